@@ -1,0 +1,110 @@
+"""Where and in which numbers a network computes: device, precision, memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.suite import Precision
+from segbench.errors import UsageError
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How forward passes are computed.
+
+    Attributes:
+        device: Where.
+        precision: fp32, tf32 (fp32 off CUDA), bf16 or fp16 (both through autocast).
+        channels_last: Whether images and weights are laid out with channels last.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    channels_last: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout of (N, C, H, W) tensors."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device and layout."""
+        network.to(self.device)
+        network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        return network
+
+    def images(self, images: Tensor) -> Tensor:
+        """Move (N, C, H, W) images to the device and layout."""
+        return images.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which forward passes run."""
+        if self.precision in _AUTOCAST:
+            return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
+        return nullcontext()
+
+    @contextmanager
+    def matrix_precision(self) -> Iterator[None]:
+        """Allow or forbid TF32 for as long as the context lasts; fp32 means fp32."""
+        before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        tf32 = self.precision == "tf32"
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before[0])
+            torch.backends.cudnn.allow_tf32 = before[1]
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was given."""
+        if self.device.type in ("cuda", "mps"):
+            getattr(torch, self.device.type).synchronize()
+
+    def reset_peak_memory(self) -> None:
+        """Start a new peak, where the device keeps one."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak_memory_bytes(self) -> int:
+        """Return the peak of memory allocated on CUDA, elsewhere the peak resident set of this process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        import sys
+
+        import psutil
+
+        if sys.platform == "win32":
+            return int(psutil.Process().memory_info().peak_wset)
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name!r}: expected auto, cpu, cuda, cuda:N or mps") from None
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device.type, False):
+        there = ", ".join(kind for kind, present in available.items() if present)
+        raise UsageError(f"--device {name}: there is no such device here; there is: {there}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices here")
+    return device

@@ -1,0 +1,92 @@
+"""A trained network as one file: its weights, and all that it takes to build and apply it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from torch import nn
+
+from segbench.config.plan import Run
+from segbench.data.base import Color, DatasetInfo
+from segbench.errors import WeightsError
+
+METADATA_KEY = "segbench"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network ready to be applied.
+
+    Attributes:
+        network: The network with its trained weights, on the CPU.
+        run: The run that trained it.
+        info: The data set whose classes it knows.
+    """
+
+    network: nn.Module
+    run: Run
+    info: DatasetInfo
+
+
+def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetInfo) -> None:
+    """Write a network's weights with the run and the classes as metadata (safetensors)."""
+    from segbench.models.weights import save_weights
+
+    facts = {
+        "run": run.model_dump(mode="json"),
+        "dataset": info.name,
+        "classes": info.classes,
+        "palette": info.palette,
+        "channels": info.channels,
+    }
+    save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
+
+
+def load_checkpoint(file: Path) -> Checkpoint:
+    """Build the network of a checkpoint and load its weights.
+
+    Raises:
+        WeightsError: The file cannot be read, or was not written by ``segbench run``.
+    """
+    from segbench.models.build import build_network
+    from segbench.models.weights import load_weights
+
+    facts = _read_facts(file)
+    try:
+        run = Run.model_validate(facts["run"])
+        palette: tuple[Color, ...] = tuple((r, g, b) for r, g, b in facts["palette"])
+        info = DatasetInfo(facts["dataset"], tuple(facts["classes"]), palette, channels=facts["channels"])
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise WeightsError(f"{file}: its description is not one that this version can read: {error}") from None
+    plain = run.model.model_copy(update={"weights": None, "options": _without_pretrained(run)})
+    network = build_network(plain, classes=len(info.classes), channels=info.channels, seed=run.seed)
+    load_weights(network, file)
+    return Checkpoint(network.eval(), run, info)
+
+
+def _without_pretrained(run: Run) -> dict[str, object]:
+    """Return the model's options without the weights that it once started from: the file holds newer ones."""
+    options = dict(run.model.options)
+    if "pretrained" in options:
+        options["pretrained"] = False
+    return options
+
+
+def _read_facts(file: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            text = (tensors.metadata() or {}).get(METADATA_KEY)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{file}: cannot be read as a checkpoint: {error}") from None
+    if text is None:
+        raise WeightsError(
+            f"{file}: holds weights but not what network they belong to; name it as `weights:` of a model in a suite"
+        )
+    facts: dict[str, Any] = json.loads(text)
+    return facts

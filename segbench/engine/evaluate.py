@@ -1,0 +1,124 @@
+"""One pass over a split: a confusion matrix for every image, the loss, and how fast it went."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from segbench.data.loader import EvaluationBatch, EvaluationLoader, FedDigest
+from segbench.engine.predict import Predictor, class_map, resized
+from segbench.metrics.confusion import confusion_matrix
+from segbench.results.matrices import ImageMatrices
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The prediction for one image that is to be shown.
+
+    Attributes:
+        index: The image's position in its split.
+        name: The image's name.
+        prediction: (H, W) uint8 class indices at the label's size.
+    """
+
+    index: int
+    name: str
+    prediction: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        matrices: One confusion matrix for each image.
+        loss: Mean over the images that have labelled pixels; None without a loss or such images.
+        digest: Hash of what was fed, in order.
+        seconds: Time of the pass, data loading included.
+        pictures: The predictions that were asked for.
+    """
+
+    matrices: ImageMatrices
+    loss: float | None
+    digest: str
+    seconds: float
+    pictures: tuple[Picture, ...]
+
+    @property
+    def images_per_second(self) -> float:
+        """Images over seconds."""
+        return len(self.matrices.names) / self.seconds
+
+
+class Tally:
+    """Collects one image after another."""
+
+    def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int]) -> None:
+        self.classes, self.loss, self.keep = classes, loss, keep
+        self.names: list[str] = []
+        self.matrices: list[NDArray[np.int64]] = []
+        self.losses: list[float] = []
+        self.pictures: list[Picture] = []
+
+    def add(self, name: str, scores: Tensor, label: Tensor) -> None:
+        """Count one image: (1, classes, h, w) scores are resized to the (H, W) label, then compared."""
+        scores = resized(scores, label.shape)
+        prediction = class_map(scores[0])
+        matrix = confusion_matrix(label.numpy(), prediction, num_classes=self.classes, name=name)
+        if self.loss is not None and matrix.any():
+            self.losses.append(float(self.loss(scores, label[None].to(scores.device))))
+        if len(self.names) in self.keep:
+            self.pictures.append(Picture(len(self.names), name, prediction))
+        self.names.append(name)
+        self.matrices.append(matrix)
+
+    def mean_loss(self) -> float | None:
+        """Return the mean loss of the images that have labelled pixels."""
+        finite = [loss for loss in self.losses if math.isfinite(loss)]
+        return sum(finite) / len(finite) if finite and len(finite) == len(self.losses) else None
+
+
+@torch.inference_mode()
+def evaluate(
+    predictor: Predictor,
+    loader: EvaluationLoader,
+    *,
+    loss: nn.Module | None = None,
+    keep: Collection[int] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Evaluate a network on one split.
+
+    Args:
+        predictor: The network and how it is applied.
+        loader: The split.
+        loss: Computed on scores at the label's size.
+        keep: Positions of the images whose predictions are kept.
+        progress: Called with images done and images in all.
+
+    Raises:
+        DataError: An image cannot be read or a label is out of range.
+        ModelRefusal: The network cannot take the images.
+    """
+    tally, fed = Tally(predictor.classes, loss, keep), FedDigest()
+    started = time.perf_counter()
+    for batch in loader:
+        _count(tally, predictor, batch)
+        fed.update(batch.digests)
+        progress(len(tally.names), len(loader.dataset))
+    seconds = time.perf_counter() - started
+    matrices = ImageMatrices(tuple(tally.names), np.stack(tally.matrices))
+    return Evaluation(matrices, tally.mean_loss(), fed.hexdigest(), seconds, tuple(tally.pictures))
+
+
+def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch) -> None:
+    scores = predictor.scores(batch.images)
+    for row, (name, label) in enumerate(zip(batch.names, batch.labels, strict=True)):
+        tally.add(name, scores[row : row + 1], label)

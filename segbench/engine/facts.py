@@ -1,0 +1,92 @@
+"""What is written down of a run beside its scores: the network's size, where its weights came from, the machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segbench.config.plan import Run
+from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Timings
+
+
+def record_of(  # noqa: PLR0913 - the parts of a record
+    run: Run,
+    outcome: Outcome,
+    *,
+    timings: Timings,
+    environment: dict[str, Any],
+    model: Mapping[str, Any] | None = None,
+    data: DataFacts | None = None,
+    test_loss: float | None = None,
+    selected_epoch: int | None = None,
+) -> RunRecord:
+    """Return the record of a run that ended somehow."""
+    return RunRecord(
+        id=run.id,
+        suite=run.suite,
+        label=run.label,
+        seed=run.seed,
+        point=run.point,
+        identity=run.identity,
+        protocol_id=run.recipe.protocol_id,
+        recipe=run.recipe.canonical(),
+        outcome=outcome,
+        model=ModelFacts(
+            name=run.model.name,
+            options=run.model.options,
+            pretrained=run.model.pretrained,
+            weights_digest=weights_digest(run),
+            **(model or {}),
+        ),
+        data=data,
+        timings=timings,
+        test_loss=test_loss,
+        selected_epoch=selected_epoch,
+        environment=environment,
+    )
+
+
+def weights_digest(run: Run) -> str | None:
+    """Return the SHA-256 of the file that a network's weights come from, when there is one."""
+    from segbench.models.timm_encoders import weights_file
+    from segbench.models.weights import file_digest
+
+    if run.model.weights:
+        file: Path | None = Path(run.model.weights)
+    else:
+        options = run.model.options
+        encoder = options.get("encoder") or options.get("backbone") or "vgg16"
+        file = weights_file(str(encoder), options.get("pretrained", False))
+    return file_digest(file) if file is not None and file.is_file() else None
+
+
+def macs_or_none(network: nn.Module, channels: int, height: int, width: int) -> int | None:
+    """Return the multiply-adds of one image; None for a network that cannot be traced without data."""
+    from segbench.models.base import count_macs
+
+    try:
+        return count_macs(network, channels, height, width)
+    except Exception:  # foreign networks may look at values, which the meta device has none of
+        return None
+
+
+def compute_facts(device: torch.device) -> dict[str, Any]:
+    """Return what the computation depends on beside versions: threads, kernels, accelerator."""
+    return {
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+    }
+
+
+def derived_seed(run: Run) -> int:
+    """Return the seed of what is random in training beside the data (dropout), from the run's seed and model."""
+    text = f"training {run.seed} {run.model.model_dump_json(exclude={'label'})}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,40 @@
+"""The learning curve: one line an epoch, written as it happens."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class History:
+    """Writes ``history.csv`` line by line, so that a long run can be watched and nothing is lost.
+
+    Attributes:
+        lines: The lines so far.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.lines: list[dict[str, float]] = []
+
+    def add(self, line: Mapping[str, float]) -> None:
+        """Add one epoch's figures; columns that appear later are added to the file's header."""
+        known = set(self.columns)
+        self.lines.append(dict(line))
+        if known >= line.keys() and self.file.exists():
+            with self.file.open("a", newline="") as stream:
+                csv.DictWriter(stream, self.columns).writerow(line)
+        else:
+            self._write_all()
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column of any line, in the order of appearance."""
+        return list(dict.fromkeys(column for line in self.lines for column in line))
+
+    def _write_all(self) -> None:
+        with self.file.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, self.columns)
+            writer.writeheader()
+            writer.writerows(self.lines)

@@ -1,0 +1,108 @@
+"""From images to class scores: whole image or sliding window, several scales, mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.config.suite import Evaluate, Window
+from segbench.engine.arithmetic import Arithmetic
+from segbench.errors import ModelRefusal
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class Predictor:
+    """Applies a network to images in the way that a suite asks for.
+
+    With one scale, no mirroring and no window, scores are the network's logits. Otherwise they are the logarithm of
+    the averaged softmax probabilities, so that argmax and cross-entropy mean the same in both cases.
+    """
+
+    def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, arithmetic: Arithmetic) -> None:
+        self.network, self.settings, self.classes, self.arithmetic = network, settings, classes, arithmetic
+
+    @torch.inference_mode()
+    def scores(self, images: Tensor) -> Tensor:
+        """Map (N, C, H, W) images to (N, classes, H, W) float32 scores on the device.
+
+        Raises:
+            ModelRefusal: The network gives another number of classes.
+        """
+        self.network.eval()
+        images = self.arithmetic.images(images)
+        if not self._averages:
+            return self._logits(images)
+        views = list(self._views(images))
+        return torch.stack(views).mean(0).clamp_min(torch.finfo(torch.float32).tiny).log()
+
+    @property
+    def _averages(self) -> bool:
+        return self.settings.window is not None or self.settings.flip or tuple(self.settings.scales) != (1.0,)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        with self.arithmetic.autocast():
+            logits: Tensor = self.network(images)
+        if logits.ndim != 4 or logits.shape[1] != self.classes:
+            raise ModelRefusal(f"gave an output of shape {tuple(logits.shape)}, expected (N, {self.classes}, H, W)")
+        return resized(logits.float(), images.shape[-2:])
+
+    def _probabilities(self, images: Tensor) -> Tensor:
+        if self.settings.window is None:
+            return self._logits(images).softmax(1)
+        return slide(lambda tiles: self._logits(tiles).softmax(1), images, self.settings.window, self.classes)
+
+    def _views(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the probabilities under every scale, mirrored or not, at the images' size."""
+        size = images.shape[-2:]
+        for scale in self.settings.scales:
+            scaled = resized(images, [max(1, round(length * scale)) for length in size])
+            yield resized(self._probabilities(scaled), size)
+            if self.settings.flip:
+                yield resized(self._probabilities(scaled.flip(-1)).flip(-1), size)
+
+
+def slide(probabilities: Forward, images: Tensor, window: Window, classes: int) -> Tensor:
+    """Average the probabilities of overlapping tiles; an image smaller than a tile is one tile.
+
+    Args:
+        probabilities: Maps (N, C, h, w) tiles to (N, classes, h, w).
+        images: (N, C, H, W).
+        window: Tile size and stride in pixels.
+        classes: How many classes.
+
+    Returns:
+        (N, classes, H, W) probabilities.
+    """
+    count, _, height, width = images.shape
+    total = images.new_zeros((count, classes, height, width), dtype=torch.float32)
+    visits = images.new_zeros((1, 1, height, width), dtype=torch.float32)
+    for top in tile_starts(height, window.size[0], window.stride[0]):
+        for left in tile_starts(width, window.size[1], window.stride[1]):
+            place = (..., slice(top, top + window.size[0]), slice(left, left + window.size[1]))
+            total[place] += probabilities(images[place])
+            visits[place] += 1
+    return total / visits
+
+
+def tile_starts(length: int, size: int, stride: int) -> list[int]:
+    """Return where tiles begin so that they cover ``length``; the last one ends at its end."""
+    last = max(length - size, 0)
+    return [*range(0, last, stride), last]
+
+
+def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (N, C, H, W) maps bilinearly (``align_corners=False``) unless they have the size."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def class_map(scores: Tensor) -> NDArray[np.uint8]:
+    """Return the best class of each pixel of (classes, H, W) scores as (H, W) uint8."""
+    return scores.argmax(0).to(torch.uint8).cpu().numpy()

@@ -1,0 +1,122 @@
+"""Calls a function in a process of its own: its memory is given back, and its death is an exception here."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
+
+from segbench.engine.events import Event, Observer
+from segbench.errors import SegbenchError
+
+PRELOADED = ["torch", "torchvision", "timm", "segbench.engine.run", "segbench.engine.preflight"]
+"""Imported once, before the first call: processes are forked from one that has them."""
+
+
+class ProcessDied(Exception):  # noqa: N818 - says what happened
+    """The process ended without a result."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(describe_exit(exit_code))
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What the function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What the function raised on purpose."""
+
+    error: SegbenchError
+
+
+def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
+    """Call ``function(*arguments, observer=…)`` in a process of its own and return its result.
+
+    Raises:
+        SegbenchError: What the function raised on purpose.
+        ProcessDied: The process crashed or was killed.
+    """
+    context = _context()
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(  # type: ignore[attr-defined]
+        target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
+    )
+    process.start()
+    sender.close()
+    try:
+        outcome = _listen(receiver, observer)
+        process.join()
+    finally:
+        if process.is_alive():
+            process.terminate()
+            process.join()
+        receiver.close()
+    if outcome is None:
+        raise ProcessDied(process.exitcode or 0)
+    if isinstance(outcome, Raised):
+        raise outcome.error
+    return outcome.value
+
+
+def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
+    """Call a function in this process, for debugging."""
+    return function(*arguments, observer=observer)
+
+
+def describe_exit(exit_code: int) -> str:
+    """Return an exit code in words."""
+    if exit_code >= 0:
+        return f"the run's process ended with exit code {exit_code} and no result"
+    name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+    hint = ", probably because memory ran out" if name == "SIGKILL" else ""
+    return f"the run's process was killed by {name}{hint}"
+
+
+def _context() -> BaseContext:
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _listen(receiver: Connection, observer: Observer) -> Returned | Raised | None:
+    """Pass events on until the outcome comes; None when the process ends without one."""
+    while True:
+        try:
+            message: Event | Returned | Raised = receiver.recv()
+        except EOFError:
+            return None
+        if isinstance(message, Returned | Raised):
+            return message
+        observer(message)
+
+
+def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Call the function and send what it does; runs in the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        sender.send(Returned(function(*arguments, observer=sender.send)))
+    except SegbenchError as error:
+        sender.send(Raised(error))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,259 @@
+"""One run, from a Run to its record: open the data, build the network, train, evaluate, store."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segbench.config.component import LossEntry
+from segbench.config.plan import Run
+from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.evaluate import Evaluation, evaluate
+from segbench.engine.events import Observer, Progress, Stage, ignore
+from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, record_of
+from segbench.engine.history import History
+from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.materials import Materials, open_materials
+from segbench.engine.pictures import save_pictures, spread
+from segbench.engine.predict import Predictor
+from segbench.engine.train import Trained, Trainer
+from segbench.errors import ModelRefusal, TrainingError, UsageError, WeightsError
+from segbench.metrics.scores import score
+from segbench.results.environment import capture
+from segbench.results.matrices import save_matrices
+from segbench.results.record import DataFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.store import Store, write_record
+
+
+def perform(run: Run, store: Store, *, device: str = "auto", observer: Observer = ignore) -> RunRecord:
+    """Do one run and store what came of it.
+
+    A network that cannot do what is asked is Skipped; one that goes wrong is Failed. What is wrong with the suite or
+    its data would meet every run, and is raised instead.
+
+    Args:
+        run: What to do.
+        store: Where its folder goes.
+        device: auto, cpu, cuda, cuda:N or mps.
+        observer: Told of the progress.
+
+    Raises:
+        UsageError: The suite's data is missing or wrong, or there is no such device.
+    """
+    with store.writing(run.id) as folder:
+        work = Work(run, folder, choose_device(device), observer)
+        record = work.record(attempt(work))
+        write_record(folder, record)
+    return record
+
+
+def attempt(work: Work) -> Outcome:
+    """Carry a run out and say how it ended."""
+    try:
+        work.carry_out()
+    except ModelRefusal as refusal:
+        return Outcome(status=Status.SKIPPED, reason=str(refusal), error=type(refusal).__name__)
+    except (TrainingError, WeightsError) as error:
+        return Outcome(status=Status.FAILED, reason=str(error), error=type(error).__name__)
+    except UsageError:
+        raise
+    except Exception as error:  # one network's fault must not stop the others
+        return Outcome(
+            status=Status.FAILED,
+            reason=explain(error, work),
+            error=type(error).__name__,
+            traceback="".join(traceback.format_exception(error)),
+        )
+    return Outcome(status=Status.COMPLETED)
+
+
+def explain(error: Exception, work: Work) -> str:
+    """Return an unforeseen error as one sentence; memory is told apart."""
+    text = " ".join(str(error).split())[:500]
+    exhausted = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
+    if not exhausted:
+        return f"{type(error).__name__}: {text}"
+    train = work.run.recipe.train
+    batch = train.batch_size if train else work.run.recipe.evaluate.batch_size
+    return f"out of memory on {work.device} with batches of {batch} images: {text}"
+
+
+@dataclass
+class Work:
+    """A run under way; what has been found so far is kept, so that a failed run's record has it too."""
+
+    run: Run
+    folder: Path
+    device: torch.device
+    observer: Observer
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.perf_counter)
+    found_of_model: dict[str, Any] = field(default_factory=dict)
+    data: DataFacts | None = None
+    found_of_time: dict[str, float] = field(default_factory=dict)
+    test_loss: float | None = None
+    selected_epoch: int | None = None
+
+    def carry_out(self) -> None:
+        """Open the data, build the network, train it, evaluate it, store the facts."""
+        materials = open_materials(self.run)
+        self._note_data(materials)
+        network = self._build(materials)
+        loss = self._loss(materials)
+        with torch.random.fork_rng(devices=self._cuda_devices()), self._arithmetic.matrix_precision():
+            torch.manual_seed(derived_seed(self.run))
+            if self.run.recipe.train is not None:
+                network = self._train(network, loss, materials)
+            self._evaluate(network, loss, materials)
+        if self.run.recipe.train is None or self.run.recipe.train.keep_weights:
+            save_checkpoint(self.folder / "checkpoint.safetensors", network, run=self.run, info=materials.info)
+
+    def record(self, outcome: Outcome) -> RunRecord:
+        """Return the record of what was found."""
+        return record_of(
+            self.run,
+            outcome,
+            model=self.found_of_model,
+            data=self.data,
+            timings=Timings(
+                started=self.started.isoformat(timespec="seconds"),
+                total_seconds=time.perf_counter() - self.clock,
+                **self.found_of_time,
+            ),
+            test_loss=self.test_loss,
+            selected_epoch=self.selected_epoch,
+            environment=capture(device=str(self.device), extra=compute_facts(self.device)),
+        )
+
+    def _build(self, materials: Materials) -> nn.Module:
+        from segbench.models.base import count_parameters
+        from segbench.models.build import build_network, check_input
+
+        info = materials.info
+        network = build_network(
+            self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed
+        )
+        height, width = materials.input_size()
+        self.found_of_model |= {
+            "parameters": count_parameters(network),
+            "citation": getattr(network, "citation", ""),
+            "input_size": (height, width),
+        }
+        check_input(network, height, width)
+        self.found_of_model["macs"] = macs_or_none(network, info.channels, height, width)
+        return network
+
+    def _loss(self, materials: Materials) -> WeightedSum:
+        from segbench.data.check import check_dataset, median_frequency_weights
+
+        train = self.run.recipe.train
+        return build_loss(
+            train.loss if train else (LossEntry(name="cross_entropy"),),
+            classes=len(materials.info.classes),
+            median_frequency=lambda: median_frequency_weights(check_dataset(materials.train or materials.test)),
+        )
+
+    def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
+        recipe = self.run.recipe.train
+        assert recipe is not None
+        with materials.training_loader(pin_memory=self._pin) as loader:
+            trainer = Trainer(
+                network,
+                recipe,
+                loader=loader,
+                loss=loss,
+                arithmetic=self._arithmetic,
+                history=History(self.folder / "history.csv"),
+                validate=lambda candidate: self._validate(candidate, loss, materials),
+                progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
+            )
+            trained = trainer.fit()
+        self._note_training(trained)
+        return trained.network
+
+    def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
+        assert materials.validation is not None
+        with materials.evaluation_loader(materials.validation, pin_memory=self._pin) as loader:
+            found = evaluate(self._predictor(network, materials), loader, loss=loss)
+        scores = score(found.matrices.total)
+        return {
+            "validation_mean_iou": scores.mean_iou,
+            "validation_pixel_accuracy": scores.pixel_accuracy,
+            "validation_mean_recall": scores.mean_recall,
+            "validation_loss": float("nan") if found.loss is None else found.loss,
+        }
+
+    def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> None:
+        self._arithmetic.place(network)
+        with materials.evaluation_loader(materials.test, pin_memory=self._pin) as loader:
+            found = evaluate(
+                self._predictor(network, materials),
+                loader,
+                loss=loss,
+                keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
+                progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
+            )
+        save_matrices(self.folder / "confusion.npz", found.matrices)
+        save_pictures(self.folder / "samples", found.pictures, materials.test)
+        self._note_evaluation(found)
+
+    def _predictor(self, network: nn.Module, materials: Materials) -> Predictor:
+        evaluation = self.run.recipe.evaluate
+        arithmetic = Arithmetic(
+            self.device, evaluation.precision or self._arithmetic.precision, self._arithmetic.channels_last
+        )
+        return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
+
+    def _note_data(self, materials: Materials) -> None:
+        self.data = DataFacts(
+            dataset=materials.info.name,
+            classes=materials.info.classes,
+            palette=materials.info.palette,
+            train_images=len(materials.train) if materials.train is not None else 0,
+            test_images=len(materials.test),
+            fingerprints=materials.fingerprints,
+        )
+
+    def _note_training(self, trained: Trained) -> None:
+        assert self.data is not None
+        self.data = self.data.model_copy(update={"train_digest": trained.digest})
+        self.selected_epoch = trained.selected_epoch
+        self.found_of_time |= {
+            "training_seconds": trained.seconds,
+            "training_images_per_second": trained.images_per_second,
+        }
+
+    def _note_evaluation(self, found: Evaluation) -> None:
+        assert self.data is not None
+        self.data = self.data.model_copy(update={"test_digest": found.digest})
+        self.test_loss = found.loss
+        self.found_of_time |= {
+            "evaluation_seconds": found.seconds,
+            "evaluation_images_per_second": found.images_per_second,
+        }
+
+    def _tell(self, stage: Stage, done: int, total: int, unit: str, fields: Mapping[str, float]) -> None:
+        self.observer(Progress(self.run.id, stage, done, total, unit, fields))
+
+    @property
+    def _arithmetic(self) -> Arithmetic:
+        train, evaluation = self.run.recipe.train, self.run.recipe.evaluate
+        if train is None:
+            return Arithmetic(self.device, evaluation.precision or "fp32")
+        return Arithmetic(self.device, train.precision, train.channels_last)
+
+    @property
+    def _pin(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _cuda_devices(self) -> list[int]:
+        return [self.device.index or 0] if self.device.type == "cuda" else []

@@ -1,0 +1,268 @@
+"""Training: the loop in which every network sees the same images in the same order."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.suite import Train
+from segbench.data.loader import Batch, FedDigest, TrainingLoader
+from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.history import History
+from segbench.engine.losses import WeightedSum
+from segbench.engine.optimizers import create_optimizer
+from segbench.engine.schedules import create_schedule
+from segbench.errors import ModelRefusal, NonFiniteLossError
+
+LOSSES_BETWEEN_CHECKS = 20
+"""Steps between looks at the losses: each look makes the host wait for the device."""
+
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class ReportProgress(Protocol):
+    """Called with optimizer steps done and in all, and figures to show."""
+
+    def __call__(self, done: int, total: int, fields: Mapping[str, float]) -> None:
+        """Show it."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves behind.
+
+    Attributes:
+        network: The network with the weights that are reported, on its device.
+        selected_epoch: The epoch that they come from, from 1.
+        digest: Hash of all that was fed, in order.
+        seconds: Time in training epochs, validation not counted.
+        images: Images trained on, counted as often as they were fed.
+    """
+
+    network: nn.Module
+    selected_epoch: int
+    digest: str
+    seconds: float
+    images: int
+
+    @property
+    def images_per_second(self) -> float:
+        """Images over seconds."""
+        return self.images / self.seconds
+
+
+class Trainer:
+    """Trains one network by a recipe."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a training
+        self,
+        network: nn.Module,
+        recipe: Train,
+        *,
+        loader: TrainingLoader,
+        loss: WeightedSum,
+        arithmetic: Arithmetic,
+        history: History,
+        validate: Validate | None = None,
+        progress: ReportProgress = lambda done, total, fields: None,
+    ) -> None:
+        self.recipe, self.loader, self.arithmetic = recipe, loader, arithmetic
+        self.history, self.validate, self.progress = history, validate, progress
+        self.network = arithmetic.place(network)
+        self.loss = loss.to(arithmetic.device)
+        self.steps_per_epoch = math.ceil(len(loader) / self._batches_per_step)
+        self.total_steps = recipe.steps or (recipe.epochs or 0) * self.steps_per_epoch
+        self.optimizer = create_optimizer(recipe.optimizer, self.network)
+        self.schedule = create_schedule(
+            recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
+        )
+        self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
+        self.forward = self._compiled()
+        self.averaged = self._averaged()
+        self.fed = FedDigest()
+        self.step, self.images = 0, 0
+        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+
+    def fit(self) -> Trained:
+        """Train to the end of the recipe.
+
+        Raises:
+            NonFiniteLossError: The loss became NaN or infinite.
+            ModelRefusal: The output does not fit the labels.
+            DataError: A training image cannot be read.
+        """
+        seconds, epoch = 0.0, 0
+        while self.step < self.total_steps:
+            epoch += 1
+            line = self._epoch(epoch)
+            seconds += line["seconds"]
+            self.history.add(line | self._validation(epoch))
+        network = self.averaged.module if self.averaged else self.network
+        if self.best:
+            network.load_state_dict(self.best[2])
+        selected = self.best[1] if self.best else epoch
+        return Trained(network, selected, self.fed.hexdigest(), seconds, self.images)
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """Train for one epoch, or for what the recipe still has steps for; return the history line."""
+        self.network.train()
+        self.arithmetic.reset_peak_memory()
+        meter = EpochMeter(epoch, self.loss.names)
+        batches = meter.watch(self.loader.epoch(epoch))
+        while group := self._next_group(batches):
+            self._optimize(group, meter)
+            if self.step % LOSSES_BETWEEN_CHECKS == 0:
+                meter.check()
+                self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
+            if self.step >= self.total_steps:
+                break
+        self.arithmetic.synchronize()
+        meter.check()
+        self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
+        line = meter.line(self.step)
+        self.images += int(meter.images)
+        return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
+
+    def _next_group(self, batches: Iterator[Batch]) -> list[Batch]:
+        """Return the batches of one optimizer step; fewer, or none, at the end of the epoch."""
+        group: list[Batch] = []
+        while len(group) < self._batches_per_step and (batch := next(batches, None)) is not None:
+            group.append(batch)
+        return group
+
+    def _optimize(self, group: list[Batch], meter: EpochMeter) -> None:
+        """Make one optimizer step from the mean gradient over the images of a group of batches."""
+        learning_rate = self.schedule.learning_rate
+        total = sum(len(batch.names) for batch in group)
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in group:
+            share = len(batch.names) / total
+            terms = self._terms(batch)
+            loss = self.loss.combine(terms)
+            self.scaler.scale(loss * share).backward()
+            meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
+            self.fed.update(batch.digests)
+        if self.recipe.clip_gradient_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_gradient_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.step += 1
+        self.schedule.step(self.step)
+        if self.averaged:
+            self.averaged.update(self.network)
+
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the loss's terms for one batch."""
+        images = self.arithmetic.images(batch.images)
+        labels = batch.labels.to(self.arithmetic.device, non_blocking=True)
+        with self.arithmetic.autocast():
+            logits = self.forward(images)
+        if logits.shape[0] != labels.shape[0] or logits.shape[2:] != labels.shape[1:]:
+            raise ModelRefusal(
+                f"gave an output of shape {tuple(logits.shape)} for labels of shape {tuple(labels.shape)}; "
+                "a network has to label every pixel of its input"
+            )
+        return self.loss.terms(logits, labels)
+
+    def _validation(self, epoch: int) -> dict[str, float]:
+        """Return validation scores when they are due, and remember the best weights when asked to."""
+        every = self.recipe.validate_every or (1 if self.recipe.select == "best" else None)
+        if self.validate is None or every is None or (epoch % every and self.step < self.total_steps):
+            return {}
+        network = self.averaged.module if self.averaged else self.network
+        scores = self.validate(network)
+        if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best[0]):
+            self.best = scores["validation_mean_iou"], epoch, deepcopy(network.state_dict())
+        return dict(scores)
+
+    @property
+    def _batches_per_step(self) -> int:
+        return len(self.loader) if self.recipe.accumulate == "epoch" else self.recipe.accumulate
+
+    def _compiled(self) -> nn.Module:
+        if self.recipe.compile is False:
+            return self.network
+        mode = "default" if self.recipe.compile is True else self.recipe.compile
+        compiled: nn.Module = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
+        return compiled
+
+    def _averaged(self) -> nn.Module | None:
+        if self.recipe.ema_decay is None:
+            return None
+        from timm.utils import ModelEmaV3
+
+        averaged: nn.Module = ModelEmaV3(self.network, decay=self.recipe.ema_decay)
+        return averaged
+
+
+class EpochMeter:
+    """Gathers one epoch's losses and times without making the host wait at every step."""
+
+    def __init__(self, epoch: int, terms: tuple[str, ...]) -> None:
+        self.epoch = epoch
+        self.started = time.perf_counter()
+        self.waited = 0.0
+        self.images = 0
+        self.last_loss = math.nan
+        self.learning_rate = math.nan
+        self._sums = dict.fromkeys(("loss", *(f"loss_{term}" for term in terms if len(terms) > 1)), 0.0)
+        self._pending: list[tuple[int, float, float, dict[str, Tensor]]] = []
+        self._shares = 0.0
+
+    def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass batches on, counting images and the time spent waiting for them."""
+        while True:
+            before = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - before
+            if batch is None:
+                return
+            self.images += len(batch.names)
+            yield batch
+
+    def add(
+        self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float
+    ) -> None:
+        """Remember one batch's losses; ``share`` is its part of an optimizer step."""
+        self.learning_rate = learning_rate
+        values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+        kept = {name: value for name, value in values.items() if name in self._sums}
+        self._pending.append((step, learning_rate, share, kept))
+
+    def check(self) -> None:
+        """Bring the pending losses to the host.
+
+        Raises:
+            NonFiniteLossError: One of them is NaN or infinite; the first is named.
+        """
+        for step, learning_rate, share, values in self._pending:
+            for name, value in values.items():
+                number = float(value)
+                if not math.isfinite(number):
+                    raise NonFiniteLossError(number, epoch=self.epoch, step=step, learning_rate=learning_rate)
+                self._sums[name] += number * share
+            self.last_loss = float(values["loss"])
+            self._shares += share
+        self._pending.clear()
+
+    def line(self, step: int) -> dict[str, float]:
+        """Return the epoch's line of the history."""
+        seconds = time.perf_counter() - self.started
+        means = {name: value / self._shares for name, value in self._sums.items()}
+        return {
+            "epoch": self.epoch,
+            "step": step,
+            "learning_rate": self.learning_rate,
+            **means,
+            "images_per_second": self.images / seconds,
+            "data_wait_share": self.waited / seconds,
+            "seconds": seconds,
+        }

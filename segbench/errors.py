@@ -1,0 +1,112 @@
+"""Every error that segbench raises on purpose.
+
+SegbenchError
+├── UsageError             the person can mend it: exit code 2, nothing was lost
+│   ├── SuiteError         a suite (or an override) is wrong; names file, key and value
+│   ├── UnknownNameError   a name that no catalogue holds; names the nearest one
+│   ├── DataError          a data set is missing, unreadable or inconsistent
+│   │   └── MissingDataError
+│   ├── WeightsError       a checkpoint does not fit the network
+│   └── StoreError         a results folder cannot be read or written
+│       └── DamagedRunError
+├── ModelRefusal           this network cannot do what the suite asks: the run is Skipped
+└── TrainingError          a run went wrong on its way: the run is Failed
+    └── NonFiniteLossError
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class SegbenchError(Exception):
+    """Base of all errors raised on purpose; the message says what, where and what to do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes whatever the constructor's arguments are."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[SegbenchError], arguments: tuple[Any, ...], state: dict[str, Any]) -> SegbenchError:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(SegbenchError):
+    """Something given by the person is wrong and can be mended by them."""
+
+
+class SuiteError(UsageError):
+    """A suite is wrong.
+
+    Attributes:
+        file: The suite file, or None for a suite that was built in Python.
+        key: The dotted key, such as ``models[2].name``; empty for the whole file.
+        problem: What is wrong and what to do.
+    """
+
+    def __init__(self, problem: str, *, file: Path | str | None = None, key: str = "") -> None:
+        self.file, self.key, self.problem = file, key, problem
+        super().__init__(": ".join(str(part) for part in (file, key, problem) if part))
+
+
+class UnknownNameError(UsageError):
+    """A name that a catalogue does not hold."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, known)}")
+
+
+class DataError(UsageError):
+    """A data set is missing, unreadable or inconsistent; the message names the file."""
+
+
+class MissingDataError(DataError):
+    """A data set is not where it was looked for."""
+
+
+class WeightsError(UsageError):
+    """A checkpoint cannot be read or does not fit the network."""
+
+
+class StoreError(UsageError):
+    """A results folder cannot be read or written."""
+
+
+class DamagedRunError(StoreError):
+    """A stored run cannot be understood; it counts as not done."""
+
+
+class ModelRefusal(SegbenchError):  # noqa: N818 - a refusal is a result, not a fault
+    """A network cannot do what is asked of it (an input size, a missing package)."""
+
+
+class TrainingError(SegbenchError):
+    """A run went wrong on its way."""
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became NaN or infinite."""
+
+    def __init__(self, value: float, *, epoch: int, step: int, learning_rate: float) -> None:
+        self.value, self.epoch, self.step, self.learning_rate = value, epoch, step, learning_rate
+        super().__init__(
+            f"the loss became {value} in epoch {epoch}, step {step}, at learning rate {learning_rate:g}; "
+            "lower the learning rate, add warm-up or clip the gradients"
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``", did you mean 'x'?"`` for the nearest known name, else the list of known names."""
+    names = sorted(known)
+    lowered = {known_name.lower(): known_name for known_name in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    if near:
+        return f", did you mean {lowered[near[0]]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""

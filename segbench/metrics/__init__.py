@@ -1,0 +1,1 @@
+"""From labels and predictions to confusion matrices, and from matrices to scores."""

@@ -1,0 +1,81 @@
+"""Calls in processes of their own: results, errors on purpose, crashes, kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from segbench.engine.events import Notice, ignore
+from segbench.engine.processes import ProcessDied, call_here, call_in_process, describe_exit
+from segbench.errors import NonFiniteLossError, SuiteError, UnknownNameError
+
+
+def double(number, *, observer):
+    observer(Notice(f"doubling {number} in process {os.getpid()}"))
+    return 2 * number
+
+
+def refuse(kind, *, observer):
+    errors = {
+        "suite": SuiteError("is wrong", file="a.yaml", key="train.epochs"),
+        "name": UnknownNameError("model", "unett", ["unet"]),
+        "loss": NonFiniteLossError(float("nan"), epoch=2, step=7, learning_rate=0.5),
+    }
+    raise errors[kind]
+
+
+def end_by(number, *, observer):
+    os.kill(os.getpid(), number)
+
+
+def crash(*, observer):
+    os._exit(3)
+
+
+def test_the_result_and_the_events_come_back_from_another_process():
+    events = []
+    assert call_in_process(double, 21, observer=events.append) == 42
+    assert len(events) == 1
+    assert str(os.getpid()) not in events[0].text.split()[-1:]
+
+
+def test_calling_here_is_the_same_without_a_process():
+    events = []
+    assert call_here(double, 21, observer=events.append) == 42
+    assert events == [Notice(f"doubling 21 in process {os.getpid()}")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        ("suite", SuiteError, "a.yaml: train.epochs: is wrong"),
+        ("name", UnknownNameError, "unknown model 'unett', did you mean 'unet'?"),
+        ("loss", NonFiniteLossError, "epoch 2, step 7"),
+    ],
+)
+def test_errors_on_purpose_come_back_as_themselves(kind, error, message):
+    with pytest.raises(error, match=message.replace("?", r"\?")):
+        call_in_process(refuse, kind, observer=ignore)
+
+
+def test_the_attributes_of_an_error_come_back_too():
+    with pytest.raises(NonFiniteLossError) as caught:
+        call_in_process(refuse, "loss", observer=ignore)
+    assert (caught.value.epoch, caught.value.step, caught.value.learning_rate) == (2, 7, 0.5)
+
+
+def test_a_killed_process_is_told_with_its_signal():
+    with pytest.raises(ProcessDied, match="killed by SIGKILL, probably because memory ran out"):
+        call_in_process(end_by, signal.SIGKILL, observer=ignore)
+
+
+def test_a_crashed_process_is_told_with_its_exit_code():
+    with pytest.raises(ProcessDied, match="exit code 3"):
+        call_in_process(crash, observer=ignore)
+
+
+def test_exits_are_described_in_words():
+    assert describe_exit(-signal.SIGSEGV) == "the run's process was killed by SIGSEGV"
+    assert describe_exit(0) == "the run's process ended with exit code 0 and no result"
