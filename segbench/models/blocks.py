@@ -1,0 +1,119 @@
+"""What several networks share: scaled channels, normalisation and activation by name, bilinear kernels, switches."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.errors import UsageError
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a paper's channel count times a width factor, at least 1; width 1.0 is the paper."""
+    return max(1, round(channels * width))
+
+
+def activation_layer(name: str) -> nn.Module:
+    """Return an activation by timm's name: relu, sigmoid, tanh, gelu, silu, ….
+
+    Raises:
+        UsageError: timm knows no such activation.
+    """
+    if name == "relu":
+        return nn.ReLU(inplace=True)
+    from timm.layers.create_act import create_act_layer
+
+    layer: nn.Module | None
+    try:
+        layer = create_act_layer(name)
+    except (KeyError, AssertionError, RuntimeError):
+        layer = None
+    if layer is None:
+        raise UsageError(f"activation {name!r} is not one of timm's (relu, sigmoid, tanh, gelu, silu, …)")
+    return layer
+
+
+def norm_layer(kind: str, channels: int) -> nn.Module:
+    """Return a normalisation of (N, C, H, W) features.
+
+    Args:
+        kind: ``none``, ``batch`` or ``group`` (32 groups, or the greatest common divisor with the channels).
+        channels: The features' channels.
+    """
+    if kind == "none":
+        return nn.Identity()
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(32, channels), channels)
+    raise ValueError(f"norm {kind!r} is none of none, batch, group")
+
+
+def bilinear_kernel(kernel_size: int) -> Tensor:
+    """Return the (K, K) kernel whose stride-ceil(K/2) transposed convolution interpolates bilinearly."""
+    factor = (kernel_size + 1) // 2
+    centre = factor - 1 if kernel_size % 2 else factor - 0.5
+    ramp = 1 - (torch.arange(kernel_size, dtype=torch.float64) - centre).abs() / factor
+    return torch.outer(ramp, ramp).float()
+
+
+def init_he(module: nn.Module) -> None:
+    """Initialise convolutions as He et al. (2015, arXiv:1502.01852), fan-in, normal; biases zero.
+
+    An output of a transposed convolution sums kernel / stride taps of each input channel; PyTorch's own fan-in would
+    take its output channels for inputs.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            fan = part.in_channels // part.groups * math.prod(part.kernel_size)
+            if isinstance(part, nn.ConvTranspose2d):
+                fan = max(1, fan // math.prod(part.stride))
+            nn.init.normal_(part.weight, std=math.sqrt(2 / fan))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+class Switches(NamedTuple):
+    """Where the maxima of a 2x2 pool came from: flat indices (N, C, h, w), and the (H, W) before the pool."""
+
+    indices: Tensor
+    size: tuple[int, int]
+
+
+def pool_with_switches(features: Tensor) -> tuple[Tensor, Switches]:
+    """Pool (N, C, H, W) by 2x2 maxima in ceil mode; return the maxima and their switches."""
+    pooled, indices = functional.max_pool2d(features, 2, ceil_mode=True, return_indices=True)
+    return pooled, Switches(indices, (features.shape[-2], features.shape[-1]))
+
+
+def unpool(features: Tensor, switches: Switches) -> Tensor:
+    """Put (N, C, h, w) features back to where the maxima came from, zeros elsewhere: (N, C, H, W).
+
+    A scatter, because ``max_unpool2d`` refuses to run under deterministic algorithms; 2x2 windows do not overlap, so
+    every place is written once.
+    """
+    batch, channels = features.shape[:2]
+    height, width = switches.size
+    empty = features.new_zeros(batch, channels, height * width)
+    full = empty.scatter(2, switches.indices.flatten(2), features.flatten(2))
+    return full.view(batch, channels, height, width)
+
+
+def fit(features: Tensor, height: int, width: int) -> Tensor:
+    """Crop (N, C, H, W) features, or pad them with zeros, at the bottom and the right to a size."""
+    return functional.pad(features, (0, width - features.shape[-1], 0, height - features.shape[-2]))
+
+
+def centre_crop(features: Tensor, height: int, width: int) -> Tensor:
+    """Cut the middle (height, width) out of (N, C, H, W) features; an odd surplus is cut at the bottom and right."""
+    top, left = (features.shape[-2] - height) // 2, (features.shape[-1] - width) // 2
+    return features[..., top : top + height, left : left + width]
+
+
+def resize(features: Tensor, height: int, width: int) -> Tensor:
+    """Interpolate (N, C, H, W) features bilinearly to a size, pixel centres as in a bilinear deconvolution."""
+    return functional.interpolate(features, (height, width), mode="bilinear", align_corners=False)

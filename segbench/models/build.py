@@ -1,0 +1,161 @@
+"""From a model entry to its network: seeded, loaded, and described without building its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from segbench.config.component import ModelEntry
+from segbench.config.plan import digest
+from segbench.models.base import (
+    ANY_SIZE,
+    InputConstraint,
+    OverlapTile,
+    SegmentationNetwork,
+    count_macs,
+    count_parameters,
+)
+from segbench.registry import MODELS
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a network costs and where it comes from.
+
+    Attributes:
+        name: The row's label.
+        parameters: Learned parameters.
+        macs: Multiply-adds of one forward pass of one image.
+        citation: The paper.
+        input_constraint: Which image sizes the network takes, in words.
+        output_size: Height and width of the logits; smaller than the image's for valid convolutions.
+    """
+
+    name: str
+    parameters: int
+    macs: int
+    citation: str
+    input_constraint: str
+    output_size: tuple[int, int]
+
+
+def build_network(entry: ModelEntry, *, classes: int, channels: int, seed: int) -> nn.Module:
+    """Build a model entry's network on the CPU, with the weights that it starts from.
+
+    The initial weights depend on the entry, without its label, and the seed alone; no random state outside changes.
+
+    Args:
+        entry: The network and its options.
+        classes: Number of classes.
+        channels: Channels of the images.
+        seed: The run's seed.
+
+    Returns:
+        A network from (N, channels, H, W) images to (N, classes, H, W) logits.
+
+    Raises:
+        UsageError: An option is impossible, or weights cannot be read or do not fit.
+        ModelRefusal: The network cannot do what is asked of it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        # Of the CPU alone: torch.manual_seed would change the state of the accelerators too.
+        torch.default_generator.manual_seed(initial_seed(entry, seed))
+        network = create(entry, classes=classes, channels=channels)
+    if isinstance(network, SegmentationNetwork) and network.output_margin > 0:
+        network = OverlapTile(network)
+    if entry.weights is not None:
+        from segbench.models.weights import load_weights
+
+        load_weights(network, entry.weights, strict=entry.strict)
+    return network
+
+
+def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
+    """Return the file that a network's weights came from, for the record of a run.
+
+    Args:
+        entry: The network's entry.
+        network: What ``build_network`` made of it.
+
+    Returns:
+        The checkpoint, or the file of the pretrained encoder; None when there is neither, or when timm or another
+        package fetched its own.
+
+    Raises:
+        WeightsError: The file is gone.
+    """
+    from segbench.models.timm_encoders import TimmEncoder, weights_file
+
+    if entry.weights is not None:
+        return Path(entry.weights)
+    pretrained = entry.options.get("pretrained", False)
+    if not pretrained or ":" in entry.name:
+        return None
+    parts = list(network.modules())
+    encoders = [part.name for part in parts if isinstance(part, TimmEncoder)]
+    vgg = "vgg16_bn" if any(isinstance(part, nn.BatchNorm2d) for part in parts) else "vgg16"
+    return weights_file(encoders[0] if encoders else vgg, pretrained)
+
+
+def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    """Call an entry's factory, with whatever random state there is."""
+    network: nn.Module = MODELS.create(entry.name, classes, channels, **entry.options)
+    return network
+
+
+def initial_seed(entry: ModelEntry, seed: int) -> int:
+    """Return the seed of an entry's initial weights: a hash, below 2**63, of the entry without its label and a seed."""
+    document = entry.model_dump(mode="json")
+    document.pop("label", None)
+    return int(digest({"model": document, "seed": seed})[:16], 16) >> 1
+
+
+def check_input(network: nn.Module, height: int, width: int) -> None:
+    """Refuse an image size that a network says it cannot take; one that says nothing is taken at its word.
+
+    Raises:
+        ModelRefusal: The size is impossible; the message says which are not.
+    """
+    constraint_of(network).check(type(network).__name__, height, width)
+
+
+def constraint_of(network: nn.Module) -> InputConstraint:
+    """Return which image sizes a network takes, any if it does not say."""
+    constraint = getattr(network, "input_constraint", ANY_SIZE)
+    return constraint if isinstance(constraint, InputConstraint) else ANY_SIZE
+
+
+def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:
+    """Describe an entry's network from its structure alone: on the meta device, reading and fetching no weights.
+
+    A network of valid convolutions is described as it is, with its smaller output, not as it is evaluated (tile by
+    mirrored tile).
+
+    Args:
+        entry: The network and its options.
+        classes: Number of classes.
+        channels: Channels of the images.
+        size: Height and width of the image.
+
+    Raises:
+        UsageError: An option is impossible.
+        ModelRefusal: The network cannot take this size.
+    """
+    if entry.options.get("pretrained"):
+        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        network = create(entry, classes=classes, channels=channels)
+    constraint = constraint_of(network)
+    constraint.check(entry.name, *size)
+    margin = getattr(network, "output_margin", 0)
+    return Description(
+        name=entry.label or entry.name,
+        parameters=count_parameters(network),
+        macs=count_macs(network, channels, *size),
+        citation=getattr(network, "citation", ""),
+        input_constraint=str(constraint),
+        output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
+    )

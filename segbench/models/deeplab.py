@@ -1,0 +1,253 @@
+"""DeepLab: the first network of the line, with a large field of view on VGG-16, and the last, v3+ on any encoder.
+
+L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille, "Semantic Image Segmentation with Deep Convolutional
+Nets and Fully Connected CRFs", ICLR 2015, arXiv:1412.7062, section 4.1 (LargeFOV, without the CRF).
+L.-C. Chen, Y. Zhu, G. Papandreou, F. Schroff, H. Adam, "Encoder-Decoder with Atrous Separable Convolution for Semantic
+Image Segmentation", ECCV 2018, arXiv:1802.02611, figure 2 (v3+).
+
+Deviations of v3+ from the paper: all convolutions are plain, where the paper's best model has separable ones; the
+encoder is a network of timm with the strides of its last stages replaced by dilation.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.models.base import SegmentationNetwork
+from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
+from segbench.models.timm_encoders import TimmEncoder, timm_encoder
+from segbench.models.vgg import conv_unit, load_vgg16, vgg16_stages
+
+LARGEFOV_CITATION = (
+    'L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille, "Semantic Image Segmentation with Deep '
+    'Convolutional Nets and Fully Connected CRFs", ICLR 2015, arXiv:1412.7062'
+)
+V3PLUS_CITATION = (
+    'L.-C. Chen, Y. Zhu, G. Papandreou, F. Schroff, H. Adam, "Encoder-Decoder with Atrous Separable Convolution for '
+    'Semantic Image Segmentation", ECCV 2018, arXiv:1802.02611'
+)
+
+LARGEFOV_STRIDES = (2, 2, 2, 1, 1)
+"""Strides of the five 3x3 poolings."""
+
+ATROUS_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
+"""Dilations of the pyramid's 3x3 convolutions, by output stride (arXiv:1706.05587, section 3.3)."""
+
+
+class DeepLabLargeFOV(SegmentationNetwork):
+    """VGG-16 at stride 8: 3x3 poolings, the last two of stride 1; dilated conv5 and fc6."""
+
+    citation = LARGEFOV_CITATION
+
+    def __init__(
+        self, classes: int, channels: int, *, width: float, norm: str, activation: str, dropout: float
+    ) -> None:
+        super().__init__()
+        unit = partial(conv_unit, norm=norm, activation=activation)
+        self.stages = vgg16_stages(channels, width=width, norm=norm, activation=activation, dilations=(1, 1, 1, 1, 2))
+        self.pools = nn.ModuleList(nn.MaxPool2d(3, stride, padding=1) for stride in LARGEFOV_STRIDES)
+        self.average = nn.AvgPool2d(3, stride=1, padding=1)
+        inner = scaled(1024, width)
+        self.head = nn.Sequential(
+            unit(scaled(512, width), inner, padding=12, dilation=12),
+            nn.Dropout(dropout),
+            unit(inner, inner, kernel=1, padding=0),
+            nn.Dropout(dropout),
+        )
+        self.score = nn.Conv2d(inner, classes, 1)
+        init_he(self)
+        nn.init.normal_(self.score.weight, std=0.01)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
+        features = images
+        for stage, pool in zip(self.stages, self.pools, strict=True):
+            features = pool(stage(features))
+        logits = self.score(self.head(self.average(features)))
+        return upsample_from_corner(logits, 8)[..., : images.shape[-2], : images.shape[-1]]
+
+
+class PooledNorm(nn.Module):
+    """Normalisation of (N, C, 1, 1) features that also works for a batch of one.
+
+    Batch norm over a single value has no spread to divide by; PyTorch refuses it. A batch of one is therefore
+    normalised by the running statistics, in training as in evaluation. Group norm takes all channels as one group,
+    because a group of one channel would be a single value as well.
+    """
+
+    def __init__(self, kind: str, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels) if kind == "group" else norm_layer(kind, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise (N, C, 1, 1) features."""
+        norm = self.norm
+        if isinstance(norm, nn.BatchNorm2d) and features.shape[0] == 1:
+            return functional.batch_norm(
+                features, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+            )
+        normalised: Tensor = norm(features)
+        return normalised
+
+
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling: a 1x1, three dilated 3x3 and the image's mean, concatenated and mixed."""
+
+    def __init__(
+        self, inputs: int, outputs: int, rates: tuple[int, int, int], *, norm: str, activation: str, dropout: float
+    ) -> None:
+        super().__init__()
+        unit = partial(convolution, norm=norm, activation=activation)
+        self.branches = nn.ModuleList(
+            [unit(inputs, outputs, 1), *(unit(inputs, outputs, 3, dilation=rate) for rate in rates)]
+        )
+        self.pooled = unit(inputs, outputs, 1)
+        self.pooled[1] = PooledNorm(norm, outputs)
+        self.project = unit(5 * outputs, outputs, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W)."""
+        image = self.pooled(features.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, *features.shape[-2:])
+        mixed = self.project(torch.cat([*(branch(features) for branch in self.branches), image], dim=1))
+        result: Tensor = self.dropout(mixed)
+        return result
+
+
+class DeepLabV3Plus(SegmentationNetwork):
+    """A dilated encoder, the atrous pyramid, and a decoder with 48 channels of the features at stride 4."""
+
+    citation = V3PLUS_CITATION
+
+    def __init__(
+        self,
+        classes: int,
+        encoder: TimmEncoder,
+        rates: tuple[int, int, int],
+        *,
+        width: float,
+        norm: str,
+        activation: str,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        unit = partial(convolution, norm=norm, activation=activation)
+        inner, low = scaled(256, width), scaled(48, width)
+        self.low_level = encoder.at_stride(4)
+        self.pyramid = AtrousPyramid(
+            encoder.channels[-1], inner, rates, norm=norm, activation=activation, dropout=dropout
+        )
+        self.reduce = unit(encoder.channels[self.low_level], low, 1)
+        self.refine = nn.Sequential(unit(inner + low, inner, 3), unit(inner, inner, 3))
+        self.score = nn.Conv2d(inner, classes, 1)
+        init_he(self)
+        self.encoder = encoder  # after the initialisation, which is the decoder's
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
+        maps = self.encoder(images)
+        low = self.reduce(maps[self.low_level])
+        features = resize(self.pyramid(maps[-1]), *low.shape[-2:])
+        logits = self.score(self.refine(torch.cat((features, low), dim=1)))
+        return resize(logits, *images.shape[-2:])
+
+
+def deeplab_largefov(
+    classes: int,
+    channels: int = 3,
+    *,
+    width: float = 1.0,
+    norm: Literal["none", "batch", "group"] | None = None,
+    activation: str = "relu",
+    dropout: float = 0.5,
+    pretrained: bool | str = False,
+) -> nn.Module:
+    """DeepLab-LargeFOV on VGG-16, without the CRF (Chen et al. 2015).
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the images.
+        width: Scales every channel count; 1.0 is the paper.
+        norm: Normalisation after every convolution; null is the paper's none.
+        activation: Activation by timm's name.
+        dropout: Rate of the dropout of elements after fc6 and fc7.
+        pretrained: Weights of VGG-16's 13 convolutions: false, true, or the path of a file in timm's key layout.
+
+    Raises:
+        UsageError: There can be no VGG-16 weights for this width and norm.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    network = DeepLabLargeFOV(
+        classes, channels, width=width, norm=norm or "none", activation=activation, dropout=dropout
+    )
+    load_vgg16(pretrained, network.stages)
+    return network
+
+
+def deeplabv3plus(
+    classes: int,
+    channels: int = 3,
+    *,
+    width: float = 1.0,
+    norm: Literal["none", "batch", "group"] | None = None,
+    activation: str = "relu",
+    encoder: str = "resnet50",
+    output_stride: Literal[8, 16] = 16,
+    atrous_rates: tuple[int, int, int] | None = None,
+    dropout: float = 0.1,
+    pretrained: bool | str = False,
+) -> nn.Module:
+    """DeepLab v3+ with plain convolutions on a timm encoder (Chen et al. 2018).
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the images.
+        width: Scales the pyramid and the decoder; the timm encoder keeps its own channels. 1.0 is the paper.
+        norm: Normalisation in pyramid and decoder; null is the paper's batch.
+        activation: Activation in pyramid and decoder, by timm's name.
+        encoder: A timm network that can be dilated: ResNets, EfficientNets, ConvNeXts, ….
+        output_stride: Stride of the encoder's last map.
+        atrous_rates: Dilations of the pyramid's three 3x3 convolutions; null is 6, 12, 18 at stride 16 and twice
+            that at 8.
+        dropout: Rate of the dropout of elements after the pyramid.
+        pretrained: Weights of the encoder: false, true, or the path of a file in timm's key layout.
+
+    Raises:
+        UsageError: timm has no such encoder, or not at this output stride.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    body = timm_encoder(encoder, channels=channels, pretrained=pretrained, output_stride=output_stride)
+    first, second, third = atrous_rates or ATROUS_RATES[output_stride]
+    return DeepLabV3Plus(
+        classes, body, (first, second, third), width=width, norm=norm or "batch", activation=activation, dropout=dropout
+    )
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: int, *, norm: str, activation: str, dilation: int = 1
+) -> nn.Sequential:
+    """Return a same-size convolution, without bias beside a norm, then normalisation and activation."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, bias=norm == "none"),
+        norm_layer(norm, outputs),
+        activation_layer(activation),
+    )
+
+
+def upsample_from_corner(features: Tensor, factor: int) -> Tensor:
+    """Interpolate (N, C, H, W) bilinearly to factor * H + 1 rows, and columns likewise; value i lies at factor * i.
+
+    For maps whose first value belongs to the first pixel, which is where 3x3 poolings padded by 1 put it. DeepLab's
+    own layer ends at the last value, factor * (H - 1) + 1 rows; here that value goes on to the border, so that images
+    of any size are covered.
+    """
+    features = torch.cat((features, features[..., -1:, :]), dim=-2)
+    features = torch.cat((features, features[..., -1:]), dim=-1)
+    rows, columns = (factor * (size - 1) + 1 for size in features.shape[-2:])
+    return functional.interpolate(features, (rows, columns), mode="bilinear", align_corners=True)

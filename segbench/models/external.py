@@ -1,0 +1,201 @@
+"""Networks from elsewhere: torchvision's, segmentation_models_pytorch's, and whatever an import path names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsError, did_you_mean
+from segbench.models.base import SegmentationNetwork
+from segbench.models.blocks import resize
+
+TORCHVISION_CHANNELS = 3
+SMP_STEP = 32
+"""Images for smp's networks are padded to a multiple of this."""
+
+
+class ExternalNetwork(nn.Module):
+    """Makes a network from elsewhere behave as one of ours: logits of the image's size and nothing else.
+
+    Takes a tensor or a mapping with an ``out``; smaller logits are interpolated bilinearly.
+
+    Attributes:
+        citation: Where the network comes from.
+    """
+
+    def __init__(self, model: nn.Module, classes: int, *, name: str, step: int = 1) -> None:
+        super().__init__()
+        self.model = model  # "model.": a prefix that weights are compared without
+        self.classes, self.name, self.step = classes, name, step
+        self.citation = str(getattr(model, "citation", "")) or name
+        constraint = getattr(model, "input_constraint", None)
+        if constraint is not None:
+            self.input_constraint = constraint
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, C, H, W) images to (N, classes, H, W) logits.
+
+        Raises:
+            ModelRefusal: The network returns something else than logits of these classes.
+        """
+        height, width = images.shape[-2:]
+        bottom, right = -height % self.step, -width % self.step
+        if bottom or right:
+            images = functional.pad(images, (0, right, 0, bottom))
+        logits = self._logits(self.model(images))
+        if logits.shape[-2:] != images.shape[-2:]:
+            logits = resize(logits, *images.shape[-2:])
+        return logits[..., :height, :width]
+
+    def _logits(self, output: Any) -> Tensor:
+        if isinstance(output, Mapping):
+            if "out" not in output:
+                raise ModelRefusal(f"{self.name} returns a mapping with {sorted(output)}; its logits belong in 'out'")
+            output = output["out"]
+        if not isinstance(output, Tensor) or output.ndim != 4 or output.shape[1] != self.classes:
+            what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+            raise ModelRefusal(f"{self.name} returns {what}; logits of shape (N, {self.classes}, H, W) are expected")
+        return output
+
+
+def torchvision_model(
+    classes: int, channels: int = 3, *, target: str, pretrained: bool | str = False, **options: Any
+) -> nn.Module:
+    """A segmentation network of torchvision, such as torchvision:fcn_resnet50, without its auxiliary head.
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the images; torchvision's networks take 3.
+        target: torchvision's name.
+        pretrained: Weights of the backbone through torchvision: false, true for its recommended ones, or their name,
+            such as IMAGENET1K_V1.
+        **options: Further arguments of torchvision's builder.
+
+    Raises:
+        UnknownNameError: torchvision has no such segmentation network.
+        ModelRefusal: The images have other than 3 channels.
+        UsageError: torchvision refuses the options.
+        WeightsError: torchvision cannot get the weights.
+    """
+    from torchvision import models
+
+    name = f"torchvision:{target}"
+    known = models.list_models(module=models.segmentation)
+    if target not in known:
+        raise UnknownNameError("segmentation network of torchvision", target, known)
+    if channels != TORCHVISION_CHANNELS:
+        raise ModelRefusal(f"{name} takes images of 3 channels, not {channels}")
+    _refuse_weights(name, options, ("weights", "weights_backbone"))
+    builder = inspect.signature(models.get_model_builder(target))
+    for key in options:
+        if key not in builder.parameters:  # the builders take any key and ignore it
+            raise UsageError(f"{name}: torchvision knows no option {key!r}{did_you_mean(key, builder.parameters)}")
+    backbone = "DEFAULT" if pretrained is True else pretrained or None
+    try:
+        model = models.get_model(target, weights=None, weights_backbone=backbone, num_classes=classes, **options)
+    except OSError as error:
+        raise WeightsError(
+            f"{name}: torchvision could not get the weights of the backbone ({error}); without a network, put them "
+            f"into {torch.hub.get_dir()}/checkpoints"
+        ) from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise UsageError(f"{name}: torchvision refuses these options: {error}") from error
+    return ExternalNetwork(model, classes, name=name)
+
+
+def smp_model(
+    classes: int, channels: int = 3, *, target: str, pretrained: bool | str = False, **options: Any
+) -> nn.Module:
+    """A network of segmentation_models_pytorch, such as smp:Unet; images are padded to a multiple of 32.
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the images.
+        target: smp's name of the architecture.
+        pretrained: Weights of the encoder through smp: false, true for imagenet, or their name.
+        **options: Further arguments of smp's architecture, such as encoder_name.
+
+    Raises:
+        ModelRefusal: The package is not installed.
+        UnknownNameError: smp has no such architecture.
+        UsageError: smp refuses the options.
+        WeightsError: smp cannot get the weights.
+    """
+    name = f"smp:{target}"
+    try:
+        smp = importlib.import_module("segmentation_models_pytorch")
+    except ImportError as error:
+        raise ModelRefusal(f'{name} needs a package that is not installed: pip install "segbench[smp]"') from error
+    known = {key: kind for key, kind in vars(smp).items() if inspect.isclass(kind) and issubclass(kind, nn.Module)}
+    if target not in known:
+        raise UnknownNameError("architecture of segmentation_models_pytorch", target, known)
+    _refuse_weights(name, options, ("encoder_weights",))
+    weights = "imagenet" if pretrained is True else pretrained or None
+    try:
+        model = known[target](encoder_weights=weights, in_channels=channels, classes=classes, **options)
+    except OSError as error:
+        raise WeightsError(f"{name}: smp could not get the weights {weights} of the encoder: {error}") from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise UsageError(f"{name}: segmentation_models_pytorch refuses these options: {error}") from error
+    return ExternalNetwork(model, classes, name=name, step=SMP_STEP)
+
+
+def python_model(classes: int, channels: int = 3, *, target: str, **options: Any) -> nn.Module:
+    """Any network that an import path names, such as python:package.module.Network.
+
+    Args:
+        classes: Number of classes, passed on as ``classes=``.
+        channels: Channels of the images, passed on as ``channels=``.
+        target: ``package.module.attribute`` of a class or function that returns a ``torch.nn.Module``.
+        **options: Passed on.
+
+    Raises:
+        UsageError: There is no such module or attribute, it cannot be called like this, or returns something else.
+    """
+    name = f"python:{target}"
+    factory = _import_attribute(name, target)
+    try:
+        model = factory(classes=classes, channels=channels, **options)
+    except TypeError as error:
+        given = ", ".join(["classes", "channels", *options])
+        raise UsageError(f"{name} cannot be called with {given}: {error}") from error
+    if isinstance(model, SegmentationNetwork):
+        return model
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{name} returned {type(model).__name__}; a torch.nn.Module is expected")
+    return ExternalNetwork(model, classes, name=name)
+
+
+def _import_attribute(name: str, target: str) -> Any:
+    module_name, _, attribute = target.rpartition(".")
+    if not module_name:
+        raise UsageError(f"{name}: expected python:package.module.attribute")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            hint = "is its package installed, or its folder in PYTHONPATH?"
+            raise UsageError(f"{name}: there is no module {error.name!r}; {hint}") from error
+        raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
+    except ImportError as error:
+        raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
+    public = [key for key in vars(module) if not key.startswith("_")]
+    if not hasattr(module, attribute):
+        raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
+    found = getattr(module, attribute)
+    if not callable(found):
+        raise UsageError(f"{name}: {attribute!r} is a {type(found).__name__}; a class or function is expected")
+    return found
+
+
+def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    """Refuse other ways to pretrained weights than ``pretrained``, by which reports tell rows apart."""
+    for key in keys:
+        if options.get(key) is not None:
+            raise UsageError(f"{name}: give {key} as 'pretrained', so that the row counts as pretrained")

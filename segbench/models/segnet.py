@@ -1,0 +1,138 @@
+"""SegNet and SegNet-Basic: decoders that know only where the encoder's maxima were."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from segbench.models.base import SegmentationNetwork
+from segbench.models.blocks import init_he, norm_layer, pool_with_switches, scaled, unpool
+from segbench.models.vgg import VGG16_STAGES, conv_unit, load_vgg16, mirrored_stages, vgg16_stages
+
+CITATION = (
+    "V. Badrinarayanan, A. Kendall, R. Cipolla, 'SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image "
+    "Segmentation', TPAMI 2017, arXiv:1511.00561"
+)
+
+DECODER_STAGES = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
+"""Output channels of the convolutions after each unpooling; the classifier follows the last."""
+
+BASIC_CHANNELS, BASIC_KERNEL, BASIC_DEPTH = 64, 7, 4
+"""SegNet-Basic: channels and kernel of every convolution, and number of pools."""
+
+
+class MirroredNetwork(SegmentationNetwork):
+    """Encoder stages with 2x2 pools in ceil mode, then as many decoder stages, each after unpooling; a classifier.
+
+    Only the pools' switches pass from encoder to decoder, and any size works.
+    """
+
+    citation = CITATION
+    encoder: nn.ModuleList
+    decoder: nn.ModuleList
+    classifier: nn.Conv2d
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
+        features, stack = self.prepare(images), []
+        for stage in self.encoder:
+            features, switches = pool_with_switches(stage(features))
+            stack.append(switches)
+        for stage in self.decoder:
+            features = stage(unpool(features, stack.pop()))
+        logits: Tensor = self.classifier(features)
+        return logits
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Return what the first stage sees."""
+        return images
+
+
+class SegNet(MirroredNetwork):
+    """VGG-16's convolutions with batch norm and their mirror image; the classifier is 3x3, without batch norm.
+
+    Deviation: convolutions start as He et al. unless pretrained, and BatchNorm keeps running statistics, where the
+    release computes them once after training.
+    """
+
+    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+        super().__init__()
+        self.encoder = vgg16_stages(channels, width=width, norm=norm, activation=activation)
+        unit = partial(conv_unit, norm=norm, activation=activation)
+        self.decoder = mirrored_stages(scaled(VGG16_STAGES[-1][-1], width), DECODER_STAGES, width=width, unit=unit)
+        self.classifier = nn.Conv2d(scaled(DECODER_STAGES[-1][-1], width), classes, 3, padding=1)
+        init_he(self)
+
+
+class SegNetBasic(MirroredNetwork):
+    """Local response normalisation, four 7x7 convolutions, and four decoders without activation.
+
+    Deviation: the images are standardised, where the release has 0 to 255, so that the local response normalisation
+    (5 channels, alpha 1e-4, beta 0.75) changes them little.
+    """
+
+    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+        super().__init__()
+        outputs, padding = scaled(BASIC_CHANNELS, width), BASIC_KERNEL // 2
+        self.response_norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)
+        self.encoder = nn.ModuleList(
+            conv_unit(inputs, outputs, norm=norm, activation=activation, kernel=BASIC_KERNEL, padding=padding)
+            for inputs in (channels, *(outputs,) * (BASIC_DEPTH - 1))
+        )
+        self.decoder = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(outputs, outputs, BASIC_KERNEL, padding=padding), norm_layer(norm, outputs))
+            for _ in range(BASIC_DEPTH)
+        )
+        self.classifier = nn.Conv2d(outputs, classes, 1)
+        init_he(self)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Return the images after local response normalisation."""
+        normed: Tensor = self.response_norm(images)
+        return normed
+
+
+def segnet(
+    classes: int,
+    channels: int = 3,
+    *,
+    width: float = 1.0,
+    norm: Literal["none", "batch", "group"] | None = None,
+    activation: str = "relu",
+    pretrained: bool | str = False,
+) -> nn.Module:
+    """SegNet (Badrinarayanan et al., TPAMI 2017): VGG-16's convolutions, mirrored, with unpooling.
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the image.
+        width: Scales every channel count; 1.0 is the paper.
+        norm: Normalisation after every convolution but the last; the paper has batch.
+        activation: Activation by timm's name.
+        pretrained: True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16.
+    """
+    network = SegNet(classes, channels, width=width, norm=norm or "batch", activation=activation)
+    load_vgg16(pretrained, network.encoder)
+    return network
+
+
+def segnet_basic(
+    classes: int,
+    channels: int = 3,
+    *,
+    width: float = 1.0,
+    norm: Literal["none", "batch", "group"] | None = None,
+    activation: str = "relu",
+) -> nn.Module:
+    """SegNet-Basic (Badrinarayanan et al., TPAMI 2017): four 7x7 convolutions, four decoders.
+
+    Args:
+        classes: Number of classes.
+        channels: Channels of the image.
+        width: Scales every channel count; 1.0 is the paper.
+        norm: Normalisation after every convolution but the last; the paper has batch.
+        activation: Activation by timm's name.
+    """
+    return SegNetBasic(classes, channels, width=width, norm=norm or "batch", activation=activation)

@@ -1,0 +1,97 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from segbench.errors import UsageError
+from segbench.models.blocks import (
+    activation_layer,
+    bilinear_kernel,
+    centre_crop,
+    fit,
+    init_he,
+    norm_layer,
+    pool_with_switches,
+    resize,
+    scaled,
+    unpool,
+)
+
+
+@pytest.mark.parametrize(
+    ("channels", "width", "expected"), [(64, 1.0, 64), (64, 0.25, 16), (12, 0.0625, 1), (3, 0.01, 1)]
+)
+def test_scaled_rounds_and_never_falls_below_one(channels, width, expected):
+    assert scaled(channels, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("relu", torch.relu), ("sigmoid", torch.sigmoid), ("tanh", torch.tanh), ("gelu", functional.gelu)],
+)
+def test_activations_by_name_are_the_functions_of_that_name(name, function):
+    values = torch.linspace(-3, 3, 13)
+    assert torch.allclose(activation_layer(name)(values.clone()), function(values), atol=1e-6)
+
+
+def test_an_unknown_activation_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"activation 'rellu' .*relu, sigmoid"):
+        activation_layer("rellu")
+
+
+def test_norms_by_name():
+    assert isinstance(norm_layer("none", 8), nn.Identity)
+    assert isinstance(norm_layer("batch", 8), nn.BatchNorm2d)
+    assert norm_layer("group", 48).num_groups == 16
+    assert norm_layer("group", 64).num_groups == 32
+    with pytest.raises(ValueError, match="layer"):
+        norm_layer("layer", 8)
+
+
+def test_a_bilinear_deconvolution_interpolates_away_from_the_border():
+    image = torch.rand(1, 1, 6, 7)
+    kernel = bilinear_kernel(8)[None, None]
+    deconvolved = functional.conv_transpose2d(image, kernel, stride=4, padding=2)
+    expected = resize(image, 24, 28)
+    assert torch.allclose(deconvolved[..., 4:-4, 4:-4], expected[..., 4:-4, 4:-4], atol=1e-6)
+
+
+def test_a_bilinear_kernel_of_size_three_by_hand():
+    ramp = torch.tensor([0.5, 1.0, 0.5])
+    assert torch.equal(bilinear_kernel(3), torch.outer(ramp, ramp))
+
+
+def test_he_initialisation_has_its_variance_and_no_bias():
+    convolution, deconvolution = nn.Conv2d(64, 64, 3), nn.ConvTranspose2d(128, 64, 2, stride=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        init_he(nn.ModuleList([convolution, deconvolution]))
+    assert convolution.weight.std().item() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.02)
+    assert deconvolution.weight.std().item() == pytest.approx(math.sqrt(2 / 128), rel=0.02)
+    assert convolution.bias.abs().sum() == 0
+    assert deconvolution.bias.abs().sum() == 0
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (45, 23), (1, 1)])
+def test_unpooling_agrees_with_pytorch(size):
+    features = torch.rand(2, 3, *size)
+    pooled, switches = pool_with_switches(features)
+    expected, indices = functional.max_pool2d(features, 2, ceil_mode=True, return_indices=True)
+    assert torch.equal(pooled, expected)
+    assert torch.equal(unpool(pooled, switches), functional.max_unpool2d(expected, indices, 2, output_size=size))
+
+
+def test_fit_crops_and_pads_at_the_bottom_and_the_right():
+    features = torch.arange(1.0, 7.0).view(1, 1, 2, 3)
+    assert fit(features, 3, 2).squeeze().tolist() == [[1, 2], [4, 5], [0, 0]]
+
+
+def test_centre_crop_cuts_an_odd_surplus_at_the_bottom_and_the_right():
+    features = torch.arange(20.0).view(1, 1, 4, 5)
+    assert centre_crop(features, 2, 2).squeeze().tolist() == [[6, 7], [11, 12]]
+
+
+def test_resize_keeps_a_constant():
+    assert torch.allclose(resize(torch.full((1, 2, 3, 4), 0.7), 8, 5), torch.full((1, 2, 8, 5), 0.7))
