@@ -37,7 +37,7 @@ class Arithmetic:
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device and layout."""
         network.to(self.device)
-        network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        network.to(memory_format=self.memory_format)
         return network
 
     def images(self, images: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from segbench.config.plan import Run
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Timings
 
 
-def record_of(  # noqa: PLR0913 - the parts of a record
+def record_of(
     run: Run,
     outcome: Outcome,
     *,
@@ -40,7 +39,6 @@ def record_of(  # noqa: PLR0913 - the parts of a record
             name=run.model.name,
             options=run.model.options,
             pretrained=run.model.pretrained,
-            weights_digest=weights_digest(run),
             **(model or {}),
         ),
         data=data,
@@ -51,18 +49,13 @@ def record_of(  # noqa: PLR0913 - the parts of a record
     )
 
 
-def weights_digest(run: Run) -> str | None:
-    """Return the SHA-256 of the file that a network's weights come from, when there is one."""
-    from segbench.models.timm_encoders import weights_file
+def weights_digest(run: Run, network: nn.Module) -> str | None:
+    """Return the SHA-256 of the file that a network's weights came from; None when there was none."""
+    from segbench.models.build import initial_weights_file
     from segbench.models.weights import file_digest
 
-    if run.model.weights:
-        file: Path | None = Path(run.model.weights)
-    else:
-        options = run.model.options
-        encoder = options.get("encoder") or options.get("backbone") or "vgg16"
-        file = weights_file(str(encoder), options.get("pretrained", False))
-    return file_digest(file) if file is not None and file.is_file() else None
+    file = initial_weights_file(run.model, network)
+    return file_digest(file) if file is not None else None
 
 
 def macs_or_none(network: nn.Module, channels: int, height: int, width: int) -> int | None:
@@ -82,7 +75,7 @@ def compute_facts(device: torch.device) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "cuda": torch.version.cuda if device.type == "cuda" else None,
-        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
+        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,  # type: ignore[no-untyped-call]
     }
 
 

@@ -128,9 +128,7 @@ def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[in
         if seed not in known_seeds:
             raise UsageError(f"--seeds: the suite has no seed {seed}; it has {sorted(known_seeds)}")
     return tuple(
-        run
-        for run in runs
-        if (models is None or run.model.label in models) and (seeds is None or run.seed in seeds)
+        run for run in runs if (models is None or run.model.label in models) and (seeds is None or run.seed in seeds)
     )
 
 
@@ -163,7 +161,9 @@ def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
     stale = store.stale([run.id for run in runs])
     if stale:
         names = ", ".join(sorted(record.id for record in stale))
-        observer(Notice(f"{len(stale)} stored runs come from an earlier form of the suite and stay as they are: {names}"))
+        observer(
+            Notice(f"{len(stale)} stored runs come from an earlier form of the suite and stay as they are: {names}")
+        )
 
 
 def record_death(run: Run, store: Store, reason: str, *, seconds: float) -> RunRecord:

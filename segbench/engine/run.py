@@ -19,7 +19,7 @@ from segbench.engine.arithmetic import Arithmetic, choose_device
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import Observer, Progress, Stage, ignore
-from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, record_of
+from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, record_of, weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
@@ -139,12 +139,11 @@ class Work:
         from segbench.models.build import build_network, check_input
 
         info = materials.info
-        network = build_network(
-            self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed
-        )
+        network = build_network(self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed)
         height, width = materials.input_size()
         self.found_of_model |= {
             "parameters": count_parameters(network),
+            "weights_digest": weights_digest(self.run, network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
         }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from segbench.engine.losses import WeightedSum
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.schedules import create_schedule
 from segbench.errors import ModelRefusal, NonFiniteLossError
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 LOSSES_BETWEEN_CHECKS = 20
 """Steps between looks at the losses: each look makes the host wait for the device."""
@@ -61,7 +64,7 @@ class Trained:
 class Trainer:
     """Trains one network by a recipe."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a training
+    def __init__(
         self,
         network: nn.Module,
         recipe: Train,
@@ -104,11 +107,16 @@ class Trainer:
             line = self._epoch(epoch)
             seconds += line["seconds"]
             self.history.add(line | self._validation(epoch))
-        network = self.averaged.module if self.averaged else self.network
         if self.best:
-            network.load_state_dict(self.best[2])
+            self.reported.load_state_dict(self.best[2])
         selected = self.best[1] if self.best else epoch
-        return Trained(network, selected, self.fed.hexdigest(), seconds, self.images)
+        return Trained(self.reported, selected, self.fed.hexdigest(), seconds, self.images)
+
+    @property
+    def reported(self) -> nn.Module:
+        """The network whose scores count: the moving average, when there is one."""
+        average: nn.Module = self.averaged.module if self.averaged else self.network
+        return average
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train for one epoch, or for what the recipe still has steps for; return the history line."""
@@ -146,7 +154,7 @@ class Trainer:
             share = len(batch.names) / total
             terms = self._terms(batch)
             loss = self.loss.combine(terms)
-            self.scaler.scale(loss * share).backward()
+            torch.autograd.backward(self.scaler.scale(loss * share))
             meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
             self.fed.update(batch.digests)
         if self.recipe.clip_gradient_norm is not None:
@@ -177,10 +185,9 @@ class Trainer:
         every = self.recipe.validate_every or (1 if self.recipe.select == "best" else None)
         if self.validate is None or every is None or (epoch % every and self.step < self.total_steps):
             return {}
-        network = self.averaged.module if self.averaged else self.network
-        scores = self.validate(network)
+        scores = self.validate(self.reported)
         if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best[0]):
-            self.best = scores["validation_mean_iou"], epoch, deepcopy(network.state_dict())
+            self.best = scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict())
         return dict(scores)
 
     @property
@@ -194,13 +201,12 @@ class Trainer:
         compiled: nn.Module = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
         return compiled
 
-    def _averaged(self) -> nn.Module | None:
+    def _averaged(self) -> ModelEmaV3 | None:
         if self.recipe.ema_decay is None:
             return None
-        from timm.utils import ModelEmaV3
+        from timm.utils.model_ema import ModelEmaV3
 
-        averaged: nn.Module = ModelEmaV3(self.network, decay=self.recipe.ema_decay)
-        return averaged
+        return ModelEmaV3(self.network, decay=self.recipe.ema_decay)
 
 
 class EpochMeter:
@@ -228,9 +234,7 @@ class EpochMeter:
             self.images += len(batch.names)
             yield batch
 
-    def add(
-        self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float
-    ) -> None:
+    def add(self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float) -> None:
         """Remember one batch's losses; ``share`` is its part of an optimizer step."""
         self.learning_rate = learning_rate
         values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}

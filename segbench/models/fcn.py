@@ -64,7 +64,7 @@ class VGGFeatures(nn.Module):
 
 
 class TimmFeatures(nn.Module):
-    """A timm backbone's features at strides 8, 16 and 32; the image is extended by zeros to a multiple of 32."""
+    """A timm encoder's features at strides 8, 16 and 32; the image is extended by zeros to a multiple of 32."""
 
     def __init__(self, name: str, channels: int, *, pretrained: bool | str, dropout: float) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class FCN(SegmentationNetwork):
 
     Deviations: with ``caffe_padding`` off (the default here) conv1_1 pads by 1 and fc6 by 3, all maps are aligned to
     the image's upper left corner, and crops only cut what rounding added; this costs 1.72 times less at 512x512.
-    Convolutions start as He et al., not from VGG weights, unless pretrained. With a timm backbone there are no fc6
+    Convolutions start as He et al., not from VGG weights, unless pretrained. With a timm encoder there are no fc6
     and fc7: its last features are scored.
 
     Args:
@@ -191,7 +191,7 @@ def fcn32s(
     norm: Literal["none", "batch", "group"] | None = None,
     activation: str = "relu",
     pretrained: bool | str = False,
-    backbone: str = "vgg16",
+    encoder: str = "vgg16",
     dropout: float = 0.5,
     caffe_padding: bool = False,
 ) -> nn.Module:
@@ -204,11 +204,11 @@ def fcn32s(
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
         pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
-        backbone: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another backbone.
+        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
+        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
     """
-    features = _features(backbone, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
     return FCN(features, classes, stride=32, caffe_padding=caffe_padding)
 
 
@@ -220,7 +220,7 @@ def fcn16s(
     norm: Literal["none", "batch", "group"] | None = None,
     activation: str = "relu",
     pretrained: bool | str = False,
-    backbone: str = "vgg16",
+    encoder: str = "vgg16",
     dropout: float = 0.5,
     caffe_padding: bool = False,
     deconvolution: Literal["fixed", "learned"] = "fixed",
@@ -234,12 +234,12 @@ def fcn16s(
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
         pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
-        backbone: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another backbone.
+        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
+        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
         deconvolution: fixed as in the release, or learned: the intermediate one is trained, as in the paper.
     """
-    features = _features(backbone, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
     return FCN(features, classes, stride=16, caffe_padding=caffe_padding, deconvolution=deconvolution)
 
 
@@ -251,7 +251,7 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
     norm: Literal["none", "batch", "group"] | None = None,
     activation: str = "relu",
     pretrained: bool | str = False,
-    backbone: str = "vgg16",
+    encoder: str = "vgg16",
     dropout: float = 0.5,
     caffe_padding: bool = False,
     deconvolution: Literal["fixed", "learned"] = "fixed",
@@ -266,13 +266,13 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
         pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
-        backbone: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another backbone.
+        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
+        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
         deconvolution: fixed as in the release, or learned: the two intermediate ones are trained, as in the paper.
         at_once: Multiply pool4 by 0.01 and pool3 by 0.0001 before scoring: trained in one stage, not after 16s.
     """
-    features = _features(backbone, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
     return FCN(
         features,
         classes,
@@ -284,7 +284,7 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
 
 
 def _features(
-    backbone: str,
+    encoder: str,
     channels: int,
     width: float,
     norm: str | None,
@@ -293,13 +293,13 @@ def _features(
     dropout: float,
     caffe_padding: bool,
 ) -> VGGFeatures | TimmFeatures:
-    """Return the paper's trunk with its weights, or a timm backbone, which has no options of its own."""
-    if backbone != "vgg16":
+    """Return the paper's trunk with its weights, or a timm encoder, which has no options of its own."""
+    if encoder != "vgg16":
         given = {"width": width != 1, "norm": norm is not None, "activation": activation != "relu"}
         wrong = [name for name, changed in {**given, "caffe_padding": caffe_padding}.items() if changed]
         if wrong:
-            raise UsageError(f"{', '.join(wrong)}: only for backbone vgg16, and this is {backbone!r}; leave it out")
-        return TimmFeatures(backbone, channels, pretrained=pretrained, dropout=dropout)
+            raise UsageError(f"{', '.join(wrong)}: only for encoder vgg16, and this is {encoder!r}; leave it out")
+        return TimmFeatures(encoder, channels, pretrained=pretrained, dropout=dropout)
     features = VGGFeatures(
         channels,
         width=width,

@@ -54,7 +54,7 @@ CASES = [
     Case("fcn16s", SMALL | {"deconvolution": "learned"}),
     Case("fcn8s", SMALL),
     Case("fcn8s", SMALL | {"at_once": True}),
-    Case("fcn8s", {"backbone": "resnet10t"}, scalable=False),
+    Case("fcn8s", {"encoder": "resnet10t"}, scalable=False),
     Case("unet", SMALL),
     Case("unet", SMALL | {"padding": "valid"}),
     Case("unet", SMALL | {"up": "bilinear"}),

@@ -243,8 +243,8 @@ def test_dropout_drops_single_elements() -> None:
 
 
 @pytest.mark.parametrize("size", [(45, 61), (64, 96)])
-def test_a_timm_backbone_is_scored_at_strides_8_16_and_32(size: tuple[int, int]) -> None:
-    network = fcn8s(4, backbone="resnet18").eval()
+def test_a_timm_encoder_is_scored_at_strides_8_16_and_32(size: tuple[int, int]) -> None:
+    network = fcn8s(4, encoder="resnet18").eval()
     assert [layer.in_channels for layer in (network.score, *network.skip_scores)] == [512, 256, 128]
     nn.init.normal_(network.score.weight)
     with torch.no_grad():
@@ -256,9 +256,9 @@ def test_a_timm_backbone_is_scored_at_strides_8_16_and_32(size: tuple[int, int])
 @pytest.mark.parametrize(
     "options", [{"width": 0.5}, {"norm": "batch"}, {"activation": "gelu"}, {"caffe_padding": True}]
 )
-def test_options_of_vgg_are_refused_for_another_backbone(options: dict[str, object]) -> None:
+def test_options_of_vgg_are_refused_for_another_encoder(options: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(options))}.*vgg16.*'resnet18'"):
-        fcn8s(4, backbone="resnet18", **options)
+        fcn8s(4, encoder="resnet18", **options)
 
 
 def test_full_width_vgg_weights_with_fc6_and_fc7_give_timms_own_hidden_features(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What a data set is: names, images, labels, and the classes the labels speak of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE_INDEX = 255
+"""Label of pixels that count nowhere, in every data set after reading."""
+
+Color = tuple[int, int, int]
+LabelArray = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is true of all splits of a data set.
+
+    Attributes:
+        name: The data set's name.
+        classes: Class names; the label of class ``i`` is ``i``.
+        palette: One RGB colour for each class.
+        citation: How to cite it.
+        channels: Channels of its images.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...]
+    citation: str = ""
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        if len(self.palette) != len(self.classes):
+            raise ValueError(f"{self.name}: {len(self.classes)} classes but {len(self.palette)} colours")
+
+
+class Sample(NamedTuple):
+    """One image with its label.
+
+    Attributes:
+        name: The image's name, unique within its split.
+        image: (H, W, 3) uint8, RGB.
+        label: (H, W) uint8, class indices or ``IGNORE_INDEX``.
+    """
+
+    name: str
+    image: ImageArray
+    label: LabelArray
+
+
+class SegmentationDataset(ABC):
+    """One split of a data set. Reading a sample depends on nothing but its index."""
+
+    info: DatasetInfo
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The images' names, in the split's order."""
+
+    @abstractmethod
+    def read(self, index: int) -> Sample:
+        """Return one image with its label.
+
+        Raises:
+            DataError: A file cannot be read, sizes differ or a label is out of range; names the file.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash that changes when the split's content does (its files' names and sizes, or its generator)."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is already known to be wrong before any image is read, one line each, such as an unpaired file."""
+        return ()
+
+    def cache_key(self) -> str:
+        """Return a hash under which decoded images may be kept on this machine."""
+        return self.fingerprint()
+
+    def prepare(self) -> None:  # noqa: B027 - most data sets have nothing to prepare
+        """Do now what all worker processes should share; called before they start."""
+
+    def __len__(self) -> int:
+        return len(self.names)

@@ -1,0 +1,135 @@
+"""What loaders hand out: batches, and digests of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from segbench.data.pipeline import Prepared
+from segbench.data.threads import one_thread
+from segbench.errors import DataError
+
+
+class Batch(NamedTuple):
+    """Images for one training step.
+
+    Attributes:
+        names: The images' names.
+        images: (N, 3, H, W) float32.
+        labels: (N, H, W) uint8.
+        digests: One hash of name, image and label for each image.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    labels: Tensor
+    digests: tuple[str, ...]
+
+
+class EvaluationBatch(NamedTuple):
+    """Images for one forward pass of evaluation.
+
+    Attributes:
+        names: The images' names.
+        images: (N, 3, h, w) float32, after the transforms.
+        labels: One (H, W) uint8 label for each image, at its original size.
+        digests: One hash of name, image and label for each image.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    labels: tuple[Tensor, ...]
+    digests: tuple[str, ...]
+
+
+class FedDigest:
+    """Hash of everything a network was fed, in order; independent of how it was cut into batches."""
+
+    def __init__(self) -> None:
+        self._state = hashlib.blake2b(digest_size=16)
+
+    def update(self, digests: Sequence[str]) -> None:
+        """Add the digests of the next images."""
+        for digest in digests:
+            self._state.update(digest.encode())
+
+    def hexdigest(self) -> str:
+        """Return the hash of what was added so far."""
+        return self._state.hexdigest()
+
+
+class Fed(NamedTuple):
+    """One sample as it is fed."""
+
+    name: str
+    prepared: Prepared
+    digest: str
+
+
+class Failed(NamedTuple):
+    """An error on its way from a worker to the caller."""
+
+    error: DataError
+
+
+def sample_digest(name: str, prepared: Prepared) -> str:
+    """Return a hash of a name and of the bytes, shapes included, of its image and label."""
+    state = hashlib.sha256(f"{name} {tuple(prepared.image.shape)}".encode())  # three times as fast as BLAKE2
+    state.update(prepared.image.numpy().data)
+    state.update(prepared.label.numpy().data)
+    return state.hexdigest()[:32]
+
+
+def _unless_failed(fed: list[Fed | Failed]) -> list[Fed] | Failed:
+    samples: list[Fed] = []
+    for one in fed:
+        if isinstance(one, Failed):
+            return one
+        samples.append(one)
+    return samples
+
+
+@one_thread()
+def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
+    """Stack samples of one size; the first failure among them, or a difference in size, takes their place."""
+    samples = _unless_failed(fed)
+    if isinstance(samples, Failed):
+        return samples
+    sizes = {tuple(one.prepared.image.shape[1:]): one.name for one in samples}
+    if len(sizes) > 1:
+        found = ", ".join(f"{name} {height}x{width}" for (height, width), name in sizes.items())
+        return Failed(
+            DataError(
+                f"the images of one batch differ in size after transforms.train (height x width: {found}); "
+                "add resize or random_crop"
+            )
+        )
+    return Batch(
+        tuple(one.name for one in samples),
+        torch.stack([one.prepared.image for one in samples]),
+        torch.stack([one.prepared.label for one in samples]),
+        tuple(one.digest for one in samples),
+    )
+
+
+@one_thread()
+def collate_evaluation(fed: list[Fed | Failed]) -> list[EvaluationBatch] | Failed:
+    """Stack neighbours of one size; the first failure among them takes their place."""
+    samples = _unless_failed(fed)
+    if isinstance(samples, Failed):
+        return samples
+    groups = (list(group) for _, group in groupby(samples, key=lambda one: one.prepared.image.shape))
+    return [
+        EvaluationBatch(
+            tuple(one.name for one in group),
+            torch.stack([one.prepared.image for one in group]),
+            tuple(one.prepared.label for one in group),
+            tuple(one.digest for one in group),
+        )
+        for group in groups
+    ]

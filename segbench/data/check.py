@@ -1,0 +1,116 @@
+"""Reads a whole split and reports what is in it and everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from segbench.data.base import IGNORE_INDEX, SegmentationDataset
+from segbench.errors import DataError
+
+Progress = Callable[[int, int], None]
+"""Called with the images read so far and the images in all."""
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """What a split holds.
+
+    Attributes:
+        name: The data set's name.
+        classes: The class names.
+        images: Images that could be read with their labels.
+        sizes: (height, width) in pixels -> number of images.
+        class_pixels: Pixels of each class.
+        class_image_pixels: For each class, all pixels of the images where it occurs.
+        class_images: For each class, the images in which it occurs.
+        void_pixels: Pixels that count nowhere.
+        problems: One line for everything that is wrong.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    images: int
+    sizes: Mapping[tuple[int, int], int]
+    class_pixels: tuple[int, ...]
+    class_image_pixels: tuple[int, ...]
+    class_images: tuple[int, ...]
+    void_pixels: int
+    problems: tuple[str, ...]
+
+    @property
+    def class_frequencies(self) -> tuple[float, ...]:
+        """Share of each class among the pixels that are not void; zeros if there are none."""
+        total = sum(self.class_pixels)
+        return tuple(pixels / total if total else 0.0 for pixels in self.class_pixels)
+
+
+def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = None) -> DatasetReport:
+    """Read every image of a split; problems are collected, not raised."""
+    counts = _Counts(len(dataset.info.classes), problems=list(dataset.problems))
+    if len(dataset) == 0:
+        counts.problems.append("the split holds no complete pair of image and label")
+    for index in range(len(dataset)):
+        counts.add(dataset, index)
+        if progress is not None:
+            progress(index + 1, len(dataset))
+    return DatasetReport(
+        name=dataset.info.name,
+        classes=dataset.info.classes,
+        images=sum(counts.sizes.values()),
+        sizes=dict(counts.sizes),
+        class_pixels=tuple(counts.class_pixels.tolist()),
+        class_image_pixels=tuple(counts.class_image_pixels.tolist()),
+        class_images=tuple(counts.class_images.tolist()),
+        void_pixels=counts.void_pixels,
+        problems=tuple(counts.problems),
+    )
+
+
+def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
+    """Return the class weights that balance a loss by median frequency.
+
+    The frequency of a class is its pixels divided by all pixels of the images where it occurs; its weight is the
+    median of all frequencies divided by its own (D. Eigen, R. Fergus, ICCV 2015, section 6.3.2; used by SegNet).
+    A class that never occurs weighs 0.
+    """
+    pairs = zip(report.class_pixels, report.class_image_pixels, strict=True)
+    frequencies = [pixels / image_pixels if pixels else 0.0 for pixels, image_pixels in pairs]
+    present = [frequency for frequency in frequencies if frequency > 0]
+    if not present:
+        raise DataError(f"{report.name}: no pixel of any class was found, so that classes cannot be weighted")
+    middle = median(present)
+    return tuple(middle / frequency if frequency else 0.0 for frequency in frequencies)
+
+
+@dataclass
+class _Counts:
+    num_classes: int
+    problems: list[str]
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    void_pixels: int = 0
+
+    def __post_init__(self) -> None:
+        self.class_pixels = np.zeros(self.num_classes, dtype=np.int64)
+        self.class_image_pixels = np.zeros(self.num_classes, dtype=np.int64)
+        self.class_images = np.zeros(self.num_classes, dtype=np.int64)
+
+    def add(self, dataset: SegmentationDataset, index: int) -> None:
+        """Count one image, or note why it cannot be read."""
+        try:
+            label = dataset.read(index).label
+        except DataError as error:
+            self.problems.append(str(error))
+            return
+        height, width = label.shape
+        histogram = np.bincount(label.ravel(), minlength=256)
+        pixels = histogram[: self.num_classes]
+        self.sizes[height, width] += 1
+        self.void_pixels += int(histogram[IGNORE_INDEX])
+        self.class_pixels += pixels
+        self.class_image_pixels += np.where(pixels > 0, label.size, 0)
+        self.class_images += pixels > 0

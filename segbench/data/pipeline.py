@@ -1,0 +1,106 @@
+"""From a sample to the tensors that a network is fed, step by step, from one seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+
+from segbench.config.component import TransformEntry
+from segbench.data.base import Sample
+from segbench.data.transforms import DETERMINISTIC
+from segbench.errors import DataError, UsageError
+from segbench.registry import TRANSFORMS
+
+SeedParts = tuple[int, ...]
+
+
+class Prepared(NamedTuple):
+    """What a network is fed.
+
+    Attributes:
+        image: (3, h, w) float32.
+        label: (H, W) uint8, class indices or ``IGNORE_INDEX``; (h, w) in training, the original size in evaluation.
+    """
+
+    image: Tensor
+    label: Tensor
+
+
+class Pipeline:
+    """The steps of a suite, in order.
+
+    Args:
+        entries: The steps.
+        training: Whether labels go through the steps too; in evaluation they are left alone and the steps must be
+            deterministic.
+
+    Raises:
+        UsageError: A random step is given for evaluation, or one follows normalisation.
+        DataError: An option of a step is out of its range.
+    """
+
+    def __init__(self, entries: Sequence[TransformEntry], *, training: bool) -> None:
+        names = [entry.name for entry in entries]
+        _check_order(names, training=training)
+        self.training = training
+        self.steps: list[Any] = [TRANSFORMS.create(entry.name, **entry.options) for entry in entries]
+
+    def __call__(self, sample: Sample, seed_parts: SeedParts = ()) -> Prepared:
+        """Return the tensors of one sample.
+
+        Args:
+            sample: The decoded image and label.
+            seed_parts: What randomness depends on: (seed, epoch, index). The global generator is left as it was.
+
+        Raises:
+            DataError: A step cannot handle the image; names the image.
+        """
+        image: Any = tv_tensors.Image(torch.from_numpy(sample.image).permute(2, 0, 1))
+        label: Any = tv_tensors.Mask(torch.from_numpy(sample.label))
+        try:
+            if self.training:
+                with seeded(seed_parts):
+                    for step in self.steps:
+                        image, label = step(image, label)
+            else:
+                for step in self.steps:
+                    image = step(image)
+        except DataError as error:
+            raise DataError(f"{sample.name}: {error}") from None
+        plain = image.as_subclass(Tensor)
+        if plain.dtype == torch.uint8:
+            plain = plain.float().div_(255)
+        return Prepared(plain.contiguous(), label.as_subclass(Tensor).contiguous())
+
+
+@contextmanager
+def seeded(parts: SeedParts) -> Iterator[None]:
+    """Draw from torch's CPU generator as if newly seeded, and put it back afterwards; no other device is touched."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(derive_seed(*parts))
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+
+
+def derive_seed(*parts: int) -> int:
+    """Return a 63-bit seed that depends on every part and on their order."""
+    text = ",".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def _check_order(names: Sequence[str], *, training: bool) -> None:
+    if "normalize" in names[:-1]:
+        after = names[names.index("normalize") + 1]
+        raise UsageError(f"transforms: {after} follows normalize, which has to be the last step; move normalize down")
+    for name in names:
+        if not training and name not in DETERMINISTIC:
+            allowed = ", ".join(sorted(DETERMINISTIC))
+            raise UsageError(f"transforms.test: {name} changes images at random; only {allowed} can be used here")

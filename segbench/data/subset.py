@@ -1,0 +1,67 @@
+"""Parts of a split: nested fractions and limits, chosen by the images' names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from segbench.data.base import Sample, SegmentationDataset
+
+
+class Subset(SegmentationDataset):
+    """Some images of a split, in the split's order.
+
+    Args:
+        dataset: The whole split.
+        indices: The images to keep.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]) -> None:
+        self.dataset, self.indices = dataset, tuple(sorted(indices))
+        self.info = dataset.info
+        names = dataset.names
+        self._names = tuple(names[index] for index in self.indices)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The kept images' names."""
+        return self._names
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the whole split."""
+        return self.dataset.problems
+
+    def read(self, index: int) -> Sample:
+        """Return one of the kept images."""
+        return self.dataset.read(self.indices[index])
+
+    def fingerprint(self) -> str:
+        """Return a hash of the whole split's fingerprint and the kept names."""
+        return self._with_names(self.dataset.fingerprint())
+
+    def cache_key(self) -> str:
+        """Return a hash of the whole split's key and the kept names."""
+        return self._with_names(self.dataset.cache_key())
+
+    def prepare(self) -> None:
+        """Prepare the whole split."""
+        self.dataset.prepare()
+
+    def _with_names(self, whole: str) -> str:
+        return hashlib.sha256(json.dumps([whole, self._names]).encode()).hexdigest()
+
+
+def take_fraction(dataset: SegmentationDataset, fraction: float) -> SegmentationDataset:
+    """Return a share of a split, at least one image; smaller shares are parts of larger ones."""
+    return take(dataset, max(1, round(fraction * len(dataset)))) if fraction < 1 else dataset
+
+
+def take(dataset: SegmentationDataset, count: int) -> SegmentationDataset:
+    """Return so many images of a split: those whose names come first in a fixed order of hashes."""
+    if count >= len(dataset):
+        return dataset
+    names = dataset.names
+    order = sorted(range(len(names)), key=lambda index: (hashlib.sha256(names[index].encode()).digest(), index))
+    return Subset(dataset, order[:count])

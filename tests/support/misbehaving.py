@@ -1,0 +1,85 @@
+"""Networks that go wrong in ways that a benchmark has to survive; named in suites by import path."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import torch
+from torch import nn
+
+
+class Killed(nn.Conv2d):
+    """Its process is killed, as when memory runs out."""
+
+    def forward(self, images):
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(images)
+
+
+class Raising(nn.Conv2d):
+    """Fails in its forward pass."""
+
+    def forward(self, images):
+        raise RuntimeError("the flux capacitor is empty")
+
+
+class Diverging(nn.Conv2d):
+    """Its output becomes NaN in the second step."""
+
+    steps = 0
+
+    def forward(self, images):
+        self.steps += self.training
+        return super().forward(images) * (float("nan") if self.steps > 1 else 1.0)
+
+
+class Greedy(nn.Conv2d):
+    """Asks for more memory than any machine has."""
+
+    def forward(self, images):
+        return super().forward(images) + torch.empty(2**50).sum()
+
+
+class TooManyClasses(nn.Conv2d):
+    """Gives one class more than it should."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs + 1, 1)
+
+
+def killed(classes, channels=3):
+    return Killed(channels, classes, 1)
+
+
+def raising(classes, channels=3):
+    return Raising(channels, classes, 1)
+
+
+def diverging(classes, channels=3):
+    return Diverging(channels, classes, 1)
+
+
+def greedy(classes, channels=3):
+    return Greedy(channels, classes, 1)
+
+
+def too_many_classes(classes, channels=3):
+    return TooManyClasses(channels, classes)
+
+
+def pointwise(classes, channels=3):
+    return nn.Conv2d(channels, classes, 1)
+
+
+class Endless(nn.Conv2d):
+    """Never finishes its first step."""
+
+    def forward(self, images):
+        time.sleep(3600)
+        return super().forward(images)
+
+
+def endless(classes, channels=3):
+    return Endless(channels, classes, 1)

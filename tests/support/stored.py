@@ -1,0 +1,109 @@
+"""Synthetic results folders, written in milliseconds, with names as hostile as anybody may choose."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segbench.results.matrices import ImageMatrices, save_matrices
+from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.store import Store, write_record
+
+HOSTILE = (
+    "a|b",
+    "<script>alert(1)</script>",
+    "[red]bold[/red] [link=x]",
+    "**x** _y_ `z` ~~w~~",
+    "$\\frac{1}{2}$",
+    "_hidden",
+    "../../etc/passwd",
+    "網路 сеть",
+    "two\nlines\x1b[31m",
+    "quo\"te, com'ma",
+    "=1+1",
+    "right\u202eleft",
+    "![i](x.png)",
+)
+CLASSES = ("sky", "road", "car")
+
+
+def matrices(hits: int, *, images: int = 2, classes: int = len(CLASSES)) -> ImageMatrices:
+    """100 labelled pixels a class and image, ``hits`` of them right, the others taken for the next class."""
+    one = np.eye(classes, dtype=np.int64) * hits + np.roll(np.eye(classes, dtype=np.int64), 1, axis=1) * (100 - hits)
+    return ImageMatrices(tuple(f"image{index}" for index in range(images)), np.stack([one] * images))
+
+
+def iou_of(hits: int) -> float:
+    """The IoU of every class of ``matrices``: hits / (100 labelled + 100 predicted - hits)."""
+    return hits / (200 - hits)
+
+
+def write_run(
+    root: Path, label: str = "unet", seed: int = 0, hits: int = 80, *, suite: str = "toy", **changes: Any
+) -> Path:
+    """Write one run below a results root; every fact has a default that ``changes`` may replace."""
+    recipe = changes.pop("recipe", {"dataset": {"name": "scenes"}, "train": {"epochs": 2, "select": "last"}})
+    options = changes.pop("options", {"width": 1.0})
+    outcome = changes.pop("outcome", Outcome(status=Status.COMPLETED))
+    counted = changes.pop("matrices", matrices(hits))
+    classes = changes.pop("classes", CLASSES)
+    speed = changes.pop("speed", 50.0)
+    history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
+    protocol = hashlib.sha256(repr(recipe).encode()).hexdigest()
+    identity = hashlib.sha256(repr((label, seed, recipe, options)).encode()).hexdigest()
+    run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-seed{seed}-{identity[:10]}"
+    record = RunRecord(
+        id=run_id,
+        suite=suite,
+        label=label,
+        seed=seed,
+        point={},
+        identity=identity,
+        protocol_id=protocol,
+        recipe=recipe,
+        outcome=outcome,
+        model=ModelFacts(
+            name=changes.pop("name", "unet"),
+            options=options,
+            pretrained=changes.pop("pretrained", False),
+            weights_digest=changes.pop("weights_digest", None),
+            parameters=changes.pop("parameters", 31_031_685),
+            macs=changes.pop("macs", 20_400_000_000),
+            input_size=(32, 48),
+        ),
+        data=DataFacts(
+            dataset="scenes",
+            classes=classes,
+            palette=((0, 0, 0),) * len(classes),
+            train_images=8,
+            test_images=len(counted.names),
+            fingerprints={},
+            train_digest=changes.pop("train_digest", f"train-{seed}"),
+            test_digest=changes.pop("test_digest", "test"),
+        ),
+        timings=Timings(
+            started="2026-01-01T00:00:00+00:00",
+            total_seconds=2.0,
+            training_seconds=1.5,
+            evaluation_seconds=0.5,
+            training_images_per_second=speed / 4,
+            evaluation_images_per_second=speed,
+        ),
+        test_loss=0.5,
+        selected_epoch=2,
+        environment=changes.pop(
+            "environment",
+            {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": {"torch": "2.6"}},
+        ),
+    )
+    assert not changes, f"unknown: {changes}"
+    with Store(root, suite).writing(run_id) as folder:
+        write_record(folder, record)
+        if outcome.status is Status.COMPLETED:
+            save_matrices(folder / "confusion.npz", counted)
+            (folder / "history.csv").write_text(history)
+    return root / suite / run_id

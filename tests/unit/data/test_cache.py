@@ -1,0 +1,101 @@
+import errno
+import pickle
+
+import numpy as np
+import pytest
+
+from segbench.data.cache import DiskCache, MemoryCache, read_index, write_cache
+from segbench.errors import DataError
+
+
+def same(cached, dataset):
+    pairs = [(cached.read(index), dataset.samples[index]) for index in range(len(dataset))]
+    return all(
+        a.name == b.name and np.array_equal(a.image, b.image) and np.array_equal(a.label, b.label) for a, b in pairs
+    )
+
+
+def test_memory_decodes_every_image_once(arrays):
+    dataset = arrays(5)
+    cached = MemoryCache(dataset)
+    cached.prepare()
+    assert dataset.reads == 5
+    assert same(cached, dataset)
+    assert dataset.reads == 5
+    assert cached.fingerprint() == dataset.fingerprint()
+    assert cached.info is dataset.info
+
+
+def test_disk_decodes_every_image_once_for_all_processes(arrays, mixed_sizes, tmp_path):
+    cached = DiskCache(mixed_sizes, folder=tmp_path)
+    assert mixed_sizes.reads == 4
+    assert same(cached, mixed_sizes)
+    assert same(DiskCache(mixed_sizes, folder=tmp_path), mixed_sizes)
+    assert same(pickle.loads(pickle.dumps(cached)), mixed_sizes)
+    assert mixed_sizes.reads == 4
+    assert [path.name for path in tmp_path.iterdir()] == [cached.file.name]
+    assert cached.cache_key() == mixed_sizes.cache_key()
+
+
+def test_a_sample_from_disk_may_be_changed_without_harm(arrays, tmp_path):
+    dataset = arrays(2)
+    cached = DiskCache(dataset, folder=tmp_path)
+    cached.read(0).image[:] = 0
+    assert same(cached, dataset)
+
+
+def test_a_pickled_cache_does_not_carry_the_images(arrays, tmp_path):
+    dataset = arrays(40, size=(60, 60))
+    cached = DiskCache(dataset, folder=tmp_path)
+    cached.read(0)
+    dataset.samples = []
+    assert len(pickle.dumps(cached)) < 10_000 < cached.file.stat().st_size
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped-first", "flipped-middle", "flipped-index", "missing-end"])
+def test_a_damaged_cache_is_rebuilt(arrays, tmp_path, damage):
+    dataset = arrays(5)
+    file = DiskCache(dataset, folder=tmp_path).file
+    content = bytearray(file.read_bytes())
+    places = {"flipped-first": 0, "flipped-middle": len(content) // 2, "flipped-index": len(content) - 40}
+    if damage in places:
+        content[places[damage]] ^= 0xFF
+    else:
+        del content[{"cut": len(content) // 2, "empty": 0, "missing-end": len(content) - 1}[damage] :]
+    file.write_bytes(content)
+    assert read_index(file, 5) is None
+    assert same(DiskCache(dataset, folder=tmp_path), dataset)
+    assert dataset.reads == 10
+
+
+def test_a_cache_of_another_length_is_not_taken(arrays, tmp_path):
+    write_cache(tmp_path / "a.raw", arrays(5))
+    assert read_index(tmp_path / "a.raw", 6) is None
+    assert len(read_index(tmp_path / "a.raw", 5)) == 5
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(arrays, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("segbench.data.cache._write_samples", full)
+    with pytest.raises(DataError, match=r"No space left on device; free space there, set loader.cache_folder"):
+        DiskCache(arrays(3), folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_image_leaves_no_cache(arrays, tmp_path):
+    with pytest.raises(DataError, match=r"image-002\.png"):
+        DiskCache(arrays(3, broken=(2,)), folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(arrays, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/sub/.*cannot be written"):
+        DiskCache(arrays(3), folder=tmp_path / "file" / "sub")
+
+
+def test_the_users_cache_folder_is_the_default(arrays, tmp_path, monkeypatch):
+    monkeypatch.setattr("segbench.data.cache.user_cache_folder", lambda: tmp_path / "cache")
+    assert DiskCache(arrays(2)).file.parent == tmp_path / "cache"

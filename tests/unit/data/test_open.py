@@ -1,0 +1,48 @@
+import pytest
+
+from segbench.config.component import DatasetEntry
+from segbench.config.suite import Loader
+from segbench.data.cache import DiskCache, MemoryCache
+from segbench.data.open import create_dataset, open_dataset
+from segbench.errors import DataError
+
+
+def entry(**options):
+    return DatasetEntry.model_validate({"name": "scenes", "train_images": 20, "test_images": 10, **options})
+
+
+def test_the_fraction_is_for_training_and_the_limit_for_the_rest():
+    given = entry(fraction=0.25, limit=3)
+    assert len(open_dataset(given, "train", loader=Loader(), training=True)) == 5
+    assert len(open_dataset(given, "test", loader=Loader())) == 3
+    assert len(open_dataset(given, "train", loader=Loader())) == 3
+    assert len(open_dataset(entry(), "test", loader=Loader())) == 10
+
+
+def test_the_cache_is_the_suites_choice(tmp_path):
+    loaders = {
+        MemoryCache: Loader(cache="memory"),
+        DiskCache: Loader(cache="disk", cache_folder=str(tmp_path)),
+    }
+    plain = open_dataset(entry(), "test", loader=Loader())
+    for kind, loader in loaders.items():
+        cached = open_dataset(entry(), "test", loader=loader)
+        assert type(cached) is kind
+        assert cached.fingerprint() == plain.fingerprint()
+        assert (cached.read(3).image == plain.read(3).image).all()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(DataError, match="the split 'test' is empty"):
+        open_dataset(entry(test_images=0), "test", loader=Loader())
+
+
+def test_an_incomplete_split_is_refused_with_its_first_problems(camvid_tree):
+    for file in (camvid_tree / "trainannot").iterdir():
+        file.unlink()
+    (camvid_tree / "train" / "0001TP_train.0.png").unlink()
+    given = DatasetEntry.model_validate({"name": "camvid", "root": str(camvid_tree)})
+    with pytest.raises(DataError, match=r"(?s)'train' is incomplete; 'segbench data check'.*and 1 more"):
+        open_dataset(given, "train", loader=Loader())
+    assert len(create_dataset(given, "train").problems) == 4
