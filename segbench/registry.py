@@ -85,6 +85,11 @@ class Registry:
     catalog: str
     group: str | None = None
 
+    @property
+    def plural(self) -> str:
+        """What several members are called."""
+        return self.kind + ("es" if self.kind.endswith("s") else "s")
+
     def entries(self) -> dict[str, Entry]:
         """Return every member by name, the built-in ones first."""
         package, _, attribute = self.catalog.partition(":")
@@ -124,7 +129,8 @@ LOSSES = Registry("loss", "segbench.engine:LOSSES")
 OPTIMIZERS = Registry("optimizer", "segbench.engine:OPTIMIZERS")
 SCHEDULES = Registry("schedule", "segbench.engine:SCHEDULES")
 
-CATALOGS = {f"{registry.kind}s": registry for registry in (MODELS, DATASETS, TRANSFORMS, LOSSES, OPTIMIZERS, SCHEDULES)}
+CATALOGS = {registry.plural: registry for registry in (MODELS, DATASETS, TRANSFORMS, LOSSES, OPTIMIZERS, SCHEDULES)}
+"""Every catalogue, by what its members are called."""
 
 
 @cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from segbench.config.plan import Run
+from segbench.config.plan import Run, canonical_model, digest
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Timings
 
 
@@ -80,6 +79,5 @@ def compute_facts(device: torch.device) -> dict[str, Any]:
 
 
 def derived_seed(run: Run) -> int:
-    """Return the seed of what is random in training beside the data (dropout), from the run's seed and model."""
-    text = f"training {run.seed} {run.model.model_dump_json(exclude={'label'})}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    """Return the seed of what is random in training beside the data (dropout): a hash of network and run's seed."""
+    return int(digest({"training": canonical_model(run.model), "seed": run.seed})[:16], 16) >> 1

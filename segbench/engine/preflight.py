@@ -62,8 +62,8 @@ def preflight(
         for name, split in materials.splits.items():
             if split.fingerprint() not in known | found.splits.keys():
                 found.splits[split.fingerprint()] = summary(checked(split, name, observer), name)
-        try_transforms(materials)
         try_loss(materials)
+        try_transforms(materials)
         try_models([run for run in group if run.id not in finished], materials)
     return found
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from segbench.config.component import ModelEntry
-from segbench.config.plan import digest
+from segbench.config.plan import canonical_model, digest
 from segbench.models.base import (
     ANY_SIZE,
     InputConstraint,
@@ -107,10 +107,8 @@ def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
 
 
 def initial_seed(entry: ModelEntry, seed: int) -> int:
-    """Return the seed of an entry's initial weights: a hash, below 2**63, of the entry without its label and a seed."""
-    document = entry.model_dump(mode="json")
-    document.pop("label", None)
-    return int(digest({"model": document, "seed": seed})[:16], 16) >> 1
+    """Return the seed of a network's initial weights, below 2**63: a hash of what the network is and of a seed."""
+    return int(digest({"model": canonical_model(entry), "seed": seed})[:16], 16) >> 1
 
 
 def check_input(network: nn.Module, height: int, width: int) -> None:

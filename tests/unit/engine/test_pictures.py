@@ -16,7 +16,7 @@ PALETTE = ((10, 20, 30), (40, 50, 60), (70, 80, 90))
 
 class OneImage(SegmentationDataset):
     info = DatasetInfo("one", ("a", "b", "c"), PALETTE)
-    names = ("../../über \"x\"",)
+    names = ('../../über "x"',)
 
     def read(self, index):
         return Sample(self.names[index], np.zeros((2, 3, 3), np.uint8), np.array([[0, 1, 2], [255, 1, 0]], np.uint8))

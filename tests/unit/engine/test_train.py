@@ -79,7 +79,9 @@ def bare_loop(net, batches, epochs, *, clip=None):
 
 def assert_same_weights(one, other, **tolerance):
     for name, tensor in one.state_dict().items():
-        torch.testing.assert_close(tensor, other.state_dict()[name], msg=lambda text, name=name: f"{name}: {text}", **tolerance)
+        torch.testing.assert_close(
+            tensor, other.state_dict()[name], msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
 
 
 @pytest.mark.parametrize("clip", [None, 0.05])

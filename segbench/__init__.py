@@ -1,0 +1,47 @@
+"""segbench: one recipe, several segmentation networks, one fair leaderboard.
+
+The names below are the public Python API. They are imported when first used, so that ``import segbench`` is quick and
+needs neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segbench.config.load import load_suite
+    from segbench.engine.launch import run_suite
+    from segbench.report.leaderboard import leaderboard
+    from segbench.report.runs import load_results
+
+    __version__: str
+
+__all__ = ["__version__", "leaderboard", "load_results", "load_suite", "run_suite"]
+
+_HOMES = {
+    "leaderboard": "segbench.report.leaderboard",
+    "load_results": "segbench.report.runs",
+    "load_suite": "segbench.config.load",
+    "run_suite": "segbench.engine.launch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    metadata = import_module("importlib.metadata")
+    try:
+        return str(metadata.version("segbench"))
+    except metadata.PackageNotFoundError:
+        return "0+uninstalled"

@@ -1,0 +1,103 @@
+"""Applies a checkpoint to a split or to image files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from segbench.config.component import DatasetEntry
+from segbench.config.suite import Loader
+from segbench.data.base import IGNORE_INDEX, Sample
+from segbench.data.loader import EvaluationLoader
+from segbench.data.open import open_dataset
+from segbench.data.pipeline import Pipeline
+from segbench.data.reading import read_image
+from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.checkpoint import Checkpoint, load_checkpoint
+from segbench.engine.evaluate import Evaluation, evaluate
+from segbench.engine.pictures import palette_image
+from segbench.engine.predict import Predictor, class_map, resized
+from segbench.errors import DataError, ModelRefusal
+from segbench.models.build import check_input
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A checkpoint on its device, with the preprocessing and the way of predicting that it was tested with."""
+
+    checkpoint: Checkpoint
+    predictor: Predictor
+    pipeline: Pipeline
+
+    def evaluate(
+        self, entry: DatasetEntry, split: str, *, workers: int, progress: Callable[[int, int], None]
+    ) -> Evaluation:
+        """Evaluate on one split of a data set.
+
+        Raises:
+            DataError: The data is missing or wrong, or has other classes.
+            ModelRefusal: The network cannot take the images.
+        """
+        dataset = open_dataset(entry, split, loader=Loader(workers=workers))
+        trained = self.checkpoint.info.classes
+        if dataset.info.classes != trained:
+            raise DataError(
+                f"{entry.name}: has the classes {', '.join(dataset.info.classes)}; "
+                f"the checkpoint was trained on {', '.join(trained)}"
+            )
+        batch_size = self.predictor.settings.batch_size
+        with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
+            return evaluate(self.predictor, loader, progress=progress)
+
+    def predict(self, file: Path) -> Image.Image:
+        """Return the classes of an image file, at its size, as a palette image.
+
+        Raises:
+            DataError: The file cannot be read as an image.
+            ModelRefusal: The network cannot take an image of this size.
+        """
+        pixels = read_image(file)
+        unlabelled = np.full(pixels.shape[:2], IGNORE_INDEX, dtype=np.uint8)
+        image, _ = self.pipeline(Sample(file.stem, pixels, unlabelled))
+        try:
+            scores = self._scores(image[None])
+        except ModelRefusal as refusal:
+            raise ModelRefusal(f"{file}: {refusal}") from None
+        return palette_image(class_map(resized(scores, pixels.shape[:2])[0]), self.checkpoint.info.palette)
+
+    def _scores(self, images: Tensor) -> Tensor:
+        settings = self.predictor.settings
+        if settings.window is None and tuple(settings.scales) == (1.0,):
+            check_input(self.checkpoint.network, *images.shape[-2:])
+        return self.predictor.scores(images)
+
+
+def ready(file: Path, *, device: str) -> Ready:
+    """Load a checkpoint onto a device.
+
+    Raises:
+        WeightsError: The file cannot be read, or was not written by ``segbench run``.
+        UsageError: There is no such device.
+    """
+    place = choose_device(device)
+    checkpoint = load_checkpoint(file)
+    arithmetic = _arithmetic(checkpoint, place)
+    arithmetic.place(checkpoint.network)
+    recipe = checkpoint.run.recipe
+    return Ready(
+        checkpoint,
+        Predictor(checkpoint.network, recipe.evaluate, classes=len(checkpoint.info.classes), arithmetic=arithmetic),
+        Pipeline(recipe.transforms.test, training=False),
+    )
+
+
+def _arithmetic(checkpoint: Checkpoint, device: torch.device) -> Arithmetic:
+    train, settings = checkpoint.run.recipe.train, checkpoint.run.recipe.evaluate
+    precision = settings.precision or (train.precision if train else "fp32")
+    return Arithmetic(device, precision, train.channels_last if train else False)

@@ -1,0 +1,152 @@
+"""Commands about what there is: list, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import AsJson, ModelOptions, size
+from segbench.cli.output import tell, write_facts, write_json, write_table
+from segbench.errors import ModelRefusal, UsageError
+
+if TYPE_CHECKING:
+    from segbench.config.component import ModelEntry
+    from segbench.models.build import Description
+    from segbench.registry import Entry, Parameter
+
+
+class Kind(StrEnum):
+    """What there is a catalogue of."""
+
+    MODELS = "models"
+    DATASETS = "datasets"
+    TRANSFORMS = "transforms"
+    LOSSES = "losses"
+    OPTIMIZERS = "optimizers"
+    SCHEDULES = "schedules"
+
+
+def list_catalog(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help=f"One of {', '.join(Kind)}.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the models, datasets, losses, … that a suite can name, with their options."""
+    from segbench.registry import CATALOGS
+
+    entries = [_described(entry) for entry in CATALOGS[kind].entries().values()]
+    if as_json:
+        write_json(entries)
+        return
+    rows = [
+        [entry["name"] + ("NAME" if entry["name"].endswith(":") else ""), entry["summary"], _brief(entry["options"])]
+        for entry in entries
+    ]
+    write_table(["name", "what it is", "options"], rows)
+
+
+def describe(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model; 'segbench list models' shows them.")],
+    *,
+    classes: Annotated[int, typer.Option("--classes", min=1, help="How many classes it tells apart.")] = 21,
+    channels: Annotated[int, typer.Option("--channels", min=1, help="Channels of the images.")] = 3,
+    image_size: Annotated[
+        str, typer.Option("--size", metavar="HxW", help="Height and width of an image, in pixels.")
+    ] = "512x512",
+    options: ModelOptions = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's size and cost: learned parameters, multiply-adds, input sizes, and the paper."""
+    height, width = size(image_size)
+    entry = _model_entry(model, options)
+    facts = _facts(entry, classes=classes, channels=channels, image_size=(height, width))
+    facts |= {"classes": classes, "channels": channels, "size": [height, width], "options": entry.options}
+    if as_json:
+        write_json(facts)
+        return
+    note = facts.pop("note", None)
+    write_facts({**facts, "options": ", ".join(f"{key}={value}" for key, value in entry.options.items())})
+    if note:
+        tell(f"note: {note}")
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    try:
+        signature = entry.signature
+    except UsageError as error:
+        return {"name": entry.name, "summary": f"(cannot be read: {error})", "options": []}
+    return {
+        "name": entry.name,
+        "summary": signature.summary,
+        "options": [_option(parameter) for parameter in signature.parameters],
+    }
+
+
+def _option(parameter: Parameter) -> dict[str, Any]:
+    required = parameter.default is ...
+    return {
+        "name": parameter.name,
+        "type": parameter.annotation,
+        "required": required,
+        "default": None if required else parameter.default,
+        "help": parameter.help,
+    }
+
+
+def _brief(options: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(
+        option["name"] if option["required"] else f"{option['name']}={option['default']!r}" for option in options
+    )
+
+
+def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
+    from segbench.config.component import ModelEntry
+    from segbench.config.load import check_part, read_override, set_key
+
+    document: dict[str, Any] = {"name": model}
+    for option in options or ():
+        set_key(document, *read_override(option))
+    return check_part(ModelEntry, document)
+
+
+def _facts(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
+    """Return what a model is; when it cannot take the image size, without its cost but with the reason."""
+    from segbench.models.build import describe_network
+
+    try:
+        found = describe_network(entry, classes=classes, channels=channels, size=image_size)
+    except ModelRefusal as refusal:
+        nearest = _nearest_size(entry, classes=classes, channels=channels, image_size=image_size)
+        if nearest == image_size:
+            raise
+        found = describe_network(entry, classes=classes, channels=channels, size=nearest)
+        note = f"{refusal}; {nearest[0]}x{nearest[1]} is possible"
+        return {**_described_facts(entry, found), "macs": None, "output_size": None, "note": note}
+    return _described_facts(entry, found)
+
+
+def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "parameters": found.parameters,
+        "macs": found.macs,
+        "citation": found.citation,
+        "input_constraint": found.input_constraint,
+        "output_size": found.output_size,
+    }
+
+
+def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest size that a model takes and that is not below the given one."""
+    import torch
+
+    from segbench.models.build import constraint_of, create
+
+    if entry.options.get("pretrained"):
+        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        constraint = constraint_of(create(entry, classes=classes, channels=channels))
+    return constraint.next(image_size[0]), constraint.next(image_size[1])

@@ -1,0 +1,58 @@
+"""Options that several commands share, and what is read from them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segbench.errors import UsageError
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a dotted key, such as train.epochs=3; may be repeated."),
+]
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set an option, such as width=0.5; may be repeated."),
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder of all results.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+Models = Annotated[
+    str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label, separated by commas.")
+]
+Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds, separated by commas.")]
+
+
+def names(text: str | None) -> list[str] | None:
+    """Return the parts of a comma-separated list, or None when nothing was given."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers(text: str | None, *, option: str) -> list[int] | None:
+    """Return a comma-separated list of whole numbers, or None when nothing was given.
+
+    Raises:
+        UsageError: A part is no whole number.
+    """
+    parts = names(text)
+    try:
+        return None if parts is None else [int(part) for part in parts]
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: expected whole numbers separated by commas, such as 0,1") from None
+
+
+def size(text: str) -> tuple[int, int]:
+    """Return height and width of ``HxW``.
+
+    Raises:
+        UsageError: It is no such text.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", text.strip())
+    if match is None:
+        raise UsageError(f"--size {text!r}: expected HEIGHTxWIDTH in pixels, such as 360x480")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,133 @@
+"""Commands that apply a checkpoint: evaluate, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import AsJson, Device
+from segbench.cli.output import tell, write_json
+from segbench.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from segbench.cli.apply import Ready
+    from segbench.config.component import DatasetEntry
+
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.safetensors that 'segbench run' wrote.")
+]
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    *,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A data set of the same classes; that of training by default.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="The split; that of the recipe by default.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set an option of the data set, such as root=DIR."),
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read images.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a checkpoint on a split, as its suite would."""
+    from segbench.cli.apply import ready
+    from segbench.cli.progress import counting
+    from segbench.cli.score import write_scores
+
+    loaded = ready(checkpoint, device=device)
+    entry = _dataset_entry(loaded, dataset, options)
+    chosen = split or entry.test_split
+    with counting("evaluating", "images") as advance:
+        found = loaded.evaluate(entry, chosen, workers=workers, progress=advance)
+    facts: dict[str, Any] = {
+        "checkpoint": str(checkpoint),
+        "model": loaded.checkpoint.run.model.label,
+        "dataset": entry.name,
+        "split": chosen,
+        "images": len(found.matrices.names),
+        "images_per_second": found.images_per_second,
+    }
+    write_scores(found.matrices.total, facts, classes=loaded.checkpoint.info.classes, as_json=as_json)
+
+
+def predict(
+    checkpoint: Checkpoint,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks; made if it is not there.")],
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Predict the classes of images with a checkpoint, as palette PNGs of the images' size."""
+    files = image_files(images, output=output)
+    from segbench.cli.apply import ready
+    from segbench.cli.progress import counting
+
+    loaded = ready(checkpoint, device=device)
+    with counting("predicting", "images") as advance:
+        for done, (file, target) in enumerate(files.items(), 1):
+            mask = loaded.predict(file)
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+                mask.save(target)
+            except OSError as error:
+                raise UsageError(f"{target}: cannot be written: {error}") from None
+            advance(done, len(files))
+    if as_json:
+        classes = dict(enumerate(loaded.checkpoint.info.classes))
+        write_json({"classes": classes, "masks": {str(file): str(target) for file, target in files.items()}})
+    else:
+        tell(f"{len(files)} masks written to {output}")
+
+
+def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
+    """Return the mask file for each image file, in order; folders stand for the images in them.
+
+    Raises:
+        DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
+        UsageError: A mask would replace an image.
+    """
+    from segbench.data.files import IMAGE_SUFFIXES
+
+    files: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise DataError(f"{path}: there is no such file or folder")
+        found = (
+            [file for file in sorted(path.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES]
+            if path.is_dir()
+            else [path]
+        )
+        if not found:
+            raise DataError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+        files += found
+    masks: dict[Path, Path] = {}
+    for file in dict.fromkeys(files):
+        target = output / f"{file.stem}.png"
+        if target in masks.values():
+            raise DataError(f"{file}: another image of the name {file.stem} was given; predict them into two folders")
+        if target.resolve() == file.resolve():
+            raise UsageError(f"{target}: the mask would replace the image; choose another --output")
+        masks[file] = target
+    return masks
+
+
+def _dataset_entry(loaded: Ready, name: str | None, options: Sequence[str] | None) -> DatasetEntry:
+    """Return the data set of training with changed options, or another one."""
+    from segbench.config.component import DatasetEntry
+    from segbench.config.load import check_part, read_override, set_key
+
+    trained = loaded.checkpoint.run.recipe.dataset
+    document: dict[str, Any] = trained.model_dump(mode="json") if name in (None, trained.name) else {"name": name}
+    for key in ("limit", "fraction"):
+        document.pop(key, None)
+    for option in options or ():
+        set_key(document, *read_override(option))
+    return check_part(DatasetEntry, document)

@@ -1,0 +1,238 @@
+"""Progress on standard error: bars on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from segbench.cli.output import duration, figure
+from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted
+from segbench.results.record import Status
+
+if TYPE_CHECKING:
+    from rich import progress as bars
+
+PLAIN_SECONDS = 10.0
+"""Time between two plain lines about the same thing."""
+
+QUIET_SECONDS = 2.0
+"""What takes less than this shows no progress."""
+
+_TRAINING_SHARE = 0.9
+"""The share of a run that training is taken to be."""
+
+Advance = Callable[[int, int | None], None]
+"""Told how much is done and how much there is in all, if that is known."""
+
+
+@contextmanager
+def observing(stream: TextIO | None = None) -> Iterator[Observer]:
+    """Give an observer of a suite's runs that shows them on ``stream``, standard error by default."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield PlainObserver(stream)
+        return
+    with _bars(stream) as shown:
+        yield BarObserver(shown)
+
+
+@contextmanager
+def counting(title: str, unit: str, *, stream: TextIO | None = None) -> Iterator[Advance]:
+    """Give a function to call with (done, total); progress is shown once it has taken two seconds.
+
+    Args:
+        title: What is going on, such as ``scoring``.
+        unit: What is counted, such as ``images``.
+        stream: Where to show it, standard error by default.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        meter = Meter(stream)
+        yield lambda done, total: meter.show(title, done, total, unit)
+        return
+    with _bars(stream) as shown:
+        task = shown.add_task(title, total=None, visible=False, unit=unit, note="")
+        started = time.monotonic()
+
+        def advance(done: int, total: int | None) -> None:
+            shown.update(task, completed=done, total=total, visible=time.monotonic() - started > QUIET_SECONDS)
+
+        yield advance
+
+
+class Meter:
+    """Writes a line about something now and then, with rate and time left."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stream, self.clock = stream, clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to measure something new."""
+        self.title = ""
+        self.started = self.told = self.clock()
+        self.start = 0
+
+    def show(self, title: str, done: int, total: int | None, unit: str, note: str = "") -> None:
+        """Write a line if the last one is long enough ago."""
+        now = self.clock()
+        if title != self.title or done < self.start:
+            self.restart()
+            self.title, self.start = title, done
+        if now - self.told < (PLAIN_SECONDS if self.told > self.started else QUIET_SECONDS):
+            return
+        self.told = now
+        rate = (done - self.start) / max(now - self.started, 1e-9)
+        left = f", {duration((total - done) / rate)} left" if rate and total is not None and total >= done else ""
+        share = f"{done}/{total}" if total is not None else f"{done}"
+        tail = f", {note}" if note else ""
+        write_line(self.stream, f"  {title} {share} {unit}, {figure(rate)} {unit}/s{left}{tail}")
+
+
+class PlainObserver:
+    """Shows a suite's runs as lines."""
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stream = stream
+        self.meter = Meter(stream, clock=clock)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case RunStarted():
+                self.meter.restart()
+                self._line(f"[{event.number}/{event.total}] {event.label}, seed {event.seed}")
+            case Progress():
+                self.meter.show(_title(event), event.done, event.total, _unit(event), _note(event))
+            case RunEnded():
+                self._line("  " + ending(event))
+            case Notice():
+                self._line(f"note: {event.text}")
+
+    def _line(self, text: str) -> None:
+        write_line(self.stream, text)
+
+
+class BarObserver:
+    """Shows a suite's runs as bars: one for the suite, one for what is going on; finished runs become lines."""
+
+    def __init__(self, shown: bars.Progress) -> None:
+        self.shown = shown
+        self.suite: bars.TaskID | None = None
+        self.runs_before = 0
+        self.tasks: dict[tuple[str, ...], bars.TaskID] = {}
+        self.label = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case RunStarted():
+                self._start(event)
+            case Progress():
+                self._advance(event)
+            case RunEnded():
+                self._end(event)
+            case Notice():
+                self._line(f"note: {event.text}")
+
+    def _start(self, event: RunStarted) -> None:
+        self._clear("")
+        self.label = f"{event.label}, seed {event.seed}"
+        if self.suite is None:
+            self.suite = self.shown.add_task("all runs", total=event.total, unit="runs", note="")
+        self.runs_before = event.number - 1
+        self.shown.update(self.suite, completed=self.runs_before, total=event.total)
+
+    def _advance(self, event: Progress) -> None:
+        key = (event.run_id, event.stage, event.unit)
+        if key not in self.tasks:
+            self._clear(event.run_id)
+            where = self.label if event.run_id else "data"
+            self.tasks[key] = self.shown.add_task(f"{where}: {_title(event)}", unit=_unit(event), note="")
+        self.shown.update(self.tasks[key], completed=event.done, total=event.total, note=_note(event))
+        if self.suite is not None and event.stage != "data":
+            self.shown.update(self.suite, completed=self.runs_before + _share(event))
+
+    def _end(self, event: RunEnded) -> None:
+        self._clear(event.run_id)
+        if self.suite is not None:
+            self.shown.update(self.suite, completed=self.runs_before + 1)
+        self._line(f"{event.label}: {ending(event)}")
+
+    def _clear(self, run_id: str) -> None:
+        """Take away the bars of a run's earlier stages."""
+        for key in [key for key in self.tasks if key[0] == run_id]:
+            self.shown.remove_task(self.tasks.pop(key))
+
+    def _line(self, text: str) -> None:
+        from rich.text import Text
+
+        self.shown.console.print(Text(text))
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write a line that is seen at once."""
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def ending(event: RunEnded) -> str:
+    """Return in words how a run ended."""
+    text = f"{event.status} after {duration(event.seconds)}"
+    if event.status is Status.COMPLETED:
+        return text if event.mean_iou is None else f"{text}, mIoU {event.mean_iou:.3f}"
+    return f"{text}: {event.reason}"
+
+
+def _title(event: Progress) -> str:
+    return f"reading {event.unit}" if event.stage == "data" else event.stage
+
+
+def _unit(event: Progress) -> str:
+    return "images" if event.stage == "data" else event.unit
+
+
+def _share(event: Progress) -> float:
+    """Return roughly how much of a run is done, so that the time left of all runs is known early."""
+    share = event.done / max(event.total, 1)
+    return _TRAINING_SHARE * share if event.stage == "training" else _TRAINING_SHARE + (1 - _TRAINING_SHARE) * share
+
+
+def _note(event: Progress) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in event.fields.items())
+
+
+def _bars(stream: TextIO) -> bars.Progress:
+    from rich import progress as bars
+    from rich.console import Console
+
+    return bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(bar_width=24),
+        bars.MofNCompleteColumn(),
+        _rate_column(),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
+        bars.TextColumn("{task.fields[note]}", markup=False),
+        console=Console(file=stream),
+        transient=True,
+        speed_estimate_period=600.0,
+    )
+
+
+def _rate_column() -> bars.ProgressColumn:
+    from rich import progress as bars
+    from rich.text import Text
+
+    class Rate(bars.ProgressColumn):
+        """How many units a second, or a minute where it is slow."""
+
+        def render(self, task: bars.Task) -> Text:
+            speed, unit = task.speed, task.fields["unit"]
+            if not speed:
+                return Text(unit)
+            return Text(f"{unit} {figure(speed)}/s" if speed >= 0.1 else f"{unit} {figure(speed * 60)}/min")
+
+    return Rate()

@@ -1,0 +1,152 @@
+"""Commands about suites: run, plan, validate, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
+from segbench.cli.output import tell, write_json, write_table
+from segbench.errors import SuiteError
+
+if TYPE_CHECKING:
+    from segbench.config.plan import Run
+    from segbench.config.suite import Suite
+    from segbench.results.store import Store
+
+Reports = Annotated[Path, typer.Option("--reports", help="Folder of all reports.")]
+
+
+def run(
+    suite: SuiteFile,
+    *,
+    results: Results = Path("results"),
+    reports: Reports = Path("reports"),
+    overrides: Overrides = None,
+    models: Models = None,
+    seeds: Seeds = None,
+    device: Device = "auto",
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Do all runs in this process, for debugging.")
+    ] = False,
+) -> None:
+    """Train and evaluate what a suite names and is not done yet, and write its leaderboard."""
+    checked, _ = _plan(suite, overrides)
+    chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
+    from segbench.cli.progress import observing
+    from segbench.cli.report import show, write
+    from segbench.engine.launch import run_suite
+
+    with _naming(suite), observing() as observer:
+        outcome = run_suite(
+            checked,
+            results=results,
+            models=chosen_models,
+            seeds=chosen_seeds,
+            device=device,
+            in_process=in_process,
+            observer=observer,
+        )
+    tell(f"{len(outcome.records) - len(outcome.done_before)} runs done, {len(outcome.done_before)} were done before")
+    write([outcome.store.folder], reports)
+    show([outcome.store.folder])
+    if not outcome.complete:
+        raise typer.Exit(1)
+
+
+def plan(
+    suite: SuiteFile,
+    *,
+    results: Results = Path("results"),
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs of a suite, and which of them are done."""
+    checked, runs = _plan(suite, overrides)
+    from segbench.results.store import Store
+
+    store = Store(results, checked.name)
+    rows = [_row(planned, _status(planned, store)) for planned in runs]
+    if as_json:
+        write_json({"suite": checked.name, "runs": rows})
+        return
+    table = [[*(row[key] for key in ("id", "model", "seed")), _point(row["point"]), row["status"]] for row in rows]
+    write_table(["run", "model", "seed", "grid", "status"], table, right=["seed"])
+    done = sum(row["status"] == "done" for row in rows)
+    tell(f"{len(rows)} runs, {done} done, {len(rows) - done} to do")
+
+
+def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
+    """Check a suite without its data: keys, values, names, files of weights, and the grid."""
+    checked, runs = _plan(suite, overrides)
+    with _naming(suite):
+        _check_files(checked)
+    count = len(checked.models)
+    typer.echo(f"{suite}: ok, {len(runs)} runs of {count} model{'s' if count != 1 else ''}")
+
+
+def schema() -> None:
+    """Write the JSON Schema of suites, for editors."""
+    from segbench.config.schema import suite_schema
+
+    write_json(suite_schema())
+
+
+def _plan(file: Path, overrides: Sequence[str] | None) -> tuple[Suite, tuple[Run, ...]]:
+    from segbench.config.load import load_suite
+    from segbench.config.plan import plan as runs_of
+
+    suite = load_suite(file, overrides=overrides or ())
+    with _naming(file):
+        return suite, runs_of(suite)
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Add the file to errors about the suite that do not name it."""
+    try:
+        yield
+    except SuiteError as error:
+        if error.file is not None:
+            raise
+        raise SuiteError(error.problem, file=file, key=error.key) from None
+
+
+def _check_files(suite: Suite) -> None:
+    for index, model in enumerate(suite.models):
+        for key, path in (("weights", model.weights), ("pretrained", model.options.get("pretrained"))):
+            if isinstance(path, str) and _names_file(path) and not Path(path).is_file():
+                raise SuiteError(f"there is no file {path!r}", key=f"models[{index}].{key}")
+
+
+def _names_file(text: str) -> bool:
+    """Tell a path from a name such as torchvision's IMAGENET1K_V1."""
+    return bool(Path(text).suffix) or "/" in text or "\\" in text
+
+
+def _status(planned: Run, store: Store) -> str:
+    from segbench.results.record import Status
+
+    record = store.find(planned.id)
+    if record is None:
+        return "to do"
+    return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
+
+
+def _row(planned: Run, status: str) -> dict[str, Any]:
+    return {
+        "id": planned.id,
+        "model": planned.label,
+        "seed": planned.seed,
+        "point": planned.point,
+        "status": status,
+        "protocol_id": planned.recipe.protocol_id,
+    }
+
+
+def _point(point: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in point.items())

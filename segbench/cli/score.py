@@ -1,0 +1,152 @@
+"""The command that scores masks made by any tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import AsJson
+from segbench.cli.output import shown, tell, write_facts, write_json, write_table
+from segbench.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from segbench.metrics.scores import Scores
+
+_MODES = ("P", "L", "1", "I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes whose pixels are single whole numbers."""
+
+
+def score(
+    *,
+    predictions: Annotated[Path, typer.Option("--predictions", help="Folder of predicted PNG masks.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Folder of true PNG masks of the same names.")],
+    classes: Annotated[int, typer.Option("--classes", min=1, max=65535, help="How many classes there are.")],
+    ignore_index: Annotated[
+        int, typer.Option("--ignore-index", help="Label of pixels that count nowhere; -1 for none.")
+    ] = 255,
+    as_json: AsJson = False,
+) -> None:
+    """Score PNG masks of class indices (grey or palette) against true ones; files are paired by name."""
+    pairs = paired(predictions, labels)
+    matrix = _count(pairs, classes=classes, ignore_index=ignore_index if ignore_index >= 0 else None)
+    write_scores(matrix, {"images": len(pairs)}, as_json=as_json)
+
+
+def write_scores(
+    matrix: NDArray[np.int64], facts: Mapping[str, Any], *, classes: Sequence[str] = (), as_json: bool = False
+) -> None:
+    """Write the scores of a confusion matrix to standard output.
+
+    Args:
+        matrix: (C, C) counts, rows = label.
+        facts: What to write before them.
+        classes: The classes' names, if they have any.
+        as_json: Whether to write JSON.
+    """
+    from segbench.metrics.scores import score as scores_of
+
+    found = scores_of(matrix)
+    summary = {**facts, **_summary(found)}
+    rows = _per_class(found, classes)
+    if as_json:
+        write_json({**summary, "per_class": rows})
+        return
+    write_facts(summary)
+    typer.echo()
+    titles = list(rows[0])
+    write_table(titles, [[shown(row[title]) for title in titles] for row in rows], right=titles)
+    if found.predicted_but_unlabelled:
+        named = ", ".join(str(rows[index]["class"]) for index in found.predicted_but_unlabelled)
+        tell(f"note: predicted but in no label, so with an IoU of 0: {named}")
+
+
+def paired(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Return (prediction, label) files of the same name, in the order of names.
+
+    Raises:
+        DataError: A folder is missing or empty, or a file has no partner; it is named.
+    """
+    predicted, labelled = _masks(predictions), _masks(labels)
+    for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
+        alone = sorted(here.keys() - there.keys())
+        if alone:
+            more = f", nor for {len(alone) - 1} others" if len(alone) > 1 else ""
+            raise DataError(f"{here[alone[0]]}: there is no {alone[0]}.png in {folder}{more}")
+    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
+
+
+def read_mask(file: Path) -> NDArray[np.integer[Any]]:
+    """Read a grey or palette PNG as (H, W) class indices.
+
+    Raises:
+        DataError: The file cannot be read or holds colours; it is named.
+    """
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            if picture.mode not in _MODES:
+                raise DataError(
+                    f"{file}: is a picture of mode {picture.mode}; expected class indices (grey or palette PNG)"
+                )
+            pixels: NDArray[np.integer[Any]] = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file}: cannot be read: {error}") from None
+    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def _masks(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    found = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".png"}
+    if not found:
+        raise DataError(f"{folder}: holds no PNG files")
+    return found
+
+
+def _count(pairs: list[tuple[Path, Path]], *, classes: int, ignore_index: int | None) -> NDArray[np.int64]:
+    import numpy as np
+
+    from segbench.cli.progress import counting
+    from segbench.metrics.confusion import confusion_matrix
+
+    total = np.zeros((classes, classes), dtype=np.int64)
+    with counting("scoring", "images") as advance:
+        for done, (prediction, label) in enumerate(pairs, 1):
+            total += confusion_matrix(
+                read_mask(label),
+                read_mask(prediction),
+                num_classes=classes,
+                ignore_index=ignore_index,
+                name=str(prediction),
+            )
+            advance(done, len(pairs))
+    return total
+
+
+def _summary(found: Scores) -> dict[str, Any]:
+    """Return the scores that are single numbers."""
+    values = {field.name: getattr(found, field.name) for field in fields(found)}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _per_class(found: Scores, names: Sequence[str]) -> list[dict[str, Any]]:
+    columns = {
+        "iou": found.iou,
+        "recall": found.recall,
+        "precision": found.precision,
+        "dice": found.dice,
+        "label_pixels": found.label_pixels,
+    }
+    return [
+        {"class": names[index] if names else index, **{name: values[index].item() for name, values in columns.items()}}
+        for index in range(len(found.iou))
+    ]

@@ -1,0 +1,224 @@
+"""A component: a registered name with its options, checked against its factory's signature without importing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
+from segbench.errors import UnknownNameError
+from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Parameter, Registry
+
+_ANNOTATIONS: dict[str, Any] = {
+    "Any": Any,
+    "Literal": Literal,
+    "Mapping": Mapping,
+    "Path": Path,
+    **{kind.__name__: kind for kind in (bool, dict, float, int, list, str, tuple)},
+}
+
+
+class Component(BaseModel):
+    """A registered name and its options, written flat: ``{name: unet, width: 0.25}``, or just ``unet``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    registry: ClassVar[Registry]
+
+    name: str
+    """The registered name; ``segbench list`` shows them."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Every option of the component, defaults included."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_flat(cls, given: Any) -> Any:
+        """Split what was written into own fields and options, and check the options."""
+        if isinstance(given, cls):
+            return given
+        given = flat(given)
+        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+            raise PydanticCustomError(
+                "component",
+                "expected the name of one of the {kind}, or a mapping with a 'name'",
+                {"kind": cls.registry.plural},
+            )
+        own = {key: given[key] for key in cls.own_fields() if key in given}
+        refuse_misplaced_booleans(cls.__name__, own, cls.model_fields)
+        options = {key: value for key, value in given.items() if key not in own}
+        return {**own, "options": cls._check_options(own["name"], options)}
+
+    @classmethod
+    def own_fields(cls) -> list[str]:
+        """Return the keys that every component of this kind has, whatever its name."""
+        return [field for field in cls.model_fields if field != "options"]
+
+    @classmethod
+    def _check_options(cls, name: str, options: Mapping[Any, Any]) -> dict[str, Any]:
+        schema = options_schema(find_entry(cls.registry, name))
+        if schema.model_config.get("extra") != "allow":
+            unknown = [key for key in options if key not in schema.model_fields]
+            known = [*schema.model_fields, *cls.own_fields()]
+            if unknown:
+                raise unknown_keys(cls.__name__, unknown, options, known=known, what=f"option of {name}")
+        refuse_misplaced_booleans(cls.__name__, options, schema.model_fields)
+        return schema.model_validate(dict(options)).model_dump()
+
+    @model_serializer
+    def _write_flat(self) -> dict[str, Any]:
+        own = {field: getattr(self, field) for field in self.own_fields()}
+        return {key: value for key, value in own.items() if value is not None} | self.options
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Offer every registered name, each with its own options, to editors."""
+        own = handler.resolve_ref_schema(handler(core_schema)).get("properties", {})
+        own = {key: value for key, value in own.items() if key not in ("name", "options")}
+        entries = cls.registry.entries().values()
+        return {
+            "anyOf": [*_name_schemas(cls.registry), *(_entry_schema(entry, own) for entry in entries)],
+            "description": (cls.__doc__ or "").partition("\n")[0],
+        }
+
+
+class ModelEntry(Component):
+    """A network of the comparison: its name, its options, and the weights it starts from."""
+
+    registry = MODELS
+
+    label: str = ""
+    """What the row is called; the name by default. Two entries of one name need labels of their own."""
+    weights: str | None = None
+    """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
+    strict: bool = True
+    """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_label(cls, given: Any) -> Any:
+        given = flat(given)
+        if isinstance(given, Mapping) and not given.get("label") and isinstance(given.get("name"), str):
+            return {**given, "label": given["name"]}
+        return given
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether any of its weights were trained before this suite."""
+        return bool(self.options.get("pretrained")) or self.weights is not None
+
+
+class DatasetEntry(Component):
+    """The data set that every network is trained and tested on."""
+
+    registry = DATASETS
+
+    train_split: str = "train"
+    """The split to train on."""
+    validation_split: str | None = None
+    """The split for validation scores and for ``train.select: best``; none by default."""
+    test_split: str = "test"
+    """The split whose scores are reported."""
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    """The share of the training split to use; smaller shares are subsets of larger ones."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most so many images of the test and validation splits, for trials."""
+
+
+class TransformEntry(Component):
+    """One step of preprocessing or augmentation."""
+
+    registry = TRANSFORMS
+
+
+class LossEntry(Component):
+    """One term of the loss."""
+
+    registry = LOSSES
+
+    weight: float = Field(default=1.0, gt=0)
+    """The factor of this term in the sum."""
+
+
+class OptimizerEntry(Component):
+    """The optimizer and its options."""
+
+    registry = OPTIMIZERS
+
+
+class ScheduleEntry(Component):
+    """How the learning rate goes from step to step."""
+
+    registry = SCHEDULES
+
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps over which the learning rate rises linearly from ``warmup_start``."""
+    warmup_start: float = Field(default=0.0, ge=0)
+    """The learning rate of the first warm-up step."""
+
+
+def flat(given: Any) -> Any:
+    """Return a component with its options beside its name, however it was written; anything else as it is."""
+    if isinstance(given, str):
+        return {"name": given}
+    if isinstance(given, Mapping) and isinstance(given.get("options"), Mapping):
+        return {**given["options"], **{key: value for key, value in given.items() if key != "options"}}
+    return given
+
+
+def find_entry(registry: Registry, name: str) -> Entry:
+    """Return a registered entry; an unknown name becomes an error at the key ``name``."""
+    try:
+        return registry.find(name)[0]
+    except UnknownNameError as error:
+        raise line_error(registry.kind, ("name",), str(error), name) from None
+
+
+@cache
+def options_schema(entry: Entry) -> type[BaseModel]:
+    """Return a pydantic model of a factory's options, made from its signature."""
+    signature = entry.signature
+    fields: dict[str, Any] = {
+        option.name: (_annotation(option), Field(option.default, description=option.help or None))
+        for option in signature.parameters
+    }
+    config = ConfigDict(
+        extra="allow" if signature.open else "forbid",
+        protected_namespaces=(),
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+    return create_model(entry.name, __config__=config, **fields)
+
+
+def _annotation(option: Parameter) -> Any:
+    """Evaluate an annotation of plain types; anything else is left unchecked."""
+    try:
+        return eval(option.annotation, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307 - installed source
+    except (NameError, AttributeError, TypeError):
+        return Any
+
+
+def _name_schemas(registry: Registry) -> list[dict[str, Any]]:
+    """Return the schemas of a component that is written as its bare name."""
+    names = registry.entries()
+    families = [{"type": "string", "pattern": f"^{re.escape(name)}."} for name in names if name.endswith(":")]
+    return [{"type": "string", "enum": [name for name in names if not name.endswith(":")]}, *families]
+
+
+def _entry_schema(entry: Entry, own: dict[str, Any]) -> dict[str, Any]:
+    options = options_schema(entry).model_json_schema()
+    name = {"pattern": f"^{re.escape(entry.name)}."} if entry.name.endswith(":") else {"const": entry.name}
+    return {
+        "type": "object",
+        "title": entry.name,
+        "description": entry.signature.summary,
+        "properties": {"name": {"type": "string", **name}, **own, **options.get("properties", {})},
+        "required": ["name", *options.get("required", [])],
+        "additionalProperties": entry.signature.open,
+    }

@@ -1,0 +1,61 @@
+"""The points of a grid: a suite's mapping with every combination of values set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from segbench.config.keys import with_keys
+from segbench.config.mistakes import line_error, mistakes
+from segbench.errors import SuiteError
+
+Checked = TypeVar("Checked")
+
+
+class Refused(NamedTuple):
+    """Why a grid point makes no suite."""
+
+    key: str
+    problem: str
+
+
+def expand(
+    document: Mapping[str, Any],
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    validate: Callable[[Mapping[str, Any]], Checked],
+) -> list[tuple[dict[str, Any], Checked]]:
+    """Return every combination of the grid's values with what it makes of the document; the last key runs fastest.
+
+    Args:
+        document: The suite as written.
+        grid: Lists of values by dotted key.
+        validate: Turns a mapping into a checked suite.
+
+    Raises:
+        ValidationError: A key has no values, or a combination makes no valid suite; located at ``grid``.
+    """
+    base = {key: value for key, value in document.items() if key != "grid"}
+    for key, values in grid.items():
+        if not values:
+            raise line_error("grid", ("grid", key), "needs at least one value", [])
+        if key.partition(".")[0] in ("grid", "name", "description"):
+            raise line_error("grid", ("grid", key), "cannot vary: it is the same for the whole suite", values)
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return [(point, _variant(base, point, validate)) for point in points]
+
+
+def _variant(
+    base: Mapping[str, Any], point: dict[str, Any], validate: Callable[[Mapping[str, Any]], Checked]
+) -> Checked:
+    try:
+        return validate(with_keys(base, point))
+    except SuiteError as error:
+        refused = Refused(error.key, error.problem)
+    except ValidationError as error:
+        refused = Refused(*mistakes(error)[0])
+    chosen = ", ".join(f"{key}={value!r}" for key, value in point.items())
+    raise line_error("grid", ("grid",), f"with {chosen}: {refused.key}: {refused.problem}", ...)

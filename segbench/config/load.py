@@ -1,0 +1,105 @@
+"""From a YAML file, or a mapping, to a checked Suite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from segbench.config.document import expand_variables, find_files, read_document, read_yaml
+from segbench.config.keys import set_key, with_keys
+from segbench.config.mistakes import mistakes
+from segbench.config.suite import Suite
+from segbench.errors import SuiteError
+
+__all__ = ["check", "check_part", "load_suite", "read_override", "set_key", "with_keys"]
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def load_suite(path: str | Path, *, overrides: Sequence[str] = ()) -> Suite:
+    """Read and check a suite.
+
+    ``dataset.root``, and ``weights`` and ``pretrained`` of models, count from the suite file's folder when they exist
+    there, and else from the current directory.
+
+    Args:
+        path: The YAML file. ``${VARIABLE}`` in a value is replaced from the environment.
+        overrides: ``dotted.key=value`` lines; the values are read as YAML, paths count from the current directory.
+
+    Raises:
+        SuiteError: The file cannot be read, or a key or value is wrong.
+    """
+    file = Path(path)
+    document = read_document(file)
+    document.setdefault("name", _suite_name(file))
+    try:
+        document = expand_variables(document)
+        find_files(document, file.parent)
+        for override in overrides:
+            set_key(document, *read_override(override))
+        return check(document, file=file)
+    except SuiteError as error:
+        raise SuiteError(error.problem, file=file, key=error.key) from None
+
+
+def check(document: Mapping[str, Any], *, file: Path | None = None) -> Suite:
+    """Check a suite given as a mapping.
+
+    Args:
+        document: The suite's keys and values.
+        file: Where it came from, for messages.
+
+    Raises:
+        SuiteError: A key or value is wrong; every mistake found is in the message.
+    """
+    try:
+        expanded = expand_variables(document)
+    except SuiteError as error:
+        raise SuiteError(error.problem, file=file, key=error.key) from None
+    return check_part(Suite, expanded, file=file)
+
+
+def check_part(kind: type[Part], document: Any, *, file: Path | None = None, key: str = "") -> Part:
+    """Check a suite, or a part of one such as a ``ModelEntry``.
+
+    Args:
+        kind: The pydantic class.
+        document: What was written.
+        file: Where it came from, for messages.
+        key: The dotted key of the part, for messages.
+
+    Raises:
+        SuiteError: Something is wrong; every mistake found is in the message, one a line.
+    """
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        found = [(".".join(part for part in (key, below) if part), problem) for below, problem in mistakes(error)]
+        first, *others = found
+        more = "".join("\n" + ": ".join(str(part) for part in (file, *other) if part) for other in others)
+        raise SuiteError(first[1] + more, file=file, key=first[0]) from None
+
+
+def read_override(text: str) -> tuple[str, Any]:
+    """Return the dotted key and the value of a ``key=value`` line.
+
+    Raises:
+        SuiteError: It is no such line, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SuiteError(f"--set {text!r}: expected key=value, such as train.epochs=3")
+    try:
+        return key.strip(), read_yaml(value)
+    except yaml.YAMLError:
+        raise SuiteError(f"--set: the value {value!r} is not YAML", key=key.strip()) from None
+
+
+def _suite_name(file: Path) -> str:
+    """Return the file's name without its ending, in characters that a folder's name may have."""
+    return re.sub(r"[^\w.-]+", "-", file.stem).strip("-.") or "suite"

@@ -1,0 +1,143 @@
+"""From a Suite to its runs: frozen values whose identity is the hash of all that can change their result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.files import content_digest
+from segbench.config.suite import Evaluate, Loader, Suite, Train, Transforms
+from segbench.errors import SuiteError
+
+RECIPE_VERSION = 1
+"""Raised when the same recipe would give other results, so that old runs are not taken for new ones."""
+
+_LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
+"""Dataset options that say where data lies on one machine, not what it is."""
+
+
+class Recipe(BaseModel):
+    """What is the same for every network: data, transforms, training and evaluation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: DatasetEntry
+    transforms: Transforms
+    train: Train | None
+    evaluate: Evaluate
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the recipe as plain values, without what is local to one machine or changes no score."""
+        document = self.model_dump(mode="json")
+        for key in _LOCAL_DATASET_OPTIONS:
+            document["dataset"].pop(key, None)
+        document["evaluate"].pop("samples")
+        if document["train"]:
+            document["train"].pop("keep_weights")
+        return document | {"recipe_version": RECIPE_VERSION}
+
+    @cached_property
+    def protocol_id(self) -> str:
+        """Hash of the canonical recipe: rows with equal protocol ids may be ranked against each other."""
+        return digest(self.canonical())
+
+
+class Run(BaseModel):
+    """One network, one seed, one recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str
+    model: ModelEntry
+    recipe: Recipe
+    seed: int
+    point: dict[str, Any]
+    """The grid's values for this run, by dotted key."""
+    loader: Loader
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of everything that can change the run's result."""
+        return digest({"model": canonical_model(self.model), "recipe": self.recipe.canonical(), "seed": self.seed})
+
+    @property
+    def label(self) -> str:
+        """The row's name: the model's label, and the grid's values that concern the model."""
+        values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.point.items() if _concerns_model(key)]
+        return f"{self.model.label} ({', '.join(values)})" if values else self.model.label
+
+    @property
+    def id(self) -> str:
+        """Folder name of the run: model, seed and the start of its identity."""
+        name = re.sub(r"[^\w.-]+", "-", self.model.label)[:80].strip("-.") or "model"
+        return f"{name}-seed{self.seed}-{self.identity[:10]}"
+
+
+def plan(suite: Suite) -> tuple[Run, ...]:
+    """Return the runs of a suite: every grid point, every seed, every model, in this order.
+
+    A run that is the same at several grid points, because they differ in what concerns other models only, is listed
+    once, with the values that concern it.
+
+    Raises:
+        SuiteError: A grid key changes no run, or two models are one and the same.
+    """
+    runs: dict[str, Run] = {}
+    for point, variant in variants(suite):
+        for run in _runs(point, variant):
+            runs[run.id] = _merged(runs[run.id], run) if run.id in runs else run
+    for key, values in suite.grid.items():
+        if len(values) > 1 and not any(key in run.point for run in runs.values()):
+            raise SuiteError("changes no run; its values would all give the same results", key=f"grid.{key}")
+    return tuple(runs.values())
+
+
+def variants(suite: Suite) -> list[tuple[dict[str, Any], Suite]]:
+    """Return every grid point with the suite that it makes; one empty point without a grid."""
+    return suite.variants
+
+
+def canonical_model(model: ModelEntry) -> dict[str, Any]:
+    """Return what a network is as plain values: without its label, and files by what is in them."""
+    document = model.model_dump(mode="json")
+    del document["label"]
+    for key in ("weights", "pretrained"):
+        if isinstance(document.get(key), str):
+            document[key] = content_digest(document[key]) or document[key]
+    return document
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _runs(point: dict[str, Any], variant: Suite) -> list[Run]:
+    recipe = Recipe(
+        dataset=variant.dataset, transforms=variant.transforms, train=variant.train, evaluate=variant.evaluate
+    )
+    return [
+        Run(suite=variant.name, model=model, recipe=recipe, seed=seed, point=point, loader=variant.loader)
+        for seed in variant.seeds
+        for model in variant.models
+    ]
+
+
+def _merged(first: Run, again: Run) -> Run:
+    """Return one run for two of the same id, with the grid values that they have in common."""
+    if first.model.label != again.model.label:
+        text = f"{first.model.label!r} and {again.model.label!r} are the same network under one folder name"
+        raise SuiteError(f"{text}; give them labels that differ in letters or digits", key="models")
+    common = {key: value for key, value in first.point.items() if key in again.point and again.point[key] == value}
+    return first.model_copy(update={"point": common})
+
+
+def _concerns_model(key: str) -> bool:
+    return key.split(".", maxsplit=1)[0] in ("models", "defaults")

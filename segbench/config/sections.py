@@ -1,0 +1,168 @@
+"""The sections of a suite: transforms, training, evaluation, loading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
+from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+Pixels = Annotated[int, Field(ge=1)]
+Size = tuple[Pixels, Pixels]
+
+
+def _alone_or_in_a_list(schema: dict[str, Any]) -> None:
+    """Let a JSON Schema of a list also take one of its items."""
+    listed = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
+    schema["anyOf"] = [listed["items"], listed]
+
+
+_ONE_OR_SEVERAL: Any = Field(min_length=1, json_schema_extra=_alone_or_in_a_list)
+
+
+class Section(BaseModel):
+    """Base of a suite's sections: frozen, and unknown keys are refused with the nearest known one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_mapping(cls, given: Any) -> Any:
+        """Refuse unknown keys; let ``optimizer: {lr: 0.1}`` mean the default optimizer with that option."""
+        if not isinstance(given, Mapping):
+            return given
+        unknown = [key for key in given if key not in cls.model_fields]
+        if unknown:
+            raise unknown_keys(cls.__name__, unknown, given, known=cls.model_fields, what="key")
+        refuse_misplaced_booleans(cls.__name__, given, cls.model_fields)
+        return {key: _named(value, cls.model_fields[key]) for key, value in given.items()}
+
+
+def _named(value: Any, field: FieldInfo) -> Any:
+    """Return a component's options with the name of the default component, if they have none."""
+    kind = field.annotation
+    component = isinstance(kind, type) and issubclass(kind, Component)
+    if component and isinstance(field.default, str) and isinstance(value, Mapping) and "name" not in value:
+        return {"name": field.default, **value}
+    return value
+
+
+class Transforms(Section):
+    """What happens to every image, step by step."""
+
+    train: tuple[TransformEntry, ...] = ("normalize",)  # type: ignore[assignment]
+    """Steps for training images and their labels, in order."""
+    test: tuple[TransformEntry, ...] = ("normalize",)  # type: ignore[assignment]
+    """Steps for validation and test images; labels keep their original size."""
+
+
+class Train(Section):
+    """The one recipe by which every network is trained."""
+
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training split; give this or ``steps``."""
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; give this or ``epochs``."""
+    batch_size: int = Field(default=8, ge=1)
+    """Images in one forward pass."""
+    accumulate: int | Literal["epoch"] = 1
+    """Batches whose gradients make one optimizer step; ``epoch`` is full-batch gradient descent."""
+    drop_last: bool = True
+    """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
+    loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
+    """One loss, or several with weights that are summed."""
+    optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
+    """The optimizer; the learning rate is its option ``lr``."""
+    schedule: ScheduleEntry = "constant"  # type: ignore[assignment]
+    """The learning-rate schedule, stepped after every optimizer step."""
+    clip_gradient_norm: float | None = Field(default=None, gt=0)
+    """The largest global gradient norm; larger gradients are scaled down."""
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of an exponential moving average of the weights, which is then what is evaluated."""
+    precision: Precision = "fp32"
+    """Arithmetic of the forward pass in training and evaluation; losses are always computed in float32."""
+    channels_last: bool = False
+    """Whether tensors are laid out with channels last."""
+    compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
+    """Whether, or in which mode, the network goes through ``torch.compile``."""
+    validate_every: int | None = Field(default=None, ge=1)
+    """Epochs between validation scores; needs ``dataset.validation_split``."""
+    select: Literal["last", "best"] = "last"
+    """Which weights are reported: the last epoch's, or those with the best validation mIoU."""
+    keep_weights: bool = True
+    """Whether each run keeps its trained network as ``checkpoint.safetensors``."""
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str | Mapping) else given
+
+    @field_validator("accumulate")
+    @classmethod
+    def _positive(cls, given: int | str) -> int | str:
+        if isinstance(given, int) and given < 1:
+            raise ValueError("must be at least 1, or 'epoch'")
+        return given
+
+    @model_validator(mode="after")
+    def _epochs_or_steps(self) -> Train:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self
+
+
+class Window(Section):
+    """Sliding-window evaluation: overlapping tiles whose probabilities are averaged."""
+
+    size: Size
+    """Height and width of a tile in pixels."""
+    stride: Size
+    """Rows and columns from one tile to the next."""
+
+    @model_validator(mode="after")
+    def _no_gaps(self) -> Window:
+        if self.stride[0] > self.size[0] or self.stride[1] > self.size[1]:
+            raise ValueError(f"a stride of {self.stride} leaves gaps between tiles of {self.size}")
+        return self
+
+
+class Evaluate(Section):
+    """How every network is evaluated."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Images in one forward pass (those of one size go together)."""
+    window: Window | None = None
+    """Sliding window; the whole image at once by default."""
+    scales: tuple[float, ...] = (1.0,)
+    """Image scales whose probabilities are averaged."""
+    flip: bool = False
+    """Whether the mirrored image is averaged in."""
+    precision: Precision | None = None
+    """Arithmetic of the forward pass; that of training by default."""
+    samples: int = Field(default=4, ge=0)
+    """Test images that are kept with label and prediction as pictures."""
+
+    @field_validator("scales")
+    @classmethod
+    def _positive_scales(cls, given: tuple[float, ...]) -> tuple[float, ...]:
+        if not given or min(given) <= 0:
+            raise ValueError("needs at least one scale, each above 0")
+        return given
+
+
+class Loader(Section):
+    """How data comes to the networks; changes time, never results."""
+
+    workers: int = Field(default=0, ge=0)
+    """Processes that read and augment images; 0 does it in the run's own process."""
+    cache: Literal["none", "memory", "disk"] = "none"
+    """Where decoded images are kept between epochs."""
+    cache_folder: str | None = None
+    """Folder of the disk cache; the user's cache folder by default."""

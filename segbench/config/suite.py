@@ -1,0 +1,130 @@
+"""The schema of a suite: one recipe, several networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic.functional_validators import ModelWrapValidatorHandler
+
+from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.defaults import with_defaults
+from segbench.config.grid import expand
+from segbench.config.mistakes import line_error
+from segbench.config.sections import Evaluate, Loader, Precision, Section, Train, Transforms, Window
+
+__all__ = ["Evaluate", "Loader", "Precision", "Section", "Suite", "Train", "Transforms", "Window"]
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Suite(Section):
+    """A comparison: a data set, one recipe, and the networks that are trained by it."""
+
+    name: str = "suite"
+    """Names the folder under ``results/``; the suite file's name by default."""
+    description: str = ""
+    """What the suite compares, for the report."""
+    dataset: DatasetEntry
+    """The data set and its splits."""
+    transforms: Transforms = Field(default_factory=Transforms)
+    """Preprocessing and augmentation."""
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    """The networks."""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    """Options for every network that knows them and does not set them itself."""
+    train: Train | None
+    """The training recipe; null evaluates networks as loaded."""
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    """The evaluation."""
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
+    """One run for each network and seed."""
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    """Dotted keys with lists of values; the suite is run for every combination."""
+    loader: Loader = Field(default_factory=Loader)
+    """Reading and caching; does not change results."""
+
+    @cached_property
+    def written(self) -> Mapping[str, Any]:
+        """The suite as it was written: defaults are not yet in the models, nor the options that were left out."""
+        return self.model_dump(mode="json")
+
+    @cached_property
+    def variants(self) -> list[tuple[dict[str, Any], Suite]]:
+        """Every point of the grid with the suite that it makes; without a grid, one empty point and this suite."""
+        return expand(self.written, self.grid, validate=Suite.model_validate) if self.grid else [({}, self)]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, as pydantic does; what was derived from the original is derived anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for derived in ("written", "variants"):
+            copy.__dict__.pop(derived, None)
+        return copy
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember_and_expand(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        suite = handler(given)
+        if isinstance(given, Mapping):
+            suite.__dict__["written"] = _plain(given)
+        if suite.grid:
+            _ = suite.variants
+        return suite
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or not isinstance(given.get("models"), list | tuple):
+            return given
+        defaults = given.get("defaults") or {}
+        if not isinstance(defaults, Mapping):
+            return given
+        return {**given, "models": with_defaults(given["models"], defaults)}
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, given: str) -> str:
+        if not re.fullmatch(r"[\w][\w.-]*", given):
+            raise ValueError("must be usable as a folder name: letters, digits, '.', '_' and '-'")
+        return given
+
+    @field_validator("models")
+    @classmethod
+    def _distinct_labels(cls, given: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
+        seen: set[str] = set()
+        for index, model in enumerate(given):
+            if model.label in seen:
+                text = f"two models are called {model.label!r}; give one of them a label of its own"
+                raise line_error(cls.__name__, (index, "label"), text, model.label)
+            seen.add(model.label)
+        return given
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, given: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError("a seed is listed twice")
+        return given
+
+    @model_validator(mode="after")
+    def _validation_split_where_needed(self) -> Suite:
+        if self.train is None:
+            return self
+        needs = self.train.validate_every is not None or self.train.select == "best"
+        if needs and self.dataset.validation_split is None:
+            raise ValueError("train.validate_every and train.select: best need dataset.validation_split")
+        if self.train.select == "best" and self.dataset.validation_split == self.dataset.test_split:
+            raise ValueError("weights must not be selected on the split that is reported: change validation_split")
+        return self
+
+
+def _plain(value: Any) -> Any:
+    """Return a suite's mapping in which parts that were built in Python are mappings too."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""From stored results to leaderboards, tables and figures. Needs no torch."""

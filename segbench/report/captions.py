@@ -1,0 +1,48 @@
+"""The words under figures: what is drawn, of how many, under which protocol and with which spread."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from segbench.report.text import plural, short_id
+
+
+def caption_accuracy(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    """Return the words under the figure of accuracy against throughput."""
+    return (
+        f"Mean IoU against images a second in evaluation, data loading included. {_sample(shown, board)} "
+        f"Hollow marks: pretrained weights. {_spread_words(shown, 'Bars')}"
+    )
+
+
+def caption_learning(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    """Return the words under the learning curves."""
+    return f"Learning curves, mean over seeds. {_sample(shown, board)} {_spread_words(shown, 'Bands')}"
+
+
+def caption_classes(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    """Return the words under the heat map of classes."""
+    spread = (shown["seeds"] > 1).any()
+    return (
+        f"IoU of each class on the test split, mean over seeds. {_sample(shown, board)} "
+        + ("The spread over seeds is not drawn. " if spread else "With one seed, no spread is known. ")
+        + "Grey: the class is in no label and no prediction."
+    )
+
+
+def _sample(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    seeds = sorted(set(shown["seeds"]))
+    number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    ranked = int(board["rank"].notna().sum())
+    best = f"the best {len(shown)} of {ranked} networks" if ranked > len(shown) else plural(len(shown), "network")
+    images = shown["test_images"].dropna()
+    tested = f", {images.iloc[0]} test images" if len(images) else ""
+    noun = "seed" if number == "1" else "seeds"
+    each = " each" if len(shown) > 1 else ""
+    return f"Protocol {short_id(board['protocol'].iloc[0])}; {best}, n = {number} {noun}{each}{tested}."
+
+
+def _spread_words(shown: pd.DataFrame, drawn: str) -> str:
+    if (shown["seeds"] > 1).any():
+        return f"{drawn}: ± one sample standard deviation over seeds."
+    return "With one seed, no spread is known."

@@ -1,0 +1,118 @@
+"""From runs to ranked rows: one row a network, ranked only against rows of the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.protocols import (
+    Difference,
+    distinguish,
+    model_key,
+    observations,
+    once_each,
+    protocol_differences,
+    protocol_groups,
+    same_data,
+)
+from segbench.report.runs import SCORES
+from segbench.report.text import is_absent
+from segbench.results.record import Status
+
+__all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
+
+MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_images_per_second", "training_seconds")
+"""Columns that are means over seeds, each followed by its sample standard deviation in ``<name>_std``."""
+
+COLUMNS = (
+    *("protocol", "rank", "model", "pretrained", "seeds"),
+    *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
+    *("averaged_classes", "test_images", "parameters", "macs", "same_data", "device", "status", "reason"),
+)
+
+_DTYPES = {
+    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", "parameters", "macs"), "Int64"),
+    **dict.fromkeys((name for measured in MEASURED for name in (measured, f"{measured}_std")), "float64"),
+    "same_data": "boolean",
+}
+
+
+def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rank networks by mean IoU.
+
+    Args:
+        runs: Rows of ``load_results``.
+
+    Returns:
+        One row a network with the columns ``COLUMNS``: protocol by protocol, in each the ranked rows and then,
+        without rank, those that failed, were skipped or are damaged, with the reason. A network some of whose
+        seeds failed has both. ``rank`` counts within a protocol; equal scores share it. Measured columns are means
+        over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. ``pretrained`` is
+        ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was fed what most rows of its protocol
+        were fed, seed by seed. What else disturbs a comparison is told by ``observations``.
+    """
+    rows: list[dict[str, Any]] = []
+    for protocol, group in protocol_groups(distinguish(runs)):
+        completed = once_each(group[group["status"] == Status.COMPLETED])
+        completed = completed.assign(same_data=same_data(completed))
+        ranked = _rank([_summary(seeds) for seeds in _by_model(completed)])
+        rows += [{"protocol": protocol, **row} for row in [*ranked, *_unranked(group)]]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
+    return frame.astype(_DTYPES)
+
+
+def _by_model(completed: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    keys = [model_key(run) for run in completed.itertuples()]
+    for key in dict.fromkeys(keys):
+        yield completed[[other == key for other in keys]]
+
+
+def _summary(runs: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of one network from its completed runs, one for each seed."""
+    first = runs.iloc[0]
+    row: dict[str, Any] = {"model": first["model"]}
+    for name in MEASURED:
+        row[name] = runs[name].mean()
+        row[f"{name}_std"] = runs[name].std(ddof=1)
+    return row | {
+        "pretrained": "pretrained" if runs["pretrained"].any() else "scratch",
+        "seeds": len(runs),
+        "averaged_classes": runs["averaged_classes"].min(),
+        "test_images": first["test_images"],
+        "parameters": first["parameters"],
+        "macs": first["macs"],
+        "same_data": bool(runs["same_data"].all()),
+        "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
+        "status": str(Status.COMPLETED),
+    }
+
+
+def _rank(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort rows by mean IoU and number them; rows without a score (no labelled pixel) come last, without rank."""
+    scored = [row for row in rows if not is_absent(row["mean_iou"])]
+    scored.sort(key=lambda row: (-row["mean_iou"], row["model"]))
+    for row in scored:
+        row["rank"] = 1 + sum(other["mean_iou"] > row["mean_iou"] for other in scored)
+    reason = "the test labels hold no pixel that counts"
+    return scored + [{**row, "reason": reason} for row in rows if is_absent(row["mean_iou"])]
+
+
+def _unranked(group: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield one row for each network, outcome and reason among the runs that were not completed."""
+    others = group[group["status"] != Status.COMPLETED]
+    seeds: dict[tuple[Any, ...], list[Any]] = {}
+    for run in others.itertuples():
+        reason = "no reason is recorded" if is_absent(run.reason) else str(run.reason)
+        pretrained = None if is_absent(run.pretrained) else "pretrained" if run.pretrained else "scratch"
+        facts = tuple(None if is_absent(value) else value for value in (run.parameters, run.macs))
+        seeds.setdefault((str(run.model), pretrained, *facts, str(run.status), reason), []).append(run.seed)
+    for (model, pretrained, parameters, macs, status, reason), given in seeds.items():
+        row = {"model": model, "pretrained": pretrained, "parameters": parameters, "macs": macs}
+        yield {**row, "seeds": 0, "status": status, "reason": f"{_named_seeds(given)}{reason}"}
+
+
+def _named_seeds(seeds: Iterable[Any]) -> str:
+    known = [str(seed) for seed in seeds if not is_absent(seed)]
+    return f"seed{'s' if len(known) > 1 else ''} {', '.join(known)}: " if known else ""

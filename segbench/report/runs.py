@@ -1,0 +1,171 @@
+"""Stored runs as a table: one row a run, scored from its confusion matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segbench.errors import SegbenchError, StoreError
+from segbench.metrics.scores import score
+from segbench.results.matrices import load_matrices
+from segbench.results.record import RunRecord, Status
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
+
+DAMAGED = "damaged"
+"""The status of a run whose files cannot be read; the others are those of ``Status``."""
+
+SCORES = (
+    "mean_iou",
+    "pixel_accuracy",
+    "mean_recall",
+    "frequency_weighted_iou",
+    "mean_dice",
+    "mean_precision",
+)
+"""The summary scores, fractions of 1, the one that ranks first."""
+
+_WHOSE = ("model", "seed", "protocol", "run")
+_WHOLE = ("seed", "parameters", "macs", "averaged_classes", "selected_epoch", "test_images")
+_REAL = (
+    *SCORES,
+    "test_loss",
+    "training_images_per_second",
+    "evaluation_images_per_second",
+    "training_seconds",
+    "evaluation_seconds",
+    "total_seconds",
+)
+COLUMNS = (
+    *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
+    *("parameters", "macs", "train_digest", "test_digest"),
+    *(*SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
+    *("training_images_per_second", "evaluation_images_per_second"),
+    *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
+    *("options", "weights_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
+    "predicted_but_unlabelled",
+)
+"""The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
+
+
+def load_results(*folders: str | Path) -> pd.DataFrame:
+    """Read stored runs from results roots, suites' folders or single runs' folders.
+
+    Returns:
+        One row a run, completed or not, with the columns ``COLUMNS``. Scores are fractions of 1, sizes are in
+        bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason.
+
+    Raises:
+        StoreError: A folder does not exist.
+    """
+    rows = [_row(found) for found in scan(*folders)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    return frame.astype(
+        {
+            **dict.fromkeys(_WHOLE, "Int64"),
+            **dict.fromkeys(_REAL, "float64"),
+            "pretrained": "boolean",
+        }
+    )
+
+
+def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
+    """Read the learning curves of completed runs.
+
+    Returns:
+        The lines of every run's ``history.csv`` with its ``model``, ``seed``, ``protocol`` and ``run`` in front;
+        empty when no run has one. Files that cannot be read are left out.
+    """
+    parts = []
+    for run in runs[runs["status"] == Status.COMPLETED].itertuples():
+        try:
+            history = pd.read_csv(Path(str(run.path)) / HISTORY_FILE)
+        except (OSError, ValueError):
+            continue
+        if "epoch" in history.columns and len(history):
+            parts.append(history.assign(**{name: getattr(run, name) for name in _WHOSE}))
+    joined = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*_WHOSE])
+    return joined[[*_WHOSE, *(name for name in joined.columns if name not in _WHOSE)]]
+
+
+def _row(found: FoundRun) -> dict[str, Any]:
+    if found.record is None:
+        folder = found.folder.resolve()
+        return {
+            "suite": folder.parent.name,
+            "run": folder.name,
+            "model": folder.name,
+            "status": DAMAGED,
+            "reason": found.problem,
+            "path": str(found.folder),
+        }
+    row = _facts(found.record) | {"path": str(found.folder)}
+    if found.record.outcome.status is not Status.COMPLETED:
+        return row
+    try:
+        return row | _scores(found.folder, found.record)
+    except SegbenchError as error:
+        return row | {"status": DAMAGED, "reason": str(error)}
+
+
+def _facts(record: RunRecord) -> dict[str, Any]:
+    """Return the columns that need no matrices."""
+    data, timings = record.data, record.timings
+    return {
+        "suite": record.suite,
+        "run": record.id,
+        "model": record.label,
+        "name": record.model.name,
+        "seed": record.seed,
+        "point": record.point,
+        "protocol": record.protocol_id,
+        "status": str(record.outcome.status),
+        "reason": record.outcome.reason,
+        "pretrained": record.model.pretrained,
+        "parameters": record.model.parameters,
+        "macs": record.model.macs,
+        "train_digest": data.train_digest if data else None,
+        "test_digest": data.test_digest if data else None,
+        "test_images": data.test_images if data else None,
+        "test_loss": record.test_loss,
+        "selected_epoch": record.selected_epoch,
+        "training_images_per_second": timings.training_images_per_second,
+        "evaluation_images_per_second": timings.evaluation_images_per_second,
+        "training_seconds": timings.training_seconds,
+        "evaluation_seconds": timings.evaluation_seconds,
+        "total_seconds": timings.total_seconds,
+        "device": _device(record.environment),
+        "options": record.model.options,
+        "weights_digest": record.model.weights_digest,
+        "recipe": record.recipe,
+        "environment": record.environment,
+        "classes": data.classes if data else None,
+    }
+
+
+def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
+    file = folder / CONFUSION_FILE
+    total = load_matrices(file).total
+    classes = record.data.classes if record.data else ()
+    if len(total) != len(classes):
+        raise StoreError(f"{file}: counts {len(total)} classes where run.json names {len(classes)}")
+    scores = score(total)
+    return {
+        **{name: float(getattr(scores, name)) for name in SCORES},
+        "averaged_classes": int(scores.averaged_classes),
+        "class_iou": tuple(float(value) for value in scores.iou),
+        "class_recall": tuple(float(value) for value in scores.recall),
+        "predicted_but_unlabelled": tuple(classes[index] for index in scores.predicted_but_unlabelled),
+    }
+
+
+def _device(environment: dict[str, Any]) -> str | None:
+    """Return the name of what the network ran on."""
+    accelerator = environment.get("accelerator")
+    if isinstance(accelerator, dict) and accelerator.get("name"):
+        return str(accelerator["name"])
+    device = environment.get("device")
+    if device is None or str(device).startswith("cpu"):
+        return environment.get("processor") or device
+    return str(device)

@@ -1,0 +1,32 @@
+"""Remembers which splits were read through and found good, and what was counted in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segbench.results.files import replace_text
+
+CHECKS_FILE = "data.json"
+
+
+def read_checks(folder: Path) -> dict[str, Any]:
+    """Return what was counted in each split that was found good, by the split's fingerprint."""
+    try:
+        found = json.loads((folder / CHECKS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # looked at anew: nothing is lost but a little time
+    return found if isinstance(found, dict) else {}
+
+
+def add_checks(folder: Path, found: Mapping[str, Any]) -> None:
+    """Remember more splits.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    if found:
+        text = json.dumps(read_checks(folder) | dict(found), indent=2, ensure_ascii=False)
+        replace_text(folder / CHECKS_FILE, text + "\n")

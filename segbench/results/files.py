@@ -1,0 +1,94 @@
+"""Writing files so that no reader meets half of one, and saying why when it cannot be done."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segbench.errors import StoreError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_WRITE_FAULTS = _FULL | {errno.EROFS}
+
+
+@contextmanager
+def storing(folder: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write below ``folder`` into a StoreError.
+
+    Errors that concern other files, such as an image that cannot be read, pass through unchanged.
+
+    Raises:
+        StoreError: Something below ``folder`` could not be written; names the path and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _WRITE_FAULTS and not _below(error.filename, folder):
+            raise
+        raise StoreError(_explain(error, folder)) from error
+
+
+def checked_name(name: str, what: str) -> str:
+    """Return a name that is safe as the name of one folder.
+
+    Raises:
+        StoreError: The name could lead elsewhere, or is hidden.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise StoreError(
+            f"{name!r} cannot name the folder of a {what}: use letters, digits, '.', '_' and '-', "
+            "with a letter, a digit or '_' first"
+        )
+    return name
+
+
+def safe_name(text: str) -> str:
+    """Return any text as the name of one folder or file: what is unsafe becomes ``-``."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:80] or "unnamed"
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all, making its folder where needed.
+
+    Raises:
+        StoreError: It cannot be written; what was there before is still there.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with storing(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def flush_to_disk(folder: Path) -> None:
+    """Wait until every file below a folder is on the disk, so that a rename cannot come before its contents."""
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            with file.open("r+b") as stream:
+                os.fsync(stream.fileno())
+
+
+def _below(filename: object, folder: Path) -> bool:
+    if not isinstance(filename, str | os.PathLike):
+        return False
+    path = Path(os.path.abspath(filename))  # noqa: PTH100 - resolve() would follow links
+    home = Path(os.path.abspath(folder))  # noqa: PTH100
+    return path.is_relative_to(home) or home.is_relative_to(path)
+
+
+def _explain(error: OSError, folder: Path) -> str:
+    place = error.filename if isinstance(error.filename, str) else folder
+    reason = error.strerror or str(error)
+    remedy = "free some space" if error.errno in _FULL else "make it writable"
+    return f"{place}: cannot be written: {reason}; {remedy} or choose another folder"

@@ -1,0 +1,111 @@
+"""The record of one run: every fact that is not an array, as it stands in ``run.json``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+"""History: 1, the first."""
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Facts(BaseModel):
+    """Base of the parts of a record: frozen, nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Outcome(Facts):
+    """How a run ended, and why."""
+
+    status: Status
+    reason: str | None = None
+    """Why it was skipped or failed, in one sentence."""
+    error: str | None = None
+    """The name of the error's class."""
+    traceback: str | None = None
+    """Where an unforeseen error came from."""
+
+
+class ModelFacts(Facts):
+    """What the network is."""
+
+    name: str
+    options: dict[str, Any]
+    pretrained: bool
+    """Whether any weights were trained before the suite."""
+    weights_digest: str | None = None
+    """SHA-256 of the file the weights came from, when there was one."""
+    parameters: int | None = None
+    """Learned parameters."""
+    macs: int | None = None
+    """Multiply-adds for one test image of ``input_size``; None when they cannot be counted."""
+    input_size: tuple[int, int] | None = None
+    """Height and width of the first test image as the network sees it."""
+    citation: str = ""
+
+
+class DataFacts(Facts):
+    """What the network was trained and tested on."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    train_images: int
+    test_images: int
+    fingerprints: dict[str, str]
+    """Hash of each split's files or generator, by split."""
+    train_digest: str | None = None
+    """Hash of all that was fed in training, in order: equal digests mean the same data."""
+    test_digest: str | None = None
+    """Hash of all that was fed in the final evaluation, in order."""
+
+
+class Timings(Facts):
+    """How long it took."""
+
+    started: str
+    """ISO 8601, UTC."""
+    total_seconds: float
+    training_seconds: float | None = None
+    evaluation_seconds: float | None = None
+    training_images_per_second: float | None = None
+    """Images trained on over the time spent in training epochs, data loading included."""
+    evaluation_images_per_second: float | None = None
+    """Test images over the time of the final evaluation, data loading included."""
+
+
+class RunRecord(Facts):
+    """One run: what was asked, what came of it, on what and where."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    suite: str
+    label: str
+    seed: int
+    point: dict[str, Any]
+    """The grid's values for this run."""
+    identity: str
+    protocol_id: str
+    recipe: dict[str, Any]
+    """The canonical recipe that the protocol id is the hash of."""
+    outcome: Outcome
+    model: ModelFacts
+    data: DataFacts | None = None
+    timings: Timings
+    test_loss: float | None = None
+    """Mean loss per labelled test image."""
+    selected_epoch: int | None = None
+    """The epoch whose weights are reported."""
+    environment: dict[str, Any]
+    """Versions, processor, accelerator, threads."""

@@ -1,0 +1,77 @@
+"""Finding stored runs in the folders that a person names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.errors import StoreError
+from segbench.results.record import RunRecord
+from segbench.results.store import RECORD_FILE, read_record
+from segbench.results.swap import leftovers
+
+CONFUSION_FILE = "confusion.npz"
+HISTORY_FILE = "history.csv"
+
+_RUN_FILES = (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE)
+_LEVELS_BELOW_ROOT = 2
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """One run's folder.
+
+    Attributes:
+        folder: Where it is.
+        record: What its ``run.json`` says; None when that cannot be read.
+        problem: Why it cannot be read.
+    """
+
+    folder: Path
+    record: RunRecord | None
+    problem: str | None = None
+
+
+def scan(*folders: str | Path) -> list[FoundRun]:
+    """Return the runs in results roots, suites' folders or single runs' folders, each once, ordered by path.
+
+    Runs that cannot be read are returned with the reason.
+
+    Raises:
+        StoreError: A folder does not exist or cannot be listed.
+    """
+    found: dict[Path, FoundRun] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise StoreError(f"{folder}: there is no such folder; expected results written by 'segbench run'")
+        try:
+            for run in _run_folders(folder, _LEVELS_BELOW_ROOT):
+                found.setdefault(run.resolve(), _read(run))
+        except OSError as error:
+            raise StoreError(f"{error.filename or folder}: cannot be listed: {error.strerror or error}") from error
+    return list(found.values())
+
+
+def _run_folders(folder: Path, levels: int) -> Iterator[Path]:
+    if any((folder / name).is_file() for name in _RUN_FILES):
+        yield folder
+    elif levels:
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and not child.name.startswith("."):
+                yield from _run_folders(child, levels - 1)
+        yield from _interrupted_swaps(folder)
+
+
+def _interrupted_swaps(folder: Path) -> Iterator[Path]:
+    """Yield the runs that were being replaced when their process died."""
+    for leftover in leftovers(folder):
+        if leftover.replaced and not (folder / leftover.name).exists():
+            yield leftover.path
+
+
+def _read(folder: Path) -> FoundRun:
+    try:
+        return FoundRun(folder, read_record(folder / RECORD_FILE))
+    except StoreError as error:
+        return FoundRun(folder, None, str(error))

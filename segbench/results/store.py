@@ -1,0 +1,198 @@
+"""The store of one suite's runs: a folder for each, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segbench.errors import DamagedRunError, StoreError
+from segbench.results.files import checked_name, flush_to_disk, replace_text, storing
+from segbench.results.record import SCHEMA_VERSION, RunRecord
+from segbench.results.swap import finish_swap, leftovers, remove, swap
+
+RECORD_FILE = "run.json"
+SUITE_FILE = "suite.yaml"
+LOCK_FILE = "suite.lock.json"
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By schema version: how a record of that version becomes one of the next."""
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The runs of one suite under ``root/<suite>/<run-id>/``.
+
+    Attributes:
+        folder: The suite's folder; made when something is first written.
+    """
+
+    def __init__(self, root: Path, suite: str) -> None:
+        self.folder = root / checked_name(suite, "suite")
+
+    def folder_of(self, run_id: str) -> Path:
+        """Return where a run is, or will be, stored.
+
+        Raises:
+            StoreError: The id could lead out of the suite's folder.
+        """
+        return self.folder / checked_name(run_id, "run")
+
+    def find(self, run_id: str) -> RunRecord | None:
+        """Return a stored run; None when there is none, or when it is damaged (which is logged with its path).
+
+        Raises:
+            StoreError: It was written by a newer segbench, or the file system refuses to show it.
+        """
+        folder = readable_folder(self.folder_of(run_id))
+        if folder is None:
+            return None
+        try:
+            record = read_record(folder / RECORD_FILE)
+            if record.id != run_id:
+                raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {record.id!r}")
+        except DamagedRunError as error:
+            _log.warning("%s; the run counts as not done", error)
+            return None
+        return record
+
+    @contextmanager
+    def writing(self, run_id: str) -> Iterator[Path]:
+        """Give an empty folder to write a run into; it replaces the stored run when the block succeeds.
+
+        Whenever the process ends, the stored run is the previous one or the new one: while the two are swapped
+        both lie beside each other under temporary names, where ``find`` and ``clean`` know to look.
+
+        Raises:
+            StoreError: The disk is full or read-only; the previous run is still there.
+        """
+        target = self.folder_of(run_id)
+        new, old = (self.folder / f".{run_id}.{os.getpid()}.{kind}" for kind in ("tmp", "old"))
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove(new)
+            new.mkdir()
+            try:
+                yield new
+                flush_to_disk(new)
+                swap(new, target, old=old)
+            finally:
+                remove(new)
+        if target.exists():
+            remove(old)
+
+    def write_suite(self, suite_text: str, plan_lock: Mapping[str, Any]) -> None:
+        """Store the suite as given and the plan that it became.
+
+        Raises:
+            StoreError: They cannot be written.
+        """
+        replace_text(self.folder / SUITE_FILE, suite_text)
+        replace_text(self.folder / LOCK_FILE, json.dumps(plan_lock, indent=2, ensure_ascii=False) + "\n")
+
+    def clean(self) -> list[Path]:
+        """Finish interrupted swaps and remove what dead processes left; return what was removed.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        with storing(self.folder):
+            dead = [leftover for leftover in leftovers(self.folder) if not leftover.in_use()]
+            for leftover in dead:
+                if leftover.replaced:
+                    finish_swap(leftover)
+            removed = [leftover.path for leftover in dead if leftover.path.exists()]
+            for path in removed:
+                remove(path)
+        return removed
+
+    def stale(self, run_ids: Collection[str]) -> list[RunRecord]:
+        """Return the stored runs that are not among ``run_ids``: results of an earlier form of the suite."""
+        if not self.folder.is_dir():
+            return []
+        named = set(run_ids)
+        others = sorted(path for path in self.folder.iterdir() if _is_run(path) and path.name not in named)
+        records = []
+        for folder in others:
+            try:
+                records.append(read_record(folder / RECORD_FILE))
+            except StoreError as error:
+                _log.warning("%s", error)
+        return records
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write ``run.json``; numbers that JSON does not have (NaN, infinity) become null.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    # a traceback may quote bytes of a file name that are no text; they are spelled out
+    plain = RunRecord.model_validate(_spell_out(record.model_dump()))
+    replace_text(folder / RECORD_FILE, plain.model_dump_json(indent=2) + "\n")
+
+
+def read_record(file: Path) -> RunRecord:
+    """Read a ``run.json`` of this or an earlier schema version.
+
+    Raises:
+        DamagedRunError: The file is missing, is not JSON or lacks something.
+        StoreError: It was written by a newer segbench, cannot be upgraded, or cannot be read.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        version = document["schema_version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"schema_version is {version!r}")
+        return RunRecord.model_validate(_upgrade(document, version, file))
+    except FileNotFoundError:
+        raise DamagedRunError(f"{file}: is missing") from None
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DamagedRunError(f"{file}: is damaged: {_one_line(error)}") from error
+
+
+def readable_folder(target: Path) -> Path | None:
+    """Return where a run can be read: its folder or, in the middle of a swap, that of the run being replaced."""
+    if target.is_dir():
+        return target
+    held = [item for item in leftovers(target.parent) if item.replaced and item.name == target.name]
+    return max(held, key=lambda item: item.path.stat().st_mtime).path if held else None
+
+
+def _upgrade(document: dict[str, Any], version: int, file: Path) -> dict[str, Any]:
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{file}: was written by a newer segbench (schema {version}, this one reads up to {SCHEMA_VERSION}); "
+            "update segbench, or choose another results folder"
+        )
+    for step in range(version, SCHEMA_VERSION):
+        if step not in UPGRADES:
+            raise StoreError(f"{file}: schema {version} can no longer be read; use the segbench that wrote it")
+        document = UPGRADES[step](document)
+    return document | {"schema_version": SCHEMA_VERSION}
+
+
+def _is_run(path: Path) -> bool:
+    return not path.name.startswith(".") and (path / RECORD_FILE).is_file()
+
+
+def _spell_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_spell_out(key): _spell_out(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spell_out(item) for item in value]
+    return value
+
+
+def _one_line(error: Exception) -> str:
+    text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join(text.split())[:300]

@@ -1,0 +1,229 @@
+"""The main job on a tiny suite: one fair leaderboard, resumed, extended, and robust to networks that go wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny import document
+
+from segbench.config.load import check
+from segbench.engine.events import Notice, RunEnded, RunStarted
+from segbench.engine.launch import run_suite
+from segbench.errors import DataError, UnknownNameError, UsageError
+from segbench.metrics.scores import score
+from segbench.results.matrices import load_matrices
+from segbench.results.record import Status
+
+
+def started(events):
+    return [event.label for event in events if isinstance(event, RunStarted)]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The tiny suite, run once in processes of their own."""
+    results = tmp_path_factory.mktemp("first")
+    events = []
+    return run_suite(check(document()), results=results, observer=events.append), events, results
+
+
+def test_every_network_is_trained_evaluated_and_stored(first, records):
+    outcome, events, results = first
+    assert outcome.complete
+    assert started(events) == ["unet", "cnn"]
+    splits = json.loads((results / "tiny" / "data.json").read_text()).values()
+    void = next(split["void_pixels"] for split in splits if split["split"] == "test")
+    for name, record in records(results).items():
+        folder = results / "tiny" / name
+        assert record["outcome"]["status"] == "completed"
+        assert record["data"]["train_images"] == 12
+        assert record["timings"]["training_images_per_second"] > 0
+        assert record["timings"]["evaluation_images_per_second"] > 0
+        assert record["test_loss"] > 0
+        matrices = load_matrices(folder / "confusion.npz")
+        assert matrices.matrices.shape == (6, 8, 8)
+        assert matrices.total.sum() == 6 * 32 * 32 - void
+        history = pd.read_csv(folder / "history.csv")
+        assert history["epoch"].tolist() == [1, 2]
+        assert history["step"].tolist() == [3, 6]
+        assert np.isfinite(history[["loss", "learning_rate", "images_per_second", "data_wait_share"]]).all(axis=None)
+        assert len(list((folder / "samples").glob("*.png"))) == 3
+
+
+def test_all_networks_are_fed_the_same(first):
+    outcome, _, _ = first
+    assert len({record.data.train_digest for record in outcome.records}) == 1
+    assert len({record.data.test_digest for record in outcome.records}) == 1
+
+
+def test_the_scores_told_are_those_of_the_stored_matrices(first):
+    outcome, events, _ = first
+    for event in events:
+        if isinstance(event, RunEnded):
+            matrices = load_matrices(outcome.store.folder / event.run_id / "confusion.npz")
+            assert event.mean_iou == score(matrices.total).mean_iou
+
+
+def test_the_same_suite_again_trains_nothing(first, tiny):
+    outcome, _, results = first
+    events = []
+    again = run_suite(tiny(), results=results, observer=events.append)
+    assert started(events) == []
+    assert again.records == outcome.records
+
+
+def test_adding_a_model_trains_only_that_one(first, tiny, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(first[2], results)
+    events = []
+    run_suite(tiny(models=["unet", "segnet_basic", "cnn"]), results=results, observer=events.append)
+    assert started(events) == ["segnet_basic"]
+
+
+def test_a_changed_recipe_is_a_new_run_and_the_old_one_is_named(first, tiny, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(first[2], results)
+    events = []
+    run_suite(tiny(models=["cnn"], train={"epochs": 1}), results=results, observer=events.append)
+    assert started(events) == ["cnn"]
+    notices = " ".join(event.text for event in events if isinstance(event, Notice))
+    assert all(record.id in notices for record in first[0].records)
+
+
+@pytest.mark.parametrize("workers", [0, 2, 4])
+def test_what_is_fed_does_not_depend_on_workers(first, tiny, tmp_path, workers):
+    suite = tiny(models=[{"name": "cnn", "label": "other"}], loader={"workers": workers})
+    outcome = run_suite(suite, results=tmp_path, in_process=True)
+    expected = first[0].records[0].data
+    assert outcome.records[0].data.train_digest == expected.train_digest
+    assert outcome.records[0].data.test_digest == expected.test_digest
+
+
+def test_the_same_run_gives_the_same_scores(first, tiny, tmp_path):
+    outcome = run_suite(tiny(), results=tmp_path, in_process=True)
+    for record in outcome.records:
+        again = load_matrices(outcome.store.folder / record.id / "confusion.npz").matrices
+        before = load_matrices(first[0].store.folder / record.id / "confusion.npz").matrices
+        assert np.array_equal(again, before)
+
+
+def test_networks_that_go_wrong_become_rows_and_stop_no_other(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    names = ["killed", "raising", "diverging", "greedy", "too_many_classes"]
+    models = [{"name": f"python:misbehaving.{name}", "label": name} for name in names]
+    suite = tiny(models=[*models, {"name": "deconvnet", "label": "refusing"}, "cnn"])
+    outcome = run_suite(suite, results=tmp_path)
+    rows = {record.label: record.outcome for record in outcome.records}
+    assert not outcome.complete
+    assert rows["cnn"].status is Status.COMPLETED
+    assert rows["killed"].status is Status.FAILED
+    assert "SIGKILL" in rows["killed"].reason
+    assert rows["raising"].reason == "RuntimeError: the flux capacitor is empty"
+    assert "misbehaving.py" in rows["raising"].traceback
+    assert "became nan in epoch 1, step 2, at learning rate 0.003" in rows["diverging"].reason
+    assert rows["greedy"].reason.startswith("out of memory on cpu with batches of 4 images")
+    assert rows["too_many_classes"].status in (Status.SKIPPED, Status.FAILED)
+    assert rows["refusing"].status is Status.SKIPPED
+    assert "cannot take 32x32" in rows["refusing"].reason
+
+
+def test_failed_runs_are_tried_again_and_finished_ones_are_not(tiny, tmp_path):
+    suite = tiny(models=[{"name": "python:misbehaving.raising", "label": "raising"}, "cnn"])
+    run_suite(suite, results=tmp_path, in_process=True)
+    events = []
+    run_suite(suite, results=tmp_path, in_process=True, observer=events.append)
+    assert started(events) == ["raising"]
+
+
+def test_loaded_weights_score_as_they_did_when_trained(first, tiny, tmp_path):
+    trained = next(record for record in first[0].records if record.label == "unet")
+    weights = first[0].store.folder / trained.id / "checkpoint.safetensors"
+    suite = tiny(models=[{"name": "unet", "weights": str(weights)}], train=None)
+    outcome = run_suite(suite, results=tmp_path, in_process=True)
+    assert outcome.records[0].model.pretrained
+    assert outcome.records[0].model.weights_digest is not None
+    loaded = load_matrices(outcome.store.folder / outcome.records[0].id / "confusion.npz")
+    before = load_matrices(first[0].store.folder / trained.id / "confusion.npz")
+    assert np.array_equal(loaded.matrices, before.matrices)
+
+
+def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
+    root = tmp_path / "data"
+    for split in ("train", "test"):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True)
+        for index in range(4):
+            pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(root / "images" / split / f"{index}.png")
+            Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{index}.png")
+    suite = tiny(models=["cnn"])
+    suite = type(suite).model_validate(
+        {**suite.model_dump(), "dataset": {"name": "folder", "root": str(root), "classes": ["dark", "light"]}}
+    )
+    run_suite(suite, results=tmp_path / "results", in_process=True)
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(root / "images" / "test" / "0.png")
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(root / "masks" / "test" / "0.png")
+    events = []
+    run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
+    assert started(events) == ["cnn"]
+    assert any("the data has changed" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_a_grid_runs_every_combination(tiny, tmp_path):
+    suite = tiny(models=["cnn"], grid={"train.optimizer.lr": [0.01, 0.001]}, seeds=[0, 1], train={"epochs": 1})
+    outcome = run_suite(suite, results=tmp_path, in_process=True)
+    assert [(record.point["train.optimizer.lr"], record.seed) for record in outcome.records] == [
+        (0.01, 0),
+        (0.01, 1),
+        (0.001, 0),
+        (0.001, 1),
+    ]
+    assert len({record.protocol_id for record in outcome.records}) == 2
+
+
+def test_models_and_seeds_can_be_chosen(tiny, tmp_path):
+    events = []
+    suite = tiny(seeds=[0, 1], train={"epochs": 1})
+    run_suite(suite, results=tmp_path, models=["cnn"], seeds=[1], in_process=True, observer=events.append)
+    assert [(event.label, event.seed) for event in events if isinstance(event, RunStarted)] == [("cnn", 1)]
+    with pytest.raises(UnknownNameError, match="did you mean 'cnn'"):
+        run_suite(suite, results=tmp_path, models=["cn"], in_process=True)
+    with pytest.raises(UsageError, match="no seed 7"):
+        run_suite(suite, results=tmp_path, seeds=[7], in_process=True)
+
+
+def test_the_best_epoch_on_validation_is_selected_and_recorded(tiny, tmp_path):
+    suite = tiny(models=["cnn"], train={"epochs": 3, "validate_every": 1, "select": "best"})
+    outcome = run_suite(suite, results=tmp_path, in_process=True)
+    history = pd.read_csv(outcome.store.folder / outcome.records[0].id / "history.csv")
+    best = int(history["epoch"][history["validation_mean_iou"].idxmax()])
+    assert outcome.records[0].selected_epoch == best
+
+
+def test_the_plan_is_stored_beside_the_runs(first):
+    folder = first[0].store.folder
+    lock = json.loads((folder / "suite.lock.json").read_text())
+    assert [line["id"] for line in lock["runs"]] == [record.id for record in first[0].records]
+
+
+def test_an_unreadable_image_stops_the_suite_before_training(tiny, tmp_path):
+    root = tmp_path / "data"
+    for kind in ("images", "masks"):
+        for split in ("train", "test"):
+            (root / kind / split).mkdir(parents=True)
+            Image.fromarray(np.zeros((32, 32), np.uint8)).save(root / kind / split / "a.png")
+    broken = root / "images" / "test" / "a.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    suite = tiny(models=["cnn"])
+    suite = type(suite).model_validate(
+        {**suite.model_dump(), "dataset": {"name": "folder", "root": str(root), "classes": ["one"]}}
+    )
+    events = []
+    with pytest.raises(DataError, match=r"a\.png"):
+        run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
+    assert started(events) == []

@@ -1,0 +1,137 @@
+"""The command line starts at once, and every error is one message and an exit code."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from segbench.cli import app as application
+from segbench.cli.app import Commands, app, main
+from segbench.errors import ModelRefusal, SuiteError
+
+COMMANDS = [
+    *("run", "plan", "validate", "schema", "leaderboard", "list", "describe"),
+    *("evaluate", "predict", "score", "init", "doctor", "data"),
+]
+
+
+def python(code: str):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "sys.argv = ['segbench', '--help']\n"
+        "from segbench.cli.app import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'pandas', 'numpy', 'pydantic', 'yaml', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    assert "Usage: segbench" in python(code)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "SUITE"], ["plan", "SUITE"], ["schema"], ["list", "models"], ["leaderboard", "RESULTS"]]
+)
+def test_commands_that_do_not_compute_import_no_torch(arguments, done):
+    folder, _ = done
+    places = {"SUITE": str(folder / "small.yaml"), "RESULTS": str(folder / "results")}
+    given = [places.get(argument, argument) for argument in arguments]
+    code = (
+        "import sys\n"
+        f"sys.argv = ['segbench', *{given!r}]\n"
+        "from segbench.cli.app import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "assert not {'torch', 'torchvision', 'timm'} & set(sys.modules)\n"
+    )
+    assert python(code)
+
+
+def test_python_m_segbench_is_the_command_line():
+    done = subprocess.run([sys.executable, "-m", "segbench", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("segbench ")
+
+
+def test_every_command_is_there_with_a_help(segbench):
+    listed = segbench("--help").out
+    for command in COMMANDS:
+        assert f"\n  {command} " in listed
+        answer = segbench(command, "--help")
+        assert answer.code == 0
+        assert f" {command} " in answer.out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ruin"],
+        ["run"],
+        ["run", "--colour"],
+        ["list", "modells"],
+        ["score", "--classes", "0", "--predictions", "a", "--labels", "b"],
+        ["score", "--classes", "two", "--predictions", "a", "--labels", "b"],
+        ["leaderboard", "a", "--format", "word"],
+        ["data", "fetch"],
+        [],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_no_traceback(arguments, segbench):
+    answer = segbench(*arguments)
+    assert answer.code == 2
+    assert "Traceback" not in answer.err
+    assert answer.err or answer.out
+
+
+@pytest.fixture(name="failing")
+def make_failing():
+    def build(error):
+        failing = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
+
+        @failing.command()
+        def command() -> None:
+            raise error
+
+        @failing.command()
+        def other() -> None:
+            """Two commands make a group."""
+
+        return failing
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (SuiteError("unknown key", file="a.yaml", key="b"), 2, "error: a.yaml: b: unknown key\n"),
+        (ModelRefusal("too small"), 1, "error: too small\n"),
+        (KeyboardInterrupt(), 130, "interrupted; "),
+    ],
+)
+def test_an_error_is_one_message_and_an_exit_code(error, code, message, failing):
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(failing(error), ["command"])
+    assert result.exit_code == code
+    assert result.stderr.startswith(message)
+    assert result.stdout == ""
+
+
+def test_an_unforeseen_error_keeps_its_traceback(failing):
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(failing(ZeroDivisionError("surprise")), ["command"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_main_is_the_application(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["segbench", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("segbench ")
+    assert application.app is app

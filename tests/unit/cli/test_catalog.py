@@ -1,0 +1,97 @@
+"""list and describe."""
+
+import pytest
+
+from segbench import models
+from segbench.registry import CATALOGS
+
+
+@pytest.mark.parametrize("kind", CATALOGS)
+def test_every_catalogue_is_listed_with_options(kind, segbench):
+    entries = segbench("list", kind, "--json").json
+    assert [entry["name"] for entry in entries] == list(CATALOGS[kind].entries())
+    for entry in entries:
+        assert entry["summary"]
+        for option in entry["options"]:
+            assert set(option) == {"name", "type", "required", "default", "help"}
+    text = segbench("list", kind).out
+    assert all(entry["name"] in text for entry in entries)
+
+
+def test_options_show_type_default_and_help(segbench):
+    unet = next(entry for entry in segbench("list", "models", "--json").json if entry["name"] == "unet")
+    width = next(option for option in unet["options"] if option["name"] == "width")
+    assert (width["type"], width["default"], width["required"]) == ("float", 1.0, False)
+    crop = next(entry for entry in segbench("list", "transforms", "--json").json if entry["name"] == "random_crop")
+    assert [option["name"] for option in crop["options"] if option["required"]] == ["size"]
+
+
+def test_an_entry_that_cannot_be_read_is_listed_with_the_reason(monkeypatch, segbench):
+    monkeypatch.setitem(models.CATALOG, "broken", "not_installed:net")
+    broken = segbench("list", "models", "--json").json[-1]
+    assert broken["name"] == "broken"
+    assert "there is no module 'not_installed'" in broken["summary"]
+
+
+def test_a_model_is_described_by_published_figures(segbench):
+    facts = segbench("describe", "fcn8s", "--classes", 11, "--size", "360x480", "--json").json
+    assert facts["parameters"] == 134_314_081
+    assert facts["macs"] == pytest.approx(74.51e9, rel=1e-3)
+    assert (facts["name"], facts["classes"], facts["channels"], facts["size"]) == ("fcn8s", 11, 3, [360, 480])
+    assert "arXiv:1411.4038" in facts["citation"]
+    assert facts["input_constraint"]
+    assert facts["options"]["width"] == 1.0
+
+
+def test_a_model_is_described_for_people(segbench):
+    answer = segbench("describe", "segnet", "--classes", 12, "--size", "64x64")
+    assert answer.code == 0
+    assert "29,449,932" in answer.out
+    assert "width=1.0" in answer.out
+
+
+def test_options_change_what_is_described(segbench):
+    narrow = segbench("describe", "segnet", "--set", "width=0.25", "--size", "64x64", "--json").json
+    assert narrow["options"]["width"] == 0.25
+    assert narrow["parameters"] < 29_455_125 / 10
+
+
+def test_pretrained_weights_are_not_fetched_to_describe_a_model(segbench):
+    given = ("--classes", 21, "--size", "64x64", "--json")
+    plain = segbench("describe", "segnet", *given).json
+    assert segbench("describe", "segnet", "--set", "pretrained=true", *given).json["parameters"] == plain["parameters"]
+
+
+def test_an_impossible_size_leaves_the_cost_open_with_the_reason(segbench):
+    answer = segbench("describe", "deconvnet", "--size", "100x100", "--set", "width=0.1", "--json")
+    assert answer.code == 0
+    facts = answer.json
+    assert facts["macs"] is None
+    assert facts["parameters"] > 0
+    assert "100x100" in facts["note"]
+    text = segbench("describe", "deconvnet", "--size", "100x100", "--set", "width=0.1", "--set", "pretrained=true")
+    assert "note: " in text.err
+    assert "macs" in text.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["unett"], "unknown model 'unett', did you mean 'unet'?"),
+        (["unet", "--set", "widht=1"], "widht: unknown option of unet, did you mean 'width'?"),
+        (["unet", "--set", "width"], "--set 'width': expected key=value"),
+        (["unet", "--size", "360"], "--size '360': expected HEIGHTxWIDTH"),
+        (["unet", "--size", "0x5"], "--size '0x5'"),
+        (["unet", "--classes", "0"], "--classes"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(arguments, message, segbench):
+    answer = segbench("describe", *arguments)
+    assert answer.code == 2
+    assert message in answer.err
+
+
+def test_a_model_that_refuses_every_size_says_why(segbench):
+    answer = segbench("describe", "torchvision:fcn_resnet50", "--channels", 4)
+    assert answer.code == 1
+    assert "3 channels" in answer.err

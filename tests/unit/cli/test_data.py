@@ -1,0 +1,131 @@
+"""data check and data download."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.errors import DataError
+
+
+@pytest.fixture(name="own")
+def make_own(tmp_path):
+    """Three images with masks of two classes, in train and test, and a suite for them."""
+    for split, names in {"train": "abc", "test": "d"}.items():
+        for index, name in enumerate(names):
+            mask = np.zeros((20 + index, 24), np.uint8)
+            mask[:5] = 1
+            mask[5] = 255
+            for part, pixels in {"images": np.dstack([mask] * 3), "masks": mask}.items():
+                folder = tmp_path / part / split
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(folder / f"{name}.png")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "dataset: {name: folder, root: ., classes: [ground, thing]}\nmodels: [cnn]\ntrain: null\n", encoding="utf-8"
+    )
+    return suite
+
+
+def test_a_good_data_set_is_reported_by_split(own, segbench):
+    answer = segbench("data", "check", own, "--json")
+    assert answer.code == 0
+    train = answer.json["splits"]["train"]
+    assert list(answer.json["splits"]) == ["train", "test"]
+    assert train["images"] == 3
+    assert train["sizes"] == {"20x24": 1, "21x24": 1, "22x24": 1}
+    assert train["void_pixels"] == 3 * 24
+    things = 3 * 5 * 24
+    assert train["classes"][1] == {
+        "class": "thing",
+        "pixels": things,
+        "frequency": pytest.approx(things / ((20 + 21 + 22 - 3) * 24)),
+        "images": 3,
+    }
+
+
+def test_a_report_is_shown_to_people(own, segbench):
+    answer = segbench("data", "check", own)
+    assert answer.code == 0
+    assert "folder, train" in answer.out
+    assert "20x24 (1), 21x24 (1), 22x24 (1)" in answer.out
+    assert "thing" in answer.out
+
+
+@pytest.mark.parametrize("damage", ["unpaired", "unreadable", "out of range"])
+def test_whatever_is_wrong_is_listed_and_exits_with_2(damage, own, segbench):
+    folder = own.parent / "masks" / "train"
+    if damage == "unpaired":
+        (folder / "b.png").unlink()
+    elif damage == "unreadable":
+        (folder / "b.png").write_bytes(b"nothing")
+    else:
+        Image.fromarray(np.full((21, 24), 7, np.uint8)).save(folder / "b.png")
+    answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "b.png" in answer.err
+    assert "error: folder: 1 problem found" in answer.err
+    as_json = segbench("data", "check", own, "--json")
+    assert as_json.code == 2
+    assert len(as_json.json["splits"]["train"]["problems"]) == 1
+
+
+def test_many_problems_are_cut_short(own, segbench, monkeypatch):
+    monkeypatch.setattr("segbench.cli.data._PROBLEMS_SHOWN", 1)
+    for name in "ab":
+        (own.parent / "masks" / "train" / f"{name}.png").unlink()
+    assert "and 1 more; --json lists all" in segbench("data", "check", own).err
+
+
+def test_a_data_set_is_checked_by_name_with_options(own, segbench):
+    given = ("--root", own.parent, "--set", "classes=[a, b]", "--split", "test", "--json")
+    splits = segbench("data", "check", "folder", *given).json["splits"]
+    assert {split: facts["images"] for split, facts in splits.items()} == {"test": 1}
+
+
+def test_the_usual_splits_are_those_that_the_data_set_has(voc_tree, segbench):
+    splits = segbench("data", "check", "voc2012", "--root", voc_tree, "--json").json["splits"]
+    assert list(splits) == ["train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "camvid", "--root", "/nowhere"], "looked in /nowhere"),
+        (["check", "camvidd"], "unknown dataset 'camvidd', did you mean 'camvid'?"),
+        (["check", "absent.yaml"], "absent.yaml: there is no such file"),
+        (["check", "scenes", "--split", "trial"], "no split 'trial'"),
+        (["check", "scenes", "--set", "train_imges=3"], "did you mean 'train_images'?"),
+        (["download", "scenes"], "needs no download"),
+        (["download", "imagenet"], "nothing to download is called 'imagenet'"),
+    ],
+)
+def test_wrong_requests_exit_with_2(arguments, message, segbench):
+    answer = segbench("data", *arguments)
+    assert answer.code == 2
+    assert message in answer.err
+
+
+def test_a_download_says_where_it_is(tmp_path, segbench, monkeypatch):
+    told = []
+
+    def fetch(name, *, root, progress):
+        for received, total in ((1_000_000, None), (2_500_000, 5_000_000)):
+            progress(received, total)
+        told.append((name, root))
+        return root
+
+    monkeypatch.setattr("segbench.data.download.download", fetch)
+    answer = segbench("data", "download", "voc2012", "--root", tmp_path)
+    assert answer.code == 0
+    assert answer.out == f"{tmp_path}\n"
+    assert told == [("voc2012", tmp_path)]
+
+
+def test_a_failed_download_exits_with_2(segbench, monkeypatch):
+    def fetch(*_, **__):
+        raise DataError("http://there: cannot be fetched")
+
+    monkeypatch.setattr("segbench.data.download.download", fetch)
+    answer = segbench("data", "download", "voc2012")
+    assert answer.code == 2
+    assert answer.err == "error: http://there: cannot be fetched\n"

@@ -1,0 +1,100 @@
+"""Answers in JSON's own types, tables and words."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segbench.cli.options import names, numbers, size
+from segbench.cli.output import duration, plain, shown, write_facts, write_json, write_table
+from segbench.errors import UsageError
+
+
+def test_json_is_pure(capsys):
+    write_json(
+        {
+            "nan": float("nan"),
+            "inf": [math.inf, 1.5],
+            "array": np.arange(3),
+            "scalar": np.float64(2.5),
+            "numpy nan": np.float32("nan"),
+            "path": Path("a/b"),
+            "tuple": (1, None, True),
+            3: {"ü"},
+        }
+    )
+    text = capsys.readouterr().out
+    assert "NaN" not in text
+    assert "ü" in text
+    assert json.loads(text) == {
+        "nan": None,
+        "inf": [None, 1.5],
+        "array": [0, 1, 2],
+        "scalar": 2.5,
+        "numpy nan": None,
+        "path": str(Path("a/b")),
+        "tuple": [1, None, True],
+        "3": ["ü"],
+    }
+
+
+def test_plain_values_stay_as_they_are():
+    assert plain({"a": [1, 2.5, "x", None, False]}) == {"a": [1, 2.5, "x", None, False]}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (True, "yes"),
+        (1234567, "1,234,567"),
+        (0.123456, "0.1235"),
+        ((), "-"),
+        ((360, 480), "360, 480"),
+        ("word", "word"),
+    ],
+)
+def test_values_are_shown_to_people(value, text):
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (1.5, "1.5 s"), (9.96, "10 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599.6, "1 h 00 min")],
+)
+def test_durations_are_words(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_facts_are_aligned(capsys):
+    write_facts({"a": 1, "longer": "x", "b": ""})
+    assert capsys.readouterr().out == "a       1\nlonger  x\nb\n"
+    write_facts({})
+    assert capsys.readouterr().out == ""
+
+
+def test_tables_are_not_cut_off_where_there_is_no_terminal(capsys):
+    write_table(["name", "count"], [["x" * 300, 5], ["[bold]", None]], right=["count"])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0].split() == ["name", "count"]
+    assert lines[2].split() == ["x" * 300, "5"]
+    assert lines[3] == "[bold]"
+
+
+def test_lists_are_split_at_commas():
+    assert names("a, b c ,,d") == ["a", "b c", "d"]
+    assert names(None) is None
+    assert numbers("0, 1", option="--seeds") == [0, 1]
+    assert numbers(None, option="--seeds") is None
+    with pytest.raises(UsageError, match="--seeds '0,x': expected whole numbers"):
+        numbers("0,x", option="--seeds")
+
+
+def test_sizes_are_height_and_width():
+    assert size("360x480") == size(" 360X480 ") == (360, 480)
+    for text in ("360", "360x", "x480", "0x480", "-1x5", "1.5x2", "360x480x3"):
+        with pytest.raises(UsageError, match="expected HEIGHTxWIDTH"):
+            size(text)

@@ -1,0 +1,142 @@
+"""run, plan, validate and schema."""
+
+import json
+
+import jsonschema
+import pytest
+
+from segbench.errors import SuiteError
+
+
+def test_a_run_trains_ranks_and_reports(done):
+    folder, answer = done
+    assert answer.code == 0
+    assert "[2/2] U-Net, seed 0" in answer.err
+    assert "2 runs done, 0 were done before" in answer.err
+    assert "cnn" in answer.out
+    assert "U-Net" in answer.out
+    assert (folder / "reports" / "small" / "leaderboard.md").is_file()
+    assert len(list((folder / "results" / "small").glob("*/confusion.npz"))) == 2
+
+
+def test_a_second_run_does_nothing(done, segbench):
+    folder, first = done
+    places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", folder / "small.yaml", *places)
+    assert answer.code == 0
+    assert "0 runs done, 2 were done before" in answer.err
+    assert answer.out == first.out
+
+
+def test_a_failed_run_is_a_row_and_the_exit_code_is_1(suite, tmp_path, segbench):
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", suite, *places, "--set", "train.optimizer.lr=1e30", "--set", "train.steps=6")
+    assert answer.code == 1
+    assert "failed" in answer.err
+    assert "failed" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--models", "U-Nett"], "unknown model of this suite: 'U-Nett', did you mean 'U-Net'?"),
+        (["--seeds", "7"], "no seed 7"),
+        (["--seeds", "zero"], "--seeds 'zero': expected whole numbers"),
+        (["--device", "abacus"], "--device 'abacus'"),
+        (["--set", "train.stepps=3"], "small.yaml: train.stepps: unknown key, did you mean 'steps'?"),
+        (["--set", "dataset.size=[4, 4]"], "size [4, 4]"),
+    ],
+)
+def test_wrong_options_exit_with_2_and_train_nothing(options, message, suite, tmp_path, segbench):
+    answer = segbench("run", suite, "--results", tmp_path / "results", "--in-process", *options)
+    assert answer.code == 2
+    assert message in answer.err
+    assert "Traceback" not in answer.err
+    assert not list((tmp_path / "results").rglob("run.json"))
+
+
+def test_a_plan_lists_every_run_and_what_is_to_do(suite, tmp_path, segbench):
+    answer = segbench("plan", suite, "--results", tmp_path, "--set", "seeds=[0, 1]", "--json")
+    assert answer.code == 0
+    runs = answer.json["runs"]
+    assert answer.json["suite"] == "small"
+    assert [(run["model"], run["seed"], run["status"]) for run in runs] == [
+        ("cnn", 0, "to do"),
+        ("U-Net", 0, "to do"),
+        ("cnn", 1, "to do"),
+        ("U-Net", 1, "to do"),
+    ]
+    assert all(run["id"].startswith(f"{run['model']}-seed{run['seed']}-") for run in runs)
+
+
+def test_a_plan_knows_what_is_done(done, segbench):
+    folder, _ = done
+    answer = segbench(
+        *("plan", folder / "small.yaml", "--results", folder / "results", "--set", "grid={train.steps: [2, 3]}")
+    )
+    assert answer.code == 0
+    lines = [line.split() for line in answer.out.splitlines()]
+    assert [line[-1] for line in lines if "train.steps=2" in line] == ["done", "done"]
+    assert [line[-1] for line in lines if "train.steps=3" in line] == ["do", "do"]
+    assert "4 runs, 2 done, 2 to do" in answer.err
+
+
+def test_a_failed_run_is_to_do_again(done, tmp_path, segbench):
+    import shutil
+
+    folder, _ = done
+    shutil.copytree(folder / "results", tmp_path / "results")
+    file = next((tmp_path / "results" / "small").glob("cnn*/run.json"))
+    record = json.loads(file.read_text(encoding="utf-8"))
+    record["outcome"] = {"status": "failed", "reason": "a test"}
+    file.write_text(json.dumps(record), encoding="utf-8")
+    answer = segbench("plan", folder / "small.yaml", "--results", tmp_path / "results", "--json")
+    assert [run["status"] for run in answer.json["runs"]] == ["to do again (failed)", "done"]
+
+
+def test_a_valid_suite_says_ok_and_how_many_runs(suite, segbench):
+    answer = segbench("validate", suite, "--set", "seeds=[0, 1, 2]")
+    assert answer.code == 0
+    assert answer.out == f"{suite}: ok, 6 runs of 2 models\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("models.cnn.weights=absent.pt", "models[0].weights: there is no file 'absent.pt'"),
+        ("models.cnn.pretrained=absent.safetensors", "models[0].pretrained: there is no file"),
+        ("models.cnn.widht=1", "models[0].widht: unknown option of cnn, did you mean 'width'?"),
+        ("grid={loader.workers: [0, 1]}", "grid.loader.workers: changes no run"),
+        ("grid={train.stepps: [0, 1]}", "grid: with train.stepps=0: train.stepps: unknown key"),
+    ],
+)
+def test_an_invalid_suite_exits_with_2_and_names_file_and_key(override, key, suite, segbench):
+    answer = segbench("validate", suite, "--set", override)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith(f"error: {suite}: {key}")
+
+
+def test_names_of_weights_are_no_files(suite, segbench):
+    model = "models.1={name: 'torchvision:fcn_resnet50', pretrained: IMAGENET1K_V1}"
+    assert segbench("validate", suite, "--set", model).code == 0
+
+
+def test_a_missing_suite_exits_with_2(tmp_path, segbench):
+    answer = segbench("validate", tmp_path / "absent.yaml")
+    assert answer.code == 2
+    assert "absent.yaml: there is no such file" in answer.err
+
+
+def test_the_schema_is_json_schema(segbench):
+    schema = segbench("schema").json
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert {"dataset", "models", "train"} <= set(schema["required"])
+
+
+def test_an_error_that_names_its_file_is_left_alone(tmp_path):
+    from segbench.cli.run import _naming
+
+    with pytest.raises(SuiteError) as caught, _naming(tmp_path):
+        raise SuiteError("wrong", file="other.yaml", key="a")
+    assert caught.value.file == "other.yaml"

@@ -1,0 +1,161 @@
+"""init: a starter suite for a person's own data."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.cli.guess import guess
+from segbench.cli.starter import split_lists
+from segbench.config import load_suite
+
+TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
+RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)
+RED_AND_BLACK[:2, :, 0] = 255
+
+
+def put(folder, *, names, pixels=TWO_CLASSES, suffix=".png"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        Image.fromarray(pixels).save(folder / f"{name}{suffix}")
+
+
+def test_without_data_the_suite_shows_where_to_put_it(tmp_path, segbench):
+    answer = segbench("init", tmp_path / "new")
+    assert answer.code == 0
+    assert answer.out == f"{tmp_path / 'new' / 'suite.yaml'}\n"
+    text = (tmp_path / "new" / "suite.yaml").read_text(encoding="utf-8")
+    assert text.count("#") > 10
+    suite = load_suite(tmp_path / "new" / "suite.yaml")
+    assert suite.name == "new"
+    assert suite.dataset.options["images"] == "images/{split}"
+    assert segbench("validate", tmp_path / "new" / "suite.yaml").code == 0
+
+
+def test_nothing_is_ever_overwritten(tmp_path, segbench):
+    (tmp_path / "suite.yaml").write_text("mine", encoding="utf-8")
+    answer = segbench("init", tmp_path)
+    assert answer.code == 2
+    assert "suite.yaml: exists already" in answer.err
+    assert (tmp_path / "suite.yaml").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_list_that_exists_stops_everything(tmp_path, segbench):
+    put(tmp_path / "images", names="ab")
+    put(tmp_path / "masks", names="ab")
+    (tmp_path / "test.txt").touch()
+    assert segbench("init", tmp_path).code == 2
+    assert not (tmp_path / "suite.yaml").exists()
+
+
+def test_a_folder_that_cannot_be_written_exits_with_2(tmp_path, segbench):
+    (tmp_path / "file").touch()
+    answer = segbench("init", tmp_path / "file" / "sub")
+    assert answer.code == 2
+    assert "cannot be written" in answer.err
+
+
+def test_the_current_folder_is_the_default(tmp_path, monkeypatch, segbench):
+    monkeypatch.chdir(tmp_path)
+    assert segbench("init").code == 0
+    assert (tmp_path / "suite.yaml").is_file()
+
+
+def images_then_splits(root):
+    for split in ("train", "val"):
+        put(root / "images" / split, names="ab", suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
+        put(root / "labels" / split, names="ab")
+
+
+def splits_then_images(root):
+    for split in ("training", "testing"):
+        put(root / split / "imgs", names="ab", pixels=np.dstack([TWO_CLASSES] * 3))
+        put(root / split / "gt", names="ab")
+
+
+def no_splits(root):
+    put(root / "JPEGImages", names="abcdefghij", suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
+    put(root / "SegmentationClass", names="abcdefghij")
+
+
+def suffixes(root):
+    for split in ("train", "test"):
+        put(root / "images" / split, names=["x_1_rgb", "x_2_rgb"], pixels=np.dstack([TWO_CLASSES] * 3))
+        put(root / "masks" / split, names=["x_1_mask", "x_2_mask"])
+
+
+def colours(root):
+    for split in ("train", "test"):
+        put(root / "images" / split, names="ab", pixels=RED_AND_BLACK)
+        put(root / "masks" / split, names="ab", pixels=RED_AND_BLACK)
+
+
+@pytest.mark.parametrize("layout", [images_then_splits, splits_then_images, no_splits, suffixes, colours])
+def test_what_is_there_is_found_and_the_data_checks_out(layout, tmp_path, segbench):
+    layout(tmp_path)
+    answer = segbench("init", tmp_path)
+    assert answer.code == 0
+    assert "2 classes" in answer.err
+    suite = tmp_path / "suite.yaml"
+    assert segbench("validate", suite).code == 0
+    check = segbench("data", "check", suite, "--json")
+    assert check.code == 0, check.err
+    splits = check.json["splits"]
+    assert len(splits) == 2
+    assert all(split["images"] >= 2 and not split["problems"] for split in splits.values())
+
+
+def test_images_without_splits_are_listed_once(tmp_path, segbench):
+    no_splits(tmp_path)
+    segbench("init", tmp_path)
+    lines = [(tmp_path / f"{split}.txt").read_text(encoding="utf-8").splitlines() for split in ("train", "test")]
+    assert [len(part) for part in lines] == [8, 2]
+    assert not set(lines[0]) & set(lines[1])
+    assert lines[1][0] == "JPEGImages/e.jpg SegmentationClass/e.png"
+
+
+def test_names_with_blanks_are_refused_with_what_to_do(tmp_path, segbench):
+    put(tmp_path / "images", names=["my a", "my b"])
+    put(tmp_path / "masks", names=["my a", "my b"])
+    answer = segbench("init", tmp_path)
+    assert answer.code == 2
+    assert "file names with blanks" in answer.err
+    assert not (tmp_path / "suite.yaml").exists()
+
+
+def test_masks_that_cannot_be_read_leave_the_classes_open(tmp_path):
+    put(tmp_path / "images", names="ab")
+    put(tmp_path / "masks", names="ab")
+    for file in (tmp_path / "masks").iterdir():
+        file.write_bytes(b"broken")
+    assert guess(tmp_path).classes == 0
+
+
+@pytest.mark.parametrize("names", ["ab", ""])
+def test_images_without_masks_of_their_names_are_not_taken(names, tmp_path):
+    put(tmp_path / "images", names="cd")
+    put(tmp_path / "masks", names=names)
+    assert guess(tmp_path) is None
+    assert guess(tmp_path / "absent") is None
+
+
+def test_photographs_are_no_masks(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    put(tmp_path / "images", names="ab", pixels=noise)
+    put(tmp_path / "masks", names="ab", pixels=noise)
+    assert (guess(tmp_path).classes, guess(tmp_path).palette) == (0, ())
+
+
+@pytest.mark.parametrize(("count", "train", "test"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (12, 10, 2)])
+def test_every_fifth_pair_is_for_the_test(count, train, test):
+    lists = split_lists([(f"i/{number}", f"m/{number}") for number in range(count)])
+    assert [len(lists[split].split()) // 2 for split in ("train", "test")] == [train, test]
+
+
+def test_the_starter_trains(tmp_path, segbench):
+    no_splits(tmp_path)
+    segbench("init", tmp_path)
+    small = ("--set", "transforms.train.1.size=[32, 32]", "--set", "train.epochs=1", "--set", "models=[keras_cnn]")
+    smaller = ("--set", "models.keras_cnn.width=0.05")
+    places = ("--results", tmp_path / "r", "--reports", tmp_path / "p", "--device", "cpu", "--in-process")
+    answer = segbench("run", tmp_path / "suite.yaml", *small, *smaller, *places)
+    assert answer.code == 0, answer.err

@@ -1,0 +1,36 @@
+"""Results folders for tests of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from stored import HOSTILE, write_run
+
+from segbench.results.record import Outcome, Status
+
+
+@pytest.fixture
+def add(results) -> Callable[..., Path]:
+    """Write one run below ``results``; see ``write_run``."""
+    return partial(write_run, results)
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    """The results root that ``add`` writes to."""
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def hostile(add, results) -> Path:
+    """A suite in which every name is hostile, some runs failed, one is damaged and one has other classes."""
+    for number, label in enumerate(HOSTILE):
+        for seed in (0, 1):
+            add(label, seed, 40 + 3 * number + seed, classes=("a|b", "<b>", "$x$"), speed=10.0 * (number + 1))
+    add("fa|iled", outcome=Outcome(status=Status.FAILED, reason="out of <memory> | [red]\nmore\x1b[0m"))
+    add("skipped", outcome=Outcome(status=Status.SKIPPED, reason="cannot take 30x30"))
+    (add("damaged") / "run.json").write_text("{")
+    return results

@@ -1,0 +1,142 @@
+"""Claims about the file of per-image confusion matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from segbench.errors import StoreError
+from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+
+
+def example(images: int = 3, classes: int = 4, seed: int = 0) -> ImageMatrices:
+    generator = np.random.default_rng(seed)
+    counts = generator.integers(0, 10**10, (images, classes, classes)) * (generator.random((images, classes, 1)) < 0.4)
+    return ImageMatrices(tuple(f"image {index} ü.png" for index in range(images)), counts.astype(np.int64))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(images=st.integers(0, 5), classes=st.integers(1, 9), seed=st.integers(0, 2**32))
+def test_what_is_saved_is_loaded(tmp_path, images, classes, seed):
+    saved = example(images, classes, seed)
+    save_matrices(tmp_path / "confusion.npz", saved)
+    loaded = load_matrices(tmp_path / "confusion.npz")
+    assert loaded.names == saved.names
+    assert loaded.num_classes == classes
+    assert loaded.matrices.dtype == np.int64
+    np.testing.assert_array_equal(loaded.matrices, saved.matrices)
+
+
+def test_the_file_is_read_without_segbench_as_documented(tmp_path):
+    saved = example()
+    save_matrices(tmp_path / "confusion.npz", saved)
+    with np.load(tmp_path / "confusion.npz") as file:
+        matrices = np.zeros((file["names"].size, file["num_classes"], file["num_classes"]), np.int64)
+        matrices[file["image"], file["label"], file["prediction"]] = file["count"]
+        assert sorted(file.files) == ["count", "image", "label", "names", "num_classes", "prediction"]
+        assert not any(file[key].dtype.hasobject for key in file.files)
+    np.testing.assert_array_equal(matrices, saved.matrices)
+
+
+def test_total_is_the_sum_over_images():
+    matrices = ImageMatrices(("a", "b"), np.array([[[1, 2], [3, 4]], [[10, 0], [0, 2**40]]]))
+    assert matrices.total.tolist() == [[11, 2], [3, 2**40 + 4]]
+    assert ImageMatrices((), np.zeros((0, 2, 2), np.int64)).total.tolist() == [[0, 0], [0, 0]]
+
+
+def test_only_cells_that_are_not_0_take_space(tmp_path):
+    matrices = np.zeros((50, 150, 150), np.int64)
+    matrices[:, 3, 7] = 5
+    save_matrices(tmp_path / "confusion.npz", ImageMatrices(tuple(map(str, range(50))), matrices))
+    assert (tmp_path / "confusion.npz").stat().st_size < 4000
+
+
+def test_equal_matrices_make_equal_files(tmp_path):
+    for name in ("a", "b"):
+        save_matrices(tmp_path / name, example())
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"none\.npz: there is no such file"):
+        load_matrices(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
+def test_a_file_cut_short_is_named_as_damaged(tmp_path, share):
+    path = tmp_path / "confusion.npz"
+    save_matrices(path, example())
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(StoreError, match=r"confusion\.npz: is damaged"):
+        load_matrices(path)
+
+
+def test_a_changed_byte_is_found_or_harmless(tmp_path):
+    path, saved = tmp_path / "confusion.npz", example()
+    save_matrices(path, saved)
+    content = path.read_bytes()
+    refused = 0
+    for position in range(0, len(content), 7):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
+        try:
+            loaded = load_matrices(path)
+        except StoreError as error:
+            refused += str(path) in str(error)
+        else:
+            assert loaded.names == saved.names
+            np.testing.assert_array_equal(loaded.matrices, saved.matrices)
+    assert refused > 50
+
+
+WRONG = {
+    "a lacking array": ({"count": None}, "lacks an array"),
+    "cells of different length": ({"count": np.array([1, 2])}, "differ in length"),
+    "an image out of range": ({"image": np.array([2])}, "image holds a value outside"),
+    "a negative class": ({"label": np.array([-1])}, "label holds a value outside"),
+    "a class out of range": ({"prediction": np.array([3])}, "prediction holds a value outside"),
+    "a negative count": ({"count": np.array([-5])}, "count holds a value outside"),
+    "fractions of pixels": ({"count": np.array([0.5])}, "count holds float64"),
+    "names that are numbers": ({"names": np.array([1, 2])}, "names is no list of texts"),
+    "no classes": ({"num_classes": np.array(0)}, "num_classes"),
+    "names twice": ({"names": np.array(["a", "a"])}, "listed twice: a"),
+    "a cell twice": (
+        {"image": [0, 0], "label": [1, 1], "prediction": [1, 1], "count": np.array([1, 1])},
+        "cell is listed twice",
+    ),
+    "pickles": ({"names": np.array(["a", None], dtype=object)}, "allow_pickle"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG.values(), ids=list(WRONG))
+def test_a_file_of_another_layout_is_refused_with_its_name(tmp_path, changes, message):
+    cells = {"image": np.array([1]), "label": np.array([0]), "prediction": np.array([2]), "count": np.array([9])}
+    arrays = cells | {"names": np.array(["a", "b"]), "num_classes": np.array(3)}
+    path = tmp_path / "confusion.npz"
+    np.savez(path, **arrays)
+    assert load_matrices(path).matrices[1, 0, 2] == 9
+    np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
+    with pytest.raises(StoreError, match=rf"confusion\.npz: is damaged \(.*{message}"):
+        load_matrices(path)
+
+
+def test_a_folder_that_does_not_exist_cannot_be_written_to(tmp_path):
+    with pytest.raises(StoreError, match="cannot be written"):
+        save_matrices(tmp_path / "none" / "confusion.npz", example())
+
+
+@pytest.mark.parametrize(
+    ("names", "matrices", "message"),
+    [
+        (("a",), np.zeros((2, 3, 3), np.int64), "1 images with matrices of shape"),
+        (("a",), np.zeros((1, 3, 2), np.int64), "expected"),
+        (("a",), np.zeros((3, 3), np.int64), "expected"),
+        (("a",), np.zeros((1, 3, 3), np.int32), "int64"),
+        (("a", "a"), np.zeros((2, 3, 3), np.int64), "listed twice: a"),
+    ],
+)
+def test_matrices_that_do_not_fit_their_images_are_refused(names, matrices, message):
+    with pytest.raises(StoreError, match=message):
+        ImageMatrices(names, matrices)

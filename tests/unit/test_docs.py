@@ -1,0 +1,145 @@
+"""What the documents show is what the code does."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from segbench.config import Run, Suite, plan
+from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.document import read_yaml
+from segbench.config.load import check
+from segbench.config.plan import digest
+from segbench.config.sections import Evaluate, Loader, Train, Transforms, Window
+from segbench.data.check import check_dataset
+from segbench.models.build import build_network
+from segbench.results.matrices import ImageMatrices, save_matrices
+from segbench.results.record import RunRecord
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def text(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def blocks(name, language):
+    return re.findall(rf"^[ ]*```{language}\n(.*?)^[ ]*```", text(name), flags=re.DOTALL | re.MULTILINE)
+
+
+def imported(tmp_path, name, source):
+    (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(name, tmp_path / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("section", [Suite, DatasetEntry, ModelEntry, Train, Evaluate, Loader, Transforms, Window])
+def test_every_key_of_a_suite_is_explained(section):
+    explained = set(re.findall(r"`(\w+)", text("suites.md")))
+    assert set(section.model_fields) - {"options"} <= explained | set(re.findall(r"\b(\w+):", text("suites.md")))
+
+
+def test_no_key_is_explained_that_does_not_exist():
+    known = {
+        field
+        for section in (Suite, DatasetEntry, ModelEntry, Train, Evaluate, Loader)
+        for field in section.model_fields
+    }
+    rows = re.findall(r"^\| ([^|]*) \| [^|]* \| [^|]* \|$", text("suites.md"), flags=re.MULTILINE)
+    named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 30
+    assert named <= known
+
+
+def test_defaults_in_the_tables_are_those_of_the_schema():
+    pages = text("suites.md").split("\n### ")
+    for title, section in {"train": Train, "evaluate": Evaluate, "loader": Loader}.items():
+        page = next(page for page in pages if page.startswith(f"{title}\n"))
+        rows = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]*)`? \|", page, flags=re.MULTILINE))
+        for name, field in section.model_fields.items():
+            if isinstance(field.default, bool | int | str):
+                assert rows[name] == str(field.default).lower(), name
+
+
+def test_the_smallest_suite_is_a_suite():
+    smallest = next(block for block in blocks("suites.md", "yaml") if "train: {epochs: 3}" in block)
+    assert len(plan(check(read_yaml(smallest)))) == 2
+
+
+@pytest.mark.parametrize("block", blocks("suites.md", "yaml"), ids=lambda block: block.split("\n")[0])
+def test_every_excerpt_of_a_suite_is_right(block):
+    excerpt: dict = {}
+    for document in yaml.safe_load_all(re.sub(r"^optimizer: adamw$", "---", block, flags=re.MULTILINE)):
+        excerpt |= document or {}
+    if "optimizer" in excerpt:
+        excerpt = {"train": {"epochs": 1, **excerpt}}
+    whole = {"dataset": "scenes", "models": ["unet"], "train": {"epochs": 1}} | excerpt
+    assert check(whole).models
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_between_documents_lead_somewhere(name):
+    for target in re.findall(r"\]\(((?!http)[^)#]+)", text(name)):
+        assert (DOCS / target).exists(), target
+
+
+def test_the_import_path_example_builds(tmp_path, monkeypatch):
+    source = next(block for block in blocks("add-a-model.md", "python") if "# my_package/networks.py" in block)
+    entry = yaml.safe_load(next(block for block in blocks("add-a-model.md", "yaml") if "python:" in block))["models"][0]
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "networks.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    network = build_network(ModelEntry.model_validate(entry), classes=3, channels=3, seed=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == (3 * 32 + 32) + (32 * 3 + 3)
+    sys.modules.pop("my_package.networks", None)
+
+
+def test_the_built_in_model_example_builds(tmp_path):
+    import torch
+
+    source = next(block for block in blocks("add-a-model.md", "python") if "SegmentationNetwork" in block)
+    head = "from torch import Tensor, nn\nfrom segbench.models.base import SegmentationNetwork\n"
+    lines = [line.removeprefix("   ") for line in source.splitlines()]
+    module = imported(tmp_path, "pointwise_example", head + "\n".join(lines))
+    assert module.pointwise(4)(torch.zeros(2, 3, 5, 7)).shape == (2, 4, 5, 7)
+
+
+def test_the_data_set_example_reads(tmp_path):
+    (source,) = blocks("add-a-dataset.md", "python")
+    module = imported(tmp_path, "some_city_example", source)
+    for part in ("images", "labels"):
+        folder = tmp_path / "data" / "train" / part
+        folder.mkdir(parents=True)
+        Image.fromarray(np.array([[0, 1], [2, 4]], np.uint8)).save(folder / "a.png")
+    dataset = module.some_city("train", root=str(tmp_path / "data"))
+    assert dataset.read(0).label.tolist() == [[255, 1], [2, 4]]
+    assert check_dataset(dataset).problems == ()
+
+
+def test_the_result_examples_recompute_protocol_and_score(tmp_path, monkeypatch, capsys):
+    protocol, score = blocks("result-format.md", "python")
+    run = plan(check({"dataset": "scenes", "models": ["unet"], "train": {"epochs": 1, "optimizer": {"name": "lamb"}}}))[
+        0
+    ]
+    assert isinstance(run, Run)
+    record = {"recipe": run.recipe.canonical(), "protocol_id": run.recipe.protocol_id}
+    known = RunRecord.model_construct(**record)
+    (tmp_path / "run.json").write_text(known.model_dump_json(include={"recipe", "protocol_id"}), encoding="utf-8")
+    save_matrices(tmp_path / "confusion.npz", ImageMatrices(("a", "b"), np.array([[[3, 1], [0, 0]], [[0, 0], [2, 2]]])))
+    monkeypatch.chdir(tmp_path)
+    exec(protocol, {})
+    exec(score, {})
+    assert float(capsys.readouterr().out) == pytest.approx((3 / 6 + 2 / 5) / 2)
+    assert digest(run.recipe.canonical()) == run.recipe.protocol_id
+
+
+def test_every_key_of_a_record_is_explained():
+    explained = set(re.findall(r"`(\w+)`", text("result-format.md")))
+    assert set(RunRecord.model_fields) - explained <= {"environment"} - explained
