@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from voc_tree import build_voc_tree
 
+# Tests run side by side, one process a core; more threads than cores make each wait for the others.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 @pytest.fixture
 def voc_tree(tmp_path):

@@ -15,7 +15,8 @@ from segbench.errors import ModelRefusal, UsageError
 if TYPE_CHECKING:
     from segbench.config.component import ModelEntry
     from segbench.models.build import Description
-    from segbench.registry import Entry, Parameter
+    from segbench.registry import Entry
+    from segbench.signature import Parameter
 
 
 class Kind(StrEnum):
@@ -34,7 +35,7 @@ def list_catalog(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the models, datasets, losses, … that a suite can name, with their options."""
+    """List what a suite can name, of one kind."""
     from segbench.registry import CATALOGS
 
     entries = [_described(entry) for entry in CATALOGS[kind].entries().values()]
@@ -42,24 +43,29 @@ def list_catalog(
         write_json(entries)
         return
     rows = [
-        [entry["name"] + ("NAME" if entry["name"].endswith(":") else ""), entry["summary"], _brief(entry["options"])]
+        [entry["name"] + ("NAME" if entry["name"].endswith(":") else ""), entry["summary"], _names(entry["options"])]
         for entry in entries
     ]
-    write_table(["name", "what it is", "options"], rows)
+    write_table(["name", "what it is", "options"], rows, whole=["name"])
 
 
 def describe(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model; 'segbench list models' shows them.")],
     *,
-    classes: Annotated[int, typer.Option("--classes", min=1, help="How many classes it tells apart.")] = 21,
-    channels: Annotated[int, typer.Option("--channels", min=1, help="Channels of the images.")] = 3,
+    classes: Annotated[
+        int, typer.Option("--classes", metavar="N", min=1, help="How many classes it tells apart.")
+    ] = 21,
+    channels: Annotated[int, typer.Option("--channels", metavar="C", min=1, help="Channels of the images.")] = 3,
     image_size: Annotated[
         str, typer.Option("--size", metavar="HxW", help="Height and width of an image, in pixels.")
     ] = "512x512",
     options: ModelOptions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model's size and cost: learned parameters, multiply-adds, input sizes, and the paper."""
+    """Show a model's size, cost, input sizes and paper.
+
+    The cost is the number of learned parameters, and of multiply-adds for one image of the given size.
+    """
     height, width = size(image_size)
     entry = _model_entry(model, options)
     facts = _facts(entry, classes=classes, channels=channels, image_size=(height, width))
@@ -96,10 +102,8 @@ def _option(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _brief(options: Sequence[dict[str, Any]]) -> str:
-    return ", ".join(
-        option["name"] if option["required"] else f"{option['name']}={option['default']!r}" for option in options
-    )
+def _names(options: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(option["name"] for option in options)
 
 
 def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.options import AsJson
-from segbench.cli.output import shown, tell, write_facts, write_json, write_table
-from segbench.errors import UsageError
+from segbench.cli.output import counted, shown, tell, write_facts, write_json, write_table
+from segbench.errors import DataError, SuiteError, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.component import DatasetEntry
@@ -23,6 +23,8 @@ _USUAL_SPLITS = ("train", "val", "test")
 _SUITE_SUFFIXES = (".yaml", ".yml")
 _PROBLEMS_SHOWN = 100
 
+MEGABYTE = 10**6
+
 
 @app.command()
 def check(
@@ -31,19 +33,23 @@ def check(
     ],
     *,
     splits: Annotated[
-        list[str] | None, typer.Option("--split", help="A split; may be repeated. All usual ones by default.")
+        list[str] | None,
+        typer.Option("--split", metavar="SPLIT", help="A split; may be repeated. All usual ones by default."),
     ] = None,
-    root: Annotated[str | None, typer.Option("--root", help="The data set's folder.")] = None,
+    root: Annotated[str | None, typer.Option("--root", metavar="DIR", help="The data set's folder.")] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set another option of the data set; may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every image and label, report what there is, and exit with 2 if anything is wrong."""
+    """Read every image and label, and report what there is.
+
+    The exit code is 2 if anything is wrong. What is only unusual, such as a class without pixels, is noted.
+    """
     entry = _entry(name, root, options)
     chosen = splits or (_suite_splits(entry) if name.endswith(_SUITE_SUFFIXES) else _known_splits(entry.name))
-    reports = {split: _report(entry, split) for split in dict.fromkeys(chosen)}
+    reports = _reports(entry, list(dict.fromkeys(chosen)))
     if as_json:
         write_json({"dataset": entry.name, "splits": {split: _facts(report) for split, report in reports.items()}})
     else:
@@ -51,7 +57,7 @@ def check(
             _show(split, report)
     count = sum(len(report.problems) for report in reports.values())
     if count:
-        raise UsageError(f"{entry.name}: {count} problem{'s' if count != 1 else ''} found")
+        raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")
 
 
 @app.command()
@@ -59,19 +65,21 @@ def download(
     name: Annotated[str, typer.Argument(metavar="NAME", help="voc2012 or sbd.")],
     *,
     root: Annotated[
-        Path | None, typer.Option("--root", help="Where to put it; the folder where it is looked for by default.")
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="Where to put it; the folder where it is looked for by default."),
     ] = None,
 ) -> None:
-    """Fetch a data set that may be fetched, with its checksum verified."""
+    """Fetch a data set and verify its checksum."""
     from segbench.cli.progress import counting
     from segbench.data.download import download as fetch
 
     with counting(f"downloading {name}", "MB") as advance:
-        place = fetch(
-            name,
-            root=root,
-            progress=lambda received, total: advance(received // 10**6, None if total is None else total // 10**6),
-        )
+
+        def tell_progress(received: int, total: int | None) -> None:
+            title = f"checking and unpacking {name}" if received == total else None
+            advance(received // MEGABYTE, None if total is None else total // MEGABYTE, title=title)
+
+        place = fetch(name, root=root, progress=tell_progress)
     typer.echo(place)
 
 
@@ -86,7 +94,15 @@ def _entry(name: str, root: str | None, options: Sequence[str] | None) -> Datase
         document["root"] = root
     for option in options or ():
         set_key(document, *read_override(option))
-    return check_part(DatasetEntry, document, key="dataset")
+    try:
+        return check_part(DatasetEntry, document, key="dataset")
+    except SuiteError as error:
+        if name.endswith(_SUITE_SUFFIXES) or not error.problem.startswith("is required"):
+            raise
+        option = error.key.rpartition(".")[2]
+        value = "[...]" if option == "classes" else "..."
+        problem = f"{error.problem}; give its suite file, or --set {option}={value}"
+        raise SuiteError(problem, key=error.key) from None
 
 
 def _suite_splits(entry: DatasetEntry) -> list[str]:
@@ -102,6 +118,42 @@ def _known_splits(name: str) -> list[str]:
     return [split for split in _USUAL_SPLITS if split in known] or list(known)
 
 
+def _reports(entry: DatasetEntry, splits: Sequence[str]) -> dict[str, DatasetReport]:
+    """Return what is in each split; one that cannot be opened is a problem of its own, unless it is so for all.
+
+    Raises:
+        DataError: No split can be opened.
+    """
+    found: dict[str, DatasetReport] = {}
+    faults: list[DataError] = []
+    for split in splits:
+        try:
+            found[split] = _report(entry, split)
+        except DataError as fault:
+            faults.append(fault)
+            found[split] = _nothing(entry, problem=str(fault))
+    if faults and len(faults) == len(splits):
+        raise faults[0]
+    return found
+
+
+def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
+    """Return the report of a split that cannot be opened."""
+    from segbench.data.check import DatasetReport
+
+    return DatasetReport(
+        name=entry.name,
+        classes=(),
+        images=0,
+        sizes={},
+        class_pixels=(),
+        class_image_pixels=(),
+        class_images=(),
+        void_pixels=0,
+        problems=(problem,),
+    )
+
+
 def _report(entry: DatasetEntry, split: str) -> DatasetReport:
     from segbench.cli.progress import counting
     from segbench.data.check import check_dataset
@@ -110,6 +162,17 @@ def _report(entry: DatasetEntry, split: str) -> DatasetReport:
     dataset = create_dataset(entry, split)
     with counting(f"checking {split}", "images") as advance:
         return check_dataset(dataset, progress=advance)
+
+
+def _notes(report: DatasetReport) -> list[str]:
+    """Return what is not wrong but probably not meant."""
+    notes = []
+    if len(report.classes) == 1:
+        notes.append(f"there is one class only, {report.classes[0]}; every pixel that is not void is of it")
+    empty = [name for name, pixels in zip(report.classes, report.class_pixels, strict=True) if not pixels]
+    if empty and report.images:
+        notes.append(f"no pixel is of {counted(len(empty), 'class', 'classes')}: {', '.join(empty)}")
+    return notes
 
 
 def _facts(report: DatasetReport) -> dict[str, Any]:
@@ -124,6 +187,7 @@ def _facts(report: DatasetReport) -> dict[str, Any]:
         "sizes": {f"{height}x{width}": count for (height, width), count in sorted(report.sizes.items())},
         "void_pixels": report.void_pixels,
         "classes": classes,
+        "notes": _notes(report),
         "problems": report.problems,
     }
 
@@ -131,7 +195,7 @@ def _facts(report: DatasetReport) -> dict[str, Any]:
 def _show(split: str, report: DatasetReport) -> None:
     facts = _facts(report)
     sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]
-    more = f" and {len(sizes) - 5} other sizes" if len(sizes) > 5 else ""
+    more = f" and {counted(len(sizes) - 5, 'other size')}" if len(sizes) > 5 else ""
     typer.echo(f"{report.name}, {split}")
     write_facts(
         {
@@ -142,8 +206,11 @@ def _show(split: str, report: DatasetReport) -> None:
         }
     )
     rows = [[shown(value) for value in row.values()] for row in facts["classes"]]
-    write_table(["class", "pixels", "frequency", "images"], rows, right=["pixels", "frequency", "images"])
+    if rows:
+        write_table(["class", "pixels", "frequency", "images"], rows, right=["pixels", "frequency", "images"])
     typer.echo()
+    for note in facts["notes"]:
+        tell(f"note: {split}: {note}")
     for problem in report.problems[:_PROBLEMS_SHOWN]:
         tell(f"problem: {problem}")
     if len(report.problems) > _PROBLEMS_SHOWN:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -18,12 +22,21 @@ GIGABYTE = 10**9
 
 OPTIONAL_PACKAGES = {
     "segmentation_models_pytorch": ("models smp:NAME", "pip install 'segbench[smp]'"),
-    "pynvml": ("name and driver of NVIDIA accelerators in results", "pip install nvidia-ml-py"),
+    "pynvml": ("name and driver of NVIDIA accelerators in results", "pip install 'segbench[nvidia]'"),
 }
 """By import name: what a package is for, and how to get it."""
 
-_PROBED_SPLITS = {"camvid": "train", "voc2012": "val"}
-"""Data sets that have to be fetched, with a split that each has."""
+FOLDERS = {
+    "SEGBENCH_DATA": "the folder of all data sets; else the user's data folder",
+    "SEGBENCH_WEIGHTS": "the folder of encoders' weights; else timm fetches them",
+}
+"""Environment variables that name folders: what for, and what happens without."""
+
+_PROBED = {"camvid": ("camvid", "train"), "voc2012": ("voc2012", "val"), "sbd": ("voc2012", "train_aug")}
+"""What has to be fetched: the data set, and a split that needs it."""
+
+_WIDTH = 96
+"""Columns into which what is long is wrapped."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +55,25 @@ class Presence:
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Show versions, devices, memory and data sets: what is there, what is missing, and how to get it."""
+    """Show what this machine has and what it lacks.
+
+    Versions, devices, memory, data sets, folders and optional packages; for what is missing, how to get it.
+    """
     machine = _machine()
-    data = [_data_set(name) for name in ("scenes", *_PROBED_SPLITS)]
-    packages = [_package(name) for name in OPTIONAL_PACKAGES]
+    groups = {
+        "data sets": [_data_set(name) for name in ("scenes", *_PROBED)],
+        "folders": [_folder(name) for name in FOLDERS],
+        "optional packages": [_package(name) for name in OPTIONAL_PACKAGES],
+    }
     if as_json:
-        write_json({**machine, "datasets": _as_mapping(data), "optional": _as_mapping(packages)})
+        keys = {"data sets": "datasets", "optional packages": "optional"}
+        write_json(machine | {keys.get(title, title): _as_mapping(group) for title, group in groups.items()})
         return
     write_facts(_flat(machine))
-    for title, presences in (("data sets", data), ("optional packages", packages)):
+    for title, group in groups.items():
         typer.echo(f"\n{title}")
-        for presence in presences:
-            typer.echo(f"  {'found  ' if presence.found else 'missing'}  {presence.name}: {presence.there}")
+        for presence in group:
+            typer.echo(_line(presence))
 
 
 def _machine() -> dict[str, Any]:
@@ -64,7 +84,7 @@ def _machine() -> dict[str, Any]:
     known = capture()
     memory = psutil.virtual_memory()
     return {
-        "versions": known["versions"],
+        "versions": {**known["versions"], **_declared_versions()},
         "python": known["python"],
         "platform": known["platform"],
         "processor": known["processor"],
@@ -98,18 +118,49 @@ def _shared_memory_bytes() -> int | None:
     return shutil.disk_usage("/dev/shm").total if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
 
 
+def _declared_versions() -> dict[str, str | None]:
+    """Return the version of each package that segbench depends on; None for one that is not there."""
+    try:
+        declared = requires("segbench") or []
+    except PackageNotFoundError:  # run from its source without being installed
+        return {}
+    names = [re.split(r"[^\w.-]", line)[0] for line in declared if "extra ==" not in line]
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
 def _data_set(name: str) -> Presence:
     if name == "scenes":
         return Presence(name, "embedded, always there", found=True)
     from segbench.data.locate import candidates
     from segbench.registry import DATASETS
 
+    dataset, split = _PROBED[name]
     try:
-        DATASETS.create(name, _PROBED_SPLITS[name])
+        DATASETS.create(dataset, split)
     except SegbenchError as error:
-        return Presence(name, str(error).removeprefix(f"{name}: "), found=False)
-    places = [str(place) for place in candidates(name, None) if place.is_dir()]
+        return Presence(name, str(error).removeprefix(f"{dataset}: "), found=False)
+    places = [str(place) for place in candidates(dataset, None) if place.is_dir()]
     return Presence(name, ", ".join(places[:1]), found=True)
+
+
+def _folder(variable: str) -> Presence:
+    given = os.environ.get(variable)
+    if not given:
+        return Presence(variable, f"not set; names {FOLDERS[variable]}", found=False)
+    there = Path(given).expanduser().is_dir()
+    return Presence(variable, given if there else f"{given}: there is no such folder", found=there)
+
+
+def _line(presence: Presence) -> str:
+    """Return one line, or several where it is long."""
+    text = f"  {'found  ' if presence.found else 'missing'}  {presence.name}: {presence.there}"
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
 
 
 def _package(name: str) -> Presence:

@@ -44,6 +44,7 @@ class Found:
         pairs: File names of image and mask without splits, relative to the root; empty when there are splits.
         classes: How many classes the masks hold, 0 when they could not be read.
         palette: The masks' colours when they are RGB pictures.
+        values: The masks' value of each class where they are not 0, 1, ..., as in black-and-white masks.
     """
 
     images: str
@@ -55,6 +56,22 @@ class Found:
     pairs: tuple[tuple[str, str], ...] = ()
     classes: int = 0
     palette: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the masks tell of the classes.
+
+    Attributes:
+        count: How many there are, 0 when no mask could be read.
+        palette: Their colours when the masks are RGB pictures.
+        values: The mask value of each where they are not 0, 1, ...
+    """
+
+    count: int
+    palette: tuple[tuple[int, int, int], ...] = ()
+    values: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ def guess(root: Path) -> Found | None:
     ]
     if not names:
         return None
-    classes, palette = _classes([mask for _, mask in names])
+    classes = _classes([mask for _, mask in names])
     train_split, test_split = layout.splits or (None, None)
     pairs = [(f"{layout.images}/{image.name}", f"{layout.masks}/{mask.name}") for image, mask in names]
     return Found(
@@ -94,8 +111,9 @@ def guess(root: Path) -> Found | None:
         image_suffix=image_suffix,
         mask_suffix=mask_suffix,
         pairs=() if layout.splits else tuple(pairs),
-        classes=classes,
-        palette=palette,
+        classes=classes.count,
+        palette=classes.palette,
+        values=classes.values,
     )
 
 
@@ -152,8 +170,8 @@ def _paired(images: Sequence[str], masks: Sequence[str], endings: tuple[str, str
     return len(names[0] & names[1])
 
 
-def _classes(masks: Sequence[Path]) -> tuple[int, tuple[tuple[int, int, int], ...]]:
-    """Return how many classes some masks hold, and their colours when they are RGB pictures."""
+def _classes(masks: Sequence[Path]) -> Classes:
+    """Look into some masks; those of 0 and 255 only are black and white, two classes and no void."""
     step = max(1, len(masks) // _MASKS_READ)
     values: set[int] = set()
     colors: set[tuple[int, int, int]] = set()
@@ -163,9 +181,11 @@ def _classes(masks: Sequence[Path]) -> tuple[int, tuple[tuple[int, int, int], ..
         except (OSError, ValueError, SyntaxError, DataError):
             continue
     if colors and len(colors) <= _MOST_COLORS:
-        return len(colors), tuple(sorted(colors))
+        return Classes(len(colors), palette=tuple(sorted(colors)))
+    if IGNORE_INDEX in values and values <= {0, IGNORE_INDEX}:
+        return Classes(2, values=(0, IGNORE_INDEX))
     values.discard(IGNORE_INDEX)
-    return max(values, default=-1) + 1, ()
+    return Classes(max(values, default=-1) + 1)
 
 
 def _collect(mask: Path, values: set[int], colors: set[tuple[int, int, int]]) -> None:

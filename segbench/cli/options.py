@@ -19,13 +19,11 @@ ModelOptions = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set an option, such as width=0.5; may be repeated."),
 ]
-Results = Annotated[Path, typer.Option("--results", help="Folder of all results.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of all results.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-Models = Annotated[
-    str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label, separated by commas.")
-]
-Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds, separated by commas.")]
+Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label or name.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds.")]
 
 
 def names(text: str | None) -> list[str] | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import typer
+
+_PIPED_WIDTH = 10_000
+"""Columns of a table where there is no terminal that it has to fit."""
 
 
 def write_json(value: Any) -> None:
@@ -29,13 +33,16 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def write_table(titles: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+def write_table(
+    titles: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+) -> None:
     """Write a table to standard output, as wide as the terminal or, elsewhere, as wide as its content.
 
     Args:
         titles: The headings.
         rows: The cells; None is shown as nothing.
         right: Headings of the columns that are set flush right.
+        whole: Headings of the columns whose cells are never folded.
     """
     from rich import box
     from rich.console import Console
@@ -44,10 +51,17 @@ def write_table(titles: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in titles:
-        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if title in right else "left"
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=title in whole)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000).print(table)
+    if sys.stdout.isatty():
+        Console(file=sys.stdout).print(table)
+        return
+    console = Console(file=io.StringIO(), width=_PIPED_WIDTH)
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def write_facts(facts: Mapping[str, Any]) -> None:
@@ -70,6 +84,11 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value)) or "-"
     return str(value)
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return a number with what it counts, such as ``1 image`` or ``3 images``."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def figure(value: float) -> str:

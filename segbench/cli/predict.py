@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.options import AsJson, Device
-from segbench.cli.output import tell, write_json
-from segbench.errors import DataError, UsageError
+from segbench.cli.output import counted, tell, write_json
+from segbench.errors import DataError, ModelRefusal, UsageError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from segbench.cli.apply import Ready
     from segbench.config.component import DatasetEntry
 
@@ -25,14 +27,17 @@ def evaluate(
     checkpoint: Checkpoint,
     *,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="A data set of the same classes; that of training by default.")
+        str | None,
+        typer.Option("--dataset", metavar="NAME", help="A data set of the same classes; that of training by default."),
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="The split; that of the recipe by default.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="SPLIT", help="The split; that of the recipe by default.")
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set an option of the data set, such as root=DIR."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that read images.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=0, help="Processes that read images.")] = 0,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -52,7 +57,6 @@ def evaluate(
         "dataset": entry.name,
         "split": chosen,
         "images": len(found.matrices.names),
-        "images_per_second": found.images_per_second,
     }
     write_scores(found.matrices.total, facts, classes=loaded.checkpoint.info.classes, as_json=as_json)
 
@@ -61,30 +65,53 @@ def predict(
     checkpoint: Checkpoint,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, or folders of them.")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks; made if it is not there.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the masks; made if it is not there.")
+    ],
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Predict the classes of images with a checkpoint, as palette PNGs of the images' size."""
+    """Predict the classes of images, as palette PNGs.
+
+    The masks have the images' size. An image that cannot be read or predicted stops no other; those are listed at the
+    end, with exit code 2.
+    """
     files = image_files(images, output=output)
     from segbench.cli.apply import ready
     from segbench.cli.progress import counting
 
     loaded = ready(checkpoint, device=device)
+    written, faults = {}, []
     with counting("predicting", "images") as advance:
         for done, (file, target) in enumerate(files.items(), 1):
-            mask = loaded.predict(file)
             try:
-                output.mkdir(parents=True, exist_ok=True)
-                mask.save(target)
-            except OSError as error:
-                raise UsageError(f"{target}: cannot be written: {error}") from None
+                write_mask(loaded.predict(file), target)
+                written[str(file)] = str(target)
+            except (DataError, ModelRefusal) as fault:
+                faults.append(str(fault))
             advance(done, len(files))
     if as_json:
         classes = dict(enumerate(loaded.checkpoint.info.classes))
-        write_json({"classes": classes, "masks": {str(file): str(target) for file, target in files.items()}})
+        write_json({"classes": classes, "masks": written, "problems": faults})
     else:
-        tell(f"{len(files)} masks written to {output}")
+        tell(f"{counted(len(written), 'mask')} written to {output}")
+    for problem in faults:
+        tell(f"problem: {problem}")
+    if faults:
+        raise DataError(f"{len(faults)} of {counted(len(files), 'image')} could not be predicted")
+
+
+def write_mask(mask: Image, target: Path) -> None:
+    """Write a mask, and its folder where it is not there yet.
+
+    Raises:
+        UsageError: It cannot be written; the file is named.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mask.save(target)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error}") from None
 
 
 def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:

@@ -6,8 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
+from segbench.cli.bars import open_bars
 from segbench.cli.output import duration, figure
 from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted
 from segbench.results.record import Status
@@ -24,8 +25,12 @@ QUIET_SECONDS = 2.0
 _TRAINING_SHARE = 0.9
 """The share of a run that training is taken to be."""
 
-Advance = Callable[[int, int | None], None]
-"""Told how much is done and how much there is in all, if that is known."""
+
+class Advance(Protocol):
+    """Told how much is done and how much there is in all, if that is known."""
+
+    def __call__(self, done: int, total: int | None, *, title: str | None = None) -> None:
+        """Show it; a title says what is going on from now on."""
 
 
 @contextmanager
@@ -35,7 +40,7 @@ def observing(stream: TextIO | None = None) -> Iterator[Observer]:
     if not stream.isatty():
         yield PlainObserver(stream)
         return
-    with _bars(stream) as shown:
+    with open_bars(stream) as shown:
         yield BarObserver(shown)
 
 
@@ -50,17 +55,30 @@ def counting(title: str, unit: str, *, stream: TextIO | None = None) -> Iterator
     """
     stream = stream or sys.stderr
     if not stream.isatty():
-        meter = Meter(stream)
-        yield lambda done, total: meter.show(title, done, total, unit)
+        yield _plain_advance(title, unit, stream)
         return
-    with _bars(stream) as shown:
+    with open_bars(stream) as shown:
         task = shown.add_task(title, total=None, visible=False, unit=unit, note="")
         started = time.monotonic()
 
-        def advance(done: int, total: int | None) -> None:
-            shown.update(task, completed=done, total=total, visible=time.monotonic() - started > QUIET_SECONDS)
+        def advance(done: int, total: int | None, *, title: str | None = None) -> None:
+            visible = title is not None or time.monotonic() - started > QUIET_SECONDS
+            shown.update(task, completed=done, total=total, visible=visible, description=title)
 
         yield advance
+
+
+def _plain_advance(title: str, unit: str, stream: TextIO) -> Advance:
+    meter = Meter(stream)
+    first_title = title
+
+    def advance(done: int, total: int | None, *, title: str | None = None) -> None:
+        if title is not None:
+            write_line(stream, f"  {title}")
+        else:
+            meter.show(first_title, done, total=total, unit=unit)
+
+    return advance
 
 
 class Meter:
@@ -76,7 +94,7 @@ class Meter:
         self.started = self.told = self.clock()
         self.start = 0
 
-    def show(self, title: str, done: int, total: int | None, unit: str, note: str = "") -> None:
+    def show(self, title: str, done: int, *, total: int | None, unit: str, note: str = "") -> None:
         """Write a line if the last one is long enough ago."""
         now = self.clock()
         if title != self.title or done < self.start:
@@ -106,7 +124,7 @@ class PlainObserver:
                 self.meter.restart()
                 self._line(f"[{event.number}/{event.total}] {event.label}, seed {event.seed}")
             case Progress():
-                self.meter.show(_title(event), event.done, event.total, _unit(event), _note(event))
+                self.meter.show(_title(event), event.done, total=event.total, unit=_unit(event), note=_note(event))
             case RunEnded():
                 self._line("  " + ending(event))
             case Notice():
@@ -203,36 +221,3 @@ def _share(event: Progress) -> float:
 
 def _note(event: Progress) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in event.fields.items())
-
-
-def _bars(stream: TextIO) -> bars.Progress:
-    from rich import progress as bars
-    from rich.console import Console
-
-    return bars.Progress(
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(bar_width=24),
-        bars.MofNCompleteColumn(),
-        _rate_column(),
-        bars.TimeRemainingColumn(elapsed_when_finished=True),
-        bars.TextColumn("{task.fields[note]}", markup=False),
-        console=Console(file=stream),
-        transient=True,
-        speed_estimate_period=600.0,
-    )
-
-
-def _rate_column() -> bars.ProgressColumn:
-    from rich import progress as bars
-    from rich.text import Text
-
-    class Rate(bars.ProgressColumn):
-        """How many units a second, or a minute where it is slow."""
-
-        def render(self, task: bars.Task) -> Text:
-            speed, unit = task.speed, task.fields["unit"]
-            if not speed:
-                return Text(unit)
-            return Text(f"{unit} {figure(speed)}/s" if speed >= 0.1 else f"{unit} {figure(speed * 60)}/min")
-
-    return Rate()

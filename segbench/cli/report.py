@@ -32,12 +32,15 @@ def leaderboard(
         typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs."),
     ],
     *,
-    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TABLE,
+    form: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help=f"How to write it: {', '.join(Format)}.")
+    ] = Format.TABLE,
     reports: Annotated[
-        Path | None, typer.Option("--reports", help="Also write the whole report, with figures, into this folder.")
+        Path | None,
+        typer.Option("--reports", metavar="DIR", help="Also write the whole report, with figures, into this folder."),
     ] = None,
 ) -> None:
-    """Rank stored runs; only those of equal protocol are ranked against each other."""
+    """Rank stored runs, each against those of equal protocol."""
     show(results, form)
     if reports is not None:
         write(results, reports)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
-from segbench.cli.output import tell, write_json, write_table
-from segbench.errors import SuiteError
+from segbench.cli.output import counted, tell, write_json, write_table
+from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.results.store import Store
 
-Reports = Annotated[Path, typer.Option("--reports", help="Folder of all reports.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 
 
 def run(
@@ -34,7 +34,10 @@ def run(
         bool, typer.Option("--in-process", help="Do all runs in this process, for debugging.")
     ] = False,
 ) -> None:
-    """Train and evaluate what a suite names and is not done yet, and write its leaderboard."""
+    """Train and evaluate what a suite names, and rank it.
+
+    What is done already is kept; the leaderboard and the report are written from all of it.
+    """
     checked, _ = _plan(suite, overrides)
     chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
     from segbench.cli.progress import observing
@@ -51,7 +54,9 @@ def run(
             in_process=in_process,
             observer=observer,
         )
-    tell(f"{len(outcome.records) - len(outcome.done_before)} runs done, {len(outcome.done_before)} were done before")
+    before = len(outcome.done_before)
+    was = "was" if before == 1 else "were"
+    tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
     write([outcome.store.folder], reports)
     show([outcome.store.folder])
     if not outcome.complete:
@@ -74,19 +79,20 @@ def plan(
     if as_json:
         write_json({"suite": checked.name, "runs": rows})
         return
-    table = [[*(row[key] for key in ("id", "model", "seed")), _point(row["point"]), row["status"]] for row in rows]
-    write_table(["run", "model", "seed", "grid", "status"], table, right=["seed"])
+    _show_plan(rows)
     done = sum(row["status"] == "done" for row in rows)
-    tell(f"{len(rows)} runs, {done} done, {len(rows) - done} to do")
+    tell(f"{counted(len(rows), 'run')}, {done} done, {len(rows) - done} to do")
 
 
 def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
-    """Check a suite without its data: keys, values, names, files of weights, and the grid."""
+    """Check a suite without touching its data.
+
+    Keys, values, names, files of weights, and the grid are looked at.
+    """
     checked, runs = _plan(suite, overrides)
     with _naming(suite):
         _check_files(checked)
-    count = len(checked.models)
-    typer.echo(f"{suite}: ok, {len(runs)} runs of {count} model{'s' if count != 1 else ''}")
+    typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}")
 
 
 def schema() -> None:
@@ -107,13 +113,23 @@ def _plan(file: Path, overrides: Sequence[str] | None) -> tuple[Suite, tuple[Run
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Add the file to errors about the suite that do not name it."""
+    """Add the file, and the key where it is known, to errors about the suite that do not name them."""
     try:
         yield
-    except SuiteError as error:
-        if error.file is not None:
+    except StoreError:  # names the results' own file
+        raise
+    except UsageError as error:
+        problem, key = (error.problem, error.key) if isinstance(error, SuiteError) else (str(error), _key(error))
+        if (isinstance(error, SuiteError) and error.file is not None) or problem.startswith(f"{file}:"):
             raise
-        raise SuiteError(error.problem, file=file, key=error.key) from None
+        raise SuiteError(problem, file=file, key=key) from None
+
+
+def _key(error: UsageError) -> str:
+    """Return the key, or the option, that an error is about."""
+    if isinstance(error, UnknownNameError):
+        return "--models"
+    return "dataset" if isinstance(error, DataError) and not str(error).startswith("dataset") else ""
 
 
 def _check_files(suite: Suite) -> None:
@@ -131,7 +147,7 @@ def _names_file(text: str) -> bool:
 def _status(planned: Run, store: Store) -> str:
     from segbench.results.record import Status
 
-    record = store.find(planned.id)
+    record = store.find(planned.id, planned.identity)
     if record is None:
         return "to do"
     return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
@@ -146,6 +162,14 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "status": status,
         "protocol_id": planned.recipe.protocol_id,
     }
+
+
+def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = {"id": "run", "model": "model", "seed": "seed", "point": "grid", "status": "status"}
+    if not any(row["point"] for row in rows):
+        del columns["point"]
+    table = [[_point(row[key]) if key == "point" else row[key] for key in columns] for row in rows]
+    write_table(list(columns.values()), table, right=["seed"], whole=["run"])
 
 
 def _point(point: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.options import AsJson
-from segbench.cli.output import shown, tell, write_facts, write_json, write_table
+from segbench.cli.output import counted, shown, tell, write_facts, write_json, write_table
 from segbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,21 +19,31 @@ if TYPE_CHECKING:
 
     from segbench.metrics.scores import Scores
 
+MOST_CLASSES = 4096
+"""More would need gigabytes for their confusion matrix."""
+
 _MODES = ("P", "L", "1", "I", "I;16", "I;16B", "I;16L")
 """Pillow's modes whose pixels are single whole numbers."""
 
 
 def score(
     *,
-    predictions: Annotated[Path, typer.Option("--predictions", help="Folder of predicted PNG masks.")],
-    labels: Annotated[Path, typer.Option("--labels", help="Folder of true PNG masks of the same names.")],
-    classes: Annotated[int, typer.Option("--classes", min=1, max=65535, help="How many classes there are.")],
+    predictions: Annotated[Path, typer.Option("--predictions", metavar="DIR", help="Folder of predicted PNG masks.")],
+    labels: Annotated[
+        Path, typer.Option("--labels", metavar="DIR", help="Folder of true PNG masks of the same names.")
+    ],
+    classes: Annotated[
+        int, typer.Option("--classes", metavar="N", min=1, max=MOST_CLASSES, help="How many classes there are.")
+    ],
     ignore_index: Annotated[
-        int, typer.Option("--ignore-index", help="Label of pixels that count nowhere; -1 for none.")
+        int, typer.Option("--ignore-index", metavar="I", help="Label of pixels that count nowhere; -1 for none.")
     ] = 255,
     as_json: AsJson = False,
 ) -> None:
-    """Score PNG masks of class indices (grey or palette) against true ones; files are paired by name."""
+    """Score PNG masks made by any tool against true ones.
+
+    Masks hold class indices, grey or palette; files are paired by name.
+    """
     pairs = paired(predictions, labels)
     matrix = _count(pairs, classes=classes, ignore_index=ignore_index if ignore_index >= 0 else None)
     write_scores(matrix, {"images": len(pairs)}, as_json=as_json)
@@ -77,7 +87,7 @@ def paired(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
     for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
         alone = sorted(here.keys() - there.keys())
         if alone:
-            more = f", nor for {len(alone) - 1} others" if len(alone) > 1 else ""
+            more = f", nor for {counted(len(alone) - 1, 'other')}" if len(alone) > 1 else ""
             raise DataError(f"{here[alone[0]]}: there is no {alone[0]}.png in {folder}{more}")
     return [(predicted[name], labelled[name]) for name in sorted(predicted)]
 
@@ -103,6 +113,23 @@ def read_mask(file: Path) -> NDArray[np.integer[Any]]:
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
 
 
+def compare(label: Path, prediction: Path, *, classes: int, ignore_index: int | None) -> NDArray[np.int64]:
+    """Return the (C, C) counts of one label file against its prediction.
+
+    Raises:
+        DataError: A file cannot be read, or holds what is no class; the one at fault is named.
+    """
+    from segbench.metrics.confusion import confusion_matrix
+
+    labels, predicted = read_mask(label), read_mask(prediction)
+    try:
+        return confusion_matrix(labels, predicted, num_classes=classes, ignore_index=ignore_index, name=str(prediction))
+    except DataError:
+        # against itself, a label fails only by its own fault
+        confusion_matrix(labels, labels, num_classes=classes, ignore_index=ignore_index, name=str(label))
+        raise
+
+
 def _masks(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
@@ -116,18 +143,11 @@ def _count(pairs: list[tuple[Path, Path]], *, classes: int, ignore_index: int | 
     import numpy as np
 
     from segbench.cli.progress import counting
-    from segbench.metrics.confusion import confusion_matrix
 
     total = np.zeros((classes, classes), dtype=np.int64)
     with counting("scoring", "images") as advance:
         for done, (prediction, label) in enumerate(pairs, 1):
-            total += confusion_matrix(
-                read_mask(label),
-                read_mask(prediction),
-                num_classes=classes,
-                ignore_index=ignore_index,
-                name=str(prediction),
-            )
+            total += compare(label, prediction, classes=classes, ignore_index=ignore_index)
             advance(done, len(pairs))
     return total
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.output import tell
+from segbench.cli.output import counted, tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,13 +26,17 @@ def init(
         Path, typer.Argument(metavar="DIR", help="The folder that holds, or will hold, your data.")
     ] = Path(),
 ) -> None:
-    """Write a commented starter suite for your own images and masks; nothing is ever overwritten."""
+    """Write a starter suite for your own images and masks.
+
+    It is commented, and filled in with what is found in the folder; nothing is ever overwritten.
+    """
     from segbench.cli.guess import guess
 
     found = guess(folder)
-    if found is not None and any(len(" ".join(pair).split()) != len(pair) for pair in found.pairs):
+    unlisted = [name for pair in (found.pairs if found else ()) for name in pair if not _can_be_listed(name)]
+    if unlisted:
         raise UsageError(
-            f"{folder}: file names with blanks cannot be listed; rename them, or sort them into train and test"
+            f"{folder}: the file name {unlisted[0]!r} holds a tab or a line break and cannot be listed; rename it"
         )
     files = {folder / SUITE: suite_text(found, name=_name(folder))}
     if found is not None and found.pairs:
@@ -67,10 +71,14 @@ def split_lists(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return a list of images and masks for training and one for the test, every fifth pair in the latter."""
     lists: dict[str, list[str]] = {"train": [], "test": []}
     for index, (image, mask) in enumerate(pairs):
-        lists["test" if index % TEST_EVERY == TEST_EVERY - 1 else "train"].append(f"{image} {mask}")
+        lists["test" if index % TEST_EVERY == TEST_EVERY - 1 else "train"].append(f"{image}\t{mask}")
     if not lists["test"] and len(lists["train"]) > 1:
         lists["test"].append(lists["train"].pop())
     return {split: "\n".join(lines) + "\n" for split, lines in lists.items()}
+
+
+def _can_be_listed(name: str) -> bool:
+    return "\t" not in name and len(name.splitlines()) == 1
 
 
 def suite_text(found: Found | None, *, name: str) -> str:
@@ -91,7 +99,6 @@ dataset:
   root: .  # relative to this file
 {_indented(_layout_lines(found))}
 {_indented(_class_lines(found))}
-  ignore: 255  # the mask value that counts nowhere
 
 transforms:
   # Every network sees the same images in the same order.
@@ -156,14 +163,21 @@ def _layout_lines(found: Found | None) -> list[str]:
 
 def _class_lines(found: Found | None) -> list[str]:
     count = found.classes if found is not None and found.classes else 2
-    names = ["background", *(f"class_{index}" for index in range(1, count))]
-    lines = [f"classes: [{', '.join(names)}]  # the names of the mask values 0, 1, ..."]
-    if found is not None and found.palette:
-        lines = [
-            f"classes: [{', '.join(names)}]  # in the order of the palette",
-            f"palette: {json.dumps(found.palette)}  # the masks' colours",
+    names = ", ".join(["background", *(f"class_{index}" for index in range(1, count))])
+    ignore = "ignore: 255  # the mask value that counts nowhere"
+    if found is not None and found.values:
+        return [
+            f"classes: [{names}]  # the names of the values below",
+            f"values: {json.dumps(found.values)}  # the mask value of each class",
+            "ignore: null  # every pixel has a class",
         ]
-    return lines
+    if found is not None and found.palette:
+        return [
+            f"classes: [{names}]  # in the order of the palette",
+            f"palette: {json.dumps(found.palette)}  # the masks' colours",
+            ignore,
+        ]
+    return [f"classes: [{names}]  # the names of the mask values 0, 1, ...", ignore]
 
 
 def _text(value: Any) -> str:
@@ -178,5 +192,5 @@ def _explained(folder: Path, found: Found | None) -> str:
     if found is None:
         return f"no images with masks were found in {folder}: the suite shows where to put them"
     where = "lists of images and masks" if found.pairs else f"{found.images} and {found.masks}"
-    classes = f"{found.classes} classes" if found.classes else "no readable masks"
+    classes = counted(found.classes, "class", "classes") if found.classes else "no readable masks"
     return f"found {where}, {classes}; name the classes, then look through the rest"

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_serialize
 from pydantic_core import PydanticCustomError
 
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
-from segbench.errors import UnknownNameError
-from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Parameter, Registry
+from segbench.errors import UnknownNameError, UsageError
+from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
+from segbench.signature import Parameter
 
 _ANNOTATIONS: dict[str, Any] = {
     "Any": Any,
@@ -119,7 +120,7 @@ class DatasetEntry(Component):
     registry = DATASETS
 
     train_split: str = "train"
-    """The split to train on."""
+    """The split to train on; it shares no image with the others."""
     validation_split: str | None = None
     """The split for validation scores and for ``train.select: best``; none by default."""
     test_split: str = "test"
@@ -174,7 +175,7 @@ def flat(given: Any) -> Any:
 def find_entry(registry: Registry, name: str) -> Entry:
     """Return a registered entry; an unknown name becomes an error at the key ``name``."""
     try:
-        return registry.find(name)[0]
+        return registry.find(name).entry
     except UnknownNameError as error:
         raise line_error(registry.kind, ("name",), str(error), name) from None
 
@@ -197,9 +198,13 @@ def options_schema(entry: Entry) -> type[BaseModel]:
 
 
 def _annotation(option: Parameter) -> Any:
-    """Evaluate an annotation of plain types; anything else is left unchecked."""
+    """Evaluate an annotation of plain types; anything else is left unchecked.
+
+    The source is that of an installed package, which importing it would run as well; ``eval`` reads it without the
+    import, and with no names but those of plain types.
+    """
     try:
-        return eval(option.annotation, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307 - installed source
+        return eval(option.annotation, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307 - see above
     except (NameError, AttributeError, TypeError):
         return Any
 
@@ -212,13 +217,18 @@ def _name_schemas(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _entry_schema(entry: Entry, own: dict[str, Any]) -> dict[str, Any]:
-    options = options_schema(entry).model_json_schema()
+    """Return the schema of one component; one whose source cannot be read takes any options."""
     name = {"pattern": f"^{re.escape(entry.name)}."} if entry.name.endswith(":") else {"const": entry.name}
+    common = {"type": "object", "title": entry.name}
+    shared = {"name": {"type": "string", **name}, **own}
+    try:
+        options = options_schema(entry).model_json_schema()
+    except UsageError as error:
+        return {**common, "description": str(error), "properties": shared, "required": ["name"]}
     return {
-        "type": "object",
-        "title": entry.name,
+        **common,
         "description": entry.signature.summary,
-        "properties": {"name": {"type": "string", **name}, **own, **options.get("properties", {})},
+        "properties": {**shared, **options.get("properties", {})},
         "required": ["name", *options.get("required", [])],
         "additionalProperties": entry.signature.open,
     }

@@ -59,7 +59,8 @@ def read_document(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"cannot be read: {error}", file=file) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise SuiteError(f"is not YAML: {' '.join(str(error).split())}", file=file) from None
+        problem = " ".join(str(error).replace(' in "<unicode string>",', " in").split())
+        raise SuiteError(f"is not YAML: {problem}", file=file) from None
     if not isinstance(document, dict):
         raise SuiteError("expected a mapping with the keys dataset, models and train", file=file)
     return document

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
-from segbench.errors import SuiteError
+from segbench.errors import SuiteError, did_you_mean
+
+
+class Named(NamedTuple):
+    """What an entry of a list answers to.
+
+    Attributes:
+        label: What its row is called; empty for an entry without a name.
+        name: Its registered name.
+    """
+
+    label: str
+    name: str
+
+
+def matching(wanted: str, entries: Sequence[Named]) -> tuple[int, ...]:
+    """Return the positions of the entries that a word means; several only when it names none of them alone.
+
+    A label goes before a registered name, and the exact spelling before one in other capitals.
+    """
+    lowered = wanted.lower()
+    exact = [index for index, entry in enumerate(entries) if entry.label == wanted]
+    labelled = [index for index, entry in enumerate(entries) if entry.label.lower() == lowered]
+    named = [index for index, entry in enumerate(entries) if entry.name.lower() == lowered]
+    return tuple(exact[:1] or labelled or named) if wanted else ()
 
 
 def set_key(document: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in a suite's mapping; a model is named by its label, name or position.
+    """Set a dotted key in a suite's mapping; a model is named by its position, label or unique name.
 
     Raises:
         SuiteError: The key leads through something that has no keys.
@@ -53,14 +77,23 @@ def _step(place: Any, part: str, key: str) -> Any:
 def _position(entries: list[Any], part: str, key: str) -> int:
     if part.isdecimal() and int(part) < len(entries):
         return int(part)
-    names = [_name(entry) for entry in entries]
-    if part not in names:
-        there = ", ".join(f"{index} ({name})" if name else str(index) for index, name in enumerate(names))
-        raise SuiteError(f"nothing here is called {part!r}; there is {there or 'nothing'}", key=key)
-    return names.index(part)
+    named = [_named(entry) for entry in entries]
+    found = matching(part, named)
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(f"{index} ({entry.label})" if entry.label else str(index) for index, entry in enumerate(named))
+    if found:
+        raise SuiteError(f"several entries here are {part!r}; name one by its label: there is {there}", key=key)
+    near = did_you_mean(part, [name for entry in named for name in entry if name]).partition(";")[0]
+    raise SuiteError(
+        f"nothing here is called {part!r}{near}{' There' if near else '; there'} is {there or 'nothing'}", key=key
+    )
 
 
-def _name(entry: Any) -> str | None:
+def _named(entry: Any) -> Named:
     if isinstance(entry, str):
-        return entry
-    return entry.get("label") or entry.get("name") if isinstance(entry, dict) else None
+        return Named(entry, entry)
+    if not isinstance(entry, dict):
+        return Named("", "")
+    name = str(entry.get("name") or "")
+    return Named(str(entry.get("label") or name), name)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import DatasetEntry, ModelEntry
-from segbench.config.files import content_digest
+from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.suite import Evaluate, Loader, Suite, Train, Transforms
 from segbench.errors import SuiteError
 
@@ -20,6 +20,12 @@ RECIPE_VERSION = 1
 
 _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
+
+_FETCHING_FAMILIES = ("torchvision:", "smp:")
+"""Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
+
+_SOURCE_KEY = "python: source"
+"""Where the digest of a ``python:`` network's source stands; no option can have this name."""
 
 
 class Recipe(BaseModel):
@@ -104,13 +110,29 @@ def variants(suite: Suite) -> list[tuple[dict[str, Any], Suite]]:
 
 
 def canonical_model(model: ModelEntry) -> dict[str, Any]:
-    """Return what a network is as plain values: without its label, and files by what is in them."""
+    """Return what a network is as plain values: without its label, and files by what is in them.
+
+    ``weights`` and ``pretrained`` become the SHA-256 of the file that they name. ``pretrained: true`` becomes that of
+    the files that ``$SEGBENCH_WEIGHTS`` supplies, and stays true where there is none. A ``python:`` network has that
+    of its module's source in addition; what the module imports is not looked into.
+    """
     document = model.model_dump(mode="json")
     del document["label"]
     for key in ("weights", "pretrained"):
         if isinstance(document.get(key), str):
             document[key] = content_digest(document[key]) or document[key]
+    if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
+        document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
+    if (source := source_digest(model)) is not None:
+        document[_SOURCE_KEY] = source
     return document
+
+
+def source_digest(model: ModelEntry) -> str | None:
+    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
+    family, _, target = model.name.partition(":")
+    source = module_source(target.rpartition(".")[0]) if family == "python" else None
+    return content_digest(source) if source is not None else None
 
 
 def digest(value: Any) -> str:
@@ -128,6 +150,23 @@ def _runs(point: dict[str, Any], variant: Suite) -> list[Run]:
         for seed in variant.seeds
         for model in variant.models
     ]
+
+
+def _supplied_weights(model: ModelEntry) -> list[str]:
+    """Return the SHA-256 of each file of ``$SEGBENCH_WEIGHTS`` that a pretrained network may start from.
+
+    Which of its two VGG-16 files that is depends on the network where ``norm`` does not say it; then both count.
+    """
+    if model.name.startswith(_FETCHING_FAMILIES):
+        return []
+    encoder, norm = model.options.get("encoder"), str(model.options.get("norm"))
+    if encoder in (None, "vgg16"):
+        known = {"none": ["vgg16"], "batch": ["vgg16_bn"]} if encoder is None else {}
+        names = known.get(norm, ["vgg16", "vgg16_bn"])
+    else:
+        names = [str(encoder)]
+    digests = [content_digest(file) for file in map(encoder_weights, names) if file is not None]
+    return [digest for digest in digests if digest is not None]
 
 
 def _merged(first: Run, again: Run) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
@@ -72,8 +72,8 @@ class Train(Section):
     """Optimizer steps; give this or ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
     """Images in one forward pass."""
-    accumulate: int | Literal["epoch"] = 1
-    """Batches whose gradients make one optimizer step; ``epoch`` is full-batch gradient descent."""
+    accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
+    """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
     loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]

@@ -120,6 +120,16 @@ class Suite(Section):
             raise ValueError("weights must not be selected on the split that is reported: change validation_split")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_is_scored_on_what_it_was_trained_on(self) -> Suite:
+        if self.train is None:
+            return self
+        for key in ("test_split", "validation_split"):
+            if getattr(self.dataset, key) == self.dataset.train_split:
+                text = "is the split that is trained on; scores on it would say nothing: name another split"
+                raise line_error(type(self).__name__, ("dataset", key), text, self.dataset.train_split)
+        return self
+
 
 def _plain(value: Any) -> Any:
     """Return a suite's mapping in which parts that were built in Python are mappings too."""

@@ -75,7 +75,16 @@ class SegmentationDataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a hash that changes when the split's content does (its files' names and sizes, or its generator)."""
+        """Return a hash that changes when the split's content does: what is in its files, or its generator."""
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """What tells each image from all others of the data set, across its splits: the names, or the files.
+
+        Splits that hold an equal one share an image. A data set whose names begin anew in each split, such as ``0001``
+        in both, has to override this.
+        """
+        return self.names
 
     @property
     def problems(self) -> Sequence[str]:

@@ -31,6 +31,11 @@ class CachedDataset(SegmentationDataset):
         return self.dataset.names
 
     @property
+    def image_ids(self) -> Sequence[str]:
+        """What tells the images from those of other splits."""
+        return self.dataset.image_ids
+
+    @property
     def problems(self) -> Sequence[str]:
         """What is wrong with the split."""
         return self.dataset.problems

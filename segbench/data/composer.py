@@ -77,10 +77,11 @@ class Composer:
         sources: Photographs and digits.
         size: Height and width in pixels.
         draws: The scene's own stream of integers.
+        zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
     """
 
-    def __init__(self, sources: Sources, size: tuple[int, int], draws: Draws) -> None:
-        self.sources, self.size, self.draws = sources, size, draws
+    def __init__(self, sources: Sources, size: tuple[int, int], *, draws: Draws, zoom: int = 100) -> None:
+        self.sources, self.size, self.draws, self.zoom = sources, size, draws, zoom
         self.unit = min(size)
         self.canvas = self._photograph().astype(np.int16)
         self.label = np.full(size, SceneClass.BACKGROUND, dtype=np.uint8)
@@ -90,9 +91,9 @@ class Composer:
         self._ring()
         if self.draws.chance(75):
             self._fence()
-        for _ in range(self.draws.between(2, 3)):
+        for _ in range(self._fewer(self.draws.between(2, 3))):
             self._solid(self.draws.choice((SceneClass.DISC, SceneClass.SQUARE, SceneClass.TRIANGLE)))
-        for _ in range(self.draws.between(1, 2)):
+        for _ in range(self._fewer(self.draws.between(1, 2))):
             self._digit()
         return self._exposed(), self.label
 
@@ -124,9 +125,14 @@ class Composer:
         ]
         return min(grids, key=lambda grid: np.count_nonzero(self.label[grid.rows, grid.columns]))
 
+    def _fewer(self, number: int) -> int:
+        """Return how many things of a kind there is room for, where ``number`` is usual."""
+        return number * 100 // self.zoom
+
     def _between_shares(self, least: int, most: int) -> int:
-        """Return a length between two hundredths of the scene's shorter side, at least one pixel."""
-        return max(1, self.draws.between(self.unit * least // 100, self.unit * most // 100))
+        """Return a length between two hundredths of the scene's shorter side, zoomed, at least one pixel."""
+        reach = self.unit * self.zoom
+        return max(1, self.draws.between(reach * least // 10_000, reach * most // 10_000))
 
     def _paint(self, kind: SceneClass) -> NDArray[np.int16]:
         own = self.draws.chance(OWN_CUE_PERCENT)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pickle
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.digests import file_digests
 from segbench.data.reading import LabelDecoder, read_pair
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
@@ -30,7 +33,7 @@ class FileDataset(SegmentationDataset):
     Args:
         info: What is true of all splits.
         pairs: The files.
-        decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``.
+        decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
         problems: What was found wrong while the files were listed.
     """
 
@@ -50,6 +53,11 @@ class FileDataset(SegmentationDataset):
         return self._names
 
     @property
+    def image_ids(self) -> Sequence[str]:
+        """The image files, links followed."""
+        return [os.path.realpath(pair.image) for pair in self.pairs]
+
+    @property
     def problems(self) -> Sequence[str]:
         """Missing, unpaired and doubled files."""
         return self._problems
@@ -60,14 +68,18 @@ class FileDataset(SegmentationDataset):
         return read_pair(pair.name, pair.image, pair.label, num_classes=len(self.info.classes), decoder=self._decoder)
 
     def fingerprint(self) -> str:
-        """Return a hash of the files' names and sizes and the class table."""
-        sizes = [[pair.name, pair.image.stat().st_size, pair.label.stat().st_size] for pair in self.pairs]
-        return _digest([self.info.name, list(self.info.classes), sizes])
+        """Return a hash of the class names, the samples' names and all that is in the files, wherever they lie.
+
+        Raises:
+            DataError: A file cannot be read; names it.
+        """
+        digests = file_digests([path for pair in self.pairs for path in (pair.image, pair.label)])
+        contents = list(zip(self._names, digests[::2], digests[1::2], strict=True))
+        return _digest([self.info.name, list(self.info.classes), contents])
 
     def cache_key(self) -> str:
-        """Return a hash that also follows the files' places and times of change."""
-        times = [[str(path), path.stat().st_mtime_ns] for pair in self.pairs for path in (pair.image, pair.label)]
-        return _digest([self.fingerprint(), times])
+        """Return a hash that also follows how labels are decoded."""
+        return _digest([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
 
 
 class ImageFolder:

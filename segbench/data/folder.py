@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
-from segbench.data.files import FileDataset, ImageFolder, Pair
+import numpy as np
+
+from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, LabelArray, SegmentationDataset
+from segbench.data.files import IMAGE_SUFFIXES, FileDataset, ImageFolder, Pair
 from segbench.data.listing import read_list, resolve
 from segbench.data.locate import locate
-from segbench.data.reading import ColorLabels, IndexLabels, LabelDecoder
+from segbench.data.reading import ColorLabels, IndexLabels, LabelDecoder, read_index_label
 from segbench.errors import DataError, MissingDataError
 
 REMEDY = (
@@ -27,13 +30,15 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     image_suffix: str = "",
     mask_suffix: str = "",
     split_file: str | None = None,
+    values: list[int] | None = None,
     palette: list[list[int]] | None = None,
     ignore: int | None = 255,
     ignore_color: list[int] | None = None,
 ) -> SegmentationDataset:
     """Your own images and masks: two folders paired by file name, or a list of pairs.
 
-    Masks are index or palette PNGs (the stored number is the class), or RGB images in the colours of ``palette``.
+    Masks are index or palette PNGs (the stored number is the class, or one of ``values``), or RGB images in the colours
+    of ``palette``.
 
     Args:
         split: Any name; it fills ``{split}`` below.
@@ -44,17 +49,20 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
         mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
         split_file: A text file with an image and a mask on each line, relative to root, in place of the two folders.
+        values: The mask value of each class, such as [0, 255] for black-and-white masks; 0, 1, ... by default.
         palette: One [red, green, blue] for each class; needed for RGB masks, else used for pictures only.
-        ignore: The mask value that counts nowhere; null where every pixel has a class. 255 is always ignored.
+        ignore: The mask value that counts nowhere; null where every pixel has a class. Without ``values``, 255 is
+            always ignored.
         ignore_color: The colour that counts nowhere in RGB masks.
 
     Raises:
-        DataError: Classes and palette do not fit together, a listing is wrong, or no pair is found.
+        DataError: Classes, values and palette do not fit together, a listing is wrong, or no pair is found.
         MissingDataError: The root, or the split's folder or list, does not exist.
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
     info = DatasetInfo("folder", tuple(classes), _colors(classes, palette))
-    decoder = _decoder(info, palette is not None, ignore=ignore, ignore_color=ignore_color)
+    indices = _index_labels(classes, values, ignore=ignore)
+    decoder = indices if palette is None else _color_labels(info, ignore_color, indices=indices)
     if split_file is not None:
         entries = read_list(_existing(place / split_file.format(split=split), "list"))
         pairs, problems = resolve(place, entries, name=lambda image: image.with_suffix("").as_posix())
@@ -62,6 +70,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         image_files = ImageFolder(_existing(place / images.format(split=split), "folder of images"))
         mask_files = ImageFolder(_existing(place / masks.format(split=split), "folder of masks"))
         pairs, problems = pair_by_name(image_files, mask_files, suffixes=(image_suffix, mask_suffix))
+        problems += dict.fromkeys([*doubled(image_files, image_suffix), *doubled(mask_files, mask_suffix)])
     return FileDataset(info, pairs, decoder=decoder, problems=problems)
 
 
@@ -80,6 +89,15 @@ def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: tuple[str
     problems = [f"{left[name]}: has no mask in {masks.folder}" for name in sorted(left.keys() - right.keys())]
     problems += [f"{right[name]}: has no image in {images.folder}" for name in sorted(right.keys() - left.keys())]
     return pairs, problems
+
+
+def doubled(found: ImageFolder, suffix: str) -> list[str]:
+    """Return one line for each file that differs from another one in what follows the dot only, and so is not used."""
+    return [
+        f"{path}: {found.files[path.stem].name} has the same name, so that it is not clear which is meant; keep one"
+        for path in sorted(found.folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.stem.endswith(suffix) and path != found.files[path.stem]
+    ]
 
 
 def default_palette(count: int) -> tuple[Color, ...]:
@@ -109,12 +127,52 @@ def _color(given: list[int]) -> Color:
     return (given[0], given[1], given[2])
 
 
-def _decoder(info: DatasetInfo, colored: bool, *, ignore: int | None, ignore_color: list[int] | None) -> LabelDecoder:
+class ValueLabels:
+    """Decodes index labels whose numbers are not 0, 1, ...
+
+    Args:
+        values: The stored number of each class.
+        ignore: The stored number that counts nowhere, if any.
+    """
+
+    def __init__(self, values: Sequence[int], *, ignore: int | None) -> None:
+        self.known = np.zeros(256, dtype=bool)
+        self.table = np.zeros(256, dtype=np.uint8)
+        self.known[list(values)] = True
+        self.table[list(values)] = np.arange(len(values))
+        if ignore is not None:
+            self.known[ignore] = True
+            self.table[ignore] = IGNORE_INDEX
+
+    def __call__(self, path: Path) -> LabelArray:
+        """Return (H, W) uint8.
+
+        Raises:
+            DataError: A number stands for no class; names the file and the numbers.
+        """
+        stored = read_index_label(path)
+        strange = [str(value) for value in np.unique(stored) if not self.known[value]]
+        if strange:
+            raise DataError(f"{path}: holds {', '.join(strange[:5])}, which is the value of no class; see 'values'")
+        labels: LabelArray = self.table[stored]
+        return labels
+
+
+def _index_labels(classes: list[str], values: list[int] | None, *, ignore: int | None) -> LabelDecoder:
     if ignore is not None and not 0 <= ignore <= 255:
         raise DataError(f"folder: ignore is {ignore}; expected a mask value from 0 to 255, or null")
-    indices = IndexLabels({} if ignore is None else {ignore: IGNORE_INDEX})
-    if not colored:
-        return indices
+    if values is None:
+        return IndexLabels({} if ignore is None else {ignore: IGNORE_INDEX})
+    if len(values) != len(classes):
+        raise DataError(f"folder: {len(classes)} classes but {len(values)} values; give one for each")
+    if len(set(values)) < len(values) or min(values) < 0 or max(values) > 255:
+        raise DataError(f"folder: values {values}: expected different mask values from 0 to 255")
+    if ignore in values:
+        raise DataError(f"folder: {ignore} is the value of a class and ignored as well; set ignore: null")
+    return ValueLabels(values, ignore=ignore)
+
+
+def _color_labels(info: DatasetInfo, ignore_color: list[int] | None, *, indices: LabelDecoder) -> LabelDecoder:
     ignored = None if ignore_color is None else _color(ignore_color)
     if len(set(info.palette)) < len(info.palette) or ignored in info.palette:
         raise DataError("folder: two classes, or a class and ignore_color, have the same colour")

@@ -18,7 +18,7 @@ class Listed(NamedTuple):
 
 
 def read_list(file: Path) -> list[Listed]:
-    """Read lines that hold an image and a label, separated by blanks.
+    """Read lines that hold an image and a label, separated by a tab, or by blanks where a line has no tab.
 
     Raises:
         DataError: The file cannot be read, or a line holds something else; names file and line.
@@ -29,12 +29,20 @@ def read_list(file: Path) -> list[Listed]:
         raise DataError(f"{file}: cannot be read as a list of images and labels: {error}") from None
     entries = []
     for number, line in enumerate(lines, start=1):
-        words = line.replace("\\", "/").split()
-        if len(words) not in (0, 2):
-            raise DataError(f"{file}:{number}: expected an image and a label separated by a blank, found {line!r}")
-        if words:
-            entries.append(Listed(PurePosixPath(words[0]), PurePosixPath(words[1])))
+        if not line.strip():
+            continue
+        words = _words(line.replace("\\", "/"))
+        if len(words) != 2:
+            raise DataError(
+                f"{file}:{number}: expected an image and a label separated by a blank (by a tab where their names "
+                f"hold blanks), found {line!r}"
+            )
+        entries.append(Listed(PurePosixPath(words[0]), PurePosixPath(words[1])))
     return entries
+
+
+def _words(line: str) -> list[str]:
+    return [word.strip() for word in line.split("\t") if word.strip()] if "\t" in line.strip() else line.split()
 
 
 def resolve(

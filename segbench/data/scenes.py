@@ -63,6 +63,7 @@ def scenes(
     *,
     root: str | None = None,
     size: list[int] = [48, 64],  # noqa: B006 - read as a literal, never changed
+    zoom: int = 100,
     train_images: int = 400,
     validation_images: int = 100,
     test_images: int = 200,
@@ -78,31 +79,34 @@ def scenes(
         split: ``train``, ``val`` or ``test``.
         root: Not used; the data comes with scikit-learn.
         size: Height and width of every image in pixels.
+        zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
         train_images: Images of the split ``train``.
         validation_images: Images of the split ``val``.
         test_images: Images of the split ``test``.
         seed: Selects other scenes of the same kind.
 
     Raises:
-        DataError: The split is unknown, the size too small, or a number negative.
+        DataError: The split is unknown, the size too small, the zoom not 50 to 200, or a number negative.
     """
     del root
     counts = {"train": train_images, "val": validation_images, "test": test_images}
     check_split("scenes", split, counts)
     if len(size) != 2 or min(size) < SMALLEST_SIDE:
         raise DataError(f"scenes: size {size}: expected [height, width], each at least {SMALLEST_SIDE} pixels")
+    if not 50 <= zoom <= 200:
+        raise DataError(f"scenes: zoom {zoom}: expected 50 to 200 hundredths of the usual size")
     if min(*counts.values(), seed) < 0:
         raise DataError(f"scenes: the numbers of images ({counts}) and the seed ({seed}) must not be negative")
-    return Scenes(split, size=(size[0], size[1]), count=counts[split], seed=seed)
+    return Scenes(split, size=(size[0], size[1]), zoom=zoom, count=counts[split], seed=seed)
 
 
 class Scenes(SegmentationDataset):
-    """One split of the generated scenes; scene ``i`` depends on (seed, split, i) and the size only."""
+    """One split of the generated scenes; scene ``i`` depends on (seed, split, i), size and zoom only."""
 
     info = INFO
 
-    def __init__(self, split: str, *, size: tuple[int, int], count: int, seed: int) -> None:
-        self._split, self._size, self._seed = split, size, seed
+    def __init__(self, split: str, *, size: tuple[int, int], zoom: int, count: int, seed: int) -> None:
+        self._split, self._size, self._zoom, self._seed = split, size, zoom, seed
         self._names = tuple(f"{split}-{index:05d}" for index in range(count))
 
     @property
@@ -113,12 +117,12 @@ class Scenes(SegmentationDataset):
     def read(self, index: int) -> Sample:
         """Return one scene."""
         draws = Draws(self._seed, SPLITS.index(self._split), index)
-        image, label = Composer(load_sources(self._split), self._size, draws).compose()
+        image, label = Composer(load_sources(self._split), self._size, draws=draws, zoom=self._zoom).compose()
         return Sample(self._names[index], image, label)
 
     def fingerprint(self) -> str:
         """Return a hash of the generator's version, its options, and the decoded photographs and digits."""
-        options = [GENERATOR_VERSION, self._split, self._size, len(self), self._seed, list(self.info.classes)]
+        options = [GENERATOR_VERSION, self._split, self._size, self._zoom, len(self), self._seed, *self.info.classes]
         content = hashlib.sha256(json.dumps(options).encode())
         sources = load_sources(self._split)
         for array in (*sources.photographs, sources.digits):

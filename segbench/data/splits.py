@@ -11,8 +11,9 @@ def check_split(dataset: str, split: str, known: Iterable[str]) -> None:
     """Refuse a split that a data set does not have.
 
     Raises:
-        DataError: The split is unknown; the nearest known one is named.
+        DataError: The split is unknown; the nearest one, and those that it has, are named.
     """
     known = list(known)
     if split not in known:
-        raise DataError(f"{dataset} has no split {split!r}{did_you_mean(split, known)}; it has {', '.join(known)}")
+        near = did_you_mean(split, known).partition(";")[0]
+        raise DataError(f"{dataset} has no split {split!r}{near}{' It' if near else '; it'} has {', '.join(known)}")

@@ -29,6 +29,12 @@ class Subset(SegmentationDataset):
         return self._names
 
     @property
+    def image_ids(self) -> Sequence[str]:
+        """What tells the kept images from those of other splits."""
+        whole = self.dataset.image_ids
+        return [whole[index] for index in self.indices]
+
+    @property
     def problems(self) -> Sequence[str]:
         """What is wrong with the whole split."""
         return self.dataset.problems

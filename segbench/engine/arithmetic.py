@@ -65,8 +65,10 @@ class Arithmetic:
 
     def synchronize(self) -> None:
         """Wait until the device has done all that it was given."""
-        if self.device.type in ("cuda", "mps"):
-            getattr(torch, self.device.type).synchronize()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
     def reset_peak_memory(self) -> None:
         """Start a new peak, where the device keeps one."""

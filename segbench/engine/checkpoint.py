@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,13 @@ class Checkpoint:
 
 
 def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetInfo) -> None:
-    """Write a network's weights with the run and the classes as metadata (safetensors)."""
+    """Write a network's weights with the run and the classes as metadata (safetensors).
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    from safetensors import SafetensorError
+
     from segbench.models.weights import save_weights
 
     facts = {
@@ -43,7 +51,12 @@ def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetIn
         "palette": info.palette,
         "channels": info.channels,
     }
-    save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
+    try:
+        save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
+    except SafetensorError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
+        raise
 
 
 def load_checkpoint(file: Path) -> Checkpoint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -39,7 +38,8 @@ class Evaluation:
 
     Attributes:
         matrices: One confusion matrix for each image.
-        loss: Mean over the images that have labelled pixels; None without a loss or such images.
+        loss: Mean over the images that have labelled pixels, NaN or infinite if it is so for any of them; None
+            without a loss or such images.
         digest: Hash of what was fed, in order.
         seconds: Time of the pass, data loading included.
         pictures: The predictions that were asked for.
@@ -81,8 +81,7 @@ class Tally:
 
     def mean_loss(self) -> float | None:
         """Return the mean loss of the images that have labelled pixels."""
-        finite = [loss for loss in self.losses if math.isfinite(loss)]
-        return sum(finite) / len(finite) if finite and len(finite) == len(self.losses) else None
+        return sum(self.losses) / len(self.losses) if self.losses else None
 
 
 @torch.inference_mode()
@@ -109,10 +108,11 @@ def evaluate(
     """
     tally, fed = Tally(predictor.classes, loss, keep), FedDigest()
     started = time.perf_counter()
-    for batch in loader:
-        _count(tally, predictor, batch)
-        fed.update(batch.digests)
-        progress(len(tally.names), len(loader.dataset))
+    with predictor.arithmetic.matrix_precision():
+        for batch in loader:
+            _count(tally, predictor, batch)
+            fed.update(batch.digests)
+            progress(len(tally.names), len(loader.dataset))
     seconds = time.perf_counter() - started
     matrices = ImageMatrices(tuple(tally.names), np.stack(tally.matrices))
     return Evaluation(matrices, tally.mean_loss(), fed.hexdigest(), seconds, tuple(tally.pictures))

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from segbench.config.keys import Named, matching
 from segbench.config.plan import Run, plan
 from segbench.config.suite import Suite
 from segbench.engine.events import Notice, Observer, RunEnded, RunStarted, ignore
 from segbench.engine.processes import ProcessDied, call_here, call_in_process
-from segbench.errors import UnknownNameError, UsageError
+from segbench.engine.records import record_of
+from segbench.errors import ModelRefusal, UnknownNameError, UsageError
 from segbench.metrics.scores import score
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.environment import capture
@@ -78,8 +80,7 @@ def run_suite(
     store.clean()
     call = call_here if in_process else call_in_process
     finished = finished_records(runs, store)
-    known = frozenset(read_checks(store.folder))
-    found = call(_preflight, runs, known, device, frozenset(finished), observer=observer)
+    found = call(_preflight, runs, read_checks(store.folder), device, frozenset(finished), observer=observer)
     write_plan(suite, store)
     add_checks(store.folder, found.splits)
     done = unchanged(finished, found.fingerprints, observer)
@@ -88,7 +89,11 @@ def run_suite(
     records = dict(done)
     for number, run in enumerate(todo, 1):
         observer(RunStarted(run.id, run.label, run.seed, number, len(todo)))
-        records[run.id] = launch(run, store, device=device, call=call, observer=observer)
+        records[run.id] = (
+            record_refusal(run, store, found.refusals[run.id], observer)
+            if run.id in found.refusals
+            else launch(run, store, device=device, call=call, observer=observer)
+        )
     return SuiteOutcome(store, tuple(records[run.id] for run in runs), frozenset(done))
 
 
@@ -98,43 +103,60 @@ def launch(run: Run, store: Store, *, device: str, call: Call, observer: Observe
     try:
         record: RunRecord = call(_perform, run, store, device, observer=observer)
     except ProcessDied as death:
-        record = record_death(run, store, str(death), seconds=time.perf_counter() - started)
-    observer(
-        RunEnded(
-            run.id,
-            run.label,
-            record.outcome.status,
-            record.outcome.reason,
-            record.timings.total_seconds,
-            stored_mean_iou(record, store),
+        store.clean()
+        outcome = Outcome(
+            status=Status.FAILED, reason=str(death), error=type(death).__name__, traceback=death.traceback
         )
-    )
+        record = record_outcome(run, store, outcome, seconds=time.perf_counter() - started)
+    tell_end(record, store, observer)
     return record
+
+
+def record_refusal(run: Run, store: Store, reason: str, observer: Observer) -> RunRecord:
+    """Store a Skipped record for a run whose network cannot take the images; nothing is trained."""
+    outcome = Outcome(status=Status.SKIPPED, reason=reason, error=ModelRefusal.__name__)
+    record = record_outcome(run, store, outcome, seconds=0.0)
+    tell_end(record, store, observer)
+    return record
+
+
+def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
+    """Tell how a run ended."""
+    outcome, seconds = record.outcome, record.timings.total_seconds
+    mean_iou = stored_mean_iou(record, store)
+    observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
 
 
 def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:
     """Return the runs of the given models and seeds.
 
     Raises:
-        UnknownNameError: No model of the suite has this label.
-        UsageError: The suite has no such seed.
+        UnknownNameError: No model of the suite has this label or name.
+        UsageError: The name is that of several models, or the suite has no such seed.
     """
-    labels = {run.model.label for run in runs}
-    for label in models or ():
-        if label not in labels:
-            raise UnknownNameError("model of this suite:", label, labels)
+    entries = list(dict.fromkeys(Named(run.model.label, run.model.name) for run in runs))
+    labels = [entry.label for entry in entries]
+    wanted = set()
+    for model in models or ():
+        found = {labels[index] for index in matching(model, entries)}
+        if not found:
+            raise UnknownNameError("model of this suite:", model, {name for entry in entries for name in entry})
+        if len(found) > 1:
+            several = ", ".join(sorted(found))
+            raise UsageError(f"--models: {model!r} is the name of several models; give a label: {several}")
+        wanted |= found
     known_seeds = {run.seed for run in runs}
     for seed in seeds or ():
         if seed not in known_seeds:
             raise UsageError(f"--seeds: the suite has no seed {seed}; it has {sorted(known_seeds)}")
     return tuple(
-        run for run in runs if (models is None or run.model.label in models) and (seeds is None or run.seed in seeds)
+        run for run in runs if (models is None or run.model.label in wanted) and (seeds is None or run.seed in seeds)
     )
 
 
 def finished_records(runs: Sequence[Run], store: Store) -> dict[str, RunRecord]:
     """Return the records of completed runs by id; failed and skipped runs are tried again."""
-    found = {run.id: store.find(run.id) for run in runs}
+    found = {run.id: store.find(run.id, run.identity) for run in runs}
     return {
         run_id: record
         for run_id, record in found.items()
@@ -166,18 +188,10 @@ def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
         )
 
 
-def record_death(run: Run, store: Store, reason: str, *, seconds: float) -> RunRecord:
-    """Store a Failed record for a run whose process died."""
-    from segbench.engine.facts import record_of
-
-    store.clean()
+def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
+    """Store the record of a run of which nothing but its end is known."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    record = record_of(
-        run,
-        Outcome(status=Status.FAILED, reason=reason, error=ProcessDied.__name__),
-        timings=Timings(started=started, total_seconds=seconds),
-        environment=capture(),
-    )
+    record = record_of(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
     with store.writing(run.id) as folder:
         write_record(folder, record)
     return record
@@ -215,7 +229,9 @@ def _perform(run: Run, store: Store, device: str, *, observer: Observer) -> RunR
     return perform(run, store, device=device, observer=observer)
 
 
-def _preflight(*arguments: Any, observer: Observer) -> Any:
+def _preflight(
+    runs: Sequence[Run], known: dict[str, Any], device: str, finished: frozenset[str], *, observer: Observer
+) -> Any:
     from segbench.engine.preflight import preflight
 
-    return preflight(*arguments, observer=observer)
+    return preflight(runs, known=known, device=device, finished=finished, observer=observer)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+from torch import Tensor
+
 from segbench.config.plan import Run
-from segbench.data.base import DatasetInfo, SegmentationDataset
+from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.loader import EvaluationLoader, TrainingLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
+from segbench.engine.predict import scaled_size
 
 
 @dataclass(frozen=True)
@@ -33,25 +38,43 @@ class Materials:
 
     @property
     def splits(self) -> dict[str, SegmentationDataset]:
-        """The splits by name."""
-        entry = self.run.recipe.dataset
-        found = {entry.test_split: self.test}
-        if self.train is not None:
-            found[entry.train_split] = self.train
-        if self.validation is not None and entry.validation_split is not None:
-            found[entry.validation_split] = self.validation
-        return found
+        """The splits by their role: train, validation, test."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {role: split for role, split in found.items() if split is not None}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Hash of each split's content, by name."""
-        return {name: split.fingerprint() for name, split in self.splits.items()}
+        """Hash of each split's content, by role."""
+        return {role: split.fingerprint() for role, split in self.splits.items()}
 
-    def input_size(self) -> tuple[int, int]:
-        """Return height and width of the first test image as a network sees it."""
-        image, _ = Pipeline(self.run.recipe.transforms.test, training=False)(self.test.read(0))
-        height, width = image.shape[-2:]
-        return int(height), int(width)
+    def test_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which a network sees a test image of this height and width."""
+        blank = Sample("blank", np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8))
+        return _size(Pipeline(self.run.recipe.transforms.test, training=False)(blank).image)
+
+    def first_test_size(self) -> tuple[int, int]:
+        """Return the size at which a network sees the first test image."""
+        return self.test_size(*self.test.read(0).label.shape)
+
+    def first_training_size(self) -> tuple[int, int] | None:
+        """Return the size at which a network sees the first training image; None when nothing is trained."""
+        if self.train is None:
+            return None
+        pipeline = Pipeline(self.run.recipe.transforms.train, training=True)
+        return _size(pipeline(self.train.read(0), (self.run.seed, 1, 0)).image)
+
+    def seen_sizes(self, test_sizes: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Return every size that a network meets, under all scales and as tiles of a window."""
+        training = self.first_training_size()
+        seen = {training} if training else set()
+        evaluation = self.run.recipe.evaluate
+        for height, width in {self.test_size(*size) for size in test_sizes}:
+            for scale in evaluation.scales:
+                size = scaled_size(height, width, scale)
+                if evaluation.window is not None:
+                    size = min(size[0], evaluation.window.size[0]), min(size[1], evaluation.window.size[1])
+                seen.add(size)
+        return seen
 
     def training_loader(self, *, pin_memory: bool = False) -> TrainingLoader:
         """Return the loader of the training split; needs a training recipe."""
@@ -63,7 +86,7 @@ class Materials:
             Pipeline(recipe.transforms.train, training=True),
             batch_size=recipe.train.batch_size,
             seed=self.run.seed,
-            drop_last=recipe.train.drop_last,
+            drop_last=recipe.train.drop_last and recipe.train.accumulate != "epoch",
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
         )
@@ -77,6 +100,11 @@ class Materials:
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
         )
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    height, width = image.shape[-2:]
+    return int(height), int(width)
 
 
 def open_materials(run: Run) -> Materials:

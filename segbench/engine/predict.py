@@ -61,7 +61,7 @@ class Predictor:
         """Yield the probabilities under every scale, mirrored or not, at the images' size."""
         size = images.shape[-2:]
         for scale in self.settings.scales:
-            scaled = resized(images, [max(1, round(length * scale)) for length in size])
+            scaled = resized(images, scaled_size(*size, scale))
             yield resized(self._probabilities(scaled), size)
             if self.settings.flip:
                 yield resized(self._probabilities(scaled.flip(-1)).flip(-1), size)
@@ -94,6 +94,11 @@ def tile_starts(length: int, size: int, stride: int) -> list[int]:
     """Return where tiles begin so that they cover ``length``; the last one ends at its end."""
     last = max(length - size, 0)
     return [*range(0, last, stride), last]
+
+
+def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Return the size of an image under a scale, at least one pixel."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, digest
-from segbench.data.base import SegmentationDataset
+from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
-from segbench.data.pipeline import Pipeline
+from segbench.data.overlap import check_disjoint
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import Observer, Progress
 from segbench.engine.losses import build_loss
 from segbench.engine.materials import Materials, open_materials
-from segbench.errors import DataError, MissingDataError, ModelRefusal, SuiteError, UsageError
-from segbench.registry import MODELS
+from segbench.engine.optimizers import create_optimizer
+from segbench.engine.schedules import create_schedule
+from segbench.engine.train import steps_per_epoch, total_steps
+from segbench.errors import DataError, MissingDataError, ModelRefusal, SuiteError, UsageError, WeightsError
+from segbench.models.build import check_input, check_pretrained, skeleton
 
 
 @dataclass(frozen=True)
@@ -26,22 +30,29 @@ class Preflight:
     """What was found.
 
     Attributes:
-        fingerprints: For each protocol id, the hash of each split's content.
-        splits: For each split's fingerprint, what was counted in it, as JSON values.
+        fingerprints: For each protocol id, the hash of each split's content, by the split's role.
+        splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
+        refusals: For each run whose network cannot take the images, why.
     """
 
     fingerprints: dict[str, dict[str, str]]
     splits: dict[str, dict[str, Any]]
+    refusals: dict[str, str]
 
 
 def preflight(
-    runs: Sequence[Run], known: frozenset[str], device: str, finished: frozenset[str], *, observer: Observer
+    runs: Sequence[Run],
+    *,
+    known: Mapping[str, dict[str, Any]],
+    device: str,
+    finished: frozenset[str],
+    observer: Observer,
 ) -> Preflight:
     """Check what the runs need.
 
     Args:
         runs: The runs of a suite.
-        known: Fingerprints of splits that were found good before.
+        known: What was counted before in splits that were found good, by key.
         device: Where the runs are to be done.
         finished: Ids of runs that are done; data that only they need may be gone.
         observer: Told of the progress.
@@ -50,7 +61,7 @@ def preflight(
         UsageError: Something is missing or wrong; the message says what and where.
     """
     choose_device(device)
-    found = Preflight({}, {})
+    found = Preflight({}, dict(known), {})
     for group in by_protocol(runs):
         try:
             materials = open_materials(group[0])
@@ -59,13 +70,23 @@ def preflight(
                 continue
             raise
         found.fingerprints[group[0].recipe.protocol_id] = materials.fingerprints
-        for name, split in materials.splits.items():
-            if split.fingerprint() not in known | found.splits.keys():
-                found.splits[split.fingerprint()] = summary(checked(split, name, observer), name)
-        try_loss(materials)
-        try_transforms(materials)
-        try_models([run for run in group if run.id not in finished], materials)
+        check_splits(materials, found.splits, observer)
+        try_recipe(materials)
+        found.refusals.update(try_models([run for run in group if run.id not in finished], materials, found.splits))
     return found
+
+
+def check_splits(materials: Materials, splits: dict[str, dict[str, Any]], observer: Observer) -> None:
+    """Read through the splits that are not known to be good, and see that they share no image.
+
+    Raises:
+        DataError: An image or label is unreadable or inconsistent, or lies in two splits.
+    """
+    train = materials.run.recipe.train
+    check_disjoint(materials.splits, select=train.select if train else "last")
+    for role, split in materials.splits.items():
+        if split.cache_key() not in splits:
+            splits[split.cache_key()] = summary(checked(split, role, observer), role)
 
 
 def by_protocol(runs: Iterable[Run]) -> list[list[Run]]:
@@ -102,57 +123,73 @@ def summary(report: DatasetReport, split: str) -> dict[str, Any]:
     }
 
 
-def try_transforms(materials: Materials) -> None:
-    """Transform the first image of each split, as in training and as in evaluation.
+def try_recipe(materials: Materials) -> None:
+    """Build the loss, transform the first images, and set up an optimizer and its schedule.
 
     Raises:
-        UsageError: A step is impossible or not allowed there.
+        UsageError: One of them is impossible, or the loss does not fit the classes.
     """
-    materials.input_size()
-    if materials.train is not None:
-        pipeline = Pipeline(materials.run.recipe.transforms.train, training=True)
-        pipeline(materials.train.read(0), (materials.run.seed, 1, 0))
-        if len(materials.training_loader()) == 0:
-            raise DataError("not one batch in an epoch")
-
-
-def try_loss(materials: Materials) -> None:
-    """Build the loss.
-
-    Raises:
-        UsageError: It does not fit the classes.
-    """
+    materials.first_test_size()
     train = materials.run.recipe.train
-    if train is None or materials.train is None:
+    if train is None:
         return
     classes = len(materials.info.classes)
     build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
+    materials.first_training_size()
+    batches = len(materials.training_loader())
+    optimizer = create_optimizer(train.optimizer, [torch.nn.Parameter(torch.zeros(1))])
+    steps = total_steps(train, batches)
+    create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=steps_per_epoch(train, batches))
 
 
-def try_models(runs: Sequence[Run], materials: Materials) -> None:
-    """Build each network without memory, so that a wrong option is found before an hour of training.
+def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any]) -> dict[str, str]:
+    """Build each network without memory, so that what is impossible is found before an hour of training.
+
+    Returns:
+        For each run whose network cannot take the images, why.
 
     Raises:
         SuiteError: An option has an impossible value, or a file of weights is missing.
     """
-    seen: set[str] = set()
+    counted = splits[materials.test.cache_key()]["sizes"]
+    sizes = materials.seen_sizes([read_size(size) for size in counted])
+    tried: dict[str, str | None] = {}
     for run in runs:
         key = digest(run.model.model_dump(mode="json"))
-        if key not in seen:
-            seen.add(key)
-            try_model(run, materials)
+        if key not in tried:
+            tried[key] = refusal(run, materials.info, sizes)
+    reasons = {run.id: tried[digest(run.model.model_dump(mode="json"))] for run in runs}
+    return {run_id: reason for run_id, reason in reasons.items() if reason is not None}
 
 
-def try_model(run: Run, materials: Materials) -> None:
-    """Build one network on the meta device; a refusal is left to the run, where it becomes a row."""
-    model, info = run.model, materials.info
-    if model.weights and not Path(model.weights).is_file():
-        raise SuiteError(f"there is no file {model.weights}", key=f"models ({model.label}): weights")
-    options = {**model.options, **({"pretrained": False} if "pretrained" in model.options else {})}
+def refusal(run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]]) -> str | None:
+    """Return why a network cannot take the images; None when nothing speaks against it."""
     try:
-        with torch.device("meta"):
-            MODELS.create(model.name, len(info.classes), info.channels, **options)
-    except ModelRefusal:
-        return
+        check_weights(run.model)
+        network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
+        for size in sorted(sizes):
+            check_input(network, *size)
+    except ModelRefusal as error:
+        return str(error)
     except UsageError as error:
-        raise SuiteError(str(error), key=f"models ({model.label})") from None
+        raise SuiteError(str(error), key=f"models ({run.model.label})") from None
+    except Exception:  # a foreign network may not build without memory; its run will show what it can
+        return None
+    return None
+
+
+def check_weights(model: ModelEntry) -> None:
+    """Look for the weights that a network starts from.
+
+    Raises:
+        WeightsError: A file is missing, or these weights cannot fit the network's options.
+    """
+    if model.weights and not Path(model.weights).is_file():
+        raise WeightsError(f"weights: there is no file {model.weights}")
+    check_pretrained(model)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Return the height and width in ``"360x480"``."""
+    height, width = text.split("x")
+    return int(height), int(width)

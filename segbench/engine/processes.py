@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,12 +21,16 @@ PRELOADED = ["torch", "torchvision", "timm", "segbench.engine.run", "segbench.en
 """Imported once, before the first call: processes are forked from one that has them."""
 
 
-class ProcessDied(Exception):  # noqa: N818 - says what happened
-    """The process ended without a result."""
+class ProcessDied(SegbenchError):  # noqa: N818 - says what happened
+    """The process ended without a result.
 
-    def __init__(self, exit_code: int) -> None:
-        self.exit_code = exit_code
-        super().__init__(describe_exit(exit_code))
+    Attributes:
+        traceback: Where an unforeseen error came from; None when the process was killed.
+    """
+
+    def __init__(self, reason: str, *, traceback: str | None = None) -> None:
+        self.traceback = traceback
+        super().__init__(reason)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Returned:
 
 @dataclass(frozen=True)
 class Raised:
-    """What the function raised on purpose."""
+    """What the function raised: on purpose, or an unforeseen error told as the death of its process."""
 
     error: SegbenchError
 
@@ -65,7 +70,7 @@ def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Obs
             process.join()
         receiver.close()
     if outcome is None:
-        raise ProcessDied(process.exitcode or 0)
+        raise ProcessDied(describe_exit(process.exitcode or 0))
     if isinstance(outcome, Raised):
         raise outcome.error
     return outcome.value
@@ -113,6 +118,9 @@ def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[An
         sender.send(Returned(function(*arguments, observer=sender.send)))
     except SegbenchError as error:
         sender.send(Raised(error))
+    except Exception as error:  # it would end here unread; the parent can show it
+        text = f"{type(error).__name__}: {error}"
+        sender.send(Raised(ProcessDied(text, traceback="".join(traceback.format_exception(error)))))
 
 
 def _end_with_parent() -> None:

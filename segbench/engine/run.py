@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Mapping
@@ -18,17 +19,19 @@ from segbench.config.plan import Run
 from segbench.engine.arithmetic import Arithmetic, choose_device
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.events import Observer, Progress, Stage, ignore
-from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, record_of, weights_digest
+from segbench.engine.events import Notice, Observer, Progress, Stage, ignore
+from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
+from segbench.engine.records import record_of
 from segbench.engine.train import Trained, Trainer
-from segbench.errors import ModelRefusal, TrainingError, UsageError, WeightsError
+from segbench.errors import DataError, ModelRefusal, SegbenchError, StoreError, SuiteError, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.environment import capture
+from segbench.results.files import is_write_fault
 from segbench.results.matrices import save_matrices
 from segbench.results.record import DataFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.store import Store, write_record
@@ -49,8 +52,11 @@ def perform(run: Run, store: Store, *, device: str = "auto", observer: Observer 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
-        work = Work(run, folder, choose_device(device), observer)
+        work = Work(run, folder, chosen, observer)
         record = work.record(attempt(work))
         write_record(folder, record)
     return record
@@ -62,24 +68,34 @@ def attempt(work: Work) -> Outcome:
         work.carry_out()
     except ModelRefusal as refusal:
         return Outcome(status=Status.SKIPPED, reason=str(refusal), error=type(refusal).__name__)
-    except (TrainingError, WeightsError) as error:
-        return Outcome(status=Status.FAILED, reason=str(error), error=type(error).__name__)
-    except UsageError:
+    except (DataError, StoreError, SuiteError):
         raise
+    except SegbenchError as error:
+        return Outcome(status=Status.FAILED, reason=str(error), error=type(error).__name__)
+    except OSError as error:
+        if is_write_fault(error):
+            raise
+        return unforeseen(error, work)
     except Exception as error:  # one network's fault must not stop the others
-        return Outcome(
-            status=Status.FAILED,
-            reason=explain(error, work),
-            error=type(error).__name__,
-            traceback="".join(traceback.format_exception(error)),
-        )
+        return unforeseen(error, work)
     return Outcome(status=Status.COMPLETED)
+
+
+def unforeseen(error: Exception, work: Work) -> Outcome:
+    """Return how a run ended that met an error nobody raised on purpose."""
+    return Outcome(
+        status=Status.FAILED,
+        reason=explain(error, work),
+        error=type(error).__name__,
+        traceback="".join(traceback.format_exception(error)),
+    )
 
 
 def explain(error: Exception, work: Work) -> str:
     """Return an unforeseen error as one sentence; memory is told apart."""
     text = " ".join(str(error).split())[:500]
-    exhausted = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
+    told = any(sign in text for sign in ("can't allocate memory", "out of memory"))
+    exhausted = told or isinstance(error, torch.OutOfMemoryError | MemoryError)
     if not exhausted:
         return f"{type(error).__name__}: {text}"
     train = work.run.recipe.train
@@ -109,7 +125,7 @@ class Work:
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
-        with torch.random.fork_rng(devices=self._cuda_devices()), self._arithmetic.matrix_precision():
+        with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(derived_seed(self.run))
             if self.run.recipe.train is not None:
                 network = self._train(network, loss, materials)
@@ -140,16 +156,30 @@ class Work:
 
         info = materials.info
         network = build_network(self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed)
-        height, width = materials.input_size()
+        height, width = materials.first_test_size()
         self.found_of_model |= {
             "parameters": count_parameters(network),
             "weights_digest": weights_digest(self.run, network),
+            "weights_left_out": self._weights_left_out(network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
         }
-        check_input(network, height, width)
+        for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+            check_input(network, *size)
         self.found_of_model["macs"] = macs_or_none(network, info.channels, height, width)
         return network
+
+    def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:
+        """Return, and tell, what of the checkpoint did not fit; None when all did."""
+        from segbench.models.build import weights_report_of
+
+        report = weights_report_of(network)
+        if report is None or not (report.missing or report.unexpected or report.misshapen):
+            return None
+        left_out = {kind: list(getattr(report, kind)) for kind in ("missing", "unexpected", "misshapen")}
+        counts = ", ".join(f"{len(keys)} {kind}" for kind, keys in left_out.items() if keys)
+        self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, these keys were left out: {counts}"))
+        return left_out
 
     def _loss(self, materials: Materials) -> WeightedSum:
         from segbench.data.check import check_dataset, median_frequency_weights
@@ -175,7 +205,8 @@ class Work:
                 validate=lambda candidate: self._validate(candidate, loss, materials),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
             )
-            trained = trainer.fit()
+            with self._arithmetic.matrix_precision():
+                trained = trainer.fit()
         self._note_training(trained)
         return trained.network
 
@@ -235,6 +266,8 @@ class Work:
         assert self.data is not None
         self.data = self.data.model_copy(update={"test_digest": found.digest})
         self.test_loss = found.loss
+        if found.loss is not None and not math.isfinite(found.loss):
+            raise TrainingError(f"the loss on the test split is {found.loss}: the network's scores are not numbers")
         self.found_of_time |= {
             "evaluation_seconds": found.seconds,
             "evaluation_images_per_second": found.images_per_second,

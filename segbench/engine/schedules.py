@@ -43,7 +43,7 @@ class Span:
 class Schedule:
     """Sets an optimizer's learning rate from step to step; before the first step it is set already.
 
-    It holds no state but the step: after a resume, call ``step`` once with the number of steps that are done.
+    It holds no state but the step.
     """
 
     def __init__(self, scheduler: Scheduler, optimizer: Optimizer) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -80,8 +81,8 @@ class Trainer:
         self.history, self.validate, self.progress = history, validate, progress
         self.network = arithmetic.place(network)
         self.loss = loss.to(arithmetic.device)
-        self.steps_per_epoch = math.ceil(len(loader) / self._batches_per_step)
-        self.total_steps = recipe.steps or (recipe.epochs or 0) * self.steps_per_epoch
+        self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
+        self.total_steps = total_steps(recipe, len(loader))
         self.optimizer = create_optimizer(recipe.optimizer, self.network)
         self.schedule = create_schedule(
             recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
@@ -97,7 +98,7 @@ class Trainer:
         """Train to the end of the recipe.
 
         Raises:
-            NonFiniteLossError: The loss became NaN or infinite.
+            NonFiniteLossError: The loss, or a weight, became NaN or infinite.
             ModelRefusal: The output does not fit the labels.
             DataError: A training image cannot be read.
         """
@@ -109,8 +110,16 @@ class Trainer:
             self.history.add(line | self._validation(epoch))
         if self.best:
             self.reported.load_state_dict(self.best[2])
+        self._check_weights(epoch)
         selected = self.best[1] if self.best else epoch
         return Trained(self.reported, selected, self.fed.hexdigest(), seconds, self.images)
+
+    def _check_weights(self, epoch: int) -> None:
+        """Refuse to report weights that a last step has blown up: the losses were looked at before it."""
+        tensors = [tensor for tensor in self.reported.state_dict().values() if tensor.is_floating_point()]
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+            rate = self.schedule.learning_rate
+            raise NonFiniteLossError(math.nan, epoch=epoch, step=self.step, learning_rate=rate)
 
     @property
     def reported(self) -> nn.Module:
@@ -124,13 +133,10 @@ class Trainer:
         self.arithmetic.reset_peak_memory()
         meter = EpochMeter(epoch, self.loss.names)
         batches = meter.watch(self.loader.epoch(epoch))
-        while group := self._next_group(batches):
-            self._optimize(group, meter)
+        while self.step < self.total_steps and self._optimize(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
                 meter.check()
                 self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
-            if self.step >= self.total_steps:
-                break
         self.arithmetic.synchronize()
         meter.check()
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
@@ -138,27 +144,31 @@ class Trainer:
         self.images += int(meter.images)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
 
-    def _next_group(self, batches: Iterator[Batch]) -> list[Batch]:
-        """Return the batches of one optimizer step; fewer, or none, at the end of the epoch."""
-        group: list[Batch] = []
-        while len(group) < self._batches_per_step and (batch := next(batches, None)) is not None:
-            group.append(batch)
-        return group
-
-    def _optimize(self, group: list[Batch], meter: EpochMeter) -> None:
-        """Make one optimizer step from the mean gradient over the images of a group of batches."""
-        learning_rate = self.schedule.learning_rate
-        total = sum(len(batch.names) for batch in group)
+    def _optimize(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
+        """Make one optimizer step from the next batches, each weighted by its images; False if none is left."""
+        learning_rate, shares = self.schedule.learning_rate, 0.0
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in group:
-            share = len(batch.names) / total
+        for batch in islice(batches, batches_per_step(self.recipe, len(self.loader))):
+            share = len(batch.names) / self.recipe.batch_size
             terms = self._terms(batch)
             loss = self.loss.combine(terms)
             torch.autograd.backward(self.scaler.scale(loss * share))
             meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
             self.fed.update(batch.digests)
+            shares += share
+        if shares == 0:
+            return False
+        self._apply_gradients(shares)
+        return True
+
+    def _apply_gradients(self, shares: float) -> None:
+        """Step along the mean of the gradients that were summed up over ``shares`` batches."""
+        self.scaler.unscale_(self.optimizer)
+        if shares != 1:
+            for weight in self.network.parameters():
+                if weight.grad is not None:
+                    weight.grad.div_(shares)
         if self.recipe.clip_gradient_norm is not None:
-            self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_gradient_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -173,10 +183,11 @@ class Trainer:
         labels = batch.labels.to(self.arithmetic.device, non_blocking=True)
         with self.arithmetic.autocast():
             logits = self.forward(images)
-        if logits.shape[0] != labels.shape[0] or logits.shape[2:] != labels.shape[1:]:
+        count, height, width = labels.shape
+        if logits.shape != (count, self.loss.classes, height, width):
             raise ModelRefusal(
-                f"gave an output of shape {tuple(logits.shape)} for labels of shape {tuple(labels.shape)}; "
-                "a network has to label every pixel of its input"
+                f"gave an output of shape {tuple(logits.shape)}, expected {(count, self.loss.classes, height, width)}: "
+                "a network has to score every class at every pixel of its input"
             )
         return self.loss.terms(logits, labels)
 
@@ -189,10 +200,6 @@ class Trainer:
         if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best[0]):
             self.best = scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict())
         return dict(scores)
-
-    @property
-    def _batches_per_step(self) -> int:
-        return len(self.loader) if self.recipe.accumulate == "epoch" else self.recipe.accumulate
 
     def _compiled(self) -> nn.Module:
         if self.recipe.compile is False:
@@ -207,6 +214,21 @@ class Trainer:
         from timm.utils.model_ema import ModelEmaV3
 
         return ModelEmaV3(self.network, decay=self.recipe.ema_decay)
+
+
+def batches_per_step(recipe: Train, batches: int) -> int:
+    """Return how many batches make one optimizer step, when an epoch has so many."""
+    return batches if recipe.accumulate == "epoch" else recipe.accumulate
+
+
+def steps_per_epoch(recipe: Train, batches: int) -> int:
+    """Return the optimizer steps of an epoch of so many batches; the last may be of fewer."""
+    return math.ceil(batches / batches_per_step(recipe, batches))
+
+
+def total_steps(recipe: Train, batches: int) -> int:
+    """Return the optimizer steps of the whole training, with epochs of so many batches."""
+    return recipe.steps or (recipe.epochs or 0) * steps_per_epoch(recipe, batches)
 
 
 class EpochMeter:

@@ -72,6 +72,14 @@ class SegmentationNetwork(nn.Module):
     input_constraint: InputConstraint = ANY_SIZE
     output_margin: int = 0
 
+    def check_size(self, images: Tensor) -> None:
+        """Refuse (N, C, H, W) images of a size that the network cannot take; ``forward`` begins with it.
+
+        Raises:
+            ModelRefusal: The size is impossible; the message says which are not.
+        """
+        self.input_constraint.check(type(self).__name__, images.shape[-2], images.shape[-1])
+
 
 class OverlapTile(nn.Module):
     """Mirrors the border of the input so that a network with a margin labels every pixel (U-Net paper, figure 2).
@@ -90,12 +98,13 @@ class OverlapTile(nn.Module):
         margin, constraint = self.model.output_margin, self.model.input_constraint
         height, width = images.shape[-2:]
         rows, columns = (constraint.next(size + 2 * margin) for size in (height, width))
-        padded = mirror(images, margin, rows - height - margin, margin, columns - width - margin)
+        bottom, right = rows - height - margin, columns - width - margin
+        padded = mirror(images, top=margin, bottom=bottom, left=margin, right=right)
         logits: Tensor = self.model(padded)
         return logits[..., :height, :width]
 
 
-def mirror(images: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
+def mirror(images: Tensor, *, top: int, bottom: int, left: int, right: int) -> Tensor:
     """Pad (N, C, H, W) images by reflection, as often as it takes when the padding exceeds the image."""
     while top or bottom or left or right:
         height, width = images.shape[-2:]

@@ -20,11 +20,13 @@ def scaled(channels: int, width: float) -> int:
 def activation_layer(name: str) -> nn.Module:
     """Return an activation by timm's name: relu, sigmoid, tanh, gelu, silu, ….
 
+    None works in place: before a convolution and after no norm, it would overwrite features that a skip still needs.
+
     Raises:
         UsageError: timm knows no such activation.
     """
     if name == "relu":
-        return nn.ReLU(inplace=True)
+        return nn.ReLU()
     from timm.layers.create_act import create_act_layer
 
     layer: nn.Module | None
@@ -41,7 +43,9 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
     """Return a normalisation of (N, C, H, W) features.
 
     Args:
-        kind: ``none``, ``batch`` or ``group`` (32 groups, or the greatest common divisor with the channels).
+        kind: ``none``, ``batch`` or ``group``: up to 32 groups, a power of two, each of at least 2 channels; one group
+            when the channels are odd. A group of one channel would be a single value in a map of one pixel, which
+            PyTorch refuses.
         channels: The features' channels.
     """
     if kind == "none":
@@ -49,7 +53,7 @@ def norm_layer(kind: str, channels: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "group":
-        return nn.GroupNorm(math.gcd(32, channels), channels)
+        return nn.GroupNorm(math.gcd(32, channels, channels // 2), channels)
     raise ValueError(f"norm {kind!r} is none of none, batch, group")
 
 

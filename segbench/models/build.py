@@ -10,6 +10,7 @@ from torch import nn
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import canonical_model, digest
+from segbench.models import CATALOG
 from segbench.models.base import (
     ANY_SIZE,
     InputConstraint,
@@ -18,6 +19,9 @@ from segbench.models.base import (
     count_macs,
     count_parameters,
 )
+from segbench.models.timm_encoders import TimmEncoder, weights_file
+from segbench.models.vgg import VGG16Trunk
+from segbench.models.weights import WeightsReport, load_weights
 from segbench.registry import MODELS
 
 
@@ -54,7 +58,8 @@ def build_network(entry: ModelEntry, *, classes: int, channels: int, seed: int) 
         seed: The run's seed.
 
     Returns:
-        A network from (N, channels, H, W) images to (N, classes, H, W) logits.
+        A network from (N, channels, H, W) images to (N, classes, H, W) logits. When the entry names ``weights``, its
+        attribute ``weights_report`` says what of them was loaded and what was not; see ``weights_report_of``.
 
     Raises:
         UsageError: An option is impossible, or weights cannot be read or do not fit.
@@ -63,14 +68,32 @@ def build_network(entry: ModelEntry, *, classes: int, channels: int, seed: int) 
     with torch.random.fork_rng(devices=[]):
         # Of the CPU alone: torch.manual_seed would change the state of the accelerators too.
         torch.default_generator.manual_seed(initial_seed(entry, seed))
-        network = create(entry, classes=classes, channels=channels)
-    if isinstance(network, SegmentationNetwork) and network.output_margin > 0:
-        network = OverlapTile(network)
+        network = _labelling_every_pixel(create(entry, classes=classes, channels=channels))
     if entry.weights is not None:
-        from segbench.models.weights import load_weights
-
-        load_weights(network, entry.weights, strict=entry.strict)
+        report = load_weights(network, entry.weights, strict=entry.strict)
+        network.weights_report = report  # type: ignore[assignment]
     return network
+
+
+def weights_report_of(network: nn.Module) -> WeightsReport | None:
+    """Return what ``build_network`` loaded from the entry's checkpoint; None when the entry names none."""
+    report = getattr(network, "weights_report", None)
+    return report if isinstance(report, WeightsReport) else None
+
+
+def check_pretrained(entry: ModelEntry) -> None:
+    """Refuse ``pretrained`` where building the network would, without reading a tensor.
+
+    That is: options that no weights exist for, encoders that timm does not have, files that are not there. A built-in
+    network is built on the meta device for it; those of other packages are not.
+
+    Raises:
+        UsageError: The options exclude weights, or another option is impossible.
+        WeightsError: The file that ``pretrained`` names does not exist.
+    """
+    if entry.options.get("pretrained") and entry.name in CATALOG:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            create(entry, classes=1, channels=3)
 
 
 def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
@@ -81,23 +104,23 @@ def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
         network: What ``build_network`` made of it.
 
     Returns:
-        The checkpoint, or the file of the pretrained encoder; None when there is neither, or when timm or another
-        package fetched its own.
+        The checkpoint, or the file of the pretrained VGG-16 or timm encoder; None when there is none of these, or
+        when timm or another package fetched its own.
 
     Raises:
         WeightsError: The file is gone.
     """
-    from segbench.models.timm_encoders import TimmEncoder, weights_file
-
     if entry.weights is not None:
         return Path(entry.weights)
     pretrained = entry.options.get("pretrained", False)
     if not pretrained or ":" in entry.name:
         return None
-    parts = list(network.modules())
-    encoders = [part.name for part in parts if isinstance(part, TimmEncoder)]
-    vgg = "vgg16_bn" if any(isinstance(part, nn.BatchNorm2d) for part in parts) else "vgg16"
-    return weights_file(encoders[0] if encoders else vgg, pretrained)
+    for part in network.modules():
+        if isinstance(part, TimmEncoder):
+            return weights_file(part.name, pretrained)
+        if isinstance(part, VGG16Trunk):
+            return weights_file(part.timm_name, pretrained)
+    return None
 
 
 def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
@@ -109,6 +132,29 @@ def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
 def initial_seed(entry: ModelEntry, seed: int) -> int:
     """Return the seed of a network's initial weights, below 2**63: a hash of what the network is and of a seed."""
     return int(digest({"model": canonical_model(entry), "seed": seed})[:16], 16) >> 1
+
+
+def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    """Build a model entry's network on the meta device: its structure without memory, reading no weights.
+
+    Raises:
+        UsageError: An option is impossible.
+        ModelRefusal: The network cannot do what is asked of it.
+    """
+    return _labelling_every_pixel(_bare_skeleton(entry, classes=classes, channels=channels))
+
+
+def _bare_skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    if entry.options.get("pretrained"):
+        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return create(entry, classes=classes, channels=channels)
+
+
+def _labelling_every_pixel(network: nn.Module) -> nn.Module:
+    if isinstance(network, SegmentationNetwork) and network.output_margin > 0:
+        return OverlapTile(network)
+    return network
 
 
 def check_input(network: nn.Module, height: int, width: int) -> None:
@@ -142,10 +188,7 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
         UsageError: An option is impossible.
         ModelRefusal: The network cannot take this size.
     """
-    if entry.options.get("pretrained"):
-        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        network = create(entry, classes=classes, channels=channels)
+    network = _bare_skeleton(entry, classes=classes, channels=channels)
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)

@@ -74,7 +74,7 @@ class DeconvNet(SegmentationNetwork):
         Raises:
             ModelRefusal: The images are too small for fc6.
         """
-        self.input_constraint.check("deconvnet", images.shape[-2], images.shape[-1])
+        self.check_size(images)
         features, stack = images, []
         for stage in self.encoder:
             features, switches = pool_with_switches(stage(features))

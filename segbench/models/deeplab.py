@@ -77,7 +77,7 @@ class PooledNorm(nn.Module):
 
     Batch norm over a single value has no spread to divide by; PyTorch refuses it. A batch of one is therefore
     normalised by the running statistics, in training as in evaluation. Group norm takes all channels as one group,
-    because a group of one channel would be a single value as well.
+    because a group of two channels would leave only which of its two values is the larger.
     """
 
     def __init__(self, kind: str, channels: int) -> None:

@@ -46,7 +46,7 @@ class Style:
 class DenseBlock(nn.Module):
     """Layers of ``growth`` new channels each; every layer sees the block's input and all layers before it."""
 
-    def __init__(self, inputs: int, growth: int, layers: int, style: Style) -> None:
+    def __init__(self, inputs: int, growth: int, *, layers: int, style: Style) -> None:
         super().__init__()
         self.layers = nn.ModuleList(style.layer(inputs + index * growth, growth, 3) for index in range(layers))
 
@@ -106,23 +106,28 @@ class FCDenseNet(SegmentationNetwork):
         stack, skips = first_channels, []
         self.down_blocks, self.transitions_down = nn.ModuleList(), nn.ModuleList()
         for layers in down_layers:
-            self.down_blocks.append(DenseBlock(stack, growth, layers, style))
+            self.down_blocks.append(DenseBlock(stack, growth, layers=layers, style=style))
             stack += growth * layers
             skips.append(stack)
             self.transitions_down.append(TransitionDown(stack, style))
-        self.bottleneck = DenseBlock(stack, growth, bottleneck_layers, style)
+        self.bottleneck = DenseBlock(stack, growth, layers=bottleneck_layers, style=style)
         new = growth * bottleneck_layers
         self.transitions_up, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         for layers, skip in zip(up_layers, reversed(skips), strict=True):
             self.transitions_up.append(TransitionUp(new))
             stack = new + skip
-            self.up_blocks.append(DenseBlock(stack, growth, layers, style))
+            self.up_blocks.append(DenseBlock(stack, growth, layers=layers, style=style))
             new = growth * layers
         self.score = nn.Conv2d(stack + new, classes, 1)
         _init_he_uniform(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
+        """Map (N, channels, H, W) images to (N, classes, H, W) logits.
+
+        Raises:
+            ModelRefusal: The images are too small for the poolings.
+        """
+        self.check_size(images)
         stack, skips = self.first(images), []
         for block, transition in zip(self.down_blocks, self.transitions_down, strict=True):
             stack = torch.cat((stack, block(stack)), dim=1)

@@ -112,10 +112,19 @@ class BilinearDeconvolution(nn.Module):
             self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Map (N, classes, H, W) to about ``stride`` times the size."""
-        return functional.conv_transpose2d(
-            scores, self.weight, stride=self.stride, padding=self.padding, groups=self.groups
-        )
+        """Map (N, classes, H, W) to about ``stride`` times the size.
+
+        On CPUs in float32, autocast or not: in bfloat16 the kernel of stride 32 takes 50 times as long there, most of
+        the time of a narrow FCN-32s.
+        """
+        with torch.autocast("cpu", enabled=False):
+            return functional.conv_transpose2d(
+                scores.to(self.weight.dtype),
+                self.weight,
+                stride=self.stride,
+                padding=self.padding,
+                groups=self.groups,
+            )
 
 
 class FCN(SegmentationNetwork):
@@ -208,7 +217,16 @@ def fcn32s(
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
     """
-    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(
+        encoder,
+        channels,
+        width=width,
+        norm=norm,
+        activation=activation,
+        pretrained=pretrained,
+        dropout=dropout,
+        caffe_padding=caffe_padding,
+    )
     return FCN(features, classes, stride=32, caffe_padding=caffe_padding)
 
 
@@ -239,7 +257,16 @@ def fcn16s(
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
         deconvolution: fixed as in the release, or learned: the intermediate one is trained, as in the paper.
     """
-    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(
+        encoder,
+        channels,
+        width=width,
+        norm=norm,
+        activation=activation,
+        pretrained=pretrained,
+        dropout=dropout,
+        caffe_padding=caffe_padding,
+    )
     return FCN(features, classes, stride=16, caffe_padding=caffe_padding, deconvolution=deconvolution)
 
 
@@ -272,7 +299,16 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
         deconvolution: fixed as in the release, or learned: the two intermediate ones are trained, as in the paper.
         at_once: Multiply pool4 by 0.01 and pool3 by 0.0001 before scoring: trained in one stage, not after 16s.
     """
-    features = _features(encoder, channels, width, norm, activation, pretrained, dropout, caffe_padding)
+    features = _features(
+        encoder,
+        channels,
+        width=width,
+        norm=norm,
+        activation=activation,
+        pretrained=pretrained,
+        dropout=dropout,
+        caffe_padding=caffe_padding,
+    )
     return FCN(
         features,
         classes,
@@ -286,6 +322,7 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
 def _features(
     encoder: str,
     channels: int,
+    *,
     width: float,
     norm: str | None,
     activation: str,

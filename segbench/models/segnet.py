@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, norm_layer, pool_with_switches, scaled, unpool
-from segbench.models.vgg import VGG16_STAGES, conv_unit, load_vgg16, mirrored_stages, vgg16_stages
+from segbench.models.vgg import VGG16_STAGES, VGG16Trunk, conv_unit, load_vgg16, mirrored_stages, vgg16_stages
 
 CITATION = (
     "V. Badrinarayanan, A. Kendall, R. Cipolla, 'SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image "
@@ -56,6 +56,8 @@ class SegNet(MirroredNetwork):
     Deviation: convolutions start as He et al. unless pretrained, and BatchNorm keeps running statistics, where the
     release computes them once after training.
     """
+
+    encoder: VGG16Trunk
 
     def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
         super().__init__()

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segbench.config import files
+from segbench.config.files import encoder_weights
 from segbench.errors import UnknownNameError, UsageError, WeightsError
 
-WEIGHTS_FOLDER = "SEGBENCH_WEIGHTS"
+WEIGHTS_FOLDER = files.WEIGHTS_FOLDER
 """Environment variable that names the folder of ``<timm name>.safetensors`` files."""
 
 _FLEXIBLE: tuple[dict[str, Any], ...] = ({"strict_img_size": False}, {"dynamic_img_size": True}, {})
@@ -87,6 +89,8 @@ def timm_encoder(
 ) -> TimmEncoder:
     """Build a timm network as an encoder.
 
+    On the meta device, where it has no values, its options and the weights' file are checked and no weights are read.
+
     Args:
         name: timm's name, such as ``resnet50`` or ``tf_efficientnet_lite0``.
         channels: Channels of the images; pretrained first convolutions are adapted as timm does it.
@@ -108,7 +112,7 @@ def timm_encoder(
     options: dict[str, Any] = {"features_only": True, "in_chans": channels, **(changes or {})}
     if output_stride != 32:
         options["output_stride"] = output_stride
-    if pretrained:
+    if pretrained and torch.get_default_device().type != "meta":
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             created = _create(name, options)
         body = _create_pretrained(name, file, created.options)
@@ -135,11 +139,7 @@ def weights_file(name: str, pretrained: bool | str) -> Path | None:
         if not path.is_file():
             raise WeightsError(f"pretrained: {pretrained}: there is no such file (weights of {name})")
         return path
-    folder = os.environ.get(WEIGHTS_FOLDER)
-    if not (pretrained and folder):
-        return None
-    path = Path(folder).expanduser() / f"{name}.safetensors"
-    return path if path.is_file() else None
+    return encoder_weights(name) if pretrained else None
 
 
 def _unknown(name: str, known: list[str]) -> UsageError:
@@ -225,15 +225,15 @@ def _needed_step(encoder: TimmEncoder, channels: int) -> int:
         UsageError: The network takes one image size only.
     """
     deepest = max(encoder.strides)
-    problem = _problem_at(encoder.body, channels, 3 * deepest + 1, 4 * deepest - 1)
+    problem = _problem_at(encoder.body, channels, height=3 * deepest + 1, width=4 * deepest - 1)
     if problem is None:
         return 1
-    if problem := _problem_at(encoder.body, channels, 3 * deepest, 5 * deepest):
+    if problem := _problem_at(encoder.body, channels, height=3 * deepest, width=5 * deepest):
         raise UsageError(f"timm's {encoder.name} takes images of one size only ({problem}); choose another encoder")
     return deepest
 
 
-def _problem_at(body: nn.Module, channels: int, height: int, width: int) -> str | None:
+def _problem_at(body: nn.Module, channels: int, *, height: int, width: int) -> str | None:
     """Return why a network cannot take an image size, or None if it can; costs neither memory nor arithmetic."""
     tensors = chain(body.named_parameters(), body.named_buffers())
     state = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}

@@ -131,7 +131,12 @@ class UNet(SegmentationNetwork):
         init_he(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (N, channels, H, W) images to (N, classes, H, W) logits, less 92 pixels a side when valid."""
+        """Map (N, channels, H, W) images to (N, classes, H, W) logits, less 92 pixels a side when valid.
+
+        Raises:
+            ModelRefusal: Valid convolutions cannot take this size.
+        """
+        self.check_size(images)
         height, width = images.shape[-2:]
         features = self._extend(images)
         skips: list[Tensor] = []

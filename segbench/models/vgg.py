@@ -7,6 +7,7 @@ arXiv:1409.1556, configuration D.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,22 @@ class ConvUnit(nn.Sequential):
         self.activation = activation_layer(activation)
 
 
+class VGG16Trunk(nn.ModuleList):
+    """The 13 convolutions as five ``nn.Sequential`` of ``ConvUnit``, without the pools between them."""
+
+    @property
+    def timm_name(self) -> str:
+        """Name in timm of the network whose weights the trunk takes: ``vgg16_bn`` for batch norm, else ``vgg16``."""
+        return "vgg16_bn" if isinstance(conv_units(self)[0].norm, nn.BatchNorm2d) else "vgg16"
+
+
+class Pretrained(NamedTuple):
+    """Weights by timm's keys, and where they come from in words."""
+
+    source: str
+    state: State
+
+
 def conv_unit(
     inputs: int, outputs: int, *, norm: str, activation: str, kernel: int = 3, padding: int = 1, dilation: int = 1
 ) -> ConvUnit:
@@ -57,8 +74,8 @@ def vgg16_stages(
     activation: str,
     first_padding: int = 1,
     dilations: Sequence[int] = (1, 1, 1, 1, 1),
-) -> nn.ModuleList:
-    """Return the 13 convolutions as five ``nn.Sequential`` of ``ConvUnit``, without the pools between them.
+) -> VGG16Trunk:
+    """Return VGG-16's convolutions with normalisation and activation by name.
 
     Args:
         channels: Channels of the image.
@@ -68,7 +85,7 @@ def vgg16_stages(
         first_padding: Padding of conv1_1; FCN's release has 100.
         dilations: Dilation, and padding, of each stage's convolutions.
     """
-    stages, padding = nn.ModuleList(), first_padding
+    stages, padding = VGG16Trunk(), first_padding
     for table, dilation in zip(VGG16_STAGES, dilations, strict=True):
         stage = nn.Sequential()
         for outputs in (scaled(count, width) for count in table):
@@ -107,11 +124,12 @@ def conv_units(stages: nn.ModuleList) -> list[ConvUnit]:
     return [unit for unit in stages.modules() if isinstance(unit, ConvUnit)]
 
 
-def load_vgg16(pretrained: bool | str, stages: nn.ModuleList, head: Sequence[ConvUnit] = ()) -> None:
+def load_vgg16(pretrained: bool | str, stages: VGG16Trunk, head: Sequence[ConvUnit] = ()) -> None:
     """Copy VGG-16 weights of timm's key layout into a trunk, and fc6 and fc7 into its head.
 
     Batch-norm units take their affine and running statistics from a ``vgg16_bn`` file and stay at identity with a
-    plain ``vgg16`` file. A first convolution of other than 3 input channels is adapted as timm does it.
+    plain ``vgg16`` file. A first convolution of other than 3 input channels is adapted as timm does it. A trunk on the
+    meta device has no values to copy to: options and file are checked and nothing is read.
 
     Args:
         pretrained: False does nothing; True takes ``$SEGBENCH_WEIGHTS/<timm name>.safetensors`` or else timm's own
@@ -126,10 +144,13 @@ def load_vgg16(pretrained: bool | str, stages: nn.ModuleList, head: Sequence[Con
     if pretrained is False:
         return
     units = conv_units(stages)
-    normed = _check_trunk(units)
-    source, state = read_pretrained("vgg16_bn" if normed else "vgg16", pretrained)
+    _check_trunk(units)
+    if units[0].convolution.weight.is_meta:
+        weights_file(stages.timm_name, pretrained)
+        return
+    source, state = read_pretrained(stages.timm_name, pretrained)
     has_norm = "features.1.weight" in state
-    if has_norm and not normed:
+    if has_norm and stages.timm_name == "vgg16":
         raise WeightsError(
             f"{source}: these weights belong to batch norm and the network has none; give a vgg16 file, or norm: batch"
         )
@@ -137,15 +158,15 @@ def load_vgg16(pretrained: bool | str, stages: nn.ModuleList, head: Sequence[Con
     if first in state:
         state[first] = _adapted(state[first], units[0].convolution.in_channels)
     for unit, slot in zip(units, _slots(has_norm), strict=True):
-        _copy(unit.convolution, state, f"features.{slot}", source)
+        _copy(unit.convolution, state, key=f"features.{slot}", source=source)
         if has_norm:
-            _copy(unit.norm, state, f"features.{slot + 1}", source)
+            _copy(unit.norm, state, key=f"features.{slot + 1}", source=source)
     for unit, key in zip(head, ("pre_logits.fc1", "pre_logits.fc2"), strict=False):
-        _copy(unit.convolution, state, key, source)
+        _copy(unit.convolution, state, key=key, source=source)
 
 
-def read_pretrained(name: str, pretrained: bool | str) -> tuple[str, State]:
-    """Return where a timm network's weights come from, and the weights by timm's keys.
+def read_pretrained(name: str, pretrained: bool | str) -> Pretrained:
+    """Read a timm network's weights.
 
     Args:
         name: timm's name of the network.
@@ -156,8 +177,8 @@ def read_pretrained(name: str, pretrained: bool | str) -> tuple[str, State]:
     """
     file = weights_file(name, pretrained)
     if file is not None:
-        return str(file), timm_layout(read_state(file))
-    return f"timm's {name}", _from_timm(name)
+        return Pretrained(str(file), timm_layout(read_state(file)))
+    return Pretrained(f"timm's {name}", _from_timm(name))
 
 
 def timm_layout(state: Mapping[str, Tensor]) -> State:
@@ -184,14 +205,13 @@ def _from_timm(name: str) -> State:
     return state
 
 
-def _check_trunk(units: Sequence[ConvUnit]) -> bool:
-    """Return whether the trunk has batch norm; refuse one that VGG-16's weights cannot fit."""
+def _check_trunk(units: Sequence[ConvUnit]) -> None:
+    """Refuse a trunk that VGG-16's weights cannot fit."""
     channels = tuple(unit.convolution.out_channels for unit in units)
     if channels != tuple(count for stage in VGG16_STAGES for count in stage):
         raise UsageError("pretrained VGG-16 weights need width 1.0; leave out 'pretrained' or set width: 1.0")
     if any(isinstance(unit.norm, nn.GroupNorm) for unit in units):
         raise UsageError("there are no VGG-16 weights for norm: group; leave out 'pretrained' or use none or batch")
-    return isinstance(units[0].norm, nn.BatchNorm2d)
 
 
 def _slots(has_norm: bool) -> Iterator[int]:
@@ -213,7 +233,7 @@ def _adapted(weight: Tensor, channels: int) -> Tensor:
     return adapted
 
 
-def _copy(layer: nn.Module, state: Mapping[str, Tensor], key: str, source: str) -> None:
+def _copy(layer: nn.Module, state: Mapping[str, Tensor], *, key: str, source: str) -> None:
     """Copy ``key.*`` into a layer; a batch norm's step counter may be absent."""
     for name, target in layer.state_dict(keep_vars=True).items():
         given = state.get(f"{key}.{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segbench.report.text import plural, short_id
+from segbench.report.text import name_of_test_data, plural, short_id
 
 
 def caption_accuracy(shown: pd.DataFrame, board: pd.DataFrame) -> str:
@@ -39,7 +39,8 @@ def _sample(shown: pd.DataFrame, board: pd.DataFrame) -> str:
     tested = f", {images.iloc[0]} test images" if len(images) else ""
     noun = "seed" if number == "1" else "seeds"
     each = " each" if len(shown) > 1 else ""
-    return f"Protocol {short_id(board['protocol'].iloc[0])}; {best}, n = {number} {noun}{each}{tested}."
+    whole = f"Protocol {short_id(board['protocol'].iloc[0])}, {name_of_test_data(board['test_data'].iloc[0])}"
+    return f"{whole}; {best}, n = {number} {noun}{each}{tested}."
 
 
 def _spread_words(shown: pd.DataFrame, drawn: str) -> str:

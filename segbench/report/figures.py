@@ -49,10 +49,10 @@ _MIOU = "Mean IoU (fraction)"
 
 
 def plots(board: pd.DataFrame, runs: pd.DataFrame, histories: pd.DataFrame) -> list[Plot]:
-    """Draw every figure of one protocol that its rows allow.
+    """Draw every figure of one table of a leaderboard that its rows allow.
 
     Args:
-        board: The rows of one protocol of ``leaderboard``.
+        board: The rows of ``leaderboard`` of one protocol and test data.
         runs: The rows of ``load_results`` that they come from.
         histories: Their learning curves, from ``load_histories``.
     """

@@ -1,4 +1,4 @@
-"""From runs to ranked rows: one row a network, ranked only against rows of the same protocol."""
+"""From runs to ranked rows: one row a network, ranked only against rows of the same protocol and test data."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.protocols import (
-    Difference,
-    distinguish,
-    model_key,
-    observations,
-    once_each,
-    protocol_differences,
-    protocol_groups,
-    same_data,
-)
+from segbench.report.networks import distinguish, network_key, once_each
+from segbench.report.notes import observations
+from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
 from segbench.report.runs import SCORES
 from segbench.report.text import is_absent
 from segbench.results.record import Status
@@ -27,7 +20,7 @@ MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_imag
 """Columns that are means over seeds, each followed by its sample standard deviation in ``<name>_std``."""
 
 COLUMNS = (
-    *("protocol", "rank", "model", "pretrained", "seeds"),
+    *("protocol", "test_data", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *("averaged_classes", "test_images", "parameters", "macs", "same_data", "device", "status", "reason"),
 )
@@ -46,25 +39,28 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         runs: Rows of ``load_results``.
 
     Returns:
-        One row a network with the columns ``COLUMNS``: protocol by protocol, in each the ranked rows and then,
+        One row a network with the columns ``COLUMNS``: protocol by protocol and, in each, by the data that was
+        tested on (``test_data``, the digest of what was fed); in each of these tables the ranked rows and then,
         without rank, those that failed, were skipped or are damaged, with the reason. A network some of whose
-        seeds failed has both. ``rank`` counts within a protocol; equal scores share it. Measured columns are means
+        seeds failed has both. ``rank`` counts within a table; equal scores share it. Measured columns are means
         over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. ``pretrained`` is
-        ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was fed what most rows of its protocol
-        were fed, seed by seed. What else disturbs a comparison is told by ``observations``.
+        ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was trained on what most rows of its
+        table were, seed by seed; rows that were not keep their rank, as their scores are of the same images. What
+        else disturbs a comparison is told by ``observations``.
     """
     rows: list[dict[str, Any]] = []
-    for protocol, group in protocol_groups(distinguish(runs)):
+    for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed))
         ranked = _rank([_summary(seeds) for seeds in _by_model(completed)])
-        rows += [{"protocol": protocol, **row} for row in [*ranked, *_unranked(group)]]
+        table = {"protocol": protocol, "test_data": test_data}
+        rows += [table | row for row in [*ranked, *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
     return frame.astype(_DTYPES)
 
 
 def _by_model(completed: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    keys = [model_key(run) for run in completed.itertuples()]
+    keys = [network_key(run) for run in completed.itertuples()]
     for key in dict.fromkeys(keys):
         yield completed[[other == key for other in keys]]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,9 +14,12 @@ from segbench.errors import StoreError
 from segbench.report import sections
 from segbench.report.figures import plots, save
 from segbench.report.leaderboard import leaderboard
-from segbench.report.protocols import distinguish, observations, once_each, protocol_differences, protocol_groups
+from segbench.report.networks import distinguish, once_each
+from segbench.report.notes import observations
+from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
+from segbench.report.ranked import RankedTable, tables_of
 from segbench.report.runs import load_histories, load_results
-from segbench.report.tables import to_csv, to_json, to_markdown
+from segbench.report.tables import markdown_of, to_csv, to_json
 from segbench.report.text import short_id
 from segbench.results.files import replace_text, safe_name, storing
 
@@ -56,39 +60,58 @@ def write_report(results_folders: str | Path | Iterable[str | Path], out: str | 
     if runs.empty:
         raise StoreError(f"{', '.join(map(str, given))}: there are no runs here; 'segbench run SUITE' writes some")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, runs["suite"]))))
-    board, notes, runs = leaderboard(runs), observations(distinguish(runs)), once_each(distinguish(runs))
-    text, figures = _markdown(board, runs, notes, folder / "figures")
-    files = ReportFiles(
-        folder, folder / "leaderboard.md", folder / "leaderboard.csv", folder / "leaderboard.json", tuple(figures)
-    )
-    replace_text(files.markdown, text)
+    runs = distinguish(runs)
+    board, notes = leaderboard(runs), observations(runs)
+    written = _markdown(board, runs, notes, folder / "figures")
+    markdown, csv, json = (folder / f"leaderboard.{kind}" for kind in ("md", "csv", "json"))
+    files = ReportFiles(folder, markdown, csv, json, tuple(written.figures))
+    replace_text(files.markdown, written.text)
     replace_text(files.csv, to_csv(board))
     replace_text(files.json, _json(board, runs, notes))
-    _remove_others(folder / "figures", figures)
+    _remove_others(folder / "figures", written.figures)
     return files
 
 
-def _markdown(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str], folder: Path) -> tuple[str, list[Path]]:
-    """Return the report's text and the figures, which are written to ``folder``."""
+class _Written(NamedTuple):
+    """The report's text, and the figures that it shows."""
+
+    text: str
+    figures: list[Path]
+
+
+def _markdown(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str], folder: Path) -> _Written:
+    """Put the report's text together and write its figures to ``folder``."""
+    compared = {(protocol, test_data): once_each(group) for protocol, test_data, group in comparisons(runs)}
+    runs = once_each(runs)
     parts = [sections.opening(runs, notes), "## Ranking"]
     figures: list[Path] = []
-    groups = protocol_groups(runs)
-    for protocol, group in groups:
-        rows = board[board["protocol"].isna() if protocol is None else board["protocol"] == protocol]
-        parts.append(to_markdown(rows).rstrip("\n"))
-        for plot in plots(rows, group, load_histories(group)):
-            written = save(plot, folder, suffix=f"-{safe_name(short_id(protocol))}")
-            parts.append(sections.figure(plot, f"{folder.name}/{written[0].name}"))
-            figures += written
-        parts.append(sections.class_table(rows, group))
-    known = [(protocol, group) for protocol, group in groups if protocol is not None]
-    parts.append(sections.differences(protocol_differences(runs), [protocol for protocol, _ in known]))
-    parts += [sections.protocol(protocol, group) for protocol, group in known]
+    for table in tables_of(board):
+        shown = _table(table, compared[table.protocol, table.test_data], folder)
+        parts.append(shown.text)
+        figures += shown.figures
+    known = [group for group in protocol_groups(runs) if group.protocol is not None]
+    parts.append(sections.differences(protocol_differences(runs), [str(group.protocol) for group in known]))
+    parts += [sections.protocol(str(protocol), group) for protocol, group in known]
     parts += [sections.environment(runs), sections.reproduction(runs)]
-    return "\n\n".join(part for part in parts if part) + "\n", figures
+    return _Written("\n\n".join(part for part in parts if part) + "\n", figures)
+
+
+def _table(table: RankedTable, runs: pd.DataFrame, folder: Path) -> _Written:
+    """Put one table together with the figures and the scores by class of its rows."""
+    parts = [markdown_of(table)]
+    figures: list[Path] = []
+    ids = [table.protocol, *([table.test_data] if table.rivals else [])]
+    suffix = "".join(f"-{safe_name(short_id(part))}" for part in ids)
+    for plot in plots(table.rows, runs, load_histories(runs)):
+        written = save(plot, folder, suffix=suffix)
+        parts.append(sections.figure(plot, f"{folder.name}/{written[0].name}"))
+        figures += written
+    parts.append(sections.class_table(table.rows, runs))
+    return _Written("\n\n".join(part for part in parts if part), figures)
 
 
 def _json(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) -> str:
+    runs = once_each(runs)
     return to_json(
         board,
         suites=list(dict.fromkeys(map(str, runs["suite"]))),

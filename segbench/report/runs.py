@@ -39,11 +39,11 @@ _REAL = (
 )
 COLUMNS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
-    *("parameters", "macs", "train_digest", "test_digest"),
+    *("parameters", "macs", "train_digest", "test_digest", "test_fingerprint"),
     *(*SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
-    *("options", "weights_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
+    *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     "predicted_but_unlabelled",
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
@@ -127,6 +127,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "macs": record.model.macs,
         "train_digest": data.train_digest if data else None,
         "test_digest": data.test_digest if data else None,
+        "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_images": data.test_images if data else None,
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,
@@ -138,6 +139,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "device": _device(record.environment),
         "options": record.model.options,
         "weights_digest": record.model.weights_digest,
+        "source_digest": record.model.source_digest,
         "recipe": record.recipe,
         "environment": record.environment,
         "classes": data.classes if data else None,

@@ -22,7 +22,7 @@ from segbench.results.store import SUITE_FILE
 
 _HOW_SCORED = (
     "Scores are fractions of 1, from confusion matrices over the whole test split; "
-    "rows of different protocols are not ranked together."
+    "rows of different protocols, or tested on different data, are not ranked together."
 )
 _DIGESTS = 12
 """Signs that are shown of a digest."""

@@ -16,13 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from segbench.report import text
-from segbench.report.text import escape_markdown, is_absent, plural, printable, short_id
+from segbench.report.ranked import RankedTable, tables_of
+from segbench.report.text import escape_markdown, is_absent, printable
 
 JSON_SCHEMA_VERSION = 1
 """History: 1, the first."""
 
 _CELL_PADDING = 2
 _NARROWEST_MODEL = 12
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+"""With these, a cell is a formula to a spreadsheet (OWASP, CSV Injection)."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ COLUMNS = (
 
 
 def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
-    """Return a leaderboard for the terminal: one table a protocol, then what is not ranked.
+    """Return a leaderboard for the terminal: its tables, each with what is not ranked below it.
 
     Args:
         board: What ``leaderboard`` returns.
@@ -94,37 +97,49 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
     if board.empty:
         return Text("no runs")
     parts: list[RenderableType] = []
-    for protocol, rows in _protocols(board):
-        ranked, others = _split(rows)
-        parts.append(Text(_heading(protocol, ranked), style="bold"))
-        if len(ranked):
-            parts += _ranked_table(ranked, width)
-        if len(others):
-            parts.append(Padding(_unranked_table(others), (1, 0, 0, 0)))
+    for table in tables_of(board):
+        parts.append(Text(table.heading, style="bold"))
+        if table.apart:
+            parts.append(Text(table.apart, style="dim"))
+        if len(table.ranked):
+            parts += _ranked_table(table.ranked, width)
+        if len(table.others):
+            parts.append(Padding(_unranked_table(table.others), (1, 0, 0, 0)))
         parts.append(Text(""))
     return Group(*parts[:-1])
 
 
 def to_markdown(board: pd.DataFrame, *, heading: str = "###") -> str:
-    """Return a leaderboard in GitHub-flavoured Markdown: one table a protocol, then what is not ranked."""
+    """Return a leaderboard in GitHub-flavoured Markdown: its tables, each with what is not ranked below it."""
     if board.empty:
         return "No runs.\n"
-    parts = []
-    for protocol, rows in _protocols(board):
-        ranked, others = _split(rows)
-        parts.append(f"{heading} {escape_markdown(_heading(protocol, ranked))}")
-        if len(ranked):
-            cells = [[escape_markdown(column.show(row)) for column in COLUMNS] for _, row in ranked.iterrows()]
-            parts.append(markdown_table([column.title for column in COLUMNS], cells, _alignment(COLUMNS)))
-        if len(others):
-            cells = [[escape_markdown(row[name]) for name in _UNRANKED] for _, row in others.iterrows()]
-            parts.append(markdown_table(["not ranked", "outcome", "reason"], cells, ":::"))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(markdown_of(table, heading=heading) for table in tables_of(board)) + "\n"
+
+
+def markdown_of(table: RankedTable, *, heading: str = "###") -> str:
+    """Return one table of a leaderboard in GitHub-flavoured Markdown, without a line break at the end."""
+    parts = [f"{heading} {escape_markdown(table.heading)}"]
+    if table.apart:
+        parts.append(escape_markdown(table.apart))
+    if len(table.ranked):
+        cells = [[escape_markdown(column.show(row)) for column in COLUMNS] for _, row in table.ranked.iterrows()]
+        parts.append(markdown_table([column.title for column in COLUMNS], cells, _alignment(COLUMNS)))
+    if len(table.others):
+        cells = [[escape_markdown(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
+        parts.append(markdown_table(["not ranked", "outcome", "reason"], cells, ":::"))
+    return "\n\n".join(parts)
 
 
 def to_csv(board: pd.DataFrame) -> str:
-    """Return a leaderboard as CSV: every column in full precision, names as they are."""
-    return board.to_csv(index=False, lineterminator="\n")
+    """Return a leaderboard as CSV: every column in full precision, names as they are.
+
+    A text that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@`` or a tab) has a
+    single quote before it, which spreadsheets read as the mark of a text.
+    """
+    texts = board.select_dtypes(include=["object", "string"]).columns
+    return board.assign(**{name: board[name].map(_unformulated) for name in texts}).to_csv(
+        index=False, lineterminator="\n"
+    )
 
 
 def to_json(board: pd.DataFrame, **facts: Any) -> str:
@@ -147,28 +162,6 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignme
 
 
 _UNRANKED = ("model", "status", "reason")
-
-
-def _protocols(board: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
-    """Return the rows of each protocol, in the leaderboard's order."""
-    return [(protocol, rows) for protocol, rows in board.groupby("protocol", sort=False, dropna=False)]
-
-
-def _split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    unranked = rows["rank"].isna()
-    return rows[~unranked], rows[unranked]
-
-
-def _heading(protocol: Any, ranked: pd.DataFrame) -> str:
-    if is_absent(protocol):
-        return "Runs that cannot be read"
-    numbers = sorted(set(ranked["seeds"]))
-    if not numbers:
-        return f"Protocol {short_id(protocol)}"
-    seeds = plural(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
-    spread = ", mean ± standard deviation" if numbers[-1] > 1 else ""
-    each = " each" if len(ranked) > 1 else ""
-    return f"Protocol {short_id(protocol)} · {plural(len(ranked), 'network')}, n = {seeds}{each}{spread}"
 
 
 def _alignment(columns: Sequence[Column]) -> str:
@@ -224,6 +217,10 @@ def _unranked_table(others: pd.DataFrame) -> Table:
 
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _CELL_PADDING - 1, 0, 0))
+
+
+def _unformulated(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_SIGNS) else value
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -74,9 +75,19 @@ def count(value: Any) -> str:
     return f"{value:.0f}"
 
 
-def short_id(protocol: Any) -> str:
-    """Return the first eight signs of a protocol id; empty where it is not known."""
-    return "" if is_absent(protocol) else str(protocol)[:8]
+def short_id(digest: Any) -> str:
+    """Return the first eight signs of a protocol id or another digest; empty where it is not known."""
+    return "" if is_absent(digest) else str(digest)[:8]
+
+
+def name_of_test_data(digest: Any) -> str:
+    """Return what the data is called that rows were tested on, such as ``test data 1a2b3c4d``."""
+    return f"test data {short_id(digest) or 'unknown'}"
+
+
+def canonical(value: Any) -> str:
+    """Return a cell as JSON, equal for equal values; empty for one that holds nothing."""
+    return "" if is_absent(value) else json.dumps(value, sort_keys=True, default=str)
 
 
 def plural(number: int, noun: str) -> str:

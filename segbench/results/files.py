@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from segbench.errors import StoreError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _WRITE_FAULTS = _FULL | {errno.EROFS}
+
+
+def is_write_fault(error: OSError) -> bool:
+    """Return whether a disk is full or read-only: no fault of what was being done."""
+    return error.errno in _WRITE_FAULTS
 
 
 @contextmanager
@@ -51,13 +60,24 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:80] or "unnamed"
 
 
+@cache
+def host_mark() -> str:
+    """Return eight signs that stand for this machine, for folders that processes of several machines share."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def temporary_path(target: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
+    """Return the name beside ``target`` under which this process writes it, or keeps what it replaces."""
+    return target.with_name(f".{target.name}.{host_mark()}-{os.getpid()}.{kind}")
+
+
 def replace_text(file: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all, making its folder where needed.
 
     Raises:
         StoreError: It cannot be written; what was there before is still there.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(file)
     with storing(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:

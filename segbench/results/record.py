@@ -46,6 +46,10 @@ class ModelFacts(Facts):
     """Whether any weights were trained before the suite."""
     weights_digest: str | None = None
     """SHA-256 of the file the weights came from, when there was one."""
+    source_digest: str | None = None
+    """SHA-256 of the module's source, for networks given by their import path."""
+    weights_left_out: dict[str, list[str]] | None = None
+    """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None
@@ -64,7 +68,7 @@ class DataFacts(Facts):
     train_images: int
     test_images: int
     fingerprints: dict[str, str]
-    """Hash of each split's files or generator, by split."""
+    """Hash of each split's files or generator, by its role: train, validation, test."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
     test_digest: str | None = None

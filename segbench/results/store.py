@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from segbench.errors import DamagedRunError, StoreError
-from segbench.results.files import checked_name, flush_to_disk, replace_text, storing
+from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.record import SCHEMA_VERSION, RunRecord
 from segbench.results.swap import finish_swap, leftovers, remove, swap
 
@@ -43,8 +42,12 @@ class Store:
         """
         return self.folder / checked_name(run_id, "run")
 
-    def find(self, run_id: str) -> RunRecord | None:
-        """Return a stored run; None when there is none, or when it is damaged (which is logged with its path).
+    def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
+        """Return a stored run; None when there is none, or none that can be used, which is logged with its path.
+
+        Args:
+            run_id: The folder's name, which holds only the start of the run's identity.
+            identity: The whole identity; a run of another one, or a damaged one, counts as not done.
 
         Raises:
             StoreError: It was written by a newer segbench, or the file system refuses to show it.
@@ -54,8 +57,9 @@ class Store:
             return None
         try:
             record = read_record(folder / RECORD_FILE)
-            if record.id != run_id:
-                raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {record.id!r}")
+            if record.id != run_id or identity not in (None, record.identity):
+                what = f"{record.id!r} of identity {record.identity[:16]}…"
+                raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {what}")
         except DamagedRunError as error:
             _log.warning("%s; the run counts as not done", error)
             return None
@@ -72,7 +76,7 @@ class Store:
             StoreError: The disk is full or read-only; the previous run is still there.
         """
         target = self.folder_of(run_id)
-        new, old = (self.folder / f".{run_id}.{os.getpid()}.{kind}" for kind in ("tmp", "old"))
+        new, old = temporary_path(target, "tmp"), temporary_path(target, "old")
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             remove(new)
@@ -97,6 +101,8 @@ class Store:
 
     def clean(self) -> list[Path]:
         """Finish interrupted swaps and remove what dead processes left; return what was removed.
+
+        What another machine left is removed when nothing in it has changed for a week.
 
         Raises:
             StoreError: The folder cannot be written.

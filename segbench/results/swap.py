@@ -4,41 +4,54 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
 from segbench.errors import StoreError
+from segbench.results.files import host_mark
 
 _CLOCK_SLACK_SECONDS = 60
+_FOREIGN_SECONDS = 7 * 24 * 3600
 _ATTEMPTS = 10
 
 
 class Leftover(NamedTuple):
-    """A temporary file or folder: ``.<name>.<pid>.tmp`` is being written, ``.<name>.<pid>.old`` is being replaced."""
+    """A temporary file or folder, as ``temporary_path`` names it.
+
+    Attributes:
+        path: Where it is.
+        name: What it is to become, or was.
+        host: The mark of the machine on which it was made; empty for the one that looks.
+        pid: The process that made it.
+        replaced: Whether it is what was being replaced (``.old``), not what was being written (``.tmp``).
+    """
 
     path: Path
     name: str
+    host: str
     pid: int
     replaced: bool
 
     @classmethod
     def parse(cls, path: Path) -> Leftover | None:
         """Return what a path's name says, or None for a path that is no temporary."""
-        match = re.fullmatch(r"\.(.+)\.([0-9]{1,9})\.(tmp|old)", path.name)
-        return cls(path, match[1], int(match[2]), match[3] == "old") if match else None
+        match = re.fullmatch(r"\.(.+)\.(?:([0-9a-f]{8})-)?([0-9]{1,9})\.(tmp|old)", path.name)
+        return cls(path, match[1], match[2] or "", int(match[3]), match[4] == "old") if match else None
 
     def in_use(self) -> bool:
-        """Tell whether the process that made it still runs (a later one with the same number does not count)."""
-        if not psutil.pid_exists(self.pid):
-            return False
+        """Tell whether the process that made it still runs (a later one with the same number does not count).
+
+        Processes of another machine cannot be seen: theirs counts as running for a week after the last change.
+        """
         try:
+            if self.host not in ("", host_mark()):
+                return time.time() - max(map(_touched, (self.path, *_children(self.path)))) < _FOREIGN_SECONDS
             process = psutil.Process(self.pid)
             began = process.create_time()
-            facts = self.path.stat()
-            touched = max(facts.st_mtime, facts.st_ctime)  # a rename shows only in the second
-            return process.status() != psutil.STATUS_ZOMBIE and began <= touched + _CLOCK_SLACK_SECONDS
+            return process.status() != psutil.STATUS_ZOMBIE and began <= _touched(self.path) + _CLOCK_SLACK_SECONDS
         except (psutil.NoSuchProcess, FileNotFoundError):
             return False
         except psutil.AccessDenied:
@@ -81,6 +94,15 @@ def finish_swap(replaced: Leftover) -> None:
         return
     new = replaced.path.with_suffix(".tmp")
     (new if new.is_dir() else replaced.path).rename(target)
+
+
+def _touched(path: Path) -> float:
+    facts = path.stat()
+    return max(facts.st_mtime, facts.st_ctime)  # a rename shows only in the second
+
+
+def _children(path: Path) -> list[Path]:
+    return list(path.iterdir()) if path.is_dir() else []
 
 
 def remove(path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from segbench.config.component import ModelEntry, options_schema
 from segbench.errors import ModelRefusal
 from segbench.models import CATALOG
-from segbench.models.base import InputConstraint, count_parameters
+from segbench.models.base import InputConstraint, OverlapTile, count_parameters
 from segbench.models.build import build_network, check_input, constraint_of, create, describe_network
 from segbench.registry import MODELS
 
@@ -76,6 +76,14 @@ CASES = [
 ]
 every_network = pytest.mark.parametrize("case", CASES, ids=str)
 every_scalable_network = pytest.mark.parametrize("case", [case for case in CASES if case.scalable], ids=str)
+every_norm_of_every_network = pytest.mark.parametrize(
+    ("case", "options"),
+    [
+        pytest.param(case, options, id="-".join([str(case), *options.values()]))
+        for case in CASES
+        for options in ([{"norm": norm} for norm in ("none", "batch", "group")] if case.scalable else [{}])
+    ],
+)
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +113,16 @@ def image_sizes(network: nn.Module) -> list[tuple[int, int]]:
 def images_for(case: Case, count: int, size: tuple[int, int]) -> torch.Tensor:
     generator = torch.Generator().manual_seed(3)
     return torch.randn(count, case.channels, *size, generator=generator)
+
+
+def without_zeros(network: nn.Module) -> nn.Module:
+    """Fill the parameters that start at zero: behind a score layer of zeros nothing can be seen."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network
 
 
 def test_every_built_in_network_is_under_contract():
@@ -141,17 +159,10 @@ def test_evaluation_is_deterministic_and_each_image_alone(case):
 def test_gradient_reaches_every_learned_parameter(case):
     smooth = {"activation": "silu"} if case.scalable else {}  # narrow ReLU layers may be dead
     network = build_network(case.entry(**smooth), classes=CLASSES, channels=case.channels, seed=0)
-    # With running statistics, because a bias before batch norm has no gradient; from a start without zeros, because
-    # a score layer of zeros passes none on.
-    network.eval()
-    generator = torch.Generator().manual_seed(0)
+    without_zeros(network).eval()  # with running statistics: a bias before batch norm has no gradient
     learned = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
-    with torch.no_grad():
-        for parameter in learned.values():
-            if not parameter.any():
-                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
     logits = network(images_for(case, 1, image_sizes(network)[0]))
-    (logits * torch.randn(logits.shape, generator=generator)).sum().backward()
+    (logits * torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
     starved = [name for name, parameter in learned.items() if parameter.grad is None or not parameter.grad.any()]
     assert learned
     assert not starved
@@ -198,11 +209,27 @@ def test_width_scales_the_parameters_down(case):
     assert parameters(0.125) < parameters(0.5)
 
 
+@every_norm_of_every_network
+def test_any_norm_will_do_and_no_activation_overwrites_what_is_still_needed(case, options):
+    network = build_network(case.entry(**options), classes=CLASSES, channels=case.channels, seed=0)
+    without_zeros(network).eval()
+    careful = deepcopy(network)
+    for part in careful.modules():
+        if hasattr(part, "inplace"):
+            part.inplace = False
+    size = tuple(constraint_of(network).next(length) for length in (32, 45))
+    with torch.no_grad():
+        logits, expected = (each(images_for(case, 1, size)) for each in (network, careful))
+    spread = expected.std().item()
+    assert spread > 0
+    assert torch.allclose(logits, expected, rtol=1e-5, atol=1e-5 * spread)
+
+
 @every_scalable_network
-@pytest.mark.parametrize(("norm", "activation"), [("none", "sigmoid"), ("batch", "tanh"), ("group", "gelu")])
-def test_any_norm_and_activation_will_do(case, norm, activation):
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "gelu"])
+def test_any_activation_will_do(case, activation):
     with torch.device("meta"):
-        network = create(case.entry(norm=norm, activation=activation), classes=CLASSES, channels=case.channels).eval()
+        network = create(case.entry(activation=activation), classes=CLASSES, channels=case.channels).eval()
     size = tuple(constraint_of(network).next(64) for _ in range(2))
     logits = network(torch.empty(1, case.channels, *size, device="meta"))
     assert logits.shape[1] == CLASSES
@@ -223,6 +250,22 @@ def test_an_impossible_image_size_is_refused_in_words(case):
             ModelRefusal, match=f"cannot take {too_small}x{too_small} images: it needs height and width"
         ):
             check_input(network, too_small, too_small)
+        for size in [(too_small, constraint.minimum), (constraint.minimum, too_small)]:
+            with pytest.raises(ModelRefusal, match=f"cannot take {size[0]}x{size[1]} images"):
+                network.eval()(torch.empty(1, case.channels, *size, device="meta"))
+
+
+@every_network
+def test_the_smallest_image_is_labelled(case):
+    network = built(case)
+    if isinstance(network, OverlapTile):
+        network = network.model
+    smallest = constraint_of(network).minimum
+    with torch.no_grad():
+        logits = network(images_for(case, 1, (smallest, smallest)))
+    margin = getattr(network, "output_margin", 0)
+    assert logits.shape == (1, CLASSES, smallest - 2 * margin, smallest - 2 * margin)
+    assert logits.isfinite().all()
 
 
 def test_every_signature_is_read_without_torch():

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from tiny import document
 
 from segbench.config.load import check
-from segbench.engine.events import Notice, RunEnded, RunStarted
-from segbench.engine.launch import run_suite
+from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
+from segbench.engine import launch
 from segbench.errors import DataError, UnknownNameError, UsageError
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import Status
+
+
+run_suite = partial(launch.run_suite, device="cpu")
 
 
 def started(events):
@@ -96,12 +101,14 @@ def test_a_changed_recipe_is_a_new_run_and_the_old_one_is_named(first, tiny, tmp
 
 
 @pytest.mark.parametrize("workers", [0, 2, 4])
-def test_what_is_fed_does_not_depend_on_workers(first, tiny, tmp_path, workers):
-    suite = tiny(models=[{"name": "cnn", "label": "other"}], loader={"workers": workers})
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_what_all_networks_are_fed_does_not_depend_on_workers(first, tiny, tmp_path, workers):
+    suite = tiny(models=["segnet_basic", "keras_cnn"], loader={"workers": workers}, train={"epochs": 2})
     outcome = run_suite(suite, results=tmp_path, in_process=True)
     expected = first[0].records[0].data
-    assert outcome.records[0].data.train_digest == expected.train_digest
-    assert outcome.records[0].data.test_digest == expected.test_digest
+    for record in outcome.records:
+        assert record.data.train_digest == expected.train_digest
+        assert record.data.test_digest == expected.test_digest
 
 
 def test_the_same_run_gives_the_same_scores(first, tiny, tmp_path):
@@ -114,7 +121,7 @@ def test_the_same_run_gives_the_same_scores(first, tiny, tmp_path):
 
 def test_networks_that_go_wrong_become_rows_and_stop_no_other(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    names = ["killed", "raising", "diverging", "greedy", "too_many_classes"]
+    names = ["killed", "raising", "diverging", "greedy", "too_many_classes", "looking_at_values", "without_weights"]
     models = [{"name": f"python:misbehaving.{name}", "label": name} for name in names]
     suite = tiny(models=[*models, {"name": "deconvnet", "label": "refusing"}, "cnn"])
     outcome = run_suite(suite, results=tmp_path)
@@ -127,9 +134,53 @@ def test_networks_that_go_wrong_become_rows_and_stop_no_other(tiny, tmp_path, mo
     assert "misbehaving.py" in rows["raising"].traceback
     assert "became nan in epoch 1, step 2, at learning rate 0.003" in rows["diverging"].reason
     assert rows["greedy"].reason.startswith("out of memory on cpu with batches of 4 images")
-    assert rows["too_many_classes"].status in (Status.SKIPPED, Status.FAILED)
+    assert rows["too_many_classes"].status is Status.SKIPPED
+    assert "(4, 9, 32, 32)" in rows["too_many_classes"].reason
+    assert rows["looking_at_values"].status is Status.COMPLETED
+    assert rows["without_weights"].status is Status.FAILED
+    assert "no trainable parameters" in rows["without_weights"].reason
     assert rows["refusing"].status is Status.SKIPPED
     assert "cannot take 32x32" in rows["refusing"].reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"transforms": {"train": [{"name": "random_crop", "size": [8, 8]}, "normalize"]}},
+        {"evaluate": {"scales": [1.0, 0.25]}},
+        {"evaluate": {"window": {"size": [8, 8], "stride": [8, 8]}}},
+        {"transforms": {"test": [{"name": "resize", "size": [8, 8]}, "normalize"]}},
+    ],
+)
+def test_a_size_that_a_network_would_meet_later_is_refused_before_training(tiny, tmp_path, changes):
+    events = []
+    outcome = run_suite(tiny(models=["fc_densenet56"], **changes), results=tmp_path, observer=events.append)
+    assert outcome.records[0].outcome.status is Status.SKIPPED
+    assert "cannot take 8x8" in outcome.records[0].outcome.reason
+    assert not any(isinstance(event, Progress) and event.stage == "training" for event in events)
+
+
+def test_averaging_compiling_and_selecting_go_together(tiny, tmp_path):
+    recipe = {"epochs": 2, "ema_decay": 0.9, "compile": True, "select": "best", "validate_every": 1}
+    outcome = run_suite(tiny(models=["segnet_basic"], train=recipe), results=tmp_path, in_process=True)
+    assert outcome.complete
+    checkpoint = outcome.store.folder / outcome.records[0].id / "checkpoint.safetensors"
+    loaded = tiny(models=[{"name": "segnet_basic", "weights": str(checkpoint)}], train=None)
+    again = run_suite(loaded, results=tmp_path / "loaded", in_process=True)
+    before = load_matrices(outcome.store.folder / outcome.records[0].id / "confusion.npz").matrices
+    after = load_matrices(again.store.folder / again.records[0].id / "confusion.npz").matrices
+    assert np.array_equal(before, after)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+def test_cuda_runs_the_whole_suite(tiny, tmp_path, precision):
+    recipe = {"precision": precision, "channels_last": True, "ema_decay": 0.9, "loss": ["cross_entropy", "dice"]}
+    suite = tiny(models=["unet", "segnet", "fc_densenet56"], train=recipe, loader={"workers": 2})
+    outcome = launch.run_suite(suite, results=tmp_path, device="cuda")
+    assert outcome.complete
+    assert all(record.environment["device_name"] for record in outcome.records)
 
 
 def test_failed_runs_are_tried_again_and_finished_ones_are_not(tiny, tmp_path):
@@ -152,6 +203,21 @@ def test_loaded_weights_score_as_they_did_when_trained(first, tiny, tmp_path):
     assert np.array_equal(loaded.matrices, before.matrices)
 
 
+def test_weights_that_fit_in_part_are_taken_in_part_and_the_rest_is_listed(first, tiny, tmp_path):
+    trained = next(record for record in first[0].records if record.label == "unet")
+    weights = str(first[0].store.folder / trained.id / "checkpoint.safetensors")
+    wider = {"name": "unet", "weights": weights, "up": "bilinear"}
+    refused = run_suite(tiny(models=[wider], train=None), results=tmp_path / "strict", in_process=True)
+    assert refused.records[0].outcome.status is Status.FAILED
+    events = []
+    taken = run_suite(
+        tiny(models=[wider | {"strict": False}], train=None), results=tmp_path, in_process=True, observer=events.append
+    )
+    assert taken.complete
+    assert any(taken.records[0].model.weights_left_out.values())
+    assert any("were left out" in event.text for event in events if isinstance(event, Notice))
+
+
 def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
     root = tmp_path / "data"
     for split in ("train", "test"):
@@ -160,14 +226,16 @@ def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
         for index in range(4):
             pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
             Image.fromarray(pixels).save(root / "images" / split / f"{index}.png")
-            Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{index}.png")
+            Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{index}.bmp")
     suite = tiny(models=["cnn"])
     suite = type(suite).model_validate(
         {**suite.model_dump(), "dataset": {"name": "folder", "root": str(root), "classes": ["dark", "light"]}}
     )
     run_suite(suite, results=tmp_path / "results", in_process=True)
-    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(root / "images" / "test" / "0.png")
-    Image.fromarray(np.zeros((20, 20), np.uint8)).save(root / "masks" / "test" / "0.png")
+    mask = root / "masks" / "test" / "0.bmp"
+    size = mask.stat().st_size
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(mask)
+    assert mask.stat().st_size == size
     events = []
     run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
     assert started(events) == ["cnn"]

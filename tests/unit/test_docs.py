@@ -40,6 +40,11 @@ def imported(tmp_path, name, source):
     return module
 
 
+def test_no_placeholder_is_left_in_the_readme():
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\W*[A-Z]+(?:_[A-Z]+)+\W*$", readme, flags=re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("section", [Suite, DatasetEntry, ModelEntry, Train, Evaluate, Loader, Transforms, Window])
 def test_every_key_of_a_suite_is_explained(section):
     explained = set(re.findall(r"`(\w+)", text("suites.md")))

@@ -8,7 +8,8 @@ import pytest
 
 from segbench import registry
 from segbench.errors import UnknownNameError, UsageError
-from segbench.registry import CATALOGS, Registry, argument_helps, read_signature
+from segbench.registry import CATALOGS, Registry
+from segbench.signature import Signature, argument_helps, read_signature
 
 SOURCE = '''
 import module_that_does_not_exist
@@ -39,10 +40,13 @@ def computed(*, a: float = 1 / 3): ...
 class NoFunction: ...
 '''
 
+BROKEN = "def factory(:"
+
 
 @pytest.fixture(name="module")
 def make_module(tmp_path, monkeypatch):
     (tmp_path / "made_here.py").write_text(SOURCE, encoding="utf-8")
+    (tmp_path / "broken_here.py").write_text(BROKEN, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     read_signature.cache_clear()
     yield "made_here"
@@ -64,7 +68,7 @@ def test_a_signature_is_read_without_importing_the_module(module):
 
 def test_a_signature_may_be_open_or_empty(module):
     assert read_signature(f"{module}:open_factory").open
-    assert read_signature(f"{module}:bare") == registry.Signature("", (), open=False)
+    assert read_signature(f"{module}:bare") == Signature("", (), open=False)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,8 @@ def test_a_signature_may_be_open_or_empty(module):
         ("not_installed.sub:factory", "there is no module 'not_installed.sub'"),
         ("itertools:chain", "there is no module 'itertools' with a source"),
         ("made_here", "defines no function ''"),
+        ("broken_here:factory", "cannot be read as Python: "),
+        ("broken_here.sub:factory", "there is no module 'broken_here.sub'"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(module, reference, problem):
@@ -112,7 +118,7 @@ def test_families_answer_for_what_follows_the_colon():
     assert (entry.name, target) == ("torchvision:", "fcn_resnet50")
     entry, target = registry.MODELS.find("python:package.module:Class")
     assert (entry.name, target) == ("python:", "package.module:Class")
-    assert registry.MODELS.find("unet")[1] is None
+    assert registry.MODELS.find("unet").target is None
 
 
 @pytest.mark.parametrize("name", ["unett", "torchvision:", "torchvison:fcn", "", ":", "unet:x"])

@@ -65,6 +65,13 @@ def test_every_command_is_there_with_a_help(segbench):
         assert f" {command} " in answer.out.splitlines()[0]
 
 
+@pytest.mark.parametrize("group", [[], ["data"]])
+def test_summaries_of_commands_are_whole(group, segbench):
+    listed = segbench(*group, "--help").out.split("Commands:")[1]
+    assert "..." not in listed
+    assert all(len(line.split(maxsplit=1)[1]) < 58 for line in listed.splitlines() if line.strip())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -16,6 +16,7 @@ def test_every_catalogue_is_listed_with_options(kind, segbench):
             assert set(option) == {"name", "type", "required", "default", "help"}
     text = segbench("list", kind).out
     assert all(entry["name"] in text for entry in entries)
+    assert "=" not in text.replace("==", "")
 
 
 def test_options_show_type_default_and_help(segbench):

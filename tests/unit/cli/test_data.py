@@ -69,6 +69,32 @@ def test_whatever_is_wrong_is_listed_and_exits_with_2(damage, own, segbench):
     assert len(as_json.json["splits"]["train"]["problems"]) == 1
 
 
+def test_two_files_of_one_name_are_a_problem(own, segbench):
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(own.parent / "images" / "train" / "a.jpg")
+    answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "a.jpg: a.png has the same name" in answer.err
+
+
+def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
+    given = ("data", "check", own, "--split", "train", "--split", "holdout")
+    answer = segbench(*given)
+    assert answer.code == 2
+    assert "folder, train" in answer.out
+    assert "holdout does not exist" in answer.err
+    assert "error: folder: 1 problem found" in answer.err
+    splits = segbench(*given, "--json").json["splits"]
+    assert (splits["train"]["images"], splits["holdout"]["images"]) == (3, 0)
+    assert len(splits["holdout"]["problems"]) == 1
+
+
+def test_a_class_without_pixels_is_noted_and_no_problem(own, segbench):
+    own.write_text(own.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+    answer = segbench("data", "check", own)
+    assert answer.code == 0
+    assert "note: test: no pixel is of 1 class: ghost" in answer.err
+
+
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):
     monkeypatch.setattr("segbench.cli.data._PROBLEMS_SHOWN", 1)
     for name in "ab":
@@ -92,6 +118,7 @@ def test_the_usual_splits_are_those_that_the_data_set_has(voc_tree, segbench):
     [
         (["check", "camvid", "--root", "/nowhere"], "looked in /nowhere"),
         (["check", "camvidd"], "unknown dataset 'camvidd', did you mean 'camvid'?"),
+        (["check", "folder"], "dataset.classes: is required and missing; give its suite file, or --set classes=[...]"),
         (["check", "absent.yaml"], "absent.yaml: there is no such file"),
         (["check", "scenes", "--split", "trial"], "no split 'trial'"),
         (["check", "scenes", "--set", "train_imges=3"], "did you mean 'train_images'?"),
@@ -109,7 +136,7 @@ def test_a_download_says_where_it_is(tmp_path, segbench, monkeypatch):
     told = []
 
     def fetch(name, *, root, progress):
-        for received, total in ((1_000_000, None), (2_500_000, 5_000_000)):
+        for received, total in ((1_000_000, None), (2_500_000, 5_000_000), (5_000_000, 5_000_000)):
             progress(received, total)
         told.append((name, root))
         return root
@@ -118,6 +145,7 @@ def test_a_download_says_where_it_is(tmp_path, segbench, monkeypatch):
     answer = segbench("data", "download", "voc2012", "--root", tmp_path)
     assert answer.code == 0
     assert answer.out == f"{tmp_path}\n"
+    assert answer.err == "  checking and unpacking voc2012\n"
     assert told == [("voc2012", tmp_path)]
 
 

@@ -31,6 +31,7 @@ def test_evaluating_a_checkpoint_gives_the_scores_of_its_run(done, checkpoint, s
         assert found[score] == pytest.approx(expected[score], abs=1e-12)
     assert (found["model"], found["dataset"], found["split"], found["images"]) == ("U-Net", "scenes", "test", 2)
     assert found["per_class"][0]["class"] == "background"
+    assert "images_per_second" not in found, "it would be taken without warm-up"
 
 
 def test_another_split_or_data_set_can_be_chosen(checkpoint, segbench):
@@ -62,6 +63,17 @@ def test_masks_have_the_images_size_and_the_classes_colours(checkpoint, pictures
             assert mask.size == size
             assert np.asarray(mask).max() < 8
             assert mask.getpalette()[3:6] == [220, 50, 47]
+
+
+def test_a_broken_image_stops_no_other(checkpoint, pictures, tmp_path, segbench):
+    (pictures / "a.png").write_bytes(b"no picture")
+    answer = segbench("predict", checkpoint, pictures, "--output", tmp_path / "masks", "--device", "cpu", "--json")
+    assert answer.code == 2
+    assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["one.png", "two.png"]
+    assert len(answer.json["masks"]) == 2
+    assert len(answer.json["problems"]) == 1
+    assert f"problem: {pictures / 'a.png'}: cannot be read" in answer.err
+    assert answer.err.endswith("error: 1 of 3 images could not be predicted\n")
 
 
 def test_predictions_score_as_the_evaluation_does(done, checkpoint, tmp_path, segbench):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from segbench.cli import progress
+from segbench.cli import bars, progress
 from segbench.cli.progress import Meter, PlainObserver, counting, ending, observing
 from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
 from segbench.results.record import Status
@@ -82,7 +82,7 @@ def test_a_meter_starts_anew_with_every_title():
     meter = Meter(stream, clock=clock)
     for title, now in (("first", 0.0), ("second", 3.0), ("second", 4.0), ("second", 6.0)):
         clock.now = now
-        meter.show(title, 1, None, "MB")
+        meter.show(title, 1, total=None, unit="MB")
     assert stream.getvalue() == "  second 1 MB, 0 MB/s\n"
 
 
@@ -146,13 +146,22 @@ def test_a_bar_is_hidden_until_it_has_taken_long(terminal, monkeypatch):
     assert "5/10" in shown
 
 
+def test_a_title_replaces_the_first_one_at_once(terminal):
+    with counting("downloading", "MB", stream=terminal) as advance:
+        advance(5, 10)
+        advance(10, 10, title="unpacking")
+    assert "unpacking" in terminal.getvalue()
+    assert "downloading" not in terminal.getvalue()
+
+
 def test_rates_are_shown_a_second_or_a_minute(terminal):
-    column = progress._rate_column()
+    column = bars._rate_column()
 
     class Task:
-        def __init__(self, speed):
-            self.speed, self.fields = speed, {"unit": "images"}
+        def __init__(self, speed, unit="images"):
+            self.speed, self.fields = speed, {"unit": unit}
 
+    assert str(column.render(Task(0.5, "runs"))) == "runs"
     assert [str(column.render(Task(speed))) for speed in (None, 1234.5, 12.34, 0.05)] == [
         "images",
         "images 1,234/s",
@@ -164,3 +173,29 @@ def test_rates_are_shown_a_second_or_a_minute(terminal):
 def test_a_completed_run_without_score_and_a_skipped_one_are_told():
     assert ending(RunEnded("id", "a", Status.COMPLETED, None, 2.0, None)) == "completed after 2.0 s"
     assert ending(RunEnded("id", "a", Status.SKIPPED, "too small", 2.0, None)) == "skipped after 2.0 s: too small"
+
+
+@pytest.mark.parametrize("columns", [80, 100, 130, 160])
+def test_rate_and_time_left_are_seen_beside_a_long_label(columns, terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    label = "DeepLabV3+ with an EfficientNet encoder and a very long name indeed"
+    with observing(terminal) as observer:
+        observer.shown.get_time = clock = Clock()
+        observer(RunStarted("id", label, 12, 7, 10))
+        for clock.now, step in ((0.0, 0), (1.0, 1), (3.0, 4000)):
+            observer(Progress("id", "training", step, 12000, "steps", {"loss": 0.51234, "lr": 0.001}))
+        observer.shown.refresh()
+        lines = [re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]", terminal.getvalue())]
+    shown = next(line for line in lines if "4000/12000" in line)
+    assert len(shown) <= columns
+    assert shown.startswith("DeepLabV3+")
+    assert ": training" in shown
+    assert "steps 2,000/s 0:00:05" in shown  # 3,999 steps in the two seconds since the first
+    assert ("loss" in shown) == (columns >= 130)
+
+
+def test_a_text_is_cut_before_its_stage():
+    assert bars.cut("U-Net: training", 15) == "U-Net: training"
+    assert bars.cut("U-Net: training", 13) == "U-…: training"
+    assert bars.cut("U-Net: training", 8) == "U-Net: …"
+    assert bars.cut("checking train", 9) == "checking…"

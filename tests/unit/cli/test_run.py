@@ -1,11 +1,14 @@
 """run, plan, validate and schema."""
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
 
-from segbench.errors import SuiteError
+from segbench import models
+from segbench.cli.run import _naming
+from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 
 def test_a_run_trains_ranks_and_reports(done):
@@ -39,12 +42,13 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_1(suite, tmp_path, segbench)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--models", "U-Nett"], "unknown model of this suite: 'U-Nett', did you mean 'U-Net'?"),
+        (["--models", "U-Nett"], "small.yaml: --models: unknown model of this suite: 'U-Nett', did you mean 'U-Net'?"),
         (["--seeds", "7"], "no seed 7"),
         (["--seeds", "zero"], "--seeds 'zero': expected whole numbers"),
         (["--device", "abacus"], "--device 'abacus'"),
         (["--set", "train.stepps=3"], "small.yaml: train.stepps: unknown key, did you mean 'steps'?"),
-        (["--set", "dataset.size=[4, 4]"], "size [4, 4]"),
+        (["--set", "dataset.size=[4, 4]"], "small.yaml: dataset: scenes: size [4, 4]"),
+        (["--set", "dataset.test_split=tset"], "small.yaml: dataset: scenes has no split 'tset', did you mean 'test'?"),
     ],
 )
 def test_wrong_options_exit_with_2_and_train_nothing(options, message, suite, tmp_path, segbench):
@@ -79,6 +83,30 @@ def test_a_plan_knows_what_is_done(done, segbench):
     assert [line[-1] for line in lines if "train.steps=2" in line] == ["done", "done"]
     assert [line[-1] for line in lines if "train.steps=3" in line] == ["do", "do"]
     assert "4 runs, 2 done, 2 to do" in answer.err
+
+
+def test_a_plan_shows_no_grid_where_there_is_none_and_ends_lines_without_blanks(suite, tmp_path, segbench):
+    answer = segbench("plan", suite, "--results", tmp_path)
+    lines = answer.out.splitlines()
+    assert lines[0].split() == ["run", "model", "seed", "status"]
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_ids_are_never_folded(suite, tmp_path, segbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    label = "models.unet.label=A network with an encoder and a name of many words"
+    (run,) = [r for r in segbench("plan", suite, "--set", label, "--json").json["runs"] if r["model"].startswith("A n")]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert run["id"] in segbench("plan", suite, "--set", label).out
+
+
+def test_models_are_chosen_by_label_or_name_in_any_capitals(done, segbench):
+    folder, _ = done
+    places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
+    for wanted in ("U-Net", "u-net", "UNET", "unet"):
+        answer = segbench("run", folder / "small.yaml", *places, "--models", wanted)
+        assert answer.code == 0
+        assert "0 runs done, 1 was done before" in answer.err
 
 
 def test_a_failed_run_is_to_do_again(done, tmp_path, segbench):
@@ -134,9 +162,81 @@ def test_the_schema_is_json_schema(segbench):
     assert {"dataset", "models", "train"} <= set(schema["required"])
 
 
-def test_an_error_that_names_its_file_is_left_alone(tmp_path):
-    from segbench.cli.run import _naming
+SHORT = {"dataset": "scenes", "models": ["unet"]}
 
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"epochs": 3, "optimizer": {"lr": 0.01}},
+        {"epochs": 3, "schedule": {"warmup_steps": 10}},
+        {"epochs": "${EPOCHS}", "optimizer": {"name": "sgd", "lr": "${RATE}"}, "drop_last": "${DROP}"},
+        {"epochs": 3, "accumulate": "epoch"},
+    ],
+)
+def test_editors_take_what_the_loader_takes(train, segbench, monkeypatch):
+    from segbench.config.load import check
+
+    for name, value in {"EPOCHS": "2", "RATE": "0.1", "DROP": "false"}.items():
+        monkeypatch.setenv(name, value)
+    suite = SHORT | {"train": train}
+    assert check(suite).train is not None
+    jsonschema.validate(suite, segbench("schema").json)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"epochs": "$3"},
+        {"epochs": 3, "accumulate": 0},
+        {"epochs": 3, "optimizer": {"lrr": 0.01}},
+        {"epochs": 3, "loss": {"weight": 2}},
+    ],
+)
+def test_editors_refuse_what_the_loader_refuses(train, segbench):
+    from segbench.config.load import check
+
+    suite = SHORT | {"train": train}
+    with pytest.raises(SuiteError):
+        check(suite)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(suite, segbench("schema").json)
+
+
+def test_a_package_that_cannot_be_read_does_not_break_the_schema(segbench, monkeypatch):
+    monkeypatch.setitem(models.CATALOG, "broken", "not_installed:net")
+    schema = segbench("schema").json
+    document = {"dataset": "scenes", "models": ["unet", {"name": "broken", "any": 1}], "train": None}
+    jsonschema.validate(document, schema)
+
+
+def test_text_that_is_no_yaml_is_told_by_line(tmp_path, segbench):
+    (tmp_path / "a.yaml").write_text("dataset: [scenes\nmodels: x", encoding="utf-8")
+    answer = segbench("validate", tmp_path / "a.yaml")
+    assert answer.code == 2
+    assert "is not YAML" in answer.err
+    assert "line 2" in answer.err
+    assert "unicode string" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (DataError("/data: no data found"), "a.yaml: dataset: /data: no data found"),
+        (UnknownNameError("model", "a", ["b"]), "a.yaml: --models: unknown model 'a'; known: b"),
+        (UsageError("--seeds: no seed 3"), "a.yaml: --seeds: no seed 3"),
+        (UsageError("a.yaml: wrong"), "a.yaml: wrong"),
+        (SuiteError("wrong", key="models"), "a.yaml: models: wrong"),
+        (StoreError("results/run.json: cannot be read"), "results/run.json: cannot be read"),
+    ],
+)
+def test_every_error_about_a_suite_names_its_file_once(error, message):
+    with pytest.raises(UsageError) as caught, _naming(Path("a.yaml")):
+        raise error
+    assert str(caught.value) == message
+
+
+def test_an_error_that_names_its_file_is_left_alone(tmp_path):
     with pytest.raises(SuiteError) as caught, _naming(tmp_path):
         raise SuiteError("wrong", file="other.yaml", key="a")
     assert caught.value.file == "other.yaml"

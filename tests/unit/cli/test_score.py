@@ -110,12 +110,12 @@ def wrong_size(predictions, labels):
 
 def wrong_value(predictions, labels):
     save(predictions / "a.png", PREDICTION + 7)
-    return predictions / "a.png"
+    return f"{predictions / 'a.png'}: prediction values"
 
 
 def wrong_label(predictions, labels):
     save(labels / "a.png", np.where(LABEL == 2, 9, LABEL).astype(np.uint8))
-    return "label values"
+    return f"{labels / 'a.png'}: label values"
 
 
 def colours(predictions, labels):
@@ -153,6 +153,13 @@ def test_what_is_wrong_is_named_and_exits_with_2(damage, score, folders):
     assert answer.code == 2
     assert str(named) in answer.err
     assert answer.out == ""
+
+
+def test_more_classes_than_fit_into_memory_are_refused(folders, segbench):
+    predictions, labels = folders
+    given = ("score", "--predictions", predictions, "--labels", labels, "--classes")
+    assert segbench(*given, 4097).code == 2
+    assert "4096" in segbench(*given, 65535).err
 
 
 def test_a_missing_or_empty_folder_is_named(tmp_path):

@@ -110,16 +110,47 @@ def test_images_without_splits_are_listed_once(tmp_path, segbench):
     lines = [(tmp_path / f"{split}.txt").read_text(encoding="utf-8").splitlines() for split in ("train", "test")]
     assert [len(part) for part in lines] == [8, 2]
     assert not set(lines[0]) & set(lines[1])
-    assert lines[1][0] == "JPEGImages/e.jpg SegmentationClass/e.png"
+    assert lines[1][0] == "JPEGImages/e.jpg\tSegmentationClass/e.png"
 
 
-def test_names_with_blanks_are_refused_with_what_to_do(tmp_path, segbench):
-    put(tmp_path / "images", names=["my a", "my b"])
-    put(tmp_path / "masks", names=["my a", "my b"])
+def test_names_with_blanks_are_listed(tmp_path, segbench):
+    put(tmp_path / "images", names=["my a", " b"])
+    put(tmp_path / "masks", names=["my a", " b"])
+    assert segbench("init", tmp_path).code == 0
+    check = segbench("data", "check", tmp_path / "suite.yaml", "--json")
+    assert check.code == 0, check.err
+    assert [split["images"] for split in check.json["splits"].values()] == [1, 1]
+
+
+def test_names_with_tabs_are_refused_with_what_to_do(tmp_path, segbench):
+    put(tmp_path / "images", names=["my\ta", "b"])
+    put(tmp_path / "masks", names=["my\ta", "b"])
     answer = segbench("init", tmp_path)
     assert answer.code == 2
-    assert "file names with blanks" in answer.err
+    assert "my\\ta.png' holds a tab or a line break" in answer.err
     assert not (tmp_path / "suite.yaml").exists()
+
+
+def test_black_and_white_masks_have_two_classes_and_no_void(tmp_path, segbench):
+    for split in ("train", "test"):
+        put(tmp_path / "images" / split, names="ab")
+        put(tmp_path / "masks" / split, names="ab", pixels=np.array([[0, 255, 255], [0, 0, 0]], np.uint8))
+    answer = segbench("init", tmp_path)
+    assert "2 classes" in answer.err
+    assert load_suite(tmp_path / "suite.yaml").dataset.options["values"] == [0, 255]
+    train = segbench("data", "check", tmp_path / "suite.yaml", "--json").json["splits"]["train"]
+    assert [row["pixels"] for row in train["classes"]] == [8, 4]
+    assert (train["void_pixels"], train["notes"]) == (0, [])
+
+
+def test_one_class_is_told_as_one(tmp_path, segbench):
+    for split in ("train", "test"):
+        put(tmp_path / "images" / split, names="ab")
+        put(tmp_path / "masks" / split, names="ab", pixels=np.zeros((2, 3), np.uint8))
+    assert "1 class;" in segbench("init", tmp_path).err
+    answer = segbench("data", "check", tmp_path / "suite.yaml")
+    assert answer.code == 0
+    assert "note: train: there is one class only, background" in answer.err
 
 
 def test_masks_that_cannot_be_read_leave_the_classes_open(tmp_path):

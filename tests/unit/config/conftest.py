@@ -9,7 +9,7 @@ import segbench.engine
 import segbench.models
 
 CATALOGS = {
-    (segbench.models, "CATALOG"): {"tiny": "tiny", "plain": "plain", "family:": "anything"},
+    (segbench.models, "CATALOG"): {"tiny": "tiny", "plain": "plain", "family:": "anything", "python:": "anything"},
     (segbench.data, "CATALOG"): {"pictures": "pictures"},
     (segbench.data, "TRANSFORMS"): {"normalize": "normalize", "crop": "crop"},
     (segbench.engine, "LOSSES"): {"cross_entropy": "cross_entropy", "dice": "dice"},
@@ -36,6 +36,7 @@ seeds: [0, 1]
 @pytest.fixture(autouse=True)
 def toys(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.delenv("SEGBENCH_WEIGHTS", raising=False)
     for (module, attribute), members in CATALOGS.items():
         monkeypatch.setattr(module, attribute, {name: f"toys:{factory}" for name, factory in members.items()})
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.config.keys import set_key, with_keys
+from segbench.config.keys import Named, matching, set_key, with_keys
 from segbench.errors import SuiteError
 
 DOCUMENT = {
@@ -55,6 +55,25 @@ def test_a_key_that_leads_nowhere_is_refused_by_name(key):
 def test_what_could_have_been_meant_is_listed():
     with pytest.raises(SuiteError, match=r"there is 0 \(unet\), 1 \(first\), 2 \(fcn\), 3"):
         set_key({"models": DOCUMENT["models"]}, "models.x.y", 1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "positions"),
+    [("a", (0,)), ("A", (1,)), ("B", (2,)), ("unet", (0, 1)), ("SegNet", (2,)), ("net", ()), ("", ())],
+)
+def test_a_word_means_a_label_and_else_a_name_whatever_its_capitals(wanted, positions):
+    assert matching(wanted, [Named("a", "unet"), Named("A", "unet"), Named("b", "segnet"), Named("", "")]) == positions
+
+
+def test_a_name_of_several_models_is_refused_and_the_labels_are_listed():
+    models = [{"name": "unet", "label": "narrow"}, {"name": "unet", "label": "wide"}]
+    with pytest.raises(SuiteError, match=r"several entries here are 'unet'.* 0 \(narrow\), 1 \(wide\)"):
+        set_key({"models": models}, "models.unet.width", 1)
+
+
+def test_the_nearest_entry_is_named():
+    with pytest.raises(SuiteError, match=r"'unett', did you mean 'unet'\? There is 0 \(unet\)"):
+        set_key({"models": ["unet", 3]}, "models.unett.width", 1)
 
 
 @given(

@@ -161,6 +161,18 @@ WRONG = {
         "dataset.validation_split",
         "validate_every",
     ),
+    "a test on what was trained on": (
+        {"dataset": {"name": "pictures", "train_split": "test"}},
+        "dataset.test_split",
+        "is the split that is trained on",
+        "given 'test'",
+    ),
+    "validation on what was trained on": (
+        {"train": {"epochs": 1, "select": "best"}, "dataset": {"name": "pictures", "validation_split": "train"}},
+        "dataset.validation_split",
+        "is the split that is trained on",
+        "given 'train'",
+    ),
     "the best weights by the test split": (
         {
             "train": {"epochs": 1, "select": "best"},

@@ -1,5 +1,6 @@
 """A run is a value: its identity follows all that can change its result, and nothing else."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import segbench.models
 from segbench.config import Run, Suite, plan
 from segbench.config.component import ModelEntry
 from segbench.config.document import read_yaml
 from segbench.config.keys import with_keys
 from segbench.config.load import check
-from segbench.config.plan import canonical_model, digest, variants
+from segbench.config.plan import canonical_model, digest, source_digest, variants
 from segbench.errors import SuiteError
 
 HERE = Path(__file__).parent
@@ -195,6 +197,104 @@ def test_a_file_of_weights_counts_by_its_content(mini, tmp_path):
         there.write_bytes(b"others!")
         assert before != identity(key, there)
         there.write_bytes(b"weights")
+
+
+@pytest.fixture
+def weights_folder(tmp_path, monkeypatch):
+    """A folder that ``$SEGBENCH_WEIGHTS`` names, with a file of weights for each name given to it."""
+    monkeypatch.setenv("SEGBENCH_WEIGHTS", str(tmp_path))
+
+    def put(**contents):
+        for name, content in contents.items():
+            (tmp_path / f"{name}.safetensors").write_bytes(content)
+        return tmp_path
+
+    return put
+
+
+def canonical_pretrained(**options):
+    return canonical_model(ModelEntry.model_validate({"name": "family:x", "pretrained": True, **options}))["pretrained"]
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_supplied_weights_count_by_their_content(mini, weights_folder):
+    document = with_keys(read_yaml(mini), {"models.tiny.pretrained": True})
+    fetched = first_run(document).identity
+    identities = []
+    for content in (b"first", b"other", b"first"):
+        weights_folder(vgg16=content)
+        identities.append(first_run(document).identity)
+    assert identities[0] == identities[2] != identities[1]
+    assert fetched not in identities
+
+
+def test_a_supplied_file_is_the_same_as_its_path(mini, weights_folder):
+    path = weights_folder(vgg16=b"abc") / "vgg16.safetensors"
+    runs = [first_run(with_keys(read_yaml(mini), {"models.tiny.pretrained": given})) for given in (True, str(path))]
+    assert runs[0].identity == runs[1].identity
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [b"plain", b"normed"]),
+        ({"norm": None}, [b"plain", b"normed"]),
+        ({"norm": "none"}, [b"plain"]),
+        ({"norm": "batch"}, [b"normed"]),
+        ({"encoder": "vgg16", "norm": "batch"}, [b"plain", b"normed"]),
+        ({"encoder": None, "norm": "none"}, [b"plain"]),
+        ({"encoder": "resnet18", "norm": "batch"}, [b"residual"]),
+    ],
+)
+def test_the_files_that_a_network_may_start_from_count(weights_folder, options, expected):
+    weights_folder(vgg16=b"plain", vgg16_bn=b"normed", resnet18=b"residual", resnet50=b"not asked for")
+    digests = [sha256(content) for content in expected]
+    assert canonical_pretrained(**options) == (digests[0] if len(digests) == 1 else digests)
+
+
+@pytest.mark.parametrize("options", [{"encoder": "resnet50"}, {"pretrained": False}, {"pretrained": "IMAGENET1K_V1"}])
+def test_without_a_supplied_file_the_option_stands_as_given(weights_folder, options):
+    weights_folder(vgg16=b"plain")
+    assert canonical_pretrained(**options) == options.get("pretrained", True)
+
+
+@pytest.mark.parametrize("name", ["torchvision:fcn_resnet50", "smp:Unet"])
+def test_families_that_fetch_their_own_weights_take_no_supplied_ones(weights_folder, name, monkeypatch):
+    monkeypatch.setitem(segbench.models.CATALOG, name.partition(":")[0] + ":", "toys:anything")
+    weights_folder(vgg16=b"plain")
+    entry = ModelEntry.model_validate({"name": name, "pretrained": True})
+    assert canonical_model(entry)["pretrained"] is True
+
+
+def test_changed_code_of_a_python_network_is_another_run(mini, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "my_networks" / "net.py"
+    module.parent.mkdir()
+    (module.parent / "__init__.py").write_text("raise ImportError('must not be imported')")
+    identities = []
+    for code in ("raise 1", "raise 2", "raise 1"):
+        module.write_text(code)
+        document = read_yaml(mini) | {"models": [{"name": "python:my_networks.net.Net", "width": 1.0}]}
+        identities.append(first_run(document).identity)
+    assert identities[0] == identities[2] != identities[1]
+    assert "my_networks" not in sys.modules
+
+
+@pytest.mark.parametrize("target", ["sys.intern", "nothing_of_this_name.net.Net", "net"])
+def test_a_python_network_without_a_source_has_none_in_its_identity(target):
+    entry = ModelEntry.model_validate({"name": f"python:{target}"})
+    assert canonical_model(entry) == {"name": f"python:{target}", "strict": True, "width": 1.0}
+    assert source_digest(entry) is None
+
+
+def test_only_networks_given_by_their_import_path_have_a_source(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "lone_net.py").write_text("x = 1")
+    assert source_digest(ModelEntry.model_validate({"name": "python:lone_net.Net"})) == sha256(b"x = 1")
+    assert source_digest(ModelEntry.model_validate({"name": "family:lone_net.Net"})) is None
 
 
 @given(lengths=st.lists(st.integers(1, 3), min_size=1, max_size=3))

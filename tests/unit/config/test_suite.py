@@ -133,6 +133,14 @@ def test_train_null_evaluates_only_and_has_to_be_written(mini):
         check(document)
 
 
+def test_splits_may_be_equal_where_nothing_is_learnt_from_them(mini):
+    document = read_yaml(mini)
+    on_training_images = {"name": "pictures", "train_split": "train", "test_split": "train"}
+    assert check(document | {"train": None, "dataset": on_training_images}).dataset.test_split == "train"
+    watched = {"train": {"epochs": 2, "validate_every": 1}, "dataset": {"name": "pictures", "validation_split": "test"}}
+    assert check(document | watched).dataset.validation_split == "test"
+
+
 def test_every_field_of_a_suite_is_documented(mini):
     sections = [Suite, Train, ModelEntry, DatasetEntry, *(type(part) for part in vars(check(read_yaml(mini))).values())]
     for section in sections:

@@ -1,8 +1,12 @@
+import os
+import time
+
 import numpy as np
 import pytest
 
 from segbench.data.camvid import INFO, camvid
 from segbench.data.check import check_dataset, median_frequency_weights
+from segbench.data.overlap import check_disjoint
 from segbench.errors import DataError, MissingDataError
 
 PUBLISHED_WEIGHTS = {
@@ -80,6 +84,26 @@ def test_fingerprint_follows_the_files(camvid_tree, save):
     assert camvid("test", root=str(camvid_tree)).cache_key() != key
 
 
+def test_a_label_changed_in_place_changes_the_fingerprint(camvid_tree):
+    """Same name, same size, same time of change: only the content tells."""
+    file = camvid_tree / "testannot" / "0001TP_test.1.png"
+    before, times = camvid("test", root=str(camvid_tree)).fingerprint(), file.stat()
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file.stat().st_size == times.st_size
+    assert camvid("test", root=str(camvid_tree)).fingerprint() != before
+
+
+def test_fingerprint_does_not_follow_the_place(camvid_tree, tmp_path):
+    before = camvid("test", root=str(camvid_tree)).fingerprint()
+    moved = camvid_tree.rename(tmp_path / "elsewhere")
+    for file in moved.rglob("*.png"):
+        os.utime(file, (1, 1))
+    assert camvid("test", root=str(moved)).fingerprint() == before
+
+
 def test_classes_are_in_the_published_order():
     assert INFO.classes == tuple(PUBLISHED_WEIGHTS)
 
@@ -92,6 +116,15 @@ def test_the_real_splits_are_complete(camvid_root):
         sample = dataset.read(0)
         assert sample.image.shape == (360, 480, 3)
         assert set(np.unique(sample.label)) <= {*range(11), 255}
+
+
+@pytest.mark.data
+def test_the_real_files_are_hashed_in_a_moment(camvid_root):
+    splits = [camvid(split, root=str(camvid_root)) for split in ("train", "val", "test")]
+    began = time.process_time()
+    assert len({split.fingerprint() for split in splits}) == 3
+    assert time.process_time() - began < 1.5
+    check_disjoint(dict(zip(("train", "validation", "test"), splits, strict=True)), select="best")
 
 
 @pytest.mark.data

@@ -99,3 +99,59 @@ def test_absent_places_are_named(mine):
 
 def test_default_colours_differ():
     assert len(set(default_palette(60))) == 60
+
+
+def test_the_cache_follows_how_masks_are_read(mine):
+    """The same files with another void value decode to other labels."""
+    palette = [[0, 0, 0], [0, 0, 255]]
+    ways = [{"ignore": 255}, {"ignore": 0}, {"palette": palette}, {"palette": palette, "ignore_color": [9, 9, 9]}]
+    splits = [folder("train", root=str(mine), classes=["x", "y"], **way) for way in ways]
+    assert len({split.fingerprint() for split in splits}) == 1
+    assert len({split.cache_key() for split in splits}) == len(ways)
+    again = folder("train", root=str(mine), classes=["x", "y"], ignore=0)
+    assert again.cache_key() == splits[1].cache_key()
+
+
+def test_mask_values_can_be_other_than_the_class_numbers(mine, save):
+    save(np.array([[0, 255, 255, 7, 0, 0, 0]] * 5), mine / "masks/test/d.png")
+    given = {"root": str(mine), "classes": ["ground", "thing"], "values": [0, 255]}
+    dataset = folder("test", **given, ignore=7)
+    assert dataset.read(0).label[0].tolist() == [0, 1, 1, 255, 0, 0, 0]
+    with pytest.raises(DataError, match=r"d\.png: holds 7, which is the value of no class"):
+        folder("test", **given, ignore=None).read(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"values": [0]}, "2 classes but 1 values"),
+        ({"values": [3, 3]}, "expected different mask values"),
+        ({"values": [0, 256]}, "from 0 to 255"),
+        ({"values": [0, 255]}, "255 is the value of a class and ignored as well; set ignore: null"),
+    ],
+)
+def test_impossible_values_are_refused(options, problem, mine):
+    with pytest.raises(DataError, match=problem):
+        folder("test", root=str(mine), classes=["x", "y"], **options)
+
+
+def test_files_of_one_name_are_reported_once_and_only_where_they_matter(mine, save):
+    for name in ("d_rgb.jpg", "d_rgb.png", "other.jpg", "other.png", "d_mask.png"):
+        save(np.zeros((5, 7, 3)), mine / "flat" / name)
+    options = {"images": "flat", "masks": "flat", "image_suffix": "_rgb", "mask_suffix": "_mask"}
+    (problem,) = folder("any", root=str(mine), classes=["x"], **options).problems
+    assert problem.startswith(f"{mine / 'flat' / 'd_rgb.jpg'}: d_rgb.png has the same name")
+
+
+def test_names_with_blanks_are_listed_with_tabs(mine, save):
+    save(np.zeros((5, 7, 3)), mine / "my images" / "a b.jpg")
+    save(np.ones((5, 7)), mine / "masks" / "a b.png")
+    lines = "my images/a b.jpg\tmasks/a b.png\n \t\nimages/test/e.jpg masks/test/e.png\n"
+    (mine / "test.txt").write_text(lines)
+    options = {"classes": ["x", "y"], "split_file": "test.txt"}
+    dataset = folder("test", root=str(mine), **options)
+    assert dataset.names == ("my images/a b", "images/test/e")
+    assert dataset.read(0).label.max() == 1
+    (mine / "test.txt").write_text("my images/a b.jpg masks/a b.png")
+    with pytest.raises(DataError, match=r"test\.txt:1: expected .* \(by a tab where their names hold blanks"):
+        folder("test", root=str(mine), **options)

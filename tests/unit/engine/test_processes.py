@@ -30,6 +30,10 @@ def end_by(number, *, observer):
     os.kill(os.getpid(), number)
 
 
+def stumble(*, observer):
+    return [][1]
+
+
 def crash(*, observer):
     os._exit(3)
 
@@ -74,6 +78,12 @@ def test_a_killed_process_is_told_with_its_signal():
 def test_a_crashed_process_is_told_with_its_exit_code():
     with pytest.raises(ProcessDied, match="exit code 3"):
         call_in_process(crash, observer=ignore)
+
+
+def test_an_unforeseen_error_is_told_with_its_place():
+    with pytest.raises(ProcessDied, match="IndexError: list index out of range") as caught:
+        call_in_process(stumble, observer=ignore)
+    assert "in stumble" in caught.value.traceback
 
 
 def test_exits_are_described_in_words():

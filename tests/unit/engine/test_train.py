@@ -158,8 +158,25 @@ def test_an_infinite_learning_rate_ends_in_a_failure_not_in_a_score(tmp_path):
 
 
 def test_a_network_that_shrinks_its_input_is_refused(tmp_path):
-    with pytest.raises(ModelRefusal, match="label every pixel"):
+    with pytest.raises(ModelRefusal, match="every class at every pixel"):
         trainer(tmp_path, net=nn.Conv2d(3, CLASSES, 3)).fit()
+
+
+def test_weights_that_the_last_step_blew_up_are_not_reported(tmp_path):
+    with pytest.raises(NonFiniteLossError, match="epoch 1, step 1"):
+        trainer(
+            tmp_path,
+            net=nn.Conv2d(3, CLASSES, 1),
+            epochs=None,
+            steps=1,
+            optimizer=SGD | {"lr": 1e38},
+            loss={"name": "cross_entropy", "weight": 1e6},
+        ).fit()
+
+
+def test_a_network_of_too_many_classes_is_refused(tmp_path):
+    with pytest.raises(ModelRefusal, match=r"expected \(4, 3, 6, 5\)"):
+        trainer(tmp_path, net=nn.Conv2d(3, CLASSES + 1, 1)).fit()
 
 
 def test_several_loss_terms_stand_in_the_history(tmp_path):

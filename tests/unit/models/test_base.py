@@ -22,7 +22,7 @@ class Valid3x3(SegmentationNetwork):
     input_constraint = InputConstraint(5, 2)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.input_constraint.check("valid", *images.shape[-2:])
+        self.check_size(images)
         return images[..., 1:-1, 1:-1]
 
 
@@ -35,6 +35,12 @@ def test_a_constraint_allows_its_minimum_and_the_steps_above():
     constraint = InputConstraint(188, 16, "pooling")
     assert [size for size in range(180, 240) if constraint.allows(size)] == [188, 204, 220, 236]
     assert str(constraint) == "height and width at least 188, in steps of 16 from there (pooling)"
+
+
+def test_a_network_refuses_images_by_its_constraint_and_its_name():
+    Valid3x3().check_size(torch.zeros(1, 3, 5, 7))
+    with pytest.raises(ModelRefusal, match="Valid3x3 cannot take 5x6 images: it needs height and width at least 5"):
+        Valid3x3().check_size(torch.zeros(1, 3, 5, 6))
 
 
 def test_a_refusal_names_network_size_and_rule():
@@ -50,11 +56,12 @@ def test_next_is_the_smallest_possible_size_not_below(size, expected):
 def test_mirror_agrees_with_numpy_reflection_even_beyond_the_image():
     image = torch.arange(12.0).view(1, 1, 3, 4)
     expected = np.pad(image[0, 0].numpy(), ((1, 7), (2, 9)), mode="reflect")
-    assert np.array_equal(mirror(image, 1, 7, 2, 9)[0, 0].numpy(), expected)
+    assert np.array_equal(mirror(image, top=1, bottom=7, left=2, right=9)[0, 0].numpy(), expected)
 
 
 def test_mirror_repeats_an_image_of_one_pixel():
-    assert torch.equal(mirror(torch.full((1, 2, 1, 1), 3.0), 2, 1, 0, 4), torch.full((1, 2, 4, 5), 3.0))
+    mirrored = mirror(torch.full((1, 2, 1, 1), 3.0), top=2, bottom=1, left=0, right=4)
+    assert torch.equal(mirrored, torch.full((1, 2, 4, 5), 3.0))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (5, 5), (6, 11)])

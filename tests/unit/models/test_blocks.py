@@ -41,13 +41,31 @@ def test_an_unknown_activation_is_refused_with_the_known_ones():
         activation_layer("rellu")
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "silu", "hard_swish"])
+def test_no_activation_overwrites_its_input(name):
+    values = torch.linspace(-3, 3, 13)
+    given = values.clone()
+    activation_layer(name)(given)
+    assert torch.equal(given, values)
+
+
 def test_norms_by_name():
     assert isinstance(norm_layer("none", 8), nn.Identity)
     assert isinstance(norm_layer("batch", 8), nn.BatchNorm2d)
-    assert norm_layer("group", 48).num_groups == 16
-    assert norm_layer("group", 64).num_groups == 32
     with pytest.raises(ValueError, match="layer"):
         norm_layer("layer", 8)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (2, 1), (3, 1), (5, 1), (12, 2), (16, 8), (32, 16), (48, 8), (64, 32), (512, 32)]
+)
+def test_group_norm_has_up_to_32_groups_of_at_least_two_channels(channels, groups):
+    assert norm_layer("group", channels).num_groups == groups
+
+
+@pytest.mark.parametrize("channels", [2, 3, 16, 32])
+def test_group_norm_takes_a_map_of_one_pixel_in_training(channels):
+    assert norm_layer("group", channels).train()(torch.rand(1, channels, 1, 1)).isfinite().all()
 
 
 def test_a_bilinear_deconvolution_interpolates_away_from_the_border():

@@ -10,10 +10,12 @@ from segbench.models.base import OverlapTile, count_parameters
 from segbench.models.build import (
     build_network,
     check_input,
+    check_pretrained,
     create,
     describe_network,
     initial_seed,
     initial_weights_file,
+    weights_report_of,
 )
 
 TINY = {"name": "unet", "width": 0.0625}
@@ -96,6 +98,24 @@ def test_strict_false_takes_what_fits(tmp_path):
     assert torch.equal(network.state_dict()["score.weight"], state["score.weight"])
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_network_says_what_of_a_checkpoint_was_loaded(tmp_path, padding):
+    state = build(entry(padding=padding), seed=5).state_dict()
+    bias = next(name for name in state if name.endswith("score.bias"))
+    save_file({name: tensor for name, tensor in state.items() if name != bias}, tmp_path / "part.safetensors")
+    network = build(entry(padding=padding, weights=str(tmp_path / "part.safetensors"), strict=False))
+    report = weights_report_of(network)
+    assert report == network.weights_report
+    assert report.missing == (bias,)
+    assert set(report.loaded) == set(state) - {bias}
+    assert not report.unexpected
+    assert not report.misshapen
+
+
+def test_a_network_without_a_checkpoint_has_no_report():
+    assert weights_report_of(build(entry())) is None
+
+
 def test_a_description_has_the_references_figures():
     model = ModelEntry.model_validate({"name": "unet", "padding": "valid", "label": "the paper's"})
     description = describe_network(model, classes=2, channels=1, size=(572, 572))
@@ -141,7 +161,7 @@ def test_contradicting_options_surface_as_usage_errors():
         ({"name": "cnn"}, "vgg16"),
         ({"name": "segnet"}, "vgg16_bn"),
         ({"name": "unet", "encoder": "resnet10t"}, "resnet10t"),
-        ({"name": "fcn8s", "backbone": "resnet10t"}, "resnet10t"),
+        ({"name": "fcn8s", "encoder": "resnet10t"}, "resnet10t"),
     ],
 )
 def test_the_record_names_the_file_that_a_pretrained_encoder_reads(model, file, tmp_path, monkeypatch):
@@ -153,6 +173,66 @@ def test_the_record_names_the_file_that_a_pretrained_encoder_reads(model, file, 
     (tmp_path / f"{file}.safetensors").touch()
     assert initial_weights_file(pretrained, network) == tmp_path / f"{file}.safetensors"
     assert initial_weights_file(ModelEntry.model_validate(model), network) is None
+
+
+class Plain(torch.nn.Module):
+    """A network of someone else's, with batch norm and without a VGG-16."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.BatchNorm2d(3))
+
+
+def test_the_record_names_no_vgg_file_for_a_network_without_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGBENCH_WEIGHTS", str(tmp_path))
+    for name in ("vgg16", "vgg16_bn"):
+        (tmp_path / f"{name}.safetensors").touch()
+    pretrained = ModelEntry.model_validate({"name": "cnn", "pretrained": True})
+    assert initial_weights_file(pretrained, Plain()) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"name": "cnn", "width": 0.5}, r"need width 1\.0"),
+        ({"name": "deeplab_largefov", "norm": "group"}, "norm: group"),
+        ({"name": "segnet", "pretrained": "/no/such/file"}, r"/no/such/file: .*weights of vgg16_bn"),
+        ({"name": "unet"}, "need an 'encoder'"),
+        ({"name": "unet", "encoder": "resnet10t", "pretrained": "/no/such/file"}, r"/no/such/file: .*resnet10t"),
+        ({"name": "deeplabv3plus", "encoder": "resnet5O"}, "unknown timm encoder 'resnet5O'"),
+        ({"name": "densenet_fcn", "norm": "none"}, "batch norm"),
+    ],
+)
+def test_impossible_pretraining_is_refused_before_and_at_construction(model, message):
+    model = ModelEntry.model_validate({"pretrained": True} | model)
+    with pytest.raises(UsageError, match=message) as early:
+        check_pretrained(model)
+    with pytest.raises(UsageError, match=message) as late:
+        build_network(model, classes=3, channels=3, seed=0)
+    assert type(early.value) is type(late.value)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "cnn", "norm": "batch"},
+        {"name": "unet", "encoder": "resnet10t"},
+        {"name": "deeplabv3plus", "encoder": "resnet10t", "width": 0.5},
+    ],
+)
+def test_possible_pretraining_is_checked_without_reading_the_file(model, tmp_path):
+    (tmp_path / "empty.safetensors").touch()
+    model = ModelEntry.model_validate(model | {"pretrained": str(tmp_path / "empty.safetensors")})
+    before = torch.random.get_rng_state()
+    check_pretrained(model)
+    assert torch.equal(before, torch.random.get_rng_state())
+    with pytest.raises(WeightsError, match=r"empty\.safetensors"):
+        build_network(model, classes=3, channels=3, seed=0)
+
+
+def test_networks_of_other_packages_are_not_built_to_check_their_weights():
+    check_pretrained(ModelEntry.model_validate({"name": "python:no.such.network", "pretrained": True}))
+    check_pretrained(ModelEntry.model_validate({"name": "torchvision:no_such_network", "pretrained": True}))
 
 
 def test_the_record_names_a_whole_networks_checkpoint_and_nothing_of_other_packages():

@@ -122,7 +122,7 @@ def test_any_size_from_32_is_mapped_to_its_own(size):
 
 def test_smaller_images_are_refused():
     with pytest.raises(ModelRefusal, match=r"at least 32 \(5 poolings by 2\)"):
-        on_meta(fc_densenet56, 11).input_constraint.check("fc_densenet56", 31, 64)
+        on_meta(fc_densenet56, 11)(torch.empty(1, 3, 31, 64, device="meta"))
 
 
 def test_convolutions_start_he_uniform():

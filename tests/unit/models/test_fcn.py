@@ -92,6 +92,23 @@ def test_a_deconvolution_starts_as_bilinear_interpolation_away_from_the_border(s
     torch.testing.assert_close(ours[..., inside, inside], theirs[..., inside, inside], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("stride", [2, 8, 16, 32])
+@pytest.mark.parametrize("mode", ["fixed", "depthwise", "learned"])
+def test_a_deconvolution_interpolates_scores_in_zeros_border_included(stride: int, mode: str) -> None:
+    scores = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(1))
+    framed = functional.interpolate(functional.pad(scores, (1, 1, 1, 1)), scale_factor=stride, mode="bilinear")
+    ours = BilinearDeconvolution(3, stride, mode=mode, padding=stride // 2)(scores)
+    torch.testing.assert_close(ours, framed[..., stride:-stride, stride:-stride], rtol=1e-5, atol=1e-5)
+
+
+def test_a_deconvolution_is_as_precise_under_autocast_on_cpus() -> None:
+    scores = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(1)).bfloat16()
+    layer = BilinearDeconvolution(3, 32, mode="depthwise", padding=16)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = layer(scores)
+    assert torch.equal(ours, layer(scores.float()))
+
+
 def test_crop_offsets_follow_from_the_centres_of_kernels() -> None:
     """A map is (step, first): its k-th cell is centred at step * k + first in the image, by the release's layers."""
 

@@ -181,9 +181,9 @@ def test_grey_images_sum_the_first_kernels_as_timm_does(plain: Path) -> None:
 
 def test_true_takes_the_file_of_the_weights_folder(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGBENCH_WEIGHTS", str(plain.parent))
-    source, state = read_pretrained("vgg16", True)
-    assert source == str(plain)
-    assert state.keys() == load_file(plain).keys()
+    read = read_pretrained("vgg16", True)
+    assert read.source == str(plain)
+    assert read.state.keys() == load_file(plain).keys()
 
 
 def test_true_without_a_file_asks_timm(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

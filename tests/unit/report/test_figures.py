@@ -12,7 +12,7 @@ from stored import HOSTILE, iou_of
 from segbench.report import figures
 from segbench.report.figures import accuracy_throughput, class_iou, class_scores, learning_curves, plots, save
 from segbench.report.leaderboard import leaderboard
-from segbench.report.protocols import distinguish
+from segbench.report.networks import distinguish
 from segbench.report.runs import load_histories, load_results
 from segbench.results.record import Outcome, Status
 
@@ -40,7 +40,7 @@ def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
         assert axes.get_title()
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert re.search(r"Protocol [0-9a-f]{8}; 1 network, n = 2 seeds, 2 test images\.", plot.caption)
+        assert re.search(r"Protocol [0-9a-f]{8}, test data test; 1 network, n = 2 seeds, 2 test images\.", plot.caption)
     assert "images/s" in drawn[0].figure.axes[0].get_xlabel()
     assert "sample standard deviation over seeds" in drawn[0].caption
     assert "sample standard deviation over seeds" in drawn[1].caption

@@ -124,17 +124,39 @@ def test_all_void_is_a_row_without_rank_that_says_why(add, board):
     assert "no pixel" in rows["reason"][1]
 
 
-def test_rows_fed_with_other_data_than_most_are_marked(add, board):
+def test_rows_tested_on_other_data_are_never_ranked_together(add, board):
+    add("a", hits=50, test_digest="here")
+    add("b", hits=60, test_digest="here")
+    add("c", hits=99, test_digest="there")
+    rows = board()
+    assert rows["protocol"].nunique() == 1
+    assert list(zip(rows["test_data"], rows["model"], rows["rank"], strict=True)) == [
+        ("here", "b", 1),
+        ("here", "a", 2),
+        ("there", "c", 1),
+    ]
+
+
+def test_the_same_network_on_two_folders_of_data_is_two_rows_and_no_mean(add, board):
+    add("a", hits=80, suite="one", test_digest="x")
+    add("a", hits=40, suite="two", test_digest="y")
+    rows = board()
+    assert list(rows["seeds"]) == [1, 1]
+    assert sorted(rows["mean_iou"]) == pytest.approx([iou_of(40), iou_of(80)])
+
+
+def test_rows_trained_on_other_data_than_most_are_marked_and_keep_their_rank(add, board):
     add("a", hits=90)
-    add("b", hits=80)
-    add("c", hits=70, train_digest="other")
-    add("d", hits=60, test_digest="other")
-    assert list(board()["same_data"]) == [True, True, False, False]
+    add("b", hits=80, train_digest="other")
+    add("c", hits=70)
+    rows = board()
+    assert list(rows["rank"]) == [1, 2, 3]
+    assert list(rows["same_data"]) == [True, False, True]
 
 
-def test_where_no_data_has_a_majority_no_row_is_called_the_same(add, board):
-    add("a", test_digest="x")
-    add("b", test_digest="y")
+def test_where_no_training_data_has_a_majority_no_row_is_called_the_same(add, board):
+    add("a", train_digest="x")
+    add("b", train_digest="y")
     assert list(board()["same_data"]) == [False, False]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from stored import CLASSES, matrices
+from stored import matrices
 
-from segbench.report.leaderboard import observations, protocol_differences
-from segbench.report.protocols import distinguish, protocol_groups
+from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.runs import load_results
-from segbench.results.matrices import ImageMatrices
+from segbench.results.record import Outcome, Status
+
+FAILED = Outcome(status=Status.FAILED, reason="out of memory")
 
 
 def recipe(**train):
@@ -20,16 +19,15 @@ def recipe(**train):
     }
 
 
-@pytest.fixture
-def notes(results):
-    return lambda: observations(load_results(results))
+def compared(results):
+    """The networks of each comparison."""
+    return [(table.test_data, sorted(table.runs["model"])) for table in comparisons(load_results(results))]
 
 
-def test_equal_protocols_have_no_differences(add, results, notes):
+def test_equal_protocols_have_no_differences(add, results):
     add("a")
     add("b")
     assert protocol_differences(load_results(results)) == []
-    assert notes() == []
 
 
 def test_differing_keys_are_named_with_their_values(add, results):
@@ -68,56 +66,44 @@ def test_the_protocol_with_most_runs_comes_first_and_unknown_ones_last(add, resu
     assert groups[-1][0] is None
 
 
-def test_different_test_data_is_pointed_out(add, notes):
+def test_runs_of_one_protocol_are_compared_only_on_the_same_test_data(add, results):
+    add("a")
+    add("b", test_digest="other")
+    add("c")
+    add("d", recipe=recipe(epochs=9))
+    assert compared(results) == [("test", ["a", "c"]), ("other", ["b"]), ("test", ["d"])]
+
+
+def test_seeds_tested_on_different_data_stand_apart(add, results):
+    add("a", 0)
+    add("a", 1)
+    add("a", 2, test_digest="other")
+    found = comparisons(load_results(results))
+    assert [list(table.runs["seed"]) for table in found] == [[0, 1], [2]]
+
+
+def test_a_run_that_was_not_evaluated_stands_with_those_of_its_test_split(add, results):
+    for name in "abc":
+        add(name, fingerprints={"train": "t", "test": "here"})
+    add("d", fingerprints={"test": "there"}, test_digest="other")
+    add("e", fingerprints={"test": "there"}, test_digest=None, outcome=FAILED)
+    assert compared(results) == [("test", ["a", "b", "c"]), ("other", ["d", "e"])]
+
+
+def test_a_run_of_unknown_test_data_stands_with_most_if_it_failed_and_alone_if_it_has_scores(add, results):
     add("a")
     add("b")
     add("c", test_digest="other")
-    (note,) = notes()
-    assert "not all rows were tested on the same data" in note
-    assert "a, b | c" in note
+    add("d", test_digest=None, outcome=FAILED)
+    assert compared(results) == [("test", ["a", "b", "d"]), ("other", ["c"])]
+    add("e", test_digest=None)
+    assert (None, ["e"]) in compared(results)
 
 
-def test_different_training_data_is_pointed_out_with_its_seed(add, notes):
-    add("a", 5)
-    add("b", 5, train_digest="other")
-    (note,) = notes()
-    assert "with seed 5, not all rows were trained on the same data" in note
-
-
-def test_unequal_seeds_copies_and_machines_are_pointed_out(add, notes):
-    add("a", 0)
-    add("a", 1)
-    add("b", 0, environment={"processor": "Other CPU"})
-    add("b", 0, suite="copy", environment={"processor": "Other CPU"})
-    text = "\n".join(notes())
-    assert "not all rows have equally many seeds (1 to 2)" in text
-    assert "1 run of the same network and seed as another counted once only" in text
-    assert "2 different environments, so that their speeds do not compare" in text
-
-
-def test_classes_that_no_label_holds_are_named(add, notes):
-    counts = np.zeros((1, 3, 3), np.int64)
-    counts[0, 0] = [5, 0, 2]
-    add("a", matrices=ImageMatrices(("x",), counts))
-    add("b", matrices=ImageMatrices(("x",), counts * np.array([1, 1, 0])))
-    text = "\n".join(notes())
-    assert f"a predicts classes that no test label holds; their IoU counts as 0: {CLASSES[2]}" in text
-    assert "not taken over equally many classes in all rows (1 to 2)" in text
-
-
-def test_long_lists_of_networks_are_cut(add, notes):
-    for name in "abcdefg":
-        add(name)
-    add("z", test_digest="other")
-    assert "a, b, c, d, e, … | z" in notes()[0]
-
-
-def test_telling_networks_apart_twice_changes_nothing(add, results):
-    add("unet", options={"width": 1.0})
-    add("unet", options={"width": 0.5, "norm": "none"})
-    once = distinguish(load_results(results))
-    assert set(once["model"]) == {"unet (width=1.0)", "unet (norm=none, width=0.5)"}
-    assert list(distinguish(once)["model"]) == list(once["model"])
+def test_nothing_but_failures_are_one_comparison(add, results):
+    add("a", test_digest=None, outcome=FAILED)
+    add("b", test_digest=None, outcome=FAILED)
+    assert compared(results) == [(None, ["a", "b"])]
 
 
 def test_the_toy_matrices_are_what_the_tests_take_them_for():

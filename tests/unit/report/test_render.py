@@ -86,6 +86,28 @@ def test_what_disturbs_a_comparison_stands_at_the_top(add, results, tmp_path, un
     assert "counted once only" in head
 
 
+def test_other_test_data_has_a_table_and_figures_of_its_own(add, results, tmp_path):
+    add("a", hits=90)
+    add("b", hits=50)
+    add("a", hits=40, suite="elsewhere", test_digest="other")
+    add("c", suite="elsewhere", test_digest=None, outcome=Outcome(status=Status.FAILED, reason="boom"))
+    files = write_report(results, tmp_path / "reports")
+    text = files.markdown.read_text(encoding="utf-8")
+    assert len(re.findall(r"^### Protocol ", text, flags=re.MULTILINE)) == 2
+    assert len(re.findall(r"^## Protocol ", text, flags=re.MULTILINE)) == 1
+    kinds = {re.sub(r"-[0-9a-f]{8}-", "-", file.name) for file in files.figures if file.suffix == ".svg"}
+    assert {"class-iou-test.svg", "class-iou-other.svg", "accuracy-throughput-other.svg"} <= kinds
+    assert len(files.figures) == 12
+    assert "Same protocol, other test data: not ranked together with test data other." in text
+    rows = json.loads(files.json.read_text(encoding="utf-8"))["rows"]
+    assert [(row["model"], row["test_data"], row["rank"]) for row in rows] == [
+        ("a", "test", 1),
+        ("b", "test", 2),
+        ("c", "test", None),
+        ("a", "other", 1),
+    ]
+
+
 def test_several_suites_make_one_report(add, results, tmp_path, undrawn):
     add("a", suite="one")
     add("b", suite="two")
@@ -101,7 +123,8 @@ def test_hostile_names_are_shown_literally_and_nothing_leaves_the_folder(hostile
     assert "<script" not in text
     assert "\x1b" not in text
     assert {file.parent for file in tmp_path.rglob("*.svg")} == {files.folder / "figures"}
-    assert set(HOSTILE) <= set(pd.read_csv(io.StringIO(files.csv.read_text(encoding="utf-8")))["model"])
+    names = pd.read_csv(io.StringIO(files.csv.read_text(encoding="utf-8")))["model"]
+    assert set(HOSTILE) <= {name.removeprefix("'") for name in names}
 
 
 def test_a_suite_name_from_a_record_cannot_choose_the_folder(add, results, tmp_path, undrawn):

@@ -114,11 +114,36 @@ def test_several_protocols_are_several_tables(add, board):
     assert shown(board()).count("mIoU") == 2
 
 
+def test_other_test_data_is_a_table_of_its_own_that_says_why(add, board):
+    add("a", test_digest="0123456789")
+    add("b", test_digest="abcdefghij")
+    for text in (to_markdown(board()), shown(board(), width=160)):
+        assert len(re.findall(r"Protocol [0-9a-f]{8} · test data 01234567 · 1 network", text)) == 1
+        assert "Same protocol, other test data: not ranked together with test data abcdefgh." in text
+        assert "Same protocol, other test data: not ranked together with test data 01234567." in text
+
+
+def test_one_table_of_a_protocol_does_not_speak_of_test_data(add, board):
+    add("a")
+    add("b", recipe={"train": {"epochs": 7}}, test_digest="other")
+    assert "test data" not in to_markdown(board())
+
+
 def test_csv_comes_back_with_names_and_full_precision(hostile, board):
     rows = board()
     again = list(csv.DictReader(io.StringIO(to_csv(rows), newline="")))
-    assert [row["model"] for row in again] == list(rows["model"])
+    assert [row["model"].removeprefix("'") for row in again] == list(rows["model"])
     assert [float(row["mean_iou"]) for row in again if row["mean_iou"]] == list(rows["mean_iou"].dropna())
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_csv_holds_no_formulas(add, board, name):
+    add(name, hits=80)
+    add("failed", outcome=Outcome(status=Status.FAILED, reason="-inf"))
+    first, second = csv.DictReader(io.StringIO(to_csv(board().assign(test_loss=-0.5)), newline=""))
+    assert first["model"] == f"'{name}"
+    assert first["test_loss"] == "-0.5", "numbers stay numbers"
+    assert second["reason"] == "seed 0: -inf"
 
 
 def test_json_is_strict_and_complete(hostile, board):

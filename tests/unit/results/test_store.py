@@ -6,6 +6,8 @@ import errno
 import json
 import logging
 import os
+import platform
+import re
 import resource
 import signal
 import subprocess
@@ -17,7 +19,7 @@ import psutil
 import pytest
 
 from segbench.errors import DataError, StoreError
-from segbench.results.files import checked_name, replace_text, safe_name, storing
+from segbench.results.files import checked_name, host_mark, replace_text, safe_name, storing, temporary_path
 from segbench.results.store import Store, read_record, readable_folder, write_record
 from segbench.results.swap import Leftover, swap
 
@@ -51,7 +53,7 @@ def test_a_written_run_is_found_with_its_files(store, make_record):
         (folder / "samples").mkdir()
         (folder / "samples" / "0.png").write_bytes(b"x")
         write_record(folder, make_record())
-        assert folder.name == f".{RUN}.{os.getpid()}.tmp"
+        assert folder.name == f".{RUN}.{host_mark()}-{os.getpid()}.tmp"
         assert store.find(RUN) is None, "it must not be there before it is whole"
     assert store.find(RUN) == make_record()
     assert (store.folder / RUN / "samples" / "0.png").read_bytes() == b"x"
@@ -119,6 +121,15 @@ def test_a_record_of_another_run_counts_as_not_done(store, put, caplog):
     assert "'other-seed0-1'" in caplog.text
 
 
+def test_a_run_of_another_identity_under_the_same_id_counts_as_not_done(store, put, make_record, caplog):
+    put(identity="abc")
+    assert store.find(RUN, "abc") == make_record(identity="abc")
+    assert caplog.text == ""
+    assert store.find(RUN, identity="abd") is None
+    assert f"is the record of another run, '{RUN}' of identity abc…" in caplog.text
+    assert store.find(RUN) is not None
+
+
 def test_a_newer_run_is_an_error_so_that_it_is_not_overwritten(store, put):
     file = put() / "run.json"
     file.write_text(json.dumps({"schema_version": 99}))
@@ -164,6 +175,42 @@ def test_clean_removes_what_dead_processes_left_and_nothing_else(store, put):
 def test_clean_does_nothing_where_there_is_nothing(store):
     assert store.clean() == []
     assert not store.folder.exists()
+
+
+WEEK_SECONDS = 7 * 24 * 3600
+OTHER_HOST = "0" * 8
+
+
+@pytest.mark.parametrize("pid", [NO_PROCESS, 1])
+def test_what_another_machine_is_writing_is_spared_for_a_week(store, put, monkeypatch, pid):
+    put()
+    folder = store.folder / f".other.{OTHER_HOST}-{pid}.tmp"
+    folder.mkdir()
+    assert store.clean() == []
+    (folder / "history.csv").write_text("")
+    last_change = time.time()
+    monkeypatch.setattr(time, "time", lambda: last_change + WEEK_SECONDS - 60)
+    assert store.clean() == []
+    monkeypatch.setattr(time, "time", lambda: last_change + WEEK_SECONDS + 60)
+    assert store.clean() == [folder]
+
+
+def test_a_swap_of_another_machine_is_readable_and_left_to_it(store, put):
+    put(seed=1).rename(store.folder / f".{RUN}.{OTHER_HOST}-{NO_PROCESS}.old")
+    assert store.clean() == []
+    assert store.find(RUN).seed == 1
+
+
+def test_the_mark_of_a_machine_does_not_name_it():
+    assert re.fullmatch("[0-9a-f]{8}", host_mark())
+    assert platform.node() not in host_mark()
+    path = Path("results", "run.json")
+    assert Leftover.parse(temporary_path(path)) == (temporary_path(path), "run.json", host_mark(), os.getpid(), False)
+
+
+@pytest.mark.parametrize("name", ["run.json", ".notes", ".run.tmp", ".run.12.bak", ".run.0123456g-12.tmp", ".12.tmp"])
+def test_other_files_are_no_leftovers(name):
+    assert Leftover.parse(Path(name)) is None
 
 
 def test_a_later_process_of_the_same_number_does_not_keep_a_leftover(tmp_path):
@@ -215,7 +262,7 @@ def test_a_leftover_of_a_finished_swap_is_removed(store, put):
 
 
 def test_writing_over_a_leftover_of_the_same_process_number_keeps_one_state(store, put):
-    put(seed=1).rename(store.folder / f".{RUN}.{os.getpid()}.old")
+    put(seed=1).rename(temporary_path(store.folder / RUN, "old"))
     put(seed=2)
     assert store.find(RUN).seed == 2
     assert hidden(store) == []

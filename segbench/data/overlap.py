@@ -1,0 +1,45 @@
+"""Sees to it that nothing is scored on images that it was trained or selected on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Literal
+
+from segbench.data.base import SegmentationDataset
+from segbench.errors import DataError
+
+_SHOWN_IMAGES = 3
+
+
+def check_disjoint(splits: Mapping[str, SegmentationDataset], *, select: Literal["last", "best"] = "last") -> None:
+    """Refuse splits that share images and must not.
+
+    ``train`` must share none with any other split. Where weights are selected by their validation score, all splits
+    must differ; else ``validation`` may be the split that is reported. Which images are the same, the data sets tell
+    by their ``image_ids``.
+
+    Args:
+        splits: The opened splits by role: ``train``, ``validation``, ``test``.
+        select: The suite's ``train.select``.
+
+    Raises:
+        DataError: Two splits share images; names both, their number and some of them.
+    """
+    images = {role: dict(zip(split.image_ids, split.names, strict=True)) for role, split in splits.items()}
+    for first, second in _must_differ(splits, select):
+        shared = [name for key, name in images[second].items() if key in images[first]]
+        if shared:
+            shown = ", ".join(shared[:_SHOWN_IMAGES]) + (", …" if len(shared) > _SHOWN_IMAGES else "")
+            raise DataError(
+                f"{splits[second].info.name}: {len(shared):,} of the {len(images[second]):,} images for {second} are "
+                f"among those for {first} ({shown}); scores on them would say nothing. Choose splits that share no "
+                "image: dataset.train_split, dataset.validation_split, dataset.test_split"
+            )
+
+
+def _must_differ(roles: Iterable[str], select: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs of roles, the training split first."""
+    for pair in combinations(sorted(roles, key=lambda role: role != "train"), 2):
+        if "train" in pair or select == "best":
+            yield pair

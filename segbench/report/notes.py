@@ -1,0 +1,111 @@
+"""What a reader must know before comparing rows, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.networks import network_key
+from segbench.report.protocols import Comparison, comparisons
+from segbench.report.text import canonical, name_of_test_data, plural, printable, short_id
+from segbench.results.record import Status
+
+_SPEED_KEYS = ("device", "accelerator", "processor", "threads")
+_SHOWN_NETWORKS = 5
+
+
+def observations(runs: pd.DataFrame) -> list[str]:
+    """Return, in sentences, what a reader must know before comparing rows; empty when nothing disturbs."""
+    tables: dict[str, list[Comparison]] = {}
+    for table in comparisons(runs):
+        if table.protocol is not None:
+            completed = table.runs[table.runs["status"] == Status.COMPLETED]
+            tables.setdefault(table.protocol, []).append(table._replace(runs=completed))
+    notes = []
+    for protocol, given in tables.items():
+        of_protocol = [table for table in given if len(table.runs)]
+        notes += [f"Protocol {short_id(protocol)}: {note}" for note in _apart_notes(of_protocol)]
+        for table in of_protocol:
+            name = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
+            notes += [f"Protocol {short_id(protocol)}{name}: {note}" for note in _table_notes(table.runs)]
+    return notes
+
+
+def _apart_notes(tables: Sequence[Comparison]) -> Iterator[str]:
+    if len(tables) < 2:
+        return
+    parts = (f"{name_of_test_data(table.test_data)}: {_named(_models(table.runs))}" for table in tables)
+    yield (
+        f"not all rows were tested on the same data, so that they are ranked in {len(tables)} tables "
+        f"({' | '.join(parts)}). {_cause(tables)}"
+    )
+
+
+def _cause(tables: Sequence[Comparison]) -> str:
+    """Return why digests of test data differ, as far as the fingerprints of the files tell."""
+    prints = {canonical(value) for table in tables for value in table.runs["test_fingerprint"]}
+    if "" in prints:
+        return "Their files, or how they were decoded and resized, differ."
+    if len(prints) > 1:
+        return "Their files differ."
+    return "The files are the same; other library versions or processors decoded or resized them differently."
+
+
+def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
+    yield from _training_notes(runs)
+    yield from _class_notes(runs)
+    yield from _copy_notes(runs)
+    yield from _seed_notes(runs)
+    yield from _speed_notes(runs)
+
+
+def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
+    for seed, group in runs.groupby("seed", dropna=False):
+        trained = [_models(same) for _, same in group.groupby(group["train_digest"].map(canonical), sort=False)]
+        if len(trained) > 1:
+            named = " | ".join(map(_named, sorted(trained, key=len, reverse=True)))
+            yield f"with seed {seed}, not all rows were trained on the same data: {named}."
+
+
+def _class_notes(runs: pd.DataFrame) -> Iterator[str]:
+    for model, group in runs.groupby("model", sort=False):
+        names = dict.fromkeys(name for names in group["predicted_but_unlabelled"] for name in names)
+        if names:
+            listed = ", ".join(map(printable, names))
+            yield f"{printable(model)} predicts classes that no test label holds; their IoU counts as 0: {listed}."
+    numbers = sorted(set(runs["averaged_classes"].dropna()))
+    if len(numbers) > 1:
+        yield f"the means are not taken over equally many classes in all rows ({numbers[0]} to {numbers[-1]})."
+
+
+def _copy_notes(runs: pd.DataFrame) -> Iterator[str]:
+    copies = Counter((*network_key(run), run.seed) for run in runs.itertuples())
+    spare = sum(number - 1 for number in copies.values())
+    if spare:
+        yield f"{plural(spare, 'run')} of the same network and seed as another counted once only."
+
+
+def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:
+    seeds: dict[tuple[str, ...], set[Any]] = {}
+    for run in runs.itertuples():
+        seeds.setdefault(network_key(run), set()).add(run.seed)
+    numbers = sorted({len(group) for group in seeds.values()})
+    if len(numbers) > 1:
+        yield f"not all rows have equally many seeds ({numbers[0]} to {numbers[-1]})."
+
+
+def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:
+    places = {canonical([facts.get(key) for key in _SPEED_KEYS]) for facts in runs["environment"] if facts}
+    if len(places) > 1:
+        yield f"runs were done in {len(places)} different environments, so that their speeds do not compare."
+
+
+def _models(runs: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(map(printable, runs["model"])))
+
+
+def _named(models: Sequence[str]) -> str:
+    return ", ".join(models[:_SHOWN_NETWORKS]) + (", …" if len(models) > _SHOWN_NETWORKS else "")

@@ -1,0 +1,70 @@
+"""The tables that a leaderboard falls into: rows that are ranked against each other, and why others stand apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from segbench.report.text import is_absent, name_of_test_data, plural, short_id
+
+
+@dataclass(frozen=True, eq=False)
+class RankedTable:
+    """The rows of a leaderboard that are ranked against each other, and those that would be, had they been completed.
+
+    Attributes:
+        protocol: The protocol's id; None for runs that cannot be read.
+        test_data: The digest of the data that was tested on; None where it is not known.
+        rivals: The test data of the other tables of this protocol.
+        rows: The rows.
+    """
+
+    protocol: str | None
+    test_data: str | None
+    rivals: tuple[str | None, ...]
+    rows: pd.DataFrame
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The rows with a rank."""
+        return self.rows[self.rows["rank"].notna()]
+
+    @property
+    def others(self) -> pd.DataFrame:
+        """The rows without."""
+        return self.rows[self.rows["rank"].isna()]
+
+    @property
+    def heading(self) -> str:
+        """What is ranked, and of how many runs each."""
+        if self.protocol is None:
+            return "Runs that cannot be read"
+        name = f"Protocol {short_id(self.protocol)}"
+        if self.rivals:
+            name += f" · {name_of_test_data(self.test_data)}"
+        numbers = sorted(set(self.ranked["seeds"]))
+        if not numbers:
+            return name
+        seeds = plural(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
+        spread = ", mean ± standard deviation" if numbers[-1] > 1 else ""
+        each = " each" if len(self.ranked) > 1 else ""
+        return f"{name} · {plural(len(self.ranked), 'network')}, n = {seeds}{each}{spread}"
+
+    @property
+    def apart(self) -> str:
+        """Why the rows are not ranked together with others of the same protocol; empty when there are none."""
+        if not self.rivals:
+            return ""
+        names = ", ".join(map(name_of_test_data, self.rivals))
+        return f"Same protocol, other test data: not ranked together with {names}."
+
+
+def tables_of(board: pd.DataFrame) -> list[RankedTable]:
+    """Split a leaderboard into its tables, in its order."""
+    groups = list(board.groupby(["protocol", "test_data"], sort=False, dropna=False))
+    keys = [tuple(None if is_absent(part) else str(part) for part in key) for key, _ in groups]
+    return [
+        RankedTable(protocol, data, tuple(rival for other, rival in keys if other == protocol and rival != data), rows)
+        for (protocol, data), (_, rows) in zip(keys, groups, strict=True)
+    ]

@@ -1,0 +1,87 @@
+"""Claims about what a reader is told before comparing rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from stored import CLASSES
+
+from segbench.report.notes import observations
+from segbench.report.runs import load_results
+from segbench.results.matrices import ImageMatrices
+
+
+@pytest.fixture
+def notes(results):
+    return lambda: observations(load_results(results))
+
+
+def test_nothing_disturbs_rows_of_one_protocol_and_data(add, notes):
+    add("a")
+    add("b")
+    assert notes() == []
+
+
+def test_different_test_data_is_pointed_out_with_its_tables(add, notes):
+    add("a")
+    add("b")
+    add("c", test_digest="other")
+    (note,) = notes()
+    assert "not all rows were tested on the same data, so that they are ranked in 2 tables" in note
+    assert "test data test: a, b | test data other: c" in note
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "cause"),
+    [
+        ({"test": "1"}, {"test": "2"}, "Their files differ."),
+        ({"test": "1"}, {"test": "1"}, "The files are the same; other library versions or processors decoded"),
+        ({"test": "1"}, {}, "Their files, or how they were decoded and resized, differ."),
+    ],
+)
+def test_the_cause_of_different_test_data_is_told_as_far_as_it_is_known(add, notes, first, second, cause):
+    add("a", fingerprints=first)
+    add("b", fingerprints=second, test_digest="other")
+    assert cause in notes()[0]
+
+
+def test_what_disturbs_one_of_several_tables_names_the_table(add, notes):
+    add("a")
+    add("b", train_digest="odd")
+    add("c", test_digest="other")
+    assert [note.partition(": ")[0].partition(", ")[2] for note in notes()] == ["", "test data test"]
+
+
+def test_different_training_data_is_pointed_out_with_its_seed(add, notes):
+    add("a", 5)
+    add("b", 5, train_digest="other")
+    (note,) = notes()
+    assert "with seed 5, not all rows were trained on the same data" in note
+
+
+def test_unequal_seeds_copies_and_machines_are_pointed_out(add, notes):
+    add("a", 0)
+    add("a", 1)
+    add("b", 0, environment={"processor": "Other CPU"})
+    add("b", 0, suite="copy", environment={"processor": "Other CPU"})
+    text = "\n".join(notes())
+    assert "not all rows have equally many seeds (1 to 2)" in text
+    assert "1 run of the same network and seed as another counted once only" in text
+    assert "2 different environments, so that their speeds do not compare" in text
+
+
+def test_classes_that_no_label_holds_are_named(add, notes):
+    counts = np.zeros((1, 3, 3), np.int64)
+    counts[0, 0] = [5, 0, 2]
+    add("a", matrices=ImageMatrices(("x",), counts))
+    add("b", matrices=ImageMatrices(("x",), counts * np.array([1, 1, 0])))
+    text = "\n".join(notes())
+    assert f"a predicts classes that no test label holds; their IoU counts as 0: {CLASSES[2]}" in text
+    assert "not taken over equally many classes in all rows (1 to 2)" in text
+
+
+def test_long_lists_of_networks_are_cut(add, notes):
+    for name in "abcdefg":
+        add(name)
+    add("z", test_digest="other")
+    assert "a, b, c, d, e, … | test data other: z" in notes()[0]
