@@ -59,9 +59,9 @@ class Predictor:
 
     def _views(self, images: Tensor) -> Iterator[Tensor]:
         """Yield the probabilities under every scale, mirrored or not, at the images' size."""
-        size = images.shape[-2:]
+        height, width = size = images.shape[-2:]
         for scale in self.settings.scales:
-            scaled = resized(images, scaled_size(*size, scale))
+            scaled = resized(images, scaled_size(height, width, scale))
             yield resized(self._probabilities(scaled), size)
             if self.settings.flip:
                 yield resized(self._probabilities(scaled.flip(-1)).flip(-1), size)

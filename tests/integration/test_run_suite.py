@@ -14,13 +14,12 @@ from PIL import Image
 from tiny import document
 
 from segbench.config.load import check
-from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
 from segbench.engine import launch
+from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
 from segbench.errors import DataError, UnknownNameError, UsageError
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import Status
-
 
 run_suite = partial(launch.run_suite, device="cpu")
 
