@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +36,8 @@ def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetIn
     """Write a network's weights with the run and the classes as metadata (safetensors).
 
     Raises:
-        OSError: The file cannot be written.
+        StoreError: The file cannot be written.
     """
-    from safetensors import SafetensorError
-
     from segbench.models.weights import save_weights
 
     facts = {
@@ -51,12 +47,7 @@ def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetIn
         "palette": info.palette,
         "channels": info.channels,
     }
-    try:
-        save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
-    except SafetensorError as error:
-        if number := re.search(r"os error (\d+)", str(error)):
-            raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
-        raise
+    save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
 
 
 def load_checkpoint(file: Path) -> Checkpoint:

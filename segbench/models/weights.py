@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from segbench.errors import WeightsError
+from segbench.errors import StoreError, WeightsError
 
 State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""
@@ -113,7 +113,7 @@ def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str,
         metadata: Facts to keep beside the tensors.
 
     Raises:
-        WeightsError: The file cannot be written.
+        StoreError: The file cannot be written; a full disk is no fault of the network.
     """
     path = Path(path)
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
@@ -123,7 +123,7 @@ def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str,
         save_file(state, partial, metadata=dict(metadata))
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be written: {error}") from error
+        raise StoreError(f"{path}: cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 

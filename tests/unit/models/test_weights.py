@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from segbench.errors import WeightsError
+from segbench.errors import StoreError, WeightsError
 from segbench.models import weights
 from segbench.models.weights import bare, file_digest, load_weights, read_state, save_weights
 
@@ -247,7 +247,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no space left on device")
 
     monkeypatch.setattr(weights, "save_file", full)
-    with pytest.raises(WeightsError, match=r"w\.safetensors: cannot be written: no space left"):
+    with pytest.raises(StoreError, match=r"w\.safetensors: cannot be written: no space left"):
         save_weights(network(1), path, metadata={})
     assert file_digest(path) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["w.safetensors"]
