@@ -103,3 +103,14 @@ def test_300_scenes_a_second_on_one_core():
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         scenes(options.pop("split", "train"), **options)
+
+
+def test_zoom_makes_fewer_and_larger_things():
+    def largest_disc(zoom):
+        split = scenes("train", zoom=zoom, train_images=40)
+        disc = split.info.classes.index("disc")
+        return max(int((split.read(index).label == disc).sum()) for index in range(40))
+
+    assert largest_disc(150) > 1.5 * largest_disc(75)
+    with pytest.raises(DataError, match="zoom 20: expected 50 to 200"):
+        scenes("train", zoom=20)
