@@ -14,6 +14,8 @@ from segbench.errors import UsageError
 
 def scaled(channels: int, width: float) -> int:
     """Return a paper's channel count times a width factor, at least 1; width 1.0 is the paper."""
+    if width <= 0:
+        raise UsageError(f"width {width:g}: expected a factor above 0; 1.0 is the paper's network")
     return max(1, round(channels * width))
 
 

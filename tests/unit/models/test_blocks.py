@@ -113,3 +113,8 @@ def test_centre_crop_cuts_an_odd_surplus_at_the_bottom_and_the_right():
 
 def test_resize_keeps_a_constant():
     assert torch.allclose(resize(torch.full((1, 2, 3, 4), 0.7), 8, 5), torch.full((1, 2, 8, 5), 0.7))
+
+
+def test_a_width_of_nothing_is_refused():
+    with pytest.raises(UsageError, match="width -2: expected a factor above 0"):
+        scaled(64, -2)
