@@ -207,7 +207,8 @@ def test_a_package_that_cannot_be_read_does_not_break_the_schema(segbench, monke
     monkeypatch.setitem(models.CATALOG, "broken", "not_installed:net")
     schema = segbench("schema").json
     document = {"dataset": "scenes", "models": ["unet", {"name": "broken", "any": 1}], "train": None}
-    jsonschema.validate(document, schema)
+    assert jsonschema.Draft202012Validator(schema).is_valid(document)
+    assert not jsonschema.Draft202012Validator(schema).is_valid(document | {"models": ["brokenn"]})
 
 
 def test_text_that_is_no_yaml_is_told_by_line(tmp_path, segbench):
