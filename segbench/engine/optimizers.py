@@ -63,6 +63,7 @@ def sgd(
         momentum=momentum,
         nesterov=nesterov,
         decay_norm_and_bias=decay_norm_and_bias,
+        fused=True,
     )
 
 
@@ -93,6 +94,7 @@ def adam(
         betas=tuple(betas),
         eps=eps,
         decay_norm_and_bias=decay_norm_and_bias,
+        fused=True,
     )
 
 
@@ -123,6 +125,7 @@ def adamw(
         betas=tuple(betas),
         eps=eps,
         decay_norm_and_bias=decay_norm_and_bias,
+        fused=True,
     )
 
 
