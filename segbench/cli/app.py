@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from segbench.cli import catalog, data, doctor, predict, report, run, score, starter
+from segbench.cli import baseline, catalog, data, doctor, predict, regress, report, run, score, speed, starter
 from segbench.cli.output import tell
 from segbench.errors import SegbenchError, UsageError
 
@@ -36,6 +36,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "plan": run.plan,
     "validate": run.validate,
     "schema": run.schema,
+    "speed": speed.speed,
     "leaderboard": report.leaderboard,
     "list": catalog.list_catalog,
     "describe": catalog.describe,
@@ -63,6 +64,13 @@ def _root(
     """Compare semantic-segmentation networks: one recipe, one fair leaderboard."""
 
 
+def _regress() -> typer.Typer:
+    """Return the commands that decide whether something became slower: side by side, and against what was saved."""
+    regress.app.command("save")(baseline.save)
+    regress.app.command("check")(baseline.check)
+    return regress.app
+
+
 def build() -> typer.Typer:
     """Return the application with all its commands."""
     app = typer.Typer(
@@ -76,6 +84,7 @@ def build() -> typer.Typer:
     for name, command in _COMMANDS.items():
         app.command(name)(command)
     app.add_typer(data.app, name="data")
+    app.add_typer(_regress(), name="regress")
     return app
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.options import AsJson, ModelOptions, size
-from segbench.cli.output import tell, write_facts, write_json, write_table
+from segbench.cli.output import byte_count, tell, write_facts, write_json, write_table
 from segbench.errors import ModelRefusal, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def describe(
 ) -> None:
     """Show a model's size, cost, input sizes and paper.
 
-    The cost is the number of learned parameters, and of multiply-adds for one image of the given size.
+    The cost is the number of learned parameters and, for one image of the given size, of multiply-adds and of the bytes
+    that training keeps of it for the backward pass; and the size of the weights on disk.
     """
     height, width = size(image_size)
     entry = _model_entry(model, options)
@@ -74,7 +75,8 @@ def describe(
         write_json(facts)
         return
     note = facts.pop("note", None)
-    write_facts({**facts, "options": ", ".join(f"{key}={value}" for key, value in entry.options.items())})
+    shown = {key: byte_count(value) if key.endswith("_bytes") else value for key, value in facts.items()}
+    write_facts({**shown, "options": ", ".join(f"{key}={value}" for key, value in entry.options.items())})
     if note:
         tell(f"note: {note}")
 
@@ -128,7 +130,8 @@ def _facts(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[
             raise
         found = describe_network(entry, classes=classes, channels=channels, size=nearest)
         note = f"{refusal}; {nearest[0]}x{nearest[1]} is possible"
-        return {**_described_facts(entry, found), "macs": None, "output_size": None, "note": note}
+        unknown = {"macs": None, "activation_bytes": None, "output_size": None}
+        return {**_described_facts(entry, found), **unknown, "note": note}
     return _described_facts(entry, found)
 
 
@@ -137,6 +140,8 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
         "name": entry.name,
         "parameters": found.parameters,
         "macs": found.macs,
+        "activation_bytes": found.activation_bytes,
+        "weights_bytes": found.weights_bytes,
         "citation": found.citation,
         "input_constraint": found.input_constraint,
         "output_size": found.output_size,

@@ -96,6 +96,17 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def byte_count(count: int | None) -> str:
+    """Return a size in words with three digits, such as ``118 MB`` or ``1.20 GB``, of 1000 bytes a step."""
+    if count is None:
+        return "-"
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size * 0.9995:
+            scaled = count / size
+            return f"{scaled:.{max(0, 2 - len(str(round(scaled))) + 1)}f} {unit}"
+    return f"{count} B"
+
+
 def duration(seconds: float) -> str:
     """Return a time in words, such as ``1 h 05 min``, ``3 min 20 s`` or ``1.5 s``."""
     if seconds < 9.95:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.estimate import announce, estimate_facts, estimated, show_estimate
 from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
 from segbench.cli.output import counted, tell, write_json, write_table
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
@@ -16,6 +17,7 @@ from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError,
 if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
+    from segbench.engine.estimate import SuiteEstimate
     from segbench.results.store import Store
 
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
@@ -36,14 +38,19 @@ def run(
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    What is done already is kept; the leaderboard and the report are written from all of it.
+    What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
+    estimated first, by a few steps of each network.
     """
-    checked, _ = _plan(suite, overrides)
+    checked, runs = _plan(suite, overrides)
     chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
     from segbench.cli.progress import observing
     from segbench.cli.report import show, write
-    from segbench.engine.launch import run_suite
+    from segbench.engine.launch import chosen, run_suite
+    from segbench.results.store import Store
 
+    if not in_process:
+        with _naming(suite):
+            _announce(chosen(runs, chosen_models, chosen_seeds), Store(results, checked.name), device=device)
     with _naming(suite), observing() as observer:
         outcome = run_suite(
             checked,
@@ -68,14 +75,26 @@ def plan(
     *,
     results: Results = Path("results"),
     overrides: Overrides = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Try each network for a few steps; show time, memory and disk.")
+    ] = False,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Show the runs of a suite, and which of them are done."""
+    """Show the runs of a suite, and which of them are done.
+
+    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk.
+    """
     checked, runs = _plan(suite, overrides)
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
     rows = [_row(planned, _status(planned, store)) for planned in runs]
+    if estimate:
+        with _naming(suite):
+            found = estimated(checked, device=device)
+        _answer_with_estimate(checked.name, rows, found, as_json=as_json)
+        return
     if as_json:
         write_json({"suite": checked.name, "runs": rows})
         return
@@ -162,6 +181,22 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "status": status,
         "protocol_id": planned.recipe.protocol_id,
     }
+
+
+def _announce(runs: Sequence[Run], store: Store, *, device: str) -> None:
+    """Tell what the runs that are not done will take."""
+    announce([planned for planned in runs if _status(planned, store) != "done"], device=device)
+
+
+def _answer_with_estimate(
+    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, *, as_json: bool
+) -> None:
+    if as_json:
+        pairs = zip(rows, estimate.runs, strict=True)
+        described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
+        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate)})
+        return
+    show_estimate(estimate, {row["id"]: row["status"] for row in rows})
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:

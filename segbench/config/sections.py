@@ -12,6 +12,11 @@ from segbench.config.component import Component, LossEntry, OptimizerEntry, Sche
 from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+EXECUTION_MODES = (
+    *("eager", "cuda_graph", "compile"),
+    *(f"compile:{mode}" for mode in ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")),
+)
+"""How a network can be executed when its speed is measured."""
 Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
@@ -166,3 +171,40 @@ class Loader(Section):
     """Where decoded images are kept between epochs."""
     cache_folder: str | None = None
     """Folder of the disk cache; the user's cache folder by default."""
+
+
+class Speed(Section):
+    """How fast every network is; changes no score."""
+
+    tasks: Annotated[tuple[Literal["inference", "training", "loading"], ...], Field(min_length=1)] = (
+        "inference",
+        "training",
+        "loading",
+    )
+    """What is timed; training and loading need a training recipe."""
+    size: Size | None = None
+    """Height and width of the images; by default what the networks see of the first test and training image."""
+    batch_sizes: Annotated[tuple[Pixels, ...], Field(min_length=1)] | Literal["sweep"] = (1,)
+    """Batches of inference; ``sweep`` doubles from 1 until memory is out or throughput gains less than 3 %."""
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] | None = None
+    """Arithmetic of inference; that of the evaluation by default."""
+    modes: Annotated[tuple[str, ...], Field(min_length=1)] = ("eager",)
+    """``eager``, ``compile``, ``compile:MODE``, ``cuda_graph``."""
+    outputs: Annotated[tuple[Literal["logits", "classes", "labels"], ...], Field(min_length=1)] = ("logits",)
+    """What an inference call delivers: scores, the argmax, or scores resized to the label's size and their argmax."""
+    channels_last: Annotated[tuple[bool, ...], Field(min_length=1)] | None = None
+    """Memory layouts of inference; that of training by default."""
+    threads: Annotated[int, Field(ge=1)] | None = 1
+    """Threads of an operation on the processor; null leaves torch's choice. One gives figures that can be repeated."""
+    restarts: int = Field(default=3, ge=1)
+    """Fresh processes for each case: the same code differs by some per cent from start to start."""
+    seconds: float = Field(default=2.0, gt=0)
+    """Time for the samples of one case in one process."""
+
+    @field_validator("modes")
+    @classmethod
+    def _known_modes(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for mode in given:
+            if mode not in EXECUTION_MODES:
+                raise ValueError(f"{mode!r} is none of {', '.join(EXECUTION_MODES)}")
+        return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,12 +20,24 @@ def weights_digest(run: Run, network: nn.Module) -> str | None:
     return file_digest(file) if file is not None else None
 
 
-def macs_or_none(network: nn.Module, channels: int, height: int, width: int) -> int | None:
-    """Return the multiply-adds of one image; None for a network that cannot be traced without data."""
-    from segbench.models.base import count_macs
+def cost_facts(network: nn.Module, channels: int, height: int, width: int) -> dict[str, int | None]:
+    """Return what a network costs for one image beside its parameters, by the record's names.
 
+    Multiply-adds and activations are None for a network that cannot be traced without data.
+    """
+    from segbench.models.base import count_macs
+    from segbench.models.cost import count_activation_bytes, count_weights_bytes
+
+    return {
+        "macs": _or_none(count_macs, network, channels, height, width),
+        "activation_bytes": _or_none(count_activation_bytes, network, channels, height, width),
+        "weights_bytes": count_weights_bytes(network),
+    }
+
+
+def _or_none(count: Callable[..., int], *arguments: Any) -> int | None:
     try:
-        return count_macs(network, channels, height, width)
+        return count(*arguments)
     except Exception:  # foreign networks may look at values, which the meta device has none of
         return None
 

@@ -20,7 +20,7 @@ from segbench.engine.arithmetic import Arithmetic, choose_device
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import Notice, Observer, Progress, Stage, ignore
-from segbench.engine.facts import compute_facts, derived_seed, macs_or_none, weights_digest
+from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
@@ -166,7 +166,7 @@ class Work:
         }
         for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
             check_input(network, *size)
-        self.found_of_model["macs"] = macs_or_none(network, info.channels, height, width)
+        self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
 
     def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:

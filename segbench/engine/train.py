@@ -133,7 +133,7 @@ class Trainer:
         self.arithmetic.reset_peak_memory()
         meter = EpochMeter(epoch, self.loss.names)
         batches = meter.watch(self.loader.epoch(epoch))
-        while self.step < self.total_steps and self._optimize(batches, meter):
+        while self.step < self.total_steps and self.optimize(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
                 meter.check()
                 self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
@@ -144,7 +144,7 @@ class Trainer:
         self.images += int(meter.images)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
 
-    def _optimize(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
+    def optimize(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
         """Make one optimizer step from the next batches, each weighted by its images; False if none is left."""
         learning_rate, shares = self.schedule.learning_rate, 0.0
         self.optimizer.zero_grad(set_to_none=True)

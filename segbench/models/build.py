@@ -16,9 +16,8 @@ from segbench.models.base import (
     InputConstraint,
     OverlapTile,
     SegmentationNetwork,
-    count_macs,
-    count_parameters,
 )
+from segbench.models.cost import cost_of
 from segbench.models.timm_encoders import TimmEncoder, weights_file
 from segbench.models.vgg import VGG16Trunk
 from segbench.models.weights import WeightsReport, load_weights
@@ -33,6 +32,8 @@ class Description:
         name: The row's label.
         parameters: Learned parameters.
         macs: Multiply-adds of one forward pass of one image.
+        activation_bytes: What training keeps of each image of a batch for the backward pass, in float32.
+        weights_bytes: Size of the weights on disk.
         citation: The paper.
         input_constraint: Which image sizes the network takes, in words.
         output_size: Height and width of the logits; smaller than the image's for valid convolutions.
@@ -41,6 +42,8 @@ class Description:
     name: str
     parameters: int
     macs: int
+    activation_bytes: int
+    weights_bytes: int
     citation: str
     input_constraint: str
     output_size: tuple[int, int]
@@ -192,10 +195,13 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)
+    cost = cost_of(network, channels, *size)
     return Description(
         name=entry.label or entry.name,
-        parameters=count_parameters(network),
-        macs=count_macs(network, channels, *size),
+        parameters=cost.parameters,
+        macs=cost.macs,
+        activation_bytes=cost.activation_bytes,
+        weights_bytes=cost.weights_bytes,
         citation=getattr(network, "citation", ""),
         input_constraint=str(constraint),
         output_size=(size[0] - 2 * margin, size[1] - 2 * margin),

@@ -10,7 +10,7 @@ import pandas as pd
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
-from segbench.report.runs import SCORES
+from segbench.report.runs import COSTS, SCORES
 from segbench.report.text import is_absent
 from segbench.results.record import Status
 
@@ -22,11 +22,11 @@ MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_imag
 COLUMNS = (
     *("protocol", "test_data", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
-    *("averaged_classes", "test_images", "parameters", "macs", "same_data", "device", "status", "reason"),
+    *("averaged_classes", "test_images", *COSTS, "same_data", "device", "status", "reason"),
 )
 
 _DTYPES = {
-    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", "parameters", "macs"), "Int64"),
+    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", *COSTS), "Int64"),
     **dict.fromkeys((name for measured in MEASURED for name in (measured, f"{measured}_std")), "float64"),
     "same_data": "boolean",
 }
@@ -77,8 +77,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "seeds": len(runs),
         "averaged_classes": runs["averaged_classes"].min(),
         "test_images": first["test_images"],
-        "parameters": first["parameters"],
-        "macs": first["macs"],
+        **{name: first[name] for name in COSTS},
         "same_data": bool(runs["same_data"].all()),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
@@ -102,10 +101,10 @@ def _unranked(group: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for run in others.itertuples():
         reason = "no reason is recorded" if is_absent(run.reason) else str(run.reason)
         pretrained = None if is_absent(run.pretrained) else "pretrained" if run.pretrained else "scratch"
-        facts = tuple(None if is_absent(value) else value for value in (run.parameters, run.macs))
-        seeds.setdefault((str(run.model), pretrained, *facts, str(run.status), reason), []).append(run.seed)
-    for (model, pretrained, parameters, macs, status, reason), given in seeds.items():
-        row = {"model": model, "pretrained": pretrained, "parameters": parameters, "macs": macs}
+        costs = tuple(None if is_absent(value) else value for value in (getattr(run, name) for name in COSTS))
+        seeds.setdefault((str(run.model), pretrained, costs, str(run.status), reason), []).append(run.seed)
+    for (model, pretrained, costs, status, reason), given in seeds.items():
+        row = {"model": model, "pretrained": pretrained, **dict(zip(COSTS, costs, strict=True))}
         yield {**row, "seeds": 0, "status": status, "reason": f"{_named_seeds(given)}{reason}"}
 
 

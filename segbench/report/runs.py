@@ -27,7 +27,10 @@ SCORES = (
 """The summary scores, fractions of 1, the one that ranks first."""
 
 _WHOSE = ("model", "seed", "protocol", "run")
-_WHOLE = ("seed", "parameters", "macs", "averaged_classes", "selected_epoch", "test_images")
+COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
+"""What a network costs, whatever it was trained on."""
+
+_WHOLE = ("seed", *COSTS, "averaged_classes", "selected_epoch", "test_images")
 _REAL = (
     *SCORES,
     "test_loss",
@@ -39,7 +42,7 @@ _REAL = (
 )
 COLUMNS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
-    *("parameters", "macs", "train_digest", "test_digest", "test_fingerprint"),
+    *(*COSTS, "train_digest", "test_digest", "test_fingerprint"),
     *(*SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
@@ -123,8 +126,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "status": str(record.outcome.status),
         "reason": record.outcome.reason,
         "pretrained": record.model.pretrained,
-        "parameters": record.model.parameters,
-        "macs": record.model.macs,
+        **{name: getattr(record.model, name) for name in COSTS},
         "train_digest": data.train_digest if data else None,
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,

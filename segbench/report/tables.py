@@ -80,6 +80,8 @@ COLUMNS = (
     Column("train img/s", _rate("training_images_per_second"), 7),
     Column("params", lambda row: text.count(row["parameters"]), 5),
     Column("MACs", lambda row: text.count(row["macs"]), 11),
+    Column("activations/img", lambda row: text.byte_count(row["activation_bytes"]), 14),
+    Column("weights on disk", lambda row: text.byte_count(row["weights_bytes"]), 15),
     Column("classes", _whole("averaged_classes"), 12),
     Column("same data", _same_data, 13, right=False),
 )

@@ -75,6 +75,12 @@ def count(value: Any) -> str:
     return f"{value:.0f}"
 
 
+def byte_count(value: Any) -> str:
+    """Return a size with three digits and a unit, such as ``14.7 MB``, of 1000 bytes a step."""
+    text = count(value)
+    return f"{text}B" if " " in text else f"{text} B" if text else ""
+
+
 def short_id(digest: Any) -> str:
     """Return the first eight signs of a protocol id or another digest; empty where it is not known."""
     return "" if is_absent(digest) else str(digest)[:8]

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
-"""History: 1, the first."""
+"""History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, which
+records without them leave open."""
 
 
 class Status(StrEnum):
@@ -54,6 +55,10 @@ class ModelFacts(Facts):
     """Learned parameters."""
     macs: int | None = None
     """Multiply-adds for one test image of ``input_size``; None when they cannot be counted."""
+    activation_bytes: int | None = None
+    """What training keeps of one image of ``input_size`` for the backward pass, in float32; None when not countable."""
+    weights_bytes: int | None = None
+    """All tensors of the network, as they stand in a checkpoint without its header."""
     input_size: tuple[int, int] | None = None
     """Height and width of the first test image as the network sees it."""
     citation: str = ""

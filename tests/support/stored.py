@@ -74,6 +74,8 @@ def write_run(
             source_digest=changes.pop("source_digest", None),
             parameters=changes.pop("parameters", 31_031_685),
             macs=changes.pop("macs", 20_400_000_000),
+            activation_bytes=changes.pop("activation_bytes", 118_000_000),
+            weights_bytes=changes.pop("weights_bytes", 124_126_740),
             input_size=(32, 48),
         ),
         data=DataFacts(

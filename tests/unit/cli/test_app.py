@@ -65,7 +65,7 @@ def test_every_command_is_there_with_a_help(segbench):
         assert f" {command} " in answer.out.splitlines()[0]
 
 
-@pytest.mark.parametrize("group", [[], ["data"]])
+@pytest.mark.parametrize("group", [[], ["data"], ["regress"]])
 def test_summaries_of_commands_are_whole(group, segbench):
     listed = segbench(*group, "--help").out.split("Commands:")[1]
     assert "..." not in listed

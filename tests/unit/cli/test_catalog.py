@@ -96,3 +96,20 @@ def test_a_model_that_refuses_every_size_says_why(segbench):
     answer = segbench("describe", "torchvision:fcn_resnet50", "--channels", 4)
     assert answer.code == 1
     assert "3 channels" in answer.err
+
+
+def test_memory_and_disk_are_described_in_bytes_for_programs_and_in_units_for_people(segbench):
+    given = ("describe", "segnet", "--classes", 12, "--size", "64x64")
+    facts = segbench(*given, "--json").json
+    assert facts["weights_bytes"] == pytest.approx(4 * 29_449_932, rel=1e-3)  # running statistics beside
+    assert facts["activation_bytes"] > 64 * 64 * 3 * 4
+    text = segbench(*given).out
+    assert "weights_bytes     118 MB" in text
+    assert "activation_bytes  " in text
+
+
+def test_activations_of_an_impossible_size_are_open_and_the_weights_are_not(segbench):
+    given = ("describe", "deconvnet", "--size", "100x100", "--set", "width=0.1")
+    facts = segbench(*given, "--json").json
+    assert facts["activation_bytes"] is None
+    assert facts["weights_bytes"] >= 4 * facts["parameters"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segbench.cli.options import names, numbers, size
-from segbench.cli.output import duration, plain, shown, write_facts, write_json, write_table
+from segbench.cli.output import byte_count, duration, plain, shown, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
 
@@ -98,3 +98,20 @@ def test_sizes_are_height_and_width():
     for text in ("360", "360x", "x480", "0x480", "-1x5", "1.5x2", "360x480x3"):
         with pytest.raises(UsageError, match="expected HEIGHTxWIDTH"):
             size(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1_234, "1.23 kB"),
+        (14_700_000, "14.7 MB"),
+        (999_600_000, "1.00 GB"),
+        (118_000_000, "118 MB"),
+        (1.2e13, "12000 GB"),
+    ],
+)
+def test_sizes_have_three_digits_and_a_unit(count, text):
+    assert byte_count(count) == text

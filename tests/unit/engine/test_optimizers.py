@@ -39,27 +39,27 @@ def both(ours, theirs):
 SAME = {
     "sgd": (
         {"lr": 0.05, "weight_decay": 5e-4},
-        lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=False),
+        lambda p: torch.optim.SGD(p, fused=True, lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=False),
     ),
     "sgd with nesterov": (
         {"lr": 0.05, "momentum": 0.8, "nesterov": True},
-        lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.8, nesterov=True),
+        lambda p: torch.optim.SGD(p, fused=True, lr=0.05, momentum=0.8, nesterov=True),
     ),
     "adam": (
         {"lr": 0.01, "weight_decay": 1e-2, "betas": [0.8, 0.95], "eps": 1e-6},
-        lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=1e-2, betas=(0.8, 0.95), eps=1e-6),
+        lambda p: torch.optim.Adam(p, fused=True, lr=0.01, weight_decay=1e-2, betas=(0.8, 0.95), eps=1e-6),
     ),
     "adamw": (
         {"lr": 0.01, "weight_decay": 0.1},
-        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, fused=True, lr=0.01, weight_decay=0.1),
     ),
     "rmsprop": (
         {"lr": 0.01, "alpha": 0.95, "eps": 1e-6, "momentum": 0.5, "weight_decay": 2e-4},
         lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.95, eps=1e-6, momentum=0.5, weight_decay=2e-4),
     ),
     "rmsprop as it comes": ({}, lambda p: torch.optim.RMSprop(p, lr=0.001, alpha=0.9)),
-    "adam as it comes": ({}, torch.optim.Adam),
-    "adamw as it comes": ({}, torch.optim.AdamW),
+    "adam as it comes": ({}, lambda p: torch.optim.Adam(p, fused=True)),
+    "adamw as it comes": ({}, lambda p: torch.optim.AdamW(p, fused=True)),
 }
 
 
@@ -68,6 +68,28 @@ def test_steps_are_torchs_bit_for_bit(request, options, theirs):
     name = request.node.callspec.id.split()[0]
     ours, expected = both(lambda network: OPTIMIZERS.create(name, network, **options), theirs)
     torch.testing.assert_close(ours, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("sgd", lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, foreach=False, fused=False)),
+        ("adam", lambda p: torch.optim.Adam(p, lr=0.01, foreach=False, fused=False)),
+        ("adamw", lambda p: torch.optim.AdamW(p, lr=0.01, foreach=False, fused=False)),
+    ],
+)
+def test_the_fused_kernels_step_as_the_plain_ones_do(name, plain):
+    def stepped(create):
+        weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 30.0]))
+        optimizer = create([weight])
+        for _ in range(5):
+            optimizer.zero_grad()
+            (weight * torch.tensor([3.0, 5.0, -1.0]) - 0.5).square().sum().backward()
+            optimizer.step()
+        return weight.detach()
+
+    ours = stepped(lambda weights: OPTIMIZERS.create(name, weights, lr=0.01))
+    torch.testing.assert_close(ours, stepped(plain), rtol=1e-5, atol=0)
 
 
 def test_sgd_without_momentum_is_plain_gradient_descent():

@@ -122,6 +122,8 @@ def test_a_description_has_the_references_figures():
     assert description.name == "the paper's"
     assert description.parameters == 31_030_658
     assert description.macs / 1e9 == pytest.approx(150.4, rel=1e-3)
+    assert description.weights_bytes == 4 * 31_030_658
+    assert description.activation_bytes > 4 * 64 * (570**2 + 568**2)  # the first two convolutions' outputs
     assert description.output_size == (388, 388)
     assert description.input_constraint.startswith("height and width at least 188, in steps of 16")
     assert "Ronneberger" in description.citation

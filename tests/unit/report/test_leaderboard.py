@@ -180,6 +180,16 @@ def test_no_runs_give_an_empty_leaderboard(tmp_path, board, add):
     assert tuple(rows.columns) == COLUMNS
 
 
+def test_costs_stand_in_ranked_and_unranked_rows_and_may_be_absent(add, board):
+    add("a", activation_bytes=5_000, weights_bytes=7_000)
+    add("b", activation_bytes=None, weights_bytes=None, hits=70)
+    add("c", activation_bytes=11, outcome=Outcome(status=Status.FAILED, reason="boom"))
+    rows = board().set_index("model")
+    assert (rows.loc["a", "activation_bytes"], rows.loc["a", "weights_bytes"]) == (5_000, 7_000)
+    assert rows.loc["b", ["activation_bytes", "weights_bytes"]].isna().all()
+    assert rows.loc["c", "activation_bytes"] == 11
+
+
 def test_the_index_of_the_runs_does_not_matter(add, results):
     add("a", hits=50)
     add("b", hits=60, train_digest="other")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from segbench.report.text import (
+    byte_count,
     code_block,
     code_span,
     count,
@@ -82,3 +83,8 @@ def test_code_cannot_be_closed_from_within():
 
 def test_nouns_agree_with_their_number():
     assert (plural(1, "seed"), plural(2, "seed"), plural(0, "run")) == ("1 seed", "2 seeds", "0 runs")
+
+
+@pytest.mark.parametrize(("number", "shown"), [(None, ""), (12, "12 B"), (118_000_000, "118 MB"), (1_200, "1.20 kB")])
+def test_sizes_have_a_unit(number, shown):
+    assert byte_count(number) == shown

@@ -108,3 +108,12 @@ def test_a_missing_record_is_damage_and_an_unreadable_one_is_not(tmp_path):
     with pytest.raises(StoreError, match="cannot be read") as caught:
         read_record(tmp_path / "run.json")
     assert not isinstance(caught.value, DamagedRunError)
+
+
+def test_a_record_from_before_activations_were_counted_leaves_them_open(tmp_path, make_record):
+    write_record(tmp_path, make_record())
+    document = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    del document["model"]["activation_bytes"], document["model"]["weights_bytes"]
+    (tmp_path / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    model = read_record(tmp_path / "run.json").model
+    assert (model.activation_bytes, model.weights_bytes) == (None, None)

@@ -1,0 +1,182 @@
+"""Commands about stored speed: regress save, regress check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import Device, Overrides, names, size
+from segbench.cli.output import tell, write_json, write_table
+from segbench.cli.speed import DEFAULT_CLASSES, batches, work_of
+from segbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from segbench.results.speed_record import SpeedCase, SpeedRecord
+    from segbench.speed.launch import Settings
+    from segbench.speed.stored import Checked, CheckResult
+
+TITLES = ["case", "baseline ms", "now ms", "change", "interval", "restarts", "verdict"]
+Baselines = Annotated[
+    list[Path], typer.Option("--baseline", metavar="FILE", help="Saved before; several files are put together.")
+]
+
+
+def save(  # noqa: PLR0913 - the options of one command
+    suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="A suite; or give --models.")] = None,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the baseline.")],
+    models: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Models by name or label.")] = None,
+    image_size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Height and width of images.")] = None,
+    classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,
+    task: Annotated[str, typer.Option("--task", metavar="inference,training", help="What is timed.")] = "inference",
+    restarts: Annotated[int, typer.Option("--restarts", min=2, help="Fresh processes for each case.")] = 12,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,
+    overrides: Overrides = None,
+    device: Device = "auto",
+) -> None:
+    """Measure networks and save the samples as a baseline.
+
+    'segbench regress check' compares with it, on the same machine only.
+    """
+    block: dict[str, Any] = {"tasks": names(task), "restarts": restarts, "seconds": seconds}
+    block |= {"size": size(image_size)} if image_size else {}
+    block |= {"batch_sizes": batches(batch)} if batch else {}
+    work = work_of(suite, models, block, classes=classes, overrides=overrides, device=device)
+    from segbench.cli.progress import counting
+    from segbench.results.baseline import write_baseline
+    from segbench.speed.launch import measure_cases
+
+    if not work.planned:
+        raise UsageError("there is nothing to measure: training needs a suite with a training recipe")
+    with counting("measuring", "restarts") as advance:
+        told = measure_cases(work.planned, work.settings, tell=lambda done, total, _: advance(done, total))
+        records = list(told)
+    lost = [record for record in records if record.status != "measured"]
+    if lost:
+        raise UsageError(f"{lost[0].case.key}: {lost[0].status}: {lost[0].restarts[0].reason}; no baseline was written")
+    write_baseline(out, records)
+    tell(f"baseline of {len(records)} cases, {restarts} restarts each: {out}")
+
+
+def check(
+    *,
+    baseline: Baselines,
+    current: Annotated[
+        list[Path] | None,
+        typer.Option("--current", metavar="FILE", help="Compare this instead of measuring; may be repeated."),
+    ] = None,
+    threshold: Annotated[float, typer.Option("--threshold", metavar="SHARE", help="The slowdown to find.")] = 0.1,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False,
+) -> None:
+    """Decide whether networks are slower than a baseline.
+
+    Baselines and --current files are those of 'regress save' or of pytest-benchmark (--benchmark-json). Exit codes: 0
+    passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
+    """
+    from segbench.results.baseline import read_baseline
+    from segbench.speed.decision import Rule
+    from segbench.speed.stored import check as decide
+
+    stored = read_baseline(baseline)
+    rule = Rule(threshold=threshold)
+    if current:
+        result = decide(stored, current=read_baseline(current), rule=rule)
+    else:
+        result = _measured(stored, rule, seconds=seconds, device=device)
+    if as_json:
+        write_json(_document(result))
+    else:
+        write_table(TITLES, [_row(checked) for checked in result.cases], right=TITLES[1:6], whole=["case"])
+    for note in [*_reasons(result), *result.notes]:
+        tell(f"note: {note}")
+    raise typer.Exit(int(result.exit_code))
+
+
+def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
+    from segbench.engine.arithmetic import choose_device
+    from segbench.engine.events import ignore
+    from segbench.engine.processes import call_in_process
+    from segbench.speed.cases import Planned
+    from segbench.speed.launch import Settings, measure_cases
+    from segbench.speed.measure import fingerprint
+    from segbench.speed.stored import check as decide
+
+    settings = Settings(str(choose_device(device)), 1, seconds)
+    machine = call_in_process(fingerprint, settings.device, _threads(stored), observer=ignore)
+
+    def measure(cases: Sequence[SpeedCase], restarts: int) -> list[SpeedRecord]:
+        tell(f"measuring {len(cases)} cases, {restarts} restarts each")
+        return list(measure_cases([Planned(case) for case in cases], _with(settings, restarts)))
+
+    return decide(stored, machine=machine, measure=measure, rule=rule)
+
+
+def _with(settings: Settings, restarts: int) -> Settings:
+    return replace(settings, restarts=restarts)
+
+
+def _threads(stored: Sequence[SpeedRecord]) -> int | None:
+    """Return the threads of the baseline.
+
+    Raises:
+        UsageError: It mixes several, or times the loading of data, which takes its suite.
+    """
+    if any(record.case.task == "loading" for record in stored):
+        raise UsageError("the baseline times the loading of data, which only its suite can: leave --task loading out")
+    found = {record.case.threads for record in stored}
+    if len(found) > 1:
+        raise UsageError(f"the baseline mixes cases of {sorted(map(str, found))} threads; save one baseline for each")
+    return found.pop()
+
+
+def _row(checked: Checked) -> list[str]:
+    from segbench.speed.decision import percent
+
+    decision, interval = checked.decision, checked.decision.interval
+    return [
+        checked.case.key,
+        _milliseconds(checked.base_seconds),
+        _milliseconds(checked.head_seconds),
+        percent(decision.ratio),
+        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
+        str(len(checked.head_seconds)),
+        decision.verdict.replace("_", " "),
+    ]
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    from statistics import median
+
+    return f"{1000 * median(seconds):.4g}" if seconds else "-"
+
+
+def _reasons(result: CheckResult) -> list[str]:
+    return [f"{checked.case.key}: {checked.decision.reason}" for checked in result.cases if checked.decision.reason]
+
+
+def _document(result: CheckResult) -> dict[str, Any]:
+    """Return a check in JSON's own types, with the median of every restart."""
+    return {
+        "kind": "segbench regress check",
+        "schema_version": 1,
+        "exit_code": int(result.exit_code),
+        "threshold": result.rule.threshold,
+        "notes": list(result.notes),
+        "cases": [
+            {
+                "key": checked.case.key,
+                "case": checked.case.model_dump(mode="json"),
+                "decision": asdict(checked.decision),
+                "base_seconds": list(checked.base_seconds),
+                "head_seconds": list(checked.head_seconds),
+            }
+            for checked in result.cases
+        ],
+    }

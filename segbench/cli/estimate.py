@@ -1,0 +1,130 @@
+"""How commands show what runs will take: a table for ``plan --estimate``, a line before ``run`` begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from segbench.cli.output import byte_count, counted, duration, tell, write_table
+from segbench.errors import SegbenchError
+
+if TYPE_CHECKING:
+    from segbench.config.plan import Run
+    from segbench.config.suite import Suite
+    from segbench.engine.estimate import RunEstimate, SuiteEstimate
+
+DAY_SECONDS = 86_400
+
+QUICK_PROBE_SECONDS = 0.2
+"""For the steps, and for the evaluation, of each network before ``run``: 9 small networks take 6 seconds in all."""
+
+FEW_IMAGES = 1_000
+"""Runs that are fed no more images than this in all are begun without an estimate."""
+
+
+def estimated(suite: Suite, *, device: str) -> SuiteEstimate:
+    """Estimate all runs of a suite, and show which network is tried.
+
+    Raises:
+        UsageError: The suite's data is missing or wrong, or there is no such device.
+    """
+    from segbench.cli.progress import counting
+    from segbench.engine.estimate import estimate_suite
+
+    with counting("trying", "networks") as advance:
+        return estimate_suite(suite, device=device, progress=advance)
+
+
+def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:
+    """Return an estimate for programs: seconds and bytes, null for a run of which nothing is known."""
+    from segbench.engine.estimate import RunEstimate
+
+    figures = {
+        "seconds": estimate.seconds,
+        "peak_memory_bytes": estimate.peak_memory_bytes,
+        "disk_bytes": estimate.disk_bytes,
+    }
+    if not isinstance(estimate, RunEstimate):
+        return {**figures, "unknown_runs": len(estimate.unknown)}
+    parts = {
+        "overhead_seconds": estimate.overhead_seconds,
+        "training_seconds": estimate.training_seconds,
+        "evaluation_seconds": estimate.evaluation_seconds,
+    }
+    facts: dict[str, Any] = {**figures, **parts}
+    if estimate.problem is not None:
+        facts = dict.fromkeys(facts)
+    return {**facts, "problem": estimate.problem}
+
+
+def show_estimate(estimate: SuiteEstimate, statuses: Mapping[str, str]) -> None:
+    """Write a line for every run, and tell the totals.
+
+    Args:
+        estimate: The estimate.
+        statuses: By run id, whether it is done.
+    """
+    rows = [_cells(run, statuses[run.run_id]) for run in estimate.runs]
+    write_table(["run", "status", "time", "memory", "disk"], rows, right=["time", "memory", "disk"], whole=["run"])
+    _tell_problems(estimate)
+    tell(f"{counted(len(estimate.runs), 'run')}: {totals(estimate)}")
+    to_do = estimate.only([run.run_id for run in estimate.runs if statuses[run.run_id] != "done"])
+    if to_do.runs and len(to_do.runs) < len(estimate.runs):
+        tell(f"{len(to_do.runs)} to do: {totals(to_do)}")
+    _warn(to_do)
+
+
+def announce(runs: Sequence[Run], *, device: str) -> None:
+    """Tell what runs will take before they begin; few images, or a network that is compiled first, are not tried.
+
+    What is wrong with the suite is left for the runs themselves to say.
+    """
+    from segbench.engine.estimate import estimate_runs, images_fed, survey_runs
+
+    if not runs:
+        return
+    if any(run.recipe.train is not None and run.recipe.train.compile for run in runs):
+        tell("no estimate, because networks would have to be compiled for it; 'segbench plan --estimate' does that")
+        return
+    try:
+        surveys = survey_runs(runs)
+        if images_fed(runs, surveys) <= FEW_IMAGES:
+            return
+        tell(f"estimating the time of {counted(len(runs), 'run')} …")
+        estimate = estimate_runs(runs, surveys, device=device, probe_seconds=QUICK_PROBE_SECONDS)
+    except SegbenchError:
+        return
+    tell(f"about {totals(estimate)}")
+    _warn(estimate)
+
+
+def totals(estimate: SuiteEstimate) -> str:
+    """Return an estimate of several runs in words."""
+    known = f"{duration(estimate.seconds)}, {byte_count(estimate.peak_memory_bytes)} of memory at most, "
+    unknown = f", and {counted(len(estimate.unknown), 'run')} of unknown length" if estimate.unknown else ""
+    return f"{known}{byte_count(estimate.disk_bytes)} on disk{unknown}"
+
+
+def _cells(run: RunEstimate, status: str) -> list[str]:
+    if run.problem is not None:
+        return [run.run_id, status, "-", "-", "-"]
+    return [
+        run.run_id,
+        status,
+        duration(run.seconds),
+        byte_count(run.peak_memory_bytes),
+        byte_count(run.disk_bytes),
+    ]
+
+
+def _tell_problems(estimate: SuiteEstimate) -> None:
+    for run in estimate.unknown:
+        tell(f"note: {run.label}, seed {run.seed}: no estimate: {run.problem}")
+
+
+def _warn(estimate: SuiteEstimate) -> None:
+    if estimate.seconds > DAY_SECONDS:
+        tell(
+            f"warning: this takes more than a day ({estimate.seconds / DAY_SECONDS:.1f} days); fewer epochs, smaller "
+            "images or a faster device shorten it; what is finished is kept if you stop"
+        )

@@ -1,0 +1,240 @@
+"""What the runs of a suite will take, from a survey of its data and a probe of each of its networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from segbench.config.plan import Run, canonical_model, digest, plan
+from segbench.config.suite import Suite
+from segbench.engine.events import Observer, ignore
+from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.workload import (
+    Probe,
+    Survey,
+    cached_bytes,
+    disk_bytes,
+    evaluation_seconds,
+    images_of,
+    training_seconds,
+    validation_seconds,
+)
+from segbench.errors import ModelRefusal, TrainingError
+
+PROBE_SECONDS = 2.5
+"""Time for the steps of one network; what is slower is timed by a single step after the first."""
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What one run will take.
+
+    Attributes:
+        run_id: The run's id.
+        label: The row's name.
+        seed: The run's seed.
+        overhead_seconds: Start of the process, opening the data, building the network.
+        training_seconds: Training epochs and validation, loading included.
+        evaluation_seconds: The final evaluation, loading included.
+        peak_memory_bytes: See ``Probe``; what ``loader.cache: memory`` keeps is added on the CPU.
+        disk_bytes: What it writes.
+        problem: Why nothing is known; the figures are 0 then.
+    """
+
+    run_id: str
+    label: str
+    seed: int
+    overhead_seconds: float = 0.0
+    training_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    disk_bytes: int = 0
+    problem: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time of the whole run."""
+        return self.overhead_seconds + self.training_seconds + self.evaluation_seconds
+
+
+@dataclass(frozen=True)
+class SuiteEstimate:
+    """What the runs of a suite will take, one after the other.
+
+    Attributes:
+        runs: The runs, in the plan's order.
+    """
+
+    runs: tuple[RunEstimate, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Time of all runs of which something is known."""
+        return sum(run.seconds for run in self.runs)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Memory of the largest run: one is done at a time."""
+        return max((run.peak_memory_bytes for run in self.runs), default=0)
+
+    @property
+    def disk_bytes(self) -> int:
+        """Disk of all runs."""
+        return sum(run.disk_bytes for run in self.runs)
+
+    @property
+    def unknown(self) -> tuple[RunEstimate, ...]:
+        """The runs of which nothing is known."""
+        return tuple(run for run in self.runs if run.problem is not None)
+
+    def only(self, run_ids: Sequence[str]) -> SuiteEstimate:
+        """Return the estimate of some of the runs."""
+        return SuiteEstimate(tuple(run for run in self.runs if run.run_id in run_ids))
+
+
+Told = Callable[[int, int], None]
+
+
+def estimate_suite(
+    suite: Suite,
+    *,
+    device: str = "auto",
+    probe_seconds: float = PROBE_SECONDS,
+    progress: Told = lambda done, total: None,
+    observer: Observer = ignore,
+) -> SuiteEstimate:
+    """Estimate what every run of a suite takes on this machine, by a few steps of each network.
+
+    Args:
+        suite: The suite.
+        device: auto, cpu, cuda, cuda:N or mps.
+        probe_seconds: About how long each network is tried, beside what it takes to build it.
+        progress: Called with networks tried and networks in all.
+        observer: Told of what the processes tell.
+
+    Raises:
+        UsageError: The suite's data is missing or wrong, or there is no such device.
+    """
+    runs = plan(suite)
+    surveys = survey_runs(runs, observer=observer)
+    return estimate_runs(
+        runs, surveys, device=device, probe_seconds=probe_seconds, progress=progress, observer=observer
+    )
+
+
+def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str, Survey]:
+    """Look at the data of every recipe; nothing is computed.
+
+    Returns:
+        By protocol id, what is the same for every network.
+
+    Raises:
+        UsageError: The data is missing or wrong.
+    """
+    first = {run.recipe.protocol_id: run for run in reversed(runs)}
+    return {protocol: call_in_process(_survey, run, observer=observer) for protocol, run in first.items()}
+
+
+def estimate_runs(
+    runs: Sequence[Run],
+    surveys: Mapping[str, Survey],
+    *,
+    device: str = "auto",
+    probe_seconds: float = PROBE_SECONDS,
+    progress: Told = lambda done, total: None,
+    observer: Observer = ignore,
+) -> SuiteEstimate:
+    """Try every distinct pair of network and recipe in a process of its own, and work out what each run takes.
+
+    Args:
+        runs: The runs.
+        surveys: What ``survey_runs`` returned for them.
+        device: auto, cpu, cuda, cuda:N or mps.
+        probe_seconds: About how long each network is tried.
+        progress: Called with networks tried and networks in all.
+        observer: Told of what the processes tell.
+
+    Raises:
+        UsageError: There is no such device, or a file of weights is missing.
+    """
+    start_seconds = _start_seconds(observer)
+    keys = [(run.recipe.protocol_id, digest(canonical_model(run.model))) for run in runs]
+    probes: dict[tuple[str, str], Probe | str] = {}
+    for key, run in zip(keys, runs, strict=True):
+        if key not in probes:
+            progress(len(probes), len(set(keys)))
+            probes[key] = _probe_or_problem(run, device, probe_seconds, observer)
+    progress(len(probes), len(set(keys)))
+    return SuiteEstimate(
+        tuple(
+            estimate_run(run, surveys[key[0]], probes[key], start_seconds=start_seconds)
+            for key, run in zip(keys, runs, strict=True)
+        )
+    )
+
+
+def images_fed(runs: Sequence[Run], surveys: Mapping[str, Survey]) -> int:
+    """Return how many images the runs train and evaluate on, each counted as often as it is fed."""
+    return sum(images_of(run, surveys[run.recipe.protocol_id]) for run in runs)
+
+
+def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds: float) -> RunEstimate:
+    """Work out what a run takes.
+
+    Args:
+        run: The run.
+        survey: What is true of its data.
+        probe: What was measured of its network, or why nothing was.
+        start_seconds: Time to start a process.
+    """
+    if isinstance(probe, str):
+        return RunEstimate(run.id, run.label, run.seed, problem=probe)
+    cached = run.loader.cache == "memory"
+    labels = survey.label_passes * survey.train_images * survey.train_load.read_seconds
+    return RunEstimate(
+        run_id=run.id,
+        label=run.label,
+        seed=run.seed,
+        overhead_seconds=start_seconds + survey.setup_seconds + probe.setup_seconds + labels,
+        training_seconds=training_seconds(run, survey, probe) + validation_seconds(run, survey, probe),
+        evaluation_seconds=evaluation_seconds(run, survey, probe),
+        peak_memory_bytes=probe.peak_memory_bytes + (cached_bytes(survey) if cached else 0),
+        disk_bytes=disk_bytes(run, survey, probe),
+    )
+
+
+def _start_seconds(observer: Observer) -> float:
+    """Measure how long it takes to start a process that has all modules already."""
+    call_in_process(_nothing, observer=observer)  # the first one loads them
+    started = time.perf_counter()
+    call_in_process(_nothing, observer=observer)
+    return time.perf_counter() - started
+
+
+def _probe_or_problem(run: Run, device: str, seconds: float, observer: Observer) -> Probe | str:
+    """Measure a network, or return why that cannot be done: its run will meet the same."""
+    try:
+        probe: Probe = call_in_process(_probe, run, device, seconds, observer=observer)
+    except (ModelRefusal, TrainingError, ProcessDied) as error:
+        return str(error)
+    return probe
+
+
+def _nothing(*, observer: Observer) -> None:
+    del observer
+
+
+def _survey(run: Run, *, observer: Observer) -> Survey:
+    """Import torch only in the process that needs it."""
+    from segbench.engine.survey import survey
+
+    del observer
+    return survey(run)
+
+
+def _probe(run: Run, device: str, seconds: float, *, observer: Observer) -> Probe:
+    from segbench.engine.probe import probe
+
+    del observer
+    return probe(run, device=device, seconds=seconds)

@@ -1,0 +1,202 @@
+"""Measures what an estimate is worked out from: a few steps of a network on this machine, on the first images."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from segbench.config.plan import Run
+from segbench.data.base import SegmentationDataset
+from segbench.data.cache import MemoryCache
+from segbench.data.loader import Batch
+from segbench.data.subset import Subset
+from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.evaluate import Evaluation, evaluate
+from segbench.engine.facts import weights_digest
+from segbench.engine.history import History
+from segbench.engine.losses import WeightedSum
+from segbench.engine.materials import Materials
+from segbench.engine.pictures import save_pictures
+from segbench.engine.predict import Predictor
+from segbench.engine.survey import loss_of, uncached
+from segbench.engine.train import EpochMeter, Trainer
+from segbench.engine.workload import Probe
+from segbench.models.build import build_network, check_input
+from segbench.models.cost import count_weights_bytes
+from segbench.results.matrices import save_matrices
+
+T = TypeVar("T")
+
+MOST_STEPS = 20
+"""Steps after which a median does not get better."""
+
+SLOW_FIRST_STEP = 4.0
+"""A first step that takes so many times the time there is for all is the only one."""
+
+
+def probe(run: Run, *, device: str, seconds: float) -> Probe:
+    """Build a run's network and time a few steps of training and evaluation on the first images.
+
+    Args:
+        run: The run.
+        device: auto, cpu, cuda, cuda:N or mps.
+        seconds: About how long each of the two may take.
+
+    Raises:
+        UsageError: The data or the weights are missing, or there is no such device.
+        ModelRefusal: The network cannot take the images.
+    """
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    whole = uncached(run)
+    materials = _first_images(whole)
+    for split in materials.splits.values():
+        split.prepare()  # reading them is part of the survey
+    started = time.perf_counter()
+    network = _built(run, materials)
+    setup_seconds = time.perf_counter() - started
+    arithmetic = _arithmetic(run, chosen)
+    arithmetic.reset_peak_memory()
+    loss = loss_of(materials, median_frequency=lambda: [1.0] * len(materials.info.classes))
+    steps = _trained(network, whole, materials, loss, arithmetic=arithmetic, seconds=seconds)
+    passes = evaluations(_predictor(network, materials, arithmetic), materials, loss, seconds=seconds)
+    passing = [one.seconds for one in passes]
+    return Probe(
+        setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
+        step_seconds=typical(steps),
+        evaluation_seconds=typical(passing) / len(materials.test),
+        peak_memory_bytes=arithmetic.peak_memory_bytes(),
+        checkpoint_bytes=count_weights_bytes(network),
+        **_sizes_on_disk(passes[0], materials.test),
+    )
+
+
+def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]:
+    """Train on one batch again and again; return the seconds of each step, the first included."""
+    meter = EpochMeter(1, trainer.loss.names)
+    trainer.network.train()
+
+    def step() -> float:
+        started = time.perf_counter()
+        trainer.optimize(iter([batch]), meter)
+        trainer.arithmetic.synchronize()
+        return time.perf_counter() - started
+
+    with trainer.arithmetic.matrix_precision():
+        return repeated(step, lambda taken: taken, seconds=seconds, most=min(MOST_STEPS, trainer.total_steps))
+
+
+def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *, seconds: float) -> list[Evaluation]:
+    """Evaluate the few images again and again; their decoding is left to the first pass."""
+    loader = materials.evaluation_loader(materials.test, pin_memory=predictor.arithmetic.device.type == "cuda")
+    return repeated(
+        lambda: evaluate(predictor, loader, loss=loss, keep=(0,)),
+        lambda found: found.seconds,
+        seconds=seconds,
+        most=MOST_STEPS,
+    )
+
+
+def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: float, most: int) -> list[T]:
+    """Do something once and then, unless that took very long, at least once more and until the time is over."""
+    found = [do()]
+    if seconds_of(found[0]) > SLOW_FIRST_STEP * seconds:
+        return found
+    while len(found) < most and sum(map(seconds_of, found[1:])) < seconds:
+        found.append(do())
+    return found
+
+
+def typical(times: list[float]) -> float:
+    """Return the median of all but the first, which is slower; of the first where there is no other."""
+    return median(times[1:] or times)
+
+
+def first_excess(times: list[float]) -> float:
+    """Return by how much the first took longer than the others usually do."""
+    return max(0.0, times[0] - typical(times))
+
+
+def _first_images(materials: Materials) -> Materials:
+    """Return the same with one batch of each split, decoded once."""
+    train = materials.run.recipe.train
+    batch_size = train.batch_size if train else 1
+    return replace(
+        materials,
+        test=_kept(materials.test, materials.run.recipe.evaluate.batch_size),
+        train=_kept(materials.train, batch_size) if materials.train is not None else None,
+    )
+
+
+def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
+    return MemoryCache(Subset(split, range(min(count, len(split)))))
+
+
+def _built(run: Run, materials: Materials) -> nn.Module:
+    """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
+    info = materials.info
+    network = build_network(run.model, classes=len(info.classes), channels=info.channels, seed=run.seed)
+    weights_digest(run, network)
+    for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+        check_input(network, *size)
+    return network
+
+
+def _arithmetic(run: Run, device: torch.device) -> Arithmetic:
+    train = run.recipe.train
+    if train is None:
+        return Arithmetic(device, run.recipe.evaluate.precision or "fp32")
+    return Arithmetic(device, train.precision, train.channels_last)
+
+
+def _trained(
+    network: nn.Module,
+    whole: Materials,
+    materials: Materials,
+    loss: WeightedSum,
+    *,
+    arithmetic: Arithmetic,
+    seconds: float,
+) -> list[float]:
+    """Return the seconds of a few training steps, a single 0 when nothing is trained.
+
+    The trainer is that of the whole split, so that its schedule is the run's; it writes no history.
+    """
+    recipe = whole.run.recipe.train
+    if recipe is None:
+        arithmetic.place(network)
+        return [0.0]
+    history = History(Path("never-written.csv"))
+    trainer = Trainer(
+        network, recipe, loader=whole.training_loader(), loss=loss, arithmetic=arithmetic, history=history
+    )
+    batch = next(materials.training_loader(pin_memory=arithmetic.device.type == "cuda").epoch(1))
+    return step_times(trainer, batch, seconds=seconds)
+
+
+def _predictor(network: nn.Module, materials: Materials, arithmetic: Arithmetic) -> Predictor:
+    settings = materials.run.recipe.evaluate
+    predicting = replace(arithmetic, precision=settings.precision or arithmetic.precision)
+    return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)
+
+
+def _sizes_on_disk(found: Evaluation, split: SegmentationDataset) -> dict[str, float]:
+    """Write what an evaluation leaves behind, and return the size of one image's part of it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_matrices(folder / "confusion.npz", found.matrices)
+        save_pictures(folder / "samples", found.pictures, split)
+        pictures = sum(file.stat().st_size for file in (folder / "samples").iterdir())
+        return {
+            "matrix_bytes": (folder / "confusion.npz").stat().st_size / len(found.matrices.names),
+            "picture_bytes": pictures / max(1, len(found.pictures)),
+        }

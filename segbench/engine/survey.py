@@ -1,0 +1,124 @@
+"""Looks at a recipe's data for an estimate: how much there is, and how long it takes to load."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import mean
+
+from segbench.config.component import LossEntry
+from segbench.config.plan import Run
+from segbench.config.suite import Loader
+from segbench.data.base import SegmentationDataset
+from segbench.data.batch import Failed
+from segbench.data.cache import MemoryCache
+from segbench.data.pipeline import Pipeline
+from segbench.data.workers import Key, Reader
+from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.materials import Materials, open_materials
+from segbench.engine.train import steps_per_epoch, total_steps
+from segbench.engine.workload import LoadTime, Survey
+
+LOADED_IMAGES = 16
+"""Images of each split that are loaded to time it, beside the first, which is slower."""
+
+LOAD_SECONDS = 0.5
+"""No further image of a split is loaded after this time."""
+
+
+def survey(run: Run) -> Survey:
+    """Open and hash a run's splits as the run will, and time the loading of a few images of each.
+
+    Raises:
+        UsageError: The data is missing or wrong.
+    """
+    started = time.perf_counter()
+    materials = uncached(run)
+    _ = materials.fingerprints
+    for split in materials.splits.values():
+        split.prepare()
+    setup_seconds = time.perf_counter() - started
+    transforms = run.recipe.transforms
+    first = materials.test.read(0)
+    found = Survey(
+        batches=0,
+        epochs=0,
+        train_images=0,
+        validation_images=0,
+        validations=0,
+        test_images=len(materials.test),
+        label_passes=0,
+        train_load=LoadTime(),
+        test_load=load_time(materials.test, Pipeline(transforms.test, training=False), run.seed),
+        image_bytes=first.image.nbytes + first.label.nbytes,
+        setup_seconds=setup_seconds,
+    )
+    return found if run.recipe.train is None else _with_training(found, materials)
+
+
+def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> LoadTime:
+    """Time the decoding and the transforms of the first images of a split, in this process.
+
+    Raises:
+        DataError: One of them cannot be read or transformed.
+    """
+    decoded = MemoryCache(split)
+    reader = Reader(decoded, pipeline, seed)
+    reading: list[float] = []
+    transforming: list[float] = []
+    for position in range(min(len(split), LOADED_IMAGES + 1)):
+        if len(reading) > 1 and sum(reading) + sum(transforming) > LOAD_SECONDS:
+            break
+        started = time.perf_counter()
+        decoded.read(position)
+        read = time.perf_counter()
+        fed = reader[Key(1, position)]
+        if isinstance(fed, Failed):
+            raise fed.error
+        reading.append(read - started)
+        transforming.append(time.perf_counter() - read)
+    return LoadTime(mean(reading[1:] or reading), mean(transforming[1:] or transforming))
+
+
+def uncached(run: Run) -> Materials:
+    """Open a run's splits without workers, and without a cache, which a few images are not worth filling."""
+    return open_materials(run.model_copy(update={"loader": Loader()}))
+
+
+def loss_of(materials: Materials, *, median_frequency: Callable[[], Sequence[float]]) -> WeightedSum:
+    """Build the loss of a run."""
+    train = materials.run.recipe.train
+    return build_loss(
+        train.loss if train else (LossEntry(name="cross_entropy"),),
+        classes=len(materials.info.classes),
+        median_frequency=median_frequency,
+    )
+
+
+def _with_training(found: Survey, materials: Materials) -> Survey:
+    recipe = materials.run.recipe
+    assert recipe.train is not None
+    assert materials.train is not None
+    batches = len(materials.training_loader())
+    steps, epoch_steps = total_steps(recipe.train, batches), steps_per_epoch(recipe.train, batches)
+    epochs = math.ceil(steps / epoch_steps)
+    asked: list[bool] = []
+
+    def median_frequency() -> list[float]:
+        asked.append(True)
+        return [1.0] * len(materials.info.classes)
+
+    loss_of(materials, median_frequency=median_frequency)
+    validation = materials.validation
+    return replace(
+        found,
+        batches=round(steps / epoch_steps * batches),
+        epochs=epochs,
+        train_images=len(materials.train),
+        validation_images=len(validation) if validation is not None else 0,
+        validations=math.ceil(epochs / (recipe.train.validate_every or 1)) if validation is not None else 0,
+        label_passes=len(asked),
+        train_load=load_time(materials.train, Pipeline(recipe.transforms.train, training=True), materials.run.seed),
+    )

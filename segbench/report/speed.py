@@ -1,0 +1,138 @@
+"""Summaries of stored speed records: latency, throughput, memory and energy, each with its spread over restarts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from segbench.results.speed_record import Restart, SpeedRecord, SpeedStatus, Task
+
+P99_SAMPLES = 1000
+"""Fewer samples than this do not tell the 99th percentile."""
+
+SPEED_COLUMNS = (
+    *("task", "model", "size", "batch_size", "precision", "channels_last", "mode", "output", "device", "threads"),
+    *("status", "reason", "restarts", "samples", "steady"),
+    *("images_per_second", "images_per_second_low", "images_per_second_high"),
+    *("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "first_call_seconds"),
+    *("forward_share", "backward_share", "optimizer_share", "start_seconds", "cold_images_per_second"),
+    *("peak_memory_bytes", "reserved_memory_bytes", "joules_per_image", "steal_share", "throttled", "case"),
+)
+"""The columns of ``speed_frame``, in order."""
+
+
+def speed_frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
+    """Return one row a case with the columns ``SPEED_COLUMNS``.
+
+    ``images_per_second`` is batch size over the median, over restarts, of the median seconds of a call; ``low`` and
+    ``high`` are the slowest and the fastest restart. On CUDA it is the device's time, calls following each other; the
+    latencies are the host's, each call waited for, over the samples of all restarts. ``latency_p99_ms`` needs 1,000
+    samples. Memory is the largest peak of any restart: allocated on CUDA, elsewhere what the process grew by.
+    """
+    return pd.DataFrame([_row(record) for record in records], columns=list(SPEED_COLUMNS))
+
+
+def _row(record: SpeedRecord) -> dict[str, Any]:
+    case = record.case
+    measured = [restart for restart in record.restarts if restart.status is SpeedStatus.MEASURED]
+    reasons = [restart.reason for restart in record.restarts if restart.reason]
+    row = {
+        "task": str(case.task),
+        "model": case.label,
+        "size": f"{case.size[0]}x{case.size[1]}",
+        "batch_size": case.batch_size,
+        "precision": case.precision,
+        "channels_last": case.channels_last,
+        "mode": case.mode,
+        "output": str(case.output) if case.task is Task.INFERENCE else None,
+        "device": case.device,
+        "threads": case.threads,
+        "status": str(record.status),
+        "reason": reasons[0] if reasons else None,
+        "restarts": len(measured),
+        "case": record.id,
+    }
+    return row | (_figures(record, measured) if measured else {})
+
+
+def _figures(record: SpeedRecord, measured: list[Restart]) -> dict[str, Any]:
+    batch = record.case.batch_size
+    rates = [batch / float(np.median(restart.device_seconds or restart.host_seconds)) for restart in measured]
+    seconds = [batch / rate for rate in rates]
+    warmups = [restart.warmup for restart in measured if restart.warmup]
+    return {
+        "samples": sum(len(restart.host_seconds) for restart in measured),
+        "steady": all(warmup.steady for warmup in warmups),
+        "images_per_second": batch / float(np.median(seconds)),
+        "images_per_second_low": min(rates),
+        "images_per_second_high": max(rates),
+        "first_call_seconds": _median([warmup.first_call_seconds for warmup in warmups]),
+        "peak_memory_bytes": _largest([_peak(restart) for restart in measured]),
+        "reserved_memory_bytes": _largest([restart.memory.reserved_peak_bytes for restart in measured]),
+        "joules_per_image": _median([_joules(restart, batch) for restart in measured]),
+        "steal_share": _largest([restart.conditions.steal_share for restart in measured]),
+        "throttled": _any([restart.conditions.throttled for restart in measured]),
+        **_latencies(measured),
+        **_parts(measured, batch),
+    }
+
+
+def _latencies(measured: list[Restart]) -> dict[str, float | None]:
+    """Return percentiles of the calls of all restarts, in milliseconds."""
+    times = 1000.0 * np.concatenate([np.asarray(restart.host_seconds) for restart in measured])
+    p50, p90, p99 = (float(value) for value in np.percentile(times, [50, 90, 99]))
+    return {
+        "latency_p50_ms": p50,
+        "latency_p90_ms": p90,
+        "latency_p99_ms": p99 if len(times) >= P99_SAMPLES else None,
+    }
+
+
+def _parts(measured: list[Restart], batch: int) -> dict[str, float | None]:
+    """Return what a training step spends on its parts, or how a loader starts."""
+    medians = {
+        name: _median([float(np.median(restart.parts_seconds[name])) for restart in measured])
+        for name in measured[0].parts_seconds
+        if all(restart.parts_seconds.get(name) for restart in measured)
+    }
+    step = sum(medians.get(part) or 0.0 for part in ("forward", "backward", "optimizer"))
+    shares = {f"{part}_share": (medians[part] or 0.0) / step for part in medians if step and part in _STEP_PARTS}
+    cold = medians.get("cold")
+    return {**shares, "start_seconds": medians.get("start"), "cold_images_per_second": batch / cold if cold else None}
+
+
+_STEP_PARTS = ("forward", "backward", "optimizer")
+
+
+def _peak(restart: Restart) -> int | None:
+    memory = restart.memory
+    if memory.allocated_peak_bytes is not None:
+        return memory.allocated_peak_bytes
+    if memory.process_peak_bytes is None or memory.process_before_bytes is None:
+        return None
+    return max(0, memory.process_peak_bytes - memory.process_before_bytes)
+
+
+def _joules(restart: Restart, batch: int) -> float | None:
+    if restart.energy_joules is None or not restart.energy_calls:
+        return None
+    return restart.energy_joules / (restart.energy_calls * batch)
+
+
+def _median(values: list[float | None] | list[float]) -> float | None:
+    present = [value for value in values if value is not None and math.isfinite(value)]
+    return float(np.median(present)) if present else None
+
+
+def _largest(values: list[int | None] | list[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return max(present) if present else None
+
+
+def _any(values: list[bool | None]) -> bool | None:
+    present = [value for value in values if value is not None]
+    return any(present) if present else None

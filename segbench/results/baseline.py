@@ -1,0 +1,110 @@
+"""Baselines: speed records that later measurements are held against, from our own files or pytest-benchmark's."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from segbench.errors import StoreError
+from segbench.results.files import replace_text
+from segbench.results.record import Facts
+from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+
+CASE_KEY = "segbench_case"
+"""Where a benchmark's ``extra_info`` holds the speed case."""
+ENVIRONMENT_KEY = "segbench_environment"
+"""Where it holds the fingerprint of the machine."""
+
+
+class Baseline(Facts):
+    """A file of speed records, every sample kept."""
+
+    kind: Literal["segbench speed baseline"] = "segbench speed baseline"
+    schema_version: Literal[1] = 1
+    records: tuple[SpeedRecord, ...]
+
+
+def write_baseline(file: Path, records: Iterable[SpeedRecord]) -> None:
+    """Write a baseline.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    replace_text(file, Baseline(records=tuple(records)).model_dump_json(indent=1) + "\n")
+
+
+def read_baseline(files: Sequence[Path]) -> list[SpeedRecord]:
+    """Read baselines or JSON files of pytest-benchmark; restarts of one case in several files are put together.
+
+    A file of pytest-benchmark holds one restart of each case: its process.
+
+    Raises:
+        StoreError: A file is missing, cannot be understood, or holds no speed case; or one case was measured on
+            machines that differ.
+    """
+    parts: dict[str, list[SpeedRecord]] = defaultdict(list)
+    for file in files:
+        for record in _read(file):
+            parts[record.case.identity].append(record)
+    return [_joined(records) for records in parts.values()]
+
+
+def _read(file: Path) -> tuple[SpeedRecord, ...]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise StoreError(f"{file}: is not JSON ({error}); save the baseline again") from None
+    try:
+        if isinstance(document, dict) and "benchmarks" in document:
+            records = tuple(_of_benchmark(part) for part in document["benchmarks"] if CASE_KEY in _extra(part))
+        else:
+            records = Baseline.model_validate(document).records
+    except (ValidationError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{file}: is no speed baseline ({_first(error)}); 'segbench regress save' writes one"
+        ) from None
+    if not records:
+        raise StoreError(f"{file}: holds no speed case, so nothing could be compared with it")
+    return records
+
+
+def _extra(benchmark: dict[str, Any]) -> dict[str, Any]:
+    return benchmark.get("extra_info") or {}
+
+
+def _of_benchmark(benchmark: dict[str, Any]) -> SpeedRecord:
+    """Return one benchmark of pytest-benchmark as a record of one restart."""
+    extra = _extra(benchmark)
+    stats = benchmark["stats"]
+    samples = tuple(stats["data"]) if stats.get("data") else (stats["median"],)
+    restart = Restart(status=SpeedStatus.MEASURED, host_seconds=samples)
+    return SpeedRecord(
+        case=SpeedCase.model_validate(extra[CASE_KEY]), restarts=(restart,), environment=extra[ENVIRONMENT_KEY]
+    )
+
+
+def _joined(records: Sequence[SpeedRecord]) -> SpeedRecord:
+    """Return one record of one case with the restarts of all; the machine has to be one, too."""
+    from segbench.results.fingerprint import HARD_KEYS, differences
+
+    first = records[0]
+    for other in records[1:]:
+        found = differences(first.environment, other.environment, keys=HARD_KEYS)
+        if found:
+            names = "; ".join(map(str, found))
+            raise StoreError(f"{first.case.key}: the files come from different machines ({names}); compare them apart")
+    return first.model_copy(update={"restarts": tuple(restart for record in records for restart in record.restarts)})
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return f"{type(error).__name__}: {error}"

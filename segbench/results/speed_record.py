@@ -1,0 +1,177 @@
+"""The record of one speed case: what was timed, every sample, and where, as it stands in ``speed/<case-id>.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from segbench.results.record import Facts
+
+SPEED_SCHEMA_VERSION = 1
+"""History: 1, the first."""
+
+
+class Task(StrEnum):
+    """What is timed."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+    LOADING = "loading"
+
+
+class Output(StrEnum):
+    """What an inference call has to deliver."""
+
+    LOGITS = "logits"
+    """Scores at the network's own output size."""
+    CLASSES = "classes"
+    """The best class of every pixel (argmax)."""
+    LABELS = "labels"
+    """Scores resized to the label's size, then the best class of every pixel."""
+
+
+class SpeedStatus(StrEnum):
+    """How a measurement ended."""
+
+    MEASURED = "measured"
+    OUT_OF_MEMORY = "out of memory"
+    SKIPPED = "skipped"
+    """It cannot be done here (no CUDA graphs on a processor, say)."""
+    FAILED = "failed"
+
+
+class SpeedCase(Facts):
+    """What is timed; two figures are compared only if all of this is equal."""
+
+    task: Task
+    label: str
+    """What the row is called; not part of the identity."""
+    model: dict[str, Any]
+    """The network and its options, without label; empty for ``loading``, which has no network."""
+    classes: int
+    channels: int
+    size: tuple[int, int]
+    """Height and width of the images that the network is given."""
+    label_size: tuple[int, int] | None = None
+    """Height and width that scores are resized to; only for ``labels``."""
+    batch_size: int
+    precision: str
+    """fp32, tf32, bf16 or fp16."""
+    channels_last: bool
+    mode: str
+    """``eager``, ``cuda_graph``, ``compile`` or ``compile:MODE``."""
+    output: Output = Output.LOGITS
+    device: str
+    """cpu, cuda or mps: the kind, not the number."""
+    threads: int | None
+    """Threads of one operation on the processor; None leaves torch's own choice."""
+    workers: int = 0
+    """Processes that read images; only for ``loading``."""
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    """What a training step depends on besides (loss, optimizer, clipping), or how images are loaded."""
+
+    @property
+    def key(self) -> str:
+        """The case in one line, for people and for pytest-benchmark's ``extra_info``."""
+        height, width = self.size
+        parts = [
+            str(self.task),
+            self.label,
+            f"{height}x{width}",
+            f"batch {self.batch_size}",
+            self.precision,
+            "channels-last" if self.channels_last else None,
+            self.mode if self.task is not Task.LOADING else f"{self.workers} workers",
+            str(self.output) if self.task is Task.INFERENCE else None,
+            self.device,
+            f"{self.threads} threads" if self.threads else None,
+        ]
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of everything but the label."""
+        document = self.model_dump(mode="json", exclude={"label"})
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Warmup(Facts):
+    """The calls before the samples."""
+
+    first_call_seconds: float
+    """Compilation, graph capture, memory allocation and kernel choice included."""
+    calls: int
+    seconds: float
+    steady: bool
+    """Whether the medians of two consecutive windows agreed within 2 %; otherwise the case is ``not_steady``."""
+
+
+class Conditions(Facts):
+    """The state of the machine around the samples; None where it cannot be read, never 0."""
+
+    steal_share: float | None = None
+    """Share of the processor's time that the hypervisor took, over the samples."""
+    cpu_clock_mhz: float | None = None
+    gpu_clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    temperature_celsius: float | None = None
+    throttled: bool | None = None
+    """Whether the accelerator's clocks were held back by heat or power, before or after the samples."""
+
+
+class Memory(Facts):
+    """Memory in bytes; peaks are counted from the end of the warm-up."""
+
+    allocated_peak_bytes: int | None = None
+    """CUDA: by torch's allocator."""
+    reserved_peak_bytes: int | None = None
+    """CUDA: held by torch's allocator."""
+    process_before_bytes: int | None = None
+    """Resident set of the process before the network is built."""
+    process_peak_bytes: int | None = None
+    """Peak resident set of the process over the samples."""
+
+
+class Restart(Facts):
+    """One fresh process."""
+
+    status: SpeedStatus
+    reason: str | None = None
+    warmup: Warmup | None = None
+    host_seconds: tuple[float, ...] = ()
+    """One sample a call (a batch), by the host's clock, each waited for."""
+    device_seconds: tuple[float, ...] = ()
+    """CUDA: one sample a call by events, without waiting in between."""
+    parts_seconds: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Training: forward, backward and optimizer of further steps; loading: ``start`` and each pass."""
+    memory: Memory = Memory()
+    energy_joules: float | None = None
+    """Accelerator's energy over ``energy_calls`` calls; None where no counter exists."""
+    energy_calls: int | None = None
+    conditions: Conditions = Conditions()
+
+
+class SpeedRecord(Facts):
+    """One case, all its restarts, and the machine."""
+
+    schema_version: int = SPEED_SCHEMA_VERSION
+    case: SpeedCase
+    restarts: tuple[Restart, ...]
+    environment: dict[str, Any]
+    """The fingerprint; see ``segbench.results.fingerprint`` for what has to be equal."""
+
+    @property
+    def id(self) -> str:
+        """Name of the file."""
+        return f"{self.case.task}-{self.case.identity[:12]}"
+
+    @property
+    def status(self) -> SpeedStatus:
+        """``measured`` when any restart was."""
+        found = [restart.status for restart in self.restarts]
+        return SpeedStatus.MEASURED if SpeedStatus.MEASURED in found else found[0]

@@ -1,0 +1,61 @@
+"""Stored speed records: ``<suite>/speed/<case-id>.json``, each file whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from segbench.errors import StoreError
+from segbench.results.files import checked_name, replace_text
+from segbench.results.speed_record import SPEED_SCHEMA_VERSION, SpeedRecord
+
+SPEED_FOLDER = "speed"
+
+
+def speed_folder(results: Path, suite: str) -> Path:
+    """Return the folder of a suite's speed records."""
+    return results / checked_name(suite, "suite") / SPEED_FOLDER
+
+
+def write_speed(folder: Path, record: SpeedRecord) -> Path:
+    """Store one case; an earlier record of the same case is replaced.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    file = folder / f"{record.id}.json"
+    replace_text(file, record.model_dump_json(indent=1) + "\n")
+    return file
+
+
+def read_speed(file: Path) -> SpeedRecord:
+    """Read one case.
+
+    Raises:
+        StoreError: The file is missing, damaged or of a newer segbench.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        version = document["schema_version"]
+        if type(version) is int and version > SPEED_SCHEMA_VERSION:
+            raise StoreError(
+                f"{file}: was written by a newer segbench (speed schema {version}, this one reads "
+                f"{SPEED_SCHEMA_VERSION}); install that one to read it"
+            )
+        return SpeedRecord.model_validate(document)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        first = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+        raise StoreError(f"{file}: is no speed record ({first}); measure again with 'segbench speed'") from None
+
+
+def read_speeds(folder: Path) -> list[SpeedRecord]:
+    """Read all cases of a suite's speed folder, by file name; an absent folder has none.
+
+    Raises:
+        StoreError: One of them cannot be read.
+    """
+    return [read_speed(file) for file in sorted(folder.glob("*.json"))] if folder.is_dir() else []

@@ -1,0 +1,1 @@
+"""Measures speed, memory and cost, and decides whether it got worse."""

@@ -1,0 +1,214 @@
+"""From a suite to the cases that are timed: every combination that its ``speed:`` block names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from segbench.config.component import ModelEntry
+from segbench.config.plan import Run, plan
+from segbench.config.sections import Precision
+from segbench.config.suite import Speed, Suite, Train
+from segbench.engine.launch import chosen
+from segbench.engine.materials import Materials, open_materials
+from segbench.results.speed_record import Output, SpeedCase, Task
+
+FIRST_OF_SWEEP = 1
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A case, and what it takes to measure it.
+
+    Attributes:
+        case: The case.
+        run: The run whose data is loaded; only for the task ``loading``.
+        sweeps: Whether the batch is doubled for as long as that pays.
+    """
+
+    case: SpeedCase
+    run: Run | None = None
+    sweeps: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What networks are given.
+
+    Attributes:
+        classes: How many classes.
+        channels: Channels of an image.
+        test_size: Height and width of an image in inference.
+        training_size: Height and width of an image in a training step.
+        label_size: Height and width of a label.
+    """
+
+    classes: int
+    channels: int
+    test_size: tuple[int, int]
+    training_size: tuple[int, int]
+    label_size: tuple[int, int]
+
+
+def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = None) -> list[Planned]:
+    """Return the cases of a suite, in the order task, model, options.
+
+    Args:
+        suite: The suite; without a ``speed:`` block the block's defaults hold.
+        device: cpu, cuda or mps.
+        models: Labels or names of models; all by default.
+
+    Raises:
+        UsageError: Data is missing, or there is no such model.
+    """
+    speed = suite.speed or Speed()
+    runs = chosen(plan(suite), models, None)
+    first = runs[0]
+    materials = open_materials(first)
+    inputs = _inputs(materials, speed)
+    entries = list({run.model.label: run.model for run in runs}.values())
+    train, evaluate = first.recipe.train, first.recipe.evaluate
+    precision: Precision = evaluate.precision or (train.precision if train else "fp32")
+    layout = train.channels_last if train else False
+    found: list[Planned] = []
+    if "inference" in speed.tasks:
+        found += _inference(entries, speed, inputs, device=device, precision=precision, channels_last=layout)
+    if "training" in speed.tasks and train is not None:
+        found += [
+            _training(entry, speed, inputs, train, device=device, mode=mode)
+            for entry in entries
+            for mode in speed.modes
+        ]
+    if "loading" in speed.tasks and train is not None:
+        found.append(_loading(first, speed, inputs, train))
+    return found
+
+
+def model_cases(
+    entries: Sequence[ModelEntry], speed: Speed, inputs: Inputs, *, device: str, train: Train
+) -> list[Planned]:
+    """Return the cases of networks without a suite: inference, and training steps by a given recipe."""
+    found: list[Planned] = []
+    if "inference" in speed.tasks:
+        found += _inference(entries, speed, inputs, device=device, precision="fp32", channels_last=False)
+    if "training" in speed.tasks:
+        found += [
+            _training(entry, speed, inputs, train, device=device, mode=mode)
+            for entry in entries
+            for mode in speed.modes
+        ]
+    return found
+
+
+def _inputs(materials: Materials, speed: Speed) -> Inputs:
+    label = materials.test.read(0).label.shape
+    test = speed.size or materials.first_test_size()
+    return Inputs(
+        classes=len(materials.info.classes),
+        channels=materials.info.channels,
+        test_size=test,
+        training_size=speed.size or materials.first_training_size() or test,
+        label_size=(int(label[0]), int(label[1])),
+    )
+
+
+def _inference(
+    entries: Sequence[ModelEntry],
+    speed: Speed,
+    inputs: Inputs,
+    *,
+    device: str,
+    precision: Precision,
+    channels_last: bool,
+) -> list[Planned]:
+    sweeps = speed.batch_sizes == "sweep"
+    batches = (FIRST_OF_SWEEP,) if isinstance(speed.batch_sizes, str) else speed.batch_sizes
+    combinations = product(
+        entries,
+        speed.precisions or (precision,),
+        speed.channels_last or (channels_last,),
+        speed.modes,
+        map(Output, speed.outputs),
+        batches,
+    )
+    return [
+        Planned(
+            SpeedCase(
+                task=Task.INFERENCE,
+                label=entry.label,
+                model=without_weights(entry),
+                classes=inputs.classes,
+                channels=inputs.channels,
+                size=inputs.test_size,
+                label_size=inputs.label_size if output is Output.LABELS else None,
+                batch_size=batch,
+                precision=arithmetic,
+                channels_last=layout,
+                mode=mode,
+                output=output,
+                device=device,
+                threads=speed.threads if device == "cpu" else None,
+            ),
+            sweeps=sweeps,
+        )
+        for entry, arithmetic, layout, mode, output, batch in combinations
+    ]
+
+
+def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, device: str, mode: str) -> Planned:
+    kept = ("loss", "optimizer", "clip_gradient_norm", "batch_size", "precision", "channels_last")
+    recipe = {key: value for key, value in train.model_dump(mode="json").items() if key in kept}
+    return Planned(
+        SpeedCase(
+            task=Task.TRAINING,
+            label=entry.label,
+            model=without_weights(entry),
+            classes=inputs.classes,
+            channels=inputs.channels,
+            size=inputs.training_size,
+            batch_size=train.batch_size,
+            precision=train.precision,
+            channels_last=train.channels_last,
+            mode=mode,
+            device=device,
+            threads=speed.threads if device == "cpu" else None,
+            recipe=recipe | {"steps": 1},
+        )
+    )
+
+
+def _loading(run: Run, speed: Speed, inputs: Inputs, train: Train) -> Planned:
+    document = run.recipe.canonical()
+    return Planned(
+        SpeedCase(
+            task=Task.LOADING,
+            label=run.recipe.dataset.name,
+            model={},
+            classes=inputs.classes,
+            channels=inputs.channels,
+            size=inputs.training_size,
+            batch_size=train.batch_size,
+            precision="fp32",
+            channels_last=False,
+            mode="eager",
+            device="cpu",
+            threads=speed.threads,
+            workers=run.loader.workers,
+            recipe={
+                "dataset": document["dataset"],
+                "transforms": document["transforms"]["train"],
+                "cache": run.loader.cache,
+            },
+        ),
+        run=run,
+    )
+
+
+def without_weights(entry: ModelEntry) -> dict[str, Any]:
+    """Return a network as plain values, without label and weights: they change no speed and would have to be there."""
+    document = entry.model_dump(mode="json", exclude={"label", "weights", "strict"})
+    for key in ("label", "weights", "strict"):
+        document.pop(key, None)
+    return document | ({"pretrained": False} if document.get("pretrained") else {})

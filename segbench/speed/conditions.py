@@ -1,0 +1,80 @@
+"""Notes the machine's state around a measurement: stolen time, clocks, temperature, throttling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import torch
+
+from segbench.results.speed_record import Conditions
+from segbench.speed.nvml import Nvml
+
+_STAT = Path("/proc/stat")
+_STEAL_COLUMN = 7
+
+
+def nvml_of(device: torch.device) -> Nvml:
+    """Return the counters of a torch device; empty ones for a device that is no NVIDIA accelerator."""
+    if device.type != "cuda" or torch.version.cuda is None:
+        return Nvml(None)
+    return Nvml(str(torch.cuda.get_device_properties(device).uuid))
+
+
+@dataclass
+class Watch:
+    """What is noted; ``conditions`` is complete when the watched block ends."""
+
+    conditions: Conditions = field(default_factory=Conditions)
+
+
+@contextmanager
+def watched(device: torch.device) -> Iterator[Watch]:
+    """Note the machine's state over a block of calls."""
+    nvml, watch = nvml_of(device), Watch()
+    jiffies, throttled = cpu_jiffies(), nvml.throttled()
+    yield watch
+    held_back = [state for state in (throttled, nvml.throttled()) if state is not None]
+    watch.conditions = Conditions(
+        steal_share=stolen_share(jiffies, cpu_jiffies()),
+        cpu_clock_mhz=cpu_clock_mhz(),
+        gpu_clock_mhz=nvml.clock_mhz(),
+        memory_clock_mhz=nvml.memory_clock_mhz(),
+        temperature_celsius=nvml.temperature_celsius(),
+        throttled=any(held_back) if held_back else None,
+    )
+
+
+@dataclass(frozen=True)
+class Jiffies:
+    """The kernel's counts of processor time, over all cores."""
+
+    total: int
+    stolen: int
+
+
+def cpu_jiffies(stat: Path = _STAT) -> Jiffies | None:
+    """Read how much processor time there was and how much the hypervisor took; None where it is not told."""
+    with suppress(OSError, ValueError, IndexError):
+        with stat.open(encoding="ascii") as lines:
+            counts = [int(part) for part in lines.readline().split()[1:]]
+        return Jiffies(total=sum(counts[: _STEAL_COLUMN + 1]), stolen=counts[_STEAL_COLUMN])
+    return None
+
+
+def stolen_share(before: Jiffies | None, after: Jiffies | None) -> float | None:
+    """Return the share of processor time that was stolen between two readings; None when no time was counted."""
+    if before is None or after is None or after.total <= before.total:
+        return None
+    return (after.stolen - before.stolen) / (after.total - before.total)
+
+
+def cpu_clock_mhz() -> float | None:
+    """Return the processor's present clock; None where it is not told."""
+    with suppress(Exception):  # psutil knows no such file on this system
+        clock = psutil.cpu_freq()
+        return float(clock.current) if clock and clock.current else None
+    return None

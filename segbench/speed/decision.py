@@ -1,0 +1,293 @@
+"""Decides from the ratios of several restarts whether something became slower, with known error rates.
+
+The rule. One restart of the processes gives one number, the median log ratio of its rounds; restarts are independent,
+rounds are not. After 5, 8 and 12 restarts there is a *look*. The error rate (5 %) is split evenly over the looks, so
+each look has ``rate = 5 % / 3`` and asks, for every case that is still open, in this order:
+
+1. **Regressed** if the point estimate is at least half the threshold and the one-sided t test of "not slower than
+   the base" gives a Holm-adjusted p value of at most ``rate / 2``. For a single case that is the same as: the two-sided
+   t interval of confidence ``1 - rate`` lies above zero.
+2. **Passed** if that interval, unadjusted, lies below the threshold. The gate passes only when every case passes, so
+   this side needs no correction for several cases.
+3. Otherwise the case stays open until the next look; after the last one it is **inconclusive**.
+
+Holm's family holds all cases of the gate that did not regress at an earlier look. Cases that passed stay in it as
+never rejected. By the union bound over the looks, the probability of calling any case of a gate slower that is not is
+at most half the error rate, 2.5 %, whatever the dependence between cases; the half threshold and the confirmation
+make it smaller still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from scipy import special
+
+from segbench.errors import UsageError
+
+LEAST_RESTARTS = 2
+"""A spread needs two values."""
+
+
+class Verdict(StrEnum):
+    """What became of a case."""
+
+    PASSED = "passed"
+    REGRESSED = "regressed"
+    INCONCLUSIVE = "inconclusive"
+    NOT_COMPARABLE = "not_comparable"
+
+
+class ExitCode(IntEnum):
+    """What a gate tells the shell."""
+
+    PASSED = 0
+    REGRESSED = 1
+    USAGE_OR_CRASH = 2
+    INCONCLUSIVE = 3
+    NOT_COMPARABLE = 4
+
+
+_BY_PRECEDENCE = {
+    Verdict.REGRESSED: ExitCode.REGRESSED,
+    Verdict.NOT_COMPARABLE: ExitCode.NOT_COMPARABLE,
+    Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Verdict.PASSED: ExitCode.PASSED,
+}
+"""The worst verdict of a gate is its answer; worst first."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How much slower is too slow, and how sure a gate has to be.
+
+    Attributes:
+        threshold: The slowdown to find, as a share: 0.1 is 10 % more time.
+        looks: Numbers of restarts after which to decide, rising.
+        error_rate: The two-sided error rate of all looks together.
+
+    Raises:
+        UsageError: A value is impossible.
+    """
+
+    threshold: float = 0.10
+    looks: tuple[int, ...] = (5, 8, 12)
+    error_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < math.inf:
+            raise UsageError(f"the threshold is {self.threshold:g}; expected a share above 0, such as 0.1 for 10 %")
+        if not 0 < self.error_rate < 1:
+            raise UsageError(f"the error rate is {self.error_rate:g}; expected a share between 0 and 1, such as 0.05")
+        rising = all(now < then for now, then in zip(self.looks, self.looks[1:], strict=False))
+        if not self.looks or self.looks[0] < LEAST_RESTARTS or not rising:
+            raise UsageError(f"the looks are {list(self.looks)}; expected rising numbers of restarts, 2 or more")
+
+    @property
+    def log_threshold(self) -> float:
+        """The threshold as a log ratio."""
+        return math.log1p(self.threshold)
+
+    @property
+    def rate_of_a_look(self) -> float:
+        """The two-sided error rate that one look may use."""
+        return self.error_rate / len(self.looks)
+
+    def limited(self, restarts: int) -> Rule:
+        """Return the rule with its last look after ``restarts``.
+
+        Raises:
+            UsageError: So few restarts have no spread.
+        """
+        if restarts < LEAST_RESTARTS:
+            raise UsageError(f"at most {restarts} restarts cannot be judged; allow {LEAST_RESTARTS} or more")
+        return replace(self, looks=(*(look for look in self.looks if look < restarts), restarts))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The bounds of a confidence interval of a ratio."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided about one case, and from what.
+
+    Attributes:
+        verdict: The outcome.
+        ratio: Head's time over base's: the exponential of the mean log ratio; None before the first look.
+        interval: Of the ratio: the exponential of the two-sided t interval at the look's confidence.
+        restarts: How many restarts it rests on.
+        p_value: One-sided, of "not slower than the base", Holm-adjusted over the cases of the gate.
+        look: Which look decided, from 1; 0 before the first.
+        reason: What the figures do not tell: why it is not comparable, or what confirming it gave.
+    """
+
+    verdict: Verdict
+    ratio: float | None = None
+    interval: Interval | None = None
+    restarts: int = 0
+    p_value: float | None = None
+    look: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """The mean of log ratios, the half width of its interval, and its p value before any correction."""
+
+    mean: float
+    half_width: float
+    p_value: float
+
+    @property
+    def upper(self) -> float:
+        return self.mean + self.half_width
+
+    @property
+    def ratios(self) -> Interval:
+        return Interval(math.exp(self.mean - self.half_width), math.exp(self.upper))
+
+
+def restart_log_ratio(base_seconds: Sequence[float], head_seconds: Sequence[float]) -> float:
+    """Return one restart's statistic: the median over its rounds of log(head / base).
+
+    Args:
+        base_seconds: The base's time in each round, in any unit.
+        head_seconds: The head's time in the same rounds, in the same unit.
+
+    Raises:
+        ValueError: There is no round, the numbers of rounds differ, or a time is not positive.
+    """
+    base, head = np.asarray(base_seconds, dtype=float), np.asarray(head_seconds, dtype=float)
+    if base.shape != head.shape or base.ndim != 1 or not base.size:
+        raise ValueError(f"expected as many rounds of the base as of the head, got {base.size} and {head.size}")
+    if not (np.isfinite(base).all() and np.isfinite(head).all() and (base > 0).all() and (head > 0).all()):
+        raise ValueError("expected times that are finite and above zero")
+    return float(np.median(np.log(head) - np.log(base)))
+
+
+def decide(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) -> dict[str, Decision]:
+    """Decide every case of a gate by the rule of this module.
+
+    The looks are gone through from the first, so that what is stored can be decided again later with the same result;
+    restarts after the look that decided a case are not used.
+
+    Args:
+        log_ratios: By case: each restart's statistic, in the order of measurement.
+        rule: Threshold, looks and error rate.
+
+    Raises:
+        ValueError: A log ratio is not finite.
+    """
+    rule = rule or Rule()
+    decisions = dict.fromkeys(log_ratios, Decision(Verdict.INCONCLUSIVE))
+    for look, restarts in enumerate(rule.looks, start=1):
+        judged = {
+            case: _estimate(values[:restarts], rule)
+            for case, values in log_ratios.items()
+            if decisions[case].verdict is Verdict.INCONCLUSIVE and len(values) >= restarts
+        }
+        family = sum(decision.verdict is not Verdict.REGRESSED for decision in decisions.values())
+        p_values = holm({case: estimate.p_value for case, estimate in judged.items()}, family=family)
+        for case, estimate in judged.items():
+            decisions[case] = Decision(
+                verdict=_verdict(estimate, p_values[case], rule),
+                ratio=math.exp(estimate.mean),
+                interval=estimate.ratios,
+                restarts=restarts,
+                p_value=p_values[case],
+                look=look,
+            )
+    return decisions
+
+
+def more_needed(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) -> dict[str, int]:
+    """Return the cases that are still open, with the number of further restarts up to their next look."""
+    rule = rule or Rule()
+    needed = {}
+    for case, decision in decide(log_ratios, rule).items():
+        ahead = [look for look in rule.looks if look > len(log_ratios[case])]
+        if decision.verdict is Verdict.INCONCLUSIVE and ahead:
+            needed[case] = ahead[0] - len(log_ratios[case])
+    return needed
+
+
+def confirmed(first: Decision, confirming: Decision | None) -> Decision:
+    """Combine a decision with that of a second measurement in fresh processes, which every regression gets.
+
+    A regression that is found twice is one, with the figures of the second measurement: those of the first were
+    chosen for being high. One that is not found again is inconclusive, whatever the second says: the two contradict
+    each other. A decision without a second one stands as it is, but a regression then is not confirmed.
+    """
+    if first.verdict is not Verdict.REGRESSED:
+        return first
+    found = f"first found {percent(first.ratio)} with {first.restarts} restarts"
+    if confirming is None:
+        return replace(first, verdict=Verdict.INCONCLUSIVE, reason=f"{found}, not measured again")
+    if confirming.verdict is Verdict.REGRESSED:
+        return replace(confirming, reason=f"{found}, confirmed in fresh processes")
+    again = f"{found}, then {confirming.verdict.replace('_', ' ')} when measured again"
+    reason = ": ".join(part for part in (again, confirming.reason) if part)
+    return replace(confirming, verdict=Verdict.INCONCLUSIVE, reason=reason)
+
+
+def exit_code(decisions: Iterable[Decision]) -> ExitCode:
+    """Return the worst of a gate's decisions: regressed, then not comparable, then inconclusive, then passed.
+
+    Raises:
+        UsageError: There is no decision: a gate of nothing does not pass.
+    """
+    verdicts = {decision.verdict for decision in decisions}
+    for verdict, code in _BY_PRECEDENCE.items():
+        if verdict in verdicts:
+            return code
+    raise UsageError("there is no case to decide; name a model")
+
+
+def holm(p_values: Mapping[str, float], *, family: int) -> dict[str, float]:
+    """Return p values adjusted by Holm's step-down method.
+
+    Args:
+        p_values: The p values at hand.
+        family: How many hypotheses there are in all; those not at hand count as p values of one.
+
+    Source:
+        S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+    """
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    for rank, case in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (family - rank) * p_values[case]))
+        adjusted[case] = highest
+    return adjusted
+
+
+def percent(ratio: float | None) -> str:
+    """Return a ratio of times as a change, such as ``+9.8 %``; a dash for None."""
+    return "-" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
+
+
+def _estimate(log_ratios: Sequence[float], rule: Rule) -> _Estimate:
+    values = np.asarray(log_ratios, dtype=float)
+    if not np.isfinite(values).all():
+        raise ValueError("expected finite log ratios")
+    mean, freedom = float(values.mean()), len(values) - 1
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    if error == 0:  # restarts that agree to the last bit, as in worked examples
+        return _Estimate(mean, 0.0, 0.0 if mean > 0 else 1.0)
+    half_width = error * float(special.stdtrit(freedom, 1 - rule.rate_of_a_look / 2))
+    return _Estimate(mean, half_width, float(special.stdtr(freedom, -mean / error)))
+
+
+def _verdict(estimate: _Estimate, p_value: float, rule: Rule) -> Verdict:
+    if estimate.mean >= rule.log_threshold / 2 and p_value <= rule.rate_of_a_look / 2:
+        return Verdict.REGRESSED
+    return Verdict.PASSED if estimate.upper < rule.log_threshold else Verdict.INCONCLUSIVE

@@ -1,0 +1,83 @@
+"""Times the forward pass, with or without what turns scores into a label map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.predict import resized
+from segbench.results.speed_record import Output, Restart, SpeedCase, SpeedStatus
+from segbench.speed.conditions import watched
+from segbench.speed.energy import measure_energy
+from segbench.speed.inputs import random_batches
+from segbench.speed.memory import read_peak, reset_peak
+from segbench.speed.modes import Forward, executed
+from segbench.speed.timer import Call, Timer
+
+
+def time_inference(
+    network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic, timer: Timer, resident_before: int | None
+) -> Restart:
+    """Time calls of a network on random images that are already on the device.
+
+    Args:
+        network: On the CPU, with any weights.
+        case: What is timed.
+        arithmetic: Device, precision and memory layout of the case.
+        timer: How long.
+        resident_before: Resident set before the network was built, in bytes.
+
+    Raises:
+        NotHere: The device has no such mode.
+    """
+    with inference_call(network, case, arithmetic=arithmetic) as call:
+        warmup = timer.warm_up(call)
+        reset_peak(arithmetic.device)
+        with watched(arithmetic.device) as watch:
+            samples = timer.sample(call)
+        memory = read_peak(arithmetic.device, before=resident_before)
+        energy = measure_energy(call, arithmetic.device)
+    return Restart(
+        status=SpeedStatus.MEASURED,
+        warmup=warmup,
+        host_seconds=samples.host,
+        device_seconds=samples.device,
+        memory=memory,
+        energy_joules=energy.joules if energy else None,
+        energy_calls=energy.calls if energy else None,
+        conditions=watch.conditions,
+    )
+
+
+@contextmanager
+def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Call]:
+    """Give a function that makes one call of the case on the next images.
+
+    Raises:
+        NotHere: The device has no such mode.
+    """
+    network = arithmetic.place(network).eval()
+    batches = random_batches(case, arithmetic)
+    images = batches.next_images()
+    with torch.inference_mode(), arithmetic.matrix_precision():
+        forward = executed(delivering(network, case, arithmetic), case.mode, batches.images[0])
+        yield lambda: forward(images())
+
+
+def delivering(network: nn.Module, case: SpeedCase, arithmetic: Arithmetic) -> Forward:
+    """Return the forward pass up to what the case asks for."""
+
+    def forward(images: Tensor) -> Tensor:
+        with arithmetic.autocast():
+            logits: Tensor = network(images)
+        if case.output is Output.LOGITS:
+            return logits
+        if case.output is Output.LABELS:
+            logits = resized(logits.float(), case.label_size or case.size)
+        return logits.argmax(1)
+
+    return forward

@@ -1,0 +1,61 @@
+"""Counts memory: torch's allocator on CUDA, the resident set of the process elsewhere."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import torch
+
+from segbench.results.speed_record import Memory
+
+_CLEAR_REFERENCES = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_RESET_PEAK = "5"
+"""What the kernel takes for 'the peak resident set is the present one' (proc(5), clear_refs)."""
+
+
+def resident_bytes() -> int:
+    """Return the resident set of this process."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start counting peaks anew; where the kernel cannot, the process's peak is that of its whole life."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        _CLEAR_REFERENCES.write_text(_RESET_PEAK, encoding="ascii")
+
+
+def read_peak(device: torch.device, *, before: int | None) -> Memory:
+    """Return the peaks since they were last reset.
+
+    Args:
+        device: Where the network computes.
+        before: Resident set before the network was built, in bytes.
+    """
+    cuda = device.type == "cuda"
+    return Memory(
+        allocated_peak_bytes=torch.cuda.max_memory_allocated(device) if cuda else None,
+        reserved_peak_bytes=torch.cuda.max_memory_reserved(device) if cuda else None,
+        process_before_bytes=before,
+        process_peak_bytes=_peak_resident_bytes(),
+    )
+
+
+def _peak_resident_bytes() -> int | None:
+    with suppress(OSError):
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
+    with suppress(ImportError):
+        import resource
+        import sys
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return None

@@ -1,0 +1,90 @@
+"""How a network is executed: eagerly, compiled, or as a replayed CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.sections import EXECUTION_MODES
+from segbench.errors import UsageError
+
+Forward = Callable[[Tensor], Tensor]
+
+_GRAPH_WARMUP_CALLS = 3
+
+
+class NotHere(Exception):  # noqa: N818 - says what is the case
+    """This mode does not exist on this device; the case is skipped with the reason."""
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a mode that does not exist.
+
+    Raises:
+        UsageError: It is none of ``EXECUTION_MODES``.
+    """
+    if mode not in EXECUTION_MODES:
+        raise UsageError(f"unknown mode {mode!r}; there is: {', '.join(EXECUTION_MODES)}")
+
+
+def executed(forward: Forward, mode: str, example: Tensor) -> Forward:
+    """Return a function that computes the same in the given mode.
+
+    Args:
+        forward: Maps (N, C, H, W) images to what is timed.
+        mode: One of ``EXECUTION_MODES``.
+        example: Images of the shape that will be given; a CUDA graph is captured with them.
+
+    Raises:
+        NotHere: The device has no such mode.
+    """
+    check_mode(mode)
+    if mode == "eager":
+        return forward
+    if mode == "cuda_graph":
+        return _graphed(forward, example)
+    _, _, compile_mode = mode.partition(":")
+    torch.compiler.reset()
+    return torch.compile(forward, mode=compile_mode or "default")
+
+
+def _graphed(forward: Forward, example: Tensor) -> Forward:
+    """Capture one call and replay it; images are copied into the graph's own input, which is timed too."""
+    if example.device.type != "cuda":
+        raise NotHere(f"CUDA graphs need a CUDA device, this is {example.device.type}")
+    held = example.clone()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_GRAPH_WARMUP_CALLS):
+            forward(held)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = forward(held)
+
+    def replay(images: Tensor) -> Tensor:
+        held.copy_(images)
+        graph.replay()
+        return result
+
+    return replay
+
+
+def trained(network: nn.Module, mode: str) -> nn.Module:
+    """Return a network to train in the given mode.
+
+    Raises:
+        NotHere: Training steps are not captured as a CUDA graph.
+    """
+    check_mode(mode)
+    if mode == "cuda_graph":
+        raise NotHere("training steps are timed eagerly or compiled, not as a CUDA graph")
+    if mode == "eager":
+        return network
+    _, _, compile_mode = mode.partition(":")
+    torch.compiler.reset()
+    compiled: nn.Module = torch.compile(network, mode=compile_mode or "default")  # type: ignore[assignment]
+    return compiled

@@ -1,0 +1,82 @@
+"""Reads an NVIDIA accelerator's counters: energy, clocks, temperature, throttling; None for what it does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+_HELD_BACK = (
+    "nvmlClocksThrottleReasonSwPowerCap",
+    "nvmlClocksThrottleReasonHwSlowdown",
+    "nvmlClocksThrottleReasonSwThermalSlowdown",
+    "nvmlClocksThrottleReasonHwThermalSlowdown",
+    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown",
+)
+"""NVML's reasons that mean heat or power; idle clocks and clocks set by the person are none."""
+
+
+class Nvml:
+    """The counters of the accelerator with this PCI address or index.
+
+    Args:
+        uuid: The accelerator's UUID as torch gives it, without the prefix ``GPU-``; None reads nothing.
+    """
+
+    def __init__(self, uuid: str | None) -> None:
+        self.uuid = uuid
+
+    @cached_property
+    def _library(self) -> Any:
+        try:
+            library = import_module("pynvml")
+            library.nvmlInit()
+        except Exception:  # no package, no driver: there is nothing to read
+            return None
+        return library
+
+    @cached_property
+    def _handle(self) -> Any:
+        if self.uuid is None or self._library is None:
+            return None
+        with suppress(Exception):
+            return self._library.nvmlDeviceGetHandleByUUID(f"GPU-{self.uuid}")
+        return None
+
+    def energy_joules(self) -> float | None:
+        """Return the energy used since the driver was loaded."""
+        milli = self._read(lambda library, handle: library.nvmlDeviceGetTotalEnergyConsumption(handle))
+        return None if milli is None else milli / 1000.0
+
+    def clock_mhz(self) -> float | None:
+        """Return the clock of the streaming multiprocessors."""
+        return self._read(lambda library, handle: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM))
+
+    def memory_clock_mhz(self) -> float | None:
+        """Return the memory's clock."""
+        return self._read(lambda library, handle: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM))
+
+    def temperature_celsius(self) -> float | None:
+        """Return the temperature of the chip."""
+        return self._read(
+            lambda library, handle: library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU)
+        )
+
+    def throttled(self) -> bool | None:
+        """Return whether heat or power holds the clocks back now."""
+        reasons = self._read(lambda library, handle: library.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+        if reasons is None:
+            return None
+        mask = 0
+        for name in _HELD_BACK:
+            mask |= getattr(self._library, name, 0)
+        return bool(int(reasons) & mask)
+
+    def _read(self, counter: Callable[[Any, Any], Any]) -> float | None:
+        if self._handle is None:
+            return None
+        with suppress(Exception):  # this accelerator has no such counter
+            return float(counter(self._library, self._handle))
+        return None

@@ -1,0 +1,100 @@
+"""pytest-benchmark's front end: the fixture ``speed_case`` times a speed case as an ordinary benchmark.
+
+    def test_unet(speed_case):
+        speed_case({"name": "unet", "width": 0.25}, size=(128, 128))
+
+The accelerator is waited for in every round, and ``extra_info`` holds the case and the machine, so that ``segbench
+regress check`` reads the JSON that ``--benchmark-json`` writes. Nothing heavy is imported until the fixture is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from segbench.results.speed_record import SpeedCase
+
+
+class TimeCase(Protocol):
+    """Times one case with pytest-benchmark."""
+
+    def __call__(self, model: Mapping[str, Any] | SpeedCase, *, device: str = "cpu", **fields: Any) -> None:
+        """Time it.
+
+        Args:
+            model: A network's name and options as in a suite, or a whole case.
+            device: cpu, cuda, cuda:N or mps.
+            fields: Fields of ``SpeedCase`` that differ from one image of 128x128, fp32, one thread, inference.
+        """
+
+
+@pytest.fixture
+def speed_case(request: pytest.FixtureRequest) -> TimeCase:
+    """Time speed cases as benchmarks; needs pytest-benchmark."""
+    if not request.config.pluginmanager.hasplugin("benchmark"):
+        pytest.skip("needs pytest-benchmark: pip install pytest-benchmark")
+    benchmark = request.getfixturevalue("benchmark")
+
+    def time_case(model: Mapping[str, Any] | SpeedCase, *, device: str = "cpu", **fields: Any) -> None:
+        from segbench.results.speed_record import SpeedCase
+
+        case = model if isinstance(model, SpeedCase) else _case(model, device, fields)
+        _time(benchmark, case, device)
+
+    return time_case
+
+
+def _case(model: Mapping[str, Any], device: str, fields: Mapping[str, Any]) -> SpeedCase:
+    from segbench.config.component import ModelEntry
+    from segbench.config.load import check_part
+    from segbench.results.speed_record import SpeedCase
+    from segbench.speed.cases import without_weights
+
+    kind = device.partition(":")[0]
+    entry = check_part(ModelEntry, dict(model))
+    defaults = {
+        "task": "inference",
+        "label": entry.label,
+        "model": without_weights(entry),
+        "classes": 21,
+        "channels": 3,
+        "size": (128, 128),
+        "batch_size": 1,
+        "precision": "fp32",
+        "channels_last": False,
+        "mode": "eager",
+        "device": kind,
+        "threads": 1 if kind == "cpu" else None,
+    }
+    return SpeedCase.model_validate(defaults | dict(fields))
+
+
+def _time(benchmark: Any, case: SpeedCase, device: str) -> None:
+    """Build, warm up until steady, and hand the call over to pytest-benchmark."""
+    import torch
+
+    from segbench.results.baseline import CASE_KEY, ENVIRONMENT_KEY
+    from segbench.results.speed_record import Task
+    from segbench.speed.inference import inference_call
+    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads
+    from segbench.speed.timer import Timer
+    from segbench.speed.training import training_step
+
+    threads_before = torch.get_num_threads()
+    set_threads(case.threads)
+    try:
+        timer = Timer(torch.device(device))
+        prepare = inference_call if case.task is Task.INFERENCE else training_step
+        benchmark.extra_info[CASE_KEY] = case.model_dump(mode="json")
+        benchmark.extra_info[ENVIRONMENT_KEY] = fingerprint(device, case.threads)
+        benchmark.extra_info["case"] = case.key
+        with prepare(built(case), case, arithmetic=arithmetic_of(case, timer.device)) as call:
+            warmup = timer.warm_up(call)
+            benchmark.extra_info["not_steady"] = not warmup.steady
+            benchmark(timer.once, call)
+    finally:
+        torch.set_num_threads(threads_before)

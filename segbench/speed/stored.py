@@ -1,0 +1,171 @@
+"""Holds present speed records against a stored baseline: same cases, same machine, or it says what differs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS, differences
+from segbench.results.speed_record import SpeedCase, SpeedRecord, SpeedStatus
+from segbench.speed.decision import Decision, ExitCode, Rule, Verdict, confirmed, exit_code
+from segbench.speed.unpaired import Times, decide_unpaired, more_needed_unpaired
+
+Measure = Callable[[Sequence[SpeedCase], int], Sequence[SpeedRecord]]
+"""Measures cases in so many fresh processes each."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of one case of a baseline.
+
+    Attributes:
+        case: The case.
+        decision: The outcome.
+        base_seconds: The baseline's median seconds of a call in each restart.
+        head_seconds: The present ones.
+    """
+
+    case: SpeedCase
+    decision: Decision
+    base_seconds: tuple[float, ...] = ()
+    head_seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        cases: Every case of the baseline, in its order, and every further case of the present measurement.
+        notes: Soft differences of the machine.
+        rule: By which it was decided.
+    """
+
+    cases: tuple[Checked, ...]
+    notes: tuple[str, ...]
+    rule: Rule
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the check tells the shell."""
+        return exit_code(checked.decision for checked in self.cases)
+
+
+def check(
+    baseline: Sequence[SpeedRecord],
+    *,
+    current: Sequence[SpeedRecord] | None = None,
+    machine: Mapping[str, Any] | None = None,
+    measure: Measure | None = None,
+    rule: Rule | None = None,
+) -> CheckResult:
+    """Decide for every case of a baseline whether it became slower.
+
+    Args:
+        baseline: What to compare with.
+        current: What was measured before; nothing is measured then, and a regression stays unconfirmed.
+        machine: The present fingerprint; by default that of the current records. Cases of another machine are not
+            measured at all.
+        measure: Measures; needed when there are no current records.
+        rule: Threshold, looks and error rate.
+
+    Raises:
+        UsageError: The baseline holds no case.
+    """
+    rule = rule or Rule()
+    present = {record.case.identity: record for record in current or ()}
+    apart = {record.case.identity: _apart(record, present, machine, measured=measure is None) for record in baseline}
+    comparable = [record for record in baseline if apart[record.case.identity] is None]
+    times = {
+        record.case.identity: Times(_medians(record), _medians(present.get(record.case.identity)))
+        for record in comparable
+    }
+    again: dict[str, Decision] = {}
+    if measure is not None:
+        cases = {record.case.identity: record.case for record in comparable}
+        times = _measured(cases, times, measure, rule)
+        again = _confirmation(cases, times, measure, rule)
+    decisions = {
+        identity: confirmed(decision, again.get(identity)) if measure is not None else decision
+        for identity, decision in decide_unpaired(times, rule).items()
+    }
+    checked = [_checked(record, apart[record.case.identity], decisions, times) for record in baseline]
+    return CheckResult(tuple(checked), _notes(baseline, current, machine), rule)
+
+
+def _apart(
+    record: SpeedRecord, present: Mapping[str, SpeedRecord], machine: Mapping[str, Any] | None, *, measured: bool
+) -> str | None:
+    """Return why a case of the baseline cannot be compared; None when it can."""
+    if not _medians(record):
+        return f"the baseline holds no measurement of it: {record.restarts[0].reason}"
+    now = present.get(record.case.identity)
+    if measured and now is None:
+        return "missing: the baseline has this case, the present measurement does not; was it renamed or removed?"
+    if now is not None and not _medians(now):
+        return f"could not be measured now: {now.restarts[0].reason}"
+    fingerprint = machine or (now.environment if now else {})
+    found = differences(record.environment, fingerprint, keys=HARD_KEYS)
+    return f"another machine: {'; '.join(map(str, found))}" if found else None
+
+
+def _measured(
+    cases: Mapping[str, SpeedCase], times: Mapping[str, Times], measure: Measure, rule: Rule
+) -> dict[str, Times]:
+    """Add restarts of the head, look by look, until every case is decided or the last look is over."""
+    found = dict(times)
+    while needed := more_needed_unpaired(found, rule):
+        restarts = min(needed.values())
+        for record in measure([cases[identity] for identity in needed], restarts):
+            before = found[record.case.identity]
+            medians = _medians(record)
+            if len(medians) < restarts:  # it failed: asking again would not end
+                del found[record.case.identity]
+            else:
+                found[record.case.identity] = before._replace(head=(*before.head, *medians))
+    return found
+
+
+def _confirmation(
+    cases: Mapping[str, SpeedCase], times: Mapping[str, Times], measure: Measure, rule: Rule
+) -> dict[str, Decision]:
+    slower = [case for case, found in decide_unpaired(times, rule).items() if found.verdict is Verdict.REGRESSED]
+    if not slower:
+        return {}
+    fresh = _measured(cases, {case: times[case]._replace(head=()) for case in slower}, measure, rule)
+    return decide_unpaired(fresh, rule)
+
+
+def _checked(
+    record: SpeedRecord, apart: str | None, decisions: Mapping[str, Decision], times: Mapping[str, Times]
+) -> Checked:
+    identity = record.case.identity
+    if apart is None and identity not in times:
+        apart = "could not be measured now"
+    if apart is not None:
+        return Checked(record.case, Decision(Verdict.NOT_COMPARABLE, reason=apart), _medians(record))
+    return Checked(record.case, replace(decisions[identity]), tuple(times[identity].base), tuple(times[identity].head))
+
+
+def _medians(record: SpeedRecord | None) -> tuple[float, ...]:
+    """Return the median seconds of a call in each restart that was measured."""
+    restarts = record.restarts if record else ()
+    return tuple(
+        statistics.median(restart.device_seconds or restart.host_seconds)
+        for restart in restarts
+        if restart.status is SpeedStatus.MEASURED and restart.host_seconds
+    )
+
+
+def _notes(
+    baseline: Sequence[SpeedRecord], current: Sequence[SpeedRecord] | None, machine: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    known = {record.case.identity for record in baseline}
+    new = [
+        f"new, not in the baseline: {record.case.key}" for record in current or () if record.case.identity not in known
+    ]
+    now = machine or (current[0].environment if current else None)
+    soft = differences(baseline[0].environment, now, keys=SOFT_KEYS) if now and baseline else []
+    return (*new, *(f"differs, but does not forbid comparing: {difference}" for difference in soft))

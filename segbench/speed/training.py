@@ -1,0 +1,133 @@
+"""Times whole training steps, and in a second pass what forward, backward and optimizer take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from segbench.config.suite import Train
+from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.optimizers import create_optimizer
+from segbench.results.speed_record import Restart, SpeedCase, SpeedStatus
+from segbench.speed.conditions import watched
+from segbench.speed.energy import measure_energy
+from segbench.speed.inputs import Batches, random_batches
+from segbench.speed.memory import read_peak, reset_peak
+from segbench.speed.modes import trained
+from segbench.speed.timer import Timer
+
+PARTS = ("forward", "backward", "optimizer")
+MOST_SPLIT_STEPS = 50
+
+
+@dataclass
+class Step:
+    """One optimizer step by a recipe, on random images and labels, as a whole or part by part."""
+
+    network: nn.Module
+    loss: WeightedSum
+    optimizer: Optimizer
+    arithmetic: Arithmetic
+    batches: Batches
+    recipe: Train
+    scaler: torch.amp.GradScaler
+    turn: int = 0
+    total: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def forward(self) -> None:
+        """Compute the loss of the next batch, the forward pass in the recipe's precision."""
+        index = self.turn % len(self.batches.images)
+        self.turn += 1
+        with self.arithmetic.autocast():
+            logits = self.network(self.batches.images[index])
+        self.total = self.loss.combine(self.loss.terms(logits, self.batches.labels[index]))
+
+    def backward(self) -> None:
+        """Compute the gradients."""
+        torch.autograd.backward(self.scaler.scale(self.total))
+
+    def update(self) -> None:
+        """Clip where the recipe does, step, forget the gradients."""
+        self.scaler.unscale_(self.optimizer)
+        if self.recipe.clip_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_gradient_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def __call__(self) -> None:
+        """Make one whole step."""
+        self.forward()
+        self.backward()
+        self.update()
+
+
+def time_training(
+    network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic, timer: Timer, resident_before: int | None
+) -> Restart:
+    """Time training steps of a network; data is on the device already and no loader is involved.
+
+    The parts are timed in steps of their own, because waiting between them slows a step down.
+
+    Raises:
+        NotHere: The mode cannot be trained in.
+        UsageError: The case's recipe is impossible.
+    """
+    with training_step(network, case, arithmetic=arithmetic) as step:
+        warmup = timer.warm_up(step)
+        reset_peak(arithmetic.device)
+        with watched(arithmetic.device) as watch:
+            samples = timer.sample(step)
+        memory = read_peak(arithmetic.device, before=resident_before)
+        parts = _parts(step, timer, steps=min(len(samples.host), MOST_SPLIT_STEPS))
+        energy = measure_energy(step, arithmetic.device)
+    return Restart(
+        status=SpeedStatus.MEASURED,
+        warmup=warmup,
+        host_seconds=samples.host,
+        device_seconds=samples.device,
+        parts_seconds=parts,
+        memory=memory,
+        energy_joules=energy.joules if energy else None,
+        energy_calls=energy.calls if energy else None,
+        conditions=watch.conditions,
+    )
+
+
+@contextmanager
+def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Step]:
+    """Give a function that makes one training step of the case on the next images.
+
+    Raises:
+        NotHere: The mode cannot be trained in.
+        UsageError: The case's recipe is impossible.
+    """
+    recipe = Train.model_validate(case.recipe)
+    network = arithmetic.place(network).train()
+    loss = build_loss(recipe.loss, classes=case.classes, median_frequency=lambda: [1.0] * case.classes)
+    step = Step(
+        trained(network, case.mode),
+        loss.to(arithmetic.device),
+        create_optimizer(recipe.optimizer, network),
+        arithmetic,
+        random_batches(case, arithmetic),
+        recipe,
+        torch.amp.GradScaler(arithmetic.device.type, enabled=case.precision == "fp16"),
+    )
+    with arithmetic.matrix_precision():
+        yield step
+
+
+def _parts(step: Step, timer: Timer, *, steps: int) -> dict[str, tuple[float, ...]]:
+    calls: tuple[Callable[[], None], ...] = (step.forward, step.backward, step.update)
+    times: dict[str, list[float]] = {name: [] for name in PARTS}
+    for _ in range(steps):
+        for name, call in zip(PARTS, calls, strict=True):
+            times[name].append(timer.once(call))
+    return {name: tuple(values) for name, values in times.items()}

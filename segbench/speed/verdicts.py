@@ -1,0 +1,211 @@
+"""Writes what a gate found: as a document, as rows of a table, as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from segbench.speed.abtest import Calibration, CaseResult, GateResult, NoiseFloor
+from segbench.speed.decision import Decision, ExitCode, Rule, Verdict, percent
+from segbench.speed.lockstep import Restart, Side
+from segbench.speed.revisions import Environment
+
+SCHEMA_VERSION = 1
+"""Of the document; 1: the first."""
+
+TITLES = ("case", "base ms", "head ms", "change", "interval", "restarts", "verdict")
+
+_HEADLINES = {
+    ExitCode.PASSED: "nothing became slower",
+    ExitCode.REGRESSED: "slower",
+    ExitCode.NOT_COMPARABLE: "not everything could be compared",
+    ExitCode.INCONCLUSIVE: "inconclusive: this machine was too noisy to tell",
+}
+_MARKS = {
+    Verdict.PASSED: "✅ passed",
+    Verdict.REGRESSED: "❌ regressed",
+    Verdict.INCONCLUSIVE: "⚠️ inconclusive",
+    Verdict.NOT_COMPARABLE: "🚫 not comparable",
+}
+
+
+def document(result: GateResult) -> dict[str, Any]:
+    """Return a gate in JSON's own types, with every round that was measured."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "segbench regress ab",
+        "exit_code": int(result.exit_code),
+        "base": _environment(result.base),
+        "head": _environment(result.head),
+        "rule": _rule(result.rule),
+        "settings": asdict(result.settings),
+        "machine": dict(result.machine),
+        "software": {str(side): dict(facts) for side, facts in result.software.items()},
+        "cases": [_case(one) for one in result.cases],
+    }
+
+
+def calibration_document(found: Calibration) -> dict[str, Any]:
+    """Return a calibration in JSON's own types."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "segbench regress calibrate",
+        "environment": _environment(found.environment),
+        "rule": _rule(found.rule),
+        "settings": asdict(found.settings),
+        "machine": dict(found.machine),
+        "cases": [
+            {
+                "key": one.case.key,
+                "case": one.case.document(),
+                "spread": one.spread,
+                "bias": one.bias,
+                "smallest_slowdown": one.smallest_slowdown,
+                "restarts": [_restart(restart) for restart in one.restarts],
+            }
+            for one in found.cases
+        ],
+    }
+
+
+def rows(result: GateResult) -> list[list[str]]:
+    """Return a row of ``TITLES`` for each case."""
+    return [_row(one) for one in result.cases]
+
+
+def calibration_rows(found: Calibration) -> list[list[str]]:
+    """Return a row for each case: its name, restarts, spread, bias, and the smallest slowdown that a gate finds."""
+    return [_noise_row(one) for one in found.cases]
+
+
+def notes(result: GateResult) -> list[str]:
+    """Return what the table cannot hold: reasons, warm-ups that did not settle, networks that differ."""
+    return [note for one in result.cases for note in _notes(one)]
+
+
+def headline(result: GateResult) -> str:
+    """Return the outcome in a few words, with the cases that decided it."""
+    code = result.exit_code
+    worst = [one.case.label for one in result.cases if code is not ExitCode.PASSED and _is(one.decision, code)]
+    return ": ".join(part for part in (_HEADLINES[code], ", ".join(dict.fromkeys(worst))) if part)
+
+
+def markdown(result: GateResult) -> str:
+    """Return a gate as Markdown, for a comment on a pull request."""
+    marked = [[*_row(one)[:-1], _MARKS[one.decision.verdict]] for one in result.cases]
+    table = _markdown_table(TITLES, marked)
+    confidence = f"{100 * (1 - result.rule.rate_of_a_look):.3g} %"
+    method = (
+        f"Change: median over rounds of head over base, averaged over restarts of both processes; interval: "
+        f"{confidence} t interval over restarts. A case regressed when the interval, corrected for "
+        f"{len(result.cases)} case{'s' if len(result.cases) > 1 else ''}, lies above 0 and the change is at least "
+        f"{percent(math.exp(result.rule.log_threshold / 2))}, twice; it passed when the interval lies below "
+        f"{percent(1 + result.rule.threshold)}."
+    )
+    where = f"{result.machine.get('processor')}, {result.machine.get('cores')} cores"
+    parts = [
+        f"### Speed: {headline(result)}",
+        f"base `{result.base.title}`, head `{result.head.title}`",
+        table,
+        "\n".join(f"- {_inline(note)}" for note in notes(result)),
+        f"<details><summary>How this was measured</summary>\n\n{method}\n\nMeasured on {where}.\n\n</details>",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def milliseconds(restarts: Sequence[Restart], side: Side) -> float | None:
+    """Return the median time of an iteration on one side over all rounds; None where nothing was measured."""
+    times = seconds_of(restarts, side)
+    return 1000 * median(times) if times else None
+
+
+def seconds_of(restarts: Sequence[Restart], side: Side) -> list[float]:
+    """Return the seconds of an iteration on one side, in every round of every restart."""
+    rounds = [one for restart in restarts for one in restart.rounds]
+    return [one.base_seconds if side is Side.BASE else one.head_seconds for one in rounds]
+
+
+def _environment(environment: Environment) -> dict[str, Any]:
+    return {"name": environment.name, "commit": environment.commit}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {"threshold": rule.threshold, "looks": list(rule.looks), "error_rate": rule.error_rate}
+
+
+def _case(one: CaseResult) -> dict[str, Any]:
+    return {
+        "key": one.case.key,
+        "case": one.case.document(),
+        "decision": asdict(one.decision),
+        "first_decision": asdict(one.first),
+        "restarts": [_restart(restart) for restart in one.restarts],
+        "confirming_restarts": [_restart(restart) for restart in one.confirming_restarts],
+    }
+
+
+def _restart(restart: Restart) -> dict[str, Any]:
+    return {
+        "log_ratio": restart.log_ratio,
+        "iterations": restart.iterations,
+        "not_steady": [str(side) for side in restart.not_steady],
+        "parameters": {str(side): count for side, count in restart.parameters.items()},
+        "base_seconds": [one.base_seconds for one in restart.rounds],
+        "head_seconds": [one.head_seconds for one in restart.rounds],
+        "first": [str(one.first) for one in restart.rounds],
+    }
+
+
+def _row(one: CaseResult) -> list[str]:
+    decision = one.decision
+    measured = one.confirming_restarts or one.restarts
+    times = [milliseconds(measured, side) for side in Side]
+    interval = decision.interval
+    return [
+        one.case.key,
+        *("-" if time is None else f"{time:.4g}" for time in times),
+        percent(decision.ratio),
+        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
+        str(decision.restarts),
+        decision.verdict.replace("_", " "),
+    ]
+
+
+def _noise_row(one: NoiseFloor) -> list[str]:
+    smallest = one.smallest_slowdown
+    return [
+        one.case.key,
+        str(len(one.restarts)),
+        f"{100 * one.spread:.2f} %",
+        f"{100 * one.bias:+.2f} %",
+        "-" if smallest is None else f"{100 * smallest:.1f} %",
+    ]
+
+
+def _notes(one: CaseResult) -> list[str]:
+    found = [f"{one.case.key}: {one.decision.reason}"] if one.decision.reason else []
+    restarts = [*one.restarts, *one.confirming_restarts]
+    unsettled = sum(bool(restart.not_steady) for restart in restarts)
+    if unsettled:
+        found.append(f"{one.case.key}: warming up did not settle in {unsettled} of {len(restarts)} restarts")
+    if restarts and len(set(restarts[0].parameters.values())) > 1:
+        base, head = (restarts[0].parameters[side] for side in Side)
+        found.append(f"{one.case.key}: the networks differ: {base:,} parameters in base, {head:,} in head")
+    return found
+
+
+def _is(decision: Decision, code: ExitCode) -> bool:
+    return decision.verdict.name == code.name
+
+
+def _markdown_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] + ["---:"] * (len(titles) - 2) + ["---"], *cells]
+    return "\n".join("| " + " | ".join(_inline(cell) for cell in line) + " |" for line in lines)
+
+
+def _inline(text: str) -> str:
+    """Return text that stays in its cell or line."""
+    return " ".join(text.replace("|", "\\|").split())

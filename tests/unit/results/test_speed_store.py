@@ -1,0 +1,104 @@
+"""Speed records: what identifies a case, and what is stored of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from speed_cases import case, record, restart
+
+from segbench.errors import StoreError
+from segbench.results.speed_record import Output, SpeedStatus, Task
+from segbench.results.speed_store import read_speed, read_speeds, speed_folder, write_speed
+
+CHANGES = {
+    "task": Task.TRAINING,
+    "model": {"name": "cnn", "width": 0.125},
+    "classes": 5,
+    "channels": 1,
+    "size": (32, 40),
+    "label_size": (7, 7),
+    "batch_size": 2,
+    "precision": "bf16",
+    "channels_last": True,
+    "mode": "compile",
+    "output": Output.CLASSES,
+    "device": "cuda",
+    "threads": 2,
+    "workers": 1,
+    "recipe": {"loss": "mse"},
+}
+
+
+def test_every_field_but_the_label_is_tried_below():
+    assert set(CHANGES) | {"label"} == set(type(case()).model_fields)
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_every_field_but_the_label_is_part_of_a_cases_identity(field):
+    assert case(**{field: CHANGES[field]}).identity != case().identity
+
+
+def test_a_label_is_not_part_of_the_identity_but_of_the_key():
+    assert case(label="other").identity == case().identity
+    assert case(label="other").key != case().key
+
+
+def test_a_copied_case_has_an_identity_of_its_own():
+    first = case()
+    before = first.identity
+    assert first.model_copy(update={"batch_size": 2}).identity != before
+
+
+def test_a_key_reads_as_a_line():
+    assert case().key == "inference · cnn · 32x32 · batch 1 · fp32 · eager · logits · cpu · 1 threads"
+    loading = case(task=Task.LOADING, workers=2, channels_last=True)
+    assert loading.key == "loading · cnn · 32x32 · batch 1 · fp32 · channels-last · 2 workers · cpu · 1 threads"
+
+
+def test_a_record_comes_back_as_it_was_stored(tmp_path):
+    given = record(restart(0.1, 0.2, parts_seconds={"forward": (0.1,)}), restart(0.3), channels_last=True)
+    file = write_speed(speed_folder(tmp_path, "tiny"), given)
+    assert file == tmp_path / "tiny" / "speed" / f"{given.id}.json"
+    assert read_speed(file) == given
+    assert read_speeds(file.parent) == [given]
+
+
+def test_an_absent_folder_holds_no_records(tmp_path):
+    assert read_speeds(tmp_path / "speed") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no speed record"),
+        ("[]", "is no speed record"),
+        ('{"schema_version": 1}', "is no speed record"),
+        ('{"schema_version": 99}', "was written by a newer segbench"),
+        ('{"version": "5.3.0"}', "is no speed record"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path, text, message):
+    file = tmp_path / "case.json"
+    file.write_text(text)
+    with pytest.raises(StoreError, match=message) as refusal:
+        read_speed(file)
+    assert str(refusal.value).startswith(str(file))
+
+
+def test_a_missing_record_is_named(tmp_path):
+    with pytest.raises(StoreError, match=r"case\.json: cannot be read: No such file"):
+        read_speed(tmp_path / "case.json")
+
+
+def test_a_record_is_readable_without_segbench(tmp_path):
+    given = record(restart(0.25, 0.5))
+    document = json.loads(write_speed(tmp_path, given).read_text())
+    assert document["restarts"][0]["host_seconds"] == [0.25, 0.5]
+    assert document["case"]["size"] == [32, 32]
+
+
+def test_a_record_is_measured_when_any_restart_was():
+    lost = restart(status=SpeedStatus.OUT_OF_MEMORY, reason="out of memory", warmup=None)
+    assert record(lost, restart(0.1)).status is SpeedStatus.MEASURED
+    assert record(lost, lost).status is SpeedStatus.OUT_OF_MEMORY

@@ -1,0 +1,101 @@
+"""What networks are given, and how they are executed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from speed_cases import case
+from torch import nn
+
+from segbench.config.sections import EXECUTION_MODES
+from segbench.engine.arithmetic import Arithmetic
+from segbench.errors import UsageError
+from segbench.results.speed_record import Output
+from segbench.speed.inference import delivering
+from segbench.speed.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
+from segbench.speed.modes import NotHere, executed, trained
+
+CPU = Arithmetic(torch.device("cpu"))
+
+
+def test_images_rotate_through_twice_the_cache():
+    batches = random_batches(case(size=(512, 512), batch_size=4), CPU)
+    assert sum(images.nbytes for images in batches.images) > 2 * CPU_CACHE_BYTES
+    assert len({images.data_ptr() for images in batches.images}) == len(batches.images) > 1
+
+
+def test_small_images_rotate_through_a_bounded_number_of_batches():
+    assert len(random_batches(case(size=(8, 8)), CPU).images) == MOST_BATCHES
+
+
+def test_images_are_never_zero_and_the_same_in_every_process():
+    first, again = random_batches(case(), CPU), random_batches(case(), CPU)
+    assert all(images.count_nonzero() == images.numel() for images in first.images)
+    assert all(torch.equal(one, other) for one, other in zip(first.images, again.images, strict=True))
+
+
+def test_labels_are_class_indices_at_the_image_size():
+    batches = random_batches(case(classes=3, size=(8, 12), batch_size=2), CPU)
+    assert batches.labels[0].shape == (2, 8, 12)
+    assert set(torch.cat([label.flatten() for label in batches.labels]).tolist()) == {0, 1, 2}
+
+
+def test_batches_come_in_turn_over_and_over():
+    batches = random_batches(case(size=(512, 512), batch_size=8), CPU)
+    images = batches.next_images()
+    turns = [images() for _ in range(2 * len(batches.images))]
+    assert [turn.data_ptr() for turn in turns] == [batch.data_ptr() for batch in batches.images] * 2
+
+
+def test_channels_last_images_are_laid_out_so():
+    arithmetic = Arithmetic(torch.device("cpu"), channels_last=True)
+    images = random_batches(case(channels_last=True), arithmetic).images[0]
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_cuda_graph_is_not_to_be_had_on_a_processor():
+    with pytest.raises(NotHere, match="CUDA graphs need a CUDA device, this is cpu"):
+        executed(torch.relu, "cuda_graph", torch.ones(1))
+
+
+def test_training_steps_are_not_captured_as_a_graph():
+    with pytest.raises(NotHere, match="training steps"):
+        trained(nn.Identity(), "cuda_graph")
+
+
+@pytest.mark.parametrize(
+    "use", [lambda mode: executed(torch.relu, mode, torch.ones(1)), lambda mode: trained(nn.Identity(), mode)]
+)
+def test_an_unknown_mode_is_refused_with_those_that_exist(use):
+    with pytest.raises(UsageError, match="unknown mode 'turbo'; there is: eager, cuda_graph, compile") as refusal:
+        use("turbo")
+    assert all(mode in str(refusal.value) for mode in EXECUTION_MODES)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a processor")
+def test_a_compiled_network_computes_the_same():
+    network = nn.Conv2d(3, 2, 3)
+    images = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    compiled = executed(network, "compile", images)
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(images), network(images))
+    step = trained(network, "compile:default")(images)
+    torch.testing.assert_close(step, network(images))
+
+
+@pytest.mark.parametrize(
+    ("output", "shape", "kind"),
+    [
+        (Output.LOGITS, (2, 5, 4, 4), torch.float32),
+        (Output.CLASSES, (2, 4, 4), torch.int64),
+        (Output.LABELS, (2, 9, 7), torch.int64),
+    ],
+)
+def test_a_call_delivers_what_the_case_asks_for(output, shape, kind):
+    network = nn.Conv2d(3, 5, 2, stride=2)
+    wanted = case(size=(8, 8), output=output, label_size=(9, 7))
+    result = delivering(network, wanted, CPU)(torch.randn(2, 3, 8, 8))
+    assert result.shape == shape
+    assert result.dtype is kind

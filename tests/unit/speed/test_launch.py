@@ -1,0 +1,100 @@
+"""The launcher: restarts, sweeps, and what becomes of processes that die."""
+
+from __future__ import annotations
+
+import pytest
+from speed_cases import case, restart
+
+from segbench.errors import UsageError
+from segbench.results.speed_record import SpeedStatus
+from segbench.speed.cases import Planned
+from segbench.speed.launch import LARGEST_BATCH, Settings, images_per_second, measure_cases
+
+SETTINGS = Settings("cpu", 2, 0.05)
+
+
+class Machine:
+    """Answers in place of the processes: a batch takes a fixed time, and more than ``most`` images do not fit."""
+
+    def __init__(self, seconds_of_batch, most=LARGEST_BATCH):
+        self.seconds_of_batch, self.most, self.calls = seconds_of_batch, most, []
+
+    def __call__(self, function, *arguments, observer):
+        if function.__name__ == "fingerprint":
+            return {"processor": "made up"}
+        batch = arguments[0].batch_size
+        self.calls.append(batch)
+        if batch > self.most:
+            return restart(status=SpeedStatus.OUT_OF_MEMORY, reason="out of memory", warmup=None)
+        return restart(self.seconds_of_batch(batch))
+
+
+def measured(planned, machine):
+    return list(measure_cases([planned], SETTINGS, call=machine))
+
+
+def test_every_case_is_measured_in_as_many_processes_as_asked_for():
+    machine = Machine(lambda batch: 1.0)
+    (record,) = measured(Planned(case()), machine)
+    assert len(record.restarts) == 2
+    assert machine.calls == [1, 1]
+    assert record.environment == {"processor": "made up"}
+
+
+def test_a_sweep_doubles_until_throughput_gains_less_than_three_per_cent():
+    seconds = {1: 1.0, 2: 1.2, 4: 1.6, 8: 3.15, 16: 1.0}
+    records = measured(Planned(case(), sweeps=True), Machine(seconds.__getitem__))
+    assert [record.case.batch_size for record in records] == [1, 2, 4, 8]
+    assert len({record.id for record in records}) == 4
+
+
+def test_a_batch_that_does_not_fit_is_a_row_and_ends_the_sweep():
+    records = measured(Planned(case(), sweeps=True), Machine(lambda batch: 1.0, most=4))
+    assert [(record.case.batch_size, record.status) for record in records] == [
+        (1, SpeedStatus.MEASURED),
+        (2, SpeedStatus.MEASURED),
+        (4, SpeedStatus.MEASURED),
+        (8, SpeedStatus.OUT_OF_MEMORY),
+    ]
+
+
+def test_a_sweep_ends_at_the_largest_batch():
+    records = measured(Planned(case(), sweeps=True), Machine(lambda batch: 1.0))
+    assert records[-1].case.batch_size == LARGEST_BATCH
+
+
+def test_progress_counts_restarts():
+    told = []
+    planned = [Planned(case()), Planned(case(batch_size=2))]
+    list(
+        measure_cases(
+            planned,
+            SETTINGS,
+            call=Machine(lambda batch: 1.0),
+            tell=lambda done, total, title: told.append((done, total)),
+        )
+    )
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_throughput_is_the_batch_over_the_median_of_the_restarts_medians():
+    from speed_cases import record
+
+    found = record(restart(1.0, 1.0, 9.0), restart(2.0, 2.0), restart(4.0, 4.0), batch_size=8)
+    assert images_per_second(found) == 4.0
+    assert images_per_second(record(restart(5.0, device_seconds=(2.0,)), batch_size=8)) == 4.0
+
+
+def test_a_real_process_that_is_killed_is_out_of_memory():
+    model = {"name": "python:misbehaving.killed"}
+    (record,) = measure_cases([Planned(case(model=model))], Settings("cpu", 1, 0.05))
+    assert record.status is SpeedStatus.OUT_OF_MEMORY
+    assert "SIGKILL" in record.restarts[0].reason
+
+
+def test_a_device_that_is_not_there_is_refused():
+    from segbench.config.suite import Speed
+
+    with pytest.raises(UsageError, match=r"no such device|expected auto"):
+        Settings.of(Speed(), device="xpu:7")
+    assert Settings.of(Speed(), device="cpu").kind == "cpu"

@@ -1,0 +1,115 @@
+"""One restart: what is measured, and how it ends when it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from speed_cases import case
+from tiny import document
+
+from segbench.config.load import check
+from segbench.errors import DataError, UsageError
+from segbench.results.fingerprint import HARD_KEYS, differences
+from segbench.results.speed_record import Output, SpeedStatus, Task
+from segbench.speed.cases import suite_cases
+from segbench.speed.measure import fingerprint, measure
+from segbench.speed.training import PARTS
+
+SECONDS = 0.05
+TRAINING = {"steps": 1, "batch_size": 2, "optimizer": {"name": "adamw", "lr": 0.01}, "clip_gradient_norm": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Put the number of threads back, which a measurement sets for its whole process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("output", list(Output))
+def test_inference_is_measured_with_every_sample(output):
+    found = measure(case(output=output, label_size=(40, 40)), "cpu", SECONDS)
+    assert found.status is SpeedStatus.MEASURED
+    assert len(found.host_seconds) >= 10
+    assert min(found.host_seconds) > 0
+    assert found.device_seconds == ()
+    assert found.warmup.calls > 1
+    assert found.warmup.first_call_seconds > 0
+    assert found.memory.process_peak_bytes > 0
+    assert found.energy_joules is None
+
+
+def test_a_training_step_is_split_into_its_parts():
+    found = measure(case(task=Task.TRAINING, batch_size=2, recipe=TRAINING), "cpu", SECONDS)
+    assert found.status is SpeedStatus.MEASURED
+    assert tuple(found.parts_seconds) == PARTS
+    assert all(min(times) > 0 for times in found.parts_seconds.values())
+    assert len(found.parts_seconds["forward"]) == min(50, len(found.host_seconds))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_inference_is_measured_in_every_arithmetic_of_a_processor(precision):
+    assert measure(case(precision=precision), "cpu", SECONDS).status is SpeedStatus.MEASURED
+
+
+def test_a_size_that_a_network_cannot_take_is_skipped_with_the_reason():
+    found = measure(case(model={"name": "deconvnet", "width": 0.0625}), "cpu", SECONDS)
+    assert found.status is SpeedStatus.SKIPPED
+    assert "32" in found.reason
+
+
+def test_a_mode_that_the_device_lacks_is_skipped_with_the_reason():
+    found = measure(case(mode="cuda_graph"), "cpu", SECONDS)
+    assert found.status is SpeedStatus.SKIPPED
+    assert found.reason == "CUDA graphs need a CUDA device, this is cpu"
+
+
+def test_a_batch_that_does_not_fit_is_out_of_memory_and_never_a_smaller_batch():
+    found = measure(case(batch_size=2**22, size=(512, 512)), "cpu", SECONDS)
+    assert found.status is SpeedStatus.OUT_OF_MEMORY
+    assert found.reason.startswith("out of memory with batches of 4194304 images")
+    assert found.host_seconds == ()
+
+
+def test_a_network_that_raises_has_failed_with_its_message():
+    model = {"name": "python:misbehaving.raising"}
+    found = measure(case(model=model), "cpu", SECONDS)
+    assert found.status is SpeedStatus.FAILED
+    assert "flux capacitor" in found.reason
+
+
+def test_an_impossible_option_is_the_persons_mistake():
+    with pytest.raises(UsageError, match="colour"):
+        measure(case(model={"name": "cnn", "colour": 1}), "cpu", SECONDS)
+
+
+def loading_case(**changes):
+    """Return the loading case of the tiny suite."""
+    suite = check(document(speed={"tasks": ["loading"]}, **changes))
+    (planned,) = suite_cases(suite, device="cpu")
+    return planned
+
+
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_loading_tells_start_cold_and_warm_apart(cache):
+    planned = loading_case(loader={"cache": cache})
+    found = measure(planned.case, "cpu", SECONDS, planned.run)
+    assert len(found.parts_seconds["start"]) == 1
+    assert len(found.parts_seconds["cold"]) in (1, 2)
+    assert found.host_seconds == found.parts_seconds["warm"]
+    assert min(found.host_seconds) > 0
+
+
+def test_an_epoch_of_one_batch_is_too_short_to_time_its_loading():
+    planned = loading_case(train={"batch_size": 12})
+    with pytest.raises(DataError, match="an epoch of 1 batches is too short"):
+        measure(planned.case, "cpu", SECONDS, planned.run)
+
+
+def test_a_fingerprint_holds_every_hard_key_and_does_not_change():
+    first, again = fingerprint("cpu", 1), fingerprint("cpu", 1)
+    assert differences(first, again, keys=HARD_KEYS) == []
+    assert first["threads"] == 1
+    lacking = [found.key for found in differences(first, {}, keys=HARD_KEYS) if repr(found.before) == "missing"]
+    assert lacking == []
