@@ -113,18 +113,8 @@ def ab(  # noqa: PLR0913 - one parameter for each option
         from segbench.speed.abtest import compare
         from segbench.speed.revisions import resolve_both
 
-        like = GateCase(
-            {"name": ""},
-            classes,
-            channels,
-            size(image_size),
-            batch,
-            precision.value,
-            channels_last,
-            threads,
-            what,
-            device,
-        )
+        shape = classes, channels, size(image_size), batch
+        like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
         cases = _cases(suite, names(models), options or (), like=like)
         rule, settings = _rule(threshold, restarts_limit), _settings(rounds, seed, timeout)
         with resolve_both(base, head, repository=Path.cwd()) as (before, after):
@@ -168,18 +158,8 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
         from segbench.speed.revisions import resolve
         from segbench.speed.verdicts import calibration_document, calibration_rows
 
-        like = GateCase(
-            {"name": ""},
-            classes,
-            channels,
-            size(image_size),
-            batch,
-            precision.value,
-            channels_last,
-            threads,
-            what,
-            device,
-        )
+        shape = classes, channels, size(image_size), batch
+        like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
         cases = _cases(suite, names(models), options or (), like=like)
         rule, settings = _rule(threshold, None), _settings(rounds, seed, timeout)
         with resolve(environment, repository=Path.cwd()) as found:

@@ -49,6 +49,17 @@ def fingerprint() -> dict[str, Any]:
     return found
 
 
+def changed_fingerprint(key: str, value: Any) -> dict[str, Any]:
+    """Return that fingerprint with one dotted key replaced."""
+    found = fingerprint()
+    *path, last = key.split(".")
+    part = found
+    for name in path:
+        part = part[name]
+    part[last] = value
+    return found
+
+
 def record(*restarts: Restart, **changes: Any) -> SpeedRecord:
     """Return the record of a case with these restarts."""
     return SpeedRecord(case=case(**changes), restarts=restarts, environment=fingerprint())

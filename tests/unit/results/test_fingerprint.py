@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
-from speed_cases import fingerprint
+from speed_cases import changed_fingerprint, fingerprint
 
 from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS, differences
-
-
-def changed(key, value):
-    """Return a fingerprint with one dotted key replaced."""
-    found = copy.deepcopy(fingerprint())
-    *path, last = key.split(".")
-    part = found
-    for name in path:
-        part = part[name]
-    part[last] = value
-    return found
 
 
 def test_a_machine_equals_itself():
@@ -27,7 +14,7 @@ def test_a_machine_equals_itself():
 
 @pytest.mark.parametrize("key", HARD_KEYS)
 def test_every_hard_key_that_changes_is_named_with_both_values(key):
-    (found,) = differences(fingerprint(), changed(key, "other"), keys=HARD_KEYS)
+    (found,) = differences(fingerprint(), changed_fingerprint(key, "other"), keys=HARD_KEYS)
     assert found.key == key
     assert str(found).startswith(f"{key}: 'some ")
     assert str(found).endswith("'other' now")
@@ -35,14 +22,16 @@ def test_every_hard_key_that_changes_is_named_with_both_values(key):
 
 @pytest.mark.parametrize("key", SOFT_KEYS)
 def test_soft_keys_are_not_among_the_hard_ones(key):
-    assert differences(fingerprint(), changed(key, "other"), keys=HARD_KEYS) == []
-    assert [found.key for found in differences(fingerprint(), changed(key, "other"), keys=SOFT_KEYS)] == [key]
+    assert differences(fingerprint(), changed_fingerprint(key, "other"), keys=HARD_KEYS) == []
+    assert [found.key for found in differences(fingerprint(), changed_fingerprint(key, "other"), keys=SOFT_KEYS)] == [
+        key
+    ]
 
 
 def test_what_a_fingerprint_lacks_is_not_the_same_as_null():
     lacking = fingerprint()
     del lacking["processor"]
-    (found,) = differences(changed("processor", None), lacking, keys=("processor",))
+    (found,) = differences(changed_fingerprint("processor", None), lacking, keys=("processor",))
     assert str(found) == "processor: None before, missing now"
 
 

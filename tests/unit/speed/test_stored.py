@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
-from speed_cases import case, fingerprint, record, restart
+from speed_cases import case, changed_fingerprint, fingerprint, record, restart
 
 from segbench.results.fingerprint import HARD_KEYS
 from segbench.results.speed_record import SpeedStatus
@@ -18,17 +16,6 @@ BASE = (1.00, 1.01, 0.99, 1.02, 0.98)
 def stored(*seconds, **changes):
     """Return a record with one restart for each time."""
     return record(*(restart(time) for time in seconds), **changes)
-
-
-def changed(key, value):
-    """Return a fingerprint with one dotted key replaced."""
-    found = copy.deepcopy(fingerprint())
-    *path, last = key.split(".")
-    part = found
-    for name in path:
-        part = part[name]
-    part[last] = value
-    return found
 
 
 def test_the_same_figures_pass():
@@ -63,14 +50,14 @@ def test_a_new_case_is_named_and_decides_nothing():
 
 @pytest.mark.parametrize("key", HARD_KEYS)
 def test_another_machine_is_never_compared_and_the_key_is_named(key):
-    elsewhere = stored(*BASE).model_copy(update={"environment": changed(key, "other")})
+    elsewhere = stored(*BASE).model_copy(update={"environment": changed_fingerprint(key, "other")})
     result = check([stored(*BASE)], current=[elsewhere])
     assert result.exit_code is ExitCode.NOT_COMPARABLE
     assert f"{key}: 'some {key.rpartition('.')[2]}' before, 'other' now" in result.cases[0].decision.reason
 
 
 def test_a_soft_key_that_changed_is_noted():
-    elsewhere = stored(*BASE).model_copy(update={"environment": changed("python", "4.0")})
+    elsewhere = stored(*BASE).model_copy(update={"environment": changed_fingerprint("python", "4.0")})
     result = check([stored(*BASE)], current=[elsewhere])
     assert result.exit_code is ExitCode.PASSED
     assert result.notes == ("differs, but does not forbid comparing: python: 'some python' before, '4.0' now",)
@@ -132,7 +119,7 @@ def test_a_case_that_fails_while_it_is_checked_is_not_comparable():
 
 def test_nothing_is_measured_on_another_machine():
     machine = Machine(1.0)
-    result = check([stored(*BASE)], machine=changed("processor", "other"), measure=machine)
+    result = check([stored(*BASE)], machine=changed_fingerprint("processor", "other"), measure=machine)
     assert result.exit_code is ExitCode.NOT_COMPARABLE
     assert machine.calls == []
     assert result.cases[0].decision.verdict is Verdict.NOT_COMPARABLE
