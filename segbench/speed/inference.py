@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.predict import resized
-from segbench.results.speed_record import Output, Restart, SpeedCase, SpeedStatus
-from segbench.speed.conditions import watched
-from segbench.speed.energy import measure_energy
+from segbench.results.speed_record import Output, Restart, SpeedCase
 from segbench.speed.inputs import random_batches
-from segbench.speed.memory import read_peak, reset_peak
 from segbench.speed.modes import Forward, executed
+from segbench.speed.sampling import sampled
 from segbench.speed.timer import Call, Timer
 
 
@@ -35,22 +33,7 @@ def time_inference(
         NotHere: The device has no such mode.
     """
     with inference_call(network, case, arithmetic=arithmetic) as call:
-        warmup = timer.warm_up(call)
-        reset_peak(arithmetic.device)
-        with watched(arithmetic.device) as watch:
-            samples = timer.sample(call)
-        memory = read_peak(arithmetic.device, before=resident_before)
-        energy = measure_energy(call, arithmetic.device)
-    return Restart(
-        status=SpeedStatus.MEASURED,
-        warmup=warmup,
-        host_seconds=samples.host,
-        device_seconds=samples.device,
-        memory=memory,
-        energy_joules=energy.joules if energy else None,
-        energy_calls=energy.calls if energy else None,
-        conditions=watch.conditions,
-    )
+        return sampled(call, timer, resident_before=resident_before)
 
 
 @contextmanager

@@ -14,12 +14,10 @@ from segbench.config.suite import Train
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.optimizers import create_optimizer
-from segbench.results.speed_record import Restart, SpeedCase, SpeedStatus
-from segbench.speed.conditions import watched
-from segbench.speed.energy import measure_energy
+from segbench.results.speed_record import Restart, SpeedCase
 from segbench.speed.inputs import Batches, random_batches
-from segbench.speed.memory import read_peak, reset_peak
 from segbench.speed.modes import trained
+from segbench.speed.sampling import sampled
 from segbench.speed.timer import Timer
 
 PARTS = ("forward", "backward", "optimizer")
@@ -80,24 +78,9 @@ def time_training(
         UsageError: The case's recipe is impossible.
     """
     with training_step(network, case, arithmetic=arithmetic) as step:
-        warmup = timer.warm_up(step)
-        reset_peak(arithmetic.device)
-        with watched(arithmetic.device) as watch:
-            samples = timer.sample(step)
-        memory = read_peak(arithmetic.device, before=resident_before)
-        parts = _parts(step, timer, steps=min(len(samples.host), MOST_SPLIT_STEPS))
-        energy = measure_energy(step, arithmetic.device)
-    return Restart(
-        status=SpeedStatus.MEASURED,
-        warmup=warmup,
-        host_seconds=samples.host,
-        device_seconds=samples.device,
-        parts_seconds=parts,
-        memory=memory,
-        energy_joules=energy.joules if energy else None,
-        energy_calls=energy.calls if energy else None,
-        conditions=watch.conditions,
-    )
+        whole = sampled(step, timer, resident_before=resident_before)
+        parts = _parts(step, timer, steps=min(len(whole.host_seconds), MOST_SPLIT_STEPS))
+    return whole.model_copy(update={"parts_seconds": parts})
 
 
 @contextmanager
