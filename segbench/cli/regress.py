@@ -92,7 +92,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     restarts_limit: Annotated[
         int | None, typer.Option("--restarts-limit", metavar="N", min=2, help="Most restarts; 12 by default.")
     ] = None,
-    rounds: Rounds = 40,
+    rounds: Rounds = 24,
     seed: Seed = 0,
     timeout: Timeout = 120.0,
     json_file: JsonFile = None,
@@ -144,7 +144,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     device: Device = "cpu",
     threshold: Threshold = 0.1,
     restarts: Annotated[int, typer.Option("--restarts", metavar="N", min=2, help="Starts of both processes.")] = 8,
-    rounds: Rounds = 40,
+    rounds: Rounds = 24,
     seed: Seed = 0,
     timeout: Timeout = 120.0,
     json_file: JsonFile = None,

@@ -45,7 +45,7 @@ class Settings:
     """
 
     round_seconds: float = 0.03
-    rounds: int = 40
+    rounds: int = 24
     least_rounds: int = 15
     case_seconds: float = 10.0
     window_seconds: float = 0.2

@@ -56,7 +56,7 @@ def test_a_round_is_filled_with_whole_iterations(seconds, iterations):
     assert Settings().iterations(seconds) == iterations
 
 
-@pytest.mark.parametrize(("seconds_of_a_pair", "rounds"), [(0.06, 40), (0.5, 20), (3.0, 15)])
+@pytest.mark.parametrize(("seconds_of_a_pair", "rounds"), [(0.06, 24), (0.5, 20), (3.0, 15)])
 def test_a_slow_case_gets_fewer_rounds(seconds_of_a_pair, rounds):
     assert Settings().rounds_of(seconds_of_a_pair) == rounds
 
