@@ -11,7 +11,7 @@ import typer
 
 from segbench.cli.options import Device, Overrides, names, size
 from segbench.cli.output import tell, write_json, write_table
-from segbench.cli.speed import DEFAULT_CLASSES, batches, work_of
+from segbench.cli.speed_work import DEFAULT_CLASSES, batches, work_of
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:

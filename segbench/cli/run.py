@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 
 from segbench.cli.estimate import announce, estimate_facts, estimated, show_estimate
 from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
-from segbench.cli.output import counted, tell, write_json, write_table
+from segbench.cli.output import counted, duration, tell, write_json, write_table
+from segbench.cli.speed_work import Extent, extent_of, measure_block
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -35,11 +37,12 @@ def run(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Do all runs in this process, for debugging.")
     ] = False,
+    no_speed: Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")] = False,
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
     What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
-    estimated first, by a few steps of each network.
+    estimated first, by a few steps of each network. What a speed block names is measured when the runs are done.
     """
     checked, runs = _plan(suite, overrides)
     chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
@@ -64,6 +67,9 @@ def run(
     before = len(outcome.done_before)
     was = "was" if before == 1 else "were"
     tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
+    if checked.speed is not None and not no_speed:
+        with _naming(suite):
+            measure_block(checked, models=chosen_models, device=device, results=results, in_process=in_process)
     write([outcome.store.folder], reports)
     show([outcome.store.folder])
     if not outcome.complete:
@@ -92,8 +98,8 @@ def plan(
     rows = [_row(planned, _status(planned, store)) for planned in runs]
     if estimate:
         with _naming(suite):
-            found = estimated(checked, device=device)
-        _answer_with_estimate(checked.name, rows, found, as_json=as_json)
+            found, extent = estimated(checked, device=device), extent_of(checked, device=device)
+        _answer_with_estimate(checked.name, rows, found, extent, as_json=as_json)
         return
     if as_json:
         write_json({"suite": checked.name, "runs": rows})
@@ -189,14 +195,18 @@ def _announce(runs: Sequence[Run], store: Store, *, device: str) -> None:
 
 
 def _answer_with_estimate(
-    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, *, as_json: bool
+    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, extent: Extent | None, *, as_json: bool
 ) -> None:
     if as_json:
         pairs = zip(rows, estimate.runs, strict=True)
         described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
-        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate)})
+        speed = {"speed": asdict(extent)} if extent else {}
+        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **speed})
         return
     show_estimate(estimate, {row["id"]: row["status"] for row in rows})
+    if extent is not None:
+        cases, processes = counted(extent.cases, "case"), counted(extent.processes, "process", "processes")
+        tell(f"then the speed of {cases} in {processes}, at least {duration(extent.least_seconds)} more")
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:

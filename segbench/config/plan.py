@@ -123,14 +123,14 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
             document[key] = content_digest(document[key]) or document[key]
     if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
         document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
-    if (source := source_digest(model)) is not None:
+    if (source := source_digest(model.name)) is not None:
         document[_SOURCE_KEY] = source
     return document
 
 
-def source_digest(model: ModelEntry) -> str | None:
+def source_digest(name: str) -> str | None:
     """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
-    family, _, target = model.name.partition(":")
+    family, _, target = name.partition(":")
     source = module_source(target.rpartition(".")[0]) if family == "python" else None
     return content_digest(source) if source is not None else None
 

@@ -35,7 +35,7 @@ def record_of(
             name=run.model.name,
             options=run.model.options,
             pretrained=run.model.pretrained,
-            source_digest=source_digest(run.model),
+            source_digest=source_digest(run.model.name),
             **(model or {}),
         ),
         data=data,

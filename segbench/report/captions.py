@@ -15,6 +15,18 @@ def caption_accuracy(shown: pd.DataFrame, board: pd.DataFrame) -> str:
     )
 
 
+def caption_throughput(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    """Return the words under the figure of accuracy against measured throughput."""
+    restarts = sorted(set(shown["speed_restarts"]))
+    number = str(restarts[0]) if len(restarts) == 1 else f"{restarts[0]} to {restarts[-1]}"
+    return (
+        f"Mean IoU against measured throughput ({shown['speed_situation'].iloc[0]}; the fastest batch measured; median "
+        f"of {number} processes, horizontal bars: their range). {_sample(shown, board)} Hollow marks: pretrained "
+        "weights. Grey line: the Pareto front, networks that no other one beats in both. "
+        f"{_spread_words(shown, 'Vertical bars')}"
+    )
+
+
 def caption_learning(shown: pd.DataFrame, board: pd.DataFrame) -> str:
     """Return the words under the learning curves."""
     return f"Learning curves, mean over seeds. {_sample(shown, board)} {_spread_words(shown, 'Bands')}"

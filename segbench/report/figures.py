@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segbench.report.captions import caption_accuracy, caption_classes, caption_learning
+from segbench.report.captions import caption_accuracy, caption_classes, caption_learning, caption_throughput
 from segbench.report.drawing import (
     Plot,
     canvas,
@@ -61,20 +61,31 @@ def plots(board: pd.DataFrame, runs: pd.DataFrame, histories: pd.DataFrame) -> l
 
 
 def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
-    """Draw mean IoU against images a second in evaluation, with standard deviations; None without such rows."""
-    shown = _shown(board[board["evaluation_images_per_second"].gt(0)])
+    """Draw mean IoU against images a second; None without such rows.
+
+    Where speed was measured it is that, with the range of the restarts and the front of networks that no other one
+    beats in both; elsewhere images a second in evaluation, with standard deviations.
+    """
+    measured = board["throughput_images_per_second"].notna().any()
+    name = "throughput_images_per_second" if measured else "evaluation_images_per_second"
+    shown = _shown(board[board[name].gt(0)])
     if shown.empty:
         return None
-    speeds = shown["evaluation_images_per_second"]
+    speeds = shown[name]
     with styled():
         figure, axes = canvas(7.5, max(4.2, 0.24 * len(shown)))
         for (_, row), color, marker in zip(shown.iterrows(), colors(len(shown)), markers(len(shown)), strict=True):
-            _draw_network(axes, row, color, marker)
+            _draw_network(axes, row, name, color=color, marker=marker)
+        if measured:
+            _draw_front(axes, shown)
         if speeds.max() > 5 * speeds.min():
             axes.set_xscale("log")
             plain_numbers(axes)
-        finish(axes, "Accuracy against throughput", "Throughput in evaluation (images/s)", _MIOU)
-    return Plot("accuracy-throughput", "Accuracy against throughput", caption_accuracy(shown, board), figure)
+        finish(
+            axes, "Accuracy against throughput", f"Throughput{'' if measured else ' in evaluation'} (images/s)", _MIOU
+        )
+    caption = caption_throughput(shown, board) if measured else caption_accuracy(shown, board)
+    return Plot("accuracy-throughput", "Accuracy against throughput", caption, figure)
 
 
 def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None:
@@ -139,10 +150,17 @@ def class_iou(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(scores).groupby("model", sort=False).mean()
 
 
-def _draw_network(axes: Axes, row: pd.Series[Any], color: Any, marker: str) -> None:
-    speed, accuracy = row["evaluation_images_per_second"], row["mean_iou"]
-    spread = _spread(row, "evaluation_images_per_second")
-    axes.errorbar(speed, accuracy, xerr=spread, yerr=_spread(row, "mean_iou"), color=color, linestyle="none", capsize=3)
+def _draw_network(axes: Axes, row: pd.Series[Any], name: str, *, color: Any, marker: str) -> None:
+    speed, accuracy = row[name], row["mean_iou"]
+    axes.errorbar(
+        speed,
+        accuracy,
+        xerr=_speed_bar(row, name),
+        yerr=_spread(row, "mean_iou"),
+        color=color,
+        linestyle="none",
+        capsize=3,
+    )
     axes.plot(
         speed,
         accuracy,
@@ -155,6 +173,20 @@ def _draw_network(axes: Axes, row: pd.Series[Any], color: Any, marker: str) -> N
         linestyle="none",
         label=legend_label(row["model"]),
     )
+
+
+def _speed_bar(row: pd.Series[Any], name: str) -> Any:
+    """Return the bar of a speed: the range of its restarts, or the standard deviation over seeds."""
+    if name == "evaluation_images_per_second":
+        return _spread(row, name)
+    return [[row[name] - row["throughput_low"]], [row["throughput_high"] - row[name]]]
+
+
+def _draw_front(axes: Axes, shown: pd.DataFrame) -> None:
+    """Draw the Pareto front as steps: what is below and to the left of it is beaten."""
+    front = shown[shown["pareto"].fillna(value=False).astype(bool)].sort_values("throughput_images_per_second")
+    speeds, scores = front["throughput_images_per_second"].tolist(), front["mean_iou"].tolist()
+    axes.plot(speeds, scores, drawstyle="steps-pre", color="0.45", linewidth=1, zorder=0, label="Pareto front")
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, measure: str, *, color: Any, dash: tuple[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
@@ -22,13 +23,16 @@ MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_imag
 COLUMNS = (
     *("protocol", "test_data", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
-    *("averaged_classes", "test_images", *COSTS, "same_data", "device", "status", "reason"),
+    *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
+    *("same_data", "device", "status", "reason"),
 )
 
 _DTYPES = {
-    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", *COSTS), "Int64"),
-    **dict.fromkeys((name for measured in MEASURED for name in (measured, f"{measured}_std")), "float64"),
-    "same_data": "boolean",
+    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES), "Int64"),
+    **dict.fromkeys(
+        (*(name for measured in MEASURED for name in (measured, f"{measured}_std")), *REAL_FIGURES), "float64"
+    ),
+    **dict.fromkeys(("same_data", "speed_steady", "pareto"), "boolean"),
 }
 
 
@@ -46,13 +50,15 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. ``pretrained`` is
         ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was trained on what most rows of its
         table were, seed by seed; rows that were not keep their rank, as their scores are of the same images. What
-        else disturbs a comparison is told by ``observations``.
+        else disturbs a comparison is told by ``observations``. From ``throughput_images_per_second`` on stand the
+        figures of ``segbench.report.measured``; ``pareto`` tells of a row with a measured throughput whether no
+        other row is both as accurate and as fast.
     """
     rows: list[dict[str, Any]] = []
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed))
-        ranked = _rank([_summary(seeds) for seeds in _by_model(completed)])
+        ranked = _rank(_with_speed([_summary(seeds) for seeds in _by_model(completed)]))
         table = {"protocol": protocol, "test_data": test_data}
         rows += [table | row for row in [*ranked, *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
@@ -81,7 +87,23 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "same_data": bool(runs["same_data"].all()),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
+        "speed": first["speed"],
+        "input_size": first["input_size"],
     }
+
+
+def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the speed that was measured into the rows of one table, and mark the front of accuracy and throughput."""
+    sizes = [row.pop("input_size") for row in rows]
+    figures = speed_figures(
+        [row.pop("speed") for row in rows], input_size=next((size for size in sizes if not is_absent(size)), None)
+    )
+    joined = [row | figure for row, figure in zip(rows, figures, strict=True)]
+    scored = [row for row in joined if not is_absent(row["mean_iou"])]
+    front = pareto_front([row["mean_iou"] for row in scored], [row["throughput_images_per_second"] for row in scored])
+    for row, on_front in zip(scored, front, strict=True):
+        row["pareto"] = on_front
+    return joined
 
 
 def _rank(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

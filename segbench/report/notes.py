@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
 from segbench.report.protocols import Comparison, comparisons
-from segbench.report.text import canonical, name_of_test_data, plural, printable, short_id
+from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
@@ -60,6 +61,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
     yield from _speed_notes(runs)
+    yield from _measured_notes(runs)
 
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
@@ -101,6 +103,24 @@ def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:
     places = {canonical([facts.get(key) for key in _SPEED_KEYS]) for facts in runs["environment"] if facts}
     if len(places) > 1:
         yield f"runs were done in {len(places)} different environments, so that their speeds do not compare."
+
+
+def _measured_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows have no speed beside them though others have, and which figures did not settle."""
+    networks: dict[str, Any] = {str(run.model): run.speed for run in runs.itertuples()}
+    sizes = [size for size in runs["input_size"] if not is_absent(size)]
+    figures = speed_figures(list(networks.values()), input_size=sizes[0] if sizes else None)
+    known = {model for model, figure in zip(networks, figures, strict=True) if figure["speed_situation"]}
+    if known and len(known) < len(networks):
+        apart = [printable(model) for model in networks if model not in known]
+        yield f"no speed stands beside {_named(apart)}: it was not measured, or not in the situation of the other rows."
+    restless = [
+        printable(model) for model, figure in zip(networks, figures, strict=True) if figure["speed_steady"] is False
+    ]
+    if restless:
+        yield f"the measured speed did not become steady while warming up: {_named(restless)}."
+    for problem in dict.fromkeys(text for problems in runs["speed_problems"] for text in problems):
+        yield f"a speed record was left out: {problem}."
 
 
 def _models(runs: pd.DataFrame) -> list[str]:

@@ -19,6 +19,7 @@ from segbench.report.notes import observations
 from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.ranked import RankedTable, tables_of
 from segbench.report.runs import load_histories, load_results
+from segbench.report.speed_section import speed_section
 from segbench.report.tables import markdown_of, to_csv, to_json
 from segbench.report.text import short_id
 from segbench.results.files import replace_text, safe_name, storing
@@ -89,6 +90,7 @@ def _markdown(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str], folder:
         shown = _table(table, compared[table.protocol, table.test_data], folder)
         parts.append(shown.text)
         figures += shown.figures
+    parts.append(speed_section(runs))
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
     parts.append(sections.differences(protocol_differences(runs), [str(group.protocol) for group in known]))
     parts += [sections.protocol(str(protocol), group) for protocol, group in known]

@@ -12,6 +12,8 @@ from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
+from segbench.results.speed_record import SpeedRecord, Task, speed_model
+from segbench.results.speed_store import SPEED_FOLDER, FoundSpeeds, scan_speeds
 
 DAMAGED = "damaged"
 """The status of a run whose files cannot be read; the others are those of ``Status``."""
@@ -47,7 +49,7 @@ COLUMNS = (
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
-    "predicted_but_unlabelled",
+    *("predicted_but_unlabelled", "input_size", "speed", "speed_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
 
@@ -62,7 +64,8 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     Raises:
         StoreError: A folder does not exist.
     """
-    rows = [_row(found) for found in scan(*folders)]
+    speeds = _Speeds()
+    rows = [_row(found, speeds) for found in scan(*folders)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     return frame.astype(
         {
@@ -92,7 +95,21 @@ def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
     return joined[[*_WHOSE, *(name for name in joined.columns if name not in _WHOSE)]]
 
 
-def _row(found: FoundRun) -> dict[str, Any]:
+class _Speeds:
+    """The speed records of suites' folders, each read once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Path, FoundSpeeds] = {}
+
+    def beside(self, run: Path) -> FoundSpeeds:
+        """Return all that was measured in the suite of a run's folder."""
+        folder = run.resolve().parent / SPEED_FOLDER
+        if folder not in self._found:
+            self._found[folder] = scan_speeds(folder)
+        return self._found[folder]
+
+
+def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
     if found.record is None:
         folder = found.folder.resolve()
         return {
@@ -103,7 +120,12 @@ def _row(found: FoundRun) -> dict[str, Any]:
             "reason": found.problem,
             "path": str(found.folder),
         }
-    row = _facts(found.record) | {"path": str(found.folder)}
+    measured = speeds.beside(found.folder)
+    row = _facts(found.record) | {
+        "path": str(found.folder),
+        "speed": tuple(record for record in measured.records if _concerns(record, found.record)),
+        "speed_problems": measured.problems,
+    }
     if found.record.outcome.status is not Status.COMPLETED:
         return row
     try:
@@ -145,7 +167,18 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "recipe": record.recipe,
         "environment": record.environment,
         "classes": data.classes if data else None,
+        "input_size": record.model.input_size,
     }
+
+
+def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
+    """Tell whether a speed record is of a run's network, or of the loading of its training images."""
+    case, recipe = speed.case, run.recipe
+    if case.task is Task.LOADING:
+        data = recipe.get("dataset"), (recipe.get("transforms") or {}).get("train")
+        return (case.recipe.get("dataset"), case.recipe.get("transforms")) == data
+    model = run.model
+    return case.model == speed_model(model.name, model.options) and speed.source_digest == model.source_digest
 
 
 def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segbench.results.fingerprint import differences
 from segbench.results.speed_record import Restart, SpeedRecord, SpeedStatus, Task
 
 P99_SAMPLES = 1000
@@ -19,7 +20,7 @@ SPEED_COLUMNS = (
     *("status", "reason", "restarts", "samples", "steady"),
     *("images_per_second", "images_per_second_low", "images_per_second_high"),
     *("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "first_call_seconds"),
-    *("forward_share", "backward_share", "optimizer_share", "start_seconds", "cold_images_per_second"),
+    *("forward_share", "backward_share", "optimizer_share", "start_seconds", "cold_images_per_second", "loading_ratio"),
     *("peak_memory_bytes", "reserved_memory_bytes", "joules_per_image", "steal_share", "throttled", "case"),
 )
 """The columns of ``speed_frame``, in order."""
@@ -31,9 +32,32 @@ def speed_frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
     ``images_per_second`` is batch size over the median, over restarts, of the median seconds of a call; ``low`` and
     ``high`` are the slowest and the fastest restart. On CUDA it is the device's time, calls following each other; the
     latencies are the host's, each call waited for, over the samples of all restarts. ``latency_p99_ms`` needs 1,000
-    samples. Memory is the largest peak of any restart: allocated on CUDA, elsewhere what the process grew by.
+    samples. ``loading_ratio`` of a training case is images a second of loading, where it was measured, over those of
+    training: below 1, a run waits for its input. Memory is the largest peak of any restart: allocated on CUDA,
+    elsewhere what the process grew by.
     """
-    return pd.DataFrame([_row(record) for record in records], columns=list(SPEED_COLUMNS))
+    given = list(records)
+    rows = [_row(record) for record in given]
+    for record, row in zip(given, rows, strict=True):
+        if record.case.task is Task.TRAINING:
+            row["loading_ratio"] = _loading_ratio(record, row, given)
+    return pd.DataFrame(rows, columns=list(SPEED_COLUMNS))
+
+
+def _loading_ratio(training: SpeedRecord, row: dict[str, Any], records: list[SpeedRecord]) -> float | None:
+    """Return how many times as fast as training its images are loaded on the same machine; None if not measured."""
+    rate = row.get("images_per_second")
+    for record in records:
+        case = record.case
+        same = case.task is Task.LOADING and (case.size, case.channels) == (training.case.size, training.case.channels)
+        if rate and same and not differences(record.environment, training.environment, keys=_PLACE):
+            loading = _row(record).get("images_per_second")
+            return loading / rate if loading else None
+    return None
+
+
+_PLACE = ("processor", "cores", "system", "accelerator.name")
+"""Loading is measured on the processor, training perhaps on an accelerator: what has to be equal all the same."""
 
 
 def _row(record: SpeedRecord) -> dict[str, Any]:

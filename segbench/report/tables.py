@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segbench.report import text
+from segbench.report.columns import COLUMNS, Column
 from segbench.report.ranked import RankedTable, tables_of
 from segbench.report.text import escape_markdown, is_absent, printable
 
@@ -26,66 +25,6 @@ _CELL_PADDING = 2
 _NARROWEST_MODEL = 12
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """With these, a cell is a formula to a spreadsheet (OWASP, CSV Injection)."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a ranked table.
-
-    Attributes:
-        title: The heading, with the unit.
-        show: The text of a row's cell.
-        importance: Columns of small numbers stay when there is little room.
-        right: Whether it is set flush right.
-    """
-
-    title: str
-    show: Callable[[pd.Series[Any]], str]
-    importance: int
-    right: bool = True
-
-
-def _fraction(name: str) -> Callable[[pd.Series[Any]], str]:
-    return lambda row: text.with_spread(row[name], row[f"{name}_std"])
-
-
-def _rate(name: str) -> Callable[[pd.Series[Any]], str]:
-    return lambda row: text.rate(row[name], row[f"{name}_std"])
-
-
-def _whole(name: str) -> Callable[[pd.Series[Any]], str]:
-    return lambda row: "" if is_absent(row[name]) else str(row[name])
-
-
-def _word(name: str) -> Callable[[pd.Series[Any]], str]:
-    return lambda row: "" if is_absent(row[name]) else printable(row[name])
-
-
-def _same_data(row: pd.Series[Any]) -> str:
-    return "" if is_absent(row["same_data"]) else "yes" if row["same_data"] else "NO"
-
-
-COLUMNS = (
-    Column("#", _whole("rank"), 0),
-    Column("model", _word("model"), 0, right=False),
-    Column("weights", _word("pretrained"), 3, right=False),
-    Column("seeds", _whole("seeds"), 1),
-    Column("mIoU", _fraction("mean_iou"), 0),
-    Column("pixel acc.", _fraction("pixel_accuracy"), 4),
-    Column("mean recall", _fraction("mean_recall"), 6),
-    Column("fw-IoU", _fraction("frequency_weighted_iou"), 8),
-    Column("Dice", _fraction("mean_dice"), 9),
-    Column("precision", _fraction("mean_precision"), 10),
-    Column("test img/s", _rate("evaluation_images_per_second"), 2),
-    Column("train img/s", _rate("training_images_per_second"), 7),
-    Column("params", lambda row: text.count(row["parameters"]), 5),
-    Column("MACs", lambda row: text.count(row["macs"]), 11),
-    Column("activations/img", lambda row: text.byte_count(row["activation_bytes"]), 14),
-    Column("weights on disk", lambda row: text.byte_count(row["weights_bytes"]), 15),
-    Column("classes", _whole("averaged_classes"), 12),
-    Column("same data", _same_data, 13, right=False),
-)
-"""All columns, as they stand from left to right. Scores are fractions of 1."""
 
 
 def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
@@ -124,8 +63,10 @@ def markdown_of(table: RankedTable, *, heading: str = "###") -> str:
     if table.apart:
         parts.append(escape_markdown(table.apart))
     if len(table.ranked):
-        cells = [[escape_markdown(column.show(row)) for column in COLUMNS] for _, row in table.ranked.iterrows()]
-        parts.append(markdown_table([column.title for column in COLUMNS], cells, _alignment(COLUMNS)))
+        ranked = [row for _, row in table.ranked.iterrows()]
+        columns = [column for column in COLUMNS if any(column.show(row) for row in ranked)]
+        lines = [[escape_markdown(column.show(row)) for column in columns] for row in ranked]
+        parts.append(markdown_table([column.title for column in columns], lines, _alignment(columns)))
     if len(table.others):
         cells = [[escape_markdown(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
         parts.append(markdown_table(["not ranked", "outcome", "reason"], cells, ":::"))

@@ -25,6 +25,7 @@ SOFT_KEYS = (
     "platform",
     "python",
     "memory_bytes",
+    "affinity",
     "versions.segbench",
     "versions.torchvision",
     "versions.timm",
@@ -51,6 +52,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], *, keys: tupl
     """
     found = [Difference(key, _value(before, key), _value(now, key)) for key in keys]
     return [difference for difference in found if difference.before != difference.now]
+
+
+def fact(fingerprint: Mapping[str, Any], key: str) -> Any:
+    """Return a dotted key's value; None where the fingerprint does not tell it."""
+    value = _value(fingerprint, key)
+    return None if isinstance(value, _Missing) else value
 
 
 class _Missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import Field
 from segbench.results.record import Facts
 
 SPEED_SCHEMA_VERSION = 1
-"""History: 1, the first."""
+"""History: 1, the first; before it was ever released, it got ``source_digest``, which may be absent."""
 
 
 class Task(StrEnum):
@@ -32,6 +33,20 @@ class Output(StrEnum):
     """The best class of every pixel (argmax)."""
     LABELS = "labels"
     """Scores resized to the label's size, then the best class of every pixel."""
+
+
+_WEIGHTS = ("weights", "strict")
+
+
+def speed_model(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network as a speed case holds it: weights are left out, since they change no speed.
+
+    Args:
+        name: The registered name.
+        options: Every option, defaults included.
+    """
+    kept = {key: value for key, value in options.items() if key not in _WEIGHTS}
+    return {"name": name, **kept} | ({"pretrained": False} if kept.get("pretrained") else {})
 
 
 class SpeedStatus(StrEnum):
@@ -164,6 +179,8 @@ class SpeedRecord(Facts):
     restarts: tuple[Restart, ...]
     environment: dict[str, Any]
     """The fingerprint; see ``segbench.results.fingerprint`` for what has to be equal."""
+    source_digest: str | None = None
+    """SHA-256 of the module's source, for networks given by their import path."""
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -52,10 +53,25 @@ def read_speed(file: Path) -> SpeedRecord:
         raise StoreError(f"{file}: is no speed record ({first}); measure again with 'segbench speed'") from None
 
 
-def read_speeds(folder: Path) -> list[SpeedRecord]:
-    """Read all cases of a suite's speed folder, by file name; an absent folder has none.
+@dataclass(frozen=True)
+class FoundSpeeds:
+    """What lies in a suite's speed folder.
 
-    Raises:
-        StoreError: One of them cannot be read.
+    Attributes:
+        records: All cases that can be read, by file name.
+        problems: Why others cannot, a sentence each.
     """
-    return [read_speed(file) for file in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+
+    records: tuple[SpeedRecord, ...]
+    problems: tuple[str, ...]
+
+
+def scan_speeds(folder: Path) -> FoundSpeeds:
+    """Read all cases of a suite's speed folder; an absent folder has none."""
+    records, problems = [], []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            records.append(read_speed(file))
+        except StoreError as error:
+            problems.append(str(error))
+    return FoundSpeeds(tuple(records), tuple(problems))

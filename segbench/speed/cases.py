@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, plan
@@ -13,7 +12,7 @@ from segbench.config.sections import Precision
 from segbench.config.suite import Speed, Suite, Train
 from segbench.engine.launch import chosen
 from segbench.engine.materials import Materials, open_materials
-from segbench.results.speed_record import Output, SpeedCase, Task
+from segbench.results.speed_record import Output, SpeedCase, Task, speed_model
 
 FIRST_OF_SWEEP = 1
 
@@ -68,7 +67,7 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
     first = runs[0]
     materials = open_materials(first)
     inputs = _inputs(materials, speed)
-    entries = list({run.model.label: run.model for run in runs}.values())
+    entries = list({run.model.model_dump_json(): run.model for run in runs}.values())
     train, evaluate = first.recipe.train, first.recipe.evaluate
     precision: Precision = evaluate.precision or (train.precision if train else "fp32")
     layout = train.channels_last if train else False
@@ -138,7 +137,7 @@ def _inference(
             SpeedCase(
                 task=Task.INFERENCE,
                 label=entry.label,
-                model=without_weights(entry),
+                model=speed_model(entry.name, entry.options),
                 classes=inputs.classes,
                 channels=inputs.channels,
                 size=inputs.test_size,
@@ -164,7 +163,7 @@ def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, 
         SpeedCase(
             task=Task.TRAINING,
             label=entry.label,
-            model=without_weights(entry),
+            model=speed_model(entry.name, entry.options),
             classes=inputs.classes,
             channels=inputs.channels,
             size=inputs.training_size,
@@ -204,11 +203,3 @@ def _loading(run: Run, speed: Speed, inputs: Inputs, train: Train) -> Planned:
         ),
         run=run,
     )
-
-
-def without_weights(entry: ModelEntry) -> dict[str, Any]:
-    """Return a network as plain values, without label and weights: they change no speed and would have to be there."""
-    document = entry.model_dump(mode="json", exclude={"label", "weights", "strict"})
-    for key in ("label", "weights", "strict"):
-        document.pop(key, None)
-    return document | ({"pretrained": False} if document.get("pretrained") else {})

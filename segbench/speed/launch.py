@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from segbench.config.plan import source_digest
 from segbench.config.suite import Speed
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import ignore
@@ -87,12 +88,17 @@ def measure_cases(
             threads = current.case.threads
             if threads not in machines:
                 machines[threads] = call(fingerprint, settings.device, threads, observer=ignore)
-            record = SpeedRecord(case=current.case, restarts=tuple(restarts), environment=machines[threads])
+            record = SpeedRecord(
+                case=current.case,
+                restarts=tuple(restarts),
+                environment=machines[threads],
+                source_digest=source_digest(str(current.case.model.get("name"))),
+            )
             yield record
             rate = images_per_second(record)
-            if not first.sweeps or rate is None or not _goes_on(current, rate, best):
+            if not first.sweeps or rate is None or not goes_on(current, rate, best):
                 break
-            best, current, total = max(best, rate), _doubled(current), total + settings.restarts
+            best, current, total = max(best, rate), doubled(current), total + settings.restarts
     tell(done, total, "done")
 
 
@@ -121,9 +127,11 @@ def _restart(planned: Planned, settings: Settings, call: Callable[..., Any]) -> 
     return restart
 
 
-def _goes_on(planned: Planned, rate: float, best: float) -> bool:
+def goes_on(planned: Planned, rate: float, best: float) -> bool:
+    """Tell whether a sweep tries the next batch after one of so many images a second, the best before being given."""
     return rate >= SWEEP_GAIN * best and 2 * planned.case.batch_size <= LARGEST_BATCH
 
 
-def _doubled(planned: Planned) -> Planned:
+def doubled(planned: Planned) -> Planned:
+    """Return the same case with twice the batch."""
     return replace(planned, case=planned.case.model_copy(update={"batch_size": 2 * planned.case.batch_size}))

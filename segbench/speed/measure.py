@@ -107,7 +107,10 @@ def fingerprint(
     """Describe the machine, as the measurements of ``threads`` threads on ``device`` see it."""
     set_threads(threads)
     uname = os.uname() if hasattr(os, "uname") else None
-    extra = compute_facts(torch.device(device)) | {"system": f"{uname.sysname} {uname.machine}" if uname else os.name}
+    extra = compute_facts(torch.device(device)) | {
+        "system": f"{uname.sysname} {uname.machine}" if uname else os.name,
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+    }
     return capture(device, extra)
 
 

@@ -51,15 +51,14 @@ def speed_case(request: pytest.FixtureRequest) -> TimeCase:
 def _case(model: Mapping[str, Any], device: str, fields: Mapping[str, Any]) -> SpeedCase:
     from segbench.config.component import ModelEntry
     from segbench.config.load import check_part
-    from segbench.results.speed_record import SpeedCase
-    from segbench.speed.cases import without_weights
+    from segbench.results.speed_record import SpeedCase, speed_model
 
     kind = device.partition(":")[0]
     entry = check_part(ModelEntry, dict(model))
     defaults = {
         "task": "inference",
         "label": entry.label,
-        "model": without_weights(entry),
+        "model": speed_model(entry.name, entry.options),
         "classes": 21,
         "channels": 3,
         "size": (128, 128),

@@ -59,3 +59,14 @@ def test_a_run_tells_its_length_before_it_begins_unless_it_is_short(tiny_file, s
     again = segbench("run", suite, "--device", "cpu", "--set", "train.epochs=90")
     assert "0 runs done, 1 was done before" in again.stderr
     assert "about" not in again.stderr
+
+
+def test_a_speed_block_is_counted_with_what_it_takes_at_least(tiny_file, segbench):
+    suite = tiny_file(models=["cnn"], speed={"batch_sizes": [1, 2], "restarts": 2, "seconds": 0.5})
+    command = ("plan", suite, "--estimate", "--device", "cpu")
+    assert json.loads(segbench(*command, "--json").stdout)["speed"] == {
+        "cases": 4,  # two batches, training, loading
+        "processes": 8,
+        "least_seconds": 4.0,
+    }
+    assert "then the speed of 4 cases in 8 processes, at least 4.0 s more" in segbench(*command).stderr

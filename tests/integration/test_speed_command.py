@@ -10,7 +10,7 @@ from tiny import document
 from typer.testing import CliRunner
 
 from segbench.cli.app import app
-from segbench.results.speed_store import read_speeds
+from segbench.results.speed_store import scan_speeds
 
 QUICK = ["--restarts", "1", "--seconds", "0.02", "--device", "cpu"]
 
@@ -30,7 +30,7 @@ def suite(tmp_path):
 def test_a_suite_is_measured_and_every_sample_kept(suite, tmp_path):
     done = segbench(suite, "--models", "cnn", "--results", tmp_path / "results", *QUICK)
     assert done.exit_code == 0, done.output
-    records = read_speeds(tmp_path / "results" / "tiny" / "speed")
+    records = scan_speeds(tmp_path / "results" / "tiny" / "speed").records
     assert sorted(str(record.case.task) for record in records) == ["inference", "loading", "training"]
     assert all(len(record.restarts) == 1 and record.restarts[0].host_seconds for record in records)
     assert records[0].environment["threads"] == 1
@@ -50,7 +50,7 @@ def test_networks_are_measured_without_a_suite(tmp_path):
         ("32x48", 2, "classes"),
     ]
     assert all(row["images_per_second"] > 0 and row["latency_p99_ms"] is None for row in rows)
-    assert len(read_speeds(tmp_path / "speed" / "speed")) == 2
+    assert len(scan_speeds(tmp_path / "speed" / "speed").records) == 2
 
 
 def test_a_case_that_cannot_be_measured_is_shown_with_its_reason_and_exits_1(tmp_path):
@@ -81,3 +81,36 @@ def test_what_is_wrong_is_named_and_exits_2(arguments, message, tmp_path):
     assert message in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "speed").exists()
+
+
+BLOCK = {"tasks": ["inference", "training", "loading"], "batch_sizes": [1, 2], "restarts": 1, "seconds": 0.02}
+
+
+def test_running_a_suite_measures_its_speed_block_once_and_joins_it_to_the_leaderboard(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    given = document(models=["cnn"], train={"epochs": 1}, speed=BLOCK)
+    file.write_text(yaml.safe_dump({key: value for key, value in given.items() if key != "name"}))
+    command = ["run", str(file), "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+
+    def run(*options):
+        done = CliRunner().invoke(app, [*command, "--device", "cpu", *options])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    folder = tmp_path / "results" / "tiny" / "speed"
+    run("--no-speed")
+    assert not folder.exists()
+    assert "measuring the speed of 4 cases" in run()
+    (row,) = json.loads((tmp_path / "reports" / "tiny" / "leaderboard.json").read_text(encoding="utf-8"))["rows"]
+    assert row["mean_iou"] >= 0
+    for figure in (
+        "throughput_images_per_second",
+        "latency_p50_ms",
+        "training_step_images_per_second",
+        "loading_ratio",
+    ):
+        assert row[figure] > 0
+    assert row["pareto"] is True
+    assert "measuring" not in run()
+    next(folder.glob("inference-*.json")).unlink()
+    assert "measuring the speed of 1 case" in run()

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from speed_cases import record as speed_record
+from speed_cases import restart
 
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.speed_record import SpeedRecord, speed_model
+from segbench.results.speed_store import speed_folder, write_speed
 from segbench.results.store import Store, write_record
 
 HOSTILE = (
@@ -110,3 +114,15 @@ def write_run(
             save_matrices(folder / "confusion.npz", counted)
             (folder / "history.csv").write_text(history)
     return root / suite / run_id
+
+
+def write_speed_of(
+    root: Path, label: str = "unet", *seconds: float, suite: str = "toy", options: Any = None, **changes: Any
+) -> SpeedRecord:
+    """Write what was measured of the network of ``write_run``: of three calls for each of ``seconds``."""
+    facts = {key: changes.pop(key) for key in ("environment", "source_digest") if key in changes}
+    case = {"label": label, "model": speed_model("unet", options or {"width": 1.0}), "size": (32, 48), **changes}
+    restarts = [restart(*[value] * 3) for value in seconds or (0.1,)]
+    written = speed_record(*restarts, **case).model_copy(update=facts)
+    write_speed(speed_folder(root, suite), written)
+    return written

@@ -7,15 +7,22 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from stored import HOSTILE, write_run
+from stored import HOSTILE, write_run, write_speed_of
 
 from segbench.results.record import Outcome, Status
+from segbench.results.speed_record import SpeedRecord
 
 
 @pytest.fixture
 def add(results) -> Callable[..., Path]:
     """Write one run below ``results``; see ``write_run``."""
     return partial(write_run, results)
+
+
+@pytest.fixture
+def measure(results) -> Callable[..., SpeedRecord]:
+    """Store what was measured of a network below ``results``; see ``write_speed_of``."""
+    return partial(write_speed_of, results)
 
 
 @pytest.fixture

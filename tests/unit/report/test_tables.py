@@ -12,11 +12,13 @@ from rich.cells import cell_len
 from rich.console import Console
 from stored import HOSTILE
 
+from segbench.report.columns import COLUMNS
 from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
-from segbench.report.tables import COLUMNS, rich_tables, to_csv, to_json, to_markdown
+from segbench.report.tables import rich_tables, to_csv, to_json, to_markdown
 from segbench.report.text import escape_markdown, printable
 from segbench.results.record import Outcome, Status
+from segbench.results.speed_record import Task
 
 
 @pytest.fixture
@@ -46,11 +48,14 @@ def test_the_terminal_table_fits_80_columns_and_cuts_nothing_off(add, board):
         assert word in text
 
 
-def test_a_wide_terminal_shows_every_column(add, board):
+def test_a_wide_terminal_shows_every_column(add, measure, board):
     add(seed=0)
     add("other", seed=0)
     add("other", seed=1)
-    text = shown(board(), width=300)
+    measure()
+    measure(task=Task.TRAINING)
+    rows = board().assign(joules_per_image=0.25, inference_memory_bytes=1000, training_memory_bytes=2000)
+    text = shown(rows, width=400)
     assert all(column.title in text for column in COLUMNS)
     assert "not shown" not in text
 
@@ -79,12 +84,28 @@ def test_spread_is_shown_only_with_several_seeds(add, board):
 
 def test_markdown_keeps_every_row_in_its_columns(hostile, board):
     rows = [line for line in to_markdown(board()).splitlines() if line.startswith("|")]
-    ranked = [cells(line) for line in rows if len(cells(line)) == len(COLUMNS)]
+    ranked = [cells(line) for line in rows if len(cells(line)) == len(cells(rows[0]))]
     assert len(ranked) == 2 + len(HOSTILE)
     assert {row[1] for row in ranked[2:]} == {escape_markdown(label) for label in HOSTILE}
     others = [cells(line) for line in rows if len(cells(line)) == 3]
     assert len(ranked) + len(others) == len(rows)
     assert "<script" not in to_markdown(board())
+
+
+def test_markdown_leaves_out_columns_that_no_row_fills(add, measure, board):
+    add()
+    assert "img/s | batch" not in to_markdown(board())
+    measure()
+    assert "| img/s | batch |" in to_markdown(board())
+
+
+def test_measured_speed_fits_80_columns(add, measure, board):
+    for label, width in (("unet", 1.0), ("fc_densenet103", 0.5)):
+        add(label, options={"width": width})
+        measure(label, 0.1, 0.12, options={"width": width})
+    text = shown(board())
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    assert all(word in text for word in ("img/s", "p50 ms", "Pareto", "9.09 ± 0.83"))
 
 
 def test_failures_are_shown_with_their_reason(add, board):

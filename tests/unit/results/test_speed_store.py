@@ -8,8 +8,8 @@ import pytest
 from speed_cases import case, record, restart
 
 from segbench.errors import StoreError
-from segbench.results.speed_record import Output, SpeedStatus, Task
-from segbench.results.speed_store import read_speed, read_speeds, speed_folder, write_speed
+from segbench.results.speed_record import Output, SpeedStatus, Task, speed_model
+from segbench.results.speed_store import FoundSpeeds, read_speed, scan_speeds, speed_folder, write_speed
 
 CHANGES = {
     "task": Task.TRAINING,
@@ -61,11 +61,27 @@ def test_a_record_comes_back_as_it_was_stored(tmp_path):
     file = write_speed(speed_folder(tmp_path, "tiny"), given)
     assert file == tmp_path / "tiny" / "speed" / f"{given.id}.json"
     assert read_speed(file) == given
-    assert read_speeds(file.parent) == [given]
+    assert scan_speeds(file.parent).records == (given,)
 
 
 def test_an_absent_folder_holds_no_records(tmp_path):
-    assert read_speeds(tmp_path / "speed") == []
+    assert scan_speeds(tmp_path / "speed") == FoundSpeeds((), ())
+
+
+def test_a_damaged_record_does_not_hide_the_others(tmp_path):
+    given = record(restart(0.1))
+    folder = write_speed(speed_folder(tmp_path, "tiny"), given).parent
+    (folder / "a-torn.json").write_text("{", encoding="utf-8")
+    found = scan_speeds(folder)
+    assert found.records == (given,)
+    assert [problem.startswith(f"{folder / 'a-torn.json'}: is no speed record") for problem in found.problems] == [True]
+
+
+def test_a_network_is_held_without_its_weights():
+    options = {"width": 0.5, "pretrained": "file.safetensors", "weights": "a.pt", "strict": False}
+    assert speed_model("unet", options) == {"name": "unet", "width": 0.5, "pretrained": False}
+    assert speed_model("unet", {"pretrained": False}) == {"name": "unet", "pretrained": False}
+    assert speed_model("fcn8s", {"width": 1.0}) == {"name": "fcn8s", "width": 1.0}
 
 
 @pytest.mark.parametrize(

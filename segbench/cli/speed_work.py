@@ -1,0 +1,202 @@
+"""What the commands about speed measure: from options, or a suite's speed block, to stored figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segbench.cli.options import names, numbers
+from segbench.cli.output import counted, tell
+from segbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from segbench.config.suite import Suite
+    from segbench.results.speed_record import SpeedRecord
+    from segbench.speed.cases import Planned
+    from segbench.speed.launch import Settings
+
+DEFAULT_CLASSES = 21
+DEFAULT_SIZE = (360, 480)
+WITHOUT_SUITE = "speed"
+"""Folder under ``results/`` for the figures of networks that no suite names."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be measured, how, and under which folder of the results."""
+
+    name: str
+    planned: list[Planned]
+    settings: Settings
+
+
+def work_of(
+    suite: Path | None,
+    models: str | None,
+    block: dict[str, Any],
+    *,
+    classes: int,
+    device: str,
+    overrides: list[str] | None = None,
+) -> Work:
+    """Return what to measure: a suite's networks, or those that are named.
+
+    Args:
+        suite: The suite's file.
+        models: Names separated by commas; of a suite's models, labels too.
+        block: Keys of a ``speed:`` block that win over the suite's.
+        classes: How many classes networks without a suite tell apart.
+        device: auto, cpu, cuda, cuda:N or mps.
+        overrides: Dotted keys of the suite with values.
+
+    Raises:
+        UsageError: Something is wrong with what was given.
+    """
+    if suite is not None:
+        return _of_suite(suite, block, overrides=overrides, models=names(models), device=device)
+    if overrides:
+        raise UsageError("--set changes a suite; without one, use --size, --batch, --precision, --mode, …")
+    return _of_models(models, block, classes=classes, device=device)
+
+
+def measure_block(
+    suite: Suite, *, models: list[str] | None, device: str, results: Path, in_process: bool = False
+) -> None:
+    """Measure what a suite's speed block asks for, and this machine has not measured before.
+
+    Raises:
+        UsageError: The block or the data is wrong.
+    """
+    from segbench.config.suite import Speed
+    from segbench.speed.cases import suite_cases
+    from segbench.speed.launch import Settings
+
+    settings = Settings.of(suite.speed or Speed(), device=device)
+    planned = suite_cases(suite, device=settings.kind, models=models)
+    open_cases = _missing(suite.name, planned, settings, results)
+    if open_cases:
+        tell(f"measuring the speed of {counted(len(open_cases), 'case')} …")
+        measure_work(Work(suite.name, open_cases, settings), results, in_process=in_process)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a suite's speed block asks for.
+
+    Attributes:
+        cases: How many cases; of a sweep, the first batch.
+        processes: Fresh processes in all.
+        least_seconds: What the samples alone take.
+    """
+
+    cases: int
+    processes: int
+    least_seconds: float
+
+
+def extent_of(suite: Suite, *, device: str) -> Extent | None:
+    """Return how much will be measured after a suite's runs; None without a speed block.
+
+    Raises:
+        UsageError: The block or the data is wrong.
+    """
+    from segbench.speed.cases import suite_cases
+    from segbench.speed.launch import Settings
+
+    if suite.speed is None:
+        return None
+    settings = Settings.of(suite.speed, device=device)
+    cases = len(suite_cases(suite, device=settings.kind))
+    processes = cases * settings.restarts
+    return Extent(cases, processes, processes * settings.seconds)
+
+
+def _missing(name: str, planned: list[Planned], settings: Settings, results: Path) -> list[Planned]:
+    from segbench.engine.events import ignore
+    from segbench.engine.processes import call_in_process
+    from segbench.results.speed_store import scan_speeds, speed_folder
+    from segbench.speed.measure import fingerprint
+    from segbench.speed.missing import missing
+
+    stored = scan_speeds(speed_folder(results, name)).records
+    if not stored:
+        return planned
+    threads = {one.case.threads for one in planned}
+    machines = {number: call_in_process(fingerprint, settings.device, number, observer=ignore) for number in threads}
+    return missing(planned, stored, restarts=settings.restarts, machines=machines)
+
+
+def _of_suite(
+    file: Path, given: dict[str, Any], *, overrides: list[str] | None, models: list[str] | None, device: str
+) -> Work:
+    from segbench.config.load import check_part, load_suite
+    from segbench.config.suite import Speed
+    from segbench.speed.cases import suite_cases
+    from segbench.speed.launch import Settings
+
+    suite = load_suite(file, overrides=overrides or ())
+    written = suite.speed.model_dump(mode="json") if suite.speed else {}
+    block = check_part(Speed, written | given, file=file, key="speed")
+    settings = Settings.of(block, device=device)
+    suite = suite.model_copy(update={"speed": block})
+    return Work(suite.name, suite_cases(suite, device=settings.kind, models=models), settings)
+
+
+def _of_models(models: str | None, given: dict[str, Any], *, classes: int, device: str) -> Work:
+    from segbench.config.component import ModelEntry
+    from segbench.config.load import check_part
+    from segbench.config.suite import Speed, Train
+    from segbench.speed.cases import Inputs, model_cases
+    from segbench.speed.launch import Settings
+
+    wanted = names(models)
+    if not wanted:
+        raise UsageError("give a suite, or --models A,B (or --models all)")
+    block = check_part(Speed, {"tasks": ["inference"], **given}, key="speed")
+    settings = Settings.of(block, device=device)
+    entries = [check_part(ModelEntry, {"name": name}) for name in (_every_model() if wanted == ["all"] else wanted)]
+    height, width = block.size or DEFAULT_SIZE
+    inputs = Inputs(classes, 3, (height, width), (height, width), (height, width))
+    train = Train(steps=1, batch_size=block.batch_sizes[0] if isinstance(block.batch_sizes, tuple) else 1)
+    return Work(WITHOUT_SUITE, model_cases(entries, block, inputs, device=settings.kind, train=train), settings)
+
+
+def _every_model() -> list[str]:
+    """Return the networks that need no further name and no option."""
+    from segbench.registry import MODELS
+
+    return [
+        name
+        for name, entry in MODELS.entries().items()
+        if not name.endswith(":") and all(parameter.default is not ... for parameter in entry.signature.parameters)
+    ]
+
+
+def measure_work(work: Work, results: Path, *, in_process: bool = False) -> list[SpeedRecord]:
+    """Measure and store every case; what is stored stays when the command is interrupted.
+
+    Raises:
+        UsageError: There is no case, or one is wrong.
+    """
+    from segbench.cli.progress import counting
+    from segbench.engine.processes import call_here, call_in_process
+    from segbench.results.speed_store import speed_folder, write_speed
+    from segbench.speed.launch import measure_cases
+
+    if not work.planned:
+        raise UsageError("there is nothing to measure: training and loading need a suite with a training recipe")
+    folder, records = speed_folder(results, work.name), []
+    call = call_here if in_process else call_in_process
+    with counting("measuring", "restarts") as advance:
+        told = measure_cases(work.planned, work.settings, call=call, tell=lambda done, total, _: advance(done, total))
+        for record in told:
+            write_speed(folder, record)
+            records.append(record)
+    tell(f"samples: {folder}")
+    return records
+
+
+def batches(text: str | None) -> list[int] | str | None:
+    """Return batch sizes, or ``sweep``."""
+    return text if text == "sweep" else numbers(text, option="--batch")
