@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,25 +75,89 @@ def score(matrix: NDArray[Any]) -> Scores:
         DataError: The matrix is not a square of counts.
     """
     counts = _checked(matrix)
-    hits = np.diag(counts)
-    labelled, predicted = counts.sum(axis=1), counts.sum(axis=0)
-    union = labelled + predicted - hits
-    recall, precision = _ratio(hits, labelled), _ratio(hits, predicted)
-    iou, dice = _ratio(hits, union), _ratio(2 * hits, labelled + predicted)
+    totals = ClassCounts(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
+    labelled, predicted = totals.labelled, totals.predicted
+    by_class, over_all = class_scores(totals), summary_scores(totals)
     return Scores(
-        pixel_accuracy=float(_ratio(hits.sum(), labelled.sum())),
-        mean_recall=_mean_of_defined(recall),
-        mean_iou=_mean_of_defined(iou),
-        frequency_weighted_iou=_frequency_weighted(iou, labelled),
-        mean_dice=_mean_of_defined(dice),
-        mean_precision=_mean_of_defined(precision),
-        averaged_classes=int(np.count_nonzero(union)),
+        pixel_accuracy=float(over_all.pixel_accuracy),
+        mean_recall=float(over_all.mean_recall),
+        mean_iou=float(over_all.mean_iou),
+        frequency_weighted_iou=float(over_all.frequency_weighted_iou),
+        mean_dice=float(over_all.mean_dice),
+        mean_precision=float(over_all.mean_precision),
+        averaged_classes=int(np.count_nonzero(totals.union)),
         predicted_but_unlabelled=tuple(int(index) for index in np.flatnonzero((labelled == 0) & (predicted > 0))),
-        recall=recall,
-        precision=precision,
-        iou=iou,
-        dice=dice,
+        recall=by_class.recall,
+        precision=by_class.precision,
+        iou=by_class.iou,
+        dice=by_class.dice,
         label_pixels=labelled,
+    )
+
+
+class ClassCounts(NamedTuple):
+    """What every score is made of: counts of pixels by class, (..., C) each; several sets of images at once or one.
+
+    Attributes:
+        hits: Pixels that are right (TP).
+        labelled: Pixels of the labels (TP + FN).
+        predicted: Pixels of the predictions (TP + FP).
+    """
+
+    hits: NDArray[Any]
+    labelled: NDArray[Any]
+    predicted: NDArray[Any]
+
+    @property
+    def union(self) -> NDArray[Any]:
+        """Pixels labelled or predicted (TP + FP + FN)."""
+        union: NDArray[Any] = self.labelled + self.predicted - self.hits
+        return union
+
+
+class ClassScores(NamedTuple):
+    """Scores of every class, (..., C) each, NaN where nothing defines one; see ``Scores``."""
+
+    recall: FloatArray
+    precision: FloatArray
+    iou: FloatArray
+    dice: FloatArray
+
+
+class SummaryScores(NamedTuple):
+    """Scores over all classes, (...) each, NaN where nothing defines one; see ``Scores``."""
+
+    pixel_accuracy: FloatArray
+    mean_recall: FloatArray
+    mean_iou: FloatArray
+    frequency_weighted_iou: FloatArray
+    mean_dice: FloatArray
+    mean_precision: FloatArray
+
+
+def class_scores(counts: ClassCounts) -> ClassScores:
+    """Return the scores of every class."""
+    hits, labelled, predicted = counts
+    return ClassScores(
+        recall=_ratio(hits, labelled),
+        precision=_ratio(hits, predicted),
+        iou=_ratio(hits, counts.union),
+        dice=_ratio(2 * hits, labelled + predicted),
+    )
+
+
+def summary_scores(counts: ClassCounts) -> SummaryScores:
+    """Return the scores over all classes."""
+    scores = class_scores(counts)
+    labelled = counts.labelled.sum(axis=-1)
+    weighted = np.where(counts.labelled > 0, scores.iou, 0.0) * counts.labelled
+    return SummaryScores(
+        pixel_accuracy=_ratio(counts.hits.sum(axis=-1), labelled),
+        mean_recall=_mean_of_defined(scores.recall),
+        mean_iou=_mean_of_defined(scores.iou),
+        frequency_weighted_iou=_ratio(weighted.sum(axis=-1), labelled),
+        mean_dice=_mean_of_defined(scores.dice),
+        mean_precision=_mean_of_defined(scores.precision),
     )
 
 
@@ -115,11 +179,7 @@ def _ratio(part: Any, whole: Any) -> FloatArray:
     return ratio
 
 
-def _mean_of_defined(values: FloatArray) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if defined.size else float("nan")
-
-
-def _frequency_weighted(iou: FloatArray, labelled: CountArray) -> float:
-    present = labelled > 0
-    return float(np.average(iou[present], weights=labelled[present])) if present.any() else float("nan")
+def _mean_of_defined(values: FloatArray) -> FloatArray:
+    """Return the mean over the last axis of what is not NaN; NaN where nothing is defined."""
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
