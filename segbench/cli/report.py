@@ -35,13 +35,24 @@ def leaderboard(
     form: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help=f"How to write it: {', '.join(Format)}.")
     ] = Format.TABLE,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            "--convention", metavar="NAME|all", help="Score as another tool would: mmsegmentation, smp-macro, … or all."
+        ),
+    ] = None,
     reports: Annotated[
         Path | None,
         typer.Option("--reports", metavar="DIR", help="Also write the whole report, with figures, into this folder."),
     ] = None,
 ) -> None:
     """Rank stored runs, each against those of equal protocol."""
-    show(results, form)
+    if convention is None:
+        show(results, form)
+    else:
+        from segbench.cli.conventions import show_conventions
+
+        show_conventions(results, convention, form)
     if reports is not None:
         write(results, reports)
 

@@ -1,0 +1,88 @@
+"""Shows stored runs as other tools would score them: leaderboard --convention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from segbench.cli.output import tell, write_json, write_table
+from segbench.errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL = "all"
+_FIGURES = {"mean_iou": "mIoU", "accuracy": "accuracy", "mean_accuracy": "mean accuracy"}
+
+
+def show_conventions(folders: Sequence[Path], name: str, form: str) -> None:
+    """Write the scores of stored runs by one convention, or the mean IoU by all of them.
+
+    Args:
+        folders: Folders of results.
+        name: A convention, or ``all``.
+        form: table, markdown, csv or json.
+
+    Raises:
+        StoreError: A folder does not exist or holds no runs.
+        UnknownNameError: There is no such convention.
+    """
+    from segbench.metrics.conventions import CONVENTIONS, convention
+    from segbench.report.rescored import rescored
+    from segbench.report.runs import load_results
+
+    names = list(CONVENTIONS) if name == ALL else [name]
+    for one in names:
+        convention(one)
+    runs = load_results(*folders)
+    if runs.empty:
+        raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
+    frame = rescored(runs, names)
+    if form == "json":
+        write_json(frame.astype(object).where(frame.notna(), None).to_dict("records"))
+    elif form == "csv":
+        typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+    else:
+        _show(frame, names, markdown=form == "markdown")
+        for one in names:
+            tell(f"{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}")
+
+
+def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
+    from segbench.report.tables import markdown_table
+    from segbench.report.text import escape_markdown, short_id
+
+    for (protocol, _), rows in frame.groupby(["protocol", "test_data"], sort=False, dropna=False):
+        titles, cells = _by_convention(rows) if len(names) > 1 else _by_figure(rows)
+        if markdown:
+            escaped = [[escape_markdown(cell) for cell in line] for line in cells]
+            typer.echo(f"### Protocol {short_id(protocol)}\n")
+            typer.echo(markdown_table(titles, escaped, "-:" + "-" * (len(titles) - 2)) + "\n")
+        else:
+            typer.echo(f"Protocol {short_id(protocol)}")
+            write_table(titles, cells, right=titles[2:], whole=["model"])
+
+
+def _by_convention(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return one line a network with its mean IoU by every convention."""
+    lines = [
+        [str(rank), str(model), *map(_fraction, same["mean_iou"])]
+        for (rank, model), same in rows.groupby(["rank", "model"], sort=False)
+    ]
+    return ["#", "model", *dict.fromkeys(map(str, rows["convention"]))], lines
+
+
+def _by_figure(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return one line a network with everything that the tool prints."""
+    shown = [name for name in _FIGURES if rows[name].notna().any() or name == "mean_iou"]
+    lines = [
+        [str(row["rank"]), str(row["model"]), *(_fraction(row[name]) for name in shown)] for _, row in rows.iterrows()
+    ]
+    return ["#", "model", *(_FIGURES[name] for name in shown)], lines
+
+
+def _fraction(value: float) -> str:
+    return "NaN" if value != value else f"{value:.3f}"  # noqa: PLR0124 - NaN is what it does not equal

@@ -1,0 +1,214 @@
+"""The same confusion matrices scored as other tools score theirs, which explains most numbers that do not match.
+
+Every convention gets the matrices of all images, void left out, at the labels' own size. What a tool does before it
+counts (torchvision's references resize labels, nnU-Net reads saved masks) cannot be redone from matrices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import UnknownNameError
+from segbench.metrics.resampling import counts_by_image
+from segbench.metrics.scores import ClassCounts, score
+
+FloatArray = NDArray[np.float64]
+
+
+class ConventionScores(NamedTuple):
+    """What a tool would print, as fractions of 1; None where it prints no such figure, NaN where it prints NaN.
+
+    Attributes:
+        mean_iou: What the tool calls mean IoU, IoU score or the like.
+        accuracy: What it calls accuracy over all pixels.
+        mean_accuracy: What it calls mean or class accuracy.
+    """
+
+    mean_iou: float
+    accuracy: float | None = None
+    mean_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One tool's way of scoring.
+
+    Attributes:
+        title: The tool, and which of its ways.
+        rule: What it does with absent classes and over what it averages.
+        score: From (N, C, C) matrices to what it prints.
+    """
+
+    title: str
+    rule: str
+    score: Callable[[NDArray[np.int64]], ConventionScores]
+
+
+def convention(name: str) -> Convention:
+    """Return a convention by name.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    if name not in CONVENTIONS:
+        raise UnknownNameError("convention", name, CONVENTIONS)
+    return CONVENTIONS[name]
+
+
+def _segbench(matrices: NDArray[np.int64]) -> ConventionScores:
+    scores = score(matrices.sum(axis=0))
+    return ConventionScores(scores.mean_iou, scores.pixel_accuracy, scores.mean_recall)
+
+
+def _mmsegmentation(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = _pooled(matrices)
+    recall, iou = _divided(counts.hits, counts.labelled), _divided(counts.hits, counts.union)
+    return ConventionScores(_nanmean(iou), _accuracy(counts), _nanmean(recall))
+
+
+def _torchvision(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = _pooled(matrices)
+    recall, iou = _divided(counts.hits, counts.labelled), _divided(counts.hits, counts.union)
+    return ConventionScores(float(iou.mean()), _accuracy(counts), float(recall.mean()))
+
+
+def _paddleseg(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = _pooled(matrices)
+    iou = np.nan_to_num(_divided(counts.hits, counts.union))
+    precision = np.nan_to_num(_divided(counts.hits, counts.predicted))
+    return ConventionScores(float(iou.mean()), _accuracy(counts), float(precision.mean()))
+
+
+def _nnunet(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = counts_by_image(matrices)
+    by_image = _divided(counts.hits, counts.union)
+    foreground = [_nanmean(column) for column in by_image.T[1:]]
+    return ConventionScores(float(np.mean(foreground)) if foreground else math.nan)
+
+
+def _torchmetrics(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = counts_by_image(matrices)
+    return ConventionScores(_nanmean(_divided(counts.hits, counts.union)))
+
+
+def _smp_macro(matrices: NDArray[np.int64]) -> ConventionScores:
+    iou, accuracy, recall = _smp_ratios(_pooled(matrices))
+    return ConventionScores(float(iou.mean()), float(accuracy.mean()), float(recall.mean()))
+
+
+def _smp_micro(matrices: NDArray[np.int64]) -> ConventionScores:
+    counts = _pooled(matrices)
+    hits, labelled, predicted = (part.sum() for part in counts)
+    classes = len(counts.hits)
+    wrong = (labelled - hits) + (predicted - hits)  # each wrong pixel is a miss of one class, a false find of another
+    return ConventionScores(
+        _single(hits, hits + wrong), _single(classes * labelled - wrong, classes * labelled), _single(hits, labelled)
+    )
+
+
+def _smp_macro_imagewise(matrices: NDArray[np.int64]) -> ConventionScores:
+    iou, accuracy, recall = _smp_ratios(counts_by_image(matrices))
+    return ConventionScores(float(iou.mean()), float(accuracy.mean()), float(recall.mean()))
+
+
+def _smp_micro_imagewise(matrices: NDArray[np.int64]) -> ConventionScores:
+    each = [_smp_micro(matrix[None]) for matrix in matrices]
+    means = (np.mean([1.0 if math.isnan(value) else value for value in values]) for values in zip(*each, strict=True))
+    return ConventionScores(*map(float, means))
+
+
+def _smp_ratios(counts: ClassCounts) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return IoU, accuracy (true negatives count) and recall of (..., C) counts, 1 where nothing defines them."""
+    pixels = counts.labelled.sum(axis=-1, keepdims=True)
+    wrong = counts.labelled + counts.predicted - 2 * counts.hits
+    ratios = (
+        _divided(counts.hits, counts.union),
+        _divided(pixels - wrong, np.broadcast_to(pixels, wrong.shape)),
+        _divided(counts.hits, counts.labelled),
+    )
+    iou, accuracy, recall = (np.nan_to_num(ratio, nan=1.0) for ratio in ratios)
+    return iou, accuracy, recall
+
+
+def _pooled(matrices: NDArray[np.int64]) -> ClassCounts:
+    return ClassCounts(*(part.sum(axis=0) for part in counts_by_image(matrices)))
+
+
+def _accuracy(counts: ClassCounts) -> float:
+    return _single(counts.hits.sum(), counts.labelled.sum())
+
+
+def _divided(part: NDArray[np.int64], whole: NDArray[np.int64]) -> FloatArray:
+    """Return part / whole, NaN where the whole is 0."""
+    ratio: FloatArray = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return ratio
+
+
+def _single(part: int, whole: int) -> float:
+    return float(part / whole) if whole else math.nan
+
+
+def _nanmean(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "segbench": Convention(
+        "segbench",
+        "one matrix over the data set; classes neither labelled nor predicted are left out of the mean",
+        _segbench,
+    ),
+    "mmsegmentation": Convention(
+        "mmsegmentation",
+        "one matrix over the data set; absent classes are NaN and left out (nanmean); its mAcc is mean recall",
+        _mmsegmentation,
+    ),
+    "torchvision": Convention(
+        "torchvision references",
+        "one matrix over the data set; one absent class makes the mean NaN; the tool also resizes the labels first",
+        _torchvision,
+    ),
+    "paddleseg": Convention(
+        "PaddleSeg",
+        "one matrix over the data set; absent classes count as 0; its class accuracy is precision",
+        _paddleseg,
+    ),
+    "nnunet": Convention(
+        "nnU-Net",
+        "IoU of each image, nanmean over images, then the mean over classes without the first (background)",
+        _nnunet,
+    ),
+    "torchmetrics": Convention(
+        "torchmetrics segmentation.MeanIoU",
+        "the mean of IoU over all pairs of image and class that occur in label or prediction",
+        _torchmetrics,
+    ),
+    "smp-macro": Convention(
+        "smp, reduction macro",
+        "counts over the data set, the mean over classes; absent classes count as 1; accuracy counts true negatives",
+        _smp_macro,
+    ),
+    "smp-micro": Convention(
+        "smp, reduction micro",
+        "all classes' counts added up; accuracy counts true negatives, so that 21 classes make 80 % read 98.1 %",
+        _smp_micro,
+    ),
+    "smp-macro-imagewise": Convention(
+        "smp, reduction macro-imagewise",
+        "IoU of each image and class, absent classes count as 1, then the mean",
+        _smp_macro_imagewise,
+    ),
+    "smp-micro-imagewise": Convention(
+        "smp, reduction micro-imagewise",
+        "all classes' counts of an image added up, then the mean over images",
+        _smp_micro_imagewise,
+    ),
+}
+"""By name, in the order of tables."""
