@@ -18,7 +18,6 @@ from pathlib import Path
 from segbench.cli.output import duration, write_table
 from segbench.results.speed_record import SpeedRecord
 from segbench.results.speed_store import scan_speeds, speed_folder
-from segbench.speed.launch import images_per_second
 
 TOLERANCE = 0.05
 SHARE = 0.80
@@ -34,7 +33,9 @@ def main() -> int:
         first, second = (
             {record.id: record for record in scan_speeds(speed_folder(place, "speed")).records} for place in places
         )
-    pairs = [(first[key], second[key]) for key in first if key in second]
+    if set(first) != set(second):
+        raise SystemExit("the two commands did not measure the same cases")
+    pairs = [(first[key], second[key]) for key in first]
     rows = [_row(*pair) for pair in sorted(pairs, key=lambda pair: pair[0].case.key)]
     write_table(["case", "first ms", "second ms", "ratio", "close"], rows, right=["first ms", "second ms", "ratio"])
     close = sum(_is_close(*pair) for pair in pairs)
@@ -62,7 +63,7 @@ def measured(place: Path, given: list[str]) -> float:
 
 def _milliseconds(record: SpeedRecord) -> float | None:
     """Return the median milliseconds of a call; None for a case that was not measured."""
-    rate = images_per_second(record)
+    rate = record.images_per_second
     return 1000 * record.case.batch_size / rate if rate else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.crashes import crashes_told
 from segbench.cli.options import Device, Overrides, names, size
-from segbench.cli.output import tell, write_json, write_table
-from segbench.cli.speed_work import DEFAULT_CLASSES, batches, work_of
+from segbench.cli.output import plain, tell, write_table
+from segbench.cli.speed_work import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     from segbench.results.speed_record import SpeedCase, SpeedRecord
-    from segbench.speed.launch import Settings
     from segbench.speed.stored import Checked, CheckResult
 
 TITLES = ["case", "baseline ms", "now ms", "change", "interval", "restarts", "verdict"]
@@ -34,6 +35,11 @@ def save(  # noqa: PLR0913 - the options of one command
     classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,
     batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,
     task: Annotated[str, typer.Option("--task", metavar="inference,training", help="What is timed.")] = "inference",
+    precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int, typer.Option("--restarts", min=2, help="Fresh processes for each case.")] = 12,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,
     overrides: Overrides = None,
@@ -43,24 +49,35 @@ def save(  # noqa: PLR0913 - the options of one command
 
     'segbench regress check' compares with it, on the same machine only.
     """
+    given: dict[str, Any] = {
+        "size": size(image_size) if image_size else None,
+        "batch_sizes": batches(batch),
+        "precisions": names(precision),
+        "modes": names(mode),
+        "threads": threads,
+    }
     block: dict[str, Any] = {"tasks": names(task), "restarts": restarts, "seconds": seconds}
-    block |= {"size": size(image_size)} if image_size else {}
-    block |= {"batch_sizes": batches(batch)} if batch else {}
-    work = work_of(suite, models, block, classes=classes, overrides=overrides, device=device)
+    block |= {key: value for key, value in given.items() if value is not None}
+    with crashes_told():
+        _save(work_of(suite, models, block, classes=classes, overrides=overrides, device=device), out)
+
+
+def _save(work: Work, out: Path) -> None:
     from segbench.cli.progress import counting
     from segbench.results.baseline import write_baseline
     from segbench.speed.launch import measure_cases
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training needs a suite with a training recipe")
+    settings = replace(work.settings, energy=False)
     with counting("measuring", "restarts") as advance:
-        told = measure_cases(work.planned, work.settings, tell=lambda done, total, _: advance(done, total))
+        told = measure_cases(work.planned, settings, tell=lambda done, total, _: advance(done, total))
         records = list(told)
     lost = [record for record in records if record.status != "measured"]
     if lost:
         raise UsageError(f"{lost[0].case.key}: {lost[0].status}: {lost[0].restarts[0].reason}; no baseline was written")
     write_baseline(out, records)
-    tell(f"baseline of {len(records)} cases, {restarts} restarts each: {out}")
+    tell(f"baseline of {len(records)} cases, {settings.restarts} restarts each: {out}")
 
 
 def check(
@@ -73,30 +90,63 @@ def check(
     threshold: Annotated[float, typer.Option("--threshold", metavar="SHARE", help="The slowdown to find.")] = 0.1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every restart and the verdicts as JSON.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write Markdown, for a pull request.")
+    ] = None,
 ) -> None:
     """Decide whether networks are slower than a baseline.
 
     Baselines and --current files are those of 'regress save' or of pytest-benchmark (--benchmark-json). Exit codes: 0
     passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
     """
-    from segbench.results.baseline import read_baseline
-    from segbench.speed.decision import Rule
-    from segbench.speed.stored import check as decide
+    with crashes_told():
+        from segbench.results.baseline import read_baseline
+        from segbench.speed.decision import Rule
+        from segbench.speed.stored import check as decide
 
-    stored = read_baseline(baseline)
-    rule = Rule(threshold=threshold)
-    if current:
-        result = decide(stored, current=read_baseline(current), rule=rule)
-    else:
-        result = _measured(stored, rule, seconds=seconds, device=device)
-    if as_json:
-        write_json(_document(result))
-    else:
-        write_table(TITLES, [_row(checked) for checked in result.cases], right=TITLES[1:6], whole=["case"])
-    for note in [*_reasons(result), *result.notes]:
-        tell(f"note: {note}")
+        stored = read_baseline(baseline)
+        rule = Rule(threshold=threshold)
+        if current:
+            result = decide(stored, current=read_baseline(current), rule=rule)
+        else:
+            result = _measured(stored, rule, seconds=seconds, device=device)
+        _write(result, json_file=json_file, markdown_file=markdown_file)
+        _show(result)
     raise typer.Exit(int(result.exit_code))
+
+
+def _write(result: CheckResult, *, json_file: Path | None, markdown_file: Path | None) -> None:
+    from segbench.results.files import replace_text
+
+    if json_file is not None:
+        text = json.dumps(plain(_document(result)), indent=2, ensure_ascii=False, allow_nan=False)
+        replace_text(json_file, text + "\n")
+    if markdown_file is not None:
+        replace_text(markdown_file, _markdown(result))
+
+
+def _show(result: CheckResult) -> None:
+    write_table(TITLES, [_row(checked) for checked in result.cases], right=TITLES[1:6], whole=["case"])
+    for note in _notes(result):
+        tell(f"note: {note}")
+
+
+def _markdown(result: CheckResult) -> str:
+    """Return a check as Markdown: the table, and what it cannot hold."""
+    from segbench.report.tables import markdown_table
+    from segbench.report.text import escape_markdown
+
+    rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
+    notes = "\n".join(f"- {escape_markdown(note)}" for note in _notes(result))
+    title = f"### Speed against the baseline: {result.exit_code.name.lower().replace('_', ' ')}"
+    return "\n\n".join(part for part in (title, markdown_table(TITLES, rows, ":-----:"), notes) if part) + "\n"
+
+
+def _notes(result: CheckResult) -> list[str]:
+    return [*_reasons(result), *result.notes]
 
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
@@ -108,18 +158,14 @@ def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, devic
     from segbench.speed.measure import fingerprint
     from segbench.speed.stored import check as decide
 
-    settings = Settings(str(choose_device(device)), 1, seconds)
+    settings = Settings(str(choose_device(device)), 1, seconds, energy=False)
     machine = call_in_process(fingerprint, settings.device, _threads(stored), observer=ignore)
 
     def measure(cases: Sequence[SpeedCase], restarts: int) -> list[SpeedRecord]:
         tell(f"measuring {len(cases)} cases, {restarts} restarts each")
-        return list(measure_cases([Planned(case) for case in cases], _with(settings, restarts)))
+        return list(measure_cases([Planned(case) for case in cases], replace(settings, restarts=restarts)))
 
     return decide(stored, machine=machine, measure=measure, rule=rule)
-
-
-def _with(settings: Settings, restarts: int) -> Settings:
-    return replace(settings, restarts=restarts)
 
 
 def _threads(stored: Sequence[SpeedRecord]) -> int | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.crashes import crashes_told
 from segbench.cli.options import names, size
 from segbench.cli.output import plain, tell, write_table
-from segbench.errors import SegbenchError, UnknownNameError, UsageError
+from segbench.errors import UnknownNameError, UsageError
 from segbench.speed.workload import Activity, GateCase
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     Both run as live processes that take turns, restarted until the outcome is sure. Exit codes: 0 passed, 1 regressed,
     2 usage or crash, 3 inconclusive, 4 not comparable.
     """
-    with _crashes_told():
+    with crashes_told():
         from segbench.speed.abtest import compare
         from segbench.speed.revisions import resolve_both
 
@@ -153,7 +152,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
 
     Shows how far restarts scatter, and the smallest slowdown that 'regress ab' would find here in 95 of 100 cases.
     """
-    with _crashes_told():
+    with crashes_told():
         from segbench.speed.abtest import calibrate as measure_noise
         from segbench.speed.revisions import resolve
         from segbench.speed.verdicts import calibration_document, calibration_rows
@@ -167,20 +166,6 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
         _save(json_file, _json(calibration_document(noise)))
         titles = ["case", "restarts", "spread", "bias", "finds"]
         write_table(titles, calibration_rows(noise), right=titles[1:], whole=["case"])
-
-
-@contextmanager
-def _crashes_told() -> Iterator[None]:
-    """Turn every error into exit code 2: 1, which Python gives to a crash, would say that something is slower."""
-    try:
-        yield
-    except UsageError:  # one message and exit code 2, as in every command
-        raise
-    except SegbenchError as error:
-        raise UsageError(str(error)) from None
-    except Exception as error:
-        tell(traceback.format_exc())
-        raise UsageError(f"the gate crashed: {type(error).__name__}: {error}") from error
 
 
 def _cases(

@@ -14,7 +14,7 @@ from segbench.cli.estimate import announce, estimate_facts, estimated, show_esti
 from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
 from segbench.cli.output import counted, duration, tell, write_json, write_table
 from segbench.cli.speed_work import Extent, extent_of, measure_block
-from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
+from segbench.errors import DataError, SegbenchError, StoreError, SuiteError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.plan import Run
@@ -35,7 +35,7 @@ def run(
     seeds: Seeds = None,
     device: Device = "auto",
     in_process: Annotated[
-        bool, typer.Option("--in-process", help="Do all runs in this process, for debugging.")
+        bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
     ] = False,
     no_speed: Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")] = False,
 ) -> None:
@@ -67,12 +67,10 @@ def run(
     before = len(outcome.done_before)
     was = "was" if before == 1 else "were"
     tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
-    if checked.speed is not None and not no_speed:
-        with _naming(suite):
-            measure_block(checked, models=chosen_models, device=device, results=results, in_process=in_process)
+    measured = in_process or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
     write([outcome.store.folder], reports)
     show([outcome.store.folder])
-    if not outcome.complete:
+    if not (outcome.complete and measured):
         raise typer.Exit(1)
 
 
@@ -187,6 +185,16 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "status": status,
         "protocol_id": planned.recipe.protocol_id,
     }
+
+
+def _measure_speed(suite: Suite, models: list[str] | None, *, device: str, results: Path) -> bool:
+    """Measure the suite's speed block; what goes wrong is told, since the runs are done and want their leaderboard."""
+    try:
+        measure_block(suite, models=models, device=device, results=results)
+    except SegbenchError as error:
+        tell(f"the speed was not measured: {error}")
+        return False
+    return True
 
 
 def _announce(runs: Sequence[Run], store: Store, *, device: str) -> None:

@@ -37,6 +37,9 @@ def speed(  # noqa: PLR0913 - the options of one command
     task: Annotated[
         str | None, typer.Option("--task", metavar="inference,training", help="Also loading, with a suite.")
     ] = None,
+    channels_last: Annotated[
+        bool | None, typer.Option("--channels-last/--contiguous", help="Memory layout of images and weights.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,
@@ -57,6 +60,7 @@ def speed(  # noqa: PLR0913 - the options of one command
         "modes": names(mode),
         "outputs": names(output),
         "tasks": names(task),
+        "channels_last": None if channels_last is None else [channels_last],
         "threads": threads,
         "restarts": restarts,
         "seconds": seconds,
@@ -132,6 +136,8 @@ def _note(row: dict[Hashable, Any]) -> str:
     doubts = [] if row["steady"] else ["not_steady"]
     if row["throttled"] is True:
         doubts.append("throttled")
+    if row["graph_breaks"]:
+        doubts.append(f"{row['graph_breaks']:.0f} graph breaks")
     ratio = row["loading_ratio"]
     if ratio is not None:
         doubts.append(f"loading is {ratio:.2g}x as fast" + (": input-bound" if ratio < 1 else ""))

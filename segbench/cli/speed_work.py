@@ -60,24 +60,23 @@ def work_of(
     return _of_models(models, block, classes=classes, device=device)
 
 
-def measure_block(
-    suite: Suite, *, models: list[str] | None, device: str, results: Path, in_process: bool = False
-) -> None:
-    """Measure what a suite's speed block asks for, and this machine has not measured before.
+def measure_block(suite: Suite, *, models: list[str] | None, device: str, results: Path) -> None:
+    """Measure what a suite's speed block asks for, and this machine has not measured before; nothing without a block.
 
     Raises:
         UsageError: The block or the data is wrong.
     """
-    from segbench.config.suite import Speed
     from segbench.speed.cases import suite_cases
     from segbench.speed.launch import Settings
 
-    settings = Settings.of(suite.speed or Speed(), device=device)
+    if suite.speed is None:
+        return
+    settings = Settings.of(suite.speed, device=device)
     planned = suite_cases(suite, device=settings.kind, models=models)
     open_cases = _missing(suite.name, planned, settings, results)
     if open_cases:
         tell(f"measuring the speed of {counted(len(open_cases), 'case')} …")
-        measure_work(Work(suite.name, open_cases, settings), results, in_process=in_process)
+        measure_work(Work(suite.name, open_cases, settings), results)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _missing(name: str, planned: list[Planned], settings: Settings, results: Pat
         return planned
     threads = {one.case.threads for one in planned}
     machines = {number: call_in_process(fingerprint, settings.device, number, observer=ignore) for number in threads}
-    return missing(planned, stored, restarts=settings.restarts, machines=machines)
+    return missing(planned, stored, settings=settings, machines=machines)
 
 
 def _of_suite(
@@ -173,23 +172,21 @@ def _every_model() -> list[str]:
     ]
 
 
-def measure_work(work: Work, results: Path, *, in_process: bool = False) -> list[SpeedRecord]:
+def measure_work(work: Work, results: Path) -> list[SpeedRecord]:
     """Measure and store every case; what is stored stays when the command is interrupted.
 
     Raises:
         UsageError: There is no case, or one is wrong.
     """
     from segbench.cli.progress import counting
-    from segbench.engine.processes import call_here, call_in_process
     from segbench.results.speed_store import speed_folder, write_speed
     from segbench.speed.launch import measure_cases
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training and loading need a suite with a training recipe")
     folder, records = speed_folder(results, work.name), []
-    call = call_here if in_process else call_in_process
     with counting("measuring", "restarts") as advance:
-        told = measure_cases(work.planned, work.settings, call=call, tell=lambda done, total, _: advance(done, total))
+        told = measure_cases(work.planned, work.settings, tell=lambda done, total, _: advance(done, total))
         for record in told:
             write_speed(folder, record)
             records.append(record)

@@ -54,7 +54,10 @@ def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Obs
         SegbenchError: What the function raised on purpose.
         ProcessDied: The process crashed or was killed.
     """
-    context = _context()
+    return _call(_context(), function, arguments, observer)
+
+
+def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[Any, ...], observer: Observer) -> Any:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
         target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
@@ -74,6 +77,15 @@ def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Obs
     if isinstance(outcome, Raised):
         raise outcome.error
     return outcome.value
+
+
+def call_in_fresh_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
+    """Call a function as ``call_in_process`` does, in an interpreter that is started anew.
+
+    Processes that are forked from one another share the addresses of their libraries, and with them a part of their
+    speed: what is timed several times has to be started several times.
+    """
+    return _call(multiprocessing.get_context("spawn"), function, arguments, observer)
 
 
 def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:

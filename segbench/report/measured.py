@@ -10,7 +10,7 @@ import pandas as pd
 
 from segbench.report.speed import speed_frame
 from segbench.report.text import canonical, is_absent
-from segbench.results.fingerprint import HARD_KEYS, fact
+from segbench.results.fingerprint import fact, machine_digest
 from segbench.results.speed_record import SpeedRecord, SpeedStatus, Task
 
 REAL_FIGURES = (
@@ -42,7 +42,16 @@ def speed_figures(networks: Sequence[Network], *, input_size: tuple[int, int] | 
         input_size: Height and width of a test image as networks see it.
     """
     inference = _commonest([_of(records, Task.INFERENCE) for records in networks], input_size)
-    training = _commonest([_of(records, Task.TRAINING) for records in networks], input_size)
+    machines = {
+        machine_digest(record.environment)
+        for records in networks
+        for record in _of(records, Task.INFERENCE)
+        if _situation(record) == inference
+    }
+    steps = [_of(records, Task.TRAINING) for records in networks]
+    if machines:
+        steps = [[step for step in given if machine_digest(step.environment) in machines] for given in steps]
+    training = _commonest(steps, input_size)
     return [_row(records, inference, training) for records in networks]
 
 
@@ -83,7 +92,7 @@ def _situation(record: SpeedRecord) -> str:
     case = record.case.model_dump(mode="json", exclude={"label", "model"})
     if record.case.task is Task.INFERENCE:
         del case["batch_size"]
-    return canonical([case, [fact(record.environment, key) for key in HARD_KEYS]])
+    return canonical([case, machine_digest(record.environment)])
 
 
 def _commonest(networks: Iterable[Sequence[SpeedRecord]], input_size: tuple[int, int] | None) -> str | None:

@@ -19,8 +19,15 @@ SPEED_COLUMNS = (
     *("task", "model", "size", "batch_size", "precision", "channels_last", "mode", "output", "device", "threads"),
     *("status", "reason", "restarts", "samples", "steady"),
     *("images_per_second", "images_per_second_low", "images_per_second_high"),
-    *("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "first_call_seconds"),
-    *("forward_share", "backward_share", "optimizer_share", "start_seconds", "cold_images_per_second", "loading_ratio"),
+    *("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "first_call_seconds", "graph_breaks"),
+    *(
+        "forward_share",
+        "backward_share",
+        "optimizer_share",
+        "start_seconds",
+        "first_epoch_images_per_second",
+        "loading_ratio",
+    ),
     *("peak_memory_bytes", "reserved_memory_bytes", "joules_per_image", "steal_share", "throttled", "case"),
 )
 """The columns of ``speed_frame``, in order."""
@@ -84,24 +91,24 @@ def _row(record: SpeedRecord) -> dict[str, Any]:
 
 
 def _figures(record: SpeedRecord, measured: list[Restart]) -> dict[str, Any]:
-    batch = record.case.batch_size
-    rates = [batch / float(np.median(restart.device_seconds or restart.host_seconds)) for restart in measured]
-    seconds = [batch / rate for rate in rates]
+    images = record.case.images_per_call
+    rates = [rate for rate in map(record.rate, measured) if rate is not None]
     warmups = [restart.warmup for restart in measured if restart.warmup]
     return {
         "samples": sum(len(restart.host_seconds) for restart in measured),
         "steady": all(warmup.steady for warmup in warmups),
-        "images_per_second": batch / float(np.median(seconds)),
-        "images_per_second_low": min(rates),
-        "images_per_second_high": max(rates),
+        "images_per_second": record.images_per_second,
+        "images_per_second_low": min(rates, default=None),
+        "images_per_second_high": max(rates, default=None),
         "first_call_seconds": _median([warmup.first_call_seconds for warmup in warmups]),
+        "graph_breaks": _largest([warmup.graph_breaks for warmup in warmups]),
         "peak_memory_bytes": _largest([_peak(restart) for restart in measured]),
         "reserved_memory_bytes": _largest([restart.memory.reserved_peak_bytes for restart in measured]),
-        "joules_per_image": _median([_joules(restart, batch) for restart in measured]),
+        "joules_per_image": _median([_joules(restart, images) for restart in measured]),
         "steal_share": _largest([restart.conditions.steal_share for restart in measured]),
         "throttled": _any([restart.conditions.throttled for restart in measured]),
         **_latencies(measured),
-        **_parts(measured, batch),
+        **_parts(measured, images),
     }
 
 
@@ -116,7 +123,7 @@ def _latencies(measured: list[Restart]) -> dict[str, float | None]:
     }
 
 
-def _parts(measured: list[Restart], batch: int) -> dict[str, float | None]:
+def _parts(measured: list[Restart], images: int) -> dict[str, float | None]:
     """Return what a training step spends on its parts, or how a loader starts."""
     medians = {
         name: _median([float(np.median(restart.parts_seconds[name])) for restart in measured])
@@ -125,26 +132,32 @@ def _parts(measured: list[Restart], batch: int) -> dict[str, float | None]:
     }
     step = sum(medians.get(part) or 0.0 for part in ("forward", "backward", "optimizer"))
     shares = {f"{part}_share": (medians[part] or 0.0) / step for part in medians if step and part in _STEP_PARTS}
-    cold = medians.get("cold")
-    return {**shares, "start_seconds": medians.get("start"), "cold_images_per_second": batch / cold if cold else None}
+    first = [
+        sum(restart.parts_seconds["first"]) / len(restart.parts_seconds["first"])
+        for restart in measured
+        if restart.parts_seconds.get("first")
+    ]
+    rate = images / float(np.median(first)) if first else None
+    return {**shares, "start_seconds": medians.get("start"), "first_epoch_images_per_second": rate}
 
 
 _STEP_PARTS = ("forward", "backward", "optimizer")
 
 
 def _peak(restart: Restart) -> int | None:
-    memory = restart.memory
+    """Return the peak with the inputs of one call, not of all that rotate."""
+    memory, spare = restart.memory, restart.memory.spare_inputs_bytes or 0
     if memory.allocated_peak_bytes is not None:
-        return memory.allocated_peak_bytes
+        return max(0, memory.allocated_peak_bytes - spare)
     if memory.process_peak_bytes is None or memory.process_before_bytes is None:
         return None
-    return max(0, memory.process_peak_bytes - memory.process_before_bytes)
+    return max(0, memory.process_peak_bytes - memory.process_before_bytes - spare)
 
 
-def _joules(restart: Restart, batch: int) -> float | None:
+def _joules(restart: Restart, images: int) -> float | None:
     if restart.energy_joules is None or not restart.energy_calls:
         return None
-    return restart.energy_joules / (restart.energy_calls * batch)
+    return restart.energy_joules / (restart.energy_calls * images)
 
 
 def _median(values: list[float | None] | list[float]) -> float | None:

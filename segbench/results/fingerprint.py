@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -52,6 +54,12 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], *, keys: tupl
     """
     found = [Difference(key, _value(before, key), _value(now, key)) for key in keys]
     return [difference for difference in found if difference.before != difference.now]
+
+
+def machine_digest(fingerprint: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of all hard keys: equal for machines whose speeds compare."""
+    facts = {key: repr(_value(fingerprint, key)) for key in HARD_KEYS}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def fact(fingerprint: Mapping[str, Any], key: str) -> Any:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
+from segbench.results.fingerprint import machine_digest
 from segbench.results.record import Facts
 
 SPEED_SCHEMA_VERSION = 1
-"""History: 1, the first; before it was ever released, it got ``source_digest``, which may be absent."""
+"""History: 1, the first; before it was ever released, it got ``source_digest``,
+``seconds`` and what warm-up, memory and conditions may leave open."""
 
 
 class Task(StrEnum):
@@ -90,6 +93,11 @@ class SpeedCase(Facts):
     """What a training step depends on besides (loss, optimizer, clipping), or how images are loaded."""
 
     @property
+    def images_per_call(self) -> int:
+        """Images that one call takes: a batch, or all the batches of one training step."""
+        return self.batch_size * int(self.recipe.get("accumulate", 1))
+
+    @property
     def key(self) -> str:
         """The case in one line, for people and for pytest-benchmark's ``extra_info``."""
         height, width = self.size
@@ -119,11 +127,15 @@ class Warmup(Facts):
     """The calls before the samples."""
 
     first_call_seconds: float
-    """Compilation, graph capture, memory allocation and kernel choice included."""
+    """Compilation (no cache is used), graph capture, memory allocation and kernel choice included."""
     calls: int
     seconds: float
     steady: bool
     """Whether the medians of two consecutive windows agreed within 2 %; otherwise the case is ``not_steady``."""
+    graphs: int | None = None
+    """Graphs that were compiled, recompilations included; None for what is not compiled."""
+    graph_breaks: int | None = None
+    """Places where the compiler had to leave the network; None for what is not compiled."""
 
 
 class Conditions(Facts):
@@ -133,14 +145,19 @@ class Conditions(Facts):
     """Share of the processor's time that the hypervisor took, over the samples."""
     cpu_clock_mhz: float | None = None
     gpu_clock_mhz: float | None = None
+    """While calls are queued; so are the next two."""
     memory_clock_mhz: float | None = None
     temperature_celsius: float | None = None
+    temperature_before_celsius: float | None = None
     throttled: bool | None = None
-    """Whether the accelerator's clocks were held back by heat or power, before or after the samples."""
+    """Whether the accelerator's clocks were held back by heat or power before, during or after the samples."""
 
 
 class Memory(Facts):
-    """Memory in bytes; peaks are counted from the end of the warm-up."""
+    """Memory in bytes; peaks are counted from the end of the warm-up, those of CUDA graphs from before the capture."""
+
+    spare_inputs_bytes: int | None = None
+    """Inputs beyond one batch, which rotate so that caches do not hold them; part of the peaks."""
 
     allocated_peak_bytes: int | None = None
     """CUDA: by torch's allocator."""
@@ -170,6 +187,12 @@ class Restart(Facts):
     energy_calls: int | None = None
     conditions: Conditions = Conditions()
 
+    @property
+    def call_seconds(self) -> float | None:
+        """The median seconds of a call: on CUDA the device's, calls back to back; None when nothing was timed."""
+        samples = self.device_seconds or self.host_seconds
+        return statistics.median(samples) if samples else None
+
 
 class SpeedRecord(Facts):
     """One case, all its restarts, and the machine."""
@@ -182,10 +205,32 @@ class SpeedRecord(Facts):
     source_digest: str | None = None
     """SHA-256 of the module's source, for networks given by their import path."""
 
+    seconds: float | None = None
+    """Time that was given to the samples of one restart."""
+
     @property
     def id(self) -> str:
-        """Name of the file."""
-        return f"{self.case.task}-{self.case.identity[:12]}"
+        """Name of the file: the case and the machine, so that another machine's samples stand beside these."""
+        return f"{self.case.task}-{self.case.identity[:12]}-{machine_digest(self.environment)[:8]}"
+
+    def rate(self, restart: Restart) -> float | None:
+        """Return a restart's images a second; None when nothing was timed.
+
+        Inference and training count by the median call. A loader's workers deliver in bursts, of which a median would
+        see the short gaps only, so loading counts by its whole time.
+        """
+        if self.case.task is Task.LOADING:
+            total = sum(restart.host_seconds)
+            return self.case.images_per_call * len(restart.host_seconds) / total if total else None
+        seconds = restart.call_seconds
+        return self.case.images_per_call / seconds if seconds else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Images in a call over the median, over measured restarts, of their seconds for one; None without any."""
+        rates = [self.rate(restart) for restart in self.restarts if restart.status is SpeedStatus.MEASURED]
+        known = [1.0 / rate for rate in rates if rate]
+        return 1.0 / statistics.median(known) if known else None
 
     @property
     def status(self) -> SpeedStatus:

@@ -78,7 +78,7 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
         found += [
             _training(entry, speed, inputs, train, device=device, mode=mode)
             for entry in entries
-            for mode in speed.modes
+            for mode in _training_modes(train, speed)
         ]
     if "loading" in speed.tasks and train is not None:
         found.append(_loading(first, speed, inputs, train))
@@ -99,6 +99,13 @@ def model_cases(
             for mode in speed.modes
         ]
     return found
+
+
+def _training_modes(train: Train, speed: Speed) -> tuple[str, ...]:
+    """Return how training steps are executed: as the recipe says where it compiles, else as the block says."""
+    if not train.compile:
+        return speed.modes
+    return ("compile",) if isinstance(train.compile, bool) else (f"compile:{train.compile}",)
 
 
 def _inputs(materials: Materials, speed: Speed) -> Inputs:
@@ -159,6 +166,8 @@ def _inference(
 def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, device: str, mode: str) -> Planned:
     kept = ("loss", "optimizer", "clip_gradient_norm", "batch_size", "precision", "channels_last")
     recipe = {key: value for key, value in train.model_dump(mode="json").items() if key in kept}
+    if isinstance(train.accumulate, int) and train.accumulate > 1:
+        recipe["accumulate"] = train.accumulate
     return Planned(
         SpeedCase(
             task=Task.TRAINING,

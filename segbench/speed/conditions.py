@@ -28,22 +28,33 @@ def nvml_of(device: torch.device) -> Nvml:
 class Watch:
     """What is noted; ``conditions`` is complete when the watched block ends."""
 
+    nvml: Nvml
     conditions: Conditions = field(default_factory=Conditions)
+    clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    held_back: list[bool | None] = field(default_factory=list)
+
+    def note(self) -> None:
+        """Read clocks and whether they are held back; worth most while the accelerator is busy."""
+        self.clock_mhz, self.memory_clock_mhz = self.nvml.clock_mhz(), self.nvml.memory_clock_mhz()
+        self.held_back.append(self.nvml.throttled())
 
 
 @contextmanager
 def watched(device: torch.device) -> Iterator[Watch]:
     """Note the machine's state over a block of calls."""
-    nvml, watch = nvml_of(device), Watch()
-    jiffies, throttled = cpu_jiffies(), nvml.throttled()
+    watch = Watch(nvml_of(device))
+    jiffies, temperature = cpu_jiffies(), watch.nvml.temperature_celsius()
+    watch.note()
     yield watch
-    held_back = [state for state in (throttled, nvml.throttled()) if state is not None]
+    held_back = [state for state in (*watch.held_back, watch.nvml.throttled()) if state is not None]
     watch.conditions = Conditions(
         steal_share=stolen_share(jiffies, cpu_jiffies()),
         cpu_clock_mhz=cpu_clock_mhz(),
-        gpu_clock_mhz=nvml.clock_mhz(),
-        memory_clock_mhz=nvml.memory_clock_mhz(),
-        temperature_celsius=nvml.temperature_celsius(),
+        gpu_clock_mhz=watch.clock_mhz,
+        memory_clock_mhz=watch.memory_clock_mhz,
+        temperature_celsius=watch.nvml.temperature_celsius(),
+        temperature_before_celsius=temperature,
         throttled=any(held_back) if held_back else None,
     )
 

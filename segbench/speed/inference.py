@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,9 +13,10 @@ from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.predict import resized
 from segbench.results.speed_record import Output, Restart, SpeedCase
 from segbench.speed.inputs import random_batches
-from segbench.speed.modes import Forward, executed
-from segbench.speed.sampling import sampled
-from segbench.speed.timer import Call, Timer
+from segbench.speed.memory import reset_peak
+from segbench.speed.modes import Forward, executed, replays
+from segbench.speed.sampling import Prepared, sampled
+from segbench.speed.timer import Timer
 
 
 def time_inference(
@@ -37,7 +39,7 @@ def time_inference(
 
 
 @contextmanager
-def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Call]:
+def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Prepared]:
     """Give a function that makes one call of the case on the next images.
 
     Raises:
@@ -47,8 +49,12 @@ def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmeti
     batches = random_batches(case, arithmetic)
     images = batches.next_images()
     with torch.inference_mode(), arithmetic.matrix_precision():
+        if replays(case.mode):
+            reset_peak(arithmetic.device)
+        started = time.perf_counter()
         forward = executed(delivering(network, case, arithmetic), case.mode, batches.images[0])
-        yield lambda: forward(images())
+        preparing = time.perf_counter() - started
+        yield Prepared(lambda: forward(images()), case.mode, preparing, batches.spare_bytes)
 
 
 def delivering(network: nn.Module, case: SpeedCase, arithmetic: Arithmetic) -> Forward:

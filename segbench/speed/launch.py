@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ from segbench.config.plan import source_digest
 from segbench.config.suite import Speed
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import ignore
-from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.processes import ProcessDied, call_in_fresh_process, call_in_process
 from segbench.results.speed_record import Restart, SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
 from segbench.speed.measure import fingerprint, measure
@@ -36,11 +35,13 @@ class Settings:
         device: cpu, cuda, cuda:N or mps.
         restarts: Fresh processes for each case.
         seconds: Time for the samples of one restart.
+        energy: Whether the accelerator's energy is measured too, which takes five seconds more.
     """
 
     device: str
     restarts: int
     seconds: float
+    energy: bool = True
 
     @property
     def kind(self) -> str:
@@ -61,7 +62,8 @@ def measure_cases(
     planned: Sequence[Planned],
     settings: Settings,
     *,
-    call: Callable[..., Any] = call_in_process,
+    call: Callable[..., Any] = call_in_fresh_process,
+    describe: Callable[..., Any] = call_in_process,
     tell: Tell = lambda done, total, title: None,
 ) -> Iterator[SpeedRecord]:
     """Measure every case; records come as they are complete, those of a sweep one a batch.
@@ -69,7 +71,8 @@ def measure_cases(
     Args:
         planned: The cases.
         settings: Device, restarts, seconds.
-        call: Calls a function with arguments and an observer; in a process of its own by default.
+        call: Calls a function with arguments and an observer; in a fresh process of its own by default.
+        describe: Calls in the same way what describes the machine.
         tell: Told of the progress.
 
     Raises:
@@ -87,37 +90,27 @@ def measure_cases(
                 done += 1
             threads = current.case.threads
             if threads not in machines:
-                machines[threads] = call(fingerprint, settings.device, threads, observer=ignore)
+                machines[threads] = describe(fingerprint, settings.device, threads, observer=ignore)
             record = SpeedRecord(
                 case=current.case,
                 restarts=tuple(restarts),
                 environment=machines[threads],
                 source_digest=source_digest(str(current.case.model.get("name"))),
+                seconds=settings.seconds,
             )
             yield record
-            rate = images_per_second(record)
+            rate = record.images_per_second
             if not first.sweeps or rate is None or not goes_on(current, rate, best):
                 break
             best, current, total = max(best, rate), doubled(current), total + settings.restarts
     tell(done, total, "done")
 
 
-def images_per_second(record: SpeedRecord) -> float | None:
-    """Return batch size over the median, over restarts, of the median seconds of a call; None if nothing was timed.
-
-    On CUDA the seconds are the device's, calls following each other without waiting; elsewhere the host's.
-    """
-    medians = [
-        statistics.median(restart.device_seconds or restart.host_seconds)
-        for restart in record.restarts
-        if restart.status is SpeedStatus.MEASURED and restart.host_seconds
-    ]
-    return record.case.batch_size / statistics.median(medians) if medians else None
-
-
 def _restart(planned: Planned, settings: Settings, call: Callable[..., Any]) -> Restart:
     try:
-        restart: Restart = call(measure, planned.case, settings.device, settings.seconds, planned.run, observer=ignore)
+        restart: Restart = call(
+            measure, planned.case, settings.device, settings.seconds, planned.run, settings.energy, observer=ignore
+        )
     except ProcessDied as death:
         killed = "SIGKILL" in str(death)
         return Restart(

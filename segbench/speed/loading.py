@@ -21,9 +21,9 @@ LEAST_BATCHES = 2
 def time_loading(run: Run, timer: Timer) -> Restart:
     """Draw batches from a run's training loader and throw them away.
 
-    Start-up, to the first batch, is told apart (``start``). ``cold`` holds the seconds of every further batch of the
-    first epoch, which no cache holds yet; ``warm`` those of later epochs. Each ends when half of the timer's seconds
-    are used up. ``host_seconds`` are the warm ones.
+    Start-up, to the first batch, is told apart (``start``); with ``cache: memory`` or ``disk`` it fills the cache.
+    ``first`` holds the seconds of every further batch of the first epoch, ``later`` those of the epochs after it. Each
+    ends when half of the timer's seconds are used up. ``host_seconds`` are the later ones.
 
     Raises:
         DataError: The data cannot be read, or an epoch has too few batches to be timed.
@@ -40,12 +40,12 @@ def time_loading(run: Run, timer: Timer) -> Restart:
         start = time.perf_counter() - started
         reset_peak(timer.device)
         with watched(timer.device) as watch:
-            cold = _between(first_epoch, timer.seconds / 2)
-            warm = _between(_later_epochs(loader), timer.seconds / 2)
+            first = _between(first_epoch, timer.seconds / 2)
+            later = _between(_later_epochs(loader), timer.seconds / 2)
     return Restart(
         status=SpeedStatus.MEASURED,
-        host_seconds=warm,
-        parts_seconds={"start": (start,), "cold": cold, "warm": warm},
+        host_seconds=later,
+        parts_seconds={"start": (start,), "first": first, "later": later},
         memory=read_peak(timer.device, before=before),
         conditions=watch.conditions,
     )

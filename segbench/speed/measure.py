@@ -14,15 +14,12 @@ from segbench.config.plan import Run
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.events import Observer, ignore
 from segbench.engine.facts import compute_facts
-from segbench.errors import ModelRefusal, UsageError
+from segbench.errors import DataError, ModelRefusal
 from segbench.results.environment import capture
 from segbench.results.speed_record import Restart, SpeedCase, SpeedStatus, Task
-from segbench.speed.inference import time_inference
-from segbench.speed.loading import time_loading
 from segbench.speed.memory import resident_bytes
 from segbench.speed.modes import NotHere
 from segbench.speed.timer import Timer
-from segbench.speed.training import time_training
 
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
@@ -32,6 +29,7 @@ def measure(
     device: str,
     seconds: float,
     run: Run | None = None,
+    energy: bool = True,
     *,
     observer: Observer = ignore,  # noqa: ARG001 - every function that is called in a process takes one
 ) -> Restart:
@@ -42,31 +40,33 @@ def measure(
         device: cpu, cuda, cuda:N or mps.
         seconds: Time to spend on the samples.
         run: The run whose data is loaded; only for the task ``loading``.
+        energy: Whether the accelerator's energy is measured too.
         observer: Not used.
-
-    Raises:
-        UsageError: The case, its recipe or its data is wrong.
     """
     set_threads(case.threads)
-    chosen = torch.device(device)
-    timer = Timer(chosen, seconds=seconds)
+    chosen = use_device("cpu" if case.task is Task.LOADING else device)
+    forget_compiled()
+    timer = Timer(chosen, seconds=seconds, energy=energy)
     try:
         return _timed(case, timer, run)
-    except (ModelRefusal, NotHere) as reason:
+    except (ModelRefusal, NotHere, DataError) as reason:
         return Restart(status=SpeedStatus.SKIPPED, reason=str(reason))
-    except UsageError:
-        raise
     except Exception as error:  # one case's fault must not stop the others
         return _ended(error, case)
 
 
 def _timed(case: SpeedCase, timer: Timer, run: Run | None) -> Restart:
     if case.task is Task.LOADING:
+        from segbench.speed.loading import time_loading
+
         assert run is not None
         return time_loading(run, timer)
+    if case.task is Task.INFERENCE:
+        from segbench.speed.inference import time_inference as time_it
+    else:
+        from segbench.speed.training import time_training as time_it  # imports every optimizer there is
     before = resident_bytes()
     network = built(case)
-    time_it = time_inference if case.task is Task.INFERENCE else time_training
     return time_it(network, case, arithmetic=arithmetic_of(case, timer.device), timer=timer, resident_before=before)
 
 
@@ -74,7 +74,7 @@ def built(case: SpeedCase) -> nn.Module:
     """Build a case's network on the CPU, with random weights.
 
     Raises:
-        UsageError: An option is impossible.
+        UsageError: There is no such network, or an option is impossible.
         ModelRefusal: The network cannot take images of this size.
     """
     from segbench.models.build import build_network, check_input
@@ -106,12 +106,31 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Describe the machine, as the measurements of ``threads`` threads on ``device`` see it."""
     set_threads(threads)
+    chosen = use_device(device)
     uname = os.uname() if hasattr(os, "uname") else None
-    extra = compute_facts(torch.device(device)) | {
+    extra = compute_facts(chosen) | {
         "system": f"{uname.sysname} {uname.machine}" if uname else os.name,
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
     }
-    return capture(device, extra)
+    found = capture(device, extra)
+    if chosen.type == "cuda" and found["accelerator"] is None:  # without NVML, torch knows name and memory
+        properties = torch.cuda.get_device_properties(chosen)
+        found["accelerator"] = {"name": properties.name, "driver": None, "memory_bytes": properties.total_memory}
+    return found
+
+
+def use_device(device: str) -> torch.device:
+    """Return a device, which is the current one from now on: events and graphs belong to the current device."""
+    chosen = torch.device(device)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    return chosen
+
+
+def forget_compiled() -> None:
+    """Let nothing be taken from the compiler's caches in this process, or only the first restart would compile."""
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # read when the compiler is first imported
 
 
 def set_threads(threads: int | None) -> None:

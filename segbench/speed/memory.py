@@ -31,15 +31,17 @@ def reset_peak(device: torch.device) -> None:
         _CLEAR_REFERENCES.write_text(_RESET_PEAK, encoding="ascii")
 
 
-def read_peak(device: torch.device, *, before: int | None) -> Memory:
+def read_peak(device: torch.device, *, before: int | None, spare_inputs: int | None = None) -> Memory:
     """Return the peaks since they were last reset.
 
     Args:
         device: Where the network computes.
         before: Resident set before the network was built, in bytes.
+        spare_inputs: Inputs beyond one batch, in bytes.
     """
     cuda = device.type == "cuda"
     return Memory(
+        spare_inputs_bytes=spare_inputs,
         allocated_peak_bytes=torch.cuda.max_memory_allocated(device) if cuda else None,
         reserved_peak_bytes=torch.cuda.max_memory_reserved(device) if cuda else None,
         process_before_bytes=before,

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from segbench.config.plan import source_digest
-from segbench.results.fingerprint import HARD_KEYS, differences
+from segbench.results.fingerprint import machine_digest
 from segbench.results.speed_record import SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
-from segbench.speed.launch import doubled, goes_on, images_per_second
+from segbench.speed.launch import Settings, doubled, goes_on
 
 
 def missing(
     planned: Sequence[Planned],
     stored: Iterable[SpeedRecord],
     *,
-    restarts: int,
+    settings: Settings,
     machines: Mapping[int | None, Mapping[str, Any]],
 ) -> list[Planned]:
     """Return the cases without figures; a case that failed, was skipped or ran out of memory is tried again.
@@ -24,19 +24,17 @@ def missing(
     Args:
         planned: The cases.
         stored: What was measured before.
-        restarts: Fresh processes that a case must have had.
+        settings: How much a case must have been measured: in as many processes and for as long.
         machines: The present fingerprint, by the number of threads of a case. What was measured on another machine
             counts as not measured.
     """
-    known = {record.case.identity: record for record in stored}
+    known = {(record.case.identity, machine_digest(record.environment)): record for record in stored}
 
     def found(one: Planned) -> SpeedRecord | None:
-        record = known.get(one.case.identity)
+        record = known.get((one.case.identity, machine_digest(machines[one.case.threads])))
         if record is None or record.source_digest != source_digest(str(one.case.model.get("name"))):
             return None
-        if differences(record.environment, machines[one.case.threads], keys=HARD_KEYS):
-            return None
-        return record if _is_whole(record, restarts) else None
+        return record if _is_whole(record, settings) else None
 
     return [one for one in planned if not _is_done(one, found)]
 
@@ -46,7 +44,7 @@ def _is_done(first: Planned, found: Any) -> bool:
     best, current = 0.0, first
     while True:
         record = found(current)
-        rate = None if record is None else images_per_second(record)
+        rate = None if record is None else record.images_per_second
         if record is None or (rate is None and current is first):
             return False
         if rate is None or not first.sweeps or not goes_on(current, rate, best):
@@ -54,10 +52,11 @@ def _is_done(first: Planned, found: Any) -> bool:
         best, current = max(best, rate), doubled(current)
 
 
-def _is_whole(record: SpeedRecord, restarts: int) -> bool:
-    """Tell whether every restart was measured, or the batch did not fit, which ends a sweep."""
+def _is_whole(record: SpeedRecord, settings: Settings) -> bool:
+    """Tell whether every restart was measured as long as asked for, or the batch did not fit, which ends a sweep."""
     ended = {restart.status for restart in record.restarts}
-    return len(record.restarts) >= restarts and len(ended) == 1 and ended <= _ENDED
+    enough = len(record.restarts) >= settings.restarts and (record.seconds or 0.0) >= settings.seconds
+    return enough and len(ended) == 1 and ended <= _ENDED
 
 
 _ENDED = {SpeedStatus.MEASURED, SpeedStatus.OUT_OF_MEMORY}

@@ -13,10 +13,28 @@ from segbench.errors import UsageError
 Forward = Callable[[Tensor], Tensor]
 
 _GRAPH_WARMUP_CALLS = 3
+_REPLAYING = ("cuda_graph", "compile:reduce-overhead", "compile:max-autotune")
 
 
 class NotHere(Exception):  # noqa: N818 - says what is the case
     """This mode does not exist on this device; the case is skipped with the reason."""
+
+
+def replays(mode: str) -> bool:
+    """Tell whether a mode replays CUDA graphs, whose memory is allocated once, when they are captured."""
+    return mode in _REPLAYING
+
+
+def compiled_facts(mode: str) -> dict[str, int]:
+    """Return how many graphs the compiler made in this process and how often it had to leave the network."""
+    if not mode.startswith("compile"):
+        return {}
+    from torch._dynamo.utils import counters
+
+    return {
+        "graphs": int(counters["stats"]["unique_graphs"]),
+        "graph_breaks": sum(map(int, counters["graph_break"].values())),
+    }
 
 
 def check_mode(mode: str) -> None:

@@ -19,7 +19,7 @@ _HELD_BACK = (
 
 
 class Nvml:
-    """The counters of the accelerator with this PCI address or index.
+    """The counters of one accelerator.
 
     Args:
         uuid: The accelerator's UUID as torch gives it, without the prefix ``GPU-``; None reads nothing.

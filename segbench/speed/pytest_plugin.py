@@ -9,13 +9,13 @@ regress check`` reads the JSON that ``--benchmark-json`` writes. Nothing heavy i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from segbench.results.speed_record import SpeedCase
 
 
@@ -72,26 +72,37 @@ def _case(model: Mapping[str, Any], device: str, fields: Mapping[str, Any]) -> S
     return SpeedCase.model_validate(defaults | dict(fields))
 
 
+@contextmanager
+def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
+    """Give the function that makes one call of a case."""
+    from segbench.results.speed_record import Task
+    from segbench.speed.inference import inference_call
+    from segbench.speed.training import training_step
+
+    if case.task is Task.INFERENCE:
+        with inference_call(network, case, arithmetic=arithmetic) as prepared:
+            yield prepared.call
+    else:
+        with training_step(network, case, arithmetic=arithmetic) as step:
+            yield step
+
+
 def _time(benchmark: Any, case: SpeedCase, device: str) -> None:
     """Build, warm up until steady, and hand the call over to pytest-benchmark."""
     import torch
 
     from segbench.results.baseline import CASE_KEY, ENVIRONMENT_KEY
-    from segbench.results.speed_record import Task
-    from segbench.speed.inference import inference_call
-    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads
+    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads, use_device
     from segbench.speed.timer import Timer
-    from segbench.speed.training import training_step
 
     threads_before = torch.get_num_threads()
     set_threads(case.threads)
     try:
-        timer = Timer(torch.device(device))
-        prepare = inference_call if case.task is Task.INFERENCE else training_step
+        timer = Timer(use_device(device))
         benchmark.extra_info[CASE_KEY] = case.model_dump(mode="json")
         benchmark.extra_info[ENVIRONMENT_KEY] = fingerprint(device, case.threads)
         benchmark.extra_info["case"] = case.key
-        with prepare(built(case), case, arithmetic=arithmetic_of(case, timer.device)) as call:
+        with _prepared(built(case), case, arithmetic_of(case, timer.device)) as call:
             warmup = timer.warm_up(call)
             benchmark.extra_info["not_steady"] = not warmup.steady
             benchmark(timer.once, call)

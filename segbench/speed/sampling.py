@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from segbench.results.speed_record import Restart, SpeedStatus
 from segbench.speed.conditions import watched
 from segbench.speed.energy import measure_energy
 from segbench.speed.memory import read_peak, reset_peak
+from segbench.speed.modes import compiled_facts, replays
 from segbench.speed.timer import Call, Timer
 
 
-def sampled(call: Call, timer: Timer, *, resident_before: int | None) -> Restart:
+@dataclass(frozen=True)
+class Prepared:
+    """A call that is ready.
+
+    Attributes:
+        call: Makes one call on the next inputs.
+        mode: How the network is executed.
+        preparing_seconds: What the mode took before the first call (capturing a graph).
+        spare_inputs_bytes: Inputs beyond one batch.
+    """
+
+    call: Call
+    mode: str
+    preparing_seconds: float
+    spare_inputs_bytes: int
+
+
+def sampled(call: Prepared, timer: Timer, *, resident_before: int | None) -> Restart:
     """Warm a call up, sample it, and say what it took.
 
     Args:
@@ -17,12 +37,15 @@ def sampled(call: Call, timer: Timer, *, resident_before: int | None) -> Restart
         timer: How long to sample.
         resident_before: Resident set before the network was built, in bytes.
     """
-    warmup = timer.warm_up(call)
-    reset_peak(timer.device)
+    warmup = timer.warm_up(call.call)
+    first = call.preparing_seconds + warmup.first_call_seconds
+    warmup = warmup.model_copy(update={"first_call_seconds": first, **compiled_facts(call.mode)})
+    if not replays(call.mode):  # what a graph holds was allocated when it was captured
+        reset_peak(timer.device)
     with watched(timer.device) as watch:
-        samples = timer.sample(call)
-    memory = read_peak(timer.device, before=resident_before)
-    energy = measure_energy(call, timer.device)
+        samples = replace(timer, while_busy=watch.note).sample(call.call)
+    memory = read_peak(timer.device, before=resident_before, spare_inputs=call.spare_inputs_bytes)
+    energy = measure_energy(call.call, timer.device) if timer.energy else None
     return Restart(
         status=SpeedStatus.MEASURED,
         warmup=warmup,

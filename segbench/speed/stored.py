@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS, differences
-from segbench.results.speed_record import SpeedCase, SpeedRecord, SpeedStatus
-from segbench.speed.decision import Decision, ExitCode, Rule, Verdict, confirmed, exit_code
+from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+from segbench.speed.decision import LEAST_RESTARTS, Decision, ExitCode, Rule, Verdict, confirmed, exit_code
 from segbench.speed.unpaired import Times, decide_unpaired, more_needed_unpaired
 
 Measure = Callable[[Sequence[SpeedCase], int], Sequence[SpeedRecord]]
@@ -75,22 +75,23 @@ def check(
         UsageError: The baseline holds no case.
     """
     rule = rule or Rule()
+    if current is not None:
+        rule = _of_stored(rule, current)
     present = {record.case.identity: record for record in current or ()}
     apart = {record.case.identity: _apart(record, present, machine, measured=measure is None) for record in baseline}
     comparable = [record for record in baseline if apart[record.case.identity] is None]
-    times = {
-        record.case.identity: Times(_medians(record), _medians(present.get(record.case.identity)))
-        for record in comparable
-    }
+    times = {record.case.identity: _times(record, present.get(record.case.identity)) for record in comparable}
+    lost: dict[str, str] = {}
     again: dict[str, Decision] = {}
     if measure is not None:
-        cases = {record.case.identity: record.case for record in comparable}
-        times = _measured(cases, times, measure, rule)
-        again = _confirmation(cases, times, measure, rule)
+        baselines = {record.case.identity: record for record in comparable}
+        times = _measured(baselines, times, measure, rule, lost)
+        again = _confirmation(baselines, times, measure, rule, lost)
     decisions = {
         identity: confirmed(decision, again.get(identity)) if measure is not None else decision
         for identity, decision in decide_unpaired(times, rule).items()
     }
+    apart |= {identity: f"could not be measured now: {reason}" for identity, reason in lost.items()}
     checked = [_checked(record, apart[record.case.identity], decisions, times) for record in baseline]
     return CheckResult(tuple(checked), _notes(baseline, current, machine), rule)
 
@@ -111,30 +112,56 @@ def _apart(
     return f"another machine: {'; '.join(map(str, found))}" if found else None
 
 
+def _of_stored(rule: Rule, current: Sequence[SpeedRecord]) -> Rule:
+    """Return the rule with one look, at as many restarts as were measured: more will not come."""
+    counts = [len(_medians(record)) for record in current]
+    enough = [count for count in counts if count >= LEAST_RESTARTS]
+    return replace(rule, looks=(min(enough),)) if enough else rule
+
+
+def _times(baseline: SpeedRecord, now: SpeedRecord | None) -> Times:
+    """Return the seconds of a call on both sides, by the same clock: the device's only where both sides have it."""
+    sides = [record for record in (baseline, now) if record is not None]
+    by_device = all(restart.device_seconds for record in sides for restart in _whole(record))
+    return Times(_medians(baseline, by_device=by_device), _medians(now, by_device=by_device))
+
+
 def _measured(
-    cases: Mapping[str, SpeedCase], times: Mapping[str, Times], measure: Measure, rule: Rule
+    baselines: Mapping[str, SpeedRecord],
+    times: Mapping[str, Times],
+    measure: Measure,
+    rule: Rule,
+    lost: dict[str, str],
 ) -> dict[str, Times]:
-    """Add restarts of the head, look by look, until every case is decided or the last look is over."""
+    """Add restarts of the head, look by look, until every case is decided or the last look is over.
+
+    A case that could not be measured is left out and its reason put into ``lost``: asking again would not end.
+    """
     found = dict(times)
     while needed := more_needed_unpaired(found, rule):
         restarts = min(needed.values())
-        for record in measure([cases[identity] for identity in needed], restarts):
-            before = found[record.case.identity]
-            medians = _medians(record)
-            if len(medians) < restarts:  # it failed: asking again would not end
-                del found[record.case.identity]
+        for record in measure([baselines[identity].case for identity in needed], restarts):
+            identity = record.case.identity
+            before, added = found[identity], _times(baselines[identity], record)
+            if len(added.head) < restarts:
+                del found[identity]
+                lost[identity] = next((restart.reason for restart in record.restarts if restart.reason), "no reason")
             else:
-                found[record.case.identity] = before._replace(head=(*before.head, *medians))
+                found[identity] = Times(added.base, (*before.head, *added.head))
     return found
 
 
 def _confirmation(
-    cases: Mapping[str, SpeedCase], times: Mapping[str, Times], measure: Measure, rule: Rule
+    baselines: Mapping[str, SpeedRecord],
+    times: Mapping[str, Times],
+    measure: Measure,
+    rule: Rule,
+    lost: dict[str, str],
 ) -> dict[str, Decision]:
     slower = [case for case, found in decide_unpaired(times, rule).items() if found.verdict is Verdict.REGRESSED]
     if not slower:
         return {}
-    fresh = _measured(cases, {case: times[case]._replace(head=()) for case in slower}, measure, rule)
+    fresh = _measured(baselines, {case: times[case]._replace(head=()) for case in slower}, measure, rule, lost)
     return decide_unpaired(fresh, rule)
 
 
@@ -142,20 +169,21 @@ def _checked(
     record: SpeedRecord, apart: str | None, decisions: Mapping[str, Decision], times: Mapping[str, Times]
 ) -> Checked:
     identity = record.case.identity
-    if apart is None and identity not in times:
-        apart = "could not be measured now"
     if apart is not None:
         return Checked(record.case, Decision(Verdict.NOT_COMPARABLE, reason=apart), _medians(record))
-    return Checked(record.case, replace(decisions[identity]), tuple(times[identity].base), tuple(times[identity].head))
+    return Checked(record.case, decisions[identity], tuple(times[identity].base), tuple(times[identity].head))
 
 
-def _medians(record: SpeedRecord | None) -> tuple[float, ...]:
-    """Return the median seconds of a call in each restart that was measured."""
+def _whole(record: SpeedRecord | None) -> list[Restart]:
+    """Return the restarts that were measured."""
     restarts = record.restarts if record else ()
+    return [restart for restart in restarts if restart.status is SpeedStatus.MEASURED and restart.host_seconds]
+
+
+def _medians(record: SpeedRecord | None, *, by_device: bool = False) -> tuple[float, ...]:
+    """Return the median seconds of a call in each restart that was measured, by the device's or the host's clock."""
     return tuple(
-        statistics.median(restart.device_seconds or restart.host_seconds)
-        for restart in restarts
-        if restart.status is SpeedStatus.MEASURED and restart.host_seconds
+        statistics.median(restart.device_seconds if by_device else restart.host_seconds) for restart in _whole(record)
     )
 
 

@@ -16,21 +16,22 @@ Call = Callable[[], object]
 
 STEADY_WITHIN = 0.02
 """Largest relative difference between the medians of two consecutive windows of a steady state."""
-WINDOW_CALLS = 8
-"""Calls in one window of the warm-up."""
+LEAST_IN_A_WINDOW = 3
+"""Calls in one window of the warm-up, at least."""
+WINDOW_SECONDS = 0.2
+"""And the least time that they take together: clocks need some time to rise."""
 WARMUP_CAP_SECONDS = 10.0
 """The warm-up ends here, steady or not."""
 LEAST_SAMPLES = 10
 MOST_SAMPLES = 20_000
 
 
-def is_steady(times: Sequence[float], *, window: int = WINDOW_CALLS) -> bool:
-    """Return whether the medians of the last two windows of calls agree within 2 %."""
-    if len(times) < 2 * window:
+def is_steady(before: Sequence[float], last: Sequence[float]) -> bool:
+    """Return whether the medians of two windows of calls agree within 2 %; an empty window agrees with none."""
+    if not before or not last:
         return False
-    before = statistics.median(times[-2 * window : -window])
-    last = statistics.median(times[-window:])
-    return abs(last - before) <= STEADY_WITHIN * min(before, last)
+    medians = statistics.median(before), statistics.median(last)
+    return max(medians) - min(medians) <= STEADY_WITHIN * min(medians)
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,15 @@ class Timer:
         device: Where the calls compute.
         seconds: Time to spend on the samples of one kind.
         warmup_cap_seconds: Time after which the warm-up ends, steady or not.
+        energy: Whether the accelerator's energy is measured after the samples.
+        while_busy: Called while calls are queued on a CUDA device.
     """
 
     device: torch.device
     seconds: float = 2.0
     warmup_cap_seconds: float = WARMUP_CAP_SECONDS
+    energy: bool = True
+    while_busy: Callable[[], None] = lambda: None
 
     def once(self, call: Call) -> float:
         """Return the host's seconds of one call, from idle device to idle device."""
@@ -73,12 +78,24 @@ class Timer:
         started = time.perf_counter()
         first = self.once(call)
         after_first = time.perf_counter()
-        times: list[float] = []
-        while not (steady := is_steady(times)) and time.perf_counter() - after_first < self.warmup_cap_seconds:
-            times.append(self.once(call))
+        before: list[float] = []
+        last: list[float] = []
+        calls = 1
+        while not is_steady(before, last) and time.perf_counter() - after_first < self.warmup_cap_seconds:
+            before, last = last, self._window(call)
+            calls += len(last)
         return Warmup(
-            first_call_seconds=first, calls=1 + len(times), seconds=time.perf_counter() - started, steady=steady
+            first_call_seconds=first,
+            calls=calls,
+            seconds=time.perf_counter() - started,
+            steady=is_steady(before, last),
         )
+
+    def _window(self, call: Call) -> list[float]:
+        times: list[float] = []
+        while len(times) < LEAST_IN_A_WINDOW or sum(times) < WINDOW_SECONDS:
+            times.append(self.once(call))
+        return times
 
     def sample(self, call: Call) -> Samples:
         """Take samples for about ``seconds``, at least ten of each kind."""
@@ -102,6 +119,7 @@ class Timer:
         for mark in marks[1:]:
             call()
             mark.record()
+        self.while_busy()
         self.synchronize()
         return tuple(before.elapsed_time(after) / 1000.0 for before, after in pairwise(marks))
 

@@ -16,8 +16,9 @@ from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.optimizers import create_optimizer
 from segbench.results.speed_record import Restart, SpeedCase
 from segbench.speed.inputs import Batches, random_batches
-from segbench.speed.modes import trained
-from segbench.speed.sampling import sampled
+from segbench.speed.memory import reset_peak
+from segbench.speed.modes import replays, trained
+from segbench.speed.sampling import Prepared, sampled
 from segbench.speed.timer import Timer
 
 PARTS = ("forward", "backward", "optimizer")
@@ -60,10 +61,16 @@ class Step:
         self.optimizer.zero_grad(set_to_none=True)
 
     def __call__(self) -> None:
-        """Make one whole step."""
-        self.forward()
-        self.backward()
+        """Make one whole step, of as many batches as the recipe accumulates."""
+        for _ in range(self.batches_a_step):
+            self.forward()
+            self.backward()
         self.update()
+
+    @property
+    def batches_a_step(self) -> int:
+        """Batches whose gradients make one step; ``epoch`` would be a step of any length and counts as 1."""
+        return self.recipe.accumulate if isinstance(self.recipe.accumulate, int) else 1
 
 
 def time_training(
@@ -78,7 +85,8 @@ def time_training(
         UsageError: The case's recipe is impossible.
     """
     with training_step(network, case, arithmetic=arithmetic) as step:
-        whole = sampled(step, timer, resident_before=resident_before)
+        prepared = Prepared(step, case.mode, 0.0, step.batches.spare_bytes)
+        whole = sampled(prepared, timer, resident_before=resident_before)
         parts = _parts(step, timer, steps=min(len(whole.host_seconds), MOST_SPLIT_STEPS))
     return whole.model_copy(update={"parts_seconds": parts})
 
@@ -92,6 +100,8 @@ def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic
         UsageError: The case's recipe is impossible.
     """
     recipe = Train.model_validate(case.recipe)
+    if replays(case.mode):
+        reset_peak(arithmetic.device)
     network = arithmetic.place(network).train()
     loss = build_loss(recipe.loss, classes=case.classes, median_frequency=lambda: [1.0] * case.classes)
     step = Step(

@@ -42,6 +42,8 @@ class Workload:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
         self.case, self.device = case, torch.device(case["device"])
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
         self.layout = torch.channels_last if case["channels_last"] else torch.contiguous_format
         self.network = _network(case).to(self.device).to(memory_format=self.layout)
         self.images = cycle(self._batches())
@@ -132,6 +134,7 @@ class Session:
         """Build a case's network in place of the last one, and run it once."""
         self.workload = None
         gc.collect()
+        _give_back_memory()
         self.workload = Workload(request["case_document"])
         start = time.perf_counter()
         output = self.workload.step()
@@ -202,6 +205,14 @@ def without(paths: list[str], hidden: str, *, but: list[str]) -> list[str]:
         return not place.is_relative_to(hidden) or any(place.is_relative_to(folder) for folder in kept)
 
     return [path for path in paths if stays(path)]
+
+
+def _give_back_memory() -> None:
+    """Give the accelerator's free memory back, since the other side's process needs some too."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _network(case: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -55,6 +56,8 @@ class GateCase:
     def __post_init__(self) -> None:
         if not isinstance(self.model.get("name"), str):
             raise UsageError(f"a case's model is {dict(self.model)!r}; expected a mapping with a name")
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise UsageError(f"{self.label}: a gate measures on cpu, cuda or cuda:N, not on {self.device!r}")
         numbers = {"classes": self.classes, "channels": self.channels, "batch": self.batch, "threads": self.threads}
         for name, value in {**numbers, "height": self.size[0], "width": self.size[1]}.items():
             if value < 1:

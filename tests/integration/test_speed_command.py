@@ -10,6 +10,7 @@ from tiny import document
 from typer.testing import CliRunner
 
 from segbench.cli.app import app
+from segbench.errors import UsageError
 from segbench.results.speed_store import scan_speeds
 
 QUICK = ["--restarts", "1", "--seconds", "0.02", "--device", "cpu"]
@@ -81,6 +82,21 @@ def test_what_is_wrong_is_named_and_exits_2(arguments, message, tmp_path):
     assert message in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "speed").exists()
+
+
+def test_a_speed_block_that_cannot_be_measured_leaves_the_leaderboard(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise UsageError("no such device here")
+
+    monkeypatch.setattr("segbench.cli.run.measure_block", refuse)
+    file = tmp_path / "tiny.yaml"
+    given = document(models=["cnn"], train={"epochs": 1}, speed={"tasks": ["inference"]})
+    file.write_text(yaml.safe_dump({key: value for key, value in given.items() if key != "name"}))
+    command = ["run", str(file), "--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    done = CliRunner().invoke(app, [*command, "--device", "cpu"])
+    assert done.exit_code == 1
+    assert "the speed was not measured: no such device here" in done.output
+    assert (tmp_path / "reports" / "tiny" / "leaderboard.md").is_file()
 
 
 BLOCK = {"tasks": ["inference", "training", "loading"], "batch_sizes": [1, 2], "restarts": 1, "seconds": 0.02}

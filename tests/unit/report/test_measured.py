@@ -138,6 +138,20 @@ def test_training_and_loading_stand_beside_inference(add, measure, board):
     assert pd.isna(row["throughput_images_per_second"])
 
 
+def test_training_steps_of_another_machine_do_not_stand_beside_inference(add, measure, board):
+    add()
+    measure()
+    measure("unet", 2.0, task=Task.TRAINING, environment=changed_fingerprint("processor", "another"))
+    assert pd.isna(board().iloc[0]["training_step_images_per_second"])
+
+
+def test_samples_of_two_machines_lie_beside_each_other(add, measure, results):
+    add()
+    measure()
+    measure("unet", 0.2, environment=changed_fingerprint("processor", "another"))
+    assert len(list((results / "toy" / "speed").glob("*.json"))) == 2
+
+
 def test_a_restless_warm_up_and_a_damaged_record_are_told(add, measure, results):
     add()
     written = measure()

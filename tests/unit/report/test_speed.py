@@ -49,11 +49,11 @@ def test_shares_of_a_training_step_add_up_to_one():
     assert found["optimizer_share"] == pytest.approx(0.25)
 
 
-def test_a_loaders_start_and_cold_rate_stand_apart():
-    parts = {"start": (3.0,), "cold": (0.5, 0.5), "warm": (0.1,)}
+def test_a_loaders_start_and_first_epoch_stand_apart():
+    parts = {"start": (3.0,), "first": (0.5, 0.5), "later": (0.1,)}
     found = row(restart(0.1, parts_seconds=parts, warmup=None), task=Task.LOADING, batch_size=2)
     assert found["start_seconds"] == 3.0
-    assert found["cold_images_per_second"] == pytest.approx(4.0)
+    assert found["first_epoch_images_per_second"] == pytest.approx(4.0)
     assert found["images_per_second"] == pytest.approx(20.0)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from segbench.config.sections import EXECUTION_MODES
 from segbench.engine.arithmetic import Arithmetic
 from segbench.errors import UsageError
-from segbench.results.speed_record import Output
+from segbench.results.speed_record import Output, Task
 from segbench.speed.inference import delivering
 from segbench.speed.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
 from segbench.speed.modes import NotHere, executed, trained
@@ -26,7 +26,13 @@ def test_images_rotate_through_twice_the_cache():
     assert len({images.data_ptr() for images in batches.images}) == len(batches.images) > 1
 
 
-def test_small_images_rotate_through_a_bounded_number_of_batches():
+def test_small_images_rotate_through_twice_the_cache_too():
+    batches = random_batches(case(size=(128, 128)), CPU)
+    assert sum(images.nbytes for images in batches.images) > 2 * CPU_CACHE_BYTES
+    assert batches.spare_bytes == (len(batches.images) - 1) * batches.images[0].nbytes
+
+
+def test_tiny_images_rotate_through_a_bounded_number_of_batches():
     assert len(random_batches(case(size=(8, 8)), CPU).images) == MOST_BATCHES
 
 
@@ -36,8 +42,12 @@ def test_images_are_never_zero_and_the_same_in_every_process():
     assert all(torch.equal(one, other) for one, other in zip(first.images, again.images, strict=True))
 
 
+def test_inference_gets_no_labels():
+    assert random_batches(case(size=(512, 512)), CPU).labels == ()
+
+
 def test_labels_are_class_indices_at_the_image_size():
-    batches = random_batches(case(classes=3, size=(8, 12), batch_size=2), CPU)
+    batches = random_batches(case(task=Task.TRAINING, classes=3, size=(8, 12), batch_size=2), CPU)
     assert batches.labels[0].shape == (2, 8, 12)
     assert set(torch.cat([label.flatten() for label in batches.labels]).tolist()) == {0, 1, 2}
 

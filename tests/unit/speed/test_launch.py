@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from speed_cases import case, restart
+from speed_cases import case, record, restart
 
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_fresh_process
 from segbench.errors import UsageError
-from segbench.results.speed_record import SpeedStatus
+from segbench.results.speed_record import SpeedStatus, Task
 from segbench.speed.cases import Planned
-from segbench.speed.launch import LARGEST_BATCH, Settings, images_per_second, measure_cases
+from segbench.speed.launch import LARGEST_BATCH, Settings, measure_cases
 
 SETTINGS = Settings("cpu", 2, 0.05)
 
@@ -30,7 +32,7 @@ class Machine:
 
 
 def measured(planned, machine):
-    return list(measure_cases([planned], SETTINGS, call=machine))
+    return list(measure_cases([planned], SETTINGS, call=machine, describe=machine))
 
 
 def test_every_case_is_measured_in_as_many_processes_as_asked_for():
@@ -78,18 +80,33 @@ def test_progress_counts_restarts():
 
 
 def test_throughput_is_the_batch_over_the_median_of_the_restarts_medians():
-    from speed_cases import record
-
     found = record(restart(1.0, 1.0, 9.0), restart(2.0, 2.0), restart(4.0, 4.0), batch_size=8)
-    assert images_per_second(found) == 4.0
-    assert images_per_second(record(restart(5.0, device_seconds=(2.0,)), batch_size=8)) == 4.0
+    assert found.images_per_second == 4.0
+    assert record(restart(5.0, device_seconds=(2.0,)), batch_size=8).images_per_second == 4.0
+
+
+def test_a_loader_that_delivers_in_bursts_counts_by_its_whole_time():
+    bursts = restart(*[0.001, 0.001, 0.001, 0.397] * 5)
+    assert record(bursts, task=Task.LOADING, batch_size=8).images_per_second == pytest.approx(8 / 0.1)
+
+
+def test_every_restart_is_an_interpreter_of_its_own():
+    calls = [call_in_fresh_process(address_of_malloc, observer=ignore) for _ in range(4)]
+    assert len(set(calls)) > 1
+
+
+def address_of_malloc(*, observer):
+    """Return where the C library lies, which forked processes share and started ones do not."""
+    import ctypes
+
+    return ctypes.cast(ctypes.CDLL(None).malloc, ctypes.c_void_p).value
 
 
 def test_a_real_process_that_is_killed_is_out_of_memory():
     model = {"name": "python:misbehaving.killed"}
-    (record,) = measure_cases([Planned(case(model=model))], Settings("cpu", 1, 0.05))
-    assert record.status is SpeedStatus.OUT_OF_MEMORY
-    assert "SIGKILL" in record.restarts[0].reason
+    (found,) = measure_cases([Planned(case(model=model))], Settings("cpu", 1, 0.05))
+    assert found.status is SpeedStatus.OUT_OF_MEMORY
+    assert "SIGKILL" in found.restarts[0].reason
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -8,13 +8,15 @@ from speed_cases import case, changed_fingerprint, fingerprint, record, restart
 from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS
 from segbench.results.speed_record import SpeedStatus
 from segbench.speed.cases import Planned
+from segbench.speed.launch import Settings
 from segbench.speed.missing import missing
 
 FULL = restart(status=SpeedStatus.OUT_OF_MEMORY, reason="out of memory", warmup=None)
 
 
-def left(planned, *stored, restarts=1, machine=None):
-    return missing(planned, stored, restarts=restarts, machines={1: machine or fingerprint()})
+def left(planned, *stored, restarts=1, seconds=0.0, machine=None):
+    settings = Settings("cpu", restarts, seconds)
+    return missing(planned, stored, settings=settings, machines={1: machine or fingerprint()})
 
 
 def test_what_was_measured_is_not_measured_again():
@@ -25,6 +27,12 @@ def test_what_was_measured_is_not_measured_again():
 def test_fewer_restarts_than_asked_for_are_measured_again():
     assert left([Planned(case())], record(restart(0.1)), restarts=2)
     assert not left([Planned(case())], record(restart(0.1), restart(0.1)), restarts=2)
+
+
+def test_what_was_sampled_more_briefly_is_measured_again():
+    brief = record(restart(0.1)).model_copy(update={"seconds": 0.5})
+    assert left([Planned(case())], brief, seconds=2.0)
+    assert not left([Planned(case())], brief, seconds=0.5)
 
 
 @pytest.mark.parametrize("status", [status for status in SpeedStatus if status is not SpeedStatus.MEASURED])

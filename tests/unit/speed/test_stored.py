@@ -72,6 +72,24 @@ def test_a_case_that_was_not_measured_is_not_comparable(lost_side):
     assert "out of memory" in result.cases[0].decision.reason
 
 
+@pytest.mark.parametrize(("factor", "code"), [(2.0, ExitCode.REGRESSED), (1.0, ExitCode.PASSED)])
+def test_as_few_stored_restarts_as_there_are_decide(factor, code):
+    two = (1.0, 1.001)
+    assert check([stored(*two)], current=[stored(*(factor * time for time in two))]).exit_code is code
+
+
+def test_one_restart_on_either_side_decides_nothing():
+    assert check([stored(1.0)], current=[stored(9.0)]).exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_the_devices_clock_counts_only_where_both_sides_have_it():
+    by_device = record(*(restart(2 * time, device_seconds=(time,) * 3) for time in BASE))
+    by_host = stored(*(2 * time for time in BASE))
+    assert check([by_device], current=[by_host]).cases[0].decision.ratio == pytest.approx(1.0)
+    slower = record(*(restart(2 * time, device_seconds=(1.5 * time,) * 3) for time in BASE))
+    assert check([by_device], current=[slower]).cases[0].decision.ratio == pytest.approx(1.5)
+
+
 class Machine:
     """Measures with given factors, one for each call; a factor of None is a failure."""
 
@@ -114,6 +132,7 @@ def test_a_regression_that_is_not_found_again_is_inconclusive():
 def test_a_case_that_fails_while_it_is_checked_is_not_comparable():
     result, machine = measured(None)
     assert result.exit_code is ExitCode.NOT_COMPARABLE
+    assert result.cases[0].decision.reason == "could not be measured now: RuntimeError"
     assert machine.calls == [(1, 5)]
 
 

@@ -10,32 +10,44 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.speed.timer import LEAST_SAMPLES, WINDOW_CALLS, Timer, is_steady
+from segbench.speed.timer import LEAST_SAMPLES, WINDOW_SECONDS, Timer, is_steady
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("times", "steady"),
+    ("before", "last", "steady"),
     [
-        ([1.0] * 15, False),
-        ([1.0] * 16, True),
-        ([1.0] * 8 + [1.019] * 8, True),
-        ([1.0] * 8 + [1.021] * 8, False),
-        ([9.0] * 8 + [1.0] * 16, True),
-        ([1.0] * 7 + [50.0] + [1.0] * 8, True),
+        ([], [1.0] * 3, False),
+        ([1.0] * 3, [1.0] * 3, True),
+        ([1.0] * 8, [1.019] * 8, True),
+        ([1.0] * 8, [1.021] * 8, False),
+        ([1.021] * 8, [1.0] * 8, False),
+        ([1.0, 50.0, 1.0], [1.0] * 3, True),
     ],
-    ids=["too few", "equal windows", "2 % apart", "more than 2 %", "old calls", "one outlier"],
+    ids=["no window before", "equal windows", "2 % apart", "more than 2 %", "more than 2 % down", "one outlier"],
 )
-def test_a_state_is_steady_when_the_medians_of_two_windows_agree_within_two_per_cent(times, steady):
-    assert is_steady(times, window=8) is steady
+def test_a_state_is_steady_when_the_medians_of_two_windows_agree_within_two_per_cent(before, last, steady):
+    assert is_steady(before, last) is steady
 
 
-@given(
-    times=st.lists(st.floats(1e-6, 1e3), min_size=2 * WINDOW_CALLS, max_size=4 * WINDOW_CALLS), unit=st.floats(0.1, 10)
-)
-def test_whether_a_state_is_steady_does_not_depend_on_the_unit(times, unit):
-    assert is_steady([2.0 * time for time in times]) is is_steady(times)
+windows = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=12)
+
+
+@given(windows, windows)
+def test_whether_a_state_is_steady_does_not_depend_on_the_unit(before, last):
+    assert is_steady([2.0 * time for time in before], [2.0 * time for time in last]) is is_steady(before, last)
+
+
+def test_a_warm_up_of_quick_calls_lasts_as_long_as_two_windows():
+    warmup = Timer(CPU).warm_up(lambda: time.sleep(0.001))
+    assert warmup.seconds >= 2 * WINDOW_SECONDS
+
+
+def test_slow_calls_settle_after_six_of_them():
+    warmup = Timer(CPU).warm_up(lambda: time.sleep(0.15))
+    assert warmup.steady
+    assert warmup.calls == 7
 
 
 def test_a_warm_up_that_never_settles_ends_at_its_cap_and_says_so():
