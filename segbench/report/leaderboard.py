@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.certainty import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
 from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
@@ -23,15 +24,16 @@ MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_imag
 COLUMNS = (
     *("protocol", "test_data", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
+    *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
     *("same_data", "device", "status", "reason"),
 )
 
+_WHOLE = ("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
+_REAL = (*(name for measured in MEASURED for name in (measured, f"{measured}_std")), *REAL_FIGURES, *REAL_BOUNDS)
 _DTYPES = {
-    **dict.fromkeys(("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES), "Int64"),
-    **dict.fromkeys(
-        (*(name for measured in MEASURED for name in (measured, f"{measured}_std")), *REAL_FIGURES), "float64"
-    ),
+    **dict.fromkeys(_WHOLE, "Int64"),
+    **dict.fromkeys(_REAL, "float64"),
     **dict.fromkeys(("same_data", "speed_steady", "pareto"), "boolean"),
 }
 
@@ -51,14 +53,15 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was trained on what most rows of its
         table were, seed by seed; rows that were not keep their rank, as their scores are of the same images. What
         else disturbs a comparison is told by ``observations``. From ``throughput_images_per_second`` on stand the
-        figures of ``segbench.report.measured``; ``pareto`` tells of a row with a measured throughput whether no
+        figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
+        ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
         other row is both as accurate and as fast.
     """
     rows: list[dict[str, Any]] = []
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed))
-        ranked = _rank(_with_speed([_summary(seeds) for seeds in _by_model(completed)]))
+        ranked = _rank(_with_speed(_with_certainty([_summary(seeds) for seeds in _by_model(completed)])))
         table = {"protocol": protocol, "test_data": test_data}
         rows += [table | row for row in [*ranked, *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
@@ -87,9 +90,24 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "same_data": bool(runs["same_data"].all()),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
+        "image_counts": list(runs["image_counts"]),
+        "image_names": set(runs["image_names"]),
         "speed": first["speed"],
         "input_size": first["input_size"],
     }
+
+
+def _with_certainty(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put intervals, rank intervals and groups into the rows of one table, which all tell of the same images."""
+    counts = [row.pop("image_counts") for row in rows]
+    names = set().union(*(row.pop("image_names") for row in rows))
+    scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]
+    if len(names) != 1 or not scored:
+        return rows
+    found = certainty([counts[index] for index in scored], [rows[index]["mean_iou"] for index in scored])
+    for index, certain in zip(scored, found, strict=True):
+        rows[index] |= certain
+    return rows
 
 
 def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -52,6 +52,24 @@ class RankedTable:
         return f"{name} · {plural(len(self.ranked), 'network')}, n = {seeds}{each}{spread}"
 
     @property
+    def certainty(self) -> str:
+        """What the intervals rest on; empty without any."""
+        resamples = self.ranked["resamples"].dropna()
+        if resamples.empty:
+            return ""
+        least = int(self.ranked["seeds"].min())
+        seeds = (
+            "With one seed, how far seeds scatter is not known and not in them."
+            if least == 1
+            else "How far seeds scatter is in them."
+        )
+        images = self.ranked["test_images"].iloc[0]
+        return (
+            f"95 % intervals from {resamples.iloc[0]:,} resamples of the {images} test images. {seeds} Rows that share "
+            "a letter (group) cannot be told apart."
+        )
+
+    @property
     def apart(self) -> str:
         """Why the rows are not ranked together with others of the same protocol; empty when there are none."""
         if not self.rivals:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
+from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
@@ -49,7 +50,7 @@ COLUMNS = (
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
-    *("predicted_but_unlabelled", "input_size", "speed", "speed_problems"),
+    *("predicted_but_unlabelled", "input_size", "image_counts", "image_names", "speed", "speed_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
 
@@ -183,7 +184,8 @@ def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
 
 def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
     file = folder / CONFUSION_FILE
-    total = load_matrices(file).total
+    matrices = load_matrices(file)
+    total = matrices.total
     classes = record.data.classes if record.data else ()
     if len(total) != len(classes):
         raise StoreError(f"{file}: counts {len(total)} classes where run.json names {len(classes)}")
@@ -194,6 +196,8 @@ def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
         "class_iou": tuple(float(value) for value in scores.iou),
         "class_recall": tuple(float(value) for value in scores.recall),
         "predicted_but_unlabelled": tuple(classes[index] for index in scores.predicted_but_unlabelled),
+        "image_counts": counts_by_image(matrices.matrices),
+        "image_names": matrices.names,
     }
 
 

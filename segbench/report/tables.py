@@ -44,6 +44,8 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
             parts.append(Text(table.apart, style="dim"))
         if len(table.ranked):
             parts += _ranked_table(table.ranked, width)
+        if table.certainty:
+            parts.append(Text(table.certainty, style="dim"))
         if len(table.others):
             parts.append(Padding(_unranked_table(table.others), (1, 0, 0, 0)))
         parts.append(Text(""))
@@ -67,6 +69,8 @@ def markdown_of(table: RankedTable, *, heading: str = "###") -> str:
         columns = [column for column in COLUMNS if any(column.show(row) for row in ranked)]
         lines = [[escape_markdown(column.show(row)) for column in columns] for row in ranked]
         parts.append(markdown_table([column.title for column in columns], lines, _alignment(columns)))
+    if table.certainty:
+        parts.append(table.certainty)
     if len(table.others):
         cells = [[escape_markdown(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
         parts.append(markdown_table(["not ranked", "outcome", "reason"], cells, ":::"))

@@ -10,7 +10,7 @@ import re
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from stored import HOSTILE
+from stored import HOSTILE, matrices
 
 from segbench.report.columns import COLUMNS
 from segbench.report.leaderboard import leaderboard
@@ -49,9 +49,8 @@ def test_the_terminal_table_fits_80_columns_and_cuts_nothing_off(add, board):
 
 
 def test_a_wide_terminal_shows_every_column(add, measure, board):
-    add(seed=0)
-    add("other", seed=0)
-    add("other", seed=1)
+    for label, seed in (("unet", 0), ("other", 0), ("other", 1)):
+        add(label, seed, matrices=matrices(80, images=12))
     measure()
     measure(task=Task.TRAINING)
     rows = board().assign(joules_per_image=0.25, inference_memory_bytes=1000, training_memory_bytes=2000)
