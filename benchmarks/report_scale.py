@@ -1,0 +1,101 @@
+"""Tells how long the leaderboard of a thousand runs takes: scanned, ranked with intervals, and rendered.
+
+    python benchmarks/report_scale.py [--networks 20] [--seeds 50] [--images 200] [--classes 21]
+
+Writes synthetic runs into a temporary folder, then times `segbench leaderboard FOLDER --reports OUT` as a whole process.
+Ends with 1 if that takes more than 20 seconds or 2 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from segbench.cli.output import byte_count, duration
+from segbench.results.environment import capture
+from segbench.results.matrices import ImageMatrices, save_matrices
+from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.store import Store, write_record
+
+MOST_SECONDS = 20.0
+MOST_BYTES = 2_000_000_000
+
+
+def main() -> int:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        results, reports = Path(folder) / "results", Path(folder) / "reports"
+        runs = [(network, seed) for network in range(arguments.networks) for seed in range(arguments.seeds)]
+        for network, seed in runs:
+            write_run(results, network, seed, images=arguments.images, classes=arguments.classes)
+        command = [sys.executable, "-m", "segbench", "leaderboard", str(results), "--reports", str(reports)]
+        start = time.monotonic()
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    machine = capture("cpu")
+    print(
+        f"{len(runs)} runs of {arguments.images} images and {arguments.classes} classes: {duration(seconds)}, "
+        f"{byte_count(peak)} of memory; at most {duration(MOST_SECONDS)} and {byte_count(MOST_BYTES)} wanted\n"
+        f"{machine['processor']}, {machine['cores']} cores"
+    )
+    return 0 if done.returncode == 0 and seconds <= MOST_SECONDS and peak <= MOST_BYTES else 1
+
+
+def write_run(results: Path, network: int, seed: int, *, images: int, classes: int) -> None:
+    """Store one run whose matrices are drawn at random, a better network's with more on the diagonal."""
+    rng = np.random.default_rng([network, seed])
+    matrices = rng.poisson(3, (images, classes, classes)).astype(np.int64)
+    diagonal = np.arange(classes)
+    matrices[:, diagonal, diagonal] += rng.poisson(100 + 5 * network, (images, classes))
+    names = tuple(f"image{index:04}" for index in range(images))
+    label, run_id = f"network {network}", f"network-{network}-seed{seed}"
+    record = RunRecord(
+        id=run_id,
+        suite="synthetic",
+        label=label,
+        seed=seed,
+        point={},
+        identity=f"{network}-{seed}",
+        protocol_id="0" * 64,
+        recipe={"dataset": {"name": "synthetic"}, "train": {"epochs": 1, "select": "last"}},
+        outcome=Outcome(status=Status.COMPLETED),
+        model=ModelFacts(name="unet", options={"width": 1 + network}, pretrained=False, parameters=1000),
+        data=DataFacts(
+            dataset="synthetic",
+            classes=tuple(f"class {index}" for index in diagonal),
+            palette=((0, 0, 0),) * classes,
+            train_images=1,
+            test_images=images,
+            fingerprints={},
+            train_digest=str(seed),
+            test_digest="test",
+        ),
+        timings=Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0, evaluation_images_per_second=10.0),
+        environment={"device": "cpu"},
+    )
+    with Store(results, "synthetic").writing(run_id) as folder:
+        write_record(folder, record)
+        save_matrices(folder / "confusion.npz", ImageMatrices(names, matrices))
+        lines = "".join(f"{epoch},{epoch},{1 / epoch},1\n" for epoch in range(1, 51))
+        (folder / "history.csv").write_text(f"epoch,step,loss,seconds\n{lines}", encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=50, help="of each network")
+    parser.add_argument("--images", type=int, default=200, help="test images")
+    parser.add_argument("--classes", type=int, default=21)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
