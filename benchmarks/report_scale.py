@@ -2,8 +2,8 @@
 
     python benchmarks/report_scale.py [--networks 20] [--seeds 50] [--images 200] [--classes 21]
 
-Writes synthetic runs into a temporary folder, then times `segbench leaderboard FOLDER --reports OUT` as a whole process.
-Ends with 1 if that takes more than 20 seconds or 2 GB.
+Writes synthetic runs into a temporary folder, then times `segbench leaderboard FOLDER --reports OUT` as a whole
+process. Ends with 1 if that takes more than 20 seconds or 2 GB.
 """
 
 from __future__ import annotations
