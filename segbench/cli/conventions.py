@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from segbench.cli.output import tell, write_json, write_table
-from segbench.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,28 +16,21 @@ ALL = "all"
 _FIGURES = {"mean_iou": "mIoU", "accuracy": "accuracy", "mean_accuracy": "mean accuracy"}
 
 
-def show_conventions(folders: Sequence[Path], name: str, form: str) -> None:
+def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
     """Write the scores of stored runs by one convention, or the mean IoU by all of them.
 
     Args:
-        folders: Folders of results.
+        runs: Rows of ``load_results``.
         name: A convention, or ``all``.
         form: table, markdown, csv or json.
 
     Raises:
-        StoreError: A folder does not exist or holds no runs.
         UnknownNameError: There is no such convention.
     """
-    from segbench.metrics.conventions import CONVENTIONS, convention
+    from segbench.metrics.conventions import CONVENTIONS
     from segbench.report.rescored import rescored
-    from segbench.report.runs import load_results
 
     names = list(CONVENTIONS) if name == ALL else [name]
-    for one in names:
-        convention(one)
-    runs = load_results(*folders)
-    if runs.empty:
-        raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
     frame = rescored(runs, names)
     if form == "json":
         write_json(frame.astype(object).where(frame.notna(), None).to_dict("records"))

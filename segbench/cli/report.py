@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.output import tell
-from segbench.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from segbench.report.ranking import Ranking
 
 
 class Format(StrEnum):
@@ -47,49 +47,41 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Rank stored runs, each against those of equal protocol."""
+    from segbench.report.ranking import rank
+
+    ranking = rank(*results)
     if convention is None:
-        show(results, form)
+        show(ranking, form)
     else:
         from segbench.cli.conventions import show_conventions
 
-        show_conventions(results, convention, form)
+        show_conventions(ranking.runs, convention, form)
     if reports is not None:
-        write(results, reports)
+        write(ranking, reports)
 
 
-def show(folders: Sequence[Path], form: Format = Format.TABLE) -> None:
-    """Write the leaderboard of stored runs to standard output, and what disturbs the comparison to standard error.
-
-    Raises:
-        StoreError: A folder does not exist or holds no runs.
-    """
-    from segbench.report.leaderboard import leaderboard as rank
-    from segbench.report.leaderboard import observations
-    from segbench.report.runs import load_results
+def show(ranking: Ranking, form: Format = Format.TABLE) -> None:
+    """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
     from segbench.report.tables import to_csv, to_json, to_markdown
 
-    runs = load_results(*folders)
-    if runs.empty:
-        raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
-    board = rank(runs)
     if form is Format.TABLE:
-        _show_table(board)
+        _show_table(ranking.board)
     else:
-        text = {Format.MARKDOWN: to_markdown, Format.CSV: to_csv, Format.JSON: to_json}[form](board)
+        text = {Format.MARKDOWN: to_markdown, Format.CSV: to_csv, Format.JSON: to_json}[form](ranking.board)
         typer.echo(text, nl=not text.endswith("\n"))
-    for note in observations(runs):
+    for note in ranking.notes:
         tell(f"note: {note}")
 
 
-def write(folders: Sequence[Path], reports: Path) -> None:
-    """Write the report of stored runs below ``reports``.
+def write(ranking: Ranking, reports: Path) -> None:
+    """Write the report of a ranking below ``reports``.
 
     Raises:
-        StoreError: A folder does not exist, or the report cannot be written.
+        StoreError: The report cannot be written.
     """
-    from segbench.report.render import write_report
+    from segbench.report.render import write_ranking
 
-    files = write_report(folders, reports)
+    files = write_ranking(ranking, reports)
     tell(f"report: {files.markdown}")
 
 

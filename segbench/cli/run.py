@@ -68,8 +68,11 @@ def run(
     was = "was" if before == 1 else "were"
     tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
     measured = in_process or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
-    write([outcome.store.folder], reports)
-    show([outcome.store.folder])
+    from segbench.report.ranking import rank
+
+    ranking = rank(outcome.store.folder)
+    write(ranking, reports)
+    show(ranking)
     if not (outcome.complete and measured):
         raise typer.Exit(1)
 

@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from segbench.errors import StoreError
 from segbench.report import sections
 from segbench.report.figures import plots, save
-from segbench.report.leaderboard import leaderboard
-from segbench.report.networks import distinguish, once_each
-from segbench.report.notes import observations
+from segbench.report.networks import once_each
 from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.ranked import RankedTable, tables_of
-from segbench.report.runs import load_histories, load_results
+from segbench.report.ranking import Ranking, rank
+from segbench.report.runs import load_histories
 from segbench.report.speed_section import speed_section
 from segbench.report.tables import markdown_of, to_csv, to_json
 from segbench.report.text import short_id
@@ -57,12 +55,13 @@ def write_report(results_folders: str | Path | Iterable[str | Path], out: str | 
         StoreError: A folder does not exist, holds no runs, or the report cannot be written.
     """
     given = [results_folders] if isinstance(results_folders, str | Path) else list(results_folders)
-    runs = load_results(*given)
-    if runs.empty:
-        raise StoreError(f"{', '.join(map(str, given))}: there are no runs here; 'segbench run SUITE' writes some")
+    return write_ranking(rank(*given), out)
+
+
+def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
+    """Write the report of runs that are read and ranked already; see ``write_report``."""
+    runs, board, notes = ranking.runs, ranking.board, ranking.notes
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, runs["suite"]))))
-    runs = distinguish(runs)
-    board, notes = leaderboard(runs), observations(runs)
     written = _markdown(board, runs, notes, folder / "figures")
     markdown, csv, json = (folder / f"leaderboard.{kind}" for kind in ("md", "csv", "json"))
     files = ReportFiles(folder, markdown, csv, json, tuple(written.figures))

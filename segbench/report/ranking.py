@@ -1,0 +1,42 @@
+"""Stored runs, read and ranked once: what every form of a leaderboard shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from segbench.errors import StoreError
+from segbench.report.leaderboard import leaderboard
+from segbench.report.networks import distinguish
+from segbench.report.notes import observations
+from segbench.report.runs import load_results
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """A leaderboard and what it was made of.
+
+    Attributes:
+        runs: The rows of ``load_results``, different networks of one label told apart.
+        board: The rows of ``leaderboard``.
+        notes: What a reader must know before comparing rows.
+    """
+
+    runs: pd.DataFrame
+    board: pd.DataFrame
+    notes: list[str]
+
+
+def rank(*folders: str | Path) -> Ranking:
+    """Read and rank the runs in results roots, suites' folders or runs' folders.
+
+    Raises:
+        StoreError: A folder does not exist or holds no runs.
+    """
+    runs = load_results(*folders)
+    if runs.empty:
+        raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
+    runs = distinguish(runs)
+    return Ranking(runs, leaderboard(runs), observations(runs))
