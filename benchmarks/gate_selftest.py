@@ -197,9 +197,8 @@ def report(facts: list[dict[str, Any]]) -> int:
         gates = [one for one in facts if one["busy"] == busy]
         found = detectors(gates)
         own = found[0]
-        print(
-            f"\n{'beside another process at work' if busy else 'with nothing added beside it'}: {len(gates)} A/A, {len(gates)} slower"
-        )
+        load = "beside another process at work" if busy else "with nothing added beside it"
+        print(f"\n{load}: {len(gates)} A/A, {len(gates)} slower")
         titles = ["detector", "false alarms", "undecided", "slowdowns found", "undecided"]
         write_table(titles, [_row(one) for one in found], right=titles[1:], whole=["detector"])
         for line in (_slowdown(gates), _noise(gates), _cost(gates)):
