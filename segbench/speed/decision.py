@@ -28,6 +28,7 @@ import numpy as np
 from scipy import special
 
 from segbench.errors import UsageError
+from segbench.metrics.uncertainty import holm as adjusted
 
 LEAST_RESTARTS = 2
 """A spread needs two values."""
@@ -262,12 +263,8 @@ def holm(p_values: Mapping[str, float], *, family: int) -> dict[str, float]:
     Source:
         S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
     """
-    adjusted: dict[str, float] = {}
-    highest = 0.0
-    for rank, case in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (family - rank) * p_values[case]))
-        adjusted[case] = highest
-    return adjusted
+    absent = [1.0] * (family - len(p_values))
+    return dict(zip(p_values, adjusted([*p_values.values(), *absent]), strict=False))
 
 
 def percent(ratio: float | None) -> str:
