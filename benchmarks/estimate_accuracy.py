@@ -1,14 +1,17 @@
 """Compares what `segbench plan --estimate` says with what the runs of a suite then take.
 
     python benchmarks/estimate_accuracy.py suites/quickstart.yaml [--models A,B] [--device cpu] [--set KEY=VALUE]
+        [--results DIR]
 
-Trains and evaluates every run in a temporary folder, prints estimated and real seconds, peak memory and disk of each,
-and ends with 1 if less than 80% of the completed runs took within 30% of the estimate.
+Trains and evaluates every run in a temporary folder, or in one that is kept and holds none of them yet; prints the
+estimated and the real seconds, peak memory and disk of each; and ends with 1 if less than 80% of the completed runs
+took within 30% of the estimate.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import sys
 import tempfile
@@ -77,13 +80,14 @@ def main() -> int:
     estimates = estimate_runs(runs, survey_runs(runs), device=arguments.device).runs
     print(f"estimated: {duration(sum(run.seconds for run in estimates))}", file=sys.stderr, flush=True)
     watch = Stopwatch()
-    with tempfile.TemporaryDirectory() as results:
+    with contextlib.ExitStack() as kept:
+        results = arguments.results or kept.enter_context(tempfile.TemporaryDirectory())
         outcome = run_suite(suite, results=results, models=models, device=arguments.device, observer=watch)
         pairs = zip(estimates, outcome.records, strict=True)
         compared = [
             compare(estimate, watch.seconds[record.id], outcome.store.folder / record.id)
             for estimate, record in pairs
-            if record.outcome.status is Status.COMPLETED and estimate.problem is None
+            if record.id in watch.seconds and record.outcome.status is Status.COMPLETED and estimate.problem is None
         ]
     return report(compared, left_out=len(runs) - len(compared))
 
@@ -133,6 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("suite", type=Path, help="the suite's YAML file")
     parser.add_argument("--models", help="only these models, by label or name, separated by commas")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--results", type=Path, help="keep the results in this folder")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a dotted key")
     return parser.parse_args()
 

@@ -69,7 +69,7 @@ def _save(work: Work, out: Path) -> None:
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training needs a suite with a training recipe")
-    settings = replace(work.settings, energy=False)
+    settings = replace(work.settings, energy=False, slow_restarts=None)
     with counting("measuring", "restarts") as advance:
         told = measure_cases(work.planned, settings, tell=lambda done, total, _: advance(done, total))
         records = list(told)
@@ -136,7 +136,7 @@ def _show(result: CheckResult) -> None:
 
 def _markdown(result: CheckResult) -> str:
     """Return a check as Markdown: the table, and what it cannot hold."""
-    from segbench.report.tables import markdown_table
+    from segbench.report.markdown import markdown_table
     from segbench.report.text import escape_markdown
 
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]

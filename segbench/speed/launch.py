@@ -1,4 +1,4 @@
-"""Measures cases one after the other, each restart in a fresh process, batches doubled where that was asked for."""
+"""Measures cases in turn, each restart in a fresh process, batches doubled where that was asked for."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from segbench.config.suite import Speed
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process, call_in_process
-from segbench.results.speed_record import Restart, SpeedRecord, SpeedStatus
+from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
 from segbench.speed.measure import fingerprint, measure
 
 SWEEP_GAIN = 1.03
 """A doubled batch that raises throughput by less than this ends a sweep."""
 LARGEST_BATCH = 4096
+INTERLEAVED = 12
+"""Cases that are measured in turn: as many are lost at most when a measurement is interrupted."""
+SLOW_RESTARTS = 2
+"""Fresh processes for a case whose single call takes longer than ``Settings.seconds``."""
+
+
+Restarts = list[list[Restart]]
 
 
 class Tell(Protocol):
@@ -36,12 +43,15 @@ class Settings:
         restarts: Fresh processes for each case.
         seconds: Time for the samples of one restart.
         energy: Whether the accelerator's energy is measured too, which takes five seconds more.
+        slow_restarts: Fresh processes that are enough for a case whose single call takes longer than ``seconds``; None:
+            as many as for any other.
     """
 
     device: str
     restarts: int
     seconds: float
     energy: bool = True
+    slow_restarts: int | None = None
 
     @property
     def kind(self) -> str:
@@ -55,7 +65,7 @@ class Settings:
         Raises:
             UsageError: There is no such device here.
         """
-        return cls(str(choose_device(device)), speed.restarts, speed.seconds)
+        return cls(str(choose_device(device)), speed.restarts, speed.seconds, slow_restarts=SLOW_RESTARTS)
 
 
 def measure_cases(
@@ -66,7 +76,7 @@ def measure_cases(
     describe: Callable[..., Any] = call_in_process,
     tell: Tell = lambda done, total, title: None,
 ) -> Iterator[SpeedRecord]:
-    """Measure every case; records come as they are complete, those of a sweep one a batch.
+    """Measure every case; records come as they are complete, those of a sweep one a batch, sweeps last.
 
     Args:
         planned: The cases.
@@ -78,32 +88,71 @@ def measure_cases(
     Raises:
         UsageError: A case, its recipe or its data is wrong.
     """
-    done, total = 0, len(planned) * settings.restarts
+    count = Count(len(planned) * settings.restarts, settings.restarts, tell)
+    singles = [one for one in planned if not one.sweeps]
     machines: dict[int | None, dict[str, Any]] = {}
+
+    def record_of(planned: Planned, restarts: Sequence[Restart]) -> SpeedRecord:
+        threads = planned.case.threads
+        if threads not in machines:
+            machines[threads] = describe(fingerprint, settings.device, threads, observer=ignore)
+        return SpeedRecord(
+            case=planned.case,
+            restarts=tuple(restarts),
+            environment=machines[threads],
+            source_digest=source_digest(str(planned.case.model.get("name"))),
+            seconds=settings.seconds,
+        )
+
+    for start in range(0, len(singles), INTERLEAVED):
+        together = singles[start : start + INTERLEAVED]
+        for one, restarts in zip(together, _interleaved(together, settings, call, count), strict=True):
+            yield record_of(one, restarts)
     for first in planned:
         best, current = 0.0, first
-        while True:
-            restarts = []
-            for _ in range(settings.restarts):
-                tell(done, total, current.case.key)
-                restarts.append(_restart(current, settings, call))
-                done += 1
-            threads = current.case.threads
-            if threads not in machines:
-                machines[threads] = describe(fingerprint, settings.device, threads, observer=ignore)
-            record = SpeedRecord(
-                case=current.case,
-                restarts=tuple(restarts),
-                environment=machines[threads],
-                source_digest=source_digest(str(current.case.model.get("name"))),
-                seconds=settings.seconds,
-            )
+        while first.sweeps:
+            (restarts,) = _interleaved([current], settings, call, count)
+            record = record_of(current, restarts)
             yield record
             rate = record.images_per_second
-            if not first.sweeps or rate is None or not goes_on(current, rate, best):
+            if rate is None or not goes_on(current, rate, best):
                 break
-            best, current, total = max(best, rate), doubled(current), total + settings.restarts
-    tell(done, total, "done")
+            best, current = max(best, rate), doubled(current)
+            count.total += settings.restarts
+    tell(count.total, count.total, "done")
+
+
+@dataclass
+class Count:
+    """How many restarts are done, and how many are known to be in all.
+
+    Attributes:
+        total: Restarts in all.
+        each: Restarts of a case.
+        tell: Told of the progress.
+        cases: Cases that are done.
+    """
+
+    total: int
+    each: int
+    tell: Tell
+    cases: int = 0
+
+    def begins(self, done: int, case: SpeedCase) -> None:
+        """Tell that a restart begins, after so many of the cases under way."""
+        self.tell(self.cases * self.each + done, self.total, case.key)
+
+
+def _interleaved(together: Sequence[Planned], settings: Settings, call: Callable[..., Any], count: Count) -> Restarts:
+    """Measure some cases in turn, restart by restart, so that a slow minute of the machine hits one of each at most."""
+    found: Restarts = [[] for _ in together]
+    for turn in range(settings.restarts):
+        for number, (one, restarts) in enumerate(zip(together, found, strict=True)):
+            if not is_enough(restarts, settings):
+                count.begins(turn * len(together) + number, one.case)
+                restarts.append(_restart(one, settings, call))
+    count.cases += len(together)
+    return found
 
 
 def _restart(planned: Planned, settings: Settings, call: Callable[..., Any]) -> Restart:
@@ -118,6 +167,21 @@ def _restart(planned: Planned, settings: Settings, call: Callable[..., Any]) -> 
             reason=str(death),
         )
     return restart
+
+
+def is_enough(restarts: Sequence[Restart], settings: Settings) -> bool:
+    """Tell whether a case was measured in as many processes as it wants.
+
+    That is as many as were asked for. What cannot be done here is not tried again; and slow calls, each sample of which
+    averages over seconds already, may want fewer.
+    """
+    if len(restarts) >= settings.restarts:
+        return True
+    if any(restart.status is SpeedStatus.SKIPPED for restart in restarts):
+        return True
+    calls = [restart.call_seconds for restart in restarts]
+    wanted = settings.slow_restarts or settings.restarts
+    return len(restarts) >= wanted and all(call is not None and call > settings.seconds for call in calls)
 
 
 def goes_on(planned: Planned, rate: float, best: float) -> bool:

@@ -9,7 +9,7 @@ from segbench.config.plan import source_digest
 from segbench.results.fingerprint import machine_digest
 from segbench.results.speed_record import SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
-from segbench.speed.launch import Settings, doubled, goes_on
+from segbench.speed.launch import Settings, doubled, goes_on, is_enough
 
 
 def missing(
@@ -55,8 +55,8 @@ def _is_done(first: Planned, found: Any) -> bool:
 def _is_whole(record: SpeedRecord, settings: Settings) -> bool:
     """Tell whether every restart was measured as long as asked for, or the batch did not fit, which ends a sweep."""
     ended = {restart.status for restart in record.restarts}
-    enough = len(record.restarts) >= settings.restarts and (record.seconds or 0.0) >= settings.seconds
-    return enough and len(ended) == 1 and ended <= _ENDED
+    long_enough = (record.seconds or 0.0) >= settings.seconds
+    return long_enough and is_enough(record.restarts, settings) and len(ended) == 1 and ended <= _ENDED
 
 
 _ENDED = {SpeedStatus.MEASURED, SpeedStatus.OUT_OF_MEMORY}

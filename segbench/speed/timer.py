@@ -17,12 +17,16 @@ Call = Callable[[], object]
 STEADY_WITHIN = 0.02
 """Largest relative difference between the medians of two consecutive windows of a steady state."""
 LEAST_IN_A_WINDOW = 3
-"""Calls in one window of the warm-up, at least."""
+"""Calls in one window of the warm-up, at least; fewer where they take ``LONG_WINDOW_SECONDS``."""
 WINDOW_SECONDS = 0.2
 """And the least time that they take together: clocks need some time to rise."""
+LONG_WINDOW_SECONDS = 0.5
 WARMUP_CAP_SECONDS = 10.0
 """The warm-up ends here, steady or not."""
 LEAST_SAMPLES = 10
+"""Samples of one kind, at least, unless they take ``SLOW_SHARE`` of the time that was asked for; and then:"""
+LEAST_SLOW_SAMPLES = 2
+SLOW_SHARE = 1.5
 MOST_SAMPLES = 20_000
 
 
@@ -73,13 +77,17 @@ class Timer:
         return time.perf_counter() - started
 
     def warm_up(self, call: Call) -> Warmup:
-        """Call until the times are steady or the cap is reached; the first call is told apart."""
+        """Call until the times are steady or the cap is reached; the first call is told apart.
+
+        A first call that takes as long as a window counts as one: what it prepares is little beside its work, or it
+        agrees with no other.
+        """
         self.synchronize()
         started = time.perf_counter()
         first = self.once(call)
         after_first = time.perf_counter()
         before: list[float] = []
-        last: list[float] = []
+        last = [first] if first >= LONG_WINDOW_SECONDS else []
         calls = 1
         while not is_steady(before, last) and time.perf_counter() - after_first < self.warmup_cap_seconds:
             before, last = last, self._window(call)
@@ -93,12 +101,12 @@ class Timer:
 
     def _window(self, call: Call) -> list[float]:
         times: list[float] = []
-        while len(times) < LEAST_IN_A_WINDOW or sum(times) < WINDOW_SECONDS:
+        while sum(times) < WINDOW_SECONDS or (len(times) < LEAST_IN_A_WINDOW and sum(times) < LONG_WINDOW_SECONDS):
             times.append(self.once(call))
         return times
 
     def sample(self, call: Call) -> Samples:
-        """Take samples for about ``seconds``, at least ten of each kind."""
+        """Take samples for about ``seconds``, at least ten of each kind, or two of slow calls."""
         host = self._host(call)
         device = self._events(call, count=len(host)) if self.device.type == "cuda" else ()
         return Samples(host, device)
@@ -106,11 +114,14 @@ class Timer:
     def _host(self, call: Call) -> tuple[float, ...]:
         times: list[float] = []
         started = time.perf_counter()
-        while len(times) < LEAST_SAMPLES or (
-            len(times) < MOST_SAMPLES and time.perf_counter() - started < self.seconds
-        ):
+        while self._wants_more(len(times), time.perf_counter() - started):
             times.append(self.once(call))
         return tuple(times)
+
+    def _wants_more(self, samples: int, elapsed: float) -> bool:
+        if samples < LEAST_SAMPLES:
+            return samples < LEAST_SLOW_SAMPLES or elapsed < SLOW_SHARE * self.seconds
+        return samples < MOST_SAMPLES and elapsed < self.seconds
 
     def _events(self, call: Call, *, count: int) -> tuple[float, ...]:
         """Time ``count`` calls between events that exist beforehand, with one synchronisation at the end."""

@@ -10,7 +10,7 @@ from segbench.engine.processes import call_in_fresh_process
 from segbench.errors import UsageError
 from segbench.results.speed_record import SpeedStatus, Task
 from segbench.speed.cases import Planned
-from segbench.speed.launch import LARGEST_BATCH, Settings, measure_cases
+from segbench.speed.launch import INTERLEAVED, LARGEST_BATCH, Settings, measure_cases
 
 SETTINGS = Settings("cpu", 2, 0.05)
 
@@ -41,6 +41,47 @@ def test_every_case_is_measured_in_as_many_processes_as_asked_for():
     assert len(record.restarts) == 2
     assert machine.calls == [1, 1]
     assert record.environment == {"processor": "made up"}
+
+
+def test_cases_are_measured_in_turn():
+    machine = Machine(lambda batch: 1.0)
+    planned = [Planned(case(batch_size=batch)) for batch in (1, 2, 4)]
+    records = list(measure_cases(planned, SETTINGS, call=machine, describe=machine))
+    assert machine.calls == [1, 2, 4, 1, 2, 4]
+    assert [(record.case.batch_size, len(record.restarts)) for record in records] == [(1, 2), (2, 2), (4, 2)]
+
+
+def test_sweeps_come_last_and_only_so_many_cases_are_measured_in_turn():
+    machine = Machine(lambda batch: 1.0, most=1)
+    planned = [Planned(case(), sweeps=True), *(Planned(case(classes=2 + n)) for n in range(INTERLEAVED + 1))]
+    records = list(measure_cases(planned, SETTINGS, call=machine, describe=machine))
+    assert [record.case.classes for record in records[:-2]] == list(range(2, INTERLEAVED + 3))
+    assert [record.case.batch_size for record in records[-2:]] == [1, 2]
+
+
+def slow(seconds, **changes):
+    settings = Settings("cpu", 5, 2.0, **changes)
+    machine = Machine(lambda batch: seconds)
+    list(measure_cases([Planned(case())], settings, call=machine, describe=machine))
+    return len(machine.calls)
+
+
+def test_slow_calls_want_fewer_processes_where_that_is_allowed():
+    assert slow(2.5, slow_restarts=2) == 2
+    assert slow(1.5, slow_restarts=2) == 5
+    assert slow(2.5) == 5
+
+
+def test_what_cannot_be_done_here_is_tried_once():
+    class Refusing(Machine):
+        def __call__(self, function, *arguments, observer):
+            answer = super().__call__(function, *arguments, observer=observer)
+            refused = restart(status=SpeedStatus.SKIPPED, reason="cannot take 8x8 images", warmup=None)
+            return answer if function.__name__ == "fingerprint" else refused
+
+    machine = Refusing(lambda batch: 1.0)
+    (record,) = measured(Planned(case()), machine)
+    assert (record.status, len(machine.calls)) == (SpeedStatus.SKIPPED, 1)
 
 
 def test_a_sweep_doubles_until_throughput_gains_less_than_three_per_cent():

@@ -10,7 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.speed.timer import LEAST_SAMPLES, WINDOW_SECONDS, Timer, is_steady
+from segbench.speed.timer import (
+    LEAST_SAMPLES,
+    LEAST_SLOW_SAMPLES,
+    LONG_WINDOW_SECONDS,
+    WINDOW_SECONDS,
+    Timer,
+    is_steady,
+)
 
 CPU = torch.device("cpu")
 
@@ -73,5 +80,15 @@ def test_every_call_of_the_sampling_is_kept():
     assert samples.device == ()
 
 
-def test_slow_calls_are_sampled_ten_times_whatever_the_time():
-    assert len(Timer(CPU, seconds=0.001).sample(lambda: time.sleep(0.003)).host) == LEAST_SAMPLES
+def test_ten_calls_are_sampled_when_they_take_little_longer_than_asked_for():
+    assert len(Timer(CPU, seconds=0.05).sample(lambda: time.sleep(0.005)).host) == LEAST_SAMPLES
+
+
+def test_slow_calls_are_sampled_twice_whatever_the_time():
+    assert len(Timer(CPU, seconds=0.001).sample(lambda: time.sleep(0.003)).host) == LEAST_SLOW_SAMPLES
+
+
+def test_a_call_as_long_as_a_window_is_one_the_first_included():
+    warmup = Timer(CPU).warm_up(lambda: time.sleep(LONG_WINDOW_SECONDS + 0.05))
+    assert warmup.steady
+    assert warmup.calls == 2
