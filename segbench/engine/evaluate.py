@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ class Evaluation:
         loss: Mean over the images that have labelled pixels, NaN or infinite if it is so for any of them; None
             without a loss or such images.
         digest: Hash of what was fed, in order.
-        seconds: Time of the pass, data loading included.
+        seconds: Time of the pass, data loading included, but not what looking closer took.
+        looking_seconds: That.
         pictures: The predictions that were asked for.
     """
 
@@ -49,6 +51,7 @@ class Evaluation:
     loss: float | None
     digest: str
     seconds: float
+    looking_seconds: float
     pictures: tuple[Picture, ...]
 
     @property
@@ -57,11 +60,19 @@ class Evaluation:
         return len(self.matrices.names) / self.seconds
 
 
+class Look(Protocol):
+    """Looks closer at one image; see ``segbench.engine.details``."""
+
+    def __call__(self, name: str, scores: Tensor, label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
+        """Take (1, classes, H, W) scores, the (H, W) label and the (H, W) prediction."""
+
+
 class Tally:
     """Collects one image after another."""
 
-    def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int]) -> None:
-        self.classes, self.loss, self.keep = classes, loss, keep
+    def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int], look: Look | None) -> None:
+        self.classes, self.loss, self.keep, self.look = classes, loss, keep, look
+        self.looking_seconds = 0.0
         self.names: list[str] = []
         self.matrices: list[NDArray[np.int64]] = []
         self.losses: list[float] = []
@@ -76,6 +87,10 @@ class Tally:
             self.losses.append(float(self.loss(scores, label[None].to(scores.device))))
         if len(self.names) in self.keep:
             self.pictures.append(Picture(len(self.names), name, prediction))
+        if self.look is not None:
+            started = time.perf_counter()
+            self.look(name, scores, label.numpy(), prediction)
+            self.looking_seconds += time.perf_counter() - started
         self.names.append(name)
         self.matrices.append(matrix)
 
@@ -91,6 +106,7 @@ def evaluate(
     *,
     loss: nn.Module | None = None,
     keep: Collection[int] = (),
+    look: Look | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Evaluate a network on one split.
@@ -100,22 +116,25 @@ def evaluate(
         loader: The split.
         loss: Computed on scores at the label's size.
         keep: Positions of the images whose predictions are kept.
+        look: Looks closer at each image; its time is left out of ``Evaluation.seconds``.
         progress: Called with images done and images in all.
 
     Raises:
         DataError: An image cannot be read or a label is out of range.
         ModelRefusal: The network cannot take the images.
     """
-    tally, fed = Tally(predictor.classes, loss, keep), FedDigest()
+    tally, fed = Tally(predictor.classes, loss, keep, look), FedDigest()
     started = time.perf_counter()
     with predictor.arithmetic.matrix_precision():
         for batch in loader:
             _count(tally, predictor, batch)
             fed.update(batch.digests)
             progress(len(tally.names), len(loader.dataset))
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started - tally.looking_seconds
     matrices = ImageMatrices(tuple(tally.names), np.stack(tally.matrices))
-    return Evaluation(matrices, tally.mean_loss(), fed.hexdigest(), seconds, tuple(tally.pictures))
+    return Evaluation(
+        matrices, tally.mean_loss(), fed.hexdigest(), seconds, tally.looking_seconds, tuple(tally.pictures)
+    )
 
 
 def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch) -> None:

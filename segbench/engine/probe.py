@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -19,6 +20,7 @@ from segbench.data.cache import MemoryCache
 from segbench.data.loader import Batch
 from segbench.data.subset import Subset
 from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.details import Details, PredictionArchive
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.facts import weights_digest
 from segbench.engine.history import History
@@ -31,6 +33,7 @@ from segbench.engine.train import EpochMeter, Trainer
 from segbench.engine.workload import Probe
 from segbench.models.build import build_network, check_input
 from segbench.models.cost import count_weights_bytes
+from segbench.results.details import DETAILS_FILE, ImageDetails, save_details
 from segbench.results.matrices import save_matrices
 
 T = TypeVar("T")
@@ -69,11 +72,13 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
     loss = loss_of(materials, median_frequency=lambda: [1.0] * len(materials.info.classes))
     steps = _trained(network, whole, materials, loss, arithmetic=arithmetic, seconds=seconds)
     passes = evaluations(_predictor(network, materials, arithmetic), materials, loss, seconds=seconds)
-    passing = [one.seconds for one in passes]
+    passing = [one.evaluation.seconds for one in passes]
+    looking = [one.evaluation.looking_seconds for one in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
         evaluation_seconds=typical(passing) / len(materials.test),
+        looking_seconds=typical(looking) / len(materials.test),
         peak_memory_bytes=arithmetic.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
         **_sizes_on_disk(passes[0], materials.test),
@@ -95,15 +100,33 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
         return repeated(step, lambda taken: taken, seconds=seconds, most=min(MOST_STEPS, trainer.total_steps))
 
 
-def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *, seconds: float) -> list[Evaluation]:
+@dataclass(frozen=True)
+class Pass:
+    """One evaluation of the few images, and what it would store.
+
+    Attributes:
+        evaluation: Matrices, times and one picture.
+        details: What was counted beside the matrices.
+        archive_bytes: Size of all predictions.
+    """
+
+    evaluation: Evaluation
+    details: ImageDetails
+    archive_bytes: int
+
+
+def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *, seconds: float) -> list[Pass]:
     """Evaluate the few images again and again; their decoding is left to the first pass."""
     loader = materials.evaluation_loader(materials.test, pin_memory=predictor.arithmetic.device.type == "cuda")
-    return repeated(
-        lambda: evaluate(predictor, loader, loss=loss, keep=(0,)),
-        lambda found: found.seconds,
-        seconds=seconds,
-        most=MOST_STEPS,
-    )
+
+    def evaluated() -> Pass:
+        file = BytesIO()
+        with PredictionArchive(file, materials.info.palette) as archive:
+            details = Details(predictor.classes, archive)
+            found = evaluate(predictor, loader, loss=loss, keep=(0,), look=details.look)
+        return Pass(found, details.collected(), len(file.getvalue()))
+
+    return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
 
 
 def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: float, most: int) -> list[T]:
@@ -189,14 +212,18 @@ def _predictor(network: nn.Module, materials: Materials, arithmetic: Arithmetic)
     return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)
 
 
-def _sizes_on_disk(found: Evaluation, split: SegmentationDataset) -> dict[str, float]:
+def _sizes_on_disk(found: Pass, split: SegmentationDataset) -> dict[str, float]:
     """Write what an evaluation leaves behind, and return the size of one image's part of it."""
+    images, shown = len(found.details.names), found.evaluation.pictures
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_matrices(folder / "confusion.npz", found.matrices)
-        save_pictures(folder / "samples", found.pictures, split)
+        save_matrices(folder / "confusion.npz", found.evaluation.matrices)
+        save_details(folder / DETAILS_FILE, found.details)
+        counted = sum(file.stat().st_size for file in folder.iterdir())
+        save_pictures(folder / "samples", shown, split)
         pictures = sum(file.stat().st_size for file in (folder / "samples").iterdir())
-        return {
-            "matrix_bytes": (folder / "confusion.npz").stat().st_size / len(found.matrices.names),
-            "picture_bytes": pictures / max(1, len(found.pictures)),
-        }
+    return {
+        "counted_bytes": counted / images,
+        "prediction_bytes": found.archive_bytes / images,
+        "picture_bytes": pictures / max(1, len(shown)),
+    }

@@ -65,18 +65,22 @@ class Probe:
         setup_seconds: To build it, and what its first step takes longer than the others.
         step_seconds: Median of a training batch: forward, loss, backward and optimizer.
         evaluation_seconds: Of one test image that is decoded: transforms, prediction, confusion matrix, loss.
+        looking_seconds: Of one image in the final evaluation: contours, calibration, and its prediction as a picture.
         peak_memory_bytes: Memory allocated on CUDA; elsewhere the peak resident set of the process.
         checkpoint_bytes: Size of its tensors on disk.
-        matrix_bytes: Size of one image's confusion matrix on disk.
+        counted_bytes: Size on disk of what is counted in one image.
+        prediction_bytes: Size on disk of its prediction.
         picture_bytes: Size of one sample's pictures on disk.
     """
 
     setup_seconds: float
     step_seconds: float
     evaluation_seconds: float
+    looking_seconds: float
     peak_memory_bytes: int
     checkpoint_bytes: int
-    matrix_bytes: float
+    counted_bytes: float
+    prediction_bytes: float
     picture_bytes: float
 
 
@@ -109,7 +113,8 @@ def validation_seconds(run: Run, survey: Survey, probe: Probe) -> float:
 def evaluation_seconds(run: Run, survey: Survey, probe: Probe) -> float:
     """Return the time of the final evaluation."""
     read = 0.0 if run.loader.cache == "disk" else survey.test_images * survey.test_load.read_seconds
-    return overlapped(survey.test_images * probe.evaluation_seconds, read, workers=run.loader.workers)
+    seconds = probe.evaluation_seconds + probe.looking_seconds
+    return overlapped(survey.test_images * seconds, read, workers=run.loader.workers)
 
 
 def overlapped(compute_seconds: float, load_seconds: float, *, workers: int) -> float:
@@ -118,10 +123,11 @@ def overlapped(compute_seconds: float, load_seconds: float, *, workers: int) -> 
 
 
 def disk_bytes(run: Run, survey: Survey, probe: Probe) -> int:
-    """Return what a run writes: checkpoint, confusion matrices, pictures, record and history."""
+    """Return what a run writes: checkpoint, counts, predictions, pictures, record and history."""
     train, samples = run.recipe.train, min(run.recipe.evaluate.samples, survey.test_images)
     kept = probe.checkpoint_bytes if train is None or train.keep_weights else 0
-    counted = survey.test_images * probe.matrix_bytes + samples * probe.picture_bytes
+    by_image = probe.counted_bytes + (probe.prediction_bytes if samples else 0.0)
+    counted = survey.test_images * by_image + samples * probe.picture_bytes
     return kept + round(counted) + RECORD_BYTES + HISTORY_LINE_BYTES * survey.epochs
 
 

@@ -6,8 +6,8 @@ needs of an image is three numbers a class, so B resamples of N images are one p
 
 Seeds are few, often three, and drawing three of three with replacement understates their spread by a third. So the
 spread between seeds enters as what is known of a mean of S values: their standard error times a draw from Student's t
-with S - 1 degrees of freedom. (For images the bootstrap is left alone: B. Efron and R. Tibshirani, "An Introduction to
-the Bootstrap", 1993, chapters 6 and 13.)
+with S - 1 degrees of freedom, less what resampled images already show of it. (For images the bootstrap is left alone:
+B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13.)
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Draws:
 
 def counts_by_image(matrices: NDArray[np.int64]) -> ClassCounts:
     """Return the (N, C) counts of N images from their (N, C, C) confusion matrices."""
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
+    hits = np.diagonal(matrices, axis1=1, axis2=2).copy()  # a view would keep the matrices in memory
     return ClassCounts(hits, matrices.sum(axis=2), matrices.sum(axis=1))
 
 
@@ -81,8 +81,9 @@ def draw(
     drawn: dict[str, list[Draws]] = {name: [] for name in SummaryScores._fields}
     for network in networks:
         noise = generator.standard_t(max(1, len(network) - 1), size=resamples)
-        means = _mean_scores(network, _weights(images, resamples, seed=seed))
-        for name, values, error in zip(drawn, means, _seed_errors(network), strict=True):
+        scores = _scores_by_seed(network, _weights(images, resamples, seed=seed))
+        for name, by_seed, full in zip(drawn, scores, _full_scores(network), strict=True):
+            values, error = by_seed.mean(axis=1), _seed_error(full, by_seed)
             drawn[name].append(Draws(values, error, len(network), values + error * noise))
     return drawn
 
@@ -106,26 +107,40 @@ def _weights(images: int, resamples: int, *, seed: int) -> Iterator[FloatArray]:
         yield np.bincount(drawn.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
 
 
-def _mean_scores(network: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
-    """Return the mean over seeds of each score in every resample, (B,) each."""
+def _scores_by_seed(network: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
+    """Return each score of each seed in every resample, (B, S) each."""
     stacked = np.concatenate([part for counts in network for part in counts], axis=1).astype(np.float64)
     chunks = [_scored(chunk @ stacked, seeds=len(network)) for chunk in weights]
     return SummaryScores(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
 
 def _scored(totals: FloatArray, *, seeds: int) -> SummaryScores:
-    """Score (b, seeds * 3 * C) totals and average over the seeds."""
+    """Score (b, seeds * 3 * C) totals."""
     parts = totals.reshape(len(totals), seeds, 3, -1)
-    scores = summary_scores(ClassCounts(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]))
-    return SummaryScores(*(values.mean(axis=1) for values in scores))
+    return summary_scores(ClassCounts(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]))
 
 
-def _seed_errors(network: Sequence[ClassCounts]) -> list[float]:
-    """Return the standard error of each score's mean over seeds, all of them scored on all images."""
-    if len(network) < 2:
-        return [0.0] * len(SummaryScores._fields)
-    full = summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, network), strict=True))))
-    return [float(values.std(ddof=1)) / math.sqrt(len(network)) for values in full]
+def _full_scores(network: Sequence[ClassCounts]) -> SummaryScores:
+    """Return each score of each seed on all images, (S,) each."""
+    return summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, network), strict=True))))
+
+
+def _seed_error(full: FloatArray, by_seed: FloatArray) -> float:
+    """Return the standard error that seeds leave to a score's mean over them, beside what resampled images show.
+
+    Seeds scatter for two reasons: each is another network, and each errs on other images. The latter is in the
+    resamples already, where it is how far seeds move apart from one another, and is taken off.
+
+    Args:
+        full: (S,) the score of each seed on all images.
+        by_seed: (B, S) the same in every resample.
+    """
+    seeds = len(full)
+    if seeds < 2:
+        return 0.0
+    apart = by_seed - by_seed.mean(axis=1, keepdims=True)
+    of_images = float(np.nanvar(apart, axis=0).sum()) / (seeds - 1) if not np.isnan(apart).all() else math.nan
+    return math.sqrt(max(0.0, float(full.var(ddof=1)) - of_images) / seeds)
 
 
 def _totals(counts: ClassCounts) -> ClassCounts:

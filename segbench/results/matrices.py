@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from segbench.errors import StoreError
 
 _CELLS = ("image", "label", "prediction", "count")
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise on files that are cut off, altered or no archive at all."""
 
 
@@ -112,8 +112,8 @@ def load_matrices(path: str | Path) -> ImageMatrices:
         return _from_cells(arrays)
     except FileNotFoundError as error:
         raise StoreError(f"{path}: there is no such file; the run that should have written it is incomplete") from error
-    except (*_DAMAGE, StoreError) as error:
-        raise StoreError(f"{path}: is damaged ({_describe(error)}); delete the run's folder to do it again") from error
+    except (*DAMAGE, StoreError) as error:
+        raise StoreError(f"{path}: is damaged ({describe(error)}); delete the run's folder to do it again") from error
 
 
 def _from_cells(arrays: Mapping[str, NDArray[Any]]) -> ImageMatrices:
@@ -149,7 +149,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
         raise StoreError("a cell is listed twice")
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """Return in words what is wrong with an archive."""
     if isinstance(error, KeyError):
         return f"it lacks an array: {error.args[0]}"
     return " ".join(str(error).split()) or type(error).__name__

@@ -41,7 +41,9 @@ PROBE = Probe(
     evaluation_seconds=0.25,
     peak_memory_bytes=1_000_000,
     checkpoint_bytes=40_000,
-    matrix_bytes=50.0,
+    counted_bytes=50.0,
+    prediction_bytes=0.0,
+    looking_seconds=0.0,
     picture_bytes=700.0,
 )
 

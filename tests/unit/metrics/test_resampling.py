@@ -72,13 +72,23 @@ def test_one_seed_has_no_spread_between_seeds():
     assert (drawn.values == drawn.images).all()
 
 
-def test_the_error_over_seeds_is_that_of_the_mean_of_their_scores():
-    seeds = [random_matrices(6, seed=seed) for seed in range(4)]
+def test_the_error_over_seeds_is_that_of_the_mean_of_their_scores_where_images_explain_nothing():
+    seeds = [np.stack([random_matrices(1, seed=seed)[0]] * 6) for seed in range(4)]
     for name, (drawn,) in draw([[counts_by_image(one) for one in seeds]], resamples=20_000).items():
         alone = [getattr(score(one.sum(axis=0)), name) for one in seeds]
         assert drawn.seed_error == pytest.approx(np.std(alone, ddof=1) / 2)
         added = (drawn.values - drawn.images) / drawn.seed_error
         assert np.quantile(added, 0.975) == pytest.approx(3.182, rel=0.08)  # Student's t, 3 degrees of freedom
+
+
+def test_scatter_of_seeds_that_comes_of_images_is_not_counted_a_second_time():
+    errors, spreads = [], []
+    for world in range(40):
+        seeds = [random_matrices(25, seed=10 * world + seed) for seed in range(5)]  # one network, other images
+        (drawn,) = draw([[counts_by_image(one) for one in seeds]], resamples=500)["mean_iou"]
+        errors.append(drawn.seed_error**2)
+        spreads.append(np.var([score(one.sum(axis=0)).mean_iou for one in seeds], ddof=1) / 5)
+    assert np.mean(errors) < 0.3 * np.mean(spreads)
 
 
 def test_seeds_are_scored_on_the_same_images_and_averaged():

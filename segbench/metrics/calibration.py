@@ -1,0 +1,57 @@
+"""Whether networks are as sure as they are right: the calibration error of the softmax, from counts of images."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15
+"""Bins of equal width, as in the paper."""
+
+
+class CalibrationCounts(NamedTuple):
+    """Labelled pixels by the confidence of their prediction, (..., ``BINS``) each; of one image or of several.
+
+    Attributes:
+        pixels: How many, int64.
+        correct: How many of them are right, int64.
+        confidence: The sum of their confidences, float64.
+    """
+
+    pixels: NDArray[np.int64]
+    correct: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+
+def calibration_counts(
+    label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[Any]
+) -> CalibrationCounts:
+    """Sort an image's pixels by confidence.
+
+    Args:
+        label: (H, W) class indices, 255 for void, which counts nowhere.
+        prediction: (H, W) class indices.
+        confidence: (H, W) softmax probability of the predicted class.
+    """
+    seen = label != 255
+    sure = confidence[seen]
+    bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    right = (label == prediction)[seen]
+    return CalibrationCounts(
+        pixels=np.bincount(bins, minlength=BINS).astype(np.int64),
+        correct=np.bincount(bins[right], minlength=BINS).astype(np.int64),
+        confidence=np.bincount(bins, weights=sure, minlength=BINS).astype(np.float64),
+    )
+
+
+def calibration_error(counts: CalibrationCounts) -> float:
+    """Return the expected calibration error of (N, ``BINS``) counts, in [0, 1]; NaN without pixels.
+
+    The mean over bins, weighted by their pixels, of the distance between the share that is right and the mean
+    confidence (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017).
+    """
+    pixels, correct, confidence = (part.sum(axis=0) for part in counts)
+    return float(np.abs(correct - confidence).sum() / pixels.sum()) if pixels.any() else math.nan

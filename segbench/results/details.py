@@ -1,0 +1,76 @@
+"""What was counted in every test image beside its confusion matrix, and the file ``details.npz`` that keeps it.
+
+An ordinary compressed NumPy archive without pickles. ``names`` holds the images' names, in the order of
+``confusion.npz``; every other array has one entry an image along its first axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import StoreError
+from segbench.results.matrices import DAMAGE, describe
+
+DETAILS_FILE = "details.npz"
+BOUNDARY = "boundary_"
+"""What the names of the arrays begin with that hold the fields of ``BoundaryCounts``, (N, C) each."""
+CALIBRATION = "calibration_"
+"""And those of ``CalibrationCounts``, (N, bins) each."""
+_NAMES = "names"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDetails:
+    """Counts by image.
+
+    Attributes:
+        names: The images' names.
+        arrays: (N, ...) arrays by name.
+    """
+
+    names: tuple[str, ...]
+    arrays: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays.items():
+            if array.ndim == 0 or len(array) != len(self.names):
+                raise StoreError(f"{name} has the shape {array.shape} where there are {len(self.names)} images")
+
+    def part(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays whose names begin with a prefix, without it."""
+        return {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
+
+
+def save_details(path: Path, details: ImageDetails) -> None:
+    """Write counts by image; equal ones give equal files.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            np.savez_compressed(file, **{_NAMES: np.array(details.names, dtype=np.str_)}, **details.arrays)  # type: ignore[arg-type]
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error}") from error
+
+
+def load_details(path: Path) -> ImageDetails | None:
+    """Read counts by image; None where there is no such file, as beside runs of earlier versions.
+
+    Raises:
+        StoreError: The file is damaged or of another layout; names it.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return ImageDetails(tuple(map(str, arrays.pop(_NAMES))), arrays)
+    except (*DAMAGE, StoreError) as error:
+        raise StoreError(f"{path}: is damaged ({describe(error)}); delete the run's folder to do it again") from error
