@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from segbench.cli import baseline, catalog, data, doctor, predict, regress, report, run, score, speed, starter
+from segbench.cli import baseline, catalog, compare, data, doctor, predict, regress, report, run, score, speed, starter
 from segbench.cli.output import tell
 from segbench.errors import SegbenchError, UsageError
 
@@ -38,6 +38,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "schema": run.schema,
     "speed": speed.speed,
     "leaderboard": report.leaderboard,
+    "report": report.report,
+    "compare": compare.compare,
     "list": catalog.list_catalog,
     "describe": catalog.describe,
     "evaluate": predict.evaluate,

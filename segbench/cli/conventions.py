@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import typer
 
 from segbench.cli.output import tell, write_json, write_table
+from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +29,10 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
 
     Raises:
         UnknownNameError: There is no such convention.
+        UsageError: There is no such form of it.
     """
+    if form == "latex":
+        raise UsageError("--convention is written as table, markdown, csv or json")
     from segbench.metrics.conventions import CONVENTIONS
     from segbench.report.rescored import rescored
 
@@ -38,12 +44,13 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
         typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
     else:
         _show(frame, names, markdown=form == "markdown")
-        for one in names:
-            tell(f"{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}")
+        marks = ascii_lowercase if len(names) > 1 and form == "table" else ""
+        for mark, one in zip_longest(marks[: len(names)], names):
+            tell(f"{f'{mark}  ' if mark else ''}{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}")
 
 
 def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
-    from segbench.report.tables import markdown_table
+    from segbench.report.markdown import markdown_table
     from segbench.report.text import escape_markdown, short_id
 
     for (protocol, _), rows in frame.groupby(["protocol", "test_data"], sort=False, dropna=False):
@@ -53,8 +60,20 @@ def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
             typer.echo(f"### Protocol {short_id(protocol)}\n")
             typer.echo(markdown_table(titles, escaped, "-:" + "-" * (len(titles) - 2)) + "\n")
         else:
-            typer.echo(f"Protocol {short_id(protocol)}")
-            write_table(titles, cells, right=titles[2:], whole=["model"])
+            several = len(names) > 1
+            typer.echo(f"Protocol {short_id(protocol)}{', mean IoU in %' if several else ''}")
+            _write_narrow(cells) if several else write_table(titles, cells, right=titles[2:], whole=["model"])
+
+
+def _write_narrow(cells: Sequence[Sequence[str]]) -> None:
+    """Write the mean IoU by many conventions so that 80 signs are enough: a letter stands for each."""
+    letters = list(ascii_lowercase[: len(cells[0]) - 2]) if cells else []
+    lines = [[*line[:2], *map(_per_cent, line[2:])] for line in cells]
+    write_table(["#", "model", *letters], lines, right=["#", *letters])
+
+
+def _per_cent(text: str) -> str:
+    return text if text == "NaN" else f"{100 * float(text):.1f}"
 
 
 def _by_convention(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Commands about results: the leaderboard."""
+"""Commands about results: the leaderboard and the report."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     CSV = "csv"
     JSON = "json"
+    LATEX = "latex"
 
 
 def leaderboard(
@@ -60,21 +61,53 @@ def leaderboard(
         write(ranking, reports)
 
 
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of all reports.")] = Path("reports"),
+    opened: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
+) -> None:
+    """Write the report of stored runs: one HTML page, Markdown, CSV, JSON, LaTeX and figures.
+
+    Several folders make one report: their runs are ranked together where protocols and test data agree, and stand in
+    tables of their own where they do not. It needs neither torch nor the data.
+    """
+    from segbench.report.ranking import rank
+
+    ranking = rank(*results)
+    page = write(ranking, out)
+    for note in ranking.notes:
+        tell(f"note: {note}")
+    if opened and typer.launch(page.resolve().as_uri()) != 0:
+        tell(f"no browser could be started; open {page} yourself")
+
+
 def show(ranking: Ranking, form: Format = Format.TABLE) -> None:
     """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
-    from segbench.report.tables import to_csv, to_json, to_markdown
+    from segbench.report.board import to_markdown
+    from segbench.report.latex import to_latex
+    from segbench.report.tables import to_csv, to_json
 
     if form is Format.TABLE:
         _show_table(ranking.board)
     else:
-        text = {Format.MARKDOWN: to_markdown, Format.CSV: to_csv, Format.JSON: to_json}[form](ranking.board)
+        writers = {
+            Format.MARKDOWN: to_markdown,
+            Format.CSV: to_csv,
+            Format.JSON: to_json,
+            Format.LATEX: to_latex,
+        }
+        text = writers[form](ranking.board)
         typer.echo(text, nl=not text.endswith("\n"))
     for note in ranking.notes:
         tell(f"note: {note}")
 
 
-def write(ranking: Ranking, reports: Path) -> None:
-    """Write the report of a ranking below ``reports``.
+def write(ranking: Ranking, reports: Path) -> Path:
+    """Write the report of a ranking below ``reports`` and return its page.
 
     Raises:
         StoreError: The report cannot be written.
@@ -82,7 +115,8 @@ def write(ranking: Ranking, reports: Path) -> None:
     from segbench.report.render import write_ranking
 
     files = write_ranking(ranking, reports)
-    tell(f"report: {files.markdown}")
+    tell(f"report: {files.page}")
+    return files.page
 
 
 def _show_table(board: pd.DataFrame) -> None:

@@ -1,8 +1,9 @@
-"""How certain a table of a leaderboard is: intervals of scores and ranks, and groups that cannot be told apart."""
+"""How certain a table of a leaderboard is: intervals of scores and ranks, differences of pairs, and groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from string import ascii_lowercase
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from segbench.metrics.resampling import Draws, draw, resamples_for
 from segbench.metrics.scores import ClassCounts, SummaryScores
-from segbench.metrics.uncertainty import compare_all, groups, interval, rank_intervals
+from segbench.metrics.uncertainty import Comparison, compare_all, groups, interval, rank_intervals
 
 LEAST_IMAGES = 10
 """Fewer test images than this say too little of all the others to resample them."""
@@ -26,8 +27,21 @@ Seeds = Sequence[ClassCounts]
 """The counts of every test image, (N, C), by seed of one network."""
 
 
-def certainty(networks: Sequence[Seeds], estimates: Sequence[float]) -> list[dict[str, Any]]:
-    """Return the ``CERTAINTY`` of each network of one table.
+@dataclass(frozen=True)
+class Certainty:
+    """How certain a table is.
+
+    Attributes:
+        rows: By network, its ``CERTAINTY``.
+        pairs: Every pair of networks, by their positions; empty where nothing is known.
+    """
+
+    rows: list[dict[str, Any]]
+    pairs: list[Comparison]
+
+
+def certainty(networks: Sequence[Seeds], estimates: Sequence[float]) -> Certainty:
+    """Return the certainty of one table.
 
     Bounds are those of 95 % intervals. ``group`` holds a letter for each group of neighbours in the ranking that cannot
     be told apart (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for the best.
@@ -38,12 +52,13 @@ def certainty(networks: Sequence[Seeds], estimates: Sequence[float]) -> list[dic
     """
     shapes = {counts.hits.shape for seeds in networks for counts in seeds}
     if len(shapes) != 1 or next(iter(shapes))[0] < LEAST_IMAGES:
-        return [dict.fromkeys(CERTAINTY) for _ in networks]
+        return Certainty([dict.fromkeys(CERTAINTY) for _ in networks], [])
     resamples = resamples_for(sum(map(len, networks)))
     drawn = draw(networks, resamples=resamples)
     ranks = rank_intervals(np.stack([draws.values for draws in drawn[RANKING_SCORE]]))
-    letters = _letters(estimates, drawn[RANKING_SCORE])
-    return [
+    pairs = compare_all(estimates, drawn[RANKING_SCORE])
+    letters = _letters(estimates, pairs)
+    rows = [
         {
             **_bounds([(name, drawn[name][index]) for name in SummaryScores._fields]),
             "rank_best": best,
@@ -53,6 +68,7 @@ def certainty(networks: Sequence[Seeds], estimates: Sequence[float]) -> list[dic
         }
         for index, (best, worst) in enumerate(ranks)
     ]
+    return Certainty(rows, pairs)
 
 
 def _bounds(scores: Sequence[tuple[str, Draws]]) -> dict[str, float]:
@@ -62,10 +78,10 @@ def _bounds(scores: Sequence[tuple[str, Draws]]) -> dict[str, float]:
     return found
 
 
-def _letters(estimates: Sequence[float], draws: Sequence[Draws]) -> list[str]:
+def _letters(estimates: Sequence[float], pairs: Sequence[Comparison]) -> list[str]:
     order = sorted(range(len(estimates)), key=lambda index: -estimates[index])
     letters = [""] * len(estimates)
-    for number, members in zip(count(), groups(order, compare_all(estimates, draws)), strict=False):
+    for number, members in zip(count(), groups(order, pairs), strict=False):
         for index in members:
             letters[index] += _letter(number)
     return letters

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.report import text
+from segbench.report.blocks import Cell
 from segbench.report.text import is_absent, printable
 
 
@@ -20,13 +21,20 @@ class Column:
         title: The heading, with the unit.
         show: The text of a row's cell.
         importance: Columns of small numbers stay when there is little room.
+        sort: The leaderboard's column by whose numbers it is sorted; by its text where there is none.
         right: Whether it is set flush right.
     """
 
     title: str
     show: Callable[[pd.Series[Any]], str]
     importance: int
+    sort: str | None = None
     right: bool = True
+
+    def cell(self, row: pd.Series[Any]) -> Cell:
+        """Return a row's cell."""
+        value: Any = row[self.sort] if self.sort else None
+        return Cell(self.show(row), None if is_absent(value) else float(value))
 
 
 def _fraction(name: str) -> Callable[[pd.Series[Any]], str]:
@@ -75,40 +83,51 @@ def _ranks(row: pd.Series[Any]) -> str:
     return str(best) if best == worst else f"{best} to {worst}"
 
 
+def _published(row: pd.Series[Any]) -> str:
+    """Return the mean IoU that was published of a network, with the paper."""
+    if is_absent(row["published_mean_iou"]):
+        return ""
+    return f"{row['published_mean_iou']:.3f} ({row['published_source']})"
+
+
 def _same_data(row: pd.Series[Any]) -> str:
     return "" if is_absent(row["same_data"]) else "yes" if row["same_data"] else "NO"
 
 
 COLUMNS = (
-    Column("#", _whole("rank"), 0),
+    Column("#", _whole("rank"), 0, "rank"),
     Column("model", _word("model"), 0, right=False),
-    Column("weights", _word("pretrained"), 7, right=False),
-    Column("seeds", _whole("seeds"), 1),
-    Column("mIoU", _fraction("mean_iou"), 0),
-    Column("95 % interval", _interval, 2),
-    Column("ranks", _ranks, 5),
+    Column("mIoU", _fraction("mean_iou"), 0, "mean_iou"),
+    Column("95 % interval", _interval, 2, "mean_iou_low"),
+    Column("ranks", _ranks, 5, "rank_best"),
     Column("group", _word("group"), 9, right=False),
-    Column("pixel acc.", _fraction("pixel_accuracy"), 8),
-    Column("mean recall", _fraction("mean_recall"), 12),
-    Column("fw-IoU", _fraction("frequency_weighted_iou"), 16),
-    Column("Dice", _fraction("mean_dice"), 17),
-    Column("precision", _fraction("mean_precision"), 18),
-    Column("img/s", _throughput, 3),
-    Column("batch", _whole("throughput_batch_size"), 20),
-    Column("p50 ms", _plain_rate("latency_p50_ms"), 4),
-    Column("p90 ms", _plain_rate("latency_p90_ms"), 21),
-    Column("memory", lambda row: text.byte_count(row["inference_memory_bytes"]), 11),
-    Column("J/img", _plain_rate("joules_per_image"), 15),
-    Column("step img/s", _plain_rate("training_step_images_per_second"), 22),
-    Column("step memory", lambda row: text.byte_count(row["training_memory_bytes"]), 23),
+    Column("weights", _word("pretrained"), 7, right=False),
+    Column("seeds", _whole("seeds"), 1, "seeds"),
+    Column("published", _published, 30, "published_mean_iou"),
+    Column("pixel acc.", _fraction("pixel_accuracy"), 8, "pixel_accuracy"),
+    Column("mean recall", _fraction("mean_recall"), 12, "mean_recall"),
+    Column("fw-IoU", _fraction("frequency_weighted_iou"), 16, "frequency_weighted_iou"),
+    Column("Dice", _fraction("mean_dice"), 17, "mean_dice"),
+    Column("precision", _fraction("mean_precision"), 18, "mean_precision"),
+    Column("boundary F1", _fraction("boundary_f1"), 27, "boundary_f1"),
+    Column("boundary IoU", _fraction("boundary_iou"), 28, "boundary_iou"),
+    Column("ECE", _fraction("calibration_error"), 29, "calibration_error"),
+    Column("img/s", _throughput, 3, "throughput_images_per_second"),
+    Column("batch", _whole("throughput_batch_size"), 20, "throughput_batch_size"),
+    Column("p50 ms", _plain_rate("latency_p50_ms"), 4, "latency_p50_ms"),
+    Column("p90 ms", _plain_rate("latency_p90_ms"), 21, "latency_p90_ms"),
+    Column("memory", lambda row: text.byte_count(row["inference_memory_bytes"]), 11, "inference_memory_bytes"),
+    Column("J/img", _plain_rate("joules_per_image"), 15, "joules_per_image"),
+    Column("step img/s", _plain_rate("training_step_images_per_second"), 22, "training_step_images_per_second"),
+    Column("step memory", lambda row: text.byte_count(row["training_memory_bytes"]), 23, "training_memory_bytes"),
     Column("Pareto", _yes("pareto"), 6, right=False),
-    Column("test img/s", _rate("evaluation_images_per_second"), 6),
-    Column("train img/s", _rate("training_images_per_second"), 14),
-    Column("params", lambda row: text.count(row["parameters"]), 10),
-    Column("MACs", lambda row: text.count(row["macs"]), 13),
-    Column("activations/img", lambda row: text.byte_count(row["activation_bytes"]), 25),
-    Column("weights on disk", lambda row: text.byte_count(row["weights_bytes"]), 26),
-    Column("classes", _whole("averaged_classes"), 19),
+    Column("test img/s", _rate("evaluation_images_per_second"), 6, "evaluation_images_per_second"),
+    Column("train img/s", _rate("training_images_per_second"), 14, "training_images_per_second"),
+    Column("params", lambda row: text.count(row["parameters"]), 10, "parameters"),
+    Column("MACs", lambda row: text.count(row["macs"]), 13, "macs"),
+    Column("activations/img", lambda row: text.byte_count(row["activation_bytes"]), 25, "activation_bytes"),
+    Column("weights on disk", lambda row: text.byte_count(row["weights_bytes"]), 26, "weights_bytes"),
+    Column("classes", _whole("averaged_classes"), 19, "averaged_classes"),
     Column("same data", _same_data, 24, right=False),
 )
 """All columns, as they stand from left to right. Scores are fractions of 1; ``img/s`` to ``Pareto`` were measured by

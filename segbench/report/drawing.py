@@ -1,4 +1,4 @@
-"""The look of all figures: style, canvas, colours and files."""
+"""The look of all figures: style, canvas, colours and files, on light and on dark paper."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("svg", "png")
+INK, PAPER, GRID = "#1b1c1e", "#fefefd", "#d3d4d6"
+"""Text, background and grid lines on light paper; no other colour of a figure is one of these."""
+DARK = {INK: "#e6e7e9", PAPER: "#16181b", GRID: "#3b3e43"}
+"""What becomes of them on dark paper."""
 
 _MARKERS = "oXsD^vPp*h"
+_COLORS = (
+    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
+    *("#8c6d4a", "#56b4e9", "#7f7f7f", "#999933", "#aa4499"),
+)
+"""Safe for the colour-blind, and dark enough for print: seaborn's ``colorblind`` without its pale ones."""
 _DPI = 150
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -28,6 +36,9 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "axes.titleweight": "bold",
     "axes.titlesize": "medium",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("axes.edgecolor", "grid.color"), GRID),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
 }
 _EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "WenQuanYi Zen Hei")
 
@@ -41,29 +52,62 @@ class Plot:
         title: What it shows, for a reader.
         caption: What is drawn, with n, protocol and spread.
         figure: The drawing.
+        alternative: What those are told who do not see it; the title and the caption by default.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    alternative: str = ""
 
 
-def save(plot: Plot, folder: Path, *, suffix: str = "") -> list[Path]:
-    """Write a figure as SVG and PNG; equal figures give equal files.
+@dataclass(frozen=True)
+class PlotFiles:
+    """The files of one figure.
+
+    Attributes:
+        light: SVG on light paper.
+        dark: SVG on dark paper.
+        png: On light paper.
+    """
+
+    light: Path
+    dark: Path
+    png: Path
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter((self.light, self.dark, self.png))
+
+
+def save(plot: Plot, folder: Path, *, name: str | None = None) -> PlotFiles:
+    """Write a figure as SVG, for light and for dark paper, and as PNG; equal figures give equal files.
+
+    Args:
+        plot: The figure.
+        folder: Where to.
+        name: The stem of its files; the plot's own name by default.
 
     Raises:
         StoreError: It cannot be written.
     """
-    files = [folder / f"{plot.name}{suffix}.{kind}" for kind in FORMATS]
+    stem = name or plot.name
+    files = PlotFiles(*(folder / f"{stem}{ending}" for ending in (".svg", "-dark.svg", ".png")))
     with storing(folder), styled():
         folder.mkdir(parents=True, exist_ok=True)
         plot.figure.draw_without_rendering()
         plot.figure.set_layout_engine("none")  # it is laid out now; each format would do it again
-        for file in files:
-            metadata = {"Title": plot.title} | ({"Date": None} if file.suffix == ".svg" else {"Software": None})
-            plot.figure.savefig(file, dpi=_DPI, metadata=metadata)
+        plot.figure.savefig(files.light, metadata={"Title": plot.title, "Date": None})
+        plot.figure.savefig(files.png, dpi=_DPI, metadata={"Title": plot.title, "Software": None})
+        files.dark.write_text(darkened(files.light.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return files
+
+
+def darkened(svg: str) -> str:
+    """Return an SVG of ours for dark paper."""
+    for light, dark in DARK.items():
+        svg = svg.replace(light, dark)
+    return svg
 
 
 @contextmanager
@@ -80,20 +124,19 @@ def styled() -> Iterator[None]:
         yield
 
 
-def panels(number: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Return a drawing of some panels side by side; the height is in inches."""
+def panels(columns: int, height: float, *, rows: int = 1, width: float | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a drawing of some panels, row by row; sizes are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.0 + 4.5 * number, height), layout="constrained")
+    figure = Figure(figsize=(width or 3.0 + 4.5 * columns, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(np.ravel(figure.subplots(1, number)))
+    return figure, list(np.ravel(figure.subplots(rows, columns)))
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Return a drawing of one panel of the given size in inches."""
-    figure, (axes,) = panels(1, height)
-    figure.set_size_inches(width, height)
+    figure, (axes,) = panels(1, height, width=width)
     return figure, axes
 
 
@@ -113,19 +156,30 @@ def plain_numbers(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter("")
 
 
-def whole_epochs(axes: Axes) -> None:
-    """Show whole epochs only."""
+def engineering_numbers(axes: Axes, unit: str) -> None:
+    """Show an axis of large numbers with unit prefixes, such as ``20 MB``."""
+    from matplotlib.ticker import EngFormatter
+
+    axes.xaxis.set_major_formatter(EngFormatter(unit=unit))
+    axes.xaxis.set_minor_formatter("")
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Show whole numbers only on the horizontal axis."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def named_rows(axes: Axes, names: list[str]) -> None:
+    """Name the rows of a drawing, the first at the top."""
+    axes.set_yticks(range(len(names)), [printable(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
 def colors(number: int) -> list[Any]:
     """Return a colour for each network, from a palette safe for the colour-blind."""
-    import seaborn as sns
-
-    palette = sns.color_palette("colorblind")
-    return [palette[index % len(palette)] for index in range(number)]
+    return [_COLORS[index % len(_COLORS)] for index in range(number)]
 
 
 def markers(number: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,13 +13,21 @@ from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, paret
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
-from segbench.report.runs import COSTS, SCORES
+from segbench.report.published import published_of
+from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
 from segbench.results.record import Status
 
 __all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
 
-MEASURED = (*SCORES, "test_loss", "evaluation_images_per_second", "training_images_per_second", "training_seconds")
+MEASURED = (
+    *SCORES,
+    *DETAIL_SCORES,
+    "test_loss",
+    "evaluation_images_per_second",
+    "training_images_per_second",
+    "training_seconds",
+)
 """Columns that are means over seeds, each followed by its sample standard deviation in ``<name>_std``."""
 
 COLUMNS = (
@@ -26,16 +35,54 @@ COLUMNS = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
+    *("published_mean_iou", "published_source"),
     *("same_data", "device", "status", "reason"),
 )
 
 _WHOLE = ("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
-_REAL = (*(name for measured in MEASURED for name in (measured, f"{measured}_std")), *REAL_FIGURES, *REAL_BOUNDS)
+_REAL = (
+    *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
+    *REAL_FIGURES,
+    *REAL_BOUNDS,
+    "published_mean_iou",
+)
 _DTYPES = {
     **dict.fromkeys(_WHOLE, "Int64"),
     **dict.fromkeys(_REAL, "float64"),
     **dict.fromkeys(("same_data", "speed_steady", "pareto"), "boolean"),
 }
+
+
+PAIRS = ("protocol", "test_data", "first", "second", "difference", "low", "high", "better", "p_value")
+"""Columns of what is known of pairs of networks: the difference of mean IoU, first minus second, its 95 % interval, the
+probability that the first is better, and the p value of no difference, Holm-adjusted over the table's pairs."""
+
+
+class Leaderboard(pd.DataFrame):
+    """The rows of ``leaderboard``: an ordinary DataFrame that a notebook shows as ranked tables."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame  # a part of a leaderboard is none
+
+    def _repr_html_(self) -> str:
+        from segbench.report.board import board_blocks
+        from segbench.report.html import to_fragment
+
+        return to_fragment(board_blocks(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A leaderboard, and what is known of its pairs.
+
+    Attributes:
+        board: The rows of ``leaderboard``.
+        pairs: One row a pair of ranked networks of one table, with the columns ``PAIRS``.
+    """
+
+    board: pd.DataFrame
+    pairs: pd.DataFrame
 
 
 def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
@@ -55,17 +102,25 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         else disturbs a comparison is told by ``observations``. From ``throughput_images_per_second`` on stand the
         figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
         ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
-        other row is both as accurate and as fast.
+        other row is both as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the
+        network on this data set, with whatever width, data and recipe the paper used.
     """
+    return ranked(runs).board
+
+
+def ranked(runs: pd.DataFrame) -> Ranked:
+    """Rank networks as ``leaderboard`` does, and compare every pair of them."""
     rows: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed))
-        ranked = _rank(_with_speed(_with_certainty([_summary(seeds) for seeds in _by_model(completed)])))
         table = {"protocol": protocol, "test_data": test_data}
-        rows += [table | row for row in [*ranked, *_unranked(group)]]
+        summaries = [_summary(seeds) for seeds in _by_model(completed)]
+        pairs += [table | pair for pair in _make_certain(summaries)]
+        rows += [table | row for row in [*_rank(_with_speed(summaries)), *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
-    return frame.astype(_DTYPES)
+    return Ranked(Leaderboard(frame.astype(_DTYPES)), pd.DataFrame(pairs, columns=[*PAIRS]))
 
 
 def _by_model(completed: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -81,6 +136,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
     for name in MEASURED:
         row[name] = runs[name].mean()
         row[f"{name}_std"] = runs[name].std(ddof=1)
+    published = next(iter(published_of(first["name"], first["recipe"], first["classes"])), None)
     return row | {
         "pretrained": "pretrained" if runs["pretrained"].any() else "scratch",
         "seeds": len(runs),
@@ -92,22 +148,34 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "status": str(Status.COMPLETED),
         "image_counts": list(runs["image_counts"]),
         "image_names": set(runs["image_names"]),
+        "published_mean_iou": published.mean_iou if published else None,
+        "published_source": published.source if published else None,
         "speed": first["speed"],
         "input_size": first["input_size"],
     }
 
 
-def _with_certainty(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put intervals, rank intervals and groups into the rows of one table, which all tell of the same images."""
+def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put intervals, rank intervals and groups into the rows of one table, all of the same images; return its pairs."""
     counts = [row.pop("image_counts") for row in rows]
     names = set().union(*(row.pop("image_names") for row in rows))
     scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]
     if len(names) != 1 or not scored:
-        return rows
+        return []
     found = certainty([counts[index] for index in scored], [rows[index]["mean_iou"] for index in scored])
-    for index, certain in zip(scored, found, strict=True):
+    for index, certain in zip(scored, found.rows, strict=True):
         rows[index] |= certain
-    return rows
+    return [
+        {
+            "first": rows[scored[pair.first]]["model"],
+            "second": rows[scored[pair.second]]["model"],
+            "difference": pair.difference,
+            **pair.interval._asdict(),
+            "better": pair.better,
+            "p_value": pair.p_value,
+        }
+        for pair in found.pairs
+    ]
 
 
 def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -55,6 +55,24 @@ def speed_figures(networks: Sequence[Network], *, input_size: tuple[int, int] | 
     return [_row(records, inference, training) for records in networks]
 
 
+def single_image_records(
+    networks: Sequence[Network], *, input_size: tuple[int, int] | None = None
+) -> list[SpeedRecord | None]:
+    """Return of each network the inference of single images in the situation of ``speed_figures``; None without it."""
+    situation = _commonest([_of(records, Task.INFERENCE) for records in networks], input_size)
+    return [
+        next(
+            (
+                record
+                for record in _of(records, Task.INFERENCE)
+                if record.case.batch_size == 1 and _situation(record) == situation
+            ),
+            None,
+        )
+        for records in networks
+    ]
+
+
 def situation_words(record: SpeedRecord) -> str:
     """Return the situation of an inference case, such as ``360x480, fp32, eager, logits, 1 thread, AMD EPYC``."""
     case = record.case

@@ -60,6 +60,8 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _class_notes(runs)
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
+    yield from _memory_notes(runs)
+    yield from _repeatability_notes(runs)
     yield from _speed_notes(runs)
     yield from _measured_notes(runs)
 
@@ -97,6 +99,36 @@ def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:
     numbers = sorted({len(group) for group in seeds.values()})
     if len(numbers) > 1:
         yield f"not all rows have equally many seeds ({numbers[0]} to {numbers[-1]})."
+
+
+def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows were trained in parts of batches because whole ones did not fit."""
+    for model, size, recipe, options in zip(
+        runs["model"], runs["micro_batch"], runs["recipe"], runs["options"], strict=True
+    ):
+        train = (recipe or {}).get("train") or {}
+        if is_absent(size) or train.get("micro_batch") != "auto":
+            continue
+        norm = (options or {}).get("norm") == "batch"
+        seen = f"; its batch norm saw {size} images at a time, not {train['batch_size']}" if norm else ""
+        yield (
+            f"{printable(model)} was trained in parts of {size} of {train['batch_size']} images, since whole batches "
+            f"did not fit into memory{seen}."
+        )
+
+
+def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows would not come out the same, bit for bit, if they were done again on the same machine."""
+    loose = []
+    for model, place, recipe in zip(runs["model"], runs["environment"], runs["recipe"], strict=True):
+        on_cuda = str((place or {}).get("device", "")).startswith("cuda")
+        if on_cuda and not ((recipe or {}).get("train") or {}).get("deterministic"):
+            loose.append(printable(model))
+    if loose:
+        yield (
+            "done on CUDA without train.deterministic: the same run again may differ in its last digits: "
+            f"{_named(list(dict.fromkeys(loose)))}."
+        )
 
 
 def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.leaderboard import leaderboard
+from segbench.report.leaderboard import ranked
 from segbench.report.networks import distinguish
 from segbench.report.notes import observations
 from segbench.report.runs import load_results
@@ -21,11 +21,13 @@ class Ranking:
     Attributes:
         runs: The rows of ``load_results``, different networks of one label told apart.
         board: The rows of ``leaderboard``.
+        pairs: What is known of every pair of ranked networks, with the columns ``segbench.report.leaderboard.PAIRS``.
         notes: What a reader must know before comparing rows.
     """
 
     runs: pd.DataFrame
     board: pd.DataFrame
+    pairs: pd.DataFrame
     notes: list[str]
 
 
@@ -39,4 +41,5 @@ def rank(*folders: str | Path) -> Ranking:
     if runs.empty:
         raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
     runs = distinguish(runs)
-    return Ranking(runs, leaderboard(runs), observations(runs))
+    found = ranked(runs)
+    return Ranking(runs, found.board, found.pairs, observations(runs))

@@ -1,28 +1,38 @@
-"""Writing a report: leaderboard, figures and protocol of stored runs as files."""
+"""Writing a report: page, text, tables and figures of stored runs as files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from segbench.report import sections
-from segbench.report.figures import plots, save
+from segbench.report.blocks import Block, Drawing, Heading
+from segbench.report.board import table_blocks
+from segbench.report.drawing import PlotFiles, save
+from segbench.report.figures import plots
+from segbench.report.html import Download, to_html
+from segbench.report.latex import to_latex
+from segbench.report.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.networks import once_each
 from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.ranked import RankedTable, tables_of
 from segbench.report.ranking import Ranking, rank
 from segbench.report.runs import load_histories
 from segbench.report.speed_section import speed_section
-from segbench.report.tables import markdown_of, to_csv, to_json
-from segbench.report.text import short_id
+from segbench.report.tables import to_csv, to_json
+from segbench.report.text import is_absent, short_id
+from segbench.report.verdict import verdict
+from segbench.report.worst_cases import worst_cases
 from segbench.results.files import replace_text, safe_name, storing
 
-_OUR_FIGURES = re.compile(r"(accuracy-throughput|learning-curves|class-iou)-[\w-]+\.(svg|png)")
+_OUR_FIGURES = re.compile(
+    r"(accuracy-throughput|accuracy-parameters|rank-intervals|paired-differences|class-iou|confusion|pictures"
+    r"|learning-curves|latency|memory)-[\w-]+\.(svg|png)"
+)
 
 
 @dataclass(frozen=True)
@@ -31,16 +41,20 @@ class ReportFiles:
 
     Attributes:
         folder: The report's folder.
-        markdown: The report to read.
+        page: The report to open: one file that needs no other.
+        markdown: The same as text.
         csv: Its leaderboard in full precision.
-        json: The same for programs, with protocols and notes.
-        figures: Every figure, as SVG and PNG.
+        json: The same for programs, with pairs, protocols and notes.
+        latex: Its tables for papers.
+        figures: Every figure: SVG on light and on dark paper, and PNG.
     """
 
     folder: Path
+    page: Path
     markdown: Path
     csv: Path
     json: Path
+    latex: Path
     figures: tuple[Path, ...]
 
 
@@ -60,73 +74,105 @@ def write_report(results_folders: str | Path | Iterable[str | Path], out: str | 
 
 def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     """Write the report of runs that are read and ranked already; see ``write_report``."""
-    runs, board, notes = ranking.runs, ranking.board, ranking.notes
-    folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, runs["suite"]))))
-    written = _markdown(board, runs, notes, folder / "figures")
-    markdown, csv, json = (folder / f"leaderboard.{kind}" for kind in ("md", "csv", "json"))
-    files = ReportFiles(folder, markdown, csv, json, tuple(written.figures))
-    replace_text(files.markdown, written.text)
-    replace_text(files.csv, to_csv(board))
-    replace_text(files.json, _json(board, runs, notes))
-    _remove_others(folder / "figures", written.figures)
-    return files
+    folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
+    report = _composed(ranking, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": _json(ranking), "tex": to_latex(ranking.board)}
+    page, markdown = folder / "index.html", folder / "leaderboard.md"
+    csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
+    with storing(folder):
+        text = to_html(report.blocks, drawings=report.drawings, downloads=_downloads(texts))
+    replace_text(page, text)
+    replace_text(markdown, render_markdown(report.blocks) + "\n")
+    for file, content in zip((csv, json, latex), texts.values(), strict=True):
+        replace_text(file, content)
+    figures = tuple(file for drawn in report.drawings.values() for file in drawn)
+    _remove_others(folder / FIGURES_FOLDER, figures)
+    return ReportFiles(folder, page, markdown, csv, json, latex, figures)
 
 
-class _Written(NamedTuple):
-    """The report's text, and the figures that it shows."""
+@dataclass
+class _Report:
+    """A report as it comes together.
 
-    text: str
-    figures: list[Path]
+    Attributes:
+        blocks: What it says.
+        drawings: The files of its figures by the stem of their names.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _markdown(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str], folder: Path) -> _Written:
-    """Put the report's text together and write its figures to ``folder``."""
-    compared = {(protocol, test_data): once_each(group) for protocol, test_data, group in comparisons(runs)}
-    runs = once_each(runs)
-    parts = [sections.opening(runs, notes), "## Ranking"]
-    figures: list[Path] = []
-    for table in tables_of(board):
-        shown = _table(table, compared[table.protocol, table.test_data], folder)
-        parts.append(shown.text)
-        figures += shown.figures
-    parts.append(speed_section(runs))
+def _composed(ranking: Ranking, figures: Path) -> _Report:
+    """Put the report together and write its figures."""
+    compared = {(one.protocol, one.test_data): once_each(one.runs) for one in comparisons(ranking.runs)}
+    runs, tables = once_each(ranking.runs), tables_of(ranking.board)
+    of_table = [(table, compared[table.protocol, table.test_data], _pairs(ranking, table)) for table in tables]
+    verdicts = [said for table in of_table if (said := verdict(*table))]
+    report = _Report([*sections.opening(runs, verdicts, ranking.notes), Heading("Ranking")])
+    for table, its_runs, pairs in of_table:
+        _add_table(report, table, its_runs, pairs, figures)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
-    parts.append(sections.differences(protocol_differences(runs), [str(group.protocol) for group in known]))
-    parts += [sections.protocol(str(protocol), group) for protocol, group in known]
-    parts += [sections.environment(runs), sections.reproduction(runs)]
-    return _Written("\n\n".join(part for part in parts if part) + "\n", figures)
+    report.blocks += speed_section(runs)
+    report.blocks += sections.differences(protocol_differences(runs), [str(group.protocol) for group in known])
+    for protocol, group in known:
+        report.blocks += sections.protocol(str(protocol), group)
+    report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs), *sections.reproduction(runs)]
+    return report
 
 
-def _table(table: RankedTable, runs: pd.DataFrame, folder: Path) -> _Written:
-    """Put one table together with the figures and the scores by class of its rows."""
-    parts = [markdown_of(table)]
-    figures: list[Path] = []
+def _add_table(report: _Report, table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame, figures: Path) -> None:
+    """Add one table with the figures and the scores by class of its rows."""
+    report.blocks += table_blocks(table)
     ids = [table.protocol, *([table.test_data] if table.rivals else [])]
     suffix = "".join(f"-{safe_name(short_id(part))}" for part in ids)
-    for plot in plots(table.rows, runs, load_histories(runs)):
-        written = save(plot, folder, suffix=suffix)
-        parts.append(sections.figure(plot, f"{folder.name}/{written[0].name}"))
-        figures += written
-    parts.append(sections.class_table(table.rows, runs))
-    return _Written("\n\n".join(part for part in parts if part), figures)
+    for plot in plots(table.rows, runs, load_histories(runs), pairs):
+        name = f"{plot.name}{suffix}"
+        report.drawings[name] = save(plot, figures, name=name)
+        report.blocks.append(Drawing(plot, name))
+    report.blocks += sections.class_table(table.rows, runs)
+    report.blocks += worst_cases(table.rows, runs)
+    report.blocks += sections.published(table.rows, runs)
 
 
-def _json(board: pd.DataFrame, runs: pd.DataFrame, notes: list[str]) -> str:
-    runs = once_each(runs)
+def _pairs(ranking: Ranking, table: RankedTable) -> pd.DataFrame:
+    """Return the pairs of one table."""
+    same = [
+        (_key(pair.protocol), _key(pair.test_data)) == (table.protocol, table.test_data)
+        for pair in ranking.pairs.itertuples()
+    ]
+    return ranking.pairs[pd.Series(same, index=ranking.pairs.index, dtype=bool)]
+
+
+def _key(value: object) -> str | None:
+    return None if is_absent(value) else str(value)
+
+
+def _downloads(texts: dict[str, str]) -> list[Download]:
+    kinds = {"csv": ("CSV", "text/csv"), "json": ("JSON", "application/json"), "tex": ("LaTeX", "application/x-tex")}
+    return [
+        Download(title, f"leaderboard.{kind}", texts[kind], media_type) for kind, (title, media_type) in kinds.items()
+    ]
+
+
+def _json(ranking: Ranking) -> str:
+    runs = once_each(ranking.runs)
     return to_json(
-        board,
+        ranking.board,
         suites=list(dict.fromkeys(map(str, runs["suite"]))),
         protocols={protocol: group["recipe"].iloc[0] for protocol, group in protocol_groups(runs) if protocol},
         differences=[{"key": key, "values": values} for key, values in protocol_differences(runs)],
-        notes=notes,
+        pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
+        notes=ranking.notes,
     )
 
 
-def _remove_others(folder: Path, figures: list[Path]) -> None:
+def _remove_others(folder: Path, figures: Iterable[Path]) -> None:
     """Remove figures of an earlier report that this one does not have; other files stay."""
+    kept = set(figures)
     if not folder.is_dir():
         return
     with storing(folder):
         for file in folder.iterdir():
-            if file not in figures and _OUR_FIGURES.fullmatch(file.name):
+            if file not in kept and _OUR_FIGURES.fullmatch(file.name):
                 file.unlink()

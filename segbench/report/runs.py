@@ -8,8 +8,11 @@ from typing import Any
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
+from segbench.metrics.boundary import BoundaryCounts, boundary_f1, boundary_iou
+from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
+from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
@@ -29,6 +32,9 @@ SCORES = (
 )
 """The summary scores, fractions of 1, the one that ranks first."""
 
+DETAIL_SCORES = ("boundary_f1", "boundary_iou", "calibration_error")
+"""What ``details.npz`` adds to them; NaN for runs without that file."""
+
 _WHOSE = ("model", "seed", "protocol", "run")
 COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
 """What a network costs, whatever it was trained on."""
@@ -36,6 +42,7 @@ COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
 _WHOLE = ("seed", *COSTS, "averaged_classes", "selected_epoch", "test_images")
 _REAL = (
     *SCORES,
+    *DETAIL_SCORES,
     "test_loss",
     "training_images_per_second",
     "evaluation_images_per_second",
@@ -46,11 +53,12 @@ _REAL = (
 COLUMNS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
     *(*COSTS, "train_digest", "test_digest", "test_fingerprint"),
-    *(*SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
+    *(*SCORES, *DETAIL_SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
-    *("predicted_but_unlabelled", "input_size", "image_counts", "image_names", "speed", "speed_problems"),
+    *("predicted_but_unlabelled", "micro_batch", "input_size", "image_counts", "image_names", "confusion"),
+    *("speed", "speed_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
 
@@ -169,6 +177,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "environment": record.environment,
         "classes": data.classes if data else None,
         "input_size": record.model.input_size,
+        "micro_batch": record.micro_batch,
     }
 
 
@@ -198,7 +207,32 @@ def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
         "predicted_but_unlabelled": tuple(classes[index] for index in scores.predicted_but_unlabelled),
         "image_counts": counts_by_image(matrices.matrices),
         "image_names": matrices.names,
+        "confusion": total,
+        **_detail_scores(folder / DETAILS_FILE, matrices.names),
     }
+
+
+def _detail_scores(file: Path, names: tuple[str, ...]) -> dict[str, float]:
+    """Return the scores of ``details.npz``; none where a run has no such file.
+
+    Raises:
+        StoreError: The file is damaged, or tells of other images.
+    """
+    details = load_details(file)
+    if details is None:
+        return {}
+    if details.names != names:
+        raise StoreError(f"{file}: tells of other images than {CONFUSION_FILE}; delete the run's folder to do it again")
+    try:
+        boundary = BoundaryCounts(**details.part(BOUNDARY))
+        calibration = CalibrationCounts(**details.part(CALIBRATION))
+        return {
+            "boundary_f1": boundary_f1(boundary),
+            "boundary_iou": boundary_iou(boundary),
+            "calibration_error": calibration_error(calibration),
+        }
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{file}: is damaged ({error}); delete the run's folder to do it again") from None
 
 
 def _device(environment: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""The sections of a report in Markdown."""
+"""The sections of a report, as blocks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from segbench.report.drawing import Plot
-from segbench.report.figures import MOST_NETWORKS, class_iou
+from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
+from segbench.report.figures.classes import class_iou
+from segbench.report.figures.shown import MOST_NETWORKS
 from segbench.report.protocols import Difference
-from segbench.report.tables import markdown_table
-from segbench.report.text import code_block, code_span, escape_markdown, is_absent, plural, short_id, with_spread
+from segbench.report.published import Published, published_of
+from segbench.report.text import is_absent, plural, short_id, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
 
@@ -28,99 +29,135 @@ _DIGESTS = 12
 """Signs that are shown of a digest."""
 
 
-def opening(runs: pd.DataFrame, notes: Sequence[str]) -> str:
-    """Return title, extent and what a reader must know before comparing rows."""
+def opening(runs: pd.DataFrame, verdicts: Sequence[str], notes: Sequence[str]) -> list[Block]:
+    """Return title, extent, who wins, and what a reader must know before comparing rows."""
     suites = " + ".join(dict.fromkeys(map(str, runs["suite"])))
     counts = Counter(map(str, runs["status"]))
     others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()) if status != Status.COMPLETED)
     extent = f"{plural(counts[Status.COMPLETED], 'run')} completed" + (f", {others}." if others else ".")
-    parts = [
-        f"# Leaderboard: {escape_markdown(suites)}",
-        f"{extent} {_HOW_SCORED}",
-    ]
-    if notes:
-        parts.append("\n".join(["**Before comparing rows:**", "", *(f"- {escape_markdown(note)}" for note in notes)]))
-    return "\n\n".join(parts)
+    blocks: list[Block] = [Heading(f"Leaderboard: {suites}", 1), Paragraph.of(f"{extent} {_HOW_SCORED}")]
+    blocks += [Paragraph.of(verdict) for verdict in verdicts]
+    return [*blocks, Bullets("Before comparing rows:", tuple(notes))] if notes else blocks
 
 
-def figure(plot: Plot, file: str) -> str:
-    """Return an embedded figure with its caption."""
-    return f"![{escape_markdown(plot.title)}]({file})\n\n*{escape_markdown(plot.caption)}*"
-
-
-def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """Return the IoU of every class (rows) and ranked network (columns); empty without completed runs."""
+def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
+    """Return the IoU of every class (rows) and ranked network (columns); nothing without completed runs."""
     models = list(board[board["rank"].notna()]["model"])
     if not models:
-        return ""
+        return []
     table = class_iou(runs).reindex(models[:MOST_NETWORKS]).T
-    rows = [
-        [escape_markdown(name), *(with_spread(value, None) or "-" for value in values)]
+    rows: list[list[Cell | str]] = [
+        [str(name), *(Cell(with_spread(value, None) or "-", None if is_absent(value) else value) for value in values)]
         for name, values in zip(table.index, table.to_numpy(dtype=float).tolist(), strict=True)
     ]
-    titles = ["IoU by class", *map(escape_markdown, table.columns)]
-    left = f"\n\nThe best {MOST_NETWORKS} of {len(models)} networks." if len(models) > MOST_NETWORKS else ""
-    return markdown_table(titles, rows, ":" + "-" * len(table.columns)) + left
+    titles = ["IoU by class", *map(str, table.columns)]
+    blocks: list[Block] = [Table.of("classes", titles, rows, ":" + "-" * len(table.columns))]
+    if len(models) > MOST_NETWORKS:
+        blocks.append(Paragraph.of(f"The best {MOST_NETWORKS} of {len(models)} networks."))
+    return blocks
 
 
-def differences(given: Sequence[Difference], protocols: Sequence[str]) -> str:
-    """Return a table of the keys in which protocols differ; empty when there is one protocol."""
-    if len(protocols) < 2:
-        return ""
-    rows = [
-        [code_span(key), *(code_span(_value(values[name])) if name in values else "absent" for name in protocols)]
-        for key, values in given
+def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
+    """Return what papers report of the ranked networks on this data set; nothing where that is not known."""
+    first = runs[runs["status"] == Status.COMPLETED].drop_duplicates("model").set_index("model")
+    rows: list[list[Cell | str]] = []
+    for _, row in board[board["rank"].notna()].iterrows():
+        run = first.loc[row["model"]]
+        rows += [_beside(row, one) for one in published_of(run["name"], run["recipe"], run["classes"])]
+    if not rows:
+        return []
+    words = "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own."
+    titles = ["network", "mIoU here", "mIoU published", "pixel acc. published", "paper", "trained or tested on"]
+    return [Heading("Published figures", 4), Paragraph.of(words), Table.of("published", titles, rows, ":---::")]
+
+
+def _beside(row: pd.Series[Any], paper: Published) -> list[Cell | str]:
+    """Return our figure and a paper's in one line."""
+    return [
+        str(row["model"]),
+        _fraction(row["mean_iou"]),
+        _fraction(paper.mean_iou),
+        _fraction(paper.pixel_accuracy),
+        paper.source,
+        paper.note,
     ]
-    titles = ["key", *(code_span(short_id(name)) for name in protocols)]
-    return "## Where the protocols differ\n\n" + markdown_table(titles, rows, ":" * len(titles))
 
 
-def protocol(protocol_id: str, runs: pd.DataFrame) -> str:
+def _fraction(value: float | None) -> Cell:
+    return Cell(with_spread(value, None), value)
+
+
+def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[Block]:
+    """Return a table of the keys in which protocols differ; nothing when there is one protocol."""
+    if len(protocols) < 2:
+        return []
+    rows = [[_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given]
+    titles = ["key", *map(short_id, protocols)]
+    return [Heading("Where the protocols differ"), Table.of("differences", titles, rows)]
+
+
+def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
     """Return one protocol: the rule by which weights were chosen, the data's digests and the whole recipe."""
     recipe = runs["recipe"].iloc[0]
-    lines = [f"## Protocol {escape_markdown(short_id(protocol_id))}", selection_rule(recipe)]
+    blocks: list[Block] = [Heading(f"Protocol {short_id(protocol_id)}"), Paragraph(selection_rule(recipe))]
     for name, what in (("train_digest", "trained"), ("test_digest", "tested")):
         found = sorted({str(value)[:_DIGESTS] for value in runs[name] if not is_absent(value)})
         if found:
-            lines.append(f"Digest of the data that was {what} on, in order: {', '.join(map(code_span, found))}.")
+            listed = [part for digest in found for part in (", ", Code(digest))][1:]
+            blocks.append(Paragraph.of(f"Digest of the data that was {what} on, in order: ", *listed, "."))
     text = yaml.safe_dump(json.loads(json.dumps(recipe)), sort_keys=False, allow_unicode=True)
-    return "\n\n".join([*lines, code_block(text, language="yaml")])
+    return [*blocks, Listing(text, "yaml")]
 
 
-def selection_rule(recipe: Mapping[str, Any]) -> str:
+def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
     """Return in a sentence which weights a recipe reports."""
     train = recipe.get("train")
     if not isinstance(train, Mapping):
-        return "Nothing was trained: the networks were evaluated as loaded."
+        return ("Nothing was trained: the networks were evaluated as loaded.",)
     if train.get("select") == "best":
         split = (recipe.get("dataset") or {}).get("validation_split")
-        return f"Reported weights: those with the best mean IoU on the split {code_span(split)}."
-    return "Reported weights: those of the last epoch."
+        return ("Reported weights: those with the best mean IoU on the split ", Code(str(split)), ".")
+    return ("Reported weights: those of the last epoch.",)
 
 
-def environment(runs: pd.DataFrame) -> str:
+def environment(runs: pd.DataFrame) -> list[Block]:
     """Return where the runs were done: one line a fact, with the number of runs where they differ."""
     known = [facts for facts in runs["environment"] if not is_absent(facts) and facts]
     if not known:
-        return ""
+        return []
     counts: dict[str, Counter[str]] = {}
     for facts in known:
         for key, value in _facts(facts):
             counts.setdefault(key, Counter())[value] += 1
-    rows = [[code_span(key), _counted(values, len(known))] for key, values in counts.items()]
-    return "## Environment\n\n" + markdown_table(["fact", "value"], rows, "::")
+    rows: list[list[Cell | str]] = [[_code(key), _counted(values, len(known))] for key, values in counts.items()]
+    return [Heading("Environment"), Table.of("environment", ["fact", "value"], rows)]
 
 
-def reproduction(runs: pd.DataFrame) -> str:
+def suites_as_run(runs: pd.DataFrame) -> list[Block]:
+    """Return each suite as it was run, defaults and overrides included; nothing where none was stored."""
+    blocks: list[Block] = []
+    for folder in sorted(_folders(runs)):
+        try:
+            text = (folder / SUITE_FILE).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        blocks += [Heading(f"Suite {folder.name} as run"), Listing(text, "yaml")]
+    return blocks
+
+
+def reproduction(runs: pd.DataFrame) -> list[Block]:
     """Return the commands that do the runs again and that rank the stored ones."""
-    folders = {Path(str(path)).resolve().parent for path in runs["path"]}
     commands = []
-    for folder in sorted(folders):
+    for folder in sorted(_folders(runs)):
         place = f"{folder.parent.name}/{folder.name}"
         if (folder / SUITE_FILE).is_file():
             commands.append(shlex.join(["segbench", "run", f"{place}/{SUITE_FILE}", "--set", f"name={folder.name}"]))
         commands.append(shlex.join(["segbench", "leaderboard", place]))
-    return "## Reproduce\n\n" + code_block("\n".join(commands), language="sh")
+    return [Heading("Reproduce"), Listing("\n".join(commands), "sh")]
+
+
+def _folders(runs: pd.DataFrame) -> set[Path]:
+    return {Path(str(path)).resolve().parent for path in runs["path"]}
 
 
 def _facts(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -136,8 +173,16 @@ def _facts(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def _counted(values: Counter[str], total: int) -> str:
     if len(values) == 1 and sum(values.values()) == total:
-        return escape_markdown(next(iter(values)))
-    return ", ".join(f"{escape_markdown(value)} ({plural(number, 'run')})" for value, number in values.most_common())
+        return next(iter(values))
+    return ", ".join(f"{value} ({plural(number, 'run')})" for value, number in values.most_common())
+
+
+def _value_in(values: Mapping[str, Any], name: str) -> Cell | str:
+    return _code(_value(values[name])) if name in values else "absent"
+
+
+def _code(text: str) -> Cell:
+    return Cell(text, code=True)
 
 
 def _value(value: Any) -> str:

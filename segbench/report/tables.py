@@ -1,9 +1,8 @@
-"""A leaderboard as a table for the terminal, Markdown, CSV and JSON."""
+"""A leaderboard as a table for the terminal, CSV and JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from segbench.report.columns import COLUMNS, Column
-from segbench.report.ranked import RankedTable, tables_of
-from segbench.report.text import escape_markdown, is_absent, printable
+from segbench.report.ranked import tables_of
+from segbench.report.text import is_absent, printable
 
 JSON_SCHEMA_VERSION = 1
 """History: 1, the first."""
@@ -52,31 +51,6 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
     return Group(*parts[:-1])
 
 
-def to_markdown(board: pd.DataFrame, *, heading: str = "###") -> str:
-    """Return a leaderboard in GitHub-flavoured Markdown: its tables, each with what is not ranked below it."""
-    if board.empty:
-        return "No runs.\n"
-    return "\n\n".join(markdown_of(table, heading=heading) for table in tables_of(board)) + "\n"
-
-
-def markdown_of(table: RankedTable, *, heading: str = "###") -> str:
-    """Return one table of a leaderboard in GitHub-flavoured Markdown, without a line break at the end."""
-    parts = [f"{heading} {escape_markdown(table.heading)}"]
-    if table.apart:
-        parts.append(escape_markdown(table.apart))
-    if len(table.ranked):
-        ranked = [row for _, row in table.ranked.iterrows()]
-        columns = [column for column in COLUMNS if any(column.show(row) for row in ranked)]
-        lines = [[escape_markdown(column.show(row)) for column in columns] for row in ranked]
-        parts.append(markdown_table([column.title for column in columns], lines, _alignment(columns)))
-    if table.certainty:
-        parts.append(table.certainty)
-    if len(table.others):
-        cells = [[escape_markdown(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
-        parts.append(markdown_table(["not ranked", "outcome", "reason"], cells, ":::"))
-    return "\n\n".join(parts)
-
-
 def to_csv(board: pd.DataFrame) -> str:
     """Return a leaderboard as CSV: every column in full precision, names as they are.
 
@@ -96,23 +70,7 @@ def to_json(board: pd.DataFrame, **facts: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Return a Markdown table of cells that are escaped already.
-
-    Args:
-        titles: The headings.
-        rows: The cells.
-        alignment: One sign a column: ``:`` for flush left, ``-`` for flush right.
-    """
-    rule = [":---" if sign == ":" else "---:" for sign in alignment]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
-
-
 _UNRANKED = ("model", "status", "reason")
-
-
-def _alignment(columns: Sequence[Column]) -> str:
-    return "".join("-" if column.right else ":" for column in columns)
 
 
 def _ranked_table(ranked: pd.DataFrame, width: int) -> list[RenderableType]:

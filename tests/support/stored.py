@@ -41,6 +41,14 @@ def matrices(hits: int, *, images: int = 2, classes: int = len(CLASSES)) -> Imag
     return ImageMatrices(tuple(f"image{index}" for index in range(images)), np.stack([one] * images))
 
 
+def some_images(hits, *, images=20, seed=0, prefix="image"):
+    """Images of 100 labelled pixels a class of which about ``hits`` are right, more in some, less in others."""
+    right = np.clip(np.random.default_rng(seed).normal(hits, 6, images).round().astype(np.int64), 0, 100)
+    one = np.eye(3, dtype=np.int64)
+    matrices = right[:, None, None] * one + (100 - right)[:, None, None] * np.roll(one, 1, axis=1)
+    return ImageMatrices(tuple(f"{prefix}{index}" for index in range(images)), matrices)
+
+
 def iou_of(hits: int) -> float:
     """The IoU of every class of ``matrices``: hits / (100 labelled + 100 predicted - hits)."""
     return hits / (200 - hits)

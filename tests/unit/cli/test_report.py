@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -23,11 +25,67 @@ def test_the_formats_hold_the_same_rows(results, segbench):
         assert all(row["model"] in text for row in rows)
 
 
-def test_a_report_can_be_written_from_results_alone(results, tmp_path, segbench):
-    answer = segbench("leaderboard", results, "--reports", tmp_path)
+@pytest.mark.parametrize("command", [("leaderboard", "--reports"), ("report", "--out")])
+def test_a_report_can_be_written_from_results_alone(command, results, tmp_path, segbench):
+    answer = segbench(command[0], results, command[1], tmp_path)
     assert answer.code == 0
-    assert (tmp_path / "small" / "leaderboard.md").is_file()
-    assert str(tmp_path / "small" / "leaderboard.md") in answer.err
+    kinds = {file.name for file in (tmp_path / "small").iterdir()}
+    assert kinds == {"index.html", "figures", *(f"leaderboard.{kind}" for kind in ("md", "csv", "json", "tex"))}
+    assert str(tmp_path / "small" / "index.html") in answer.err
+
+
+def test_a_report_needs_no_torch(results, tmp_path):
+    code = (
+        "import sys; from segbench.cli.app import build; from typer.testing import CliRunner;"
+        f"done = CliRunner().invoke(build(), ['report', {str(results)!r}, '--out', {str(tmp_path)!r}]);"
+        "assert done.exit_code == 0, done.output;"
+        "loaded = {'torch', 'torchvision', 'timm', 'sklearn'} & set(sys.modules); assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_report_is_opened_where_there_is_a_browser_and_else_says_so(results, tmp_path, segbench, monkeypatch):
+    shown = []
+    monkeypatch.setattr("typer.launch", lambda address: shown.append(address) or 0)
+    assert segbench("report", results, "--out", tmp_path, "--open").code == 0
+    assert shown == [(tmp_path / "small" / "index.html").as_uri()]
+    monkeypatch.setattr("typer.launch", lambda address: 1)
+    assert "open" in segbench("report", results, "--out", tmp_path, "--open").err
+
+
+def test_latex_is_written(results, segbench):
+    text = segbench("leaderboard", results, "--format", "latex").out
+    assert text.startswith("\\begin{table}")
+    assert text.endswith("\\end{table}\n")
+
+
+def test_conventions_fit_into_80_signs(results, segbench):
+    answer = segbench("leaderboard", results, "--convention", "all")
+    assert answer.code == 0
+    assert max(map(len, answer.out.splitlines())) <= 80
+    assert "a  segbench: " in answer.err
+    assert segbench("leaderboard", results, "--convention", "all", "--format", "latex").code == 2
+
+
+def test_two_runs_are_compared(results, segbench):
+    folders = sorted(file.parent for file in results.rglob("run.json"))[:2]
+    answer = segbench("compare", *folders)
+    assert answer.code == 0
+    assert "IoU by class" in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80
+    facts = segbench("compare", *folders, "--json").json
+    assert facts["networks"][0]["score"] == "mean_iou"
+    assert len(facts["scores"]) == 6
+    again = segbench("compare", results, results)
+    assert again.code == 0
+    assert "+0.000" in again.out
+
+
+def test_what_cannot_be_compared_exits_with_2(results, tmp_path, segbench):
+    answer = segbench("compare", results, tmp_path)
+    assert answer.code == 2
+    assert "no completed run" in answer.err
 
 
 @pytest.mark.parametrize("make", [True, False])

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
+from stored import some_images
 
 from segbench.metrics.resampling import counts_by_image, draw
 from segbench.metrics.uncertainty import interval
+from segbench.report.board import to_markdown
 from segbench.report.certainty import CERTAINTY, LEAST_IMAGES
 from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
-from segbench.report.tables import to_csv, to_json, to_markdown
-from segbench.results.matrices import ImageMatrices
-
-
-def some_images(hits, *, images=20, seed=0, prefix="image"):
-    """Images of 100 labelled pixels a class of which about ``hits`` are right, more in some, less in others."""
-    right = np.clip(np.random.default_rng(seed).normal(hits, 6, images).round().astype(np.int64), 0, 100)
-    one = np.eye(3, dtype=np.int64)
-    matrices = right[:, None, None] * one + (100 - right)[:, None, None] * np.roll(one, 1, axis=1)
-    return ImageMatrices(tuple(f"{prefix}{index}" for index in range(images)), matrices)
+from segbench.report.tables import to_csv, to_json
 
 
 @pytest.fixture

@@ -7,13 +7,29 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pytest
-from stored import HOSTILE, iou_of
+from PIL import Image
+from stored import HOSTILE, iou_of, matrices
 
-from segbench.report import figures
-from segbench.report.figures import accuracy_throughput, class_iou, class_scores, learning_curves, plots, save
-from segbench.report.leaderboard import leaderboard
+from segbench.report.drawing import DARK, INK, PAPER, save
+from segbench.report.figures import (
+    accuracy_parameters,
+    accuracy_throughput,
+    class_iou,
+    class_scores,
+    confusion_matrices,
+    latency_distributions,
+    learning_curves,
+    memory,
+    paired_differences,
+    picture_grid,
+    plots,
+    rank_intervals,
+    shown,
+)
+from segbench.report.leaderboard import ranked
 from segbench.report.networks import distinguish
 from segbench.report.runs import load_histories, load_results
+from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
 from segbench.results.record import Outcome, Status
 
 
@@ -21,7 +37,8 @@ from segbench.results.record import Outcome, Status
 def read(results):
     def read():
         runs = distinguish(load_results(results))
-        return leaderboard(runs), runs, load_histories(runs)
+        found = ranked(runs)
+        return found.board, runs, load_histories(runs), found.pairs
 
     return read
 
@@ -33,8 +50,10 @@ def legend(plot):
 def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
     add("a", 0)
     add("a", 1, 70)
-    drawn = plots(*read())
-    assert [plot.name for plot in drawn] == ["accuracy-throughput", "learning-curves", "class-iou"]
+    drawn = list(plots(*read()))
+    assert [plot.name for plot in drawn] == [
+        *("accuracy-throughput", "accuracy-parameters", "class-iou", "confusion", "learning-curves")
+    ]
     for plot in drawn:
         axes = plot.figure.axes[0]
         assert axes.get_title()
@@ -43,12 +62,13 @@ def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
         assert re.search(r"Protocol [0-9a-f]{8}, test data test; 1 network, n = 2 seeds, 2 test images\.", plot.caption)
     assert "images/s" in drawn[0].figure.axes[0].get_xlabel()
     assert "sample standard deviation over seeds" in drawn[0].caption
-    assert "sample standard deviation over seeds" in drawn[1].caption
+    assert "sample standard deviation over seeds" in drawn[-1].caption
 
 
 def test_one_seed_is_said_to_have_no_spread(add, read):
     add("a")
-    assert all("no spread is known" in plot.caption for plot in plots(*read()))
+    told = {plot.name for plot in plots(*read()) if "no spread is known" in plot.caption}
+    assert told == {"accuracy-throughput", "accuracy-parameters", "class-iou", "learning-curves"}
 
 
 def test_the_scatter_shows_means_and_spread(add, read):
@@ -67,8 +87,8 @@ def test_pretrained_networks_have_hollow_marks(add, read):
     add("a", pretrained=True)
     add("b")
     lines = {line.get_label(): line for line in accuracy_throughput(read()[0]).figure.axes[0].get_lines()}
-    assert lines["a"].get_markerfacecolor() == "white"
-    assert lines["b"].get_markerfacecolor() != "white"
+    assert lines["a"].get_markerfacecolor() == PAPER
+    assert lines["b"].get_markerfacecolor() != PAPER
 
 
 def test_very_different_speeds_get_a_logarithmic_axis(add, read):
@@ -82,7 +102,7 @@ def test_very_different_speeds_get_a_logarithmic_axis(add, read):
 def test_learning_curves_are_means_over_seeds(add, read):
     add("a", 0, history="epoch,loss\n1,1.0\n2,0.5\n")
     add("a", 1, history="epoch,loss\n1,3.0\n2,1.5\n")
-    board, _, histories = read()
+    board, _, histories, _ = read()
     plot = learning_curves(board, histories)
     assert len(plot.figure.axes) == 1
     assert plot.figure.axes[0].get_lines()[0].get_xydata().tolist() == [[1.0, 2.0], [2.0, 1.0]]
@@ -90,7 +110,7 @@ def test_learning_curves_are_means_over_seeds(add, read):
 
 def test_validation_scores_get_a_panel_where_there_are_some(add, read):
     add("a", history="epoch,loss,validation_mean_iou\n1,1.0,\n2,0.5,0.25\n")
-    board, _, histories = read()
+    board, _, histories, _ = read()
     axes = learning_curves(board, histories).figure.axes
     assert [panel.get_title() for panel in axes] == ["Training loss by epoch", "Validation mean IoU by epoch"]
     assert axes[1].get_lines()[0].get_xydata().tolist() == [[2.0, 0.25]]
@@ -98,7 +118,7 @@ def test_validation_scores_get_a_panel_where_there_are_some(add, read):
 
 def test_words_and_infinities_in_a_history_are_left_out(add, read):
     add("a", history="epoch,loss\n1,oops\n2,inf\n3,0.5\n")
-    board, _, histories = read()
+    board, _, histories, _ = read()
     assert learning_curves(board, histories).figure.axes[0].get_lines()[0].get_xydata().tolist() == [[3.0, 0.5]]
 
 
@@ -106,7 +126,7 @@ def test_the_heat_map_holds_each_class_of_each_network(add, read):
     add("a", 0, 80)
     add("a", 1, 60)
     add("b", 0, 90)
-    board, runs, _ = read()
+    board, runs, _, _ = read()
     table = class_iou(runs)
     assert table.loc["a"].tolist() == pytest.approx([(iou_of(80) + iou_of(60)) / 2] * 3)
     axes = class_scores(board, runs).figure.axes[0]
@@ -121,23 +141,22 @@ def test_classes_of_one_name_stay_apart(add, read):
 
 
 def test_only_the_best_networks_are_drawn_and_the_caption_says_so(add, read, monkeypatch):
-    monkeypatch.setattr(figures, "MOST_NETWORKS", 2)
+    monkeypatch.setattr(shown, "MOST_NETWORKS", 2)
     for number, name in enumerate("abc"):
         add(name, hits=50 + number)
-    board, runs, histories = read()
-    drawn = plots(board, runs, histories)
-    assert legend(drawn[0]) == legend(drawn[1]) == ["c", "b"]
+    drawn = [plot for plot in plots(*read()) if plot.name != "confusion"]
+    assert legend(drawn[0]) == legend(drawn[-1]) == ["c", "b"]
     assert all("the best 2 of 3 networks" in plot.caption for plot in drawn)
 
 
 def test_nothing_completed_gives_no_figures(add, read):
     add("a", outcome=Outcome(status=Status.FAILED, reason="x"))
-    assert plots(*read()) == []
+    assert list(plots(*read())) == []
 
 
 def test_hostile_names_are_drawn_literally(hostile, read, tmp_path):
-    board, runs, histories = read()
-    drawn = plots(board[board["protocol"].notna()], runs, histories)
+    board, runs, histories, pairs = read()
+    drawn = list(plots(board[board["protocol"].notna()], runs, histories, pairs))
     assert "$\\frac{1}{2}$" in legend(drawn[0])
     assert "_hidden" in legend(drawn[0])
     assert len(legend(drawn[0])) == len(HOSTILE)
@@ -155,8 +174,9 @@ def test_equal_figures_give_equal_files(add, read, tmp_path):
     add("a", 0)
     add("a", 1, 70)
     for folder in ("one", "two"):
-        files = [file for plot in plots(*read()) for file in save(plot, tmp_path / folder, suffix="-x")]
-    assert [file.name for file in files[:2]] == ["accuracy-throughput-x.svg", "accuracy-throughput-x.png"]
+        files = [file for plot in plots(*read()) for file in save(plot, tmp_path / folder, name=f"{plot.name}-x")]
+    names = [f"accuracy-throughput-x{ending}" for ending in (".svg", "-dark.svg", ".png")]
+    assert [file.name for file in files[:3]] == names
     for file in files:
         assert file.read_bytes() == (tmp_path / "one" / file.name).read_bytes(), file.name
 
@@ -164,8 +184,158 @@ def test_equal_figures_give_equal_files(add, read, tmp_path):
 def test_drawing_leaves_matplotlib_as_it_was(add, read):
     add("a")
     before = dict(mpl.rcParams)
-    plots(*read())
+    list(plots(*read()))
     assert {key: value for key, value in mpl.rcParams.items() if before[key] != value} == {}
     import matplotlib.pyplot as plt
 
     assert plt.get_fignums() == []
+
+
+def test_fewer_parameters_and_more_accuracy_make_the_front(add, read):
+    add("small", hits=60, parameters=1_000)
+    add("large", hits=90, parameters=50_000_000)
+    add("beaten", hits=50, parameters=2_000)
+    axes = accuracy_parameters(read()[0]).figure.axes[0]
+    front = next(line for line in axes.get_lines() if line.get_label() == "Pareto front")
+    assert front.get_xydata().tolist() == [[1_000, pytest.approx(iou_of(60))], [50_000_000, pytest.approx(iou_of(90))]]
+    assert axes.get_xscale() == "log"
+
+
+def test_bars_of_accuracy_are_the_intervals_where_they_are_known(add, read):
+    add("a", matrices=matrices(80, images=12))
+    board = read()[0]
+    plot = accuracy_throughput(board)
+    assert "Vertical bars: 95 % intervals over images" in plot.caption
+    bars = [path.vertices for bar in plot.figure.axes[0].collections for path in bar.get_paths()]
+    ends = [value for bar in bars for value in bar[:, 1]]
+    assert min(ends) == pytest.approx(board["mean_iou_low"].iloc[0])
+    assert max(ends) == pytest.approx(board["mean_iou_high"].iloc[0])
+
+
+def test_each_rank_has_its_interval(add, read):
+    for name, hits in (("a", 90), ("b", 70), ("c", 50)):
+        add(name, matrices=matrices(hits, images=12))
+    axes = rank_intervals(read()[0]).figure.axes[0]
+    lines = axes.get_lines()
+    assert [line.get_xydata().tolist() for line in lines[::2]] == [[[n, n - 1], [n, n - 1]] for n in (1, 2, 3)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a  a", "b  b", "c  c"]
+
+
+def test_too_few_images_draw_neither_ranks_nor_pairs(add, read):
+    add("a")
+    add("b", hits=50)
+    board, _, _, pairs = read()
+    assert rank_intervals(board) is None
+    assert paired_differences(board, pairs) is None
+
+
+def test_differences_of_pairs_stand_mirrored_and_those_of_chance_in_brackets(add, read):
+    add("a", matrices=matrices(90, images=12))
+    add("same", matrices=matrices(90, images=12), name="other")
+    add("worse", matrices=matrices(50, images=12))
+    board, _, _, pairs = read()
+    axes = paired_differences(board, pairs).figure.axes[0]
+    texts = np.array([text.get_text() for text in axes.texts]).tolist()
+    lead = 100 * (iou_of(90) - iou_of(50))
+    assert f"+{lead:.1f}" in texts
+    assert f"-{lead:.1f}" in texts
+    assert {"(+0.0)", "(-0.0)"} & set(texts)
+
+
+def test_confusion_matrices_are_shares_of_each_label(add, read):
+    add("a", 0, 80)
+    add("a", 1, 60)
+    board, runs, _, _ = read()
+    image = confusion_matrices(board, runs).figure.axes[0].get_images()[0].get_array()
+    assert image[0].tolist() == pytest.approx([0.7, 0.3, 0.0])
+
+
+def test_latencies_of_single_images_are_those_that_were_stored(add, measure, read):
+    add("a")
+    measure("a", 0.010, 0.030)
+    add("b", hits=50)
+    board, runs, _, _ = read()
+    plot = latency_distributions(board, runs)
+    axes = plot.figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert "12 calls in 2 processes a network" in plot.caption
+    assert "a: median 20 ms" in plot.alternative
+
+
+def test_without_measured_speed_there_is_neither_latency_nor_memory(add, read):
+    add("a")
+    board, runs, _, _ = read()
+    assert latency_distributions(board, runs) is None
+    assert memory(board) is None
+
+
+def test_memory_is_drawn_where_it_was_measured(add, measure, read):
+    add("a")
+    measure("a", 0.010)
+    board = read()[0]
+    board["inference_memory_bytes"] = 64_000_000
+    axes = memory(board).figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [64_000_000.0]
+
+
+def hang(folder, run, *, protocol, test_digest="test", classes=3):
+    """Store a gallery of three images of 6 x 8 pixels for one run."""
+    place = folder / GALLERY_FOLDER / protocol[:8]
+    place.mkdir(parents=True)
+    label = (np.arange(48).reshape(6, 8) % classes).astype(np.uint8)
+    wrong = label.copy()
+    wrong[0] = (wrong[0] + 1) % classes
+    images = []
+    for role in ("easiest", "hardest", "median"):
+        Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(place / f"{role}-image.png")
+        for kind, pixels in (("label", label), ("000", wrong)):
+            picture = Image.fromarray(pixels)
+            picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+            picture.save(place / f"{role}-{kind}.png")
+        names = {"image": f"{role}-image.png", "label": f"{role}-label.png"}
+        given = {"predictions": {run: f"{role}-000.png"}, "scores": {run: 0.5}, "mean_iou": 0.5}
+        images.append(GalleryImage(role=role, index=1, name=f"<{role}>", **names, **given))
+    write_gallery(place, Gallery(protocol_id=protocol, test_digest=test_digest, test_images=9, images=tuple(images)))
+    return place
+
+
+def test_the_grid_shows_image_label_prediction_and_errors_hardest_first(add, read):
+    run = add("a")
+    add("b", hits=50)
+    board, runs, _, _ = read()
+    hang(run.parent, run.name, protocol=board["protocol"].iloc[0])
+    plot = picture_grid(board, runs)
+    axes = plot.figure.axes
+    assert len(axes) == 3 * 2 * 2  # three images, two rows, the image and one network
+    assert [axes[place].get_title() for place in (0, 4, 8)] == ["hardest image", "median image", "easiest image"]
+    errors = axes[3].get_images()[0].get_array()
+    assert (errors[0] == (213, 94, 0)).all()
+    assert (errors[1:] == 235).all()
+    assert "of 9: hardest (<hardest>, 0.500)" in plot.caption
+
+
+@pytest.mark.parametrize("fault", ["other data", "torn", "outside", "none"])
+def test_a_gallery_that_does_not_serve_is_left_out(add, read, fault, tmp_path):
+    run = add("a")
+    board, runs, _, _ = read()
+    if fault != "none":
+        digest = "another" if fault == "other data" else "test"
+        place = hang(run.parent, run.name, protocol=board["protocol"].iloc[0], test_digest=digest)
+        if fault == "torn":
+            (place / "median-label.png").write_bytes(b"\x89PNG")
+        if fault == "outside":
+            file = place / "gallery.json"
+            file.write_text(file.read_text().replace("median-label.png", "../../../etc/passwd"))
+    assert picture_grid(board, runs) is None
+
+
+def test_a_figure_for_dark_paper_has_dark_paper_and_light_ink(add, read, tmp_path):
+    add("a")
+    files = save(accuracy_throughput(read()[0]), tmp_path)
+    light, dark = files.light.read_text(), files.dark.read_text()
+    assert INK in light
+    assert PAPER in light
+    assert INK not in dark
+    assert PAPER not in dark
+    assert DARK[INK] in dark
+    assert DARK[PAPER] in dark

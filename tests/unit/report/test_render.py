@@ -13,6 +13,8 @@ from stored import HOSTILE
 
 from segbench.errors import StoreError
 from segbench.report import render
+from segbench.report.blocks import Paragraph
+from segbench.report.markdown import render_markdown
 from segbench.report.render import write_report
 from segbench.report.sections import selection_rule
 from segbench.results.record import Outcome, Status
@@ -22,7 +24,7 @@ from segbench.results.store import Store
 @pytest.fixture
 def undrawn(monkeypatch):
     """Reports without figures, which take most of the time."""
-    monkeypatch.setattr(render, "plots", lambda *tables: [])
+    monkeypatch.setattr(render, "plots", lambda *tables: iter(()))
 
 
 def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path):
@@ -34,9 +36,10 @@ def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path)
     assert files.folder == tmp_path / "reports" / "toy"
     text = files.markdown.read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(linked) == 3
+    kinds = [link.split("/")[1].rsplit("-", 1)[0] for link in linked]
+    assert kinds == ["accuracy-throughput", "accuracy-parameters", "class-iou", "confusion", "learning-curves"]
     assert all((files.folder / link).is_file() for link in linked)
-    assert len(files.figures) == 6
+    assert len(files.figures) == 3 * len(linked)
     assert all(file.stat().st_size > 1000 for file in files.figures)
     assert "| c | failed | seed 0: out of memory |" in text
     assert "2 runs completed, 1 failed." in text
@@ -52,7 +55,8 @@ def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path)
 def test_writing_twice_gives_the_same_files_and_removes_figures_of_old_protocols(add, results, tmp_path):
     add("a", 0)
     first = write_report(results, tmp_path)
-    before = {file: file.read_bytes() for file in (first.markdown, first.csv, first.json, *first.figures)}
+    written = (first.page, first.markdown, first.csv, first.json, first.latex, *first.figures)
+    before = {file: file.read_bytes() for file in written}
     old = first.folder / "figures" / "class-iou-00000000.svg"
     kept = first.folder / "figures" / "my-own.svg"
     for file in (old, kept):
@@ -97,7 +101,7 @@ def test_other_test_data_has_a_table_and_figures_of_its_own(add, results, tmp_pa
     assert len(re.findall(r"^## Protocol ", text, flags=re.MULTILINE)) == 1
     kinds = {re.sub(r"-[0-9a-f]{8}-", "-", file.name) for file in files.figures if file.suffix == ".svg"}
     assert {"class-iou-test.svg", "class-iou-other.svg", "accuracy-throughput-other.svg"} <= kinds
-    assert len(files.figures) == 12
+    assert len(files.figures) == 30
     assert "Same protocol, other test data: not ranked together with test data other." in text
     rows = json.loads(files.json.read_text(encoding="utf-8"))["rows"]
     assert [(row["model"], row["test_data"], row["rank"]) for row in rows] == [
@@ -170,7 +174,7 @@ def test_differing_environments_are_counted(add, results, tmp_path, undrawn):
     ],
 )
 def test_the_rule_by_which_weights_were_chosen_is_stated(recipe, words):
-    assert words in selection_rule(recipe)
+    assert words in render_markdown([Paragraph(selection_rule(recipe))])
 
 
 def test_more_networks_than_a_table_can_hold_are_said_to_be_left_out(add, results, tmp_path, undrawn):

@@ -12,10 +12,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from stored import HOSTILE, matrices
 
+from segbench.report.board import to_markdown
 from segbench.report.columns import COLUMNS
 from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
-from segbench.report.tables import rich_tables, to_csv, to_json, to_markdown
+from segbench.report.tables import rich_tables, to_csv, to_json
 from segbench.report.text import escape_markdown, printable
 from segbench.results.record import Outcome, Status
 from segbench.results.speed_record import Task
@@ -53,8 +54,10 @@ def test_a_wide_terminal_shows_every_column(add, measure, board):
         add(label, seed, matrices=matrices(80, images=12))
     measure()
     measure(task=Task.TRAINING)
-    rows = board().assign(joules_per_image=0.25, inference_memory_bytes=1000, training_memory_bytes=2000)
-    text = shown(rows, width=400)
+    scores = dict.fromkeys(("boundary_f1", "boundary_iou", "calibration_error"), 0.5)
+    published = {"published_mean_iou": 0.6, "published_source": "Somebody 2017"}
+    memory = {"inference_memory_bytes": 1000, "training_memory_bytes": 2000}
+    text = shown(board().assign(joules_per_image=0.25, **memory, **scores, **published), width=500)
     assert all(column.title in text for column in COLUMNS)
     assert "not shown" not in text
 

@@ -1,0 +1,124 @@
+"""The command that holds two sets of results against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.options import AsJson
+from segbench.cli.output import counted, shown, tell, write_json, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from segbench.report.compare import Compared
+
+_WORDS = {
+    "mean_iou": "mIoU",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_recall": "mean recall",
+    "frequency_weighted_iou": "fw-IoU",
+    "mean_dice": "Dice",
+    "mean_precision": "precision",
+}
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A run's folder, a suite's, or a folder of suites.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="What it is compared with.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs, or the networks that two folders of results have in common: B minus A.
+
+    Differences have 95 % intervals over the test images, and over seeds where there are several, when both were tested
+    on the same data.
+    """
+    from segbench.report.compare import compare as compared
+    from segbench.report.runs import load_results
+
+    found = compared(load_results(first), load_results(second))
+    if as_json:
+        write_json(_facts(found))
+        return
+    _show(found)
+
+
+def _facts(found: Compared) -> dict[str, Any]:
+    return {
+        "networks": _records(found.networks),
+        "scores": _records(found.scores),
+        "classes": _records(found.classes.rename_axis("class").reset_index()),
+        "recipe": [{"key": key, "values": values} for key, values in found.recipe],
+        "only_first": found.only_first,
+        "only_second": found.only_second,
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _show(found: Compared) -> None:
+    single = len(found.scores) > 0
+    rows, title = (found.scores, "score") if single else (found.networks, "network")
+    if single:
+        row = rows.iloc[0]
+        for side, which in (("A", "first"), ("B", "second")):
+            typer.echo(f"{side}: {row[which]} ({counted(row[f'{which}_seeds'], 'seed')})")
+        typer.echo()
+    titles = [title, "A", "B", "B - A", "95 % interval", "p", "B better"]
+    cells = [[_WORDS[row["score"]] if single else row["first"], *_figures(row)] for _, row in rows.iterrows()]
+    if rows["speed_ratio"].notna().any() and not single:
+        titles.append("speed B/A")
+        cells = [[*line, _ratio(value)] for line, value in zip(cells, rows["speed_ratio"], strict=True)]
+    write_table(titles, cells, right=titles[1:])
+    if single:
+        _show_classes(found.classes)
+    _tell_more(found, rows)
+
+
+def _show_classes(classes: pd.DataFrame) -> None:
+    typer.echo()
+    lines = [
+        [str(name), _fraction(first), _fraction(second), "" if _missing(difference) else f"{difference:+.3f}"]
+        for name, (first, second, difference) in zip(classes.index, classes.to_numpy(), strict=True)
+    ]
+    write_table(["IoU by class", "A", "B", "B - A"], lines, right=["A", "B", "B - A"])
+
+
+def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
+    """Tell what stands in no table."""
+    for note in dict.fromkeys(rows["note"].dropna()):
+        tell(f"note: no interval: {note}")
+    ratio = rows["speed_ratio"].iloc[0]
+    if len(found.scores) and ratio == ratio and ratio is not None:  # noqa: PLR0124 - NaN is what it does not equal
+        tell(f"speed: B makes {_ratio(ratio)} times the images a second of A")
+    for key, values in found.recipe:
+        tell(f"the recipes differ: {key}: {' | '.join(shown(value) for value in values.values())}")
+    for which, models in (("A", found.only_first), ("B", found.only_second)):
+        if models:
+            tell(f"only in {which}: {', '.join(models)}")
+
+
+def _figures(row: pd.Series[Any]) -> list[str]:
+    interval = "" if _missing(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
+    p_value = "" if _missing(row["p_value"]) else f"{row['p_value']:.3f}"
+    better = "" if _missing(row["better"]) else f"{100 * row['better']:.0f} %"
+    values = (_fraction(row["first_value"]), _fraction(row["second_value"]), f"{row['difference']:+.3f}")
+    return [*values, interval, p_value, better]
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124
+
+
+def _fraction(value: float) -> str:
+    return "-" if _missing(value) else f"{value:.3f}"
+
+
+def _ratio(value: float) -> str:
+    return "" if _missing(value) else f"{value:.2f}"

@@ -1,0 +1,58 @@
+"""A leaderboard as blocks: its tables, each with what is not ranked below it; and what is written from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
+from segbench.report.columns import COLUMNS, Column
+from segbench.report.markdown import render_markdown
+from segbench.report.ranked import RankedTable, tables_of
+
+_UNRANKED = ("model", "status", "reason")
+
+
+def board_blocks(board: pd.DataFrame, *, level: int = 3) -> list[Block]:
+    """Return a leaderboard's tables."""
+    if board.empty:
+        return [Paragraph.of("No runs.")]
+    return [block for table in tables_of(board) for block in table_blocks(table, level=level)]
+
+
+def table_blocks(table: RankedTable, *, level: int = 3) -> list[Block]:
+    """Return one table of a leaderboard: heading, ranked rows, how sure they are, and the rows that are not ranked."""
+    blocks: list[Block] = [Heading(table.heading, level)]
+    if table.apart:
+        blocks.append(Paragraph.of(table.apart))
+    if len(table.ranked):
+        blocks.append(_ranked(table.ranked))
+    if table.certainty:
+        blocks.append(Paragraph.of(table.certainty))
+    if len(table.others):
+        rows = [[_text(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
+        blocks.append(Table.of("not-ranked", ["not ranked", "outcome", "reason"], rows))
+    return blocks
+
+
+def to_markdown(board: pd.DataFrame) -> str:
+    """Return a leaderboard in GitHub-flavoured Markdown."""
+    return render_markdown(board_blocks(board)) + "\n"
+
+
+def filled_columns(ranked: pd.DataFrame) -> list[Column]:
+    """Return the columns in which any of these rows has something to show."""
+    rows = [row for _, row in ranked.iterrows()]
+    return [column for column in COLUMNS if any(column.show(row) for row in rows)]
+
+
+def _ranked(ranked: pd.DataFrame) -> Table:
+    columns = filled_columns(ranked)
+    rows: list[list[Cell | str]] = [[column.cell(row) for column in columns] for _, row in ranked.iterrows()]
+    signs = "".join("-" if column.right else ":" for column in columns)
+    return Table.of("ranking", [column.title for column in columns], rows, signs)
+
+
+def _text(value: Any) -> str:
+    return str(value)

@@ -1,0 +1,153 @@
+"""Accuracy against what it costs: throughput and parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from segbench.report import text
+from segbench.report.drawing import (
+    PAPER,
+    Plot,
+    canvas,
+    colors,
+    engineering_numbers,
+    finish,
+    legend_label,
+    markers,
+    plain_numbers,
+    styled,
+)
+from segbench.report.figures.shown import accuracy_bar, accuracy_bar_words, best, sample, standard_deviation
+from segbench.report.measured import pareto_front
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MIOU = "Mean IoU (fraction)"
+_MEASURED, _EVALUATED = "throughput_images_per_second", "evaluation_images_per_second"
+_WIDE = 5
+"""A horizontal axis that spans more than so many times its smallest value is logarithmic."""
+
+
+def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
+    """Draw mean IoU against images a second; None without such rows.
+
+    Where speed was measured it is that, with the range of the restarts and the front of networks that no other one
+    beats in both; elsewhere images a second in evaluation, with standard deviations.
+    """
+    measured = board[_MEASURED].notna().any()
+    name = _MEASURED if measured else _EVALUATED
+    shown = best(board[board[name].gt(0)])
+    if shown.empty:
+        return None
+    with styled():
+        axes = _scatter(shown, name)
+        if measured:
+            _draw_front(axes, shown[shown["pareto"].fillna(value=False).astype(bool)], name, drawstyle="steps-pre")
+        if _is_wide(shown[name]):
+            axes.set_xscale("log")
+            plain_numbers(axes)
+        unit = f"Throughput{'' if measured else ' in evaluation'} (images/s)"
+        finish(axes, "Accuracy against throughput", unit, MIOU)
+    caption = _caption_measured(shown, board) if measured else _caption_evaluated(shown, board)
+    points = _points(shown, lambda row: f"{text.rate(row[name])} images/s")
+    return Plot("accuracy-throughput", "Accuracy against throughput", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
+
+
+def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
+    """Draw mean IoU against learned parameters, with the front of networks that no other one beats in both."""
+    shown = best(board[board["parameters"].gt(0)])
+    if shown.empty:
+        return None
+    with styled():
+        axes = _scatter(shown, "parameters")
+        fewer = [-float(number) for number in shown["parameters"]]
+        front = shown[[bool(on) for on in pareto_front(shown["mean_iou"].tolist(), fewer)]]
+        _draw_front(axes, front, "parameters", drawstyle="steps-post")
+        if _is_wide(shown["parameters"].astype(float)):
+            axes.set_xscale("log")
+        engineering_numbers(axes, "")
+        finish(axes, "Accuracy against size", "Learned parameters", MIOU)
+    caption = (
+        f"Mean IoU against learned parameters. {sample(shown, board)} Hollow marks: pretrained weights. Grey line: "
+        f"networks that no other one beats in both. {accuracy_bar_words(shown)}"
+    )
+    points = _points(shown, lambda row: f"{text.count(row['parameters'])} parameters")
+    return Plot("accuracy-parameters", "Accuracy against size", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
+
+
+def _scatter(shown: pd.DataFrame, name: str) -> Axes:
+    _, axes = canvas(7.5, max(4.2, 0.24 * len(shown)))
+    for (_, row), color, marker in zip(shown.iterrows(), colors(len(shown)), markers(len(shown)), strict=True):
+        _draw_network(axes, row, name, color=color, marker=marker)
+    return axes
+
+
+def _draw_network(axes: Axes, row: pd.Series[Any], name: str, *, color: Any, marker: str) -> None:
+    across, accuracy = float(row[name]), float(row["mean_iou"])
+    axes.errorbar(
+        across,
+        accuracy,
+        xerr=_bar_across(row, name),
+        yerr=accuracy_bar(row),
+        color=color,
+        linestyle="none",
+        capsize=3,
+    )
+    axes.plot(
+        across,
+        accuracy,
+        color=color,
+        marker=marker,
+        markersize=9,
+        markerfacecolor=PAPER if row["pretrained"] == "pretrained" else color,
+        markeredgecolor=color,
+        markeredgewidth=1.6,
+        linestyle="none",
+        label=legend_label(row["model"]),
+    )
+
+
+def _bar_across(row: pd.Series[Any], name: str) -> Any:
+    """Return the bar of a speed: the range of its restarts, or the standard deviation over seeds."""
+    if name == _MEASURED:
+        return [[row[name] - row["throughput_low"]], [row["throughput_high"] - row[name]]]
+    return standard_deviation(row, name) if name == _EVALUATED else None
+
+
+def _draw_front(axes: Axes, front: pd.DataFrame, name: str, *, drawstyle: Any) -> None:
+    """Draw the networks that none beats in both as steps: what lies below is beaten."""
+    front = front.sort_values(name)
+    across, accuracy = front[name].astype(float).tolist(), front["mean_iou"].tolist()
+    axes.plot(across, accuracy, drawstyle=drawstyle, color="0.55", linewidth=1, zorder=0, label="Pareto front")
+
+
+def _is_wide(values: pd.Series[float]) -> bool:
+    return bool(values.max() > _WIDE * values.min())
+
+
+def _caption_evaluated(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    return (
+        f"Mean IoU against images a second in evaluation, data loading included. {sample(shown, board)} "
+        f"Hollow marks: pretrained weights. {accuracy_bar_words(shown)}"
+        + (" Horizontal bars: ± one sample standard deviation over seeds." if (shown["seeds"] > 1).any() else "")
+    )
+
+
+def _caption_measured(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+    restarts = sorted(set(shown["speed_restarts"]))
+    number = str(restarts[0]) if len(restarts) == 1 else f"{restarts[0]} to {restarts[-1]}"
+    return (
+        f"Mean IoU against measured throughput ({shown['speed_situation'].iloc[0]}; the fastest batch measured; median "
+        f"of {number} processes, horizontal bars: their range). {sample(shown, board)} Hollow marks: pretrained "
+        "weights. Grey line: the Pareto front, networks that no other one beats in both. "
+        f"{accuracy_bar_words(shown)}"
+    )
+
+
+def _points(shown: pd.DataFrame, across: Any) -> str:
+    """Return what a reader of the drawing sees, in words."""
+    listed = "; ".join(f"{row['model']}: {row['mean_iou']:.3f} at {across(row)}" for _, row in shown.iterrows())
+    return f"Mean IoU of each network. {listed}."

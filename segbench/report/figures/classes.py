@@ -1,0 +1,138 @@
+"""Scores of single classes, and which classes are taken for which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from segbench.report.drawing import GRID, Plot, canvas, panels, styled
+from segbench.report.figures.shown import best, sample
+from segbench.report.text import printable
+from segbench.results.record import Status
+
+MOST_MATRICES = 6
+"""So many networks have their confusion matrix drawn, the best."""
+
+_ANNOTATED_CLASSES = 12
+_LABELLED_CLASSES = 40
+_UNKNOWN = "0.8"
+"""Shows through where a class is in no label and no prediction."""
+
+
+def class_scores(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
+    """Draw the IoU of every class and network as a heat map; None without completed runs."""
+    shown = best(board)
+    table = class_iou(runs).reindex(shown["model"])
+    if table.empty or table.isna().all(axis=None):
+        return None
+    with styled():
+        import seaborn as sns
+
+        rows, columns = table.shape
+        figure, axes = canvas(min(24.0, 3.4 + 0.5 * columns), 1.9 + 0.34 * rows)
+        sns.heatmap(
+            table.to_numpy(dtype=float),
+            vmin=0,
+            vmax=1,
+            cmap="cividis",
+            annot=columns <= _ANNOTATED_CLASSES,
+            fmt=".2f",
+            xticklabels=[printable(name) for name in table.columns],
+            yticklabels=[printable(name) for name in table.index],
+            cbar_kws={"label": "IoU (fraction)"},
+            linewidths=0.5,
+            linecolor=GRID,
+            ax=axes,
+        )
+        axes.set_facecolor(_UNKNOWN)
+        axes.set(title="IoU by class", xlabel="Class", ylabel="Network")
+        axes.tick_params(axis="x", rotation=90)
+        axes.tick_params(axis="y", rotation=0)
+    spread = (shown["seeds"] > 1).any()
+    caption = (
+        f"IoU of each class on the test split, mean over seeds. {sample(shown, board)} "
+        + ("The spread over seeds is not drawn. " if spread else "With one seed, no spread is known. ")
+        + "Grey: the class is in no label and no prediction."
+    )
+    return Plot("class-iou", "IoU by class", caption, figure, f"{caption} {_extremes(table)}")
+
+
+def confusion_matrices(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
+    """Draw the confusion matrices of the best networks, each row divided by its sum; None without completed runs."""
+    shown = best(board, MOST_MATRICES)
+    completed = runs[(runs["status"] == Status.COMPLETED) & runs["confusion"].notna()]
+    matrices = {model: sum(group["confusion"]) for model, group in completed.groupby("model", sort=False)}
+    models = [model for model in shown["model"] if model in matrices]
+    if not models:
+        return None
+    first = completed[completed["model"] == models[0]].iloc[0]
+    names = [printable(name) for name in first["classes"]]
+    columns = min(3, len(models))
+    rows = math.ceil(len(models) / columns)
+    side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
+    with styled():
+        figure, axes = panels(columns, rows * side, rows=rows, width=columns * side + 1.0)
+        for number, (panel, model) in enumerate(zip(axes, models, strict=False)):
+            shares = _shares(matrices[model])
+            image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+            panel.set_facecolor(_UNKNOWN)
+            panel.grid(visible=False)
+            panel.set_title(printable(model))
+            ticks = range(len(names)) if len(names) <= _LABELLED_CLASSES else ()
+            panel.set_xticks(ticks, names if ticks else [], rotation=90, fontsize="x-small")
+            panel.set_yticks(ticks, names if ticks and number % columns == 0 else [""] * len(ticks), fontsize="x-small")
+            if number % columns == 0:
+                panel.set_ylabel("Label")
+            if number >= len(models) - columns:
+                panel.set_xlabel("Prediction")
+        for panel in axes[len(models) :]:
+            panel.set_axis_off()
+        figure.colorbar(image, ax=axes, label="Share of the label's pixels", shrink=0.7)
+    caption = (
+        "Confusion matrices of the test split: of the pixels of each label (row), the share predicted as each class "
+        f"(column), seeds added up; the diagonal is recall. {sample(shown, board)} Grey: no label holds the class."
+    )
+    return Plot("confusion", "Confusion matrices", caption, figure)
+
+
+def class_iou(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean IoU over seeds of every class (columns) and network (rows) among completed runs."""
+    completed = runs[(runs["status"] == Status.COMPLETED) & runs["class_iou"].notna()]
+    if completed.empty:
+        return pd.DataFrame()
+    columns = (completed[name] for name in ("model", "classes", "class_iou"))
+    scores = [
+        {"model": model, **dict(zip(_distinct(classes), iou, strict=True))}
+        for model, classes, iou in zip(*columns, strict=True)
+    ]
+    return pd.DataFrame(scores).groupby("model", sort=False).mean()
+
+
+def _shares(matrix: np.ndarray) -> np.ma.MaskedArray:
+    """Return each row divided by its sum; masked where that is 0."""
+    total = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    return np.ma.masked_array(shares, mask=np.broadcast_to(total == 0, matrix.shape))
+
+
+def _extremes(table: pd.DataFrame) -> str:
+    """Return in words which class each network finds best and worst."""
+    parts = []
+    for model, scores in table.iterrows():
+        known = scores.dropna().astype(float)
+        if len(known):
+            parts.append(
+                f"{model}: best {known.idxmax()} ({known.max():.2f}), worst {known.idxmin()} ({known.min():.2f})"
+            )
+    return "; ".join(parts) + "."
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return class names, numbered where two are equal or one is called like a column of ours."""
+    distinct: list[str] = []
+    for index, name in enumerate(names):
+        distinct.append(f"{name} ({index})" if name in distinct or name == "model" else name)
+    return distinct

@@ -1,0 +1,64 @@
+r"""A leaderboard as LaTeX tables, for papers: needs ``\usepackage{booktabs}``."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from segbench.report.board import filled_columns
+from segbench.report.ranked import RankedTable, tables_of
+from segbench.report.text import printable, short_id
+
+MOST_IMPORTANCE = 12
+"""Columns of more than this are left to the other formats: a page is narrow."""
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    **{sign: f"\\{sign}" for sign in "&%$#_"},
+}
+_ANY_SPECIAL = re.compile("|".join(map(re.escape, _SPECIAL)))
+
+
+def to_latex(board: pd.DataFrame) -> str:
+    """Return a leaderboard's ranked tables as LaTeX ``table`` environments with booktabs rules."""
+    tables = [_table(table) for table in tables_of(board) if len(table.ranked)]
+    return "\n".join(tables) if tables else "% no ranked rows\n"
+
+
+def escape_latex(text: str) -> str:
+    """Return text that LaTeX sets literally."""
+    return _ANY_SPECIAL.sub(lambda found: _SPECIAL[found[0]], printable(text))
+
+
+def _table(table: RankedTable) -> str:
+    columns = [column for column in filled_columns(table.ranked) if column.importance <= MOST_IMPORTANCE]
+    lines = [" & ".join(escape_latex(column.title) for column in columns) + r" \\"]
+    lines.append(r"\midrule")
+    for _, row in table.ranked.iterrows():
+        lines.append(" & ".join(escape_latex(column.show(row)) for column in columns) + r" \\")
+    alignment = "".join("r" if column.right else "l" for column in columns)
+    caption = " ".join(escape_latex(text) for text in (f"{table.heading}.", table.certainty) if text)
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\label{{tab:segbench-{short_id(table.protocol)}}}",
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

@@ -1,0 +1,60 @@
+"""Blocks of a report as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from segbench.report.blocks import Block, Bullets, Cell, Code, Drawing, Heading, Inline, Listing, Paragraph, Table
+from segbench.report.text import code_block, code_span, escape_markdown
+
+FIGURES_FOLDER = "figures"
+
+
+def render_markdown(blocks: Iterable[Block]) -> str:
+    """Return blocks as Markdown, a blank line between them, without a line break at the end."""
+    return "\n\n".join(_written(block) for block in blocks)
+
+
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
+    """Return a Markdown table of cells that are escaped already.
+
+    Args:
+        titles: The headings.
+        rows: The cells.
+        alignment: One sign a column: ``:`` for flush left, ``-`` for flush right.
+    """
+    rule = [":---" if sign == ":" else "---:" for sign in alignment]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
+
+
+def _written(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {escape_markdown(text)}"
+        case Paragraph(parts):
+            return "".join(map(_inline, parts))
+        case Bullets(lead, items):
+            return "\n".join([f"**{escape_markdown(lead)}**", "", *(f"- {escape_markdown(item)}" for item in items)])
+        case Table():
+            return _table(block)
+        case Drawing(plot, name):
+            file = f"{FIGURES_FOLDER}/{name}.svg"
+            return f"![{escape_markdown(plot.title)}]({file})\n\n*{escape_markdown(plot.caption)}*"
+        case Listing(text, language):
+            return code_block(text, language=language)
+
+
+def _table(table: Table) -> str:
+    titles = [escape_markdown(title) for title in table.titles]
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    return markdown_table(titles, rows, "".join("-" if right else ":" for right in table.right))
+
+
+def _cell(cell: Cell) -> str:
+    if not cell.text:
+        return ""
+    return code_span(cell.text) if cell.code else escape_markdown(cell.text)
+
+
+def _inline(part: Inline) -> str:
+    return code_span(part.text) if isinstance(part, Code) else escape_markdown(part)

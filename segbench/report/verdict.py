@@ -1,0 +1,94 @@
+"""Who wins, whether that is more than chance, at what cost and on which classes: a table of a leaderboard in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from segbench.report.figures.certainty import SIGNIFICANT
+from segbench.report.figures.classes import class_iou
+from segbench.report.ranked import RankedTable
+from segbench.report.text import count, is_absent, printable, rate
+
+_NAMED = 4
+
+
+def verdict(table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Return what a reader should know of one table first; empty where nothing was ranked.
+
+    Args:
+        table: The table.
+        runs: The runs that it is made of.
+        pairs: Its pairs, with the columns of ``Ranking.pairs``.
+    """
+    if table.ranked.empty:
+        return ""
+    sentences = [
+        _winner(table.ranked),
+        _separation(table.ranked, pairs),
+        _cost(table.ranked),
+        _classes(table.ranked, runs),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _winner(ranked: pd.DataFrame) -> str:
+    first = ranked.iloc[0]
+    low, high = first["mean_iou_low"], first["mean_iou_high"]
+    interval = "" if is_absent(low) else f" (95 % interval {low:.3f} to {high:.3f})"
+    return f"{printable(first['model'])} is first with a mean IoU of {first['mean_iou']:.3f}{interval}."
+
+
+def _separation(ranked: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Return which networks the first cannot be told apart from."""
+    if len(ranked) < 2:
+        return "There is no other network to compare it with."
+    first = ranked.iloc[0]["model"]
+    mine = pairs[(pairs["first"] == first) | (pairs["second"] == first)]
+    if mine.empty:
+        return "Too few test images, or not the same ones, say whether its lead is more than chance."
+    rivals = set(mine[mine["p_value"] >= SIGNIFICANT][["first", "second"]].to_numpy().ravel()) - {first}
+    if not rivals:
+        return f"Its lead over every other network is more than chance (Holm-adjusted p below {SIGNIFICANT})."
+    named = [printable(model) for model in ranked["model"] if model in rivals]
+    return f"It cannot be told apart from {_listed(named)}."
+
+
+def _cost(ranked: pd.DataFrame) -> str:
+    """Return the networks that no other one beats in both accuracy and speed or, unmeasured, the smallest good one."""
+    front = ranked[ranked["pareto"].fillna(value=False).astype(bool)]
+    if len(front):
+        fastest = front.sort_values("throughput_images_per_second", ascending=False)
+        named = [
+            f"{printable(row['model'])} ({rate(row['throughput_images_per_second'])} img/s)"
+            for _, row in fastest.iterrows()
+        ]
+        return f"No other network is both more accurate and faster than {_listed(named)}."
+    sizes = ranked[ranked["parameters"].notna()]
+    if len(sizes) < 2:
+        return ""
+    smallest = sizes.iloc[int(sizes["parameters"].astype(float).argmin())]
+    return (
+        f"The smallest network is {printable(smallest['model'])} ({count(smallest['parameters'])} parameters), "
+        f"rank {smallest['rank']} with {smallest['mean_iou']:.3f}."
+    )
+
+
+def _classes(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """Return the class that even the network that does best on it finds hardest."""
+    table = class_iou(runs)
+    table = table[table.index.isin(ranked["model"])]
+    if table.empty or table.shape[1] < 2:
+        return ""
+    reached = table.max().dropna().astype(float)
+    if reached.empty:
+        return ""
+    hardest = reached.idxmin()
+    by = printable(table[hardest].astype(float).idxmax())
+    return f"The hardest class is {printable(hardest)}: {reached.min():.2f} at best ({by})."
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names[:_NAMED]) + ([f"{len(names) - _NAMED} others"] if len(names) > _NAMED else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,137 @@
+"""Claims about comparing two sets of runs: paired where that is honest, and silent about the rest."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from stored import iou_of, matrices, some_images, write_run, write_speed_of
+
+from segbench.errors import StoreError
+from segbench.report.compare import compare
+from segbench.report.runs import load_results
+from segbench.results.record import Outcome, Status
+
+
+@pytest.fixture
+def sides(tmp_path):
+    return tmp_path / "one", tmp_path / "two"
+
+
+def compared(sides):
+    return compare(*map(load_results, sides))
+
+
+def test_two_runs_are_compared_score_by_score_whatever_they_are_called(sides):
+    write_run(sides[0], "old", matrices=some_images(60))
+    write_run(sides[1], "new", matrices=some_images(80))
+    found = compared(sides)
+    assert found.scores["score"].tolist()[:2] == ["mean_iou", "pixel_accuracy"]
+    row = found.networks.iloc[0]
+    assert (row["first"], row["second"]) == ("old", "new")
+    assert row["difference"] == pytest.approx(row["second_value"] - row["first_value"])
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    assert row["better"] == 1.0
+    assert row["p_value"] < 1e-6
+    assert found.classes["difference"].tolist() == pytest.approx(
+        (found.classes["second"] - found.classes["first"]).tolist()
+    )
+
+
+def test_what_only_chance_keeps_apart_is_not_significant(sides):
+    for seed, folder in enumerate(sides):
+        write_run(folder, "a", matrices=some_images(70, seed=seed))
+    row = compared(sides).networks.iloc[0]
+    assert row["low"] < 0 < row["high"]
+    assert row["p_value"] > 0.05
+
+
+def test_folders_are_compared_network_by_network_and_the_others_are_named(sides):
+    for folder, shift in zip(sides, (0, 10), strict=True):
+        for name, hits in (("a", 60), ("b", 70)):
+            write_run(folder, name, matrices=some_images(hits + shift))
+    write_run(sides[0], "gone", matrices=some_images(50))
+    write_run(sides[1], "come", matrices=some_images(50))
+    found = compared(sides)
+    assert found.networks["first"].tolist() == found.networks["second"].tolist() == ["a", "b"]
+    assert (found.networks["difference"] > 0.05).all()
+    assert (found.only_first, found.only_second) == (["gone"], ["come"])
+    assert found.scores.empty
+
+
+def test_p_values_are_adjusted_over_networks(sides):
+    for folder, seed in zip(sides, (0, 1), strict=True):
+        write_run(folder, "a", matrices=some_images(70, seed=seed))
+    alone = compared(sides).networks["p_value"].iloc[0]
+    for folder, seed in zip(sides, (0, 1), strict=True):
+        write_run(folder, "b", matrices=some_images(70, seed=seed))
+    assert compared(sides).networks["p_value"].tolist() == pytest.approx([min(1.0, 2 * alone)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"matrices": some_images(80), "test_digest": "other"}, "not tested on the same data"),
+        ({"matrices": some_images(80, prefix="other")}, "not tested on the same data"),
+        ({"matrices": some_images(80, images=30)}, "not tested on the same data"),
+    ],
+)
+def test_other_images_are_not_paired_and_the_reason_is_told(sides, changes, note):
+    write_run(sides[0], "a", matrices=some_images(60))
+    write_run(sides[1], "a", **changes)
+    row = compared(sides).networks.iloc[0]
+    assert row["note"] == note
+    assert row["low"] is None
+    assert math.isnan(row["p_value"])
+
+
+def test_too_few_images_have_a_difference_and_no_interval(sides):
+    write_run(sides[0], "a", hits=60)
+    write_run(sides[1], "a", hits=80)
+    row = compared(sides).networks.iloc[0]
+    assert row["difference"] == pytest.approx(iou_of(80) - iou_of(60))
+    assert row["note"] == "fewer than 10 test images"
+
+
+def test_recipes_that_differ_are_named(sides):
+    write_run(sides[0], "a")
+    write_run(sides[1], "a", recipe={"dataset": {"name": "scenes"}, "train": {"epochs": 9, "select": "last"}})
+    assert [key for key, _ in compared(sides).recipe] == ["train.epochs"]
+
+
+def test_seeds_are_averaged_and_counted(sides):
+    for seed, hits in enumerate((60, 80)):
+        write_run(sides[0], "a", seed, matrices=some_images(hits, seed=seed))
+        write_run(sides[1], "a", seed, matrices=some_images(hits, seed=seed))
+    row = compared(sides).networks.iloc[0]
+    assert (row["first_seeds"], row["second_seeds"]) == (2, 2)
+    assert row["difference"] == 0.0
+
+
+def test_speed_is_a_ratio_where_both_were_measured_alike(sides):
+    for folder, seconds in zip(sides, (0.2, 0.1), strict=True):
+        write_run(folder, "a")
+        write_speed_of(folder, "a", seconds)
+    assert compared(sides).networks["speed_ratio"].iloc[0] == pytest.approx(2.0)
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason(sides):
+    write_run(sides[0], "a", outcome=Outcome(status=Status.FAILED, reason="x"))
+    write_run(sides[1], "a")
+    with pytest.raises(StoreError, match="the first holds no completed run"):
+        compared(sides)
+    write_run(sides[0], "b")
+    write_run(sides[0], "c")
+    with pytest.raises(StoreError, match=r"no network is in both: b, c \| a"):
+        compared(sides)
+    write_run(sides[1], "b", recipe={"dataset": {"name": "scenes"}, "train": None})
+    write_run(sides[1], "b")
+    with pytest.raises(StoreError, match="the second holds b under several protocols"):
+        compared(sides)
+
+
+def test_one_image_matrix_more_changes_nothing_for_equal_runs(sides):
+    for folder in sides:
+        write_run(folder, "a", matrices=matrices(70, images=12))
+    row = compared(sides).networks.iloc[0]
+    assert (row["difference"], row["p_value"], row["better"]) == (0.0, 1.0, 0.5)

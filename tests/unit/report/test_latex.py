@@ -1,0 +1,45 @@
+"""Claims about LaTeX: booktabs tables in which every name is set literally."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from segbench.report.latex import escape_latex, to_latex
+from segbench.report.leaderboard import leaderboard
+from segbench.report.runs import load_results
+from segbench.results.record import Outcome, Status
+
+
+def test_a_table_has_its_rules_its_caption_and_its_rows(add, results):
+    add("a_b & c")
+    add("d", hits=50)
+    text = to_latex(leaderboard(load_results(results)))
+    assert [re.findall(rf"\\{rule}", text) != [] for rule in ("toprule", "midrule", "bottomrule")] == [True] * 3
+    assert r"1 & a\_b \& c & 0.667" in text
+    assert re.search(r"\\caption\{Protocol [0-9a-f]{8} · 2 networks, n = 1 seed each\.\}", text)
+    columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 3
+    assert all(len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "set_as"),
+    [
+        ("50 %", r"50 \%"),
+        ("$x_1^2$", r"\$x\_1\textasciicircum{}2\$"),
+        ("\\input{x}", r"\textbackslash{}input\{x\}"),
+        ("a~#<b>|", r"a\textasciitilde{}\#\textless{}b\textgreater{}\textbar{}"),
+        ("0.7 ± 0.1", r"0.7 $\pm$ 0.1"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_names_are_set_literally(name, set_as):
+    assert escape_latex(name) == set_as
+
+
+def test_nothing_ranked_is_said_in_a_comment(add, results):
+    add("a", outcome=Outcome(status=Status.FAILED, reason="x"))
+    assert to_latex(leaderboard(load_results(results))) == "% no ranked rows\n"

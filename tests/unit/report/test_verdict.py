@@ -1,0 +1,67 @@
+"""Claims about the sentence that opens a report: who wins, whether it is more than chance, at what cost, where not."""
+
+from __future__ import annotations
+
+import pytest
+from stored import some_images
+
+from segbench.report.ranked import tables_of
+from segbench.report.ranking import rank
+from segbench.report.verdict import verdict
+from segbench.results.record import Outcome, Status
+
+
+@pytest.fixture
+def said(results):
+    def said():
+        ranking = rank(results)
+        return verdict(tables_of(ranking.board)[0], ranking.runs, ranking.pairs)
+
+    return said
+
+
+def test_a_clear_lead_is_said_to_be_one(add, said):
+    add("best", matrices=some_images(90), parameters=2_000_000)
+    add("worst", matrices=some_images(50), parameters=1_000)
+    text = said()
+    assert text.startswith("best is first with a mean IoU of 0.8")
+    assert "(95 % interval 0." in text
+    assert "Its lead over every other network is more than chance" in text
+    assert "The smallest network is worst (1.00 k parameters), rank 2" in text
+    assert "The hardest class is" in text
+
+
+def test_rivals_that_only_chance_keeps_apart_are_named(add, said):
+    for seed in range(3):
+        add(f"net{seed}", matrices=some_images(75, seed=seed))
+    add("worst", matrices=some_images(40))
+    text = said()
+    first = text.split(" ")[0]
+    others = sorted({"net0", "net1", "net2"} - {first})
+    assert "It cannot be told apart from net" in text
+    assert all(other in text for other in others)
+    assert "from worst" not in text
+
+
+def test_with_too_few_images_nothing_is_claimed(add, said):
+    add("a")
+    add("b", hits=50)
+    assert "Too few test images, or not the same ones" in said()
+
+
+def test_a_network_alone_has_nothing_to_be_compared_with(add, said):
+    add("a")
+    assert "There is no other network" in said()
+
+
+def test_measured_speed_names_the_front(add, measure, said):
+    add("a", hits=90)
+    measure("a", 0.1)
+    add("b", hits=50, options={"width": 0.5})
+    measure("b", 0.01, options={"width": 0.5})
+    assert "No other network is both more accurate and faster than b (100 img/s) and a (10.0 img/s)." in said()
+
+
+def test_nothing_ranked_says_nothing(add, said):
+    add("a", outcome=Outcome(status=Status.FAILED, reason="x"))
+    assert said() == ""
