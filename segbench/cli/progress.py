@@ -111,38 +111,56 @@ class Meter:
 
 
 class PlainObserver:
-    """Shows a suite's runs as lines."""
+    """Shows a suite's runs as lines; where several are under way, each line says of which it tells."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stream = stream
-        self.meter = Meter(stream, clock=clock)
+        self.stream, self.clock = stream, clock
+        self.meters: dict[str, Meter] = {}
+        self.labels: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         match event:
             case RunStarted():
-                self.meter.restart()
+                self.labels[event.run_id] = event.label
                 self._line(f"[{event.number}/{event.total}] {event.label}, seed {event.seed}")
             case Progress():
-                self.meter.show(_title(event), event.done, total=event.total, unit=_unit(event), note=_note(event))
+                self._meter(event.run_id).show(
+                    f"{self._whose(event.run_id)}{_title(event)}",
+                    event.done,
+                    total=event.total,
+                    unit=_unit(event),
+                    note=_note(event),
+                )
             case RunEnded():
-                self._line("  " + ending(event))
+                self._line(f"  {self._whose(event.run_id)}{ending(event)}")
+                for known in (self.labels, self.meters):
+                    known.pop(event.run_id, None)
             case Notice():
                 self._line(f"note: {event.text}")
+
+    def _meter(self, run_id: str) -> Meter:
+        if run_id not in self.meters:
+            self.meters[run_id] = Meter(self.stream, clock=self.clock)
+        return self.meters[run_id]
+
+    def _whose(self, run_id: str) -> str:
+        return f"{self.labels[run_id]}: " if len(self.labels) > 1 and run_id in self.labels else ""
 
     def _line(self, text: str) -> None:
         write_line(self.stream, text)
 
 
 class BarObserver:
-    """Shows a suite's runs as bars: one for the suite, one for what is going on; finished runs become lines."""
+    """Shows a suite's runs as bars: one for the suite, one for each run under way; finished runs become lines."""
 
     def __init__(self, shown: bars.Progress) -> None:
         self.shown = shown
         self.suite: bars.TaskID | None = None
-        self.runs_before = 0
+        self.ended = 0
+        self.shares: dict[str, float] = {}
+        self.labels: dict[str, str] = {}
         self.tasks: dict[tuple[str, ...], bars.TaskID] = {}
-        self.label = ""
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -158,27 +176,36 @@ class BarObserver:
 
     def _start(self, event: RunStarted) -> None:
         self._clear("")
-        self.label = f"{event.label}, seed {event.seed}"
+        if not self.labels:
+            self.ended = event.number - 1
+        self.labels[event.run_id] = f"{event.label}, seed {event.seed}"
         if self.suite is None:
             self.suite = self.shown.add_task("all runs", total=event.total, unit="runs", note="")
-        self.runs_before = event.number - 1
-        self.shown.update(self.suite, completed=self.runs_before, total=event.total)
+        self._count(total=event.total)
 
     def _advance(self, event: Progress) -> None:
         key = (event.run_id, event.stage, event.unit)
         if key not in self.tasks:
             self._clear(event.run_id)
-            where = self.label if event.run_id else "data"
+            where = self.labels.get(event.run_id, "data")
             self.tasks[key] = self.shown.add_task(f"{where}: {_title(event)}", unit=_unit(event), note="")
         self.shown.update(self.tasks[key], completed=event.done, total=event.total, note=_note(event))
-        if self.suite is not None and event.stage != "data":
-            self.shown.update(self.suite, completed=self.runs_before + _share(event))
+        if event.stage != "data":
+            self.shares[event.run_id] = _share(event)
+            self._count()
 
     def _end(self, event: RunEnded) -> None:
         self._clear(event.run_id)
-        if self.suite is not None:
-            self.shown.update(self.suite, completed=self.runs_before + 1)
+        for known in (self.shares, self.labels):
+            known.pop(event.run_id, None)
+        self.ended += 1
+        self._count()
         self._line(f"{event.label}: {ending(event)}")
+
+    def _count(self, *, total: int | None = None) -> None:
+        """Show how much of the suite is done."""
+        if self.suite is not None:
+            self.shown.update(self.suite, completed=self.ended + sum(self.shares.values()), total=total)
 
     def _clear(self, run_id: str) -> None:
         """Take away the bars of a run's earlier stages."""

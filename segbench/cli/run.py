@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
+    from segbench.engine.launchers import Launcher
     from segbench.results.store import Store
+
+
+class LauncherName(StrEnum):
+    """Who does the runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 
 
-def run(
+def run(  # noqa: PLR0913 - the options of one command
     suite: SuiteFile,
     *,
     results: Results = Path("results"),
@@ -37,31 +47,75 @@ def run(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
     ] = False,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="RUN,…", help="Only these runs, by id or its beginning.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="Runs at a time: a GPU each, or a part of the cores.")
+    ] = 1,
+    launcher: Annotated[
+        LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
+    ] = LauncherName.LOCAL,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
+    ] = None,
+    cpus_per_run: Annotated[
+        int, typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores that a run on Ray is given.")
+    ] = 1,
+    gpus_per_run: Annotated[
+        float, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given.")
+    ] = 0.0,
     no_speed: Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")] = False,
+    events: Annotated[
+        Path | None, typer.Option("--events", metavar="FILE", help="Append everything that happens as JSON lines.")
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Show learning curves in TensorBoard.")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: an address or a folder.")
+    ] = None,
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
     What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
     estimated first, by a few steps of each network. What a speed block names is measured when the runs are done.
     """
+    if in_process and (jobs > 1 or launcher is LauncherName.RAY):
+        raise UsageError("--in-process does one run at a time, here; leave --jobs and --launcher out")
     checked, runs = _plan(suite, overrides)
     chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
     from segbench.cli.progress import observing
     from segbench.cli.report import show, write
-    from segbench.engine.launch import chosen, run_suite
+    from segbench.cli.trackers import tracking
+    from segbench.engine.launch import chosen, named, run_suite
+    from segbench.engine.launchers import SeveralAtOnce
+    from segbench.engine.ray_launcher import RayLauncher
     from segbench.results.store import Store
 
     if not in_process:
         with _naming(suite):
-            _announce(chosen(runs, chosen_models, chosen_seeds), Store(results, checked.name), device=device)
-    with _naming(suite), observing() as observer:
+            todo = named(chosen(runs, chosen_models, chosen_seeds), names(only))
+            _announce(todo, Store(results, checked.name), device=device)
+    doing: Launcher | None = None
+    if launcher is LauncherName.RAY:
+        doing = RayLauncher(Store(results, checked.name), address, cpus=cpus_per_run, gpus=gpus_per_run)
+    elif jobs > 1:
+        doing = SeveralAtOnce(jobs, devices=devices_for(jobs, device))
+    with (
+        _naming(suite),
+        observing() as shown,
+        tracking(shown, suite=checked.name, events=events, tensorboard=tensorboard, mlflow=mlflow) as observer,
+    ):
         outcome = run_suite(
             checked,
             results=results,
             models=chosen_models,
             seeds=chosen_seeds,
+            only=names(only),
             device=device,
             in_process=in_process,
+            launcher=doing,
             observer=observer,
         )
     before = len(outcome.done_before)
@@ -71,10 +125,18 @@ def run(
     from segbench.report.ranking import rank
 
     ranking = rank(outcome.store.folder)
-    write(ranking, reports)
     show(ranking)
+    write(ranking, reports)
     if not (outcome.complete and measured):
         raise typer.Exit(1)
+
+
+def devices_for(jobs: int, device: str) -> list[str]:
+    """Return what several runs at a time are done on: every CUDA device, where that is what was asked for."""
+    import torch
+
+    count = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
+    return [f"cuda:{number}" for number in range(min(jobs, count))] or [device]
 
 
 def plan(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
-from segbench.config.suite import Evaluate, Loader, Suite, Train, Transforms
+from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
 from segbench.errors import SuiteError
 
 RECIPE_VERSION = 1
@@ -20,6 +20,10 @@ RECIPE_VERSION = 1
 
 _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
+
+_LATER_KEYS: dict[str, dict[str, Any]] = {"train": {"deterministic": False, "micro_batch": None}}
+"""Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
+their ids."""
 
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
@@ -45,7 +49,12 @@ class Recipe(BaseModel):
             document["dataset"].pop(key, None)
         document["evaluate"].pop("samples")
         if document["train"]:
-            document["train"].pop("keep_weights")
+            for key in ("keep_weights", "activation_checkpointing"):
+                document["train"].pop(key)
+        for section, keys in _LATER_KEYS.items():
+            for key, before in keys.items():
+                if document[section] and document[section][key] == before:
+                    del document[section][key]
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property
@@ -66,6 +75,7 @@ class Run(BaseModel):
     point: dict[str, Any]
     """The grid's values for this run, by dotted key."""
     loader: Loader
+    resume: Resume = Resume()
 
     @cached_property
     def identity(self) -> str:
@@ -128,6 +138,14 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
     return document
 
 
+def seeding_model(model: ModelEntry) -> dict[str, Any]:
+    """Return what the seeds of a network depend on: what it is, but not the text of its source.
+
+    A comment in the module of a ``python:`` network makes another run, which starts from the same weights.
+    """
+    return {key: value for key, value in canonical_model(model).items() if key != _SOURCE_KEY}
+
+
 def source_digest(name: str) -> str | None:
     """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
     family, _, target = name.partition(":")
@@ -146,7 +164,15 @@ def _runs(point: dict[str, Any], variant: Suite) -> list[Run]:
         dataset=variant.dataset, transforms=variant.transforms, train=variant.train, evaluate=variant.evaluate
     )
     return [
-        Run(suite=variant.name, model=model, recipe=recipe, seed=seed, point=point, loader=variant.loader)
+        Run(
+            suite=variant.name,
+            model=model,
+            recipe=recipe,
+            seed=seed,
+            point=point,
+            loader=variant.loader,
+            resume=variant.resume,
+        )
         for seed in variant.seeds
         for model in variant.models
     ]

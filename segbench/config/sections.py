@@ -79,6 +79,9 @@ class Train(Section):
     """Images in one forward pass."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
     """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
+    micro_batch: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["auto"] | None = None
+    """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
+    their images. ``auto`` cuts only what does not fit into memory; null never does."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
     loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
@@ -97,6 +100,11 @@ class Train(Section):
     """Whether tensors are laid out with channels last."""
     compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
     """Whether, or in which mode, the network goes through ``torch.compile``."""
+    activation_checkpointing: bool = False
+    """Whether blocks keep only their inputs for the backward pass and compute the rest again: memory against time."""
+    deterministic: bool = False
+    """Whether the same run gives the same bits on CUDA too, at some cost; on processors it does anyway. An operation
+    that cannot is an error."""
     validate_every: int | None = Field(default=None, ge=1)
     """Epochs between validation scores; needs ``dataset.validation_split``."""
     select: Literal["last", "best"] = "last"
@@ -115,6 +123,21 @@ class Train(Section):
         if isinstance(given, int) and given < 1:
             raise ValueError("must be at least 1, or 'epoch'")
         return given
+
+    @field_validator("micro_batch")
+    @classmethod
+    def _positive_part(cls, given: int | str | None) -> int | str | None:
+        if isinstance(given, int) and given < 1:
+            raise ValueError("must be at least 1, or 'auto'")
+        return given
+
+    @model_validator(mode="after")
+    def _step_that_can_be_repeated(self) -> Train:
+        if self.micro_batch == "auto" and self.accumulate == "epoch":
+            raise ValueError(
+                "micro_batch: auto repeats the step that did not fit; with accumulate: epoch give a number"
+            )
+        return self
 
     @model_validator(mode="after")
     def _epochs_or_steps(self) -> Train:
@@ -171,6 +194,19 @@ class Loader(Section):
     """Where decoded images are kept between epochs."""
     cache_folder: str | None = None
     """Folder of the disk cache; the user's cache folder by default."""
+    cache_gigabytes: float = Field(default=64.0, gt=0)
+    """The largest cache of one split; a split that takes more, or more than there is room for, is not cached."""
+
+
+class Resume(Section):
+    """How often a run saves where it is, so that it goes on from there after a crash; changes no result."""
+
+    every_minutes: Annotated[float, Field(gt=0)] | None = 5.0
+    """Minutes from one saved state to the next; null saves by steps only."""
+    every_steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps from one saved state to the next; null saves by minutes only."""
+    keep: bool = False
+    """Whether the last states stay when the run is done."""
 
 
 class Speed(Section):

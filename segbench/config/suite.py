@@ -14,9 +14,9 @@ from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.defaults import with_defaults
 from segbench.config.grid import expand
 from segbench.config.mistakes import line_error
-from segbench.config.sections import Evaluate, Loader, Precision, Section, Speed, Train, Transforms, Window
+from segbench.config.sections import Evaluate, Loader, Precision, Resume, Section, Speed, Train, Transforms, Window
 
-__all__ = ["Evaluate", "Loader", "Precision", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
+__all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -46,6 +46,8 @@ class Suite(Section):
     """Dotted keys with lists of values; the suite is run for every combination."""
     loader: Loader = Field(default_factory=Loader)
     """Reading and caching; does not change results."""
+    resume: Resume = Field(default_factory=Resume)
+    """Saving runs under way; does not change results."""
     speed: Speed | None = None
     """What ``segbench speed`` measures of every network; without it, the block's defaults."""
 

@@ -48,19 +48,30 @@ class EvaluationBatch(NamedTuple):
 
 
 class FedDigest:
-    """Hash of everything a network was fed, in order; independent of how it was cut into batches."""
+    """Hash of everything a network was fed, in order; independent of how it was cut into batches.
 
-    def __init__(self) -> None:
-        self._state = hashlib.blake2b(digest_size=16)
+    Each image's digest is hashed together with the hash of all before it, so that the hash so far is all that has to be
+    known to go on.
+
+    Args:
+        so_far: The hash of what was fed before.
+    """
+
+    def __init__(self, so_far: str = "") -> None:
+        self._so_far = so_far or _hashed("")
 
     def update(self, digests: Sequence[str]) -> None:
         """Add the digests of the next images."""
         for digest in digests:
-            self._state.update(digest.encode())
+            self._so_far = _hashed(self._so_far + digest)
 
     def hexdigest(self) -> str:
         """Return the hash of what was added so far."""
-        return self._state.hexdigest()
+        return self._so_far
+
+
+def _hashed(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class Fed(NamedTuple):

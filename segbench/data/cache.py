@@ -90,8 +90,7 @@ class DiskCache(CachedDataset):
 
     def __init__(self, dataset: SegmentationDataset, *, folder: Path | None = None) -> None:
         super().__init__(dataset)
-        folder = folder or user_cache_folder()
-        self.file = folder / f"{dataset.info.name}-{dataset.cache_key()[:32]}.raw"
+        self.file = cache_file(dataset, folder or user_cache_folder())
         self._mapped: np.memmap[Any, np.dtype[np.uint8]] | None = None
         places = read_index(self.file, len(dataset))
         if places is None:
@@ -114,6 +113,11 @@ class DiskCache(CachedDataset):
     def __getstate__(self) -> dict[str, Any]:
         """Leave the map out: each process opens its own."""
         return {**self.__dict__, "_mapped": None}
+
+
+def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
+    """Return where a split is cached: a file named by its content, which all runs share."""
+    return folder / f"{dataset.info.name}-{dataset.cache_key()[:32]}.raw"
 
 
 def write_cache(file: Path, dataset: SegmentationDataset) -> None:

@@ -18,11 +18,11 @@ __all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "FedDigest", "Trainin
 
 
 class _ShuffledKeys:
-    """The batches of keys of one epoch at a time; set ``epoch`` before each pass."""
+    """The batches of keys of one epoch at a time; set ``epoch``, and how many to ``skip``, before each pass."""
 
     def __init__(self, count: int, *, batch_size: int, seed: int, drop_last: bool) -> None:
         self.count, self.batch_size, self.seed, self.drop_last = count, batch_size, seed, drop_last
-        self.epoch = 0
+        self.epoch, self.skip = 0, 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self.count, self.batch_size)
@@ -32,7 +32,7 @@ class _ShuffledKeys:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         order = torch.randperm(self.count, generator=generator).tolist()
         keys = [Key(self.epoch, index) for index in order]
-        for batch in range(len(self)):
+        for batch in range(self.skip, len(self)):
             yield keys[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
@@ -95,13 +95,13 @@ class TrainingLoader(_Loader):
     def __len__(self) -> int:
         return len(self._order)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch.
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, without the first ``skip``.
 
         Raises:
             DataError: A sample cannot be read or transformed, or the images of a batch differ in size.
         """
-        self._order.epoch = epoch
+        self._order.epoch, self._order.skip = epoch, skip
         yield from self._workers.batches()
 
 

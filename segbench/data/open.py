@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from pathlib import Path
+
+import psutil
 
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.cache import DiskCache, MemoryCache
+from segbench.data.cache import DiskCache, MemoryCache, cache_file
+from segbench.data.locate import user_cache_folder
 from segbench.data.subset import take, take_fraction
 from segbench.errors import DataError
 from segbench.registry import DATASETS
 
 _SHOWN_PROBLEMS = 3
+_log = logging.getLogger(__name__)
 
 
 def create_dataset(entry: DatasetEntry, split: str) -> SegmentationDataset:
@@ -43,11 +49,48 @@ def open_dataset(entry: DatasetEntry, split: str, *, loader: Loader, training: b
         dataset = take_fraction(dataset, entry.fraction)
     elif entry.limit is not None:
         dataset = take(dataset, entry.limit)
+    return cached(dataset, loader)
+
+
+def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
+    """Return a split whose decoded images are kept as the loader says, where there is room for them; if not, say so.
+
+    Raises:
+        DataError: The cache cannot be written.
+    """
+    if loader.cache == "none":
+        return dataset
+    folder = Path(loader.cache_folder).expanduser() if loader.cache_folder else user_cache_folder()
+    if loader.cache == "disk" and cache_file(dataset, folder).exists():
+        return DiskCache(dataset, folder=folder)
+    needed, room = decoded_bytes(dataset), _room(loader, folder)
+    if needed > room:
+        _log.warning(
+            "%s: decoded, %d images take about %.1f GB, with room for %.1f GB in %s; they are decoded every time",
+            dataset.info.name,
+            len(dataset),
+            needed / 1e9,
+            room / 1e9,
+            f"the cache in {folder}" if loader.cache == "disk" else "memory",
+        )
+        return dataset
+    return MemoryCache(dataset) if loader.cache == "memory" else DiskCache(dataset, folder=folder)
+
+
+def decoded_bytes(dataset: SegmentationDataset) -> int:
+    """Return about how much memory a split's decoded images and labels take, from the first and the last of them."""
+    samples = [dataset.read(index) for index in {0, len(dataset) - 1}]
+    each = sum(sample.image.nbytes + sample.label.nbytes for sample in samples) / len(samples)
+    return round(each * len(dataset))
+
+
+def _room(loader: Loader, folder: Path) -> int:
+    """Return how large a cache may be: half of what is free, and no more than the suite allows."""
+    allowed = round(loader.cache_gigabytes * 1e9)
     if loader.cache == "memory":
-        return MemoryCache(dataset)
-    if loader.cache == "disk":
-        return DiskCache(dataset, folder=Path(loader.cache_folder).expanduser() if loader.cache_folder else None)
-    return dataset
+        return min(allowed, psutil.virtual_memory().available // 2)
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
+    return min(allowed, shutil.disk_usage(there).free // 2)
 
 
 def _refuse_problems(dataset: SegmentationDataset, split: str) -> None:

@@ -52,6 +52,19 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class EpochEnded:
+    """A run has another line of its learning curve.
+
+    Attributes:
+        run_id: The run's id.
+        figures: The line of ``history.csv``.
+    """
+
+    run_id: str
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """A run is over.
 
@@ -79,7 +92,7 @@ class Notice:
     text: str
 
 
-Event = RunStarted | Progress | RunEnded | Notice
+Event = RunStarted | Progress | EpochEnded | RunEnded | Notice
 Observer = Callable[[Event], None]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from segbench.config.plan import Run, canonical_model, digest
+from segbench.config.plan import Run, digest, seeding_model
 
 
 def weights_digest(run: Run, network: nn.Module) -> str | None:
@@ -55,4 +55,4 @@ def compute_facts(device: torch.device) -> dict[str, Any]:
 
 def derived_seed(run: Run) -> int:
     """Return the seed of what is random in training beside the data (dropout): a hash of network and run's seed."""
-    return int(digest({"training": canonical_model(run.model), "seed": run.seed})[:16], 16) >> 1
+    return int(digest({"training": seeding_model(run.model), "seed": run.seed})[:16], 16) >> 1

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
 class History:
     """Writes ``history.csv`` line by line, so that a long run can be watched and nothing is lost.
 
+    Args:
+        file: Where it is written.
+        tell: Told of every line.
+
     Attributes:
         lines: The lines so far.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, tell: Callable[[Mapping[str, float]], None] = lambda line: None) -> None:
+        self.file, self.tell = file, tell
         self.lines: list[dict[str, float]] = []
 
     def add(self, line: Mapping[str, float]) -> None:
@@ -26,6 +30,13 @@ class History:
             with self.file.open("a", newline="") as stream:
                 csv.DictWriter(stream, self.columns).writerow(line)
         else:
+            self._write_all()
+        self.tell(line)
+
+    def restore(self, lines: Sequence[Mapping[str, float]]) -> None:
+        """Take up the lines of a run that was interrupted."""
+        self.lines = [dict(line) for line in lines]
+        if self.lines:
             self._write_all()
 
     @property

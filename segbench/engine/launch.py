@@ -14,10 +14,11 @@ import yaml
 from segbench.config.keys import Named, matching
 from segbench.config.plan import Run, plan
 from segbench.config.suite import Suite
-from segbench.engine.events import Notice, Observer, RunEnded, RunStarted, ignore
+from segbench.engine.events import Notice, Observer, RunEnded, ignore
+from segbench.engine.launchers import Job, Launcher, OneByOne, Place, announce
 from segbench.engine.processes import ProcessDied, call_here, call_in_process
 from segbench.engine.records import record_of
-from segbench.errors import ModelRefusal, UnknownNameError, UsageError
+from segbench.errors import DataError, ModelRefusal, UnknownNameError, UsageError
 from segbench.metrics.scores import score
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.environment import capture
@@ -54,8 +55,10 @@ def run_suite(
     results: Path | str = "results",
     models: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
+    only: Sequence[str] | None = None,
     device: str = "auto",
     in_process: bool = False,
+    launcher: Launcher | None = None,
     observer: Observer = ignore,
 ) -> SuiteOutcome:
     """Do all runs of a suite that are not done yet.
@@ -65,8 +68,10 @@ def run_suite(
         results: Folder of all results; the suite's own folder is made in it.
         models: Labels of the models to run; all by default.
         seeds: Seeds to run; all of the suite's by default.
+        only: Ids of the runs to do, or their beginnings; all by default.
         device: auto, cpu, cuda, cuda:N or mps.
         in_process: Whether runs share this process, for debugging.
+        launcher: Who does the runs; one after the other on ``device`` by default.
         observer: Told of everything that happens.
 
     Returns:
@@ -75,7 +80,7 @@ def run_suite(
     Raises:
         UsageError: The suite or its data is wrong; nothing that was done is lost.
     """
-    runs = chosen(plan(suite), models, seeds)
+    runs = named(chosen(plan(suite), models, seeds), only)
     store = Store(Path(results), suite.name)
     store.clean()
     call = call_here if in_process else call_in_process
@@ -87,21 +92,29 @@ def run_suite(
     name_stale(store, plan(suite), observer)
     todo = [run for run in runs if run.id not in done]
     records = dict(done)
-    for number, run in enumerate(todo, 1):
-        observer(RunStarted(run.id, run.label, run.seed, number, len(todo)))
-        records[run.id] = (
-            record_refusal(run, store, found.refusals[run.id], observer)
-            if run.id in found.refusals
-            else launch(run, store, device=device, call=call, observer=observer)
-        )
+
+    def do(job: Job, place: Place, told: Observer) -> RunRecord:
+        announce(job, told)
+        return launch(job.run, store, place=place, call=call, observer=told)
+
+    jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
+    for job in jobs:
+        if job.run.id in found.refusals:
+            announce(job, observer)
+            records[job.run.id] = record_refusal(job.run, store, found.refusals[job.run.id], observer)
+    possible = [job for job in jobs if job.run.id not in found.refusals]
+    for record in (launcher or OneByOne(device))(possible, do, observer):
+        records[record.id] = record
+    if todo:
+        _hang_pictures(plan(suite), store, call=call, observer=observer)
     return SuiteOutcome(store, tuple(records[run.id] for run in runs), frozenset(done))
 
 
-def launch(run: Run, store: Store, *, device: str, call: Call, observer: Observer) -> RunRecord:
+def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observer) -> RunRecord:
     """Do one run; a process that dies leaves a record that says so."""
     started = time.perf_counter()
     try:
-        record: RunRecord = call(_perform, run, store, device, observer=observer)
+        record: RunRecord = call(_perform, run, store, place, observer=observer)
     except ProcessDied as death:
         store.clean()
         outcome = Outcome(
@@ -154,6 +167,20 @@ def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[in
     )
 
 
+def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
+    """Return the runs whose ids are given, or begin as given.
+
+    Raises:
+        UnknownNameError: No run has such an id.
+    """
+    if only is None:
+        return tuple(runs)
+    for wanted in only:
+        if not any(run.id.startswith(wanted) for run in runs):
+            raise UnknownNameError("run of this suite:", wanted, [run.id for run in runs])
+    return tuple(run for run in runs if run.id.startswith(tuple(only)))
+
+
 def finished_records(runs: Sequence[Run], store: Store) -> dict[str, RunRecord]:
     """Return the records of completed runs by id; failed and skipped runs are tried again."""
     found = {run.id: store.find(run.id, run.identity) for run in runs}
@@ -204,6 +231,14 @@ def stored_mean_iou(record: RunRecord, store: Store) -> float | None:
     return score(load_matrices(store.folder / record.id / "confusion.npz").total).mean_iou
 
 
+def _hang_pictures(runs: Sequence[Run], store: Store, *, call: Call, observer: Observer) -> None:
+    """Make the suite's gallery of all its completed runs; without one, the results are whole all the same."""
+    try:
+        call(_make_gallery, runs, list(finished_records(runs, store).values()), store, observer=observer)
+    except (ProcessDied, DataError) as error:
+        observer(Notice(f"the gallery of test images was not made: {error}"))
+
+
 def write_plan(suite: Suite, store: Store) -> None:
     """Store the suite as it is run, defaults and overrides included, and the plan that it becomes."""
     document = suite.model_dump(mode="json")
@@ -222,11 +257,11 @@ def _lock_line(run: Run) -> dict[str, Any]:
     }
 
 
-def _perform(run: Run, store: Store, device: str, *, observer: Observer) -> RunRecord:
+def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
     """Import torch only in the process that needs it."""
     from segbench.engine.run import perform
 
-    return perform(run, store, device=device, observer=observer)
+    return perform(run, store, device=place.device, threads=place.threads, observer=observer)
 
 
 def _preflight(
@@ -235,3 +270,10 @@ def _preflight(
     from segbench.engine.preflight import preflight
 
     return preflight(runs, known=known, device=device, finished=finished, observer=observer)
+
+
+def _make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store, *, observer: Observer) -> None:
+    from segbench.engine.gallery import make_gallery
+
+    del observer
+    make_gallery(runs, records, store)

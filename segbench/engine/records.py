@@ -19,6 +19,7 @@ def record_of(
     data: DataFacts | None = None,
     test_loss: float | None = None,
     selected_epoch: int | None = None,
+    micro_batch: int | None = None,
 ) -> RunRecord:
     """Return the record of a run that ended somehow."""
     return RunRecord(
@@ -42,5 +43,6 @@ def record_of(
         timings=timings,
         test_loss=test_loss,
         selected_epoch=selected_epoch,
+        micro_batch=micro_batch,
         environment=environment,
     )

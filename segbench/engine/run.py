@@ -6,6 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,28 +17,36 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
-from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.arithmetic import Arithmetic, choose_device, deterministic
 from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.details import Details, PredictionArchive
 from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.events import Notice, Observer, Progress, Stage, ignore
+from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage, ignore
 from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
+from segbench.engine.memory import is_out_of_memory
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
 from segbench.engine.records import record_of
+from segbench.engine.resume import Saver
 from segbench.engine.train import Trained, Trainer
 from segbench.errors import DataError, ModelRefusal, SegbenchError, StoreError, SuiteError, TrainingError
 from segbench.metrics.scores import score
+from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture
 from segbench.results.files import is_write_fault
 from segbench.results.matrices import save_matrices
 from segbench.results.record import DataFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.states import StateFolder
 from segbench.results.store import Store, write_record
 
 
-def perform(run: Run, store: Store, *, device: str = "auto", observer: Observer = ignore) -> RunRecord:
+def perform(
+    run: Run, store: Store, *, device: str = "auto", threads: int | None = None, observer: Observer = ignore
+) -> RunRecord:
     """Do one run and store what came of it.
 
     A network that cannot do what is asked is Skipped; one that goes wrong is Failed. What is wrong with the suite or
@@ -47,18 +56,23 @@ def perform(run: Run, store: Store, *, device: str = "auto", observer: Observer 
         run: What to do.
         store: Where its folder goes.
         device: auto, cpu, cuda, cuda:N or mps.
+        threads: Threads of an operation on the processor; None leaves torch's choice.
         observer: Told of the progress.
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
     chosen = choose_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer)
+        work = Work(run, folder, chosen, observer, states=store.states_of(run.id))
         record = work.record(attempt(work))
         write_record(folder, record)
+    if not run.resume.keep:
+        work.states.remove()
     return record
 
 
@@ -94,9 +108,7 @@ def unforeseen(error: Exception, work: Work) -> Outcome:
 def explain(error: Exception, work: Work) -> str:
     """Return an unforeseen error as one sentence; memory is told apart."""
     text = " ".join(str(error).split())[:500]
-    told = any(sign in text for sign in ("can't allocate memory", "out of memory"))
-    exhausted = told or isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if not exhausted:
+    if not is_out_of_memory(error):
         return f"{type(error).__name__}: {text}"
     train = work.run.recipe.train
     batch = train.batch_size if train else work.run.recipe.evaluate.batch_size
@@ -111,6 +123,7 @@ class Work:
     folder: Path
     device: torch.device
     observer: Observer
+    states: StateFolder
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -118,6 +131,7 @@ class Work:
     found_of_time: dict[str, float] = field(default_factory=dict)
     test_loss: float | None = None
     selected_epoch: int | None = None
+    micro_batch: int | None = None
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
@@ -125,12 +139,16 @@ class Work:
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
-        with torch.random.fork_rng(devices=self._cuda_devices()):
+        train = self.run.recipe.train
+        with (
+            torch.random.fork_rng(devices=self._cuda_devices()),
+            deterministic(wanted=train is not None and train.deterministic),
+        ):
             torch.manual_seed(derived_seed(self.run))
-            if self.run.recipe.train is not None:
+            if train is not None:
                 network = self._train(network, loss, materials)
             self._evaluate(network, loss, materials)
-        if self.run.recipe.train is None or self.run.recipe.train.keep_weights:
+        if train is None or train.keep_weights:
             save_checkpoint(self.folder / "checkpoint.safetensors", network, run=self.run, info=materials.info)
 
     def record(self, outcome: Outcome) -> RunRecord:
@@ -147,6 +165,7 @@ class Work:
             ),
             test_loss=self.test_loss,
             selected_epoch=self.selected_epoch,
+            micro_batch=self.micro_batch,
             environment=capture(device=str(self.device), extra=compute_facts(self.device)),
         )
 
@@ -194,6 +213,7 @@ class Work:
     def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
+        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials))
         with materials.training_loader(pin_memory=self._pin) as loader:
             trainer = Trainer(
                 network,
@@ -201,14 +221,26 @@ class Work:
                 loader=loader,
                 loss=loss,
                 arithmetic=self._arithmetic,
-                history=History(self.folder / "history.csv"),
+                history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
                 validate=lambda candidate: self._validate(candidate, loss, materials),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
+                saver=saver,
             )
+            saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             with self._arithmetic.matrix_precision():
                 trained = trainer.fit()
         self._note_training(trained)
         return trained.network
+
+    def _lasting_facts(self, materials: Materials) -> dict[str, Any]:
+        """Return what has to be as it was for a saved state to be used."""
+        return {
+            "identity": self.run.identity,
+            "data": materials.fingerprints,
+            "weights": self.found_of_model["weights_digest"],
+            "torch": torch.__version__,
+            "device": self.device.type,
+        }
 
     def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
         assert materials.validation is not None
@@ -224,17 +256,29 @@ class Work:
 
     def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> None:
         self._arithmetic.place(network)
-        with materials.evaluation_loader(materials.test, pin_memory=self._pin) as loader:
+        with (
+            materials.evaluation_loader(materials.test, pin_memory=self._pin) as loader,
+            self._archive(materials) as archive,
+        ):
+            details = Details(len(materials.info.classes), archive)
             found = evaluate(
                 self._predictor(network, materials),
                 loader,
                 loss=loss,
                 keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
+                look=details.look,
                 progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
             )
-        save_matrices(self.folder / "confusion.npz", found.matrices)
+        save_matrices(self.folder / CONFUSION_FILE, found.matrices)
+        save_details(self.folder / DETAILS_FILE, details.collected())
         save_pictures(self.folder / "samples", found.pictures, materials.test)
         self._note_evaluation(found)
+
+    def _archive(self, materials: Materials) -> PredictionArchive | nullcontext[None]:
+        """Return where predictions are kept: nowhere in a suite that wants no pictures."""
+        if not self.run.recipe.evaluate.samples:
+            return nullcontext()
+        return PredictionArchive(self.folder / PREDICTIONS_FILE, materials.info.palette)
 
     def _predictor(self, network: nn.Module, materials: Materials) -> Predictor:
         evaluation = self.run.recipe.evaluate
@@ -256,7 +300,7 @@ class Work:
     def _note_training(self, trained: Trained) -> None:
         assert self.data is not None
         self.data = self.data.model_copy(update={"train_digest": trained.digest})
-        self.selected_epoch = trained.selected_epoch
+        self.selected_epoch, self.micro_batch = trained.selected_epoch, trained.micro_batch
         self.found_of_time |= {
             "training_seconds": trained.seconds,
             "training_images_per_second": trained.images_per_second,

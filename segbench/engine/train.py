@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,16 @@ from segbench.data.loader import Batch, FedDigest, TrainingLoader
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum
+from segbench.engine.memory import is_out_of_memory, parts
 from segbench.engine.optimizers import create_optimizer
+from segbench.engine.recompute import keep_activations, recompute_blocks
 from segbench.engine.schedules import create_schedule
 from segbench.errors import ModelRefusal, NonFiniteLossError
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
+
+    from segbench.engine.resume import Saver
 
 LOSSES_BETWEEN_CHECKS = 20
 """Steps between looks at the losses: each look makes the host wait for the device."""
@@ -48,6 +52,7 @@ class Trained:
         digest: Hash of all that was fed, in order.
         seconds: Time in training epochs, validation not counted.
         images: Images trained on, counted as often as they were fed.
+        micro_batch: Images in one forward pass, where batches were cut into parts.
     """
 
     network: nn.Module
@@ -55,6 +60,7 @@ class Trained:
     digest: str
     seconds: float
     images: int
+    micro_batch: int | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -76,9 +82,10 @@ class Trainer:
         history: History,
         validate: Validate | None = None,
         progress: ReportProgress = lambda done, total, fields: None,
+        saver: Saver | None = None,
     ) -> None:
         self.recipe, self.loader, self.arithmetic = recipe, loader, arithmetic
-        self.history, self.validate, self.progress = history, validate, progress
+        self.history, self.validate, self.progress, self.saver = history, validate, progress, saver
         self.network = arithmetic.place(network)
         self.loss = loss.to(arithmetic.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
@@ -90,36 +97,43 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
         self.forward = self._compiled()
         self.averaged = self._averaged()
+        if recipe.activation_checkpointing:
+            recompute_blocks(self.network)  # after the average has copied it
         self.fed = FedDigest()
-        self.step, self.images = 0, 0
+        self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
+        self.micro_batch = recipe.micro_batch if isinstance(recipe.micro_batch, int) else None
+        self.meter: EpochMeter | None = None
         self.best: tuple[float, int, dict[str, Tensor]] | None = None
 
     def fit(self) -> Trained:
-        """Train to the end of the recipe.
+        """Train to the end of the recipe, from wherever a saved state has brought this trainer.
 
         Raises:
             NonFiniteLossError: The loss, or a weight, became NaN or infinite.
             ModelRefusal: The output does not fit the labels.
             DataError: A training image cannot be read.
         """
-        seconds, epoch = 0.0, 0
-        while self.step < self.total_steps:
-            epoch += 1
-            line = self._epoch(epoch)
-            seconds += line["seconds"]
-            self.history.add(line | self._validation(epoch))
+        while self.meter or self.step < self.total_steps:
+            self.meter = self.meter or EpochMeter(self.epoch + 1, self.loss.names)
+            line = self._epoch(self.meter)
+            self.epoch, self.meter = self.epoch + 1, None
+            self.seconds += line["seconds"]
+            self.history.add(line | self._validation(self.epoch))
+        keep_activations(self.network)
         if self.best:
             self.reported.load_state_dict(self.best[2])
-        self._check_weights(epoch)
-        selected = self.best[1] if self.best else epoch
-        return Trained(self.reported, selected, self.fed.hexdigest(), seconds, self.images)
+        self._check_weights()
+        selected = self.best[1] if self.best else self.epoch
+        return Trained(
+            self.reported, selected, self.fed.hexdigest(), self.seconds, self.images, micro_batch=self.micro_batch
+        )
 
-    def _check_weights(self, epoch: int) -> None:
+    def _check_weights(self) -> None:
         """Refuse to report weights that a last step has blown up: the losses were looked at before it."""
         tensors = [tensor for tensor in self.reported.state_dict().values() if tensor.is_floating_point()]
         if not all(bool(tensor.isfinite().all()) for tensor in tensors):
             rate = self.schedule.learning_rate
-            raise NonFiniteLossError(math.nan, epoch=epoch, step=self.step, learning_rate=rate)
+            raise NonFiniteLossError(math.nan, epoch=self.epoch, step=self.step, learning_rate=rate)
 
     @property
     def reported(self) -> nn.Module:
@@ -127,16 +141,17 @@ class Trainer:
         average: nn.Module = self.averaged.module if self.averaged else self.network
         return average
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        """Train for one epoch, or for what the recipe still has steps for; return the history line."""
+    def _epoch(self, meter: EpochMeter) -> dict[str, float]:
+        """Train for the rest of an epoch, or for what the recipe still has steps for; return the history line."""
         self.network.train()
         self.arithmetic.reset_peak_memory()
-        meter = EpochMeter(epoch, self.loss.names)
-        batches = meter.watch(self.loader.epoch(epoch))
+        batches = meter.watch(self.loader.epoch(meter.epoch, skip=meter.batches))
         while self.step < self.total_steps and self.optimize(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
                 meter.check()
                 self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
+            if self.saver:
+                self.saver.after_step(self)
         self.arithmetic.synchronize()
         meter.check()
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
@@ -146,20 +161,52 @@ class Trainer:
 
     def optimize(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
         """Make one optimizer step from the next batches, each weighted by its images; False if none is left."""
-        learning_rate, shares = self.schedule.learning_rate, 0.0
-        self.optimizer.zero_grad(set_to_none=True)
-        for batch in islice(batches, batches_per_step(self.recipe, len(self.loader))):
-            share = len(batch.names) / self.recipe.batch_size
-            terms = self._terms(batch)
-            loss = self.loss.combine(terms)
-            torch.autograd.backward(self.scaler.scale(loss * share))
-            meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
-            self.fed.update(batch.digests)
-            shares += share
+        taken = islice(batches, batches_per_step(self.recipe, len(self.loader)))
+        shares = self._fitted(list(taken), meter) if self.recipe.micro_batch == "auto" else self._summed(taken, meter)
         if shares == 0:
             return False
         self._apply_gradients(shares)
         return True
+
+    def _summed(self, batches: Iterable[Batch], meter: EpochMeter) -> float:
+        """Sum up the gradients of some batches, part by part; return of how many batches' images they are."""
+        learning_rate, shares = self.schedule.learning_rate, 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in batches:
+            for part in parts(batch, self.micro_batch):
+                share = len(part.names) / self.recipe.batch_size
+                terms = self._terms(part)
+                loss = self.loss.combine(terms)
+                torch.autograd.backward(self.scaler.scale(loss * share))
+                meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
+                shares += share
+            self.fed.update(batch.digests)
+        return shares
+
+    def _fitted(self, batches: Sequence[Batch], meter: EpochMeter) -> float:
+        """Sum up gradients as ``_summed`` does; what does not fit into memory is begun again in parts half as large.
+
+        Raises:
+            OutOfMemoryError: A single image does not fit.
+        """
+        fed, generator = self.fed.hexdigest(), torch.get_rng_state()
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
+        while True:
+            mark = meter.mark()
+            try:
+                return self._summed(batches, meter)
+            except Exception as error:
+                if not is_out_of_memory(error) or self.micro_batch == 1:
+                    raise
+            self.micro_batch = max(1, (self.micro_batch or self.recipe.batch_size) // 2)
+            self.optimizer.zero_grad(set_to_none=True)
+            meter.forget(mark)
+            self.fed = FedDigest(fed)
+            torch.set_rng_state(generator)
+            for buffer, before in zip(self.network.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            if self.arithmetic.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _apply_gradients(self, shares: float) -> None:
         """Step along the mean of the gradients that were summed up over ``shares`` batches."""
@@ -238,7 +285,7 @@ class EpochMeter:
         self.epoch = epoch
         self.started = time.perf_counter()
         self.waited = 0.0
-        self.images = 0
+        self.images, self.batches = 0, 0
         self.last_loss = math.nan
         self.learning_rate = math.nan
         self._sums = dict.fromkeys(("loss", *(f"loss_{term}" for term in terms if len(terms) > 1)), 0.0)
@@ -254,6 +301,7 @@ class EpochMeter:
             if batch is None:
                 return
             self.images += len(batch.names)
+            self.batches += 1
             yield batch
 
     def add(self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float) -> None:
@@ -262,6 +310,14 @@ class EpochMeter:
         values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}
         kept = {name: value for name, value in values.items() if name in self._sums}
         self._pending.append((step, learning_rate, share, kept))
+
+    def mark(self) -> int:
+        """Return where the losses stand, to ``forget`` those that follow."""
+        return len(self._pending)
+
+    def forget(self, mark: int) -> None:
+        """Take back the losses of a step that is begun again."""
+        del self._pending[mark:]
 
     def check(self) -> None:
         """Bring the pending losses to the host.
@@ -278,6 +334,22 @@ class EpochMeter:
             self.last_loss = float(values["loss"])
             self._shares += share
         self._pending.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return what the epoch's line depends on so far; the times go on where they are."""
+        self.check()
+        kept = ("epoch", "waited", "images", "batches", "last_loss", "learning_rate", "_sums", "_shares")
+        return {name: getattr(self, name) for name in kept} | {"seconds": time.perf_counter() - self.started}
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, Any], terms: tuple[str, ...]) -> EpochMeter:
+        """Return the meter of a state."""
+        meter = cls(state["epoch"], terms)
+        for name, value in state.items():
+            if name != "seconds":
+                setattr(meter, name, value)
+        meter.started -= state["seconds"]
+        return meter
 
     def line(self, step: int) -> dict[str, float]:
         """Return the epoch's line of the history."""

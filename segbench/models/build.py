@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from segbench.config.component import ModelEntry
-from segbench.config.plan import canonical_model, digest
+from segbench.config.plan import digest, seeding_model
 from segbench.models import CATALOG
 from segbench.models.base import (
     ANY_SIZE,
@@ -134,7 +134,7 @@ def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
 
 def initial_seed(entry: ModelEntry, seed: int) -> int:
     """Return the seed of a network's initial weights, below 2**63: a hash of what the network is and of a seed."""
-    return int(digest({"model": canonical_model(entry), "seed": seed})[:16], 16) >> 1
+    return int(digest({"model": seeding_model(entry), "seed": seed})[:16], 16) >> 1
 
 
 def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
-"""History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, which
-records without them leave open."""
+"""History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
+record ``micro_batch``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -116,5 +116,7 @@ class RunRecord(Facts):
     """Mean loss per labelled test image."""
     selected_epoch: int | None = None
     """The epoch whose weights are reported."""
+    micro_batch: int | None = None
+    """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
     environment: dict[str, Any]
     """Versions, processor, accelerator, threads."""

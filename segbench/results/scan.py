@@ -13,6 +13,7 @@ from segbench.results.swap import leftovers
 
 CONFUSION_FILE = "confusion.npz"
 HISTORY_FILE = "history.csv"
+PREDICTIONS_FILE = "predictions.zip"
 
 _RUN_FILES = (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE)
 _LEVELS_BELOW_ROOT = 2

@@ -12,6 +12,7 @@ from typing import Any
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.record import SCHEMA_VERSION, RunRecord
+from segbench.results.states import StateFolder
 from segbench.results.swap import finish_swap, leftovers, remove, swap
 
 RECORD_FILE = "run.json"
@@ -41,6 +42,14 @@ class Store:
             StoreError: The id could lead out of the suite's folder.
         """
         return self.folder / checked_name(run_id, "run")
+
+    def states_of(self, run_id: str) -> StateFolder:
+        """Return where a run under way saves where it is.
+
+        Raises:
+            StoreError: The id could lead out of the suite's folder.
+        """
+        return StateFolder(self.folder / f".{checked_name(run_id, 'run')}.resume")
 
     def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
         """Return a stored run; None when there is none, or none that can be used, which is logged with its path.

@@ -52,6 +52,8 @@ CHANGES = {
     "train.precision": ["bf16"],
     "train.channels_last": [True],
     "train.compile": [True, "default"],
+    "train.deterministic": [True],
+    "train.micro_batch": [2, "auto"],
     "evaluate.batch_size": [1],
     "evaluate.window": [{"size": [8, 8], "stride": [4, 4]}],
     "evaluate.scales": [[0.5, 1.0]],
@@ -73,9 +75,14 @@ NO_CHANGES = {
     "dataset.download": [True],
     "evaluate.samples": [0, 9],
     "train.keep_weights": [False],
+    "train.activation_checkpointing": [True],
     "loader.workers": [2],
     "loader.cache": ["memory", "disk"],
     "loader.cache_folder": ["/scratch"],
+    "loader.cache_gigabytes": [1],
+    "resume.every_minutes": [0.5, None],
+    "resume.every_steps": [100],
+    "resume.keep": [True],
     "models.tiny.label": ["a better name"],
 }
 """What changes no result."""
@@ -93,6 +100,11 @@ def first_run(document) -> Run:
 def test_whatever_changes_the_result_changes_the_identity(key, value, mini):
     document = read_yaml(mini)
     assert first_run(with_keys(document, {key: value})).identity != first_run(document).identity
+
+
+def test_a_key_that_came_later_leaves_the_ids_of_recipes_that_do_not_use_it(mini):
+    train = first_run(read_yaml(mini)).recipe.canonical()["train"]
+    assert not {"deterministic", "micro_batch"} & train.keys()
 
 
 @pytest.mark.parametrize(("key", "value"), pairs(NO_CHANGES))

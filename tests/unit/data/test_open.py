@@ -3,7 +3,7 @@ import pytest
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.cache import DiskCache, MemoryCache
-from segbench.data.open import create_dataset, open_dataset
+from segbench.data.open import create_dataset, decoded_bytes, open_dataset
 from segbench.errors import DataError
 
 
@@ -46,3 +46,26 @@ def test_an_incomplete_split_is_refused_with_its_first_problems(camvid_tree):
     with pytest.raises(DataError, match=r"(?s)'train' is incomplete; 'segbench data check'.*and 1 more"):
         open_dataset(given, "train", loader=Loader())
     assert len(create_dataset(given, "train").problems) == 4
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_a_split_that_does_not_fit_is_decoded_every_time_and_that_is_said(cache, tmp_path, caplog):
+    loader = Loader(cache=cache, cache_folder=str(tmp_path), cache_gigabytes=1e-6)
+    kept = open_dataset(entry(), "test", loader=loader)
+    assert type(kept) not in (MemoryCache, DiskCache)
+    assert "10 images take about" in caplog.text
+    assert "decoded every time" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_is_there_is_used_whatever_the_room(tmp_path):
+    roomy = Loader(cache="disk", cache_folder=str(tmp_path))
+    open_dataset(entry(), "test", loader=roomy)
+    tight = roomy.model_copy(update={"cache_gigabytes": 1e-6})
+    assert type(open_dataset(entry(), "test", loader=tight)) is DiskCache
+
+
+def test_the_size_of_a_decoded_split_is_that_of_its_arrays():
+    split = open_dataset(entry(), "test", loader=Loader())
+    sample = split.read(0)
+    assert decoded_bytes(split) == 10 * (sample.image.nbytes + sample.label.nbytes)

@@ -37,7 +37,7 @@ class Batches:
             for index, size in enumerate(sizes)
         ]
 
-    def epoch(self, number):
+    def epoch(self, number, *, skip=0):
         return iter(self.batches)
 
     def __len__(self):

@@ -1,0 +1,134 @@
+"""Who does a suite's runs: one after the other, several at once on this machine, or a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Protocol
+
+from segbench.config.plan import Run
+from segbench.engine.events import Event, Observer, RunStarted
+from segbench.errors import UsageError
+from segbench.results.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one run is done.
+
+    Attributes:
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: Threads of an operation on the processor; None leaves torch's choice.
+    """
+
+    device: str
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be done.
+
+    Attributes:
+        run: The run.
+        number: Its position among those to be done, from 1.
+        total: How many these are.
+    """
+
+    run: Run
+    number: int
+    total: int
+
+
+Do = Callable[[Job, Place, Observer], RunRecord]
+"""Does one run and stores it."""
+
+
+class Launcher(Protocol):
+    """Has runs done, and yields their records as they come."""
+
+    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
+        """Do all jobs."""
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Does one run after the other.
+
+    Attributes:
+        device: Where.
+    """
+
+    device: str = "auto"
+
+    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
+        """Do all jobs, in their order."""
+        for job in jobs:
+            yield do(job, Place(self.device), observer)
+
+
+class SeveralAtOnce:
+    """Does several runs at a time on this machine: a device each where there are several, else a part of the cores.
+
+    Args:
+        jobs: How many at a time.
+        devices: What they are done on; each is used by one run at a time where there are as many as jobs.
+        cores: Cores of the processor, which runs on it share.
+    """
+
+    def __init__(self, jobs: int, *, devices: Sequence[str], cores: int | None = None) -> None:
+        if jobs < 1:
+            raise UsageError(f"--jobs {jobs}: expected at least 1")
+        self.jobs = jobs
+        self.threads = max(1, (cores or available_cores()) // jobs)
+        self._devices: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for number in range(jobs):
+            self._devices.put(devices[number % len(devices)])
+
+    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
+        """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
+        told = one_at_a_time(observer)
+
+        def done(job: Job) -> RunRecord:
+            device = self._devices.get()
+            try:
+                return do(job, Place(device, self.threads), told)
+            finally:
+                self._devices.put(device)
+
+        with ThreadPoolExecutor(self.jobs) as pool:
+            futures = [pool.submit(done, job) for job in jobs]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in multiprocessing.active_children():  # they leave Ctrl-C to this one
+                    process.terminate()
+                raise
+
+
+def announce(job: Job, observer: Observer) -> None:
+    """Tell that a run begins."""
+    observer(RunStarted(job.run.id, job.run.label, job.run.seed, job.number, job.total))
+
+
+def one_at_a_time(observer: Observer) -> Observer:
+    """Return an observer that several threads may tell."""
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            observer(event)
+
+    return tell
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,98 @@
+"""States of a run under way, from which it goes on after a crash: the last two, each whole or not there.
+
+They lie in a hidden folder beside the run's, so that nothing takes them for results. A file's name holds the step and
+the start of the SHA-256 of its content: what was torn or altered is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.results.files import storing, temporary_path
+from segbench.results.swap import remove
+
+KEPT = 2
+"""States that are kept: the last, and the one before in case the last was torn."""
+
+_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{32})\.state")
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """One stored state.
+
+    Attributes:
+        path: The file.
+        step: Optimizer steps that had been made.
+        digest: The first 32 signs of the SHA-256 that its content has to have.
+    """
+
+    path: Path
+    step: int
+    digest: str
+
+    @property
+    def intact(self) -> bool:
+        """Whether the content is what was written."""
+        try:
+            return _digest(self.path) == self.digest
+        except OSError:
+            return False
+
+
+class StateFolder:
+    """The states of one run.
+
+    Args:
+        folder: Where they lie; made when the first is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def files(self) -> list[StateFile]:
+        """Return the stored states, the newest first."""
+        if not self.folder.is_dir():
+            return []
+        named = ((path, _NAME.fullmatch(path.name)) for path in self.folder.iterdir())
+        found = [StateFile(path, int(match[1]), match[2]) for path, match in named if match]
+        return sorted(found, key=lambda state: -state.step)
+
+    @contextmanager
+    def writing(self, step: int) -> Iterator[Path]:
+        """Give a file to write a state into; it counts once the block has succeeded, and older ones are removed.
+
+        Raises:
+            StoreError: It cannot be written; the states before are still there.
+        """
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = temporary_path(self.folder / f"step-{step:09d}")
+            try:
+                yield temporary
+                with temporary.open("r+b") as stream:
+                    os.fsync(stream.fileno())
+                temporary.replace(self.folder / f"step-{step:09d}-{_digest(temporary)}.state")
+            finally:
+                temporary.unlink(missing_ok=True)
+            for old in self.files()[KEPT:]:
+                old.path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove all states."""
+        remove(self.folder)
+
+
+def _digest(path: Path) -> str:
+    state = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            state.update(chunk)
+    return state.hexdigest()[:32]

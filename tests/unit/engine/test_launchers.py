@@ -1,0 +1,81 @@
+"""Claims about launchers: every job once, as many at a time as asked for, a device each."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from tiny import document
+
+from segbench.config.load import check
+from segbench.config.plan import plan
+from segbench.engine.events import Notice
+from segbench.engine.launchers import Job, OneByOne, SeveralAtOnce
+from segbench.errors import UsageError
+
+RUNS = plan(check(document(models=["cnn", "unet", "segnet_basic"], seeds=[0, 1])))
+JOBS = [Job(run, number, len(RUNS)) for number, run in enumerate(RUNS, 1)]
+
+
+class Bench:
+    """Does jobs by sleeping, and remembers who was there at the same time, and where."""
+
+    def __init__(self):
+        self.lock, self.now, self.most, self.places, self.by_device = threading.Lock(), 0, 0, [], {}
+
+    def __call__(self, job, place, observer):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.places.append(place)
+            self.by_device[place.device] = self.by_device.get(place.device, 0) + 1
+            assert self.by_device[place.device] == 1 or place.device == "cpu"
+        observer(Notice(job.run.id))
+        time.sleep(0.05)
+        with self.lock:
+            self.now -= 1
+            self.by_device[place.device] -= 1
+        return job.run.id
+
+
+def test_one_by_one_keeps_the_order():
+    bench, told = Bench(), []
+    assert list(OneByOne("cpu")(JOBS, bench, told.append)) == [run.id for run in RUNS]
+    assert bench.most == 1
+    assert [event.text for event in told] == [run.id for run in RUNS]
+
+
+def test_several_at_once_do_every_job_and_share_the_cores():
+    bench, told = Bench(), []
+    found = list(SeveralAtOnce(3, devices=["cpu"], cores=8)(JOBS, bench, told.append))
+    assert sorted(found) == sorted(run.id for run in RUNS)
+    assert bench.most == 3
+    assert {(place.device, place.threads) for place in bench.places} == {("cpu", 2)}
+    assert len(told) == len(JOBS)
+
+
+def test_each_device_does_one_run_at_a_time():
+    bench = Bench()
+    list(SeveralAtOnce(2, devices=["cuda:0", "cuda:1"], cores=8)(JOBS, bench, lambda event: None))
+    assert {place.device for place in bench.places} == {"cuda:0", "cuda:1"}
+
+
+def test_what_one_job_raises_reaches_the_caller_and_the_rest_is_not_begun():
+    begun = []
+
+    def do(job, place, observer):
+        begun.append(job.number)
+        if job.number == 1:
+            raise UsageError("wrong")
+        time.sleep(0.05)
+        return job.run.id
+
+    with pytest.raises(UsageError, match="wrong"):
+        list(SeveralAtOnce(1, devices=["cpu"])(JOBS, do, lambda event: None))
+    assert len(begun) < len(JOBS)
+
+
+def test_fewer_than_one_at_a_time_is_refused():
+    with pytest.raises(UsageError, match="--jobs 0"):
+        SeveralAtOnce(0, devices=["cpu"])

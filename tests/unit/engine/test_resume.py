@@ -1,0 +1,178 @@
+"""Claims about going on: from any step, to the same weights, history and digest, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segbench.config.component import LossEntry
+from segbench.config.sections import Resume, Train
+from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.loader import TrainingLoader
+from segbench.data.pipeline import Pipeline
+from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.history import History
+from segbench.engine.losses import build_loss
+from segbench.engine.resume import Saver
+from segbench.engine.train import Trainer
+from segbench.results.states import StateFolder
+
+
+class Noise(SegmentationDataset):
+    """Ten images of noise."""
+
+    info = DatasetInfo("noise", ("a", "b"), ((0, 0, 0), (1, 1, 1)))
+    names = tuple(f"image{index}" for index in range(10))
+
+    def read(self, index):
+        generator = np.random.default_rng(index)
+        image = generator.integers(0, 256, (8, 8, 3), np.uint8)
+        return Sample(self.names[index], image, generator.integers(0, 2, (8, 8), np.uint8))
+
+    def fingerprint(self):
+        return "noise"
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, **recipe):
+    """A trainer of a small network with dropout and batch norm; KilledError ends it after so many steps."""
+    settings = {"epochs": 3, "batch_size": 3, "optimizer": {"name": "adamw", "lr": 0.01}, "schedule": "poly"} | recipe
+    train = Train.model_validate(settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = nn.Sequential(
+            nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(6, 2, 1)
+        )
+    saver = Saver(StateFolder(folder / "states"), resume or Resume(every_steps=1), facts=facts or {"identity": "x"})
+    made = Trainer(
+        network,
+        train,
+        loader=TrainingLoader(Noise(), Pipeline([], training=True), batch_size=3, seed=0, drop_last=False),
+        loss=build_loss((LossEntry(name="cross_entropy"),), classes=2, median_frequency=lambda: [1.0, 1.0]),
+        arithmetic=Arithmetic(torch.device("cpu")),
+        history=History(folder / "history.csv"),
+        validate=lambda network: {"validation_mean_iou": next(network.parameters()).sum().item()},
+        saver=saver,
+    )
+    if kill_at is not None:
+        save = saver.after_step
+
+        def after_step(subject):
+            save(subject)
+            if subject.step >= kill_at:
+                raise KilledError
+
+        saver.after_step = after_step
+    saver.restore(made, tell=(told if told is not None else []).append)
+    return made
+
+
+def fitted(subject):
+    torch.manual_seed(7)
+    return subject.fit()
+
+
+def bits(network):
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def lines(folder):
+    """The history without its times."""
+    with (folder / "history.csv").open() as stream:
+        timed = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
+        return [{key: value for key, value in line.items() if key not in timed} for line in csv.DictReader(stream)]
+
+
+RECIPES = {
+    "plain": {},
+    "averaged weights": {"ema_decay": 0.9},
+    "accumulated": {"accumulate": 2},
+    "whole epochs": {"accumulate": "epoch", "epochs": 6},
+    "steps": {"epochs": None, "steps": 7},
+    "best": {"select": "best"},
+    "clipped": {"clip_gradient_norm": 0.1, "optimizer": {"name": "sgd", "lr": 0.1}},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path, recipe):
+    (tmp_path / "whole").mkdir()
+    whole = fitted(trainer(tmp_path / "whole", resume=Resume(every_minutes=None), **recipe))
+    steps = trainer(tmp_path / "whole", resume=Resume(every_minutes=None), **recipe).total_steps
+    for kill_at in range(1, steps + 1):
+        folder = tmp_path / f"at{kill_at}"
+        folder.mkdir()
+        with pytest.raises(KilledError):
+            fitted(trainer(folder, kill_at=kill_at, **recipe))
+        (folder / "history.csv").unlink(missing_ok=True)  # the run's folder is new
+        torch.manual_seed(99)  # whatever the new process has drawn
+        resumed = trainer(folder, **recipe)
+        assert resumed.step == kill_at
+        found = resumed.fit()
+        assert same(bits(found.network), bits(whole.network))
+        assert (found.digest, found.images, found.selected_epoch) == (whole.digest, whole.images, whole.selected_epoch)
+        assert lines(folder) == lines(tmp_path / "whole")
+
+
+def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path):
+    whole = fitted(trainer(tmp_path, resume=Resume(every_minutes=None)))
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, kill_at=5))
+    newest = max((tmp_path / "states").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-7])
+    told = []
+    resumed = trainer(tmp_path, told=told)
+    assert resumed.step == 4
+    assert "the state of step 5 is damaged" in told[0]
+    assert told[1] == "goes on from step 4 of 12"
+    assert same(bits(resumed.fit().network), bits(whole.network))
+
+
+def test_states_of_other_data_or_of_another_recipe_are_not_used(tmp_path):
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, kill_at=5))
+    told = []
+    assert trainer(tmp_path, facts={"identity": "y"}, told=told).step == 0
+    assert len(told) == 2
+    assert "another version, recipe or data" in told[0]
+
+
+def test_a_file_that_is_no_state_is_not_used(tmp_path):
+    with StateFolder(tmp_path / "states").writing(3) as file:
+        file.write_bytes(b"not what torch writes")
+    told = []
+    assert trainer(tmp_path, told=told).step == 0
+    assert "not used" in told[0]
+
+
+def test_states_are_saved_when_they_are_due(tmp_path):
+    saved = []
+
+    class Counting(StateFolder):
+        def writing(self, step):
+            saved.append(step)
+            return super().writing(step)
+
+    def steps_saved(name, **settings):
+        saved.clear()
+        folder = tmp_path / name
+        folder.mkdir()
+        subject = trainer(folder, resume=Resume(**settings))
+        subject.saver.files = Counting(folder / "states")
+        fitted(subject)
+        return list(saved)
+
+    assert steps_saved("by steps", every_minutes=None, every_steps=5) == [5, 10]
+    assert steps_saved("by minutes", every_minutes=1e-9) == list(range(1, 13))
+    assert steps_saved("never", every_minutes=None) == []
