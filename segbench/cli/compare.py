@@ -31,10 +31,10 @@ def compare(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs, or the networks that two folders of results have in common: B minus A.
+    """Compare two runs, or two folders of results.
 
-    Differences have 95 % intervals over the test images, and over seeds where there are several, when both were tested
-    on the same data.
+    Of folders, the networks that both have are compared. Differences are B minus A; they have 95 % intervals over the
+    test images, and over seeds where there are several, when both were tested on the same data.
     """
     from segbench.report.compare import compare as compared
     from segbench.report.runs import load_results

@@ -70,7 +70,9 @@ def report(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of all reports.")] = Path("reports"),
     opened: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
-    """Write the report of stored runs: one HTML page, Markdown, CSV, JSON, LaTeX and figures.
+    """Write the report of stored runs as one page.
+
+    Beside the page stand Markdown, CSV, JSON, LaTeX and figures.
 
     Several folders make one report: their runs are ranked together where protocols and test data agree, and stand in
     tables of their own where they do not. It needs neither torch nor the data.

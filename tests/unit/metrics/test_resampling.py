@@ -88,7 +88,7 @@ def test_scatter_of_seeds_that_comes_of_images_is_not_counted_a_second_time():
         (drawn,) = draw([[counts_by_image(one) for one in seeds]], resamples=500)["mean_iou"]
         errors.append(drawn.seed_error**2)
         spreads.append(np.var([score(one.sum(axis=0)).mean_iou for one in seeds], ddof=1) / 5)
-    assert np.mean(errors) < 0.3 * np.mean(spreads)
+    assert np.mean(errors) < 0.5 * np.mean(spreads)
 
 
 def test_seeds_are_scored_on_the_same_images_and_averaged():
