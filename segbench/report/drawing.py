@@ -95,9 +95,8 @@ def save(plot: Plot, folder: Path, *, name: str | None = None) -> PlotFiles:
     files = PlotFiles(*(folder / f"{stem}{ending}" for ending in (".svg", "-dark.svg", ".png")))
     with storing(folder), styled():
         folder.mkdir(parents=True, exist_ok=True)
-        plot.figure.draw_without_rendering()
-        plot.figure.set_layout_engine("none")  # it is laid out now; each format would do it again
         plot.figure.savefig(files.light, metadata={"Title": plot.title, "Date": None})
+        plot.figure.set_layout_engine("none")  # it is laid out now; the next format would do it again
         plot.figure.savefig(files.png, dpi=_DPI, metadata={"Title": plot.title, "Software": None})
         files.dark.write_text(darkened(files.light.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return files

@@ -145,7 +145,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
             raise StoreError(f"{key} holds a value outside its range")
     image, label, prediction = (arrays[key].astype(np.int64) for key in _CELLS[:3])
     cells = (image * int(num_classes) + label) * int(num_classes) + prediction
-    if np.unique(cells).size < cells.size:
+    in_order = bool((np.diff(cells) > 0).all())  # as they are written; sorting others takes a hundred times as long
+    if not in_order and np.unique(cells).size < cells.size:
         raise StoreError("a cell is listed twice")
 
 
