@@ -18,7 +18,7 @@ from segbench.engine.events import Notice, Observer, RunEnded, ignore
 from segbench.engine.launchers import Job, Launcher, OneByOne, Place, announce
 from segbench.engine.processes import ProcessDied, call_here, call_in_process
 from segbench.engine.records import record_of
-from segbench.errors import DataError, ModelRefusal, UnknownNameError, UsageError
+from segbench.errors import DataError, ModelRefusal, StoreError, UnknownNameError, UsageError
 from segbench.metrics.scores import score
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.environment import capture
@@ -235,7 +235,7 @@ def _hang_pictures(runs: Sequence[Run], store: Store, *, call: Call, observer: O
     """Make the suite's gallery of all its completed runs; without one, the results are whole all the same."""
     try:
         call(_make_gallery, runs, list(finished_records(runs, store).values()), store, observer=observer)
-    except (ProcessDied, DataError) as error:
+    except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command at it
         observer(Notice(f"the gallery of test images was not made: {error}"))
 
 

@@ -82,7 +82,7 @@ def test_mlflow_holds_the_curves_and_the_score(tmp_path):
     pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'segbench[mlflow]'")
     from mlflow.tracking import MlflowClient
 
-    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    address = (tmp_path / "mlruns").as_uri()
     with tracking(lambda event: None, suite="s", mlflow=address) as observer:
         tell_all(observer)
     client = MlflowClient(tracking_uri=address)
