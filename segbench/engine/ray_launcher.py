@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ class RayLauncher:
         except ImportError:
             raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
         if not ray.is_initialized():
+            _check_address(self.address)
             try:
                 ray.init(address=self.address, log_to_driver=False, configure_logging=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
@@ -81,6 +83,21 @@ class RayLauncher:
         seconds = record.timings.total_seconds
         observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
         return record
+
+
+def _check_address(address: str | None) -> None:
+    """Refuse an address at which nothing listens: Ray itself would wait for minutes.
+
+    Raises:
+        UsageError: It is named.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if not (host and port.isdecimal()) or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except OSError as error:
+        raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
 
 
 def _remote(document: dict[str, Any], place: Place) -> bytes | SegbenchError:

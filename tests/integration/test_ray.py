@@ -61,9 +61,7 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path):
     assert facts(there) == facts(here)
 
 
-def test_no_cluster_at_an_address_is_told(tmp_path):
-    if ray.is_initialized():
-        ray.shutdown()
+def test_no_cluster_at_an_address_is_told_at_once(tmp_path):
     launcher = RayLauncher(Store(tmp_path, "s"), "127.0.0.1:1")
     with pytest.raises(UsageError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers"):
         list(launcher([], lambda *_: None, print))
