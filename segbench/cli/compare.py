@@ -106,10 +106,14 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
 
 def _figures(row: pd.Series[Any]) -> list[str]:
     interval = "" if _missing(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
-    p_value = "" if _missing(row["p_value"]) else f"{row['p_value']:.3f}"
+    p_value = "" if _missing(row["p_value"]) else _probability(row["p_value"])
     better = "" if _missing(row["better"]) else f"{100 * row['better']:.0f} %"
     values = (_fraction(row["first_value"]), _fraction(row["second_value"]), f"{row['difference']:+.3f}")
     return [*values, interval, p_value, better]
+
+
+def _probability(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def _missing(value: Any) -> bool:
