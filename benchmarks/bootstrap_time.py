@@ -34,7 +34,8 @@ def main() -> int:
         seconds.append(time.perf_counter() - started)
     machine = capture("cpu")
     print(
-        f"{RESAMPLES:,} resamples of {IMAGES:,} images and {CLASSES} classes: median {statistics.median(seconds):.2f} s, "
+        f"{RESAMPLES:,} resamples of {IMAGES:,} images and {CLASSES} classes: "
+        f"median {statistics.median(seconds):.2f} s, "
         f"{min(seconds):.2f} to {max(seconds):.2f} s in {rounds} rounds; at most {MOST_SECONDS:.0f} s wanted\n"
         f"{machine['processor']}, {machine['cores']} cores"
     )
