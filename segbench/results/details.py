@@ -72,5 +72,5 @@ def load_details(path: Path) -> ImageDetails | None:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return ImageDetails(tuple(map(str, arrays.pop(_NAMES))), arrays)
-    except (*DAMAGE, StoreError) as error:
+    except (*DAMAGE, TypeError, StoreError) as error:
         raise StoreError(f"{path}: is damaged ({describe(error)}); delete the run's folder to do it again") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError
+from segbench.results.gallery import GALLERY_FOLDER
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, read_record
 from segbench.results.swap import leftovers
@@ -67,7 +68,7 @@ def _run_folders(folder: Path, levels: int) -> Iterator[Path]:
 def _interrupted_swaps(folder: Path) -> Iterator[Path]:
     """Yield the runs that were being replaced when their process died."""
     for leftover in leftovers(folder):
-        if leftover.replaced and not (folder / leftover.name).exists():
+        if leftover.replaced and leftover.name != GALLERY_FOLDER and not (folder / leftover.name).exists():
             yield leftover.path
 
 

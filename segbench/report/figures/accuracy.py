@@ -113,7 +113,7 @@ def _draw_network(axes: Axes, row: pd.Series[Any], name: str, *, color: Any, mar
 def _bar_across(row: pd.Series[Any], name: str) -> Any:
     """Return the bar of a speed: the range of its restarts, or the standard deviation over seeds."""
     if name == _MEASURED:
-        return [[row[name] - row["throughput_low"]], [row["throughput_high"] - row[name]]]
+        return [[max(0.0, row[name] - row["throughput_low"])], [max(0.0, row["throughput_high"] - row[name])]]
     return standard_deviation(row, name) if name == _EVALUATED else None
 
 

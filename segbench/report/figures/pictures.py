@@ -58,7 +58,13 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     try:
         with styled():
             figure = _drawn(folder, images, pictured, runs)
-    except (OSError, ValueError, SyntaxError):  # pictures are no facts: a report does without those that are damaged
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        KeyError,
+        Image.DecompressionBombError,
+    ):  # pictures are no facts: a report does without those that are damaged
         return None
     words = ", ".join(f"{image.role} ({image.name}, {image.mean_iou:.3f})" for image in images)
     caption = (

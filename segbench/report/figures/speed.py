@@ -52,7 +52,7 @@ def latency_distributions(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | Non
     samples = sum(map(len, times))
     restarts = measured[0][1].restarts
     caption = (
-        f"Latency of single images ({shown['speed_situation'].dropna().iloc[0]}): {samples:,} calls in "
+        f"Latency of single images{_situation(shown)}: {samples:,} calls in "
         f"{len(restarts)} processes a network. Box: quartiles and median; whiskers: 5th and 95th percentile; grey "
         f"mark: the slowest hundredth begins. {sample(shown, board)}"
     )
@@ -79,10 +79,16 @@ def memory(board: pd.DataFrame) -> Plot | None:
         axes.set(title="Peak memory", xlabel="Memory")
         axes.legend(frameon=False, fontsize="small", loc="best")
     caption = (
-        f"Measured peak of memory ({shown['speed_situation'].dropna().iloc[0]}). {sample(shown, board)} It is the "
+        f"Measured peak of memory{_situation(shown)}. {sample(shown, board)} It is the "
         "largest of all processes; on an accelerator what was allocated, elsewhere what the process grew by."
     )
     return Plot("memory", "Peak memory", caption, figure)
+
+
+def _situation(shown: pd.DataFrame) -> str:
+    """Return in what situation inference was measured, in brackets; nothing where it was not."""
+    known = shown["speed_situation"].dropna()
+    return f" (inference: {known.iloc[0]})" if len(known) else ""
 
 
 def _milliseconds(record: SpeedRecord) -> np.ndarray:

@@ -339,3 +339,10 @@ def test_a_figure_for_dark_paper_has_dark_paper_and_light_ink(add, read, tmp_pat
     assert PAPER not in dark
     assert DARK[INK] in dark
     assert DARK[PAPER] in dark
+
+
+def test_memory_of_training_steps_alone_is_drawn(add, measure, read):
+    add("a")
+    measure("a", 0.010, task="training")
+    board = read()[0].assign(training_memory_bytes=64_000_000, speed_situation=None)
+    assert "Measured peak of memory. " in memory(board).caption
