@@ -238,7 +238,7 @@ class Work:
             "identity": self.run.identity,
             "data": materials.fingerprints,
             "weights": self.found_of_model["weights_digest"],
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "device": self.device.type,
         }
 

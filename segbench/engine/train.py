@@ -119,7 +119,8 @@ class Trainer:
             self.epoch, self.meter = self.epoch + 1, None
             self.seconds += line["seconds"]
             self.history.add(line | self._validation(self.epoch))
-        keep_activations(self.network)
+        if self.recipe.activation_checkpointing:
+            keep_activations(self.network)
         if self.best:
             self.reported.load_state_dict(self.best[2])
         self._check_weights()

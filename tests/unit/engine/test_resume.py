@@ -7,15 +7,19 @@ import csv
 import numpy as np
 import pytest
 import torch
+from tiny import document
 from torch import nn
 
 from segbench.config.component import LossEntry
+from segbench.config.load import check
 from segbench.config.sections import Resume, Train
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.loader import TrainingLoader
 from segbench.data.pipeline import Pipeline
 from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.events import Notice
 from segbench.engine.history import History
+from segbench.engine.launch import run_suite
 from segbench.engine.losses import build_loss
 from segbench.engine.resume import Saver
 from segbench.engine.train import Trainer
@@ -176,3 +180,34 @@ def test_states_are_saved_when_they_are_due(tmp_path):
     assert steps_saved("by steps", every_minutes=None, every_steps=5) == [5, 10]
     assert steps_saved("by minutes", every_minutes=1e-9) == list(range(1, 13))
     assert steps_saved("never", every_minutes=None) == []
+
+
+def test_a_whole_run_that_was_interrupted_goes_on_from_its_last_state(tmp_path, monkeypatch):
+    resume = {"every_minutes": None, "every_steps": 2}
+    suite = check(document(models=["segnet_basic"], resume=resume, train={"epochs": 2}))
+    told = []
+
+    def run(name):
+        return run_suite(suite, results=tmp_path / name, device="cpu", in_process=True, observer=told.append)
+
+    whole = run("whole")
+    after_step = Saver.after_step
+
+    def killed(saver, subject):
+        after_step(saver, subject)
+        if subject.step == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Saver, "after_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run("killed")
+    told.clear()
+    again = run("killed")
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    assert any("goes on from step 4 of 6" in text for text in notices), notices
+    (one,), (other,) = whole.records, again.records
+    files = [outcome.store.folder / outcome.records[0].id / "confusion.npz" for outcome in (whole, again)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert one.data == other.data
+    assert not list(tmp_path.rglob("*.state"))
