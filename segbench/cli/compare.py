@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from segbench.cli.options import AsJson
 from segbench.cli.output import counted, shown, tell, write_json, write_table
+from segbench.report.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,7 @@ def _facts(found: Compared) -> dict[str, Any]:
         "networks": _records(found.networks),
         "scores": _records(found.scores),
         "classes": _records(found.classes.rename_axis("class").reset_index()),
+        "protocols": dict(zip(("first", "second"), found.protocols, strict=True)),
         "recipe": [{"key": key, "values": values} for key, values in found.recipe],
         "only_first": found.only_first,
         "only_second": found.only_second,
@@ -68,10 +71,10 @@ def _show(found: Compared) -> None:
     if single:
         row = rows.iloc[0]
         for side, which in (("A", "first"), ("B", "second")):
-            typer.echo(f"{side}: {row[which]} ({counted(row[f'{which}_seeds'], 'seed')})")
+            typer.echo(f"{side}: {printable(row[which])} ({counted(row[f'{which}_seeds'], 'seed')})")
         typer.echo()
     titles = [title, "A", "B", "B - A", "95 % interval", "p", "B better"]
-    cells = [[_WORDS[row["score"]] if single else row["first"], *_figures(row)] for _, row in rows.iterrows()]
+    cells = [[_WORDS[row["score"]] if single else _named(row), *_figures(row)] for _, row in rows.iterrows()]
     if rows["speed_ratio"].notna().any() and not single:
         titles.append("speed B/A")
         cells = [[*line, _ratio(value)] for line, value in zip(cells, rows["speed_ratio"], strict=True)]
@@ -97,11 +100,26 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
     ratio = rows["speed_ratio"].iloc[0]
     if len(found.scores) and ratio == ratio and ratio is not None:  # noqa: PLR0124 - NaN is what it does not equal
         tell(f"speed: B makes {_ratio(ratio)} times the images a second of A")
+    for _, row in found.networks.iterrows():
+        for name, values in row["differing"].items():
+            tell(printable(f"not the same network: {_named(row)}: {name}: {' | '.join(map(shown, values))}"))
     for key, values in found.recipe:
-        tell(f"the recipes differ: {key}: {' | '.join(shown(value) for value in values.values())}")
+        both = (_under(values, protocols) for protocols in found.protocols)
+        tell(printable(f"the recipes differ: {key}: {' | '.join(both)}"))
     for which, models in (("A", found.only_first), ("B", found.only_second)):
         if models:
-            tell(f"only in {which}: {', '.join(models)}")
+            tell(printable(f"only in {which}: {', '.join(models)}"))
+
+
+def _named(row: pd.Series[Any]) -> str:
+    """Return what a pair is called: both names where they are not the same."""
+    return " | ".join(dict.fromkeys((row["first"], row["second"])))
+
+
+def _under(values: Mapping[str, Any], protocols: Sequence[str]) -> str:
+    """Return the values of a key of the recipe under the protocols of one side."""
+    known = (shown(values[name]) if name in values else "absent" for name in protocols)
+    return ", ".join(dict.fromkeys(known))
 
 
 def _figures(row: pd.Series[Any]) -> list[str]:

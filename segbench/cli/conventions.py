@@ -35,13 +35,14 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
         raise UsageError("--convention is written as table, markdown, csv or json")
     from segbench.metrics.conventions import CONVENTIONS
     from segbench.report.rescored import rescored
+    from segbench.report.tables import to_csv
 
     names = list(CONVENTIONS) if name == ALL else [name]
     frame = rescored(runs, names)
     if form == "json":
         write_json(frame.astype(object).where(frame.notna(), None).to_dict("records"))
     elif form == "csv":
-        typer.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+        typer.echo(to_csv(frame), nl=False)
     else:
         _show(frame, names, markdown=form == "markdown")
         marks = ascii_lowercase if len(names) > 1 and form == "table" else ""

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import typer
 
+from segbench.report.text import printable
+
 _PIPED_WIDTH = 10_000
 """Columns of a table where there is no terminal that it has to fit."""
 
@@ -38,6 +40,8 @@ def write_table(
 ) -> None:
     """Write a table to standard output, as wide as the terminal or, elsewhere, as wide as its content.
 
+    What a terminal would obey in a name (control signs, text direction) is spelled out.
+
     Args:
         titles: The headings.
         rows: The cells; None is shown as nothing.
@@ -54,7 +58,7 @@ def write_table(
         justify: Literal["left", "right"] = "right" if title in right else "left"
         table.add_column(title, justify=justify, overflow="fold", no_wrap=title in whole)
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("" if cell is None else printable(cell)) for cell in row))
     if sys.stdout.isatty():
         Console(file=sys.stdout).print(table)
         return
@@ -68,7 +72,7 @@ def write_facts(facts: Mapping[str, Any]) -> None:
     """Write names and values to standard output, one pair a line."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {shown(value)}".rstrip())
+        typer.echo(printable(f"{name:<{width}}  {shown(value)}").rstrip())
 
 
 def shown(value: Any) -> str:

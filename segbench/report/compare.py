@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from segbench.errors import StoreError
 from segbench.metrics.resampling import draw, resamples_for
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
 from segbench.report.figures.classes import class_iou
 from segbench.report.measured import speed_figures
-from segbench.report.networks import distinguish, once_each
+from segbench.report.pairing import Pair, Side, paired, sides
 from segbench.report.protocols import Difference, protocol_differences
 from segbench.report.runs import SCORES
 from segbench.report.text import canonical, is_absent
-from segbench.results.record import Status
 
 COLUMNS = (
     *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "better", "p_value"),
-    *("first_seeds", "second_seeds", "speed_ratio", "note"),
+    *("first_seeds", "second_seeds", "speed_ratio", "differing", "note"),
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
 interval in ``low`` and ``high``; ``better`` is the probability that the second is better; ``p_value`` is that of no
-difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``note`` says why there
-is no interval."""
+difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``differing`` holds, by
+option, both values where the two are not one network; ``note`` says why there is no interval."""
+
+
+Protocols = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,11 @@ class Compared:
     """What two sets of runs differ in.
 
     Attributes:
-        networks: One row a network that both have, by mean IoU, with the columns ``COLUMNS``.
+        networks: One row a network that both have, compared by mean IoU, with the columns ``COLUMNS``.
         scores: Where each side has one network: one row a score, the same columns.
         classes: Where each side has one network: IoU by class, ``first``, ``second`` and ``difference``.
-        recipe: The keys in which the protocols differ.
+        protocols: The protocols of the compared networks of the first, and those of the second.
+        recipe: The keys in which these differ, with the values by protocol.
         only_first: Networks that only the first has.
         only_second: Networks that only the second has.
     """
@@ -47,38 +49,14 @@ class Compared:
     networks: pd.DataFrame
     scores: pd.DataFrame
     classes: pd.DataFrame
+    protocols: Protocols
     recipe: list[Difference]
     only_first: list[str]
     only_second: list[str]
 
 
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One network of one set: its completed runs, one for each seed."""
-
-    model: str
-    runs: pd.DataFrame
-
-    def mean(self, score: str) -> float:
-        """Return the mean of a score over seeds."""
-        return float(self.runs[score].mean())
-
-    @property
-    def counts(self) -> list[Any]:
-        """The counts of every image, by seed."""
-        return list(self.runs["image_counts"])
-
-    @property
-    def tested_on(self) -> set[str]:
-        """Digests and names of what was tested on."""
-        pairs = zip(self.runs["test_digest"], self.runs["image_names"], strict=True)
-        return {canonical([digest, names]) for digest, names in pairs}
-
-
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> Compared:
-    """Compare the networks of two sets of runs.
-
-    Networks are paired by name; where each set holds one network only, these two are, whatever they are called.
+    """Compare the networks of two sets of runs, paired as ``paired`` does.
 
     Args:
         first: Rows of ``load_results``.
@@ -87,57 +65,47 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Compared:
     Raises:
         StoreError: A set holds no completed run, a network under several protocols, or no network is in both.
     """
-    sides = [_sides(runs, which) for runs, which in ((first, "first"), (second, "second"))]
-    pairs = _paired(*sides)
-    rows = [_row(one, other, "mean_iou") for one, other in pairs]
+    both = sides(first, "first"), sides(second, "second")
+    pairs = paired(*both)
+    rows = [_row(pair, "mean_iou") for pair in pairs]
     adjusted = holm([row["p_value"] for row in rows])
     networks = [row | {"p_value": p_value} for row, p_value in zip(rows, adjusted, strict=True)]
-    single = pairs[0] if len(sides[0]) == len(sides[1]) == 1 else None
-    names = [{one.model for one, _ in pairs}, {other.model for _, other in pairs}]
+    single = pairs[0] if len(both[0]) == len(both[1]) == 1 else None
+    protocols = _protocols(pair.first for pair in pairs), _protocols(pair.second for pair in pairs)
     return Compared(
         networks=_frame(networks),
-        scores=_frame([_row(*single, score) for score in SCORES] if single else []),
+        scores=_frame([_row(single, score) for score in SCORES] if single else []),
         classes=_classes(*single) if single else pd.DataFrame(columns=["first", "second", "difference"]),
-        recipe=protocol_differences(pd.concat([first, second], ignore_index=True)),
-        only_first=[model for model in sides[0] if model not in names[0]],
-        only_second=[model for model in sides[1] if model not in names[1]],
+        protocols=protocols,
+        recipe=_between(pairs, protocols),
+        only_first=_alone(both[0], [pair.first for pair in pairs]),
+        only_second=_alone(both[1], [pair.second for pair in pairs]),
     )
 
 
-def _sides(runs: pd.DataFrame, which: str) -> dict[str, Side]:
-    """Return the networks of one set by name.
-
-    Raises:
-        StoreError: There is none, or one stands under several protocols.
-    """
-    told_apart = distinguish(runs)
-    completed = once_each(told_apart[told_apart["status"] == Status.COMPLETED])
-    if completed.empty:
-        raise StoreError(f"the {which} holds no completed run; there is nothing to compare")
-    found = {}
-    for model, group in completed.groupby("model", sort=False):
-        if group["protocol"].nunique() > 1:
-            raise StoreError(f"the {which} holds {model} under several protocols; give the folders of single runs")
-        found[str(model)] = Side(str(model), group)
-    return found
+def _protocols(given: Iterable[Side]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(side.protocol for side in given))
 
 
-def _paired(first: dict[str, Side], second: dict[str, Side]) -> list[tuple[Side, Side]]:
-    """Return the networks that both sets have.
-
-    Raises:
-        StoreError: There is none.
-    """
-    if len(first) == len(second) == 1:
-        return [(next(iter(first.values())), next(iter(second.values())))]
-    pairs = [(side, second[model]) for model, side in first.items() if model in second]
-    if not pairs:
-        raise StoreError(f"no network is in both: {', '.join(first)} | {', '.join(second)}")
-    return pairs
+def _alone(given: Sequence[Side], in_both: Sequence[Side]) -> list[str]:
+    paired_names = {side.model for side in in_both}
+    return [side.model for side in given if side.model not in paired_names]
 
 
-def _row(one: Side, other: Side, score: str) -> dict[str, Any]:
-    values = one.mean(score), other.mean(score)
+def _between(pairs: Sequence[Pair], protocols: Protocols) -> list[Difference]:
+    """Return the keys whose values are not the same on both sides; what differs within each alike is left out."""
+    found = protocol_differences(pd.concat([side.runs for pair in pairs for side in pair], ignore_index=True))
+    return [one for one in found if len({canonical(sorted(_known(one, side))) for side in protocols}) > 1]
+
+
+def _known(difference: Difference, protocols: Sequence[str]) -> set[str]:
+    """Return the values under some protocols as texts to compare; that of one without the key is empty."""
+    return {canonical([difference.values[name]]) if name in difference.values else "" for name in protocols}
+
+
+def _row(pair: Pair, score: str) -> dict[str, Any]:
+    one, other = pair
+    values = _mean(one, score), _mean(other, score)
     note = _why_not_paired(one, other)
     found = None if note else _compared(one, other, score)
     return {
@@ -154,13 +122,14 @@ def _row(one: Side, other: Side, score: str) -> dict[str, Any]:
         "first_seeds": len(one.runs),
         "second_seeds": len(other.runs),
         "speed_ratio": _speed_ratio(one, other),
+        "differing": pair.differing,
         "note": note,
     }
 
 
 def _why_not_paired(one: Side, other: Side) -> str | None:
     """Return why the two cannot be compared image by image; None when they can."""
-    if len(one.tested_on | other.tested_on) > 1:
+    if len(_tested_on(one) | _tested_on(other)) > 1:
         return "not tested on the same data"
     if len(one.runs["image_names"].iloc[0]) < LEAST_IMAGES:
         return f"fewer than {LEAST_IMAGES} test images"
@@ -170,8 +139,20 @@ def _why_not_paired(one: Side, other: Side) -> str | None:
 def _compared(one: Side, other: Side, score: str) -> Comparison:
     """Return the second against the first, on the same resampled images."""
     resamples = resamples_for(len(one.runs) + len(other.runs))
-    draws = draw([other.counts, one.counts], resamples=resamples)[score]
-    return compare_all([other.mean(score), one.mean(score)], draws)[0]
+    counts = [list(side.runs["image_counts"]) for side in (other, one)]
+    draws = draw(counts, resamples=resamples)[score]
+    return compare_all([_mean(other, score), _mean(one, score)], draws)[0]
+
+
+def _mean(side: Side, score: str) -> float:
+    """Return the mean of a score over seeds."""
+    return float(side.runs[score].mean())
+
+
+def _tested_on(side: Side) -> set[str]:
+    """Return digests and names of what was tested on."""
+    pairs = zip(side.runs["test_digest"], side.runs["image_names"], strict=True)
+    return {canonical([digest, names]) for digest, names in pairs}
 
 
 def _speed_ratio(one: Side, other: Side) -> float | None:

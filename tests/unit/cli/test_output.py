@@ -84,6 +84,12 @@ def test_tables_are_not_cut_off_where_there_is_no_terminal(capsys):
     assert lines[3] == "[bold]"
 
 
+def test_what_a_terminal_would_obey_is_spelled_out(capsys):
+    write_table(["name"], [["a\x1b[2Jb\u202ec"], ["two\nlines"]])
+    write_facts({"name": "x\x07"})
+    assert capsys.readouterr().out.splitlines()[2:] == ["a\\x1b[2Jb\\u202ec", "two lines", "name  x\\x07"]
+
+
 def test_lists_are_split_at_commas():
     assert names("a, b c ,,d") == ["a", "b c", "d"]
     assert names(None) is None

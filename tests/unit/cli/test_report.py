@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from stored import write_run
 
 
 @pytest.fixture(name="results")
@@ -80,6 +81,34 @@ def test_two_runs_are_compared(results, segbench):
     again = segbench("compare", results, results)
     assert again.code == 0
     assert "+0.000" in again.out
+
+
+def test_recipes_and_networks_that_differ_stand_as_a_and_b(tmp_path, segbench):
+    a, b = tmp_path / "a", tmp_path / "b"
+    for seed in (0, 1):
+        write_run(a, "net\x1b[31m", seed, options={"width": 1.0})
+    write_run(b, "net\x1b[31m", options={"width": 0.5}, recipe={"train": {"epochs": 9, "select": "last"}})
+    for sides, widths, epochs in (((a, b), "1.0000 | 0.5000", "2 | 9"), ((b, a), "0.5000 | 1.0000", "9 | 2")):
+        answer = segbench("compare", *sides)
+        assert answer.code == 0
+        assert f"width: {widths}" in answer.err
+        assert f"the recipes differ: train.epochs: {epochs}\n" in answer.err
+        assert "the recipes differ: dataset.name: " in answer.err
+        assert "\x1b" not in answer.out + answer.err
+        assert "net\\x1b[31m (" in answer.out
+
+
+def test_names_cannot_steer_a_terminal_or_a_spreadsheet(tmp_path, segbench):
+    write_run(tmp_path, "=1+1\x1b[2J")
+    write_run(tmp_path, "other", hits=50)
+    for form in ("table", "markdown"):
+        for convention in ("all", "nnunet"):
+            answer = segbench("leaderboard", tmp_path, "--convention", convention, "--format", form)
+            assert "\x1b" not in answer.out
+            assert "=1+1" in answer.out
+    cells = csv.DictReader(io.StringIO(segbench("leaderboard", tmp_path, "--convention", "all", "--format", "csv").out))
+    assert {row["model"] for row in cells} == {"'=1+1", "other"}
+    assert "\x1b" not in segbench("compare", tmp_path, tmp_path).out
 
 
 def test_what_cannot_be_compared_exits_with_2(results, tmp_path, segbench):

@@ -50,8 +50,8 @@ def test_folders_are_compared_network_by_network_and_the_others_are_named(sides)
     for folder, shift in zip(sides, (0, 10), strict=True):
         for name, hits in (("a", 60), ("b", 70)):
             write_run(folder, name, matrices=some_images(hits + shift))
-    write_run(sides[0], "gone", matrices=some_images(50))
-    write_run(sides[1], "come", matrices=some_images(50))
+    write_run(sides[0], "gone", matrices=some_images(50), options={"width": 2.0})
+    write_run(sides[1], "come", matrices=some_images(50), options={"width": 4.0})
     found = compared(sides)
     assert found.networks["first"].tolist() == found.networks["second"].tolist() == ["a", "b"]
     assert (found.networks["difference"] > 0.05).all()
@@ -97,6 +97,56 @@ def test_recipes_that_differ_are_named(sides):
     write_run(sides[0], "a")
     write_run(sides[1], "a", recipe={"dataset": {"name": "scenes"}, "train": {"epochs": 9, "select": "last"}})
     assert [key for key, _ in compared(sides).recipe] == ["train.epochs"]
+
+
+@pytest.mark.parametrize("epochs", [(2, 9), (9, 2)])
+def test_recipes_are_told_by_side_whatever_has_more_runs(sides, epochs):
+    for folder, number in zip(sides, epochs, strict=True):
+        for seed in range(number):
+            recipe = {"dataset": {"name": "scenes"}, "train": {"epochs": number, "select": "last"}}
+            write_run(folder, "a", seed, recipe=recipe)
+    found = compared(sides)
+    (difference,) = found.recipe
+    assert [[difference.values[name] for name in names] for names in found.protocols] == [[n] for n in epochs]
+
+
+def test_what_differs_within_both_sets_alike_is_no_difference_between_them(sides):
+    for folder in sides:
+        for name, epochs in (("a", 2), ("b", 9)):
+            write_run(folder, name, recipe={"train": {"epochs": epochs, "select": "last"}})
+    found = compared(sides)
+    assert len(found.networks) == 2
+    assert found.recipe == []
+
+
+def test_the_same_network_is_found_among_others_of_its_name(sides):
+    write_run(sides[0], "unet", options={"width": 1.0})
+    write_run(sides[0], "other", options={"depth": 3})
+    write_run(sides[1], "unet", options={"width": 0.5}, hits=50)
+    write_run(sides[1], "unet", options={"width": 1.0}, hits=90)
+    found = compared(sides)
+    assert found.networks[["first", "second"]].to_numpy().tolist() == [["unet", "unet (width=1.0)"]]
+    assert found.networks["second_value"].tolist() == pytest.approx([iou_of(90)])
+    assert found.networks["differing"].tolist() == [{}]
+    assert (found.only_first, found.only_second) == (["other"], ["unet (width=0.5)"])
+
+
+def test_a_network_that_was_renamed_is_still_the_same(sides):
+    for folder, names in zip(sides, (("old", "b"), ("new", "b")), strict=True):
+        for name, width in zip(names, (1.0, 2.0), strict=True):
+            write_run(folder, name, options={"width": width})
+    found = compared(sides)
+    assert found.networks[["first", "second"]].to_numpy().tolist() == [["b", "b"], ["old", "new"]]
+    assert found.networks["differing"].tolist() == [{}, {}]
+
+
+def test_what_is_paired_by_name_alone_names_what_differs(sides):
+    for folder, width, digest in zip(sides, (1.0, 0.5), ("x", None), strict=True):
+        write_run(folder, "a", options={"width": width, "norm": "batch"}, weights_digest=digest)
+        write_run(folder, "b", options={"depth": 3})
+    found = compared(sides)
+    by_name = dict(zip(found.networks["first"], found.networks["differing"], strict=True))
+    assert by_name == {"a": {"width": (1.0, 0.5), "weights_digest": ("x", None)}, "b": {}}
 
 
 def test_seeds_are_averaged_and_counted(sides):
