@@ -26,6 +26,7 @@ _SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }
 _ANY_SPECIAL = re.compile("|".join(map(re.escape, _SPECIAL)))
+_UNSAFE = re.compile("[^A-Za-z0-9]+")
 
 
 def to_latex(board: pd.DataFrame) -> str:
@@ -37,6 +38,12 @@ def to_latex(board: pd.DataFrame) -> str:
 def escape_latex(text: str) -> str:
     """Return text that LaTeX sets literally."""
     return _ANY_SPECIAL.sub(lambda found: _SPECIAL[found[0]], printable(text))
+
+
+def _label(table: RankedTable) -> str:
+    """Return what a table is referred to by, made of signs that need no escape in a label."""
+    ids = [table.protocol, *([table.test_data] if table.rivals else [])]
+    return "-".join(["segbench", *(_UNSAFE.sub("-", short_id(part) or "unknown") for part in ids)])
 
 
 def _table(table: RankedTable) -> str:
@@ -52,7 +59,7 @@ def _table(table: RankedTable) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{caption}}}",
-            rf"\label{{tab:segbench-{short_id(table.protocol)}}}",
+            rf"\label{{tab:{_label(table)}}}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
             *lines,
