@@ -36,13 +36,17 @@ class RankedTable:
         return self.rows[self.rows["rank"].isna()]
 
     @property
-    def heading(self) -> str:
-        """What is ranked, and of how many runs each."""
+    def name(self) -> str:
+        """Its protocol and, where that has several tables, its test data."""
         if self.protocol is None:
             return "Runs that cannot be read"
         name = f"Protocol {short_id(self.protocol)}"
-        if self.rivals:
-            name += f" · {name_of_test_data(self.test_data)}"
+        return f"{name} · {name_of_test_data(self.test_data)}" if self.rivals else name
+
+    @property
+    def heading(self) -> str:
+        """What is ranked, and of how many runs each."""
+        name = self.name
         numbers = sorted(set(self.ranked["seeds"]))
         if not numbers:
             return name

@@ -25,7 +25,7 @@ from segbench.report.runs import load_histories
 from segbench.report.speed_section import speed_section
 from segbench.report.tables import to_csv, to_json
 from segbench.report.text import is_absent, short_id
-from segbench.report.verdict import verdict
+from segbench.report.verdict import Judged, verdicts
 from segbench.report.worst_cases import worst_cases
 from segbench.results.files import replace_text, safe_name, storing
 
@@ -107,11 +107,10 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     compared = {(one.protocol, one.test_data): once_each(one.runs) for one in comparisons(ranking.runs)}
     runs, tables = once_each(ranking.runs), tables_of(ranking.board)
-    of_table = [(table, compared[table.protocol, table.test_data], _pairs(ranking, table)) for table in tables]
-    verdicts = [said for table in of_table if (said := verdict(*table))]
-    report = _Report([*sections.opening(runs, verdicts, ranking.notes), Heading("Ranking")])
-    for table, its_runs, pairs in of_table:
-        _add_table(report, table, its_runs, pairs, figures)
+    judged = [Judged(table, compared[table.protocol, table.test_data], _pairs(ranking, table)) for table in tables]
+    report = _Report([*sections.opening(runs, verdicts(judged), ranking.notes), Heading("Ranking")])
+    for one in judged:
+        _add_table(report, one, figures)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
     report.blocks += speed_section(runs)
     report.blocks += sections.differences(protocol_differences(runs), [str(group.protocol) for group in known])
@@ -121,8 +120,9 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
     return report
 
 
-def _add_table(report: _Report, table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame, figures: Path) -> None:
+def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
     """Add one table with the figures and the scores by class of its rows."""
+    table, runs, pairs = judged
     report.blocks += table_blocks(table)
     ids = [table.protocol, *([table.test_data] if table.rivals else [])]
     suffix = "".join(f"-{safe_name(short_id(part))}" for part in ids)

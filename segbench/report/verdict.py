@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,6 +13,21 @@ from segbench.report.ranked import RankedTable
 from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
+
+
+class Judged(NamedTuple):
+    """One table, the runs that it is made of and its pairs, with the columns of ``Ranking.pairs``."""
+
+    table: RankedTable
+    runs: pd.DataFrame
+    pairs: pd.DataFrame
+
+
+def verdicts(judged: Sequence[Judged]) -> list[str]:
+    """Return the verdict on each table that ranks anything; where there are several, each says of which it is."""
+    known = [one for one in judged if len(one.table.ranked)]
+    several = len(known) > 1
+    return [f"{one.table.name}: {verdict(*one)}" if several else verdict(*one) for one in known]
 
 
 def verdict(table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from stored import some_images
 
 from segbench.report.ranked import tables_of
 from segbench.report.ranking import rank
-from segbench.report.verdict import verdict
+from segbench.report.verdict import Judged, verdict, verdicts
 from segbench.results.record import Outcome, Status
 
 
@@ -65,3 +65,22 @@ def test_measured_speed_names_the_front(add, measure, said):
 def test_nothing_ranked_says_nothing(add, said):
     add("a", outcome=Outcome(status=Status.FAILED, reason="x"))
     assert said() == ""
+
+
+def test_of_several_tables_each_verdict_says_what_it_is_of(add, results):
+    def told():
+        ranking = rank(results)
+        return verdicts([Judged(table, ranking.runs, ranking.pairs) for table in tables_of(ranking.board)])
+
+    add("a")
+    assert [text.split(" is first")[0] for text in told()] == ["a"]
+    add("b", test_digest="other")
+    add("c", test_digest="other", outcome=Outcome(status=Status.FAILED, reason="x"))
+    add("d", recipe={"train": {"epochs": 9}})
+    (add("torn") / "run.json").write_text("{")
+    protocols = [str(one)[:8] for one in dict.fromkeys(rank(results).board["protocol"].dropna())]
+    assert [text.split(" is first")[0] for text in told()] == [
+        f"Protocol {protocols[0]} · test data other: b",
+        f"Protocol {protocols[0]} · test data test: a",
+        f"Protocol {protocols[1]}: d",
+    ]
