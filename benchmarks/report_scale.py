@@ -15,10 +15,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segbench.cli.output import byte_count, duration
+from segbench.metrics.boundary import BoundaryCounts
+from segbench.metrics.calibration import BINS, CalibrationCounts
+from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, ImageDetails, save_details
 from segbench.results.environment import capture
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
@@ -50,7 +55,7 @@ def main() -> int:
 
 
 def write_run(results: Path, network: int, seed: int, *, images: int, classes: int) -> None:
-    """Store one run whose matrices are drawn at random, a better network's with more on the diagonal."""
+    """Store one run whose counts are drawn at random, a better network's with more on the diagonal."""
     rng = np.random.default_rng([network, seed])
     matrices = rng.poisson(3, (images, classes, classes)).astype(np.int64)
     diagonal = np.arange(classes)
@@ -84,8 +89,22 @@ def write_run(results: Path, network: int, seed: int, *, images: int, classes: i
     with Store(results, "synthetic").writing(run_id) as folder:
         write_record(folder, record)
         save_matrices(folder / "confusion.npz", ImageMatrices(names, matrices))
+        save_details(folder / DETAILS_FILE, ImageDetails(names, details(rng, network, images=images, classes=classes)))
         lines = "".join(f"{epoch},{epoch},{1 / epoch},1\n" for epoch in range(1, 51))
         (folder / "history.csv").write_text(f"epoch,step,loss,seconds\n{lines}", encoding="utf-8")
+
+
+def details(rng: np.random.Generator, network: int, *, images: int, classes: int) -> dict[str, NDArray[Any]]:
+    """Return counts of contours and confidences, a better network's with more that is right."""
+    right = 0.5 + 0.02 * network
+    predicted, labelled, either = (rng.poisson(80, (images, classes)).astype(np.int64) for _ in range(3))
+    near = [rng.binomial(counted, right) for counted in (predicted, labelled, either)]
+    boundary = BoundaryCounts(predicted, near[0], labelled, near[1], near[2], either)
+    pixels = rng.poisson(3000, (images, BINS)).astype(np.int64)
+    sure = (np.arange(BINS) + 0.5) / BINS
+    calibration = CalibrationCounts(pixels, rng.binomial(pixels, sure**1.2), pixels * sure)
+    parts = ((BOUNDARY, boundary), (CALIBRATION, calibration))
+    return {f"{prefix}{name}": part for prefix, counts in parts for name, part in counts._asdict().items()}
 
 
 def _arguments() -> argparse.Namespace:

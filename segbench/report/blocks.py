@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from segbench.report.drawing import Plot
+if TYPE_CHECKING:
+    from segbench.report.drawing import Plot
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,31 @@ class Table:
         return cls(name, tuple(titles), cells, tuple(sign == "-" for sign in right or ":" * len(titles)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Drawing:
-    """A figure.
+    """A figure that stands in files, with its words.
 
     Attributes:
-        plot: The drawing and its words.
         name: The stem of its files.
+        title: What it shows.
+        caption: What is drawn, with n, protocol and spread.
+        alternative: What those are told who do not see it.
+        width: In inches; so is the height.
+        height: See there.
     """
 
-    plot: Plot
     name: str
+    title: str
+    caption: str
+    alternative: str
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, plot: Plot, name: str) -> Drawing:
+        """Return what a report keeps of a drawing once its files are written."""
+        width, height = plot.figure.get_size_inches()
+        return cls(name, plot.title, plot.caption, plot.alternative or plot.caption, float(width), float(height))
 
 
 @dataclass(frozen=True)

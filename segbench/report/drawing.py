@@ -95,11 +95,22 @@ def save(plot: Plot, folder: Path, *, name: str | None = None) -> PlotFiles:
     files = PlotFiles(*(folder / f"{stem}{ending}" for ending in (".svg", "-dark.svg", ".png")))
     with storing(folder), styled():
         folder.mkdir(parents=True, exist_ok=True)
-        plot.figure.savefig(files.light, metadata={"Title": plot.title, "Date": None})
-        plot.figure.set_layout_engine("none")  # it is laid out now; the next format would do it again
-        plot.figure.savefig(files.png, dpi=_DPI, metadata={"Title": plot.title, "Software": None})
+        _draw(plot, files)
         files.dark.write_text(darkened(files.light.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return files
+
+
+def _draw(plot: Plot, files: PlotFiles) -> None:
+    """Write both formats, each drawn once: ``savefig`` would draw either twice, for the layout."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure, screen_dpi = plot.figure, plot.figure.dpi
+    figure.set_dpi(_DPI)
+    FigureCanvasAgg(figure).print_png(files.png, metadata={"Title": plot.title, "Software": None})  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # it is laid out now
+    figure.set_dpi(screen_dpi)
+    FigureCanvasSVG(figure).print_svg(files.light, metadata={"Title": plot.title, "Date": None})  # type: ignore[no-untyped-call]
 
 
 def darkened(svg: str) -> str:

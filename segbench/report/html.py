@@ -93,17 +93,16 @@ def _shown(block: Block, number: int, drawings: Mapping[str, PlotFiles]) -> dict
             return {"kind": "bullets", "lead": printable(lead), "entries": list(map(printable, items))}
         case Table():
             return _table(block, number)
-        case Drawing(plot, name):
-            width, height = plot.figure.get_size_inches()
+        case Drawing():
             return {
                 "kind": "drawing",
                 "anchor": f"figure-{number}",
-                "light": _address(drawings[name].light),
-                "dark": _address(drawings[name].dark),
-                "width": round(width * _PIXELS_PER_INCH),
-                "height": round(height * _PIXELS_PER_INCH),
-                "alternative": printable(f"{plot.title}. {plot.alternative or plot.caption}"),
-                "caption": printable(plot.caption),
+                "light": _address(drawings[block.name].light),
+                "dark": _address(drawings[block.name].dark),
+                "width": round(block.width * _PIXELS_PER_INCH),
+                "height": round(block.height * _PIXELS_PER_INCH),
+                "alternative": printable(f"{block.title}. {block.alternative}"),
+                "caption": printable(block.caption),
             }
         case Listing(text):
             return {"kind": "listing", "text": "\n".join(map(printable, text.rstrip("\n").split("\n")))}

@@ -37,9 +37,9 @@ def _written(block: Block) -> str:
             return "\n".join([f"**{escape_markdown(lead)}**", "", *(f"- {escape_markdown(item)}" for item in items)])
         case Table():
             return _table(block)
-        case Drawing(plot, name):
+        case Drawing(name, title, caption):
             file = f"{FIGURES_FOLDER}/{name}.svg"
-            return f"![{escape_markdown(plot.title)}]({file})\n\n*{escape_markdown(plot.caption)}*"
+            return f"![{escape_markdown(title)}]({file})\n\n*{escape_markdown(caption)}*"
         case Listing(text, language):
             return code_block(text, language=language)
 

@@ -129,7 +129,8 @@ def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
     for plot in plots(table.rows, runs, load_histories(runs), pairs):
         name = f"{plot.name}{suffix}"
         report.drawings[name] = save(plot, figures, name=name)
-        report.blocks.append(Drawing(plot, name))
+        report.blocks.append(Drawing.of(plot, name))
+        plot.figure.clear()  # its parts refer to each other, so that they would stay until the next collection
     report.blocks += sections.class_table(table.rows, runs)
     report.blocks += worst_cases(table.rows, runs)
     report.blocks += sections.published(table.rows, runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
@@ -92,16 +93,24 @@ def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
         The lines of every run's ``history.csv`` with its ``model``, ``seed``, ``protocol`` and ``run`` in front;
         empty when no run has one. Files that cannot be read are left out.
     """
-    parts = []
-    for run in runs[runs["status"] == Status.COMPLETED].itertuples():
-        try:
-            history = pd.read_csv(Path(str(run.path)) / HISTORY_FILE)
-        except (OSError, ValueError):
-            continue
-        if "epoch" in history.columns and len(history):
-            parts.append(history.assign(**{name: getattr(run, name) for name in _WHOSE}))
-    joined = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*_WHOSE])
-    return joined[[*_WHOSE, *(name for name in joined.columns if name not in _WHOSE)]]
+    completed = runs[runs["status"] == Status.COMPLETED]
+    found = ((place, _history(Path(str(path)) / HISTORY_FILE)) for place, path in enumerate(completed["path"]))
+    kept = {place: history for place, history in found if history is not None}
+    if not kept:
+        return pd.DataFrame(columns=[*_WHOSE])
+    lengths = [len(history) for history in kept.values()]
+    whose = completed[[*_WHOSE]].iloc[np.repeat(list(kept), lengths)].reset_index(drop=True)
+    lines = pd.concat(kept.values(), ignore_index=True).drop(columns=[*_WHOSE], errors="ignore")
+    return pd.concat([whose, lines], axis=1)
+
+
+def _history(file: Path) -> pd.DataFrame | None:
+    """Return the lines of a learning curve; None where there are none or they cannot be read."""
+    try:
+        history = pd.read_csv(file)
+    except (OSError, ValueError):
+        return None
+    return history if "epoch" in history.columns and len(history) else None
 
 
 class _Speeds:

@@ -14,6 +14,7 @@ from stored import HOSTILE
 from segbench.errors import StoreError
 from segbench.report import render
 from segbench.report.blocks import Paragraph
+from segbench.report.figures import plots
 from segbench.report.markdown import render_markdown
 from segbench.report.render import write_report
 from segbench.report.sections import selection_rule
@@ -65,6 +66,22 @@ def test_writing_twice_gives_the_same_files_and_removes_figures_of_old_protocols
     assert {file: file.read_bytes() for file in before} == before
     assert not old.exists()
     assert kept.exists()
+
+
+def test_no_drawing_is_kept_once_its_files_are_written(add, results, tmp_path, monkeypatch):
+    drawn = []
+
+    def watched(*tables):
+        for plot in plots(*tables):
+            assert not any(figure.axes for figure in drawn)
+            drawn.append(plot.figure)
+            yield plot
+
+    monkeypatch.setattr(render, "plots", watched)
+    add("a")
+    write_report(results, tmp_path)
+    assert len(drawn) == 5
+    assert not any(figure.axes for figure in drawn)
 
 
 def test_protocols_stand_apart_and_their_differences_are_named(add, results, tmp_path, undrawn):
