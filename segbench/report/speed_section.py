@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,8 @@ from segbench.report.blocks import Block, Cell, Code, Heading, Paragraph, Table
 from segbench.report.measured import machine_of
 from segbench.report.speed import speed_frame
 from segbench.report.text import byte_count, is_absent, rate
-from segbench.results.speed_record import SpeedStatus
+from segbench.results.fingerprint import HARD_KEYS, fact, machine_digest
+from segbench.results.speed_record import SpeedRecord, SpeedStatus
 
 
 def speed_section(runs: pd.DataFrame) -> list[Block]:
@@ -18,24 +20,43 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
     records = {record.id: record for given in runs["speed"] if not is_absent(given) for record in given}
     if not records:
         return []
-    frame = speed_frame(records.values()).sort_values(["task", "model", "batch_size"])
-    machines = dict.fromkeys(machine_of(record) for record in records.values())
+    machines = machine_names(records.values())
+    whose = {name: machines[machine_digest(record.environment)] for name, record in records.items()}
+    frame = speed_frame(records.values()).assign(machine=[whose[name] for name in records])
+    frame = frame.sort_values(["task", "model", "batch_size", "machine"])
+    several = len(machines) > 1
+    rows = [_cells(row, [row["machine"]] if several else []) for _, row in frame.iterrows()]
+    titles = [*_CASE, *(["machine"] if several else []), *_FIGURES]
+    signs = "::-:" + (":" if several else "") + "-" * 7 + ":"
     words = (
-        f" on {', '.join(machines)}: img/s is the median of n fresh "
+        f" on {', '.join(machines.values())}: img/s is the median of n fresh "
         "processes with half their range, p50 and p90 are of single calls, each waited for. Loading over training "
         "tells whether a run waits for its input: below 1 it does."
     )
-    table = Table.of("speed", _TITLES, [_cells(row) for _, row in frame.iterrows()], "::-:" + "-" * 7 + ":")
+    table = Table.of("speed", titles, rows, signs)
     return [Heading("Speed"), Paragraph.of("Measured by ", Code("segbench speed"), words), table]
 
 
-_TITLES = (
-    *("task", "network", "batch", "how", "n", "img/s", "p50 ms", "p90 ms"),
-    *("memory", "J/img", "loading/training", "note"),
-)
+def machine_names(records: Iterable[SpeedRecord]) -> dict[str, str]:
+    """Return what machines are called, by digest; those of one name have in it what tells them apart."""
+    found = {machine_digest(record.environment): record for record in records}
+    rivals: dict[str, list[SpeedRecord]] = {}
+    for record in found.values():
+        rivals.setdefault(machine_of(record), []).append(record)
+    return {digest: _machine_name(record, rivals[machine_of(record)]) for digest, record in found.items()}
 
 
-def _cells(row: pd.Series[Any]) -> list[Cell | str]:
+def _machine_name(record: SpeedRecord, rivals: Sequence[SpeedRecord]) -> str:
+    facts = {key: {str(fact(rival.environment, key)) for rival in rivals} for key in HARD_KEYS}
+    apart = [f"{key} {fact(record.environment, key)}" for key, values in facts.items() if len(values) > 1]
+    return f"{machine_of(record)} ({', '.join(apart)})" if apart else machine_of(record)
+
+
+_CASE = ("task", "network", "batch", "how")
+_FIGURES = ("n", "img/s", "p50 ms", "p90 ms", "memory", "J/img", "loading/training", "note")
+
+
+def _cells(row: pd.Series[Any], machine: list[str]) -> list[Cell | str]:
     how = [row["size"], row["precision"], "channels last" if row["channels_last"] else "", row["mode"], row["output"]]
     measured = row["status"] == SpeedStatus.MEASURED
     half_range = (row["images_per_second_high"] - row["images_per_second_low"]) / 2 if row["restarts"] > 1 else None
@@ -47,6 +68,7 @@ def _cells(row: pd.Series[Any]) -> list[Cell | str]:
         str(row["model"]),
         _number(str(row["batch_size"]), row["batch_size"]),
         ", ".join(str(part) for part in how if part),
+        *machine,
         _number(str(row["restarts"]), row["restarts"]),
         _number(rate(row["images_per_second"], half_range) if measured else "", row["images_per_second"]),
         _number(rate(row["latency_p50_ms"]), row["latency_p50_ms"]),
