@@ -61,12 +61,13 @@ class RankedTable:
         resamples = self.ranked["resamples"].dropna()
         if resamples.empty:
             return ""
-        least = int(self.ranked["seeds"].min())
-        seeds = (
-            "With one seed, how far seeds scatter is not known and not in them."
-            if least == 1
-            else "How far seeds scatter is in them."
-        )
+        several = self.ranked["seeds"] > 1
+        if several.all():
+            seeds = "How far seeds scatter is in them."
+        elif several.any():
+            seeds = "How far seeds scatter is in them where there are several."
+        else:
+            seeds = "With one seed, how far seeds scatter is not known and not in them."
         images = self.ranked["test_images"].iloc[0]
         return (
             f"95 % intervals from {resamples.iloc[0]:,} resamples of the {images} test images. {seeds} Rows that share "

@@ -19,7 +19,16 @@ from segbench.report.drawing import (
     plain_numbers,
     styled,
 )
-from segbench.report.figures.shown import accuracy_bar, accuracy_bar_words, best, sample, standard_deviation
+from segbench.report.figures.shown import (
+    accuracy_bar,
+    accuracy_bar_words,
+    best,
+    ranked_rows,
+    sample,
+    spanned,
+    spread_words,
+    standard_deviation,
+)
 from segbench.report.measured import pareto_front
 
 if TYPE_CHECKING:
@@ -39,7 +48,8 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
     """
     measured = board[_MEASURED].notna().any()
     name = _MEASURED if measured else _EVALUATED
-    shown = best(board[board[name].gt(0)])
+    known = ranked_rows(board[board[name].gt(0)])
+    shown = best(known)
     if shown.empty:
         return None
     with styled():
@@ -51,14 +61,16 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
             plain_numbers(axes)
         unit = f"Throughput{'' if measured else ' in evaluation'} (images/s)"
         finish(axes, "Accuracy against throughput", unit, MIOU)
-    caption = _caption_measured(shown, board) if measured else _caption_evaluated(shown, board)
+    drawn = sample(shown, board, known=known, those=f"whose speed {'' if measured else 'in evaluation '}was measured")
+    caption = _caption_measured(shown, drawn) if measured else _caption_evaluated(shown, drawn)
     points = _points(shown, lambda row: f"{text.rate(row[name])} images/s")
     return Plot("accuracy-throughput", "Accuracy against throughput", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
 
 
 def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
     """Draw mean IoU against learned parameters, with the front of networks that no other one beats in both."""
-    shown = best(board[board["parameters"].gt(0)])
+    known = ranked_rows(board[board["parameters"].gt(0)])
+    shown = best(known)
     if shown.empty:
         return None
     with styled():
@@ -71,8 +83,9 @@ def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
         engineering_numbers(axes, "")
         finish(axes, "Accuracy against size", "Learned parameters", MIOU)
     caption = (
-        f"Mean IoU against learned parameters. {sample(shown, board)} Hollow marks: pretrained weights. Grey line: "
-        f"networks that no other one beats in both. {accuracy_bar_words(shown)}"
+        f"Mean IoU against learned parameters. {sample(shown, board, known=known, those='with learned parameters')} "
+        f"Hollow marks: pretrained weights. Grey line: networks that no other one beats in both. "
+        f"{accuracy_bar_words(shown)}"
     )
     points = _points(shown, lambda row: f"{text.count(row['parameters'])} parameters")
     return Plot("accuracy-parameters", "Accuracy against size", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
@@ -128,21 +141,20 @@ def _is_wide(values: pd.Series[float]) -> bool:
     return bool(values.max() > _WIDE * values.min())
 
 
-def _caption_evaluated(shown: pd.DataFrame, board: pd.DataFrame) -> str:
+def _caption_evaluated(shown: pd.DataFrame, drawn: str) -> str:
+    across = f" {spread_words(shown, 'Horizontal bars')}" if (shown["seeds"] > 1).any() else ""
     return (
-        f"Mean IoU against images a second in evaluation, data loading included. {sample(shown, board)} "
-        f"Hollow marks: pretrained weights. {accuracy_bar_words(shown)}"
-        + (" Horizontal bars: ± one sample standard deviation over seeds." if (shown["seeds"] > 1).any() else "")
+        f"Mean IoU against images a second in evaluation, data loading included. {drawn} "
+        f"Hollow marks: pretrained weights. {accuracy_bar_words(shown)}{across}"
     )
 
 
-def _caption_measured(shown: pd.DataFrame, board: pd.DataFrame) -> str:
-    restarts = sorted(set(shown["speed_restarts"]))
-    number = str(restarts[0]) if len(restarts) == 1 else f"{restarts[0]} to {restarts[-1]}"
+def _caption_measured(shown: pd.DataFrame, drawn: str) -> str:
+    processes = spanned(shown["speed_restarts"], "process", "processes")
     return (
         f"Mean IoU against measured throughput ({shown['speed_situation'].iloc[0]}; the fastest batch measured; median "
-        f"of {number} processes, horizontal bars: their range). {sample(shown, board)} Hollow marks: pretrained "
-        "weights. Grey line: the Pareto front, networks that no other one beats in both. "
+        f"of {processes}, horizontal bars: their range). {drawn} Hollow marks: "
+        "pretrained weights. Grey line: the Pareto front, networks that no other one beats in both. "
         f"{accuracy_bar_words(shown)}"
     )
 

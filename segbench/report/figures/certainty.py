@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from segbench.report.drawing import GRID, Plot, canvas, colors, markers, named_rows, styled, whole_numbers
-from segbench.report.figures.shown import best, sample
+from segbench.report.figures.shown import best, ranked_rows, sample
 from segbench.report.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIGNIFICANT = 0.05
 """Holm-adjusted p values below this tell two networks apart."""
@@ -15,8 +20,8 @@ SIGNIFICANT = 0.05
 
 def rank_intervals(board: pd.DataFrame) -> Plot | None:
     """Draw the rank of each network with its 95 % interval; None where no interval is known."""
-    shown = best(board)
-    shown = shown[shown["rank_best"].notna()]
+    known = ranked_rows(board[board["rank_best"].notna()])
+    shown = best(known)
     if len(shown) < 2:
         return None
     with styled():
@@ -31,7 +36,8 @@ def rank_intervals(board: pd.DataFrame) -> Plot | None:
         whole_numbers(axes)
     caption = (
         f"Rank of each network (mark) and its 95 % interval (line) over {shown['resamples'].iloc[0]:,} resamples. "
-        f"{sample(shown, board)} Letters behind the names: networks that share one cannot be told apart."
+        f"{sample(shown, board, known=known, those='with an interval')} Letters behind the names: networks that share "
+        "one cannot be told apart."
     )
     listed = "; ".join(
         f"{row['model']}: rank {row['rank']}, {row['rank_best']} to {row['rank_worst']}" for _, row in shown.iterrows()
@@ -47,43 +53,44 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
     if len(models) < 2 or np.isnan(differences).all():
         return None
     with styled():
-        import seaborn as sns
-
-        size = 2.6 + 0.62 * len(models)
-        figure, axes = canvas(size + 1.6, size)
-        reach = float(np.nanmax(np.abs(differences))) or 1.0
-        texts = np.array(
-            [
-                [_cell(value, sure) for value, sure in zip(*rows, strict=True)]
-                for rows in zip(differences, apart, strict=True)
-            ]
-        )
-        sns.heatmap(
-            100 * differences,
-            vmin=-100 * reach,
-            vmax=100 * reach,
-            cmap="PuOr",
-            annot=texts,
-            fmt="",
-            annot_kws={"fontsize": "small"},
-            xticklabels=[printable(name) for name in models],
-            yticklabels=[printable(name) for name in models],
-            cbar_kws={"label": "Difference of mean IoU (percentage points)", "shrink": 0.8},
-            linewidths=0.5,
-            linecolor=GRID,
-            square=True,
-            ax=axes,
-        )
-        axes.set_facecolor("0.8")
-        axes.set(title="Row minus column: mean IoU", xlabel="", ylabel="")
-        axes.tick_params(axis="x", rotation=90)
-        axes.tick_params(axis="y", rotation=0)
+        figure = _drawn_squares([printable(name) for name in models], differences, apart)
     caption = (
         "Difference of mean IoU, row minus column, in percentage points, on the same images. In brackets: the two "
         f"cannot be told apart (paired bootstrap over images, Holm-adjusted p of {SIGNIFICANT:.2f} or more). "
         f"{sample(shown, board)}"
     )
     return Plot("paired-differences", "Paired differences", caption, figure)
+
+
+def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray) -> Figure:
+    """Draw a matrix of differences, its colours even to both sides of 0."""
+    import seaborn as sns
+
+    size = 2.6 + 0.62 * len(names)
+    figure, axes = canvas(size + 1.6, size)
+    reach = 100 * (float(np.nanmax(np.abs(differences))) or 1.0)
+    cells = zip(differences.ravel(), apart.ravel(), strict=True)
+    sns.heatmap(
+        100 * differences,
+        vmin=-reach,
+        vmax=reach,
+        cmap="PuOr",
+        annot=np.array([_cell(value, sure) for value, sure in cells]).reshape(differences.shape),
+        fmt="",
+        annot_kws={"fontsize": "small", "in_layout": False},
+        xticklabels=names,
+        yticklabels=names,
+        cbar_kws={"label": "Difference of mean IoU (percentage points)", "shrink": 0.8},
+        linewidths=0.5,
+        linecolor=GRID,
+        square=True,
+        ax=axes,
+    )
+    axes.set_facecolor("0.8")
+    axes.set(title="Row minus column: mean IoU", xlabel="", ylabel="")
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", rotation=0)
+    return figure
 
 
 def _squares(models: list[str], pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

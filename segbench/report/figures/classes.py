@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,10 @@ from segbench.report.drawing import GRID, Plot, canvas, panels, styled
 from segbench.report.figures.shown import best, sample
 from segbench.report.text import printable
 from segbench.results.record import Status
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_MATRICES = 6
 """So many networks have their confusion matrix drawn, the best."""
@@ -29,28 +34,7 @@ def class_scores(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     if table.empty or table.isna().all(axis=None):
         return None
     with styled():
-        import seaborn as sns
-
-        rows, columns = table.shape
-        figure, axes = canvas(min(24.0, 3.4 + 0.5 * columns), 1.9 + 0.34 * rows)
-        sns.heatmap(
-            table.to_numpy(dtype=float),
-            vmin=0,
-            vmax=1,
-            cmap="cividis",
-            annot=columns <= _ANNOTATED_CLASSES,
-            fmt=".2f",
-            xticklabels=[printable(name) for name in table.columns],
-            yticklabels=[printable(name) for name in table.index],
-            cbar_kws={"label": "IoU (fraction)"},
-            linewidths=0.5,
-            linecolor=GRID,
-            ax=axes,
-        )
-        axes.set_facecolor(_UNKNOWN)
-        axes.set(title="IoU by class", xlabel="Class", ylabel="Network")
-        axes.tick_params(axis="x", rotation=90)
-        axes.tick_params(axis="y", rotation=0)
+        figure = _drawn_scores(table)
     spread = (shown["seeds"] > 1).any()
     caption = (
         f"IoU of each class on the test split, mean over seeds. {sample(shown, board)} "
@@ -65,37 +49,75 @@ def confusion_matrices(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     shown = best(board, MOST_MATRICES)
     completed = runs[(runs["status"] == Status.COMPLETED) & runs["confusion"].notna()]
     matrices = {model: sum(group["confusion"]) for model, group in completed.groupby("model", sort=False)}
-    models = [model for model in shown["model"] if model in matrices]
-    if not models:
+    drawn = {model: _shares(matrices[model]) for model in shown["model"] if model in matrices}
+    if not drawn:
         return None
-    first = completed[completed["model"] == models[0]].iloc[0]
-    names = [printable(name) for name in first["classes"]]
-    columns = min(3, len(models))
-    rows = math.ceil(len(models) / columns)
-    side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
+    first = completed[completed["model"] == next(iter(drawn))].iloc[0]
     with styled():
-        figure, axes = panels(columns, rows * side, rows=rows, width=columns * side + 1.0)
-        for number, (panel, model) in enumerate(zip(axes, models, strict=False)):
-            shares = _shares(matrices[model])
-            image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
-            panel.set_facecolor(_UNKNOWN)
-            panel.grid(visible=False)
-            panel.set_title(printable(model))
-            ticks = range(len(names)) if len(names) <= _LABELLED_CLASSES else ()
-            panel.set_xticks(ticks, names if ticks else [], rotation=90, fontsize="x-small")
-            panel.set_yticks(ticks, names if ticks and number % columns == 0 else [""] * len(ticks), fontsize="x-small")
-            if number % columns == 0:
-                panel.set_ylabel("Label")
-            if number >= len(models) - columns:
-                panel.set_xlabel("Prediction")
-        for panel in axes[len(models) :]:
-            panel.set_axis_off()
-        figure.colorbar(image, ax=axes, label="Share of the label's pixels", shrink=0.7)
+        figure = _drawn_matrices(drawn, [printable(name) for name in first["classes"]])
     caption = (
         "Confusion matrices of the test split: of the pixels of each label (row), the share predicted as each class "
         f"(column), seeds added up; the diagonal is recall. {sample(shown, board)} Grey: no label holds the class."
     )
     return Plot("confusion", "Confusion matrices", caption, figure)
+
+
+def _drawn_scores(table: pd.DataFrame) -> Figure:
+    """Draw a table of scores: networks down, classes across."""
+    import seaborn as sns
+
+    rows, columns = table.shape
+    figure, axes = canvas(min(24.0, 3.4 + 0.5 * columns), 1.9 + 0.34 * rows)
+    sns.heatmap(
+        table.to_numpy(dtype=float),
+        vmin=0,
+        vmax=1,
+        cmap="cividis",
+        annot=columns <= _ANNOTATED_CLASSES,
+        fmt=".2f",
+        annot_kws={"in_layout": False},
+        xticklabels=[printable(name) for name in table.columns],
+        yticklabels=[printable(name) for name in table.index],
+        cbar_kws={"label": "IoU (fraction)"},
+        linewidths=0.5,
+        linecolor=GRID,
+        ax=axes,
+    )
+    axes.set_facecolor(_UNKNOWN)
+    axes.set(title="IoU by class", xlabel="Class", ylabel="Network")
+    axes.tick_params(axis="x", rotation=90)
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def _drawn_matrices(drawn: Mapping[str, np.ma.MaskedArray], names: list[str]) -> Figure:
+    """Draw confusion matrices, three in a row, with the classes named at the outer edges."""
+    columns = min(3, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
+    figure, axes = panels(columns, rows * side, rows=rows, width=columns * side + 1.0)
+    for number, (panel, (model, shares)) in enumerate(zip(axes, drawn.items(), strict=False)):
+        image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+        panel.set_facecolor(_UNKNOWN)
+        panel.grid(visible=False)
+        panel.set_title(printable(model))
+        _name_classes(panel, names, left=number % columns == 0, lowest=number >= len(drawn) - columns)
+    for panel in axes[len(drawn) :]:
+        panel.set_axis_off()
+    figure.colorbar(image, ax=axes, label="Share of the label's pixels", shrink=0.7)
+    return figure
+
+
+def _name_classes(panel: Axes, names: list[str], *, left: bool, lowest: bool) -> None:
+    """Name the rows of a panel at the left and the columns of one that has no other below it."""
+    ticks = list(range(len(names))) if len(names) <= _LABELLED_CLASSES else []
+    shown = names if ticks else []
+    panel.set_xticks(ticks, shown if lowest else [""] * len(ticks), rotation=90, fontsize="x-small")
+    panel.set_yticks(ticks, shown if left else [""] * len(ticks), fontsize="x-small")
+    if left:
+        panel.set_ylabel("Label")
+    if lowest:
+        panel.set_xlabel("Prediction")
 
 
 def class_iou(runs: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from segbench.report.drawing import Plot, colors, dashes, finish, legend_label, panels, styled, whole_numbers
 from segbench.report.figures.accuracy import MIOU
-from segbench.report.figures.shown import best, sample, spread_words
+from segbench.report.figures.shown import best, ranked_rows, sample, spread_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +19,10 @@ _VALIDATED = "validation_mean_iou"
 
 def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None:
     """Draw training loss and, where there is one, validation mean IoU by epoch; None without histories."""
-    shown = best(board)
+    known = ranked_rows(board[board["model"].isin(histories["model"])])
+    shown = best(known)
     measures = [name for name in ("loss", _VALIDATED) if _numbers(histories, name).notna().any()]
-    models = [model for model in shown["model"] if model in set(histories["model"])]
+    models = list(shown["model"])
     if not measures or not models:
         return None
     words = {"loss": ("Training loss by epoch", "Training loss"), _VALIDATED: ("Validation mean IoU by epoch", MIOU)}
@@ -33,7 +34,8 @@ def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None
             title, unit = words[measure]
             finish(panel, title, "Epoch", unit, legend=panel is axes[-1])
             whole_numbers(panel)
-    caption = f"Learning curves, mean over seeds. {sample(shown, board)} {spread_words(shown, 'Bands')}"
+    drawn = sample(shown, board, known=known, those="whose curve was kept")
+    caption = f"Learning curves, mean over seeds. {drawn} {spread_words(shown, 'Bands')}"
     return Plot("learning-curves", "Learning curves", caption, figure)
 
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.report.drawing import Plot, panels, styled
-from segbench.report.figures.shown import best
-from segbench.report.text import is_absent, name_of_test_data, printable, short_id
+from segbench.report.drawing import Plot, legend_label, panels, styled
+from segbench.report.figures.shown import networks, ranked_rows, whole
+from segbench.report.text import is_absent, printable
 from segbench.results.gallery import Gallery, GalleryImage, find_galleries
 from segbench.results.record import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = NDArray[np.uint8]
+
+UNREADABLE = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on files that are cut off, altered, too large or no picture at all."""
 
 MOST_PICTURED = 6
 """So many networks have their predictions shown, the best."""
 
+_TILE = 1.9
+"""Inches that a picture is wide."""
 _VOID = 255
 _ROLES = {"hardest": 0, "median": 1, "easiest": 2}
 _RIGHT, _WRONG, _IGNORED = (235, 235, 235), (213, 94, 0), (150, 150, 150)
@@ -42,36 +55,52 @@ class Pictured:
     run: str
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The pictures of one test image, as they are drawn.
+
+    Attributes:
+        facts: What the gallery tells of it.
+        image: (H, W, 3) pixels.
+        label: (H, W) class indices.
+        predictions: The same by run.
+        palette: The classes' colours, three numbers each.
+    """
+
+    facts: GalleryImage
+    image: Pixels
+    label: Pixels
+    predictions: Mapping[str, Pixels]
+    palette: list[int]
+
+
 def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Draw the hardest, the median and the easiest test image with label, predictions and errors.
 
-    None where no gallery was stored, or none of these rows' test data.
+    None where no gallery was stored, none of these rows' test data, or one whose pictures cannot be read.
     """
     found = _gallery(board, runs)
     if found is None:
         return None
     folder, gallery = found
-    pictured = _pictured(board, runs, gallery)
-    if not pictured:
-        return None
+    known = _pictured(board, runs, gallery)
+    pictured = known[:MOST_PICTURED]
     images = sorted(gallery.images, key=lambda image: _ROLES[image.role])
-    try:
-        with styled():
-            figure = _drawn(folder, images, pictured, runs)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        KeyError,
-        Image.DecompressionBombError,
-    ):  # pictures are no facts: a report does without those that are damaged
+    seen = _read(folder, images, [network.run for network in pictured])
+    if not seen:
         return None
+    classes = next(names for names in runs["classes"] if not is_absent(names))
+    with styled():
+        figure = _drawn(seen, pictured, classes)
     words = ", ".join(f"{image.role} ({image.name}, {image.mean_iou:.3f})" for image in images)
+    rows = ranked_rows(board)
+    pool = rows[rows["model"].isin([network.model for network in known])]
+    drawn = networks(pool.head(MOST_PICTURED), board, known=pool, those="whose predictions were kept")
     caption = (
         f"Test images by the mean over networks of their own mean IoU, of {gallery.test_images}: {words}. Above: the "
         "image and what each network predicted, with the mean IoU of this image; below: the label, and in orange where "
-        f"the prediction is wrong (dark grey: void). Protocol {short_id(board['protocol'].iloc[0])}, "
-        f"{name_of_test_data(board['test_data'].iloc[0])}; one seed of each network."
+        f"the prediction is wrong (dark grey: void). {whole(board)}; {drawn}, one seed of each, so that no spread is "
+        "known."
     )
     return Plot("pictures", "Hardest, median and easiest test image", caption, figure, caption)
 
@@ -86,66 +115,86 @@ def _gallery(board: pd.DataFrame, runs: pd.DataFrame) -> tuple[Path, Gallery] | 
 
 
 def _pictured(board: pd.DataFrame, runs: pd.DataFrame, gallery: Gallery) -> list[Pictured]:
-    """Return the best networks of the gallery, best first."""
+    """Return the networks with a run that all images of the gallery have, prediction and score, best first."""
     completed = runs[runs["status"] == Status.COMPLETED]
-    shown = {run for image in gallery.images for run in image.predictions}
-    of_model = {str(run.model): str(run.run) for run in completed.itertuples() if run.run in shown}
-    ranked = [str(model) for model in best(board)["model"] if str(model) in of_model]
-    return [Pictured(model, of_model[model]) for model in ranked[:MOST_PICTURED]]
+    in_each = [set(image.predictions) & set(image.scores) for image in gallery.images]
+    in_all = set.intersection(*in_each) if in_each else set()
+    of_model = {str(run.model): str(run.run) for run in completed.itertuples() if run.run in in_all}
+    return [Pictured(model, of_model[model]) for model in map(str, ranked_rows(board)["model"]) if model in of_model]
 
 
-def _drawn(folder: Path, images: Sequence[GalleryImage], pictured: Sequence[Pictured], runs: pd.DataFrame) -> Any:
-    classes = next(names for names in runs["classes"] if not is_absent(names))
-    height, width = np.asarray(Image.open(folder / images[0].image)).shape[:2]
-    tile = 1.9
-    figure, axes = panels(
-        1 + len(pictured),
-        2 * len(images) * (tile * height / width + 0.24) + 0.8,
-        rows=2 * len(images),
-        width=tile * (1 + len(pictured)),
-    )
+def _read(folder: Path, images: Sequence[GalleryImage], runs: Sequence[str]) -> list[Seen]:
+    """Return the pictures of each image; none at all where one cannot be read: pictures are no facts."""
+    if not runs:
+        return []
+    try:
+        return [_seen(folder, image, runs) for image in images]
+    except UNREADABLE:
+        return []
+
+
+def _seen(folder: Path, facts: GalleryImage, runs: Sequence[str]) -> Seen:
+    with Image.open(folder / facts.image) as picture:
+        image = np.asarray(picture.convert("RGB"))
+    label, palette = _indices(folder / facts.label)
+    predictions = {run: _indices(folder / facts.predictions[run])[0] for run in runs}
+    shapes = {pixels.shape[:2] for pixels in (image, label, *predictions.values())}
+    if len(shapes) > 1:
+        raise ValueError(f"{facts.name}: pictures of several sizes")
+    return Seen(facts, image, label, predictions, palette)
+
+
+def _indices(file: Path) -> tuple[Pixels, list[int]]:
+    """Return the class indices of a palette PNG, and its palette.
+
+    Raises:
+        ValueError: It is a picture of another kind.
+    """
+    with Image.open(file) as picture:
+        if picture.mode != "P":
+            raise ValueError(f"{file}: has no palette")
+        return np.asarray(picture), list(picture.getpalette() or [])
+
+
+def _drawn(seen: Sequence[Seen], pictured: Sequence[Pictured], classes: Sequence[str]) -> Figure:
+    """Draw two rows an image: itself and the predictions, below them the label and the errors."""
+    height, width = seen[0].label.shape
     columns = 1 + len(pictured)
-    palette: list[int] = []
-    for number, image in enumerate(images):
-        above = axes[2 * number * columns : (2 * number + 1) * columns]
-        below = axes[(2 * number + 1) * columns : (2 * number + 2) * columns]
-        label, palette = _read(folder / image.label)
-        _tile(above[0], np.asarray(Image.open(folder / image.image).convert("RGB")), f"{image.role} image")
-        _tile(below[0], _colored(label, palette), "label")
+    rows = 2 * len(seen)
+    size = rows * (_TILE * height / width + 0.24) + 0.8
+    figure, axes = panels(columns, size, rows=rows, width=_TILE * columns)
+    for number, one in enumerate(seen):
+        above, below = (axes[row * columns : (row + 1) * columns] for row in (2 * number, 2 * number + 1))
+        _tile(above[0], one.image, f"{one.facts.role} image")
+        _tile(below[0], _colored(one.label, one.palette), "label")
         for place, network in enumerate(pictured, 1):
-            prediction, _ = _read(folder / image.predictions[network.run])
-            title = f"{printable(network.model)}\n{image.scores[network.run]:.3f}"
-            _tile(above[place], _colored(prediction, palette), title if number == 0 else title.split("\n")[1])
-            _tile(below[place], _errors(label, prediction), "")
-    _legend(figure, classes, palette)
+            prediction, scored = one.predictions[network.run], f"{one.facts.scores[network.run]:.3f}"
+            title = f"{printable(network.model)}\n{scored}" if number == 0 else scored
+            _tile(above[place], _colored(prediction, one.palette), title)
+            _tile(below[place], _errors(one.label, prediction), "")
+    _legend(figure, classes, seen[-1].palette)
     return figure
 
 
-def _tile(axes: Axes, pixels: NDArray[np.uint8], title: str) -> None:
+def _tile(axes: Axes, pixels: Pixels, title: str) -> None:
     axes.imshow(pixels, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize="x-small")
 
 
-def _read(file: Path) -> tuple[NDArray[np.uint8], list[int]]:
-    """Return the class indices of a palette PNG, and its palette."""
-    with Image.open(file) as picture:
-        return np.asarray(picture), list(picture.getpalette() or [])
-
-
-def _colored(classes: NDArray[np.uint8], palette: list[int]) -> NDArray[np.uint8]:
+def _colored(classes: Pixels, palette: list[int]) -> Pixels:
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette) // 3] = np.array(palette, np.uint8).reshape(-1, 3)
     return table[classes]
 
 
-def _errors(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _errors(label: Pixels, prediction: Pixels) -> Pixels:
     colored = np.where((label == prediction)[..., None], np.array(_RIGHT, np.uint8), np.array(_WRONG, np.uint8))
     colored[label == _VOID] = _IGNORED
     return colored
 
 
-def _legend(figure: Any, classes: Sequence[str], palette: list[int]) -> None:
+def _legend(figure: Figure, classes: Sequence[str], palette: list[int]) -> None:
     """Put the classes' colours below the pictures."""
     from matplotlib.patches import Patch
 
@@ -153,11 +202,11 @@ def _legend(figure: Any, classes: Sequence[str], palette: list[int]) -> None:
         Patch(
             facecolor=(palette[3 * index] / 255, palette[3 * index + 1] / 255, palette[3 * index + 2] / 255),
             edgecolor="0.5",
-            label=name,
+            label=legend_label(name),
         )
-        for index, name in enumerate(map(printable, classes))
+        for index, name in enumerate(classes)
         if 3 * index + 3 <= len(palette)
     ]
-    figure.legend(
-        handles=patches, loc="outside lower center", ncols=min(8, len(patches)), frameon=False, fontsize="x-small"
-    )
+    if patches:
+        columns = min(8, len(patches))
+        figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize="x-small")

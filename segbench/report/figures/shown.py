@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -14,28 +15,60 @@ MOST_NETWORKS = 20
 
 def best(board: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
     """Return the best rows of one table, at most ``most``, by default ``MOST_NETWORKS``."""
-    return board[board["rank"].notna()].head(MOST_NETWORKS if most is None else most)
+    return ranked_rows(board).head(MOST_NETWORKS if most is None else most)
 
 
-def sample(shown: pd.DataFrame, board: pd.DataFrame) -> str:
-    """Return under which protocol, of how many networks, seeds and images a figure tells."""
-    seeds = sorted(set(shown["seeds"]))
-    number = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    ranked = int(board["rank"].notna().sum())
-    networks = f"the best {len(shown)} of {ranked} networks" if ranked > len(shown) else plural(len(shown), "network")
+def ranked_rows(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one table that have a rank."""
+    return board[board["rank"].notna()]
+
+
+def sample(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | None = None, those: str = "") -> str:
+    """Return under which protocol, of how many networks, seeds and images a figure tells.
+
+    Args:
+        shown: The rows that are drawn.
+        board: All rows of the table.
+        known: The rows that could be drawn; by default all that are ranked.
+        those: What sets these apart from the others, such as ``whose speed was measured``.
+    """
     images = shown["test_images"].dropna()
     tested = f", {images.iloc[0]} test images" if len(images) else ""
-    noun = "seed" if number == "1" else "seeds"
+    seeds = spanned(shown["seeds"], "seed")
     each = " each" if len(shown) > 1 else ""
-    whole = f"Protocol {short_id(board['protocol'].iloc[0])}, {name_of_test_data(board['test_data'].iloc[0])}"
-    return f"{whole}; {networks}, n = {number} {noun}{each}{tested}."
+    return f"{whole(board)}; {networks(shown, board, known=known, those=those)}, n = {seeds}{each}{tested}."
+
+
+def whole(board: pd.DataFrame) -> str:
+    """Return what all rows of a table have in common: protocol and test data."""
+    return f"Protocol {short_id(board['protocol'].iloc[0])}, {name_of_test_data(board['test_data'].iloc[0])}"
+
+
+def networks(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | None = None, those: str = "") -> str:
+    """Return how many networks are drawn of how many, and which; see ``sample``."""
+    ranked = int(board["rank"].notna().sum())
+    drawable = ranked if known is None else len(known)
+    if drawable == ranked:
+        return f"the best {len(shown)} of {ranked} networks" if len(shown) < ranked else plural(ranked, "network")
+    if len(shown) == drawable:
+        return f"{len(shown)} of {ranked} networks, those {those}"
+    return f"the best {len(shown)} of the {drawable} networks {those} ({ranked} are ranked)"
+
+
+def spanned(values: Iterable[int], one: str, several: str | None = None) -> str:
+    """Return whole numbers with what they count, such as ``3 seeds`` or, where they differ, ``1 to 3 seeds``."""
+    found = sorted(set(values))
+    number = f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+    return f"{number} {one if found == [1] else several or one + 's'}"
 
 
 def spread_words(shown: pd.DataFrame, drawn: str) -> str:
     """Return what bars or bands over seeds mean."""
-    if (shown["seeds"] > 1).any():
-        return f"{drawn}: ± one sample standard deviation over seeds."
-    return "With one seed, no spread is known."
+    several = shown["seeds"] > 1
+    if not several.any():
+        return "With one seed, no spread is known."
+    where = "" if several.all() else ", where there are several"
+    return f"{drawn}: ± one sample standard deviation over seeds{where}."
 
 
 def accuracy_bar(row: pd.Series[Any]) -> Any:
@@ -49,7 +82,13 @@ def accuracy_bar(row: pd.Series[Any]) -> Any:
 def accuracy_bar_words(shown: pd.DataFrame) -> str:
     """Return what the bars of mean IoU mean."""
     if shown["mean_iou_low"].notna().any():
-        over = "images and seeds" if (shown["seeds"] > 1).all() else "images; with one seed, its spread is not in them"
+        several = shown["seeds"] > 1
+        if several.all():
+            over = "images and seeds"
+        elif several.any():
+            over = "images and, where there are several, seeds"
+        else:
+            over = "images; with one seed, its spread is not in them"
         return f"Vertical bars: 95 % intervals over {over}."
     return spread_words(shown, "Vertical bars")
 

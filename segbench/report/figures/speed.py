@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.report.drawing import Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
-from segbench.report.figures.shown import best, sample
+from segbench.report.figures.shown import best, ranked_rows, sample, spanned
 from segbench.report.measured import single_image_records
+from segbench.report.text import is_absent
 from segbench.results.speed_record import SpeedRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BARS = {
     "inference_memory_bytes": ("inference, smallest batch", "#0173b2"),
@@ -20,67 +24,85 @@ _BARS = {
 
 def latency_distributions(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Draw how the latencies of single images scatter; None where none were measured."""
-    shown = best(board)
-    of_network: dict[str, Any] = dict(zip(map(str, runs["model"]), runs["speed"], strict=True))
-    sizes = [size for size in runs["input_size"] if size is not None]
-    models = [str(model) for model in shown["model"] if of_network.get(str(model))]
-    records = single_image_records([of_network[model] for model in models], input_size=sizes[0] if sizes else None)
-    measured = [(model, record) for model, record in zip(models, records, strict=True) if record is not None]
-    if not measured:
+    records = _single_images(board, runs)
+    known = ranked_rows(board[board["model"].isin(records)])
+    shown = best(known)
+    if shown.empty:
         return None
-    times = [_milliseconds(record) for _, record in measured]
+    models = [str(model) for model in shown["model"]]
+    times = [_milliseconds(records[model]) for model in models]
     with styled():
-        figure, axes = canvas(7.5, 1.6 + 0.36 * len(measured))
-        drawn = axes.boxplot(
-            times,
-            positions=range(len(times)),
-            orientation="horizontal",
-            whis=(5, 95),
-            showfliers=False,
-            widths=0.6,
-            patch_artist=True,
-            medianprops={"color": "black"},
-        )
-        for box, color in zip(drawn["boxes"], colors(len(times)), strict=True):
-            box.set(facecolor=color, alpha=0.7)
-        for place, values in enumerate(times):
-            axes.plot(np.percentile(values, 99), place, marker="|", color="0.4", markersize=9)
-        named_rows(axes, [model for model, _ in measured])
-        axes.set_xscale("log")
-        plain_numbers(axes)
-        axes.set(title="Latency of single images", xlabel="Milliseconds a call")
-    samples = sum(map(len, times))
-    restarts = measured[0][1].restarts
+        figure = _drawn_boxes(models, times)
+    restarts = [sum(bool(restart.host_seconds) for restart in records[model].restarts) for model in models]
+    calls, processes = spanned(map(len, times), "call"), spanned(restarts, "process", "processes")
     caption = (
-        f"Latency of single images{_situation(shown)}: {samples:,} calls in "
-        f"{len(restarts)} processes a network. Box: quartiles and median; whiskers: 5th and 95th percentile; grey "
-        f"mark: the slowest hundredth begins. {sample(shown, board)}"
+        f"Latency of single images{_situation(shown)}: n = {calls} in {processes} of each network. Box: quartiles and "
+        "median; whiskers: 5th and 95th percentile; grey mark: the slowest hundredth begins. "
+        f"{sample(shown, board, known=known, those='whose latency was measured')}"
     )
     listed = "; ".join(
-        f"{model}: median {np.median(values):.3g} ms" for (model, _), values in zip(measured, times, strict=True)
+        f"{model}: median {np.median(values):.3g} ms, {len(values):,} calls"
+        for model, values in zip(models, times, strict=True)
     )
     return Plot("latency", "Latency of single images", caption, figure, f"{caption} {listed}.")
 
 
+def _single_images(board: pd.DataFrame, runs: pd.DataFrame) -> dict[str, SpeedRecord]:
+    """Return what was measured of single images, by ranked network."""
+    of_network: dict[str, Any] = dict(zip(map(str, runs["model"]), runs["speed"], strict=True))
+    sizes = [size for size in runs["input_size"] if not is_absent(size)]
+    models = [str(model) for model in ranked_rows(board)["model"] if of_network.get(str(model))]
+    records = single_image_records([of_network[model] for model in models], input_size=sizes[0] if sizes else None)
+    return {model: record for model, record in zip(models, records, strict=True) if record is not None}
+
+
+def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
+    """Draw a box of each network's milliseconds, the first at the top."""
+    figure, axes = canvas(7.5, 1.6 + 0.36 * len(models))
+    drawn = axes.boxplot(
+        times,
+        positions=range(len(times)),
+        orientation="horizontal",
+        whis=(5, 95),
+        showfliers=False,
+        widths=0.6,
+        patch_artist=True,
+        medianprops={"color": "black"},
+    )
+    for box, color in zip(drawn["boxes"], colors(len(times)), strict=True):
+        box.set(facecolor=color, alpha=0.7)
+    for place, values in enumerate(times):
+        axes.plot(np.percentile(values, 99), place, marker="|", color="0.4", markersize=9)
+    named_rows(axes, models)
+    axes.set_xscale("log")
+    plain_numbers(axes)
+    axes.set(title="Latency of single images", xlabel="Milliseconds a call")
+    return figure
+
+
 def memory(board: pd.DataFrame) -> Plot | None:
     """Draw the measured peaks of memory in inference and in training steps; None where none were measured."""
-    shown = best(board[board[list(_BARS)].notna().any(axis=1)])
+    known = ranked_rows(board[board[list(_BARS)].notna().any(axis=1)])
+    shown = best(known)
     if shown.empty:
         return None
-    known = {name: words for name, words in _BARS.items() if shown[name].notna().any()}
-    height = 0.8 / len(known)
+    bars = {name: words for name, words in _BARS.items() if shown[name].notna().any()}
+    height = 0.8 / len(bars)
     with styled():
         figure, axes = canvas(7.5, 1.8 + 0.36 * len(shown))
-        for number, (name, (label, color)) in enumerate(known.items()):
-            places = np.arange(len(shown)) + (number - (len(known) - 1) / 2) * height
+        for number, (name, (label, color)) in enumerate(bars.items()):
+            places = np.arange(len(shown)) + (number - (len(bars) - 1) / 2) * height
             axes.barh(places, shown[name].astype(float).fillna(0.0), height=height, color=color, label=label)
         named_rows(axes, list(shown["model"]))
         engineering_numbers(axes, "B")
         axes.set(title="Peak memory", xlabel="Memory")
         axes.legend(frameon=False, fontsize="small", loc="best")
+    restarts = shown["speed_restarts"].dropna()
+    processes = spanned(restarts, "process", "processes") if len(restarts) else "all processes"
+    drawn = sample(shown, board, known=known, those="whose memory was measured")
     caption = (
-        f"Measured peak of memory{_situation(shown)}. {sample(shown, board)} It is the "
-        "largest of all processes; on an accelerator what was allocated, elsewhere what the process grew by."
+        f"Measured peak of memory{_situation(shown)}. {drawn} It is the largest of {processes}; on an accelerator what "
+        "was allocated, elsewhere what the process grew by."
     )
     return Plot("memory", "Peak memory", caption, figure)
 

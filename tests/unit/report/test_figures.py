@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
-from stored import HOSTILE, iou_of, matrices
+from stored import HOSTILE, iou_of, matrices, some_images
 
 from segbench.report.drawing import DARK, INK, PAPER, save
 from segbench.report.figures import (
@@ -22,6 +23,7 @@ from segbench.report.figures import (
     memory,
     paired_differences,
     picture_grid,
+    pictures,
     plots,
     rank_intervals,
     shown,
@@ -258,8 +260,51 @@ def test_latencies_of_single_images_are_those_that_were_stored(add, measure, rea
     plot = latency_distributions(board, runs)
     axes = plot.figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
-    assert "12 calls in 2 processes a network" in plot.caption
-    assert "a: median 20 ms" in plot.alternative
+    assert "n = 6 calls in 2 processes of each network" in plot.caption
+    assert "a: median 20 ms, 6 calls" in plot.alternative
+
+
+def test_only_the_networks_that_were_measured_are_counted_as_drawn(add, measure, read):
+    for number, name in enumerate("abcd"):
+        add(name, hits=90 - number, options={"width": 1.0 + number})
+    for name, width, seconds in (("b", 2.0, (0.010,)), ("d", 4.0, (0.020, 0.030, 0.020))):
+        measure(name, *seconds, options={"width": width})
+    board, runs, histories, _ = read()
+    board.loc[board["model"].isin(["b", "d"]), "inference_memory_bytes"] = 64_000_000
+    for plot, those in (
+        (accuracy_throughput(board), "whose speed was measured"),
+        (latency_distributions(board, runs), "whose latency was measured"),
+        (memory(board), "whose memory was measured"),
+    ):
+        assert f"; 2 of 4 networks, those {those}, n = 1 seed each" in plot.caption
+        assert "the best" not in plot.caption
+    assert "n = 3 to 9 calls in 1 to 3 processes of each network" in latency_distributions(board, runs).caption
+    assert "median of 1 to 3 processes" in accuracy_throughput(board).caption
+    assert "the largest of 1 to 3 processes" in memory(board).caption
+    some = histories[histories["model"] != "a"]
+    assert "3 of 4 networks, those whose curve was kept" in learning_curves(board, some).caption
+
+
+def test_more_measured_networks_than_a_figure_shows_are_counted_among_the_measured(add, measure, read, monkeypatch):
+    monkeypatch.setattr(shown, "MOST_NETWORKS", 1)
+    for number, name in enumerate("abc"):
+        add(name, hits=90 - number, options={"width": 1.0 + number})
+    for name, width in (("b", 2.0), ("c", 3.0)):
+        measure(name, 0.01, options={"width": width})
+    board, runs, _, _ = read()
+    plot = latency_distributions(board, runs)
+    assert "the best 1 of the 2 networks whose latency was measured (3 are ranked)" in plot.caption
+    assert [label.get_text() for label in plot.figure.axes[0].get_yticklabels()] == ["b"]
+
+
+def test_bars_of_rows_with_and_without_several_seeds_are_told_apart(add, read):
+    for seed in (0, 1):
+        add("a", seed, matrices=some_images(80, seed=seed))
+    add("b", matrices=some_images(60))
+    caption = accuracy_throughput(read()[0]).caption
+    assert "Vertical bars: 95 % intervals over images and, where there are several, seeds." in caption
+    assert "± one sample standard deviation over seeds, where there are several." in caption
+    assert "n = 1 to 2 seeds each" in caption
 
 
 def test_without_measured_speed_there_is_neither_latency_nor_memory(add, read):
@@ -278,8 +323,8 @@ def test_memory_is_drawn_where_it_was_measured(add, measure, read):
     assert [bar.get_width() for bar in axes.patches] == [64_000_000.0]
 
 
-def hang(folder, run, *, protocol, test_digest="test", classes=3):
-    """Store a gallery of three images of 6 x 8 pixels for one run."""
+def hang(folder, *runs, protocol, test_digest="test", classes=3):
+    """Store a gallery of three images of 6 x 8 pixels for some runs."""
     place = folder / GALLERY_FOLDER / protocol[:8]
     place.mkdir(parents=True)
     label = (np.arange(48).reshape(6, 8) % classes).astype(np.uint8)
@@ -293,8 +338,8 @@ def hang(folder, run, *, protocol, test_digest="test", classes=3):
             picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
             picture.save(place / f"{role}-{kind}.png")
         names = {"image": f"{role}-image.png", "label": f"{role}-label.png"}
-        given = {"predictions": {run: f"{role}-000.png"}, "scores": {run: 0.5}, "mean_iou": 0.5}
-        images.append(GalleryImage(role=role, index=1, name=f"<{role}>", **names, **given))
+        given = {"predictions": dict.fromkeys(runs, f"{role}-000.png"), "scores": dict.fromkeys(runs, 0.5)}
+        images.append(GalleryImage(role=role, index=1, name=f"<{role}>", mean_iou=0.5, **names, **given))
     write_gallery(place, Gallery(protocol_id=protocol, test_digest=test_digest, test_images=9, images=tuple(images)))
     return place
 
@@ -312,6 +357,61 @@ def test_the_grid_shows_image_label_prediction_and_errors_hardest_first(add, rea
     assert (errors[0] == (213, 94, 0)).all()
     assert (errors[1:] == 235).all()
     assert "of 9: hardest (<hardest>, 0.500)" in plot.caption
+    assert "1 of 2 networks, those whose predictions were kept, one seed of each" in plot.caption
+
+
+def test_the_grid_says_when_it_shows_the_best_only(add, read, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_PICTURED", 2)
+    runs = [add(name, hits=90 - number).name for number, name in enumerate("abc")]
+    board, rows, _, _ = read()
+    hang(add("a", hits=90).parent, *runs, protocol=board["protocol"].iloc[0])
+    plot = picture_grid(board, rows)
+    assert "the best 2 of 3 networks, one seed of each" in plot.caption
+    assert len(plot.figure.axes) == 3 * 2 * 3
+
+
+@pytest.mark.parametrize("part", ["predictions", "scores"])
+def test_a_run_that_one_image_of_the_gallery_lacks_is_not_shown(add, read, part):
+    first, second = add("a"), add("b", hits=50)
+    board, runs, _, _ = read()
+    place = hang(first.parent, first.name, second.name, protocol=board["protocol"].iloc[0])
+    file = place / "gallery.json"
+    facts = json.loads(file.read_text())
+    del facts["images"][1][part][second.name]
+    file.write_text(json.dumps(facts))
+    plot = picture_grid(board, runs)
+    assert [axes.get_title().split("\n")[0] for axes in plot.figure.axes[:2]] == ["hardest image", "a"]
+    assert len(plot.figure.axes) == 3 * 2 * 2
+
+
+def damaged(file, kind):
+    """Damage a picture in one of the ways in which files are damaged."""
+    whole = file.read_bytes()
+    if kind == "cut off":
+        file.write_bytes(whole[: len(whole) // 2])
+    elif kind == "altered":
+        file.write_bytes(whole[:-30] + bytes(10) + whole[-20:])
+    elif kind == "no picture":
+        file.write_bytes(b"GIF89a nothing")
+    elif kind == "other size":
+        Image.open(file).resize((3, 4)).save(file)
+    elif kind == "no palette":
+        Image.open(file).convert("RGB").save(file)
+    else:
+        file.unlink()
+
+
+@pytest.mark.parametrize("kind", ["cut off", "altered", "no picture", "other size", "no palette", "missing"])
+@pytest.mark.parametrize("name", ["median-label.png", "easiest-000.png"])
+def test_a_picture_that_cannot_be_read_takes_the_grid_away_and_nothing_else(add, read, name, kind):
+    run = add("a")
+    tables = read()
+    place = hang(run.parent, run.name, protocol=tables[0]["protocol"].iloc[0])
+    assert "pictures" in {plot.name for plot in plots(*tables)}
+    damaged(place / name, kind)
+    assert {plot.name for plot in plots(*tables)} == {
+        *("accuracy-throughput", "accuracy-parameters", "class-iou", "confusion", "learning-curves")
+    }
 
 
 @pytest.mark.parametrize("fault", ["other data", "torn", "outside", "none"])
