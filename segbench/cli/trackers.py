@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from segbench.cli.output import plain
-from segbench.engine.events import EpochEnded, Event, Observer, RunEnded, RunStarted
+from segbench.engine.events import EpochEnded, Event, Notice, Observer, RunEnded, RunStarted
 from segbench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def tracking(
 ) -> Iterator[Observer]:
     """Give an observer that tells another one and every tracker that is asked for.
 
+    A tracker that stops working, for example because its server went away or its disk is full, is left out from then
+    on, which the observer is told: no training ends for its sake.
+
     Args:
         observer: Told first.
         suite: The suite's name, under which trackers file its runs.
@@ -41,27 +44,58 @@ def tracking(
 
     Raises:
         UsageError: A tracker is not installed, or its place cannot be used.
+        StoreError: The file of events cannot be written.
     """
-    with ExitStack() as open_trackers:
-        told: list[Observer] = [observer]
-        if events is not None:
-            told.append(EventLog(open_trackers.enter_context(_appending(events))))
-        if tensorboard is not None:
-            board = TensorBoard(tensorboard / suite)
-            open_trackers.callback(board.close)
-            told.append(board)
-        if mlflow is not None:
-            told.append(MLflow(mlflow, suite))
+    trackers: list[Tracker] = []
+    if events is not None:
+        trackers.append(EventLog(_appended(events)))
+    if tensorboard is not None:
+        trackers.append(TensorBoard(tensorboard / suite))
+    if mlflow is not None:
+        trackers.append(MLflow(mlflow, suite))
 
-        def tell(event: Event) -> None:
-            for each in told:
-                each(event)
+    def lose(tracker: Tracker, error: Exception) -> None:
+        reason = " ".join(str(error).split())[:200]
+        observer(Notice(f"{tracker.name} cannot be written, and is told no more: {type(error).__name__}: {reason}"))
 
+    def tell(event: Event) -> None:
+        observer(event)
+        for tracker in list(trackers):
+            try:
+                tracker(event)
+            except Exception as error:  # whatever a tracker's library raises
+                trackers.remove(tracker)
+                lose(tracker, error)
+                with suppress(Exception):
+                    tracker.close()
+
+    try:
         yield tell
+    finally:
+        for tracker in trackers:
+            try:
+                tracker.close()
+            except Exception as error:
+                lose(tracker, error)
+
+
+class Tracker(Protocol):
+    """Keeps what events tell."""
+
+    name: str
+    """What a person calls it."""
+
+    def __call__(self, event: Event) -> None:
+        """Keep what an event tells."""
+
+    def close(self) -> None:
+        """Keep what is left, and say of runs under way that they were left."""
 
 
 class EventLog:
     """Writes every event as one line of JSON: ``time`` (ISO 8601, UTC), ``event`` (its kind) and its fields."""
+
+    name = "the file of --events"
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -72,9 +106,15 @@ class EventLog:
         self.stream.write(json.dumps(facts | plain(asdict(event)), ensure_ascii=False, allow_nan=False) + "\n")
         self.stream.flush()
 
+    def close(self) -> None:
+        """Close the file."""
+        self.stream.close()
+
 
 class TensorBoard:
     """Shows each run's learning curve, and its score in the end, in TensorBoard."""
+
+    name = "TensorBoard"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -83,6 +123,10 @@ class TensorBoard:
             import torch.utils.tensorboard  # noqa: F401 - tells now whether it is there
         except ImportError:
             raise UsageError("--tensorboard needs TensorBoard: pip install 'segbench[tensorboard]'") from None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--tensorboard {folder}: cannot be written: {error.strerror or error}") from None
 
     def __call__(self, event: Event) -> None:
         """Write what the event adds to a curve."""
@@ -113,15 +157,21 @@ class TensorBoard:
 class MLflow:
     """Logs each run to MLflow: its learning curve as metrics, how it ended as tags."""
 
+    name = "MLflow"
+
     def __init__(self, address: str, suite: str) -> None:
         try:
             from mlflow.tracking import MlflowClient
         except ImportError:
             raise UsageError("--mlflow needs MLflow: pip install 'segbench[mlflow]'") from None
-        self._client = MlflowClient(tracking_uri=address)
-        found = self._client.get_experiment_by_name(suite)
-        self._experiment = found.experiment_id if found else self._client.create_experiment(suite)
         self._runs: dict[str, str] = {}
+        try:
+            self._client = MlflowClient(tracking_uri=address)
+            found = self._client.get_experiment_by_name(suite)
+            self._experiment = found.experiment_id if found else self._client.create_experiment(suite)
+        except Exception as error:  # MLflow's own, and those of the libraries that it reaches its store with
+            reason = " ".join(str(error).split())[:300]
+            raise UsageError(f"--mlflow {address}: cannot be used: {type(error).__name__}: {reason}") from None
 
     def __call__(self, event: Event) -> None:
         """Log what the event adds to a run."""
@@ -139,17 +189,25 @@ class MLflow:
                 self._client.set_tag(run, "reason", event.reason)
             self._client.set_terminated(run, "FINISHED" if event.status == "completed" else "FAILED")
 
+    def close(self) -> None:
+        """Mark runs under way as killed: the suite was ended before they were."""
+        for run in self._runs.values():
+            self._client.set_terminated(run, "KILLED")
+        self._runs.clear()
+
 
 def _figures(event: EpochEnded) -> dict[str, float]:
     return {name: float(value) for name, value in event.figures.items() if name not in _NO_FIGURES}
 
 
-@contextmanager
-def _appending(file: Path) -> Iterator[Any]:
+def _appended(file: Path) -> TextIO:
+    """Return a file opened to write behind what is there.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a", encoding="utf-8")
+        return file.open("a", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{file}: cannot be written: {error.strerror or error}") from error
-    with stream:
-        yield stream

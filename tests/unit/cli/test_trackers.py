@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,31 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
         tracking(print, suite="s", events=tmp_path / "file" / "events.jsonl"),
     ):
         pass
+
+
+def test_a_full_disk_ends_the_event_log_and_nothing_else():
+    full, told = Path("/dev/full"), []
+    if not full.exists():
+        pytest.skip("there is no /dev/full on this system")
+    with tracking(told.append, suite="s", events=full) as observer:
+        tell_all(observer)
+    (lost,) = [event for event in told if event not in EVENTS]
+    assert [event for event in told if event in EVENTS] == EVENTS
+    assert "the file of --events cannot be written, and is told no more" in lost.text
+    assert "No space left" in lost.text
+
+
+def test_an_error_of_the_suite_passes_and_the_file_is_closed(tmp_path):
+    file = tmp_path / "events.jsonl"
+
+    def interrupted():
+        with tracking(print, suite="s", events=file) as observer:
+            observer(EVENTS[0])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
+    assert json.loads(file.read_text())["event"] == "RunStarted"
 
 
 @pytest.mark.parametrize(("name", "options"), [("tensorboard", {"tensorboard": "x"}), ("mlflow", {"mlflow": "x"})])
