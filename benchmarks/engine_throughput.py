@@ -38,9 +38,10 @@ from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.evaluate import evaluate
 from segbench.engine.history import History
 from segbench.engine.losses import build_loss
+from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.predict import Predictor
-from segbench.engine.train import EpochMeter, Trainer
+from segbench.engine.train import Trainer
 from segbench.models.build import build_network
 from segbench.results.environment import capture
 

@@ -132,6 +132,12 @@ class Train(Section):
         return given
 
     @model_validator(mode="after")
+    def _blocks_that_can_be_recomputed(self) -> Train:
+        if self.compile and self.activation_checkpointing:
+            raise ValueError("activation_checkpointing does not go with compile, which plans its own recomputation")
+        return self
+
+    @model_validator(mode="after")
     def _step_that_can_be_repeated(self) -> Train:
         if self.micro_batch == "auto" and self.accumulate == "epoch":
             raise ValueError(

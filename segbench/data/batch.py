@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import torch
@@ -29,6 +29,18 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     digests: tuple[str, ...]
+
+
+def cut(batch: Batch, size: int | None) -> Iterator[Batch]:
+    """Cut a batch into parts of at most ``size`` images, as equal as can be; None leaves it whole.
+
+    So a part of one image, of which batch norm can make nothing in some networks, comes only where it has to.
+    """
+    images = len(batch.names)
+    count = 1 if size is None else -(-images // size)
+    bounds = [images * part // count for part in range(count + 1)]
+    for start, end in pairwise(bounds):
+        yield Batch(batch.names[start:end], batch.images[start:end], batch.labels[start:end], batch.digests[start:end])
 
 
 class EvaluationBatch(NamedTuple):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from segbench.data.base import Sample, SegmentationDataset
 from segbench.data.locate import user_cache_folder
 from segbench.errors import DataError
+from segbench.results.files import temporary_path
+from segbench.results.swap import leftovers
 
 MAGIC = b"segbench-cache-1"
 """Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic."""
@@ -126,23 +128,38 @@ def write_cache(file: Path, dataset: SegmentationDataset) -> None:
     Raises:
         DataError: An image cannot be read, or the folder cannot be written (full, or not allowed).
     """
-    temporary: Path | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.stem}-", delete=False) as output:
-            temporary = Path(output.name)
+        _sweep(file.parent)
+        with _replacing(file) as output:
             places = list(_write_samples(output, dataset))
             index = json.dumps(places).encode()
             output.write(index + len(index).to_bytes(8, "little") + MAGIC)
-        temporary.replace(file)
     except OSError as error:
         raise DataError(
             f"{file}: the cache of decoded images cannot be written: {error}; free space there, set "
             "loader.cache_folder to another place, or loader.cache: none"
         ) from None
-    finally:
-        if temporary is not None:
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    """Give a stream whose content becomes the file when the block succeeds."""
+    temporary = temporary_path(file)
+    with temporary.open("wb") as output:
+        try:
+            yield output
+            output.flush()
+            temporary.replace(file)
+        finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the caches that dead processes were writing."""
+    for leftover in leftovers(folder):
+        if not leftover.in_use():
+            leftover.path.unlink(missing_ok=True)
 
 
 def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[_Place]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
-
-import psutil
 
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.cache import DiskCache, MemoryCache, cache_file
 from segbench.data.locate import user_cache_folder
+from segbench.data.room import free_disk_bytes, free_memory_bytes
 from segbench.data.subset import take, take_fraction
 from segbench.errors import DataError
 from segbench.registry import DATASETS
@@ -77,6 +75,14 @@ def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
     return MemoryCache(dataset) if loader.cache == "memory" else DiskCache(dataset, folder=folder)
 
 
+def less(loader: Loader, opened: SegmentationDataset) -> Loader:
+    """Return a loader that keeps as much less in memory as a split that was opened will take when it is read."""
+    if not isinstance(opened, MemoryCache):
+        return loader
+    left = min(loader.cache_gigabytes, free_memory_bytes() / 2e9) - decoded_bytes(opened.dataset) / 1e9
+    return loader.model_copy(update={"cache_gigabytes": max(left, 0.0)})
+
+
 def decoded_bytes(dataset: SegmentationDataset) -> int:
     """Return about how much memory a split's decoded images and labels take, from the first and the last of them."""
     samples = [dataset.read(index) for index in {0, len(dataset) - 1}]
@@ -86,11 +92,8 @@ def decoded_bytes(dataset: SegmentationDataset) -> int:
 
 def _room(loader: Loader, folder: Path) -> int:
     """Return how large a cache may be: half of what is free, and no more than the suite allows."""
-    allowed = round(loader.cache_gigabytes * 1e9)
-    if loader.cache == "memory":
-        return min(allowed, psutil.virtual_memory().available // 2)
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
-    return min(allowed, shutil.disk_usage(there).free // 2)
+    free = free_memory_bytes() if loader.cache == "memory" else free_disk_bytes(folder)
+    return min(round(loader.cache_gigabytes * 1e9), free // 2)
 
 
 def _refuse_problems(dataset: SegmentationDataset, split: str) -> None:

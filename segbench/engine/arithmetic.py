@@ -64,6 +64,17 @@ class Arithmetic:
             torch.set_float32_matmul_precision(before[0])
             torch.backends.cudnn.allow_tf32 = before[1]
 
+    def generators(self) -> tuple[Tensor, Tensor | None]:
+        """Return the states of the processor's random generator and of the CUDA device's."""
+        on_device = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        return torch.get_rng_state(), on_device
+
+    def set_generators(self, states: tuple[Tensor, Tensor | None]) -> None:
+        """Bring the generators to what ``generators`` returned."""
+        torch.set_rng_state(states[0])
+        if states[1] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], self.device)
+
     def synchronize(self) -> None:
         """Wait until the device has done all that it was given."""
         if self.device.type == "cuda":

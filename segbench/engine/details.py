@@ -1,18 +1,14 @@
-"""What the final evaluation looks at beside confusion matrices: contours, the softmax, and predictions as pictures."""
+"""What the final evaluation looks at beside confusion matrices: contours and the softmax of every image."""
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, field
-from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segbench.data.base import Color
-from segbench.engine.pictures import palette_image
+from segbench.engine.predictions import PredictionArchive
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
 from segbench.metrics.calibration import CalibrationCounts, calibration_counts
 from segbench.results.details import BOUNDARY, CALIBRATION, ImageDetails
@@ -53,33 +49,6 @@ class Details:
         arrays = {f"{BOUNDARY}{name}": np.stack(parts) for name, parts in _columns(self._boundary)}
         arrays |= {f"{CALIBRATION}{name}": np.stack(parts) for name, parts in _columns(self._calibration)}
         return ImageDetails(tuple(self._names), arrays)
-
-
-class PredictionArchive:
-    """A zip archive of predictions, each a palette PNG named by the image's position, such as ``00007.png``."""
-
-    def __init__(self, file: Path | BytesIO, palette: tuple[Color, ...]) -> None:
-        self.palette, self.count = palette, 0
-        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
-
-    def __enter__(self) -> PredictionArchive:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._zip.close()
-
-    def add(self, prediction: NDArray[np.uint8]) -> None:
-        """Append the prediction of the next image."""
-        picture = BytesIO()
-        palette_image(prediction, self.palette).save(picture, format="PNG", compress_level=1)
-        entry = zipfile.ZipInfo(prediction_name(self.count))  # dated 1980: equal predictions give equal files
-        self._zip.writestr(entry, picture.getvalue())
-        self.count += 1
-
-
-def prediction_name(index: int) -> str:
-    """Return the name in the archive of the prediction for the image at a position of the test split."""
-    return f"{index:05d}.png"
 
 
 def confidence(scores: Tensor) -> NDArray[np.float32]:

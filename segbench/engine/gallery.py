@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +17,12 @@ from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.open import open_dataset
-from segbench.engine.details import prediction_name
 from segbench.engine.pictures import palette_image
+from segbench.engine.predictions import read_prediction
 from segbench.errors import StoreError
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import summary_scores
-from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
+from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, PREDICTIONS_FILE
@@ -52,20 +53,25 @@ class Shown:
 def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store) -> None:
     """Write the galleries of a suite's protocols anew; nothing where no predictions were kept.
 
-    Of each network the run with the smallest seed is shown.
+    Of each network the run with the smallest seed is shown. Galleries of other protocols, which an earlier form of the
+    suite had, stay as they are.
 
     Raises:
-        StoreError: The gallery cannot be written.
+        StoreError: The gallery cannot be written, or a prediction cannot be read.
         DataError: The test split cannot be read.
     """
     completed = {record.id: record for record in records if record.outcome.status is Status.COMPLETED}
     found = [shown for run in _first_seeds(runs, completed) if (shown := _shown(run, completed[run.id], store))]
-    protocols = dict.fromkeys(shown.run.recipe.protocol_id for shown in found)
     if not found:
         return
+    protocols = dict.fromkeys(shown.run.recipe.protocol_id for shown in found)
+    folders = {protocol[:8]: protocol for protocol in protocols}
     with store.writing(GALLERY_FOLDER) as folder:
-        for protocol in protocols:
-            _write(folder / protocol[:8], _comparable([one for one in found if one.run.recipe.protocol_id == protocol]))
+        for old in find_galleries(store.folder):
+            if old.name not in folders:
+                shutil.copytree(old, folder / old.name)
+        for name, protocol in folders.items():
+            _write(folder / name, _comparable([one for one in found if one.run.recipe.protocol_id == protocol]))
 
 
 def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
@@ -141,8 +147,7 @@ def _picture(folder: Path, role: Role, index: int, split: SegmentationDataset, f
     predictions = {}
     for number, one in enumerate(found):
         file = f"{role}-{number:03d}.png"
-        with zipfile.ZipFile(one.folder / PREDICTIONS_FILE) as archive:
-            (folder / file).write_bytes(archive.read(prediction_name(index)))
+        (folder / file).write_bytes(read_prediction(one.folder / PREDICTIONS_FILE, index))
         predictions[one.run.id] = file
     scores = {one.run.id: float(one.scores[index]) for one in found}
     return GalleryImage(

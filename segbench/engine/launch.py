@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,15 @@ import yaml
 from segbench.config.keys import Named, matching
 from segbench.config.plan import Run, plan
 from segbench.config.suite import Suite
-from segbench.engine.events import Notice, Observer, RunEnded, ignore
+from segbench.engine.events import Notice, Observer, ignore
 from segbench.engine.launchers import Job, Launcher, OneByOne, Place, announce
 from segbench.engine.processes import ProcessDied, call_here, call_in_process
-from segbench.engine.records import record_of
+from segbench.engine.records import record_death, record_outcome, tell_end
 from segbench.errors import DataError, ModelRefusal, StoreError, UnknownNameError, UsageError
-from segbench.metrics.scores import score
 from segbench.results.checks import add_checks, read_checks
-from segbench.results.environment import capture
-from segbench.results.matrices import load_matrices
-from segbench.results.record import Outcome, RunRecord, Status, Timings
-from segbench.results.store import Store, write_record
+from segbench.results.gallery import GALLERY_FOLDER
+from segbench.results.record import Outcome, RunRecord, Status
+from segbench.results.store import Store
 
 Call = Callable[..., Any]
 
@@ -90,22 +87,19 @@ def run_suite(
     add_checks(store.folder, found.splits)
     done = unchanged(finished, found.fingerprints, observer)
     name_stale(store, plan(suite), observer)
+    drop_states(store, [run for run in runs if run.id in done])
     todo = [run for run in runs if run.id not in done]
-    records = dict(done)
+    jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
+    refused = [job for job in jobs if job.run.id in found.refusals]
+    records = dict(done) | {job.run.id: refuse(job, store, found.refusals[job.run.id], observer) for job in refused}
 
     def do(job: Job, place: Place, told: Observer) -> RunRecord:
         announce(job, told)
         return launch(job.run, store, place=place, call=call, observer=told)
 
-    jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
-    for job in jobs:
-        if job.run.id in found.refusals:
-            announce(job, observer)
-            records[job.run.id] = record_refusal(job.run, store, found.refusals[job.run.id], observer)
-    possible = [job for job in jobs if job.run.id not in found.refusals]
-    for record in (launcher or OneByOne(device))(possible, do, observer):
+    for record in (launcher or OneByOne(device))([job for job in jobs if job not in refused], do, observer):
         records[record.id] = record
-    if todo:
+    if todo or not (store.folder / GALLERY_FOLDER).is_dir():
         _hang_pictures(plan(suite), store, call=call, observer=observer)
     return SuiteOutcome(store, tuple(records[run.id] for run in runs), frozenset(done))
 
@@ -117,27 +111,19 @@ def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observ
         record: RunRecord = call(_perform, run, store, place, observer=observer)
     except ProcessDied as death:
         store.clean()
-        outcome = Outcome(
-            status=Status.FAILED, reason=str(death), error=type(death).__name__, traceback=death.traceback
-        )
-        record = record_outcome(run, store, outcome, seconds=time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        record = record_death(run, store, str(death), traceback=death.traceback, seconds=seconds)
     tell_end(record, store, observer)
     return record
 
 
-def record_refusal(run: Run, store: Store, reason: str, observer: Observer) -> RunRecord:
+def refuse(job: Job, store: Store, reason: str, observer: Observer) -> RunRecord:
     """Store a Skipped record for a run whose network cannot take the images; nothing is trained."""
+    announce(job, observer)
     outcome = Outcome(status=Status.SKIPPED, reason=reason, error=ModelRefusal.__name__)
-    record = record_outcome(run, store, outcome, seconds=0.0)
+    record = record_outcome(job.run, store, outcome, seconds=0.0)
     tell_end(record, store, observer)
     return record
-
-
-def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
-    """Tell how a run ended."""
-    outcome, seconds = record.outcome, record.timings.total_seconds
-    mean_iou = stored_mean_iou(record, store)
-    observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
 
 
 def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:
@@ -205,6 +191,14 @@ def unchanged(
     return kept
 
 
+def drop_states(store: Store, done: Sequence[Run]) -> None:
+    """Remove the states that finished runs left when they were killed at their very end."""
+    saved = set(store.saved())
+    for run in done:
+        if run.id in saved and not run.resume.keep:
+            store.states_of(run.id).remove()
+
+
 def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
     """Tell of stored runs that the suite no longer names; they are kept."""
     stale = store.stale([run.id for run in runs])
@@ -213,22 +207,11 @@ def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
         observer(
             Notice(f"{len(stale)} stored runs come from an earlier form of the suite and stay as they are: {names}")
         )
-
-
-def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
-    """Store the record of a run of which nothing but its end is known."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    record = record_of(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
-    with store.writing(run.id) as folder:
-        write_record(folder, record)
-    return record
-
-
-def stored_mean_iou(record: RunRecord, store: Store) -> float | None:
-    """Return a completed run's mIoU."""
-    if record.outcome.status is not Status.COMPLETED:
-        return None
-    return score(load_matrices(store.folder / record.id / "confusion.npz").total).mean_iou
+    ids = {run.id for run in runs}
+    unfinished = [run_id for run_id in store.saved() if run_id not in ids]
+    if unfinished:
+        named_ones = ", ".join(unfinished)
+        observer(Notice(f"saved states of runs that the suite no longer names stay in {store.folder}: {named_ones}"))
 
 
 def _hang_pictures(runs: Sequence[Run], store: Store, *, call: Call, observer: Observer) -> None:

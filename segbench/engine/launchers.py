@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from segbench.config.plan import Run
+from segbench.data.room import free_memory_bytes
 from segbench.engine.events import Event, Observer, RunStarted
+from segbench.engine.processes import CallStopped, stop_calls
 from segbench.errors import UsageError
 from segbench.results.record import RunRecord
+
+_STOPPING_SECONDS = 0.05
+"""Between two looks at whether all runs have ended."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,18 @@ class SeveralAtOnce:
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
-        told = one_at_a_time(observer)
+        told, stopping = one_at_a_time(observer), threading.Event()
+        room = _memory_room(self.jobs)
 
         def done(job: Job) -> RunRecord:
+            if stopping.is_set():
+                raise CallStopped(f"{job.run.id} was not begun")
             device = self._devices.get()
             try:
-                return do(job, Place(device, self.threads), told)
+                return do(_within(job, room), Place(device, self.threads), told)
+            except BaseException:
+                stopping.set()
+                raise
             finally:
                 self._devices.put(device)
 
@@ -105,12 +116,29 @@ class SeveralAtOnce:
             futures = [pool.submit(done, job) for job in jobs]
             try:
                 for future in as_completed(futures):
-                    yield future.result()
+                    if not isinstance(future.exception(), CallStopped):  # what stopped it comes too
+                        yield future.result()
             except BaseException:
+                stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in multiprocessing.active_children():  # they leave Ctrl-C to this one
-                    process.terminate()
+                while not all(future.done() for future in futures):  # one may just be starting
+                    stop_calls()
+                    time.sleep(_STOPPING_SECONDS)
                 raise
+
+
+def _memory_room(jobs: int) -> float:
+    """Return how many gigabytes of decoded images each of several runs at a time may keep in memory."""
+    return free_memory_bytes() / 2e9 / jobs
+
+
+def _within(job: Job, gigabytes: float) -> Job:
+    """Return a job whose cache in memory leaves room for those of the others; no result depends on it."""
+    loader = job.run.loader
+    if loader.cache != "memory" or loader.cache_gigabytes <= gigabytes:
+        return job
+    smaller = loader.model_copy(update={"cache_gigabytes": gigabytes})
+    return replace(job, run=job.run.model_copy(update={"loader": smaller}))
 
 
 def announce(job: Job, observer: Observer) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.loader import EvaluationLoader, TrainingLoader
-from segbench.data.open import open_dataset
+from segbench.data.open import less, open_dataset
 from segbench.data.pipeline import Pipeline
 from segbench.engine.predict import scaled_size
 
@@ -113,13 +113,13 @@ def open_materials(run: Run) -> Materials:
     Raises:
         DataError: A split is missing, empty or inconsistent.
     """
-    entry, train = run.recipe.dataset, run.recipe.train
-    validate = train is not None and (train.validate_every is not None or train.select == "best")
-    return Materials(
-        run=run,
-        test=open_dataset(entry, entry.test_split, loader=run.loader),
-        train=open_dataset(entry, entry.train_split, loader=run.loader, training=True) if train else None,
-        validation=open_dataset(entry, entry.validation_split, loader=run.loader)
-        if validate and entry.validation_split
-        else None,
-    )
+    entry, recipe, loader = run.recipe.dataset, run.recipe.train, run.loader
+    train = test = validation = None
+    if recipe:
+        train = open_dataset(entry, entry.train_split, loader=loader, training=True)
+        loader = less(loader, train)
+    if recipe and entry.validation_split and (recipe.validate_every is not None or recipe.select == "best"):
+        validation = open_dataset(entry, entry.validation_split, loader=loader)
+        loader = less(loader, validation)
+    test = open_dataset(entry, entry.test_split, loader=loader)
+    return Materials(run=run, test=test, train=train, validation=validation)

@@ -20,16 +20,18 @@ from segbench.data.cache import MemoryCache
 from segbench.data.loader import Batch
 from segbench.data.subset import Subset
 from segbench.engine.arithmetic import Arithmetic, choose_device
-from segbench.engine.details import Details, PredictionArchive
+from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.facts import weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum
 from segbench.engine.materials import Materials
+from segbench.engine.meter import EpochMeter
 from segbench.engine.pictures import save_pictures
 from segbench.engine.predict import Predictor
+from segbench.engine.predictions import PredictionArchive
 from segbench.engine.survey import loss_of, uncached
-from segbench.engine.train import EpochMeter, Trainer
+from segbench.engine.train import Trainer
 from segbench.engine.workload import Probe
 from segbench.models.build import build_network, check_input
 from segbench.models.cost import count_weights_bytes

@@ -47,12 +47,52 @@ class Raised:
     error: SegbenchError
 
 
+class CallStopped(SegbenchError):  # noqa: N818 - says what happened
+    """The call was ended by ``stop_calls``: nothing came of it, and nothing is wrong."""
+
+
+class _Calls:
+    """The processes that calls are waiting for, and which of them were stopped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Any] = set()
+        self._stopped: set[Any] = set()
+
+    def began(self, process: Any) -> None:
+        with self._lock:
+            self._running.add(process)
+
+    def ended(self, process: Any) -> bool:
+        """Forget a process; return whether it was stopped."""
+        with self._lock:
+            self._running.discard(process)
+            stopped = process in self._stopped
+            self._stopped.discard(process)
+            return stopped
+
+    def stop(self) -> None:
+        with self._lock:
+            for process in self._running - self._stopped:
+                self._stopped.add(process)
+                process.terminate()
+
+
+_calls = _Calls()
+
+
+def stop_calls() -> None:
+    """End every process that a call of this one is waiting for; their callers get ``CallStopped``."""
+    _calls.stop()
+
+
 def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
     """Call ``function(*arguments, observer=…)`` in a process of its own and return its result.
 
     Raises:
         SegbenchError: What the function raised on purpose.
         ProcessDied: The process crashed or was killed.
+        CallStopped: It was ended by ``stop_calls``.
     """
     return _call(_context(), function, arguments, observer)
 
@@ -63,6 +103,7 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
         target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
     )
     process.start()
+    _calls.began(process)
     sender.close()
     try:
         outcome = _listen(receiver, observer)
@@ -72,6 +113,9 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
             process.terminate()
             process.join()
         receiver.close()
+        stopped = _calls.ended(process)
+    if outcome is None and stopped:
+        raise CallStopped(f"{function.__name__} was stopped")
     if outcome is None:
         raise ProcessDied(describe_exit(process.exitcode or 0))
     if isinstance(outcome, Raised):

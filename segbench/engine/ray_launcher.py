@@ -12,14 +12,32 @@ from pathlib import Path
 from typing import Any
 
 from segbench.config.plan import Run
-from segbench.engine.events import Event, Notice, Observer, RunEnded
+from segbench.engine.events import EpochEnded, Event, Notice, Observer
 from segbench.engine.launchers import Do, Job, Place, announce
+from segbench.engine.records import record_death, tell_end
 from segbench.errors import SegbenchError, UsageError
 from segbench.results.record import RunRecord
-from segbench.results.store import Store
+from segbench.results.store import RECORD_FILE, Store, read_record
 
 RETRIES = 3
 """How often a run is begun again whose machine or process was lost."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a machine of the cluster sends back.
+
+    Attributes:
+        content: The run's folder as a zip archive; None when the run could not be done there.
+        error: What the person has to mend.
+        events: What happened that others than a progress bar want to know.
+        host: The machine.
+    """
+
+    content: bytes | None
+    error: SegbenchError | None
+    events: tuple[Event, ...]
+    host: str
 
 
 @dataclass(frozen=True)
@@ -38,51 +56,96 @@ class RayLauncher:
     cpus: int = 1
     gpus: float = 0.0
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs; ``do`` does here what was lost too often.
+    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:  # noqa: ARG002
+        """Do all jobs on the cluster, none here.
 
         Raises:
-            UsageError: Ray is not installed, or there is no such cluster.
+            UsageError: Ray is not installed, there is no such cluster, or none of its machines has what a run is given.
         """
-        try:
-            import ray
-        except ImportError:
-            raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
-        if not ray.is_initialized():
-            _check_address(self.address)
-            try:
-                ray.init(address=self.address, log_to_driver=False, configure_logging=False)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise UsageError(f"--address {self.address}: no Ray cluster answers there: {error}") from None
-        task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES, retry_exceptions=False)(_remote)
+        ray = _joined(self.address)
+        self._check_resources(ray)
         place = Place("cuda" if self.gpus else "cpu", self.cpus)
-        waiting: dict[Any, Job] = {}
+        # A worker of its own for each run, as elsewhere. Ray's own retries would go on for ever when memory runs out.
+        task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0, max_calls=1)(_remote)
+
+        def submit(job: Job) -> Any:
+            return task.remote(job.run.model_dump(mode="json"), job.run.identity, place)
+
         for job in jobs:
             announce(job, observer)
-            waiting[task.remote(job.run.model_dump(mode="json"), place)] = job
+        waiting = {submit(job): job for job in jobs}
+        lost = dict.fromkeys((job.run.id for job in jobs), 0)
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             job = waiting.pop(ready)
             try:
                 yield self._received(job, ray.get(ready), observer)
+            except _lost_errors(ray) as error:
+                lost[job.run.id] += 1
+                if lost[job.run.id] > RETRIES:
+                    yield self._failed(job, f"its machine or process was lost {lost[job.run.id]} times", observer)
+                    continue
+                observer(Notice(f"{job.run.id}: its machine or process was lost ({type(error).__name__}); begun again"))
+                waiting[submit(job)] = job
             except ray.exceptions.RayError as error:
-                observer(Notice(f"{job.run.id}: was lost more than {RETRIES} times; it is done here: {error}"))
-                yield do(job, place, observer)
+                yield self._failed(job, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", observer)
 
-    def _received(self, job: Job, content: bytes | SegbenchError, observer: Observer) -> RunRecord:
+    def _check_resources(self, ray: Any) -> None:
+        """Refuse what no machine of the cluster can ever give: Ray would wait for one that can.
+
+        Raises:
+            UsageError: Says what was asked for.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(node.get("CPU", 0) >= self.cpus and node.get("GPU", 0) >= self.gpus for node in nodes):
+            most = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+            raise UsageError(
+                f"--cpus-per-run {self.cpus} --gpus-per-run {self.gpus:g}: no machine of the cluster has that many; "
+                f"they have {most or 'nothing'}"
+            )
+
+    def _received(self, job: Job, done: Done, observer: Observer) -> RunRecord:
         """Put a run's folder into the store."""
-        from segbench.engine.launch import stored_mean_iou
-        from segbench.results.store import RECORD_FILE, read_record
-
-        if isinstance(content, SegbenchError):
-            raise content
-        with self.store.writing(job.run.id) as folder, zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for event in done.events:
+            observer(event)
+        if done.error is not None:
+            raise done.error
+        assert done.content is not None
+        with self.store.writing(job.run.id) as folder, zipfile.ZipFile(io.BytesIO(done.content)) as archive:
             archive.extractall(folder)
         record = read_record(self.store.folder_of(job.run.id) / RECORD_FILE)
-        outcome, mean_iou = record.outcome, stored_mean_iou(record, self.store)
-        seconds = record.timings.total_seconds
-        observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
+        tell_end(record, self.store, observer)
         return record
+
+    def _failed(self, job: Job, reason: str, observer: Observer) -> RunRecord:
+        record = record_death(job.run, self.store, reason)
+        tell_end(record, self.store, observer)
+        return record
+
+
+def _lost_errors(ray: Any) -> tuple[type[Exception], ...]:
+    """Return what Ray raises when a machine, a process or what it was about to send back is gone."""
+    errors = ray.exceptions
+    return errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError
+
+
+def _joined(address: str | None) -> Any:
+    """Return Ray, joined to the cluster at an address, or to one that is started here.
+
+    Raises:
+        UsageError: Ray is not installed, or nothing answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
+    if not ray.is_initialized():
+        _check_address(address)
+        try:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
+    return ray
 
 
 def _check_address(address: str | None) -> None:
@@ -100,22 +163,30 @@ def _check_address(address: str | None) -> None:
         raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
 
 
-def _remote(document: dict[str, Any], place: Place) -> bytes | SegbenchError:
-    """Do one run on whatever machine this is, and return its folder as a zip archive."""
+def _remote(document: dict[str, Any], identity: str, place: Place) -> Done:
+    """Do one run on whatever machine this is."""
     from segbench.engine.run import perform
 
-    run = Run.model_validate(document)
-    events: list[Event] = []
+    run, host = Run.model_validate(document), socket.gethostname()
+    if run.identity != identity:
+        differ = f"{run.id}: on {host}, its weights or the source of its python: module are not those of this machine"
+        return Done(None, UsageError(differ), (), host)
+    told: list[Event] = []
     with tempfile.TemporaryDirectory() as name:
         store = Store(Path(name), run.suite)
         try:
-            perform(run, store, device=place.device, threads=place.threads, observer=events.append)
+            perform(run, store, device=place.device, threads=place.threads, observer=told.append)
         except SegbenchError as error:
-            return error
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            folder = store.folder_of(run.id)
-            for file in sorted(folder.rglob("*")):
-                if file.is_file():
-                    archive.write(file, file.relative_to(folder).as_posix())
-        return packed.getvalue()
+            return Done(None, error, (), host)
+        content = _packed(store.folder_of(run.id))
+    return Done(content, None, tuple(event for event in told if isinstance(event, EpochEnded | Notice)), host)
+
+
+def _packed(folder: Path) -> bytes:
+    """Return a folder as a zip archive."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    return packed.getvalue()

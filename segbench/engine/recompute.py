@@ -19,13 +19,17 @@ def recompute_blocks(network: nn.Module) -> None:
     the first computation alone, and dropout draws the same both times.
     """
     for block in blocks(network):
-        _recompute(block)
+        block.forward = _Twice(block)
 
 
 def keep_activations(network: nn.Module) -> None:
-    """Undo ``recompute_blocks``."""
+    """Undo ``recompute_blocks``; a block that had a ``forward`` of its own has it again."""
     for block in network.modules():
-        block.__dict__.pop("forward", None)
+        twice = block.__dict__.get("forward")
+        if isinstance(twice, _Twice):
+            del block.__dict__["forward"]
+            if twice.own:
+                block.forward = twice.forward
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
@@ -37,17 +41,22 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return [network]
 
 
-def _recompute(block: nn.Module) -> None:
-    forward = block.forward
+class _Twice:
+    """A block's forward pass that is computed again when its gradient is.
 
-    def twice(*arguments: Any, **named: Any) -> Any:
-        if not (block.training and is_grad_enabled()):
-            return forward(*arguments, **named)
-        return checkpoint(
-            forward, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), _still(block)), **named
-        )
+    Attributes:
+        forward: The forward pass.
+        own: Whether the block itself held it, not its class.
+    """
 
-    block.forward = twice
+    def __init__(self, block: nn.Module) -> None:
+        self.block, self.forward, self.own = block, block.forward, "forward" in block.__dict__
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if not (self.block.training and is_grad_enabled()):
+            return self.forward(*arguments, **named)
+        contexts = lambda: (nullcontext(), _still(self.block))  # noqa: E731
+        return checkpoint(self.forward, *arguments, use_reentrant=False, context_fn=contexts, **named)
 
 
 def _still(block: nn.Module) -> AbstractContextManager[None]:

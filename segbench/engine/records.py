@@ -1,12 +1,19 @@
-"""Puts the record of a run together; needs no torch, so that a run that never began has one too."""
+"""Puts the record of a run together, stores and tells it; needs no torch, so that a run that never began has one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from segbench.config.plan import Run, source_digest
-from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Timings
+from segbench.engine.events import Observer, RunEnded
+from segbench.metrics.scores import score
+from segbench.results.environment import capture
+from segbench.results.matrices import load_matrices
+from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.scan import CONFUSION_FILE
+from segbench.results.store import Store, write_record
 
 
 def record_of(
@@ -46,3 +53,34 @@ def record_of(
         micro_batch=micro_batch,
         environment=environment,
     )
+
+
+def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
+    """Store the record of a run of which nothing but its end is known."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = record_of(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
+    with store.writing(run.id) as folder:
+        write_record(folder, record)
+    return record
+
+
+def record_death(
+    run: Run, store: Store, reason: str, *, traceback: str | None = None, seconds: float = 0.0
+) -> RunRecord:
+    """Store a Failed record for a run whose process, or machine, was lost."""
+    outcome = Outcome(status=Status.FAILED, reason=reason, error="ProcessDied", traceback=traceback)
+    return record_outcome(run, store, outcome, seconds=seconds)
+
+
+def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
+    """Tell how a run ended."""
+    outcome, seconds = record.outcome, record.timings.total_seconds
+    mean_iou = stored_mean_iou(record, store)
+    observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
+
+
+def stored_mean_iou(record: RunRecord, store: Store) -> float | None:
+    """Return a completed run's mIoU."""
+    if record.outcome.status is not Status.COMPLETED:
+        return None
+    return score(load_matrices(store.folder_of(record.id) / CONFUSION_FILE).total).mean_iou

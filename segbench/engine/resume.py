@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from segbench.config.sections import Resume
-from segbench.results.states import StateFolder
+from segbench.results.states import StateFile, StateFolder
 
 if TYPE_CHECKING:
     from segbench.engine.train import Trainer
@@ -27,12 +27,18 @@ class Saver:
     Args:
         files: Where states go.
         settings: When they are due.
-        facts: What has to be equal for a state to be used: the run's identity and its data.
+        facts: What has to be equal for a state to be used: the run's identity, its data, what computes it. Plain
+            values: torch reads no others back.
+
+    Attributes:
+        seconds_before: What earlier processes spent on the run up to the state that it went on from.
     """
 
     def __init__(self, files: StateFolder, settings: Resume, *, facts: Mapping[str, Any]) -> None:
         self.files, self.settings, self.facts = files, settings, dict(facts)
-        self._saved_at, self._saved_step = time.monotonic(), 0
+        self.seconds_before = 0.0
+        self._began = self._saved_at = time.monotonic()
+        self._saved_step = 0
 
     def after_step(self, trainer: Trainer) -> None:
         """Save, if it is due.
@@ -45,8 +51,10 @@ class Saver:
 
     def save(self, trainer: Trainer) -> None:
         """Save now."""
-        with self.files.writing(trainer.step) as file:
-            torch.save({"format": FORMAT, "facts": self.facts, **state_of(trainer)}, file)
+        spent = self.seconds_before + time.monotonic() - self._began
+        state = {"format": FORMAT, "facts": self.facts, "seconds": spent, **state_of(trainer)}
+        with self.files.writing(trainer.step) as file, file.open("wb") as stream:
+            torch.save(state, stream)  # to a path, torch would tell of a full disk as of any error
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
 
     def restore(self, trainer: Trainer, *, tell: Tell) -> None:
@@ -57,17 +65,35 @@ class Saver:
             tell: Told where it goes on, and which states cannot be used.
         """
         for stored in self.files.files():
-            if not stored.intact:
-                tell(f"the state of step {stored.step} is damaged ({stored.path}); the one before is looked for")
-                continue
-            state = _read(stored.path)
-            if state is None or (state.get("format"), state.get("facts")) != (FORMAT, self.facts):
-                tell(f"the state of step {stored.step} is of another version, recipe or data; it is not used")
+            try:
+                state = self._usable(stored)
+            except _UnusableError as reason:
+                tell(f"the state of step {stored.step} {reason}; it is removed, and the one before is looked for")
+                stored.remove()
                 continue
             load_state(trainer, state)
-            self._saved_step = trainer.step
+            self._saved_step, self.seconds_before = trainer.step, state["seconds"]
             tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
             return
+
+    def _usable(self, stored: StateFile) -> State:
+        """Return a stored state that fits this run.
+
+        Raises:
+            _UnusableError: It does not; says why.
+        """
+        if not stored.intact:
+            raise _UnusableError("is damaged")
+        try:
+            state: State = torch.load(stored.path, map_location="cpu", weights_only=True)
+            found = {"format": state["format"], **state["facts"]}
+        except Exception as error:  # what torch raises differs from version to version
+            raise _UnusableError(f"cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
+        wanted = {"format": FORMAT, **self.facts}
+        differing = [name for name in wanted if found.get(name) != wanted[name]]
+        if differing:
+            raise _UnusableError(f"does not fit, because of another {' and '.join(differing)}")
+        return state
 
     def _is_due(self, step: int) -> bool:
         minutes, steps = self.settings.every_minutes, self.settings.every_steps
@@ -75,17 +101,19 @@ class Saver:
         return by_steps or (minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes)
 
 
+class _UnusableError(Exception):
+    """Why a stored state is not used."""
+
+
 def state_of(trainer: Trainer) -> State:
     """Return everything that the rest of a training depends on, and what of it goes into the results."""
-    device = trainer.arithmetic.device
     average = trainer.averaged.module.state_dict() if trainer.averaged else None
     return {
         "network": trainer.network.state_dict(),
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
         "average": average,
-        "generator": torch.get_rng_state(),
-        "device_generator": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "generators": trainer.arithmetic.generators(),
         "fed": trainer.fed.hexdigest(),
         "counts": {
             "step": trainer.step,
@@ -95,7 +123,7 @@ def state_of(trainer: Trainer) -> State:
             "micro_batch": trainer.micro_batch,
         },
         "history": trainer.history.lines,
-        "best": trainer.best,
+        "best": tuple(trainer.best) if trainer.best else None,
         "meter": trainer.meter.state() if trainer.meter else None,
     }
 
@@ -103,17 +131,15 @@ def state_of(trainer: Trainer) -> State:
 def load_state(trainer: Trainer, state: State) -> None:
     """Bring a new trainer to a state that ``state_of`` returned."""
     from segbench.data.loader import FedDigest
-    from segbench.engine.train import EpochMeter
+    from segbench.engine.meter import EpochMeter
+    from segbench.engine.train import Best
 
-    device = trainer.arithmetic.device
     trainer.network.load_state_dict(state["network"])
     trainer.optimizer.load_state_dict(state["optimizer"])
     trainer.scaler.load_state_dict(state["scaler"])
     if trainer.averaged and state["average"] is not None:
         trainer.averaged.module.load_state_dict(state["average"])
-    torch.set_rng_state(state["generator"])
-    if device.type == "cuda" and state["device_generator"] is not None:
-        torch.cuda.set_rng_state(state["device_generator"], device)
+    trainer.arithmetic.set_generators(state["generators"])
     trainer.fed = FedDigest(state["fed"])
     counts = state["counts"]
     trainer.step, trainer.epoch = counts["step"], counts["epoch"]
@@ -121,14 +147,5 @@ def load_state(trainer: Trainer, state: State) -> None:
     trainer.micro_batch = counts["micro_batch"]
     trainer.schedule.step(trainer.step)
     trainer.history.restore(state["history"])
-    trainer.best = None if state["best"] is None else (state["best"][0], state["best"][1], state["best"][2])
+    trainer.best = Best(*state["best"]) if state["best"] else None
     trainer.meter = EpochMeter.resumed(state["meter"], trainer.loss.names) if state["meter"] else None
-
-
-def _read(file: Any) -> State | None:
-    """Return what a file holds; None for one that was written in another form."""
-    try:
-        state: State = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # its content is what was written, so another version of torch wrote it
-        return None
-    return state if isinstance(state, dict) else None

@@ -19,7 +19,7 @@ from segbench.config.component import LossEntry
 from segbench.config.plan import Run
 from segbench.engine.arithmetic import Arithmetic, choose_device, deterministic
 from segbench.engine.checkpoint import save_checkpoint
-from segbench.engine.details import Details, PredictionArchive
+from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage, ignore
 from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weights_digest
@@ -29,13 +29,14 @@ from segbench.engine.materials import Materials, open_materials
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
+from segbench.engine.predictions import PredictionArchive
 from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
 from segbench.engine.train import Trained, Trainer
 from segbench.errors import DataError, ModelRefusal, SegbenchError, StoreError, SuiteError, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
-from segbench.results.environment import capture
+from segbench.results.environment import capture, package_versions
 from segbench.results.files import is_write_fault
 from segbench.results.matrices import save_matrices
 from segbench.results.record import DataFacts, Outcome, RunRecord, Status, Timings
@@ -71,7 +72,8 @@ def perform(
         work = Work(run, folder, chosen, observer, states=store.states_of(run.id))
         record = work.record(attempt(work))
         write_record(folder, record)
-    if not run.resume.keep:
+    unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
+    if not (run.resume.keep or unforeseen_failure):
         work.states.remove()
     return record
 
@@ -132,6 +134,7 @@ class Work:
     test_loss: float | None = None
     selected_epoch: int | None = None
     micro_batch: int | None = None
+    seconds_before: float = 0.0
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
@@ -160,7 +163,7 @@ class Work:
             data=self.data,
             timings=Timings(
                 started=self.started.isoformat(timespec="seconds"),
-                total_seconds=time.perf_counter() - self.clock,
+                total_seconds=self.seconds_before + time.perf_counter() - self.clock,
                 **self.found_of_time,
             ),
             test_loss=self.test_loss,
@@ -227,6 +230,7 @@ class Work:
                 saver=saver,
             )
             saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
+            self.seconds_before = saver.seconds_before
             with self._arithmetic.matrix_precision():
                 trained = trainer.fit()
         self._note_training(trained)
@@ -238,7 +242,7 @@ class Work:
             "identity": self.run.identity,
             "data": materials.fingerprints,
             "weights": self.found_of_model["weights_digest"],
-            "torch": str(torch.__version__),
+            "versions": package_versions(),
             "device": self.device.type,
         }
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from segbench.config.suite import Train
-from segbench.data.loader import Batch, FedDigest, TrainingLoader
+from segbench.data.batch import Batch, FedDigest, cut
+from segbench.data.loader import TrainingLoader
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum
-from segbench.engine.memory import is_out_of_memory, parts
+from segbench.engine.memory import is_out_of_memory
+from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.recompute import keep_activations, recompute_blocks
 from segbench.engine.schedules import create_schedule
@@ -68,6 +69,20 @@ class Trained:
         return self.images / self.seconds
 
 
+class Best(NamedTuple):
+    """The weights with the best validation score so far.
+
+    Attributes:
+        score: Their mean IoU on the validation split.
+        epoch: The epoch after which they were validated.
+        weights: The state of the network.
+    """
+
+    score: float
+    epoch: int
+    weights: dict[str, Tensor]
+
+
 class Trainer:
     """Trains one network by a recipe."""
 
@@ -103,7 +118,7 @@ class Trainer:
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
         self.micro_batch = recipe.micro_batch if isinstance(recipe.micro_batch, int) else None
         self.meter: EpochMeter | None = None
-        self.best: tuple[float, int, dict[str, Tensor]] | None = None
+        self.best: Best | None = None
 
     def fit(self) -> Trained:
         """Train to the end of the recipe, from wherever a saved state has brought this trainer.
@@ -119,12 +134,11 @@ class Trainer:
             self.epoch, self.meter = self.epoch + 1, None
             self.seconds += line["seconds"]
             self.history.add(line | self._validation(self.epoch))
-        if self.recipe.activation_checkpointing:
-            keep_activations(self.network)
+        keep_activations(self.network)
         if self.best:
-            self.reported.load_state_dict(self.best[2])
+            self.reported.load_state_dict(self.best.weights)
         self._check_weights()
-        selected = self.best[1] if self.best else self.epoch
+        selected = self.best.epoch if self.best else self.epoch
         return Trained(
             self.reported, selected, self.fed.hexdigest(), self.seconds, self.images, micro_batch=self.micro_batch
         )
@@ -174,7 +188,7 @@ class Trainer:
         learning_rate, shares = self.schedule.learning_rate, 0.0
         self.optimizer.zero_grad(set_to_none=True)
         for batch in batches:
-            for part in parts(batch, self.micro_batch):
+            for part in cut(batch, self.micro_batch):
                 share = len(part.names) / self.recipe.batch_size
                 terms = self._terms(part)
                 loss = self.loss.combine(terms)
@@ -190,7 +204,7 @@ class Trainer:
         Raises:
             OutOfMemoryError: A single image does not fit.
         """
-        fed, generator = self.fed.hexdigest(), torch.get_rng_state()
+        fed, generators = self.fed.hexdigest(), self.arithmetic.generators()
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             mark = meter.mark()
@@ -203,7 +217,7 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             meter.forget(mark)
             self.fed = FedDigest(fed)
-            torch.set_rng_state(generator)
+            self.arithmetic.set_generators(generators)
             for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                 buffer.copy_(before)
             if self.arithmetic.device.type == "cuda":
@@ -245,8 +259,8 @@ class Trainer:
         if self.validate is None or every is None or (epoch % every and self.step < self.total_steps):
             return {}
         scores = self.validate(self.reported)
-        if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best[0]):
-            self.best = scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict())
+        if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best.score):
+            self.best = Best(scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict()))
         return dict(scores)
 
     def _compiled(self) -> nn.Module:
@@ -277,91 +291,3 @@ def steps_per_epoch(recipe: Train, batches: int) -> int:
 def total_steps(recipe: Train, batches: int) -> int:
     """Return the optimizer steps of the whole training, with epochs of so many batches."""
     return recipe.steps or (recipe.epochs or 0) * steps_per_epoch(recipe, batches)
-
-
-class EpochMeter:
-    """Gathers one epoch's losses and times without making the host wait at every step."""
-
-    def __init__(self, epoch: int, terms: tuple[str, ...]) -> None:
-        self.epoch = epoch
-        self.started = time.perf_counter()
-        self.waited = 0.0
-        self.images, self.batches = 0, 0
-        self.last_loss = math.nan
-        self.learning_rate = math.nan
-        self._sums = dict.fromkeys(("loss", *(f"loss_{term}" for term in terms if len(terms) > 1)), 0.0)
-        self._pending: list[tuple[int, float, float, dict[str, Tensor]]] = []
-        self._shares = 0.0
-
-    def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Pass batches on, counting images and the time spent waiting for them."""
-        while True:
-            before = time.perf_counter()
-            batch = next(batches, None)
-            self.waited += time.perf_counter() - before
-            if batch is None:
-                return
-            self.images += len(batch.names)
-            self.batches += 1
-            yield batch
-
-    def add(self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float) -> None:
-        """Remember one batch's losses; ``share`` is its part of an optimizer step."""
-        self.learning_rate = learning_rate
-        values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}
-        kept = {name: value for name, value in values.items() if name in self._sums}
-        self._pending.append((step, learning_rate, share, kept))
-
-    def mark(self) -> int:
-        """Return where the losses stand, to ``forget`` those that follow."""
-        return len(self._pending)
-
-    def forget(self, mark: int) -> None:
-        """Take back the losses of a step that is begun again."""
-        del self._pending[mark:]
-
-    def check(self) -> None:
-        """Bring the pending losses to the host.
-
-        Raises:
-            NonFiniteLossError: One of them is NaN or infinite; the first is named.
-        """
-        for step, learning_rate, share, values in self._pending:
-            for name, value in values.items():
-                number = float(value)
-                if not math.isfinite(number):
-                    raise NonFiniteLossError(number, epoch=self.epoch, step=step, learning_rate=learning_rate)
-                self._sums[name] += number * share
-            self.last_loss = float(values["loss"])
-            self._shares += share
-        self._pending.clear()
-
-    def state(self) -> dict[str, Any]:
-        """Return what the epoch's line depends on so far; the times go on where they are."""
-        self.check()
-        kept = ("epoch", "waited", "images", "batches", "last_loss", "learning_rate", "_sums", "_shares")
-        return {name: getattr(self, name) for name in kept} | {"seconds": time.perf_counter() - self.started}
-
-    @classmethod
-    def resumed(cls, state: Mapping[str, Any], terms: tuple[str, ...]) -> EpochMeter:
-        """Return the meter of a state."""
-        meter = cls(state["epoch"], terms)
-        for name, value in state.items():
-            if name != "seconds":
-                setattr(meter, name, value)
-        meter.started -= state["seconds"]
-        return meter
-
-    def line(self, step: int) -> dict[str, float]:
-        """Return the epoch's line of the history."""
-        seconds = time.perf_counter() - self.started
-        means = {name: value / self._shares for name, value in self._sums.items()}
-        return {
-            "epoch": self.epoch,
-            "step": step,
-            "learning_rate": self.learning_rate,
-            **means,
-            "images_per_second": self.images / seconds,
-            "data_wait_share": self.waited / seconds,
-            "seconds": seconds,
-        }

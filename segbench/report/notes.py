@@ -109,8 +109,9 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
         train = (recipe or {}).get("train") or {}
         if is_absent(size) or train.get("micro_batch") != "auto":
             continue
-        norm = (options or {}).get("norm") == "batch"
-        seen = f"; its batch norm saw {size} images at a time, not {train['batch_size']}" if norm else ""
+        norm = (options or {}).get("norm")
+        whose = "its batch norm" if norm == "batch" else "batch norm, where it has any,"
+        seen = f"; {whose} saw {size} images at a time, not {train['batch_size']}" if norm in (None, "batch") else ""
         yield (
             f"{printable(model)} was trained in parts of {size} of {train['batch_size']} images, since whole batches "
             f"did not fit into memory{seen}."

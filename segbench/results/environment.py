@@ -34,7 +34,7 @@ def capture(
         JSON values; ``None`` for what is absent or cannot be found out. Sizes are in bytes.
     """
     return {
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": package_versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": processor_name(),
@@ -46,6 +46,11 @@ def capture(
         "commit": commit(),
         **(extra or {}),
     }
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the versions of what results are computed with; None for what is not installed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def processor_name() -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.results.files import storing, temporary_path
-from segbench.results.swap import remove
+from segbench.results.swap import leftovers, remove
 
 KEPT = 2
 """States that are kept: the last, and the one before in case the last was torn."""
@@ -37,6 +37,10 @@ class StateFile:
     path: Path
     step: int
     digest: str
+
+    def remove(self) -> None:
+        """Remove it: it cannot be used."""
+        self.path.unlink(missing_ok=True)
 
     @property
     def intact(self) -> bool:
@@ -74,16 +78,34 @@ class StateFolder:
         """
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+            self.sweep()
             temporary = temporary_path(self.folder / f"step-{step:09d}")
             try:
                 yield temporary
                 with temporary.open("r+b") as stream:
                     os.fsync(stream.fileno())
-                temporary.replace(self.folder / f"step-{step:09d}-{_digest(temporary)}.state")
+                target = self.folder / f"step-{step:09d}-{_digest(temporary)}.state"
+                temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
-            for old in self.files()[KEPT:]:
-                old.path.unlink(missing_ok=True)
+            self._keep(target, step)
+
+    def sweep(self) -> None:
+        """Remove what dead processes were writing."""
+        for leftover in leftovers(self.folder):
+            if not leftover.in_use():
+                remove(leftover.path)
+
+    def _keep(self, newest: Path, step: int) -> None:
+        """Remove all states but the one that was just written and the last ones before it.
+
+        States of later steps belong to a training that was not gone on with: they must not push these out.
+        """
+        before = [state.path for state in self.files() if state.step < step]
+        kept = {newest, *before[: KEPT - 1]}
+        for state in self.files():
+            if state.path not in kept:
+                state.path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove all states."""

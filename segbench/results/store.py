@@ -18,6 +18,8 @@ from segbench.results.swap import finish_swap, leftovers, remove, swap
 RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
+_STATES = ".resume"
+"""What the hidden folder of a run's states ends with."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By schema version: how a record of that version becomes one of the next."""
@@ -49,7 +51,7 @@ class Store:
         Raises:
             StoreError: The id could lead out of the suite's folder.
         """
-        return StateFolder(self.folder / f".{checked_name(run_id, 'run')}.resume")
+        return StateFolder(self.folder / f".{checked_name(run_id, 'run')}{_STATES}")
 
     def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
         """Return a stored run; None when there is none, or none that can be used, which is logged with its path.
@@ -124,7 +126,16 @@ class Store:
             removed = [leftover.path for leftover in dead if leftover.path.exists()]
             for path in removed:
                 remove(path)
+            for run_id in self.saved():
+                self.states_of(run_id).sweep()
         return removed
+
+    def saved(self) -> list[str]:
+        """Return the ids of the runs of which there are saved states, in order."""
+        if not self.folder.is_dir():
+            return []
+        named = (path.name for path in self.folder.iterdir() if path.name.startswith(".") and path.is_dir())
+        return sorted(name[1:].removesuffix(_STATES) for name in named if name.endswith(_STATES))
 
     def stale(self, run_ids: Collection[str]) -> list[RunRecord]:
         """Return the stored runs that are not among ``run_ids``: results of an earlier form of the suite."""

@@ -67,6 +67,23 @@ def test_an_interrupted_suite_keeps_what_was_done_and_goes_on(
     assert after == before
 
 
+def test_control_c_ends_runs_that_are_done_at_a_time_and_stores_no_failure(
+    segbench, start_segbench, tiny_file, tmp_path, records
+):
+    models = [{"name": "python:misbehaving.endless", "label": name} for name in ("one", "two", "three")]
+    tiny_file(models=models, defaults={}, train={"epochs": 1})
+    process = start_segbench("run", "tiny.yaml", "--jobs", "2")
+    results = tmp_path / "results" / "tiny"
+    wait_for(lambda: len(list(results.glob(".*.tmp"))) == 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    press_control_c(process)
+    process.wait(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in process.stderr.read()
+    assert records(tmp_path / "results") == {}
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=30)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system to fill")
 def test_a_full_disk_is_named_and_loses_nothing(segbench, tiny_file, tmp_path, records):
     import subprocess

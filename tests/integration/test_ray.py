@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
+import psutil
 import pytest
 from tiny import document
 
 from segbench.config.load import check
+from segbench.engine.events import EpochEnded, Notice
 from segbench.engine.launch import run_suite
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
@@ -45,6 +48,23 @@ def facts(outcome):
     }
 
 
+def running_tasks():
+    """The processes that are doing a run; Ray names them after what they do."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "ray::_remote" in (process.info["cmdline"] or [""])[0]
+    ]
+
+
+def kill_a_busy_node(cluster):
+    """Wait until both nodes have done a part of a run, and kill the processes of one."""
+    while len(running_tasks()) < 2:
+        time.sleep(0.2)
+    time.sleep(2)
+    cluster.remove_node(cluster.workers[0], allow_graceful=False)
+
+
 @pytest.mark.timeout(600)
 def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path):
     suite = check(document(models=["cnn", "segnet_basic"], seeds=[0, 1], train={"epochs": 4}))
@@ -52,13 +72,24 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path):
         suite, results=tmp_path / "here", device="cpu", launcher=SeveralAtOnce(1, devices=["cpu"], cores=1)
     )
     told = []
-    lost = threading.Timer(8.0, lambda: cluster.remove_node(cluster.workers[0], allow_graceful=False))
-    lost.start()
+    killer = threading.Thread(target=kill_a_busy_node, args=(cluster,))
+    killer.start()
     launcher = RayLauncher(Store(tmp_path / "there", suite.name), cluster.address)
     there = run_suite(suite, results=tmp_path / "there", device="cpu", launcher=launcher, observer=told.append)
-    lost.join()
+    killer.join()
+    lost = [event.text for event in told if isinstance(event, Notice) and "was lost" in event.text]
+    assert len(lost) == 1, lost
     assert there.complete
     assert facts(there) == facts(here)
+    epochs = [event for event in told if isinstance(event, EpochEnded)]
+    assert {event.run_id for event in epochs} == {record.id for record in there.records}
+
+
+@pytest.mark.timeout(300)
+def test_what_no_machine_can_give_is_refused(cluster, tmp_path):
+    launcher = RayLauncher(Store(tmp_path, "s"), cluster.address, cpus=64)
+    with pytest.raises(UsageError, match="no machine of the cluster has that many"):
+        list(launcher([], lambda *_: None, print))
 
 
 def test_no_cluster_at_an_address_is_told_at_once(tmp_path):

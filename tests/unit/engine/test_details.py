@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from segbench.engine.details import Details, PredictionArchive, confidence, prediction_name
+from segbench.engine.details import Details, confidence
+from segbench.engine.predictions import PredictionArchive, prediction_name
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
 from segbench.results.details import BOUNDARY, CALIBRATION
 

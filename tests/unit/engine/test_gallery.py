@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import document
@@ -16,13 +17,16 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.gallery import choose, make_gallery
 from segbench.engine.launch import run_suite
+from segbench.engine.predictions import read_prediction
 from segbench.errors import StoreError
 from segbench.metrics.confusion import confusion_matrix
 from segbench.metrics.scores import score
 from segbench.results.gallery import find_galleries, read_gallery
 from segbench.results.matrices import load_matrices
+from segbench.results.store import Store
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=30, unique=True))
 def test_the_hardest_the_median_and_the_easiest_are_chosen(scores):
     chosen = choose(np.array(scores))
@@ -107,3 +111,27 @@ def test_a_gallery_that_names_files_elsewhere_is_refused(done, tmp_path):
     (tmp_path / "gallery.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
         read_gallery(tmp_path / "gallery.json")
+
+
+def test_galleries_of_an_earlier_protocol_stay(done, tmp_path):
+    outcome, _ = done
+    store = Store(tmp_path, outcome.store.folder.name)
+    shutil.copytree(outcome.store.folder, store.folder)
+    ((folder, _),) = find_galleries(store.folder).items()
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    other = check(document(models=["segnet_basic"], seeds=[0], train={"epochs": 2}))
+    run_suite(other, results=tmp_path, device="cpu", in_process=True)
+    galleries = find_galleries(store.folder)
+    assert len(galleries) == 2
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("harm", [b"no archive", None])
+def test_predictions_that_cannot_be_read_are_named(harm, tmp_path):
+    file = tmp_path / "predictions.zip"
+    if harm is None:
+        zipfile.ZipFile(file, "w").close()
+    else:
+        file.write_bytes(harm)
+    with pytest.raises(StoreError, match=r"predictions\.zip: the prediction of image 3 cannot be read"):
+        read_prediction(file, 3)

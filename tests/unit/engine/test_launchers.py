@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
+import psutil
 import pytest
 from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
+from segbench.config.suite import Loader
 from segbench.engine.events import Notice
 from segbench.engine.launchers import Job, OneByOne, SeveralAtOnce
+from segbench.engine.processes import CallStopped, call_in_process
 from segbench.errors import UsageError
 
 RUNS = plan(check(document(models=["cnn", "unet", "segnet_basic"], seeds=[0, 1])))
@@ -79,3 +83,42 @@ def test_what_one_job_raises_reaches_the_caller_and_the_rest_is_not_begun():
 def test_fewer_than_one_at_a_time_is_refused():
     with pytest.raises(UsageError, match="--jobs 0"):
         SeveralAtOnce(0, devices=["cpu"])
+
+
+def slow_call(seconds, *, observer):
+    time.sleep(seconds)
+
+
+def test_runs_under_way_are_stopped_when_one_raises():
+    ended = []
+
+    def do(job, place, observer):
+        if job.number == 1:
+            time.sleep(1)  # until the other is under way
+            raise UsageError("wrong")
+        try:
+            call_in_process(slow_call, 600, observer=observer)
+        except CallStopped:
+            ended.append(job.number)
+            raise
+
+    with pytest.raises(UsageError, match="wrong"):
+        list(SeveralAtOnce(2, devices=["cpu"])(JOBS, do, lambda event: None))
+    assert ended == [2]
+
+
+def test_caches_in_memory_share_what_is_free():
+    jobs = [
+        replace(job, run=job.run.model_copy(update={"loader": Loader(cache="memory", cache_gigabytes=1e6)}))
+        for job in JOBS
+    ]
+    found = []
+
+    def do(job, place, observer):
+        found.append(job.run.loader.cache_gigabytes)
+        return job.run.id
+
+    free = psutil.virtual_memory().available / 1e9
+    list(SeveralAtOnce(2, devices=["cpu"])(jobs, do, lambda event: None))
+    assert len(set(found)) == 1
+    assert 0 < 2 * found[0] <= 0.6 * free

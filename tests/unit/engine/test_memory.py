@@ -10,11 +10,11 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.sections import Train
-from segbench.data.loader import Batch
+from segbench.data.batch import Batch, cut
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
 from segbench.engine.losses import build_loss
-from segbench.engine.memory import is_out_of_memory, parts
+from segbench.engine.memory import is_out_of_memory
 from segbench.engine.recompute import blocks, keep_activations, recompute_blocks
 from segbench.engine.train import Trainer
 
@@ -106,10 +106,10 @@ def test_parts_give_the_whole_batchs_gradient_where_no_statistics_are_taken(tmp_
             torch.manual_seed(4)
             return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1))
 
-    cut, whole = trained(tmp_path, plain(), micro_batch=3), trained(tmp_path, plain())
-    for name, tensor in cut.network.state_dict().items():
+    in_parts, whole = trained(tmp_path, plain(), micro_batch=3), trained(tmp_path, plain())
+    for name, tensor in in_parts.network.state_dict().items():
         torch.testing.assert_close(tensor, whole.network.state_dict()[name], rtol=1e-5, atol=1e-7)
-    assert cut.digest == whole.digest
+    assert in_parts.digest == whole.digest
 
 
 def test_a_single_image_that_does_not_fit_is_out_of_memory(tmp_path):
@@ -134,6 +134,7 @@ def test_other_errors_pass_through(tmp_path):
         (torch.OutOfMemoryError("x"), True),
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), True),
         (RuntimeError("shapes do not fit"), False),
         (ValueError("out of memory"), False),
     ],
@@ -142,13 +143,16 @@ def test_out_of_memory_is_told_from_other_errors(error, told):
     assert is_out_of_memory(error) is told
 
 
-@pytest.mark.parametrize(("size", "sizes"), [(None, [8]), (8, [8]), (9, [8]), (3, [3, 3, 2]), (1, [1] * 8)])
-def test_parts_are_a_batch_cut_in_order(size, sizes):
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(None, [8]), (8, [8]), (9, [8]), (3, [2, 3, 3]), (7, [4, 4]), (1, [1] * 8)]
+)
+def test_parts_are_a_batch_cut_in_order_and_evenly(size, sizes):
     batch = Batches().batches[0]
-    cut = list(parts(batch, size))
-    assert [len(part.names) for part in cut] == sizes
-    assert torch.equal(torch.cat([part.images for part in cut]), batch.images)
-    assert sum((part.digests for part in cut), ()) == batch.digests
+    parts = list(cut(batch, size))
+    assert [len(part.names) for part in parts] == sizes
+    assert torch.equal(torch.cat([part.images for part in parts]), batch.images)
+    assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
+    assert sum((part.digests for part in parts), ()) == batch.digests
 
 
 def test_recomputing_changes_no_bit(tmp_path):
@@ -156,6 +160,15 @@ def test_recomputing_changes_no_bit(tmp_path):
     once = trained(tmp_path, Hungry(), ema_decay=0.9)
     assert same(again.network, once.network)
     assert not any("forward" in module.__dict__ for module in again.network.modules())
+
+
+def test_a_blocks_own_forward_is_there_again_after_recomputing():
+    block = Hungry().first
+    own = block.forward = lambda images: images
+    recompute_blocks(block)
+    assert block.forward is not own
+    keep_activations(block)
+    assert block.forward is own
 
 
 def test_recomputing_keeps_less_for_the_backward_pass():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from segbench.engine.launch import run_suite
 from segbench.engine.losses import build_loss
 from segbench.engine.resume import Saver
 from segbench.engine.train import Trainer
+from segbench.errors import StoreError
 from segbench.results.states import StateFolder
 
 
@@ -138,7 +142,8 @@ def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path):
     told = []
     resumed = trainer(tmp_path, told=told)
     assert resumed.step == 4
-    assert "the state of step 5 is damaged" in told[0]
+    assert told[0] == "the state of step 5 is damaged; it is removed, and the one before is looked for"
+    assert not newest.exists()
     assert told[1] == "goes on from step 4 of 12"
     assert same(bits(resumed.fit().network), bits(whole.network))
 
@@ -149,7 +154,8 @@ def test_states_of_other_data_or_of_another_recipe_are_not_used(tmp_path):
     told = []
     assert trainer(tmp_path, facts={"identity": "y"}, told=told).step == 0
     assert len(told) == 2
-    assert "another version, recipe or data" in told[0]
+    assert "the state of step 5 does not fit, because of another identity" in told[0]
+    assert trainer(tmp_path).saver.files.files() == []
 
 
 def test_a_file_that_is_no_state_is_not_used(tmp_path):
@@ -157,7 +163,36 @@ def test_a_file_that_is_no_state_is_not_used(tmp_path):
         file.write_bytes(b"not what torch writes")
     told = []
     assert trainer(tmp_path, told=told).step == 0
-    assert "not used" in told[0]
+    assert "the state of step 3 cannot be read" in told[0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system to fill")
+def test_a_disk_that_fills_while_a_state_is_saved_is_told_as_such_and_the_state_before_stays(tmp_path):
+    disk = tmp_path / "states"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with pytest.raises(KilledError):
+            fitted(trainer(tmp_path, kill_at=2))
+        kept = StateFolder(disk).files()
+        (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - 4096))
+        with pytest.raises(StoreError, match="No space left"):
+            fitted(trainer(tmp_path))
+        assert StateFolder(disk).files() == kept
+        (disk / "filler").unlink()
+        assert trainer(tmp_path).step == 2
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_time_that_was_spent_before_an_interruption_is_counted(tmp_path):
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, kill_at=5))
+    resumed = trainer(tmp_path)
+    assert resumed.saver.seconds_before > 0
+    assert trainer(tmp_path / "new").saver.seconds_before == 0
 
 
 def test_states_are_saved_when_they_are_due(tmp_path):

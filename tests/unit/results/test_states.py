@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
 from segbench.errors import StoreError
+from segbench.results.files import temporary_path
 from segbench.results.states import KEPT, StateFolder
 from segbench.results.store import Store
 
@@ -28,6 +31,25 @@ def test_the_last_two_are_kept_newest_first(states):
     assert len(states.files()) == KEPT
     assert all(state.intact for state in states.files())
     assert states.files()[0].path.read_text() == "content 15"
+
+
+def test_states_of_later_steps_do_not_push_a_new_one_out(states):
+    for step in (20, 30, 5):
+        write(states, step)
+    assert [state.step for state in states.files()] == [5]
+    write(states, 10)
+    assert [state.step for state in states.files()] == [10, 5]
+
+
+def test_what_a_dead_process_was_writing_is_swept_away(states):
+    write(states, 1)
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], check=True, capture_output=True)
+    mine = temporary_path(states.folder / "step-000000002")
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}.", f"-{int(child.stdout)}."))
+    dead.write_text("half")
+    write(states, 3)
+    assert not dead.exists()
+    assert [state.step for state in states.files()] == [3, 1]
 
 
 def test_nothing_saved_is_an_empty_list_and_can_be_removed(states):
@@ -85,5 +107,6 @@ def test_states_lie_in_a_hidden_folder_beside_the_run(tmp_path):
     assert store.states_of("unet-seed0").folder == tmp_path / "suite" / ".unet-seed0.resume"
     write(store.states_of("unet-seed0"), 1)
     assert store.clean() == []
+    assert store.saved() == ["unet-seed0"]
     with pytest.raises(StoreError):
         store.states_of("../x")

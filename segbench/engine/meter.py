@@ -1,0 +1,101 @@
+"""Gathers one epoch's losses and times, for its line of the learning curve."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from segbench.data.loader import Batch
+from segbench.errors import NonFiniteLossError
+
+
+class EpochMeter:
+    """Gathers one epoch's losses and times without making the host wait at every step."""
+
+    def __init__(self, epoch: int, terms: tuple[str, ...]) -> None:
+        self.epoch = epoch
+        self.started = time.perf_counter()
+        self.waited = 0.0
+        self.images, self.batches = 0, 0
+        self.last_loss = math.nan
+        self.learning_rate = math.nan
+        self._sums = dict.fromkeys(("loss", *(f"loss_{term}" for term in terms if len(terms) > 1)), 0.0)
+        self._pending: list[tuple[int, float, float, dict[str, Tensor]]] = []
+        self._shares = 0.0
+
+    def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass batches on, counting images and the time spent waiting for them."""
+        while True:
+            before = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - before
+            if batch is None:
+                return
+            self.images += len(batch.names)
+            self.batches += 1
+            yield batch
+
+    def add(self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float) -> None:
+        """Remember one batch's losses; ``share`` is its part of an optimizer step."""
+        self.learning_rate = learning_rate
+        values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+        kept = {name: value for name, value in values.items() if name in self._sums}
+        self._pending.append((step, learning_rate, share, kept))
+
+    def mark(self) -> int:
+        """Return where the losses stand, to ``forget`` those that follow."""
+        return len(self._pending)
+
+    def forget(self, mark: int) -> None:
+        """Take back the losses of a step that is begun again."""
+        del self._pending[mark:]
+
+    def check(self) -> None:
+        """Bring the pending losses to the host.
+
+        Raises:
+            NonFiniteLossError: One of them is NaN or infinite; the first is named.
+        """
+        for step, learning_rate, share, values in self._pending:
+            for name, value in values.items():
+                number = float(value)
+                if not math.isfinite(number):
+                    raise NonFiniteLossError(number, epoch=self.epoch, step=step, learning_rate=learning_rate)
+                self._sums[name] += number * share
+            self.last_loss = float(values["loss"])
+            self._shares += share
+        self._pending.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Return what the epoch's line depends on so far; the times go on where they are."""
+        self.check()
+        kept = ("epoch", "waited", "images", "batches", "last_loss", "learning_rate", "_sums", "_shares")
+        return {name: getattr(self, name) for name in kept} | {"seconds": time.perf_counter() - self.started}
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, Any], terms: tuple[str, ...]) -> EpochMeter:
+        """Return the meter of a state."""
+        meter = cls(state["epoch"], terms)
+        for name, value in state.items():
+            if name != "seconds":
+                setattr(meter, name, value)
+        meter.started -= state["seconds"]
+        return meter
+
+    def line(self, step: int) -> dict[str, float]:
+        """Return the epoch's line of the history."""
+        seconds = time.perf_counter() - self.started
+        means = {name: value / self._shares for name, value in self._sums.items()}
+        return {
+            "epoch": self.epoch,
+            "step": step,
+            "learning_rate": self.learning_rate,
+            **means,
+            "images_per_second": self.images / seconds,
+            "data_wait_share": self.waited / seconds,
+            "seconds": seconds,
+        }

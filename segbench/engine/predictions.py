@@ -1,0 +1,54 @@
+"""Keeps the predictions of a test split as pictures, and finds one of them again."""
+
+from __future__ import annotations
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.base import Color
+from segbench.engine.pictures import palette_image
+from segbench.errors import StoreError
+
+
+class PredictionArchive:
+    """A zip archive of predictions, each a palette PNG named by the image's position, such as ``00007.png``."""
+
+    def __init__(self, file: Path | BytesIO, palette: tuple[Color, ...]) -> None:
+        self.palette, self.count = palette, 0
+        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+
+    def __enter__(self) -> PredictionArchive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def add(self, prediction: NDArray[np.uint8]) -> None:
+        """Append the prediction of the next image."""
+        picture = BytesIO()
+        palette_image(prediction, self.palette).save(picture, format="PNG", compress_level=1)
+        entry = zipfile.ZipInfo(prediction_name(self.count))  # dated 1980: equal predictions give equal files
+        self._zip.writestr(entry, picture.getvalue())
+        self.count += 1
+
+
+def prediction_name(index: int) -> str:
+    """Return the name in the archive of the prediction for the image at a position of the test split."""
+    return f"{index:05d}.png"
+
+
+def read_prediction(file: Path, index: int) -> bytes:
+    """Return the PNG of the prediction for the image at a position of the test split.
+
+    Raises:
+        StoreError: The archive cannot be read, or does not hold it.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.read(prediction_name(index))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise StoreError(f"{file}: the prediction of image {index} cannot be read: {error}") from None
