@@ -96,7 +96,8 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         tested on (``test_data``, the digest of what was fed); in each of these tables the ranked rows and then,
         without rank, those that failed, were skipped or are damaged, with the reason. A network some of whose
         seeds failed has both. ``rank`` counts within a table; equal scores share it. Measured columns are means
-        over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. ``pretrained`` is
+        over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. The scores of
+        ``details.npz`` are absent where a seed lacks them. ``pretrained`` is
         ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was trained on what most rows of its
         table were, seed by seed; rows that were not keep their rank, as their scores are of the same images. What
         else disturbs a comparison is told by ``observations``. From ``throughput_images_per_second`` on stand the
@@ -134,8 +135,9 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
     first = runs.iloc[0]
     row: dict[str, Any] = {"model": first["model"]}
     for name in MEASURED:
-        row[name] = runs[name].mean()
-        row[f"{name}_std"] = runs[name].std(ddof=1)
+        lenient = name not in DETAIL_SCORES  # a score that a seed lacks would be of fewer seeds than the row says
+        row[name] = runs[name].mean(skipna=lenient)
+        row[f"{name}_std"] = runs[name].std(ddof=1, skipna=lenient)
     published = next(iter(published_of(first["name"], first["recipe"], first["classes"])), None)
     return row | {
         "pretrained": "pretrained" if runs["pretrained"].any() else "scratch",

@@ -10,7 +10,7 @@ import pytest
 from stored import iou_of, matrices
 
 from segbench.report.leaderboard import COLUMNS, MEASURED, leaderboard
-from segbench.report.runs import SCORES, load_results
+from segbench.report.runs import DETAIL_SCORES, SCORES, load_results
 from segbench.results.record import Outcome, Status
 
 OTHER = {"dataset": {"name": "scenes"}, "train": {"epochs": 9, "select": "last"}}
@@ -47,6 +47,21 @@ def test_seeds_give_mean_and_sample_standard_deviation(add, board):
 def test_one_seed_has_no_spread(add, board):
     add()
     assert board()[[f"{name}_std" for name in MEASURED]].isna().all(axis=None)
+
+
+def test_a_score_that_one_seed_lacks_is_no_mean_over_the_others(add, results):
+    for seed in (0, 1):
+        add("whole", seed)
+        add("partly", seed, 50)
+    runs = load_results(results)
+    for name, value in zip(DETAIL_SCORES, (0.5, 0.25, 0.125), strict=True):
+        runs[name] = value
+    runs.loc[(runs["model"] == "partly") & (runs["seed"] == 1), list(DETAIL_SCORES)] = math.nan
+    rows = leaderboard(runs).set_index("model")
+    assert rows.loc["whole", list(DETAIL_SCORES)].tolist() == [0.5, 0.25, 0.125]
+    known = [column for name in DETAIL_SCORES for column in (name, f"{name}_std")]
+    assert rows.loc["partly", known].isna().all()
+    assert rows.loc["partly", "seeds"] == 2
 
 
 def test_rows_of_different_protocol_are_never_ranked_together(add, board):
