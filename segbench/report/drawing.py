@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ _COLORS = (
 )
 """Safe for the colour-blind, and dark enough for print: seaborn's ``colorblind`` without its pale ones."""
 _DPI = 150
+_ORDINARY_NAME, _LONGEST_NAME = 14, 40
+"""Signs of a name that a drawing has room for as it is, and for which it grows."""
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.hashsalt": "segbench",  # equal figures give equal files
@@ -40,6 +42,7 @@ _STYLE: dict[Any, Any] = {
     **dict.fromkeys(("axes.edgecolor", "grid.color"), GRID),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
 }
+_INCHES_A_SIGN = 0.08
 _EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "WenQuanYi Zen Hei")
 
 
@@ -181,9 +184,20 @@ def whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def short_name(name: Any, most: int = _LONGEST_NAME) -> str:
+    """Return a name as it stands in a drawing: what a long one has beyond ``most`` signs is left to the tables."""
+    text = printable(name)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def room_for(names: Iterable[str]) -> float:
+    """Return the inches that names need beyond those that a drawing has for ordinary ones."""
+    return _INCHES_A_SIGN * max(0, max(map(len, names), default=0) - _ORDINARY_NAME)
+
+
 def named_rows(axes: Axes, names: list[str]) -> None:
     """Name the rows of a drawing, the first at the top."""
-    axes.set_yticks(range(len(names)), [printable(name) for name in names])
+    axes.set_yticks(range(len(names)), [short_name(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
 
 
@@ -205,5 +219,5 @@ def dashes(number: int) -> list[tuple[str, str]]:
 
 def legend_label(name: Any) -> str:
     """Return a name as a legend shows it; matplotlib drops those that begin with an underscore."""
-    text = printable(name)
+    text = short_name(name)
     return f" {text}" if text.startswith("_") else text

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from segbench.report.drawing import GRID, Plot, canvas, colors, markers, named_rows, styled, whole_numbers
+from segbench.report.drawing import (
+    GRID,
+    Plot,
+    canvas,
+    colors,
+    markers,
+    named_rows,
+    room_for,
+    short_name,
+    styled,
+    whole_numbers,
+)
 from segbench.report.figures.shown import best, ranked_rows, sample
-from segbench.report.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +63,7 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
     if len(models) < 2 or np.isnan(differences).all():
         return None
     with styled():
-        figure = _drawn_squares([printable(name) for name in models], differences, apart)
+        figure = _drawn_squares([short_name(name) for name in models], differences, apart)
     caption = (
         "Difference of mean IoU, row minus column, in percentage points, on the same images. In brackets: the two "
         f"cannot be told apart (paired bootstrap over images, Holm-adjusted p of {SIGNIFICANT:.2f} or more). "
@@ -66,7 +76,7 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
     """Draw a matrix of differences, its colours even to both sides of 0."""
     import seaborn as sns
 
-    size = 2.6 + 0.62 * len(names)
+    size = 2.6 + 0.62 * len(names) + room_for(names)
     figure, axes = canvas(size + 1.6, size)
     reach = 100 * (float(np.nanmax(np.abs(differences))) or 1.0)
     cells = zip(differences.ravel(), apart.ravel(), strict=True)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from segbench.report.drawing import GRID, Plot, canvas, panels, styled
+from segbench.report.drawing import GRID, Plot, canvas, panels, room_for, short_name, styled
 from segbench.report.figures.shown import best, sample
-from segbench.report.text import printable
 from segbench.results.record import Status
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def confusion_matrices(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
         return None
     first = completed[completed["model"] == next(iter(drawn))].iloc[0]
     with styled():
-        figure = _drawn_matrices(drawn, [printable(name) for name in first["classes"]])
+        figure = _drawn_matrices(drawn, [short_name(name) for name in first["classes"]])
     caption = (
         "Confusion matrices of the test split: of the pixels of each label (row), the share predicted as each class "
         f"(column), seeds added up; the diagonal is recall. {sample(shown, board)} Grey: no label holds the class."
@@ -67,7 +66,9 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
     import seaborn as sns
 
     rows, columns = table.shape
-    figure, axes = canvas(min(24.0, 3.4 + 0.5 * columns), 1.9 + 0.34 * rows)
+    networks, classes = ([short_name(name) for name in names] for names in (table.index, table.columns))
+    width = min(24.0, 3.4 + 0.5 * columns) + room_for(networks)
+    figure, axes = canvas(width, 1.9 + 0.34 * rows + room_for(classes))
     sns.heatmap(
         table.to_numpy(dtype=float),
         vmin=0,
@@ -76,8 +77,8 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
         annot=columns <= _ANNOTATED_CLASSES,
         fmt=".2f",
         annot_kws={"in_layout": False},
-        xticklabels=[printable(name) for name in table.columns],
-        yticklabels=[printable(name) for name in table.index],
+        xticklabels=classes,
+        yticklabels=networks,
         cbar_kws={"label": "IoU (fraction)"},
         linewidths=0.5,
         linecolor=GRID,
@@ -95,12 +96,13 @@ def _drawn_matrices(drawn: Mapping[str, np.ma.MaskedArray], names: list[str]) ->
     columns = min(3, len(drawn))
     rows = math.ceil(len(drawn) / columns)
     side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
-    figure, axes = panels(columns, rows * side, rows=rows, width=columns * side + 1.0)
+    room = room_for(names)
+    figure, axes = panels(columns, rows * side + room, rows=rows, width=columns * side + 1.0 + room)
     for number, (panel, (model, shares)) in enumerate(zip(axes, drawn.items(), strict=False)):
         image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
         panel.set_facecolor(_UNKNOWN)
         panel.grid(visible=False)
-        panel.set_title(printable(model))
+        panel.set_title(short_name(model, most=round(side / 0.12)))
         _name_classes(panel, names, left=number % columns == 0, lowest=number >= len(drawn) - columns)
     for panel in axes[len(drawn) :]:
         panel.set_axis_off()

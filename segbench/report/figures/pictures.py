@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.report.drawing import Plot, legend_label, panels, styled
+from segbench.report.drawing import Plot, legend_label, panels, short_name, styled
 from segbench.report.figures.shown import networks, ranked_rows, whole
-from segbench.report.text import is_absent, printable
+from segbench.report.text import is_absent
 from segbench.results.gallery import Gallery, GalleryImage, find_galleries
 from segbench.results.record import Status
 
@@ -37,6 +37,8 @@ MOST_PICTURED = 6
 
 _TILE = 1.9
 """Inches that a picture is wide."""
+_TITLE = 24
+"""Signs that fit above it."""
 _VOID = 255
 _ROLES = {"hardest": 0, "median": 1, "easiest": 2}
 _RIGHT, _WRONG, _IGNORED = (235, 235, 235), (213, 94, 0), (150, 150, 150)
@@ -169,7 +171,7 @@ def _drawn(seen: Sequence[Seen], pictured: Sequence[Pictured], classes: Sequence
         _tile(below[0], _colored(one.label, one.palette), "label")
         for place, network in enumerate(pictured, 1):
             prediction, scored = one.predictions[network.run], f"{one.facts.scores[network.run]:.3f}"
-            title = f"{printable(network.model)}\n{scored}" if number == 0 else scored
+            title = f"{short_name(network.model, most=_TITLE)}\n{scored}" if number == 0 else scored
             _tile(above[place], _colored(prediction, one.palette), title)
             _tile(below[place], _errors(one.label, prediction), "")
     _legend(figure, classes, seen[-1].palette)
@@ -208,5 +210,6 @@ def _legend(figure: Figure, classes: Sequence[str], palette: list[int]) -> None:
         if 3 * index + 3 <= len(palette)
     ]
     if patches:
-        columns = min(8, len(patches))
+        longest = max(len(str(patch.get_label())) for patch in patches)
+        columns = max(1, min(8, int(figure.get_figwidth() / (0.5 + 0.07 * longest))))
         figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize="x-small")

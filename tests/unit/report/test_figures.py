@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 
 import matplotlib as mpl
 import numpy as np
@@ -170,6 +171,24 @@ def test_hostile_names_are_drawn_literally(hostile, read, tmp_path):
     assert "網路 сеть" in svg
     assert ">$\\frac{1}{2}$</text>" in svg
     assert ">$x$</text>" in svg
+
+
+def test_very_long_names_are_cut_and_leave_room_for_the_drawing(add, read, tmp_path):
+    classes = tuple(f"{number}{'x' * 100}" for number in range(12))
+    for number in range(3):
+        counted = matrices(90 - number, images=12, classes=12)
+        add(f"{number}{'y' * 100}", matrices=counted, classes=classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = {plot.name: plot for plot in plots(*read())}
+        for plot in drawn.values():
+            save(plot, tmp_path)
+    assert drawn.keys() >= {"class-iou", "confusion", "paired-differences", "rank-intervals"}
+    for name in ("class-iou", "confusion"):
+        axes = drawn[name].figure.axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()][1][:3].endswith(("xx", "yy"))
+        assert all(label.get_text().endswith("…") for label in axes.get_yticklabels())
+        assert axes.get_window_extent().width > 0.2 * drawn[name].figure.bbox.width
 
 
 def test_equal_figures_give_equal_files(add, read, tmp_path):
