@@ -24,16 +24,16 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
     whose = {name: machines[machine_digest(record.environment)] for name, record in records.items()}
     frame = speed_frame(records.values()).assign(machine=[whose[name] for name in records])
     frame = frame.sort_values(["task", "model", "batch_size", "machine"])
-    several = len(machines) > 1
-    rows = [_cells(row, [row["machine"]] if several else []) for _, row in frame.iterrows()]
-    titles = [*_CASE, *(["machine"] if several else []), *_FIGURES]
-    signs = "::-:" + (":" if several else "") + "-" * 7 + ":"
+    lines = [_cells(row) for _, row in frame.iterrows()]
+    needless = set() if len(machines) > 1 else {"machine"}
+    titles = [title for title in _RIGHT if title not in needless and any(line[title].text for line in lines)]
     words = (
         f" on {', '.join(machines.values())}: img/s is the median of n fresh "
         "processes with half their range, p50 and p90 are of single calls, each waited for. Loading over training "
         "tells whether a run waits for its input: below 1 it does."
     )
-    table = Table.of("speed", titles, rows, signs)
+    signs = "".join("-" if _RIGHT[title] else ":" for title in titles)
+    table = Table.of("speed", titles, [[line[title] for title in titles] for line in lines], signs)
     return [Heading("Speed"), Paragraph.of("Measured by ", Code("segbench speed"), words), table]
 
 
@@ -52,32 +52,40 @@ def _machine_name(record: SpeedRecord, rivals: Sequence[SpeedRecord]) -> str:
     return f"{machine_of(record)} ({', '.join(apart)})" if apart else machine_of(record)
 
 
-_CASE = ("task", "network", "batch", "how")
-_FIGURES = ("n", "img/s", "p50 ms", "p90 ms", "memory", "J/img", "loading/training", "note")
+_RIGHT = {
+    "task": False,
+    "network": False,
+    "batch": True,
+    "how": False,
+    "machine": False,
+    **dict.fromkeys(("n", "img/s", "p50 ms", "p90 ms", "memory", "J/img", "loading/training"), True),
+    "note": False,
+}
+"""The columns, and whether they are set flush right; those without any content are left out."""
 
 
-def _cells(row: pd.Series[Any], machine: list[str]) -> list[Cell | str]:
+def _cells(row: pd.Series[Any]) -> dict[str, Cell]:
     how = [row["size"], row["precision"], "channels last" if row["channels_last"] else "", row["mode"], row["output"]]
     measured = row["status"] == SpeedStatus.MEASURED
     half_range = (row["images_per_second_high"] - row["images_per_second_low"]) / 2 if row["restarts"] > 1 else None
     notes = [] if measured else [str(row["status"]), str(row["reason"])]
     notes += ["not steady"] if measured and not row["steady"] else []
     notes += ["throttled"] if row["throttled"] is True else []
-    return [
-        str(row["task"]),
-        str(row["model"]),
-        _number(str(row["batch_size"]), row["batch_size"]),
-        ", ".join(str(part) for part in how if part),
-        *machine,
-        _number(str(row["restarts"]), row["restarts"]),
-        _number(rate(row["images_per_second"], half_range) if measured else "", row["images_per_second"]),
-        _number(rate(row["latency_p50_ms"]), row["latency_p50_ms"]),
-        _number(rate(row["latency_p90_ms"]), row["latency_p90_ms"]),
-        _number(byte_count(row["peak_memory_bytes"]), row["peak_memory_bytes"]),
-        _number(rate(row["joules_per_image"]), row["joules_per_image"]),
-        _number(rate(row["loading_ratio"]), row["loading_ratio"]),
-        ": ".join(notes),
-    ]
+    return {
+        "task": Cell(str(row["task"])),
+        "network": Cell(str(row["model"])),
+        "batch": _number(str(row["batch_size"]), row["batch_size"]),
+        "how": Cell(", ".join(str(part) for part in how if part)),
+        "machine": Cell(str(row["machine"])),
+        "n": _number(str(row["restarts"]), row["restarts"]),
+        "img/s": _number(rate(row["images_per_second"], half_range) if measured else "", row["images_per_second"]),
+        "p50 ms": _number(rate(row["latency_p50_ms"]), row["latency_p50_ms"]),
+        "p90 ms": _number(rate(row["latency_p90_ms"]), row["latency_p90_ms"]),
+        "memory": _number(byte_count(row["peak_memory_bytes"]), row["peak_memory_bytes"]),
+        "J/img": _number(rate(row["joules_per_image"]), row["joules_per_image"]),
+        "loading/training": _number(rate(row["loading_ratio"]), row["loading_ratio"]),
+        "note": Cell(": ".join(notes)),
+    }
 
 
 def _number(text: str, value: Any) -> Cell:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segbench.report.drawing import Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
+from segbench.report.drawing import INK, Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
 from segbench.report.figures.shown import best, ranked_rows, sample, spanned
 from segbench.report.measured import single_image_records
 from segbench.report.text import is_absent
@@ -67,12 +67,15 @@ def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
         showfliers=False,
         widths=0.6,
         patch_artist=True,
-        medianprops={"color": "black"},
+        medianprops={"color": INK},
+        boxprops={"edgecolor": INK},
+        whiskerprops={"color": INK},
+        capprops={"color": INK},
     )
     for box, color in zip(drawn["boxes"], colors(len(times)), strict=True):
         box.set(facecolor=color, alpha=0.7)
     for place, values in enumerate(times):
-        axes.plot(np.percentile(values, 99), place, marker="|", color="0.4", markersize=9)
+        axes.plot(np.percentile(values, 99), place, marker="|", color="0.5", markersize=9)
     named_rows(axes, models)
     axes.set_xscale("log")
     plain_numbers(axes)

@@ -47,6 +47,15 @@ def test_machines_of_one_name_are_told_apart_by_what_differs(add, measure, table
     assert column(table(), "machine") == ["some name (versions.torch 2.6)", "some name (versions.torch 2.7)"]
 
 
+def test_columns_without_any_content_are_left_out(add, measure, table):
+    add("a")
+    measure("a", 0.1)
+    assert not {"J/img", "loading/training", "note"} & set(table().titles)
+    measure("a", 0.1, task="training")
+    measure("a", 0.05, task="loading", model={}, recipe={"dataset": {"name": "scenes"}})
+    assert column(table(), "loading/training") == ["", "", "2.00"]
+
+
 def test_nothing_measured_has_no_section(add, results):
     add("a")
     assert speed_section(load_results(results)) == []
