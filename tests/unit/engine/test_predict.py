@@ -92,6 +92,13 @@ def test_overlapping_tiles_are_averaged_by_visits():
     assert total[0, 0].tolist() == [[1.0, 1.5, 1.5, 2.0]] * 2
 
 
+def test_class_map_is_argmax_for_ties_and_nan_too():
+    draw = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 3, (7, 31, 17), generator=draw).float()
+    scores[torch.rand(scores.shape, generator=draw) < 0.02] = float("nan")
+    assert (class_map(scores) == scores.argmax(0).numpy()).all()
+
+
 def test_class_map_takes_the_best_class():
     scores = torch.tensor([[[0.1, 2.0]], [[0.3, -1.0]], [[0.2, 1.0]]])
     assert class_map(scores).tolist() == [[1, 0]]
