@@ -10,6 +10,7 @@ import pandas as pd
 from segbench.report.drawing import INK, Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
 from segbench.report.figures.shown import best, ranked_rows, sample, spanned
 from segbench.report.measured import single_image_records
+from segbench.report.speed import P99_SAMPLES
 from segbench.report.text import is_absent
 from segbench.results.speed_record import SpeedRecord
 
@@ -35,9 +36,11 @@ def latency_distributions(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | Non
         figure = _drawn_boxes(models, times)
     restarts = [sum(bool(restart.host_seconds) for restart in records[model].restarts) for model in models]
     calls, processes = spanned(map(len, times), "call"), spanned(restarts, "process", "processes")
+    many = any(len(values) >= P99_SAMPLES for values in times)
+    mark = f"; grey mark: the slowest hundredth begins (of {P99_SAMPLES:,} calls or more)" if many else ""
     caption = (
         f"Latency of single images{_situation(shown)}: n = {calls} in {processes} of each network. Box: quartiles and "
-        "median; whiskers: 5th and 95th percentile; grey mark: the slowest hundredth begins. "
+        f"median; whiskers: 5th and 95th percentile{mark}. "
         f"{sample(shown, board, known=known, those='whose latency was measured')}"
     )
     listed = "; ".join(
@@ -75,7 +78,8 @@ def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
     for box, color in zip(drawn["boxes"], colors(len(times)), strict=True):
         box.set(facecolor=color, alpha=0.7)
     for place, values in enumerate(times):
-        axes.plot(np.percentile(values, 99), place, marker="|", color="0.5", markersize=9)
+        if len(values) >= P99_SAMPLES:
+            axes.plot(np.percentile(values, 99), place, marker="|", color="0.5", markersize=9)
     named_rows(axes, models)
     axes.set_xscale("log")
     plain_numbers(axes)

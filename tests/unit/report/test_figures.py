@@ -304,6 +304,20 @@ def test_only_the_networks_that_were_measured_are_counted_as_drawn(add, measure,
     assert "3 of 4 networks, those whose curve was kept" in learning_curves(board, some).caption
 
 
+def test_the_slowest_hundredth_is_marked_of_enough_calls_only(add, measure, read):
+    for name, width in (("few", 1.0), ("many", 2.0)):
+        add(name, options={"width": width})
+    measure("few", 0.01, options={"width": 1.0})
+    board, runs, _, _ = read()
+    assert "slowest hundredth" not in latency_distributions(board, runs).caption
+    measure("many", *[0.01] * 334, options={"width": 2.0})  # of three calls each
+    board, runs, _, _ = read()
+    plot = latency_distributions(board, runs)
+    assert "grey mark: the slowest hundredth begins (of 1,000 calls or more)" in plot.caption
+    marks = [line for line in plot.figure.axes[0].get_lines() if line.get_marker() == "|"]
+    assert [mark.get_xydata()[0].tolist() for mark in marks] == [[pytest.approx(10.0), 1]]
+
+
 def test_more_measured_networks_than_a_figure_shows_are_counted_among_the_measured(add, measure, read, monkeypatch):
     monkeypatch.setattr(shown, "MOST_NETWORKS", 1)
     for number, name in enumerate("abc"):
