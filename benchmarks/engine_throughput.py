@@ -119,7 +119,7 @@ class Fixed:
         draw = torch.Generator().manual_seed(0)
         self.images = torch.rand(BATCH, 3, *SIZE, generator=draw)
         self.labels = torch.randint(0, CLASSES, (BATCH, *SIZE), generator=draw).to(torch.uint8)
-        self.dataset = [None] * BATCH
+        self.positions = range(BATCH)
 
     def __len__(self) -> int:
         return 1
@@ -127,7 +127,7 @@ class Fixed:
     @property
     def batch(self) -> Batch:
         names = tuple(str(index) for index in range(BATCH))
-        return Batch(names, self.images, self.labels, ("0" * 32,) * BATCH)
+        return Batch(names, self.images, self.labels, ("0" * 32,) * BATCH, (self.labels[0].numel(),) * BATCH)
 
     def __iter__(self):  # as an evaluation loader
         yield EvaluationBatch(self.batch.names, self.images, tuple(self.labels), self.batch.digests)

@@ -21,7 +21,9 @@ RECIPE_VERSION = 1
 _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
-_LATER_KEYS: dict[str, dict[str, Any]] = {"train": {"deterministic": False, "micro_batch": None}}
+_LATER_KEYS: dict[str, dict[str, Any]] = {
+    "train": {"deterministic": False, "micro_batch": None, "sync_batch_norm": False}
+}
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
 

@@ -81,7 +81,9 @@ class Train(Section):
     """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
     micro_batch: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["auto"] | None = None
     """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
-    their images. ``auto`` cuts only what does not fit into memory; null never does."""
+    their labelled pixels. ``auto`` cuts only what does not fit into memory; null never does."""
+    sync_batch_norm: bool = False
+    """Whether batch norm takes its statistics over the images of all processes, where several do a run together."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
     loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from segbench.data.base import IGNORE_INDEX
 from segbench.data.pipeline import Prepared
 from segbench.data.threads import one_thread
 from segbench.errors import DataError
@@ -23,12 +24,14 @@ class Batch(NamedTuple):
         images: (N, 3, H, W) float32.
         labels: (N, H, W) uint8.
         digests: One hash of name, image and label for each image.
+        labelled: How many pixels of each label are not void.
     """
 
     names: tuple[str, ...]
     images: Tensor
     labels: Tensor
     digests: tuple[str, ...]
+    labelled: tuple[int, ...]
 
 
 def cut(batch: Batch, size: int | None) -> Iterator[Batch]:
@@ -40,7 +43,10 @@ def cut(batch: Batch, size: int | None) -> Iterator[Batch]:
     count = 1 if size is None else -(-images // size)
     bounds = [images * part // count for part in range(count + 1)]
     for start, end in pairwise(bounds):
-        yield Batch(batch.names[start:end], batch.images[start:end], batch.labels[start:end], batch.digests[start:end])
+        part = slice(start, end)
+        yield Batch(
+            batch.names[part], batch.images[part], batch.labels[part], batch.digests[part], batch.labelled[part]
+        )
 
 
 class EvaluationBatch(NamedTuple):
@@ -137,6 +143,7 @@ def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
         torch.stack([one.prepared.image for one in samples]),
         torch.stack([one.prepared.label for one in samples]),
         tuple(one.digest for one in samples),
+        tuple(int((one.prepared.label != IGNORE_INDEX).sum()) for one in samples),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 
@@ -14,14 +14,29 @@ from segbench.data.pipeline import Pipeline, derive_seed
 from segbench.data.workers import Key, Reader, Workers
 from segbench.errors import DataError
 
-__all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "FedDigest", "TrainingLoader"]
+__all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "FedDigest", "Share", "TrainingLoader"]
+
+
+class Share(NamedTuple):
+    """Which of several processes that work together a loader feeds."""
+
+    rank: int = 0
+    size: int = 1
+
+    def of(self, count: int) -> slice:
+        """Return its share of so many things in a row; shares are as equal as can be."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+
+WHOLE = Share()
 
 
 class _ShuffledKeys:
     """The batches of keys of one epoch at a time; set ``epoch``, and how many to ``skip``, before each pass."""
 
-    def __init__(self, count: int, *, batch_size: int, seed: int, drop_last: bool) -> None:
+    def __init__(self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Share) -> None:
         self.count, self.batch_size, self.seed, self.drop_last = count, batch_size, seed, drop_last
+        self.share = share
         self.epoch, self.skip = 0, 0
 
     def __len__(self) -> int:
@@ -33,7 +48,13 @@ class _ShuffledKeys:
         order = torch.randperm(self.count, generator=generator).tolist()
         keys = [Key(self.epoch, index) for index in order]
         for batch in range(self.skip, len(self)):
-            yield keys[batch * self.batch_size : (batch + 1) * self.batch_size]
+            whole = keys[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield whole[self.share.of(len(whole))]
+
+    @property
+    def least(self) -> int:
+        """How many images the smallest batch of an epoch has, all shares together."""
+        return min(self.batch_size, self.count - (len(self) - 1) * self.batch_size)
 
 
 class _Loader:
@@ -65,9 +86,10 @@ class TrainingLoader(_Loader):
         drop_last: Whether an incomplete last batch is left out.
         workers: Processes that read and transform; 0 does it in this one.
         pin_memory: Whether batches lie in page-locked memory.
+        share: The part of every batch that is handed out.
 
     Raises:
-        DataError: An epoch would hold no batch.
+        DataError: An epoch would hold no batch, or a batch would have no image for some process.
     """
 
     def __init__(
@@ -80,12 +102,18 @@ class TrainingLoader(_Loader):
         drop_last: bool = True,
         workers: int = 0,
         pin_memory: bool = False,
+        share: Share = WHOLE,
     ) -> None:
-        self._order = _ShuffledKeys(len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last)
+        self._order = _ShuffledKeys(len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last, share=share)
         if not len(self._order):
             raise DataError(
                 f"{dataset.info.name}: the training split has {len(dataset)} images, fewer than one batch of "
                 f"{batch_size}, and drop_last leaves the rest out; lower train.batch_size or set drop_last: false"
+            )
+        if self._order.least < share.size:
+            raise DataError(
+                f"{dataset.info.name}: a training batch has too few images ({self._order.least}) for {share.size} "
+                "processes; raise train.batch_size, set train.drop_last: true, or take fewer processes"
             )
         reader = Reader(dataset, pipeline, seed)
         self._workers: Workers[Batch] = Workers(
@@ -114,6 +142,10 @@ class EvaluationLoader(_Loader):
         batch_size: Most images in a batch.
         workers: Processes that read and transform; 0 does it in this one.
         pin_memory: Whether images lie in page-locked memory.
+        share: Which batches are handed out: every one, or every second, …
+
+    Attributes:
+        positions: Where the images that are handed out stand in the split.
     """
 
     def __init__(
@@ -124,10 +156,13 @@ class EvaluationLoader(_Loader):
         batch_size: int,
         workers: int = 0,
         pin_memory: bool = False,
+        share: Share = WHOLE,
     ) -> None:
         self.dataset = dataset
         keys = [Key(0, index) for index in range(len(dataset))]
         chunks = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+        chunks = chunks[share.rank :: share.size]
+        self.positions = [key.position for chunk in chunks for key in chunk]
         reader = Reader(dataset, pipeline, 0)
         self._workers: Workers[list[EvaluationBatch]] = Workers(
             reader, chunks, collate_evaluation, workers=workers, pin_memory=pin_memory

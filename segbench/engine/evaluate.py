@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,21 +38,35 @@ class Evaluation:
     """What an evaluation found.
 
     Attributes:
+        positions: Where the images stand in the split.
         matrices: One confusion matrix for each image.
-        loss: Mean over the images that have labelled pixels, NaN or infinite if it is so for any of them; None
-            without a loss or such images.
-        digest: Hash of what was fed, in order.
+        losses: The loss of each image; None without a loss or a labelled pixel.
+        digests: Hash of what was fed of each image.
         seconds: Time of the pass, data loading included, but not what looking closer took.
         looking_seconds: That.
         pictures: The predictions that were asked for.
     """
 
+    positions: tuple[int, ...]
     matrices: ImageMatrices
-    loss: float | None
-    digest: str
+    losses: tuple[float | None, ...]
+    digests: tuple[str, ...]
     seconds: float
     looking_seconds: float
     pictures: tuple[Picture, ...]
+
+    @property
+    def loss(self) -> float | None:
+        """Mean over the images that have a loss, NaN or infinite if it is so for any of them; None where none has."""
+        losses = [loss for loss in self.losses if loss is not None]
+        return sum(losses) / len(losses) if losses else None
+
+    @property
+    def digest(self) -> str:
+        """Hash of what was fed, in order."""
+        fed = FedDigest()
+        fed.update(self.digests)
+        return fed.hexdigest()
 
     @property
     def images_per_second(self) -> float:
@@ -75,18 +89,19 @@ class Tally:
         self.looking_seconds = 0.0
         self.names: list[str] = []
         self.matrices: list[NDArray[np.int64]] = []
-        self.losses: list[float] = []
+        self.losses: list[float | None] = []
         self.pictures: list[Picture] = []
 
-    def add(self, name: str, scores: Tensor, label: Tensor) -> None:
+    def add(self, position: int, name: str, scores: Tensor, label: Tensor) -> None:
         """Count one image: (1, classes, h, w) scores are resized to the (H, W) label, then compared."""
         scores = resized(scores, label.shape)
         prediction = class_map(scores[0])
         matrix = confusion_matrix(label.numpy(), prediction, num_classes=self.classes, name=name)
-        if self.loss is not None and matrix.any():
-            self.losses.append(float(self.loss(scores, label[None].to(scores.device))))
-        if len(self.names) in self.keep:
-            self.pictures.append(Picture(len(self.names), name, prediction))
+        self.losses.append(
+            float(self.loss(scores, label[None].to(scores.device))) if self.loss is not None and matrix.any() else None
+        )
+        if position in self.keep:
+            self.pictures.append(Picture(position, name, prediction))
         if self.look is not None:
             started = time.perf_counter()
             self.look(name, scores, label.numpy(), prediction)
@@ -94,9 +109,10 @@ class Tally:
         self.names.append(name)
         self.matrices.append(matrix)
 
-    def mean_loss(self) -> float | None:
-        """Return the mean loss of the images that have labelled pixels."""
-        return sum(self.losses) / len(self.losses) if self.losses else None
+    def stacked(self) -> NDArray[np.int64]:
+        """Return the (N, classes, classes) matrices; a process with a share of few images may have seen none."""
+        none = np.zeros((0, self.classes, self.classes), np.int64)
+        return np.stack(self.matrices) if self.matrices else none
 
 
 @torch.inference_mode()
@@ -123,21 +139,27 @@ def evaluate(
         DataError: An image cannot be read or a label is out of range.
         ModelRefusal: The network cannot take the images.
     """
-    tally, fed = Tally(predictor.classes, loss, keep, look), FedDigest()
+    tally = Tally(predictor.classes, loss, keep, look)
+    positions, digests = list(loader.positions), list[str]()
     started = time.perf_counter()
     with predictor.arithmetic.matrix_precision():
         for batch in loader:
-            _count(tally, predictor, batch)
-            fed.update(batch.digests)
-            progress(len(tally.names), len(loader.dataset))
+            _count(tally, predictor, batch, positions[len(digests) :])
+            digests += batch.digests
+            progress(len(digests), len(positions))
     seconds = time.perf_counter() - started - tally.looking_seconds
-    matrices = ImageMatrices(tuple(tally.names), np.stack(tally.matrices))
     return Evaluation(
-        matrices, tally.mean_loss(), fed.hexdigest(), seconds, tally.looking_seconds, tuple(tally.pictures)
+        positions=tuple(positions),
+        matrices=ImageMatrices(tuple(tally.names), tally.stacked()),
+        losses=tuple(tally.losses),
+        digests=tuple(digests),
+        seconds=seconds,
+        looking_seconds=tally.looking_seconds,
+        pictures=tuple(tally.pictures),
     )
 
 
-def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch) -> None:
+def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]) -> None:
     scores = predictor.scores(batch.images)
-    for row, (name, label) in enumerate(zip(batch.names, batch.labels, strict=True)):
-        tally.add(name, scores[row : row + 1], label)
+    for row, (position, name, label) in enumerate(zip(positions, batch.names, batch.labels, strict=False)):
+        tally.add(position, name, scores[row : row + 1], label)

@@ -243,8 +243,10 @@ def _lock_line(run: Run) -> dict[str, Any]:
 def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
     """Import torch only in the process that needs it."""
     from segbench.engine.run import perform
+    from segbench.engine.team import ALONE
 
-    return perform(run, store, device=place.device, threads=place.threads, observer=observer)
+    team = place.team or ALONE
+    return perform(run, store, device=place.device, threads=place.threads, team=team, observer=observer)
 
 
 def _preflight(

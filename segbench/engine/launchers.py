@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from segbench.config.plan import Run
 from segbench.data.room import free_memory_bytes
@@ -17,6 +17,9 @@ from segbench.engine.events import Event, Observer, RunStarted
 from segbench.engine.processes import CallStopped, stop_calls
 from segbench.errors import UsageError
 from segbench.results.record import RunRecord
+
+if TYPE_CHECKING:
+    from segbench.engine.team import Team
 
 _STOPPING_SECONDS = 0.05
 """Between two looks at whether all runs have ended."""
@@ -29,10 +32,12 @@ class Place:
     Attributes:
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation on the processor; None leaves torch's choice.
+        team: The processes that do it together, where there are several.
     """
 
     device: str
     threads: int | None = None
+    team: Team | None = None
 
 
 @dataclass(frozen=True)

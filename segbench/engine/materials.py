@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
-from segbench.data.loader import EvaluationLoader, TrainingLoader
+from segbench.data.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
 from segbench.data.open import less, open_dataset
 from segbench.data.pipeline import Pipeline
 from segbench.engine.predict import scaled_size
@@ -76,8 +76,8 @@ class Materials:
                 seen.add(size)
         return seen
 
-    def training_loader(self, *, pin_memory: bool = False) -> TrainingLoader:
-        """Return the loader of the training split; needs a training recipe."""
+    def training_loader(self, *, pin_memory: bool = False, share: Share = WHOLE) -> TrainingLoader:
+        """Return the loader of a share of the training split; needs a training recipe."""
         recipe = self.run.recipe
         assert recipe.train is not None
         assert self.train is not None
@@ -89,16 +89,20 @@ class Materials:
             drop_last=recipe.train.drop_last and recipe.train.accumulate != "epoch",
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
+            share=share,
         )
 
-    def evaluation_loader(self, split: SegmentationDataset, *, pin_memory: bool = False) -> EvaluationLoader:
-        """Return the loader of a split that is to be evaluated."""
+    def evaluation_loader(
+        self, split: SegmentationDataset, *, pin_memory: bool = False, share: Share = WHOLE
+    ) -> EvaluationLoader:
+        """Return the loader of a share of a split that is to be evaluated."""
         return EvaluationLoader(
             split,
             Pipeline(self.run.recipe.transforms.test, training=False),
             batch_size=self.run.recipe.evaluate.batch_size,
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
+            share=share,
         )
 
 

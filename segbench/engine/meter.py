@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from segbench.data.loader import Batch
 from segbench.errors import NonFiniteLossError
+
+
+class Totals(NamedTuple):
+    """What one process adds to an epoch's line.
+
+    Attributes:
+        images: The images that it trained on.
+        shares: Of how many batches they are.
+        sums: Its losses, weighted by share.
+    """
+
+    images: int
+    shares: float
+    sums: dict[str, float]
 
 
 class EpochMeter:
@@ -86,16 +100,21 @@ class EpochMeter:
         meter.started -= state["seconds"]
         return meter
 
-    def line(self, step: int) -> dict[str, float]:
-        """Return the epoch's line of the history."""
+    def totals(self) -> Totals:
+        """Return what was seen in the epoch."""
+        return Totals(self.images, self._shares, dict(self._sums))
+
+    def line(self, step: int, parts: Sequence[Totals]) -> dict[str, float]:
+        """Return the epoch's line of the history, from what every process has seen."""
         seconds = time.perf_counter() - self.started
-        means = {name: value / self._shares for name, value in self._sums.items()}
+        shares, images = sum(part.shares for part in parts), sum(part.images for part in parts)
+        means = {name: sum(part.sums[name] for part in parts) / shares for name in self._sums}
         return {
             "epoch": self.epoch,
             "step": step,
             "learning_rate": self.learning_rate,
             **means,
-            "images_per_second": self.images / seconds,
+            "images_per_second": images / seconds,
             "data_wait_share": self.waited / seconds,
             "seconds": seconds,
         }

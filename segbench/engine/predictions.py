@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -31,14 +32,26 @@ class PredictionArchive:
         """Append the prediction of the next image."""
         picture = BytesIO()
         palette_image(prediction, self.palette).save(picture, format="PNG", compress_level=1)
-        entry = zipfile.ZipInfo(prediction_name(self.count))  # dated 1980: equal predictions give equal files
-        self._zip.writestr(entry, picture.getvalue())
+        _append(self._zip, self.count, picture.getvalue())
         self.count += 1
 
 
 def prediction_name(index: int) -> str:
     """Return the name in the archive of the prediction for the image at a position of the test split."""
     return f"{index:05d}.png"
+
+
+def read_archive(file: Path) -> list[bytes]:
+    """Return the PNGs of an archive, in order."""
+    with zipfile.ZipFile(file) as archive:
+        return [archive.read(name) for name in archive.namelist()]
+
+
+def write_archive(file: Path, pictures: Sequence[bytes]) -> None:
+    """Write PNGs as the archive that they would have become one by one."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for index, picture in enumerate(pictures):
+            _append(archive, index, picture)
 
 
 def read_prediction(file: Path, index: int) -> bytes:
@@ -52,3 +65,7 @@ def read_prediction(file: Path, index: int) -> bytes:
             return archive.read(prediction_name(index))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise StoreError(f"{file}: the prediction of image {index} cannot be read: {error}") from None
+
+
+def _append(archive: zipfile.ZipFile, index: int, picture: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(prediction_name(index)), picture)  # dated 1980: equal pictures give equal files

@@ -27,6 +27,7 @@ def record_of(
     test_loss: float | None = None,
     selected_epoch: int | None = None,
     micro_batch: int | None = None,
+    processes: int = 1,
 ) -> RunRecord:
     """Return the record of a run that ended somehow."""
     return RunRecord(
@@ -51,6 +52,7 @@ def record_of(
         test_loss=test_loss,
         selected_epoch=selected_epoch,
         micro_batch=micro_batch,
+        processes=processes,
         environment=environment,
     )
 

@@ -14,7 +14,7 @@ from segbench.results.states import StateFile, StateFolder
 if TYPE_CHECKING:
     from segbench.engine.train import Trainer
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what a state holds changes: those of another format are not used."""
 
 Tell = Callable[[str], None]
@@ -46,16 +46,20 @@ class Saver:
         Raises:
             StoreError: The disk is full or read-only.
         """
-        if self._is_due(trainer.step):
+        if trainer.team.told(self._is_due(trainer.step)):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Save now."""
+        """Save now; of several processes, the first writes."""
         spent = self.seconds_before + time.monotonic() - self._began
         state = {"format": FORMAT, "facts": self.facts, "seconds": spent, **state_of(trainer)}
-        with self.files.writing(trainer.step) as file, file.open("wb") as stream:
-            torch.save(state, stream)  # to a path, torch would tell of a full disk as of any error
+        if trainer.team.leads:
+            self._write(trainer.step, state)
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
+
+    def _write(self, step: int, state: State) -> None:
+        with self.files.writing(step) as file, file.open("wb") as stream:
+            torch.save(state, stream)  # to a path, torch would tell of a full disk as of any error
 
     def restore(self, trainer: Trainer, *, tell: Tell) -> None:
         """Bring a trainer to the newest state that can be used; leave it at the start when there is none.
@@ -64,17 +68,21 @@ class Saver:
             trainer: A new trainer of the same run.
             tell: Told where it goes on, and which states cannot be used.
         """
-        for stored in self.files.files():
-            try:
-                state = self._usable(stored)
-            except _UnusableError as reason:
-                tell(f"the state of step {stored.step} {reason}; it is removed, and the one before is looked for")
-                stored.remove()
-                continue
+        state = trainer.team.told(self._newest(tell) if trainer.team.leads else None)
+        if state is not None:
             load_state(trainer, state)
             self._saved_step, self.seconds_before = trainer.step, state["seconds"]
             tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
-            return
+
+    def _newest(self, tell: Tell) -> State | None:
+        """Return the newest state that can be used; the newer ones are removed."""
+        for stored in self.files.files():
+            try:
+                return self._usable(stored)
+            except _UnusableError as reason:
+                tell(f"the state of step {stored.step} {reason}; it is removed, and the one before is looked for")
+                stored.remove()
+        return None
 
     def _usable(self, stored: StateFile) -> State:
         """Return a stored state that fits this run.
@@ -107,14 +115,20 @@ class _UnusableError(Exception):
 
 def state_of(trainer: Trainer) -> State:
     """Return everything that the rest of a training depends on, and what of it goes into the results."""
+    if trainer.meter:
+        trainer.check(trainer.meter)
     average = trainer.averaged.module.state_dict() if trainer.averaged else None
+    own = {
+        "generators": trainer.arithmetic.generators(),
+        "meter": trainer.meter.state() if trainer.meter else None,
+    }
     return {
         "network": trainer.network.state_dict(),
         "optimizer": trainer.optimizer.state_dict(),
         "scaler": trainer.scaler.state_dict(),
         "average": average,
-        "generators": trainer.arithmetic.generators(),
-        "fed": trainer.fed.hexdigest(),
+        "processes": trainer.team.gathered(own),
+        "fed": trainer.fed_so_far(),
         "counts": {
             "step": trainer.step,
             "epoch": trainer.epoch,
@@ -124,7 +138,6 @@ def state_of(trainer: Trainer) -> State:
         },
         "history": trainer.history.lines,
         "best": tuple(trainer.best) if trainer.best else None,
-        "meter": trainer.meter.state() if trainer.meter else None,
     }
 
 
@@ -139,7 +152,8 @@ def load_state(trainer: Trainer, state: State) -> None:
     trainer.scaler.load_state_dict(state["scaler"])
     if trainer.averaged and state["average"] is not None:
         trainer.averaged.module.load_state_dict(state["average"])
-    trainer.arithmetic.set_generators(state["generators"])
+    own = state["processes"][trainer.team.rank]
+    trainer.arithmetic.set_generators(own["generators"])
     trainer.fed = FedDigest(state["fed"])
     counts = state["counts"]
     trainer.step, trainer.epoch = counts["step"], counts["epoch"]
@@ -148,4 +162,4 @@ def load_state(trainer: Trainer, state: State) -> None:
     trainer.schedule.step(trainer.step)
     trainer.history.restore(state["history"])
     trainer.best = Best(*state["best"]) if state["best"] else None
-    trainer.meter = EpochMeter.resumed(state["meter"], trainer.loss.names) if state["meter"] else None
+    trainer.meter = EpochMeter.resumed(own["meter"], trainer.loss.names) if own["meter"] else None

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
+from segbench.data.loader import Share
 from segbench.engine.arithmetic import Arithmetic, choose_device, deterministic
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.details import Details
@@ -27,11 +29,13 @@ from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.memory import is_out_of_memory
+from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
-from segbench.engine.predictions import PredictionArchive
+from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
 from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
+from segbench.engine.team import ALONE, Team
 from segbench.engine.train import Trained, Trainer
 from segbench.errors import DataError, ModelRefusal, SegbenchError, StoreError, SuiteError, TrainingError
 from segbench.metrics.scores import score
@@ -46,7 +50,13 @@ from segbench.results.store import Store, write_record
 
 
 def perform(
-    run: Run, store: Store, *, device: str = "auto", threads: int | None = None, observer: Observer = ignore
+    run: Run,
+    store: Store,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    team: Team = ALONE,
+    observer: Observer = ignore,
 ) -> RunRecord:
     """Do one run and store what came of it.
 
@@ -58,6 +68,7 @@ def perform(
         store: Where its folder goes.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation on the processor; None leaves torch's choice.
+        team: The processes that do it together, of which this is the first.
         observer: Told of the progress.
 
     Raises:
@@ -69,13 +80,24 @@ def perform(
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer, states=store.states_of(run.id))
+        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
         record = work.record(attempt(work))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
     if not (run.resume.keep or unforeseen_failure):
         work.states.remove()
     return record
+
+
+def take_part(run: Run, *, device: str, team: Team) -> Outcome:
+    """Do this process's part of a run that another one leads; nothing that it writes stays.
+
+    Raises:
+        UsageError: The suite's data is missing or wrong, or there is no such device.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        return attempt(Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team))
 
 
 def attempt(work: Work) -> Outcome:
@@ -126,6 +148,7 @@ class Work:
     device: torch.device
     observer: Observer
     states: StateFolder
+    team: Team = ALONE
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -138,6 +161,7 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
+        self._refuse_what_needs_one_process()
         materials = open_materials(self.run)
         self._note_data(materials)
         network = self._build(materials)
@@ -147,11 +171,11 @@ class Work:
             torch.random.fork_rng(devices=self._cuda_devices()),
             deterministic(wanted=train is not None and train.deterministic),
         ):
-            torch.manual_seed(derived_seed(self.run))
+            torch.manual_seed(derived_seed(self.run) + self.team.rank)  # dropout differs from process to process
             if train is not None:
                 network = self._train(network, loss, materials)
             self._evaluate(network, loss, materials)
-        if train is None or train.keep_weights:
+        if self.team.leads and (train is None or train.keep_weights):
             save_checkpoint(self.folder / "checkpoint.safetensors", network, run=self.run, info=materials.info)
 
     def record(self, outcome: Outcome) -> RunRecord:
@@ -169,8 +193,18 @@ class Work:
             test_loss=self.test_loss,
             selected_epoch=self.selected_epoch,
             micro_batch=self.micro_batch,
+            processes=self.team.size,
             environment=capture(device=str(self.device), extra=compute_facts(self.device)),
         )
+
+    def _refuse_what_needs_one_process(self) -> None:
+        train = self.run.recipe.train
+        if self.team.size > 1 and train is not None and train.micro_batch == "auto":
+            raise SuiteError(
+                f"auto finds what fits into one process, not into {self.team.size} that wait for each other; give a "
+                "number",
+                key="train.micro_batch",
+            )
 
     def _build(self, materials: Materials) -> nn.Module:
         from segbench.models.base import count_parameters
@@ -217,7 +251,7 @@ class Work:
         recipe = self.run.recipe.train
         assert recipe is not None
         saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials))
-        with materials.training_loader(pin_memory=self._pin) as loader:
+        with materials.training_loader(pin_memory=self._pin, share=self._share) as loader:
             trainer = Trainer(
                 network,
                 recipe,
@@ -228,6 +262,7 @@ class Work:
                 validate=lambda candidate: self._validate(candidate, loss, materials),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
                 saver=saver,
+                team=self.team,
             )
             saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             self.seconds_before = saver.seconds_before
@@ -244,12 +279,13 @@ class Work:
             "weights": self.found_of_model["weights_digest"],
             "versions": package_versions(),
             "device": self.device.type,
+            "processes": self.team.size,
         }
 
     def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
         assert materials.validation is not None
-        with materials.evaluation_loader(materials.validation, pin_memory=self._pin) as loader:
-            found = evaluate(self._predictor(network, materials), loader, loss=loss)
+        with materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share) as loader:
+            found = merged_evaluation(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
         scores = score(found.matrices.total)
         return {
             "validation_mean_iou": scores.mean_iou,
@@ -260,12 +296,13 @@ class Work:
 
     def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> None:
         self._arithmetic.place(network)
+        file = self.folder / PREDICTIONS_FILE
         with (
-            materials.evaluation_loader(materials.test, pin_memory=self._pin) as loader,
-            self._archive(materials) as archive,
+            materials.evaluation_loader(materials.test, pin_memory=self._pin, share=self._share) as loader,
+            self._archive(file, materials) as archive,
         ):
             details = Details(len(materials.info.classes), archive)
-            found = evaluate(
+            own = evaluate(
                 self._predictor(network, materials),
                 loader,
                 loss=loss,
@@ -273,16 +310,21 @@ class Work:
                 look=details.look,
                 progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
             )
-        save_matrices(self.folder / CONFUSION_FILE, found.matrices)
-        save_details(self.folder / DETAILS_FILE, details.collected())
-        save_pictures(self.folder / "samples", found.pictures, materials.test)
+        found = merged_evaluation(own, self.team)
+        counted = merged_details(details.collected(), own.positions, self.team)
+        if self.team.size > 1 and archive is not None:
+            write_archive(file, merged_predictions(read_archive(file), own.positions, self.team))
+        if self.team.leads:
+            save_matrices(self.folder / CONFUSION_FILE, found.matrices)
+            save_details(self.folder / DETAILS_FILE, counted)
+            save_pictures(self.folder / "samples", found.pictures, materials.test)
         self._note_evaluation(found)
 
-    def _archive(self, materials: Materials) -> PredictionArchive | nullcontext[None]:
+    def _archive(self, file: Path, materials: Materials) -> PredictionArchive | nullcontext[None]:
         """Return where predictions are kept: nowhere in a suite that wants no pictures."""
         if not self.run.recipe.evaluate.samples:
             return nullcontext()
-        return PredictionArchive(self.folder / PREDICTIONS_FILE, materials.info.palette)
+        return PredictionArchive(file, materials.info.palette)
 
     def _predictor(self, network: nn.Module, materials: Materials) -> Predictor:
         evaluation = self.run.recipe.evaluate
@@ -330,6 +372,10 @@ class Work:
         if train is None:
             return Arithmetic(self.device, evaluation.precision or "fp32")
         return Arithmetic(self.device, train.precision, train.channels_last)
+
+    @property
+    def _share(self) -> Share:
+        return Share(self.team.rank, self.team.size)
 
     @property
     def _pin(self) -> bool:

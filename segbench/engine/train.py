@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from segbench.config.suite import Train
 from segbench.data.batch import Batch, FedDigest, cut
 from segbench.data.loader import TrainingLoader
+from segbench.engine.ahead import marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum
@@ -23,6 +25,7 @@ from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.recompute import keep_activations, recompute_blocks
 from segbench.engine.schedules import create_schedule
+from segbench.engine.team import ALONE, Team, synchronised
 from segbench.errors import ModelRefusal, NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -69,6 +72,21 @@ class Trained:
         return self.images / self.seconds
 
 
+class Part(NamedTuple):
+    """What goes through the network at once.
+
+    Attributes:
+        batch: The images.
+        weight: Of its mean loss in the step: its share of the labelled pixels of a batch of the recipe's size, so that
+            means over pixels do not depend on how a batch was cut.
+        ends: What the batch that ends with it adds to the step, in batches of the recipe's size; else 0.
+    """
+
+    batch: Batch
+    weight: float
+    ends: float
+
+
 class Best(NamedTuple):
     """The weights with the best validation score so far.
 
@@ -98,10 +116,12 @@ class Trainer:
         validate: Validate | None = None,
         progress: ReportProgress = lambda done, total, fields: None,
         saver: Saver | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.recipe, self.loader, self.arithmetic = recipe, loader, arithmetic
         self.history, self.validate, self.progress, self.saver = history, validate, progress, saver
-        self.network = arithmetic.place(network)
+        self.team = team
+        self.network = arithmetic.place(self._synchronised(network))
         self.loss = loss.to(arithmetic.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
         self.total_steps = total_steps(recipe, len(loader))
@@ -110,11 +130,12 @@ class Trainer:
             recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
         )
         self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
-        self.forward = self._compiled()
+        self.forward = team.parallel(self._compiled(), arithmetic.device)
         self.averaged = self._averaged()
         if recipe.activation_checkpointing:
             recompute_blocks(self.network)  # after the average has copied it
         self.fed = FedDigest()
+        self._fed_since: list[tuple[str, ...]] = []
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
         self.micro_batch = recipe.micro_batch if isinstance(recipe.micro_batch, int) else None
         self.meter: EpochMeter | None = None
@@ -135,12 +156,13 @@ class Trainer:
             self.seconds += line["seconds"]
             self.history.add(line | self._validation(self.epoch))
         keep_activations(self.network)
+        self.team.equalise(self.reported)
         if self.best:
             self.reported.load_state_dict(self.best.weights)
         self._check_weights()
         selected = self.best.epoch if self.best else self.epoch
         return Trained(
-            self.reported, selected, self.fed.hexdigest(), self.seconds, self.images, micro_batch=self.micro_batch
+            self.reported, selected, self.fed_so_far(), self.seconds, self.images, micro_batch=self.micro_batch
         )
 
     def _check_weights(self) -> None:
@@ -160,19 +182,44 @@ class Trainer:
         """Train for the rest of an epoch, or for what the recipe still has steps for; return the history line."""
         self.network.train()
         self.arithmetic.reset_peak_memory()
-        batches = meter.watch(self.loader.epoch(meter.epoch, skip=meter.batches))
+        given = self.loader.epoch(meter.epoch, skip=meter.batches)
+        batches = meter.watch(prefetched(given, self.arithmetic))
         while self.step < self.total_steps and self.optimize(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
-                meter.check()
+                self.check(meter)
                 self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
             if self.saver:
                 self.saver.after_step(self)
         self.arithmetic.synchronize()
-        meter.check()
+        self.check(meter)
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
-        line = meter.line(self.step)
-        self.images += int(meter.images)
+        parts = self.team.gathered(meter.totals())
+        self.images += sum(part.images for part in parts)
+        line = meter.line(self.step, parts)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
+
+    def check(self, meter: EpochMeter) -> None:
+        """Look at the losses so far, in all processes.
+
+        Raises:
+            NonFiniteLossError: One of them, in any process, is NaN or infinite.
+        """
+        problem = None
+        try:
+            meter.check()
+        except NonFiniteLossError as error:
+            problem = error
+        for found in self.team.gathered(problem):
+            if found is not None:
+                raise found
+
+    def fed_so_far(self) -> str:
+        """Return the hash of all that was fed, in order: of each batch, every process's images."""
+        for batches in zip(*self.team.gathered(self._fed_since), strict=True):
+            for digests in batches:
+                self.fed.update(digests)
+        self._fed_since = []
+        return self.fed.hexdigest()
 
     def optimize(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
         """Make one optimizer step from the next batches, each weighted by its images; False if none is left."""
@@ -184,19 +231,40 @@ class Trainer:
         return True
 
     def _summed(self, batches: Iterable[Batch], meter: EpochMeter) -> float:
-        """Sum up the gradients of some batches, part by part; return of how many batches' images they are."""
+        """Sum up the gradients of some batches, part by part; return how many batches they are, by images."""
         learning_rate, shares = self.schedule.learning_rate, 0.0
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in batches:
-            for part in cut(batch, self.micro_batch):
-                share = len(part.names) / self.recipe.batch_size
-                terms = self._terms(part)
+        for part, last in marking_last(self._parts(batches)):
+            with self._exchanging(last=last):
+                terms = self._terms(part.batch)
                 loss = self.loss.combine(terms)
-                torch.autograd.backward(self.scaler.scale(loss * share))
-                meter.add(loss, terms, share=share, step=self.step + 1, learning_rate=learning_rate)
-                shares += share
-            self.fed.update(batch.digests)
+                # of several processes' gradients, DDP takes the mean
+                torch.autograd.backward(self.scaler.scale(loss * (part.weight * self.team.size)))
+            meter.add(loss, terms, share=part.weight, step=self.step + 1, learning_rate=learning_rate)
+            shares += part.ends
         return shares
+
+    def _parts(self, batches: Iterable[Batch]) -> Iterator[Part]:
+        """Cut batches into parts; all processes' parts of a batch together weigh as much as it has images."""
+        for batch in batches:
+            self._fed_since.append(batch.digests)
+            pieces = list(cut(batch, self.micro_batch))
+            if len(pieces) == self.team.size == 1:
+                share = len(batch.names) / self.recipe.batch_size
+                yield Part(batch, share, share)
+                continue
+            images, pixels = self.team.total(len(batch.names), sum(batch.labelled))
+            share = images / self.recipe.batch_size
+            for number, piece in enumerate(pieces, 1):
+                weight = share * sum(piece.labelled) / max(1, pixels)
+                yield Part(piece, weight, share if number == len(pieces) else 0.0)
+
+    def _exchanging(self, *, last: bool) -> AbstractContextManager[None]:
+        """Return the context of a backward pass: the last one of a step exchanges the gradients of all."""
+        if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        alone: AbstractContextManager[None] = self.forward.no_sync()
+        return alone
 
     def _fitted(self, batches: Sequence[Batch], meter: EpochMeter) -> float:
         """Sum up gradients as ``_summed`` does; what does not fit into memory is begun again in parts half as large.
@@ -204,7 +272,7 @@ class Trainer:
         Raises:
             OutOfMemoryError: A single image does not fit.
         """
-        fed, generators = self.fed.hexdigest(), self.arithmetic.generators()
+        fed, generators = len(self._fed_since), self.arithmetic.generators()
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             mark = meter.mark()
@@ -216,7 +284,7 @@ class Trainer:
             self.micro_batch = max(1, (self.micro_batch or self.recipe.batch_size) // 2)
             self.optimizer.zero_grad(set_to_none=True)
             meter.forget(mark)
-            self.fed = FedDigest(fed)
+            del self._fed_since[fed:]
             self.arithmetic.set_generators(generators)
             for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                 buffer.copy_(before)
@@ -258,10 +326,15 @@ class Trainer:
         every = self.recipe.validate_every or (1 if self.recipe.select == "best" else None)
         if self.validate is None or every is None or (epoch % every and self.step < self.total_steps):
             return {}
+        self.team.equalise(self.reported)
         scores = self.validate(self.reported)
         if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best.score):
             self.best = Best(scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict()))
         return dict(scores)
+
+    def _synchronised(self, network: nn.Module) -> nn.Module:
+        wanted = self.recipe.sync_batch_norm and self.team.size > 1
+        return synchronised(network, self.arithmetic.device) if wanted else network
 
     def _compiled(self) -> nn.Module:
         if self.recipe.compile is False:

@@ -61,6 +61,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
+    yield from _team_notes(runs)
     yield from _repeatability_notes(runs)
     yield from _speed_notes(runs)
     yield from _measured_notes(runs)
@@ -116,6 +117,20 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
             f"{printable(model)} was trained in parts of {size} of {train['batch_size']} images, since whole batches "
             f"did not fit into memory{seen}."
         )
+
+
+def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows were trained by several processes, whose batch norm sees a share of each batch."""
+    for model, count, recipe in zip(runs["model"], runs["processes"], runs["recipe"], strict=True):
+        train = (recipe or {}).get("train")
+        if is_absent(count) or count == 1 or not train:
+            continue
+        norm = (
+            "its batch norm, where it has any, took its statistics over all of them"
+            if train.get("sync_batch_norm")
+            else f"its batch norm, where it has any, saw the share of one: {train['batch_size'] / count:g} images"
+        )
+        yield f"{printable(model)} was trained by {count} processes together; {norm}."
 
 
 def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:

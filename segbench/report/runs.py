@@ -58,7 +58,7 @@ COLUMNS = (
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
-    *("predicted_but_unlabelled", "micro_batch", "input_size", "image_counts", "image_names", "confusion"),
+    *("predicted_but_unlabelled", "micro_batch", "processes", "input_size", "image_counts", "image_names", "confusion"),
     *("speed", "speed_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
@@ -187,6 +187,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "classes": data.classes if data else None,
         "input_size": record.model.input_size,
         "micro_batch": record.micro_batch,
+        "processes": record.processes,
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, which records without them leave open."""
+record ``micro_batch`` and ``processes``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -118,5 +118,7 @@ class RunRecord(Facts):
     """The epoch whose weights are reported."""
     micro_batch: int | None = None
     """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
+    processes: int = 1
+    """How many processes did it together, each with its share of every batch."""
     environment: dict[str, Any]
     """Versions, processor, accelerator, threads."""

@@ -24,7 +24,7 @@ class Batches:
 
     def __init__(self, labels):
         draw = torch.Generator().manual_seed(0)
-        self.dataset = [None] * len(labels)
+        self.positions = range(len(labels))
         self.batches = [
             EvaluationBatch((f"image {i}",), torch.rand(1, 3, 6, 8, generator=draw), (label,), (f"{i:032x}",))
             for i, label in enumerate(labels)

@@ -30,6 +30,7 @@ class Batches:
                 torch.rand(8, 3, 8, 8, generator=draw),
                 torch.randint(0, 2, (8, 8, 8), generator=draw).to(torch.uint8),
                 tuple(f"{number}{row}" for row in range(8)),
+                (64,) * 8,
             )
             for number in range(2)
         ]

@@ -33,6 +33,7 @@ class Batches:
                 torch.rand(size, 3, 6, 5, generator=draw),
                 torch.randint(0, CLASSES, (size, 6, 5), generator=draw).to(torch.uint8),
                 tuple(f"{index}-{row}".encode().hex() for row in range(size)),
+                (30,) * size,
             )
             for index, size in enumerate(sizes)
         ]

@@ -1,0 +1,242 @@
+"""Claims about processes that do a run together: the same images a step, each test image once, one writer."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tiny import document
+from torch import nn
+
+from segbench.config.load import check
+from segbench.data.loader import Share
+from segbench.engine.evaluate import Evaluation, Picture
+from segbench.engine.launch import run_suite
+from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
+from segbench.engine.predictions import read_archive, write_archive
+from segbench.engine.resume import Saver
+from segbench.engine.team import ALONE, Team, synchronised, torchrun_team
+from segbench.engine.together import Together, device_of_process, follow, leading, started_by_torchrun
+from segbench.errors import SegbenchError, SuiteError
+from segbench.metrics.scores import score
+from segbench.results.details import ImageDetails
+from segbench.results.matrices import ImageMatrices, load_matrices
+
+GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
+
+
+def take_part(rank, size, port, suite, results, killed_at):
+    """What each process does: the first leads the suite's runs, the others follow."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    if killed_at is not None:
+        after_step = Saver.after_step
+
+        def kill(saver, trainer):
+            after_step(saver, trainer)
+            if trainer.step == killed_at:
+                os._exit(9)
+
+        Saver.after_step = kill
+    with torchrun_team() as team:
+        checked = check(suite)
+        if team.leads:
+            with leading(team, "cpu") as launcher:
+                run_suite(checked, results=results, device="cpu", in_process=True, launcher=launcher)
+        else:
+            follow(team, device="cpu")
+
+
+def by_several(size, suite, results, *, killed_at=None):
+    """Have a suite done by so many processes; return how they ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    arguments = (size, port, suite, results, killed_at)
+    processes = [context.Process(target=take_part, args=(rank, *arguments)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(200)
+    return [process.exitcode for process in processes]
+
+
+def by_one(suite, results):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return run_suite(check(suite), results=results, device="cpu", in_process=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def stored(results):
+    """Return the records of a suite's runs, and their folders, by label."""
+    files = sorted(results.glob("tiny/*/run.json"))
+    records = [json.loads(file.read_text()) for file in files]
+    return {record["label"]: (record, file.parent) for record, file in zip(records, files, strict=True)}
+
+
+def test_two_processes_train_as_one_does_on_the_same_images(tmp_path):
+    suite = document(
+        models=[GROUPS, "cnn"],
+        defaults={"width": 0.125},
+        train={
+            "optimizer": {"name": "sgd", "lr": 0.1},
+            "batch_size": 5,
+            "drop_last": False,
+            "ema_decay": 0.5,
+            "validate_every": 1,
+            "select": "best",
+        },
+    )
+    by_one(suite, tmp_path / "one")
+    assert by_several(2, suite, tmp_path / "two") == [0, 0]
+    one, two = stored(tmp_path / "one"), stored(tmp_path / "two")
+    assert one.keys() == two.keys() == {"unet", "cnn"}
+    for label, (record, folder) in two.items():
+        alone, other = one[label]
+        assert (alone["processes"], record["processes"]) == (1, 2)
+        assert record["data"] == alone["data"]
+        weights, expected = load_file(folder / "checkpoint.safetensors"), load_file(other / "checkpoint.safetensors")
+        for name, tensor in weights.items():
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-3, atol=1e-4)
+        matrices = [load_matrices(each / "confusion.npz") for each in (folder, other)]
+        assert matrices[0].names == matrices[1].names
+        assert score(matrices[0].total).mean_iou == pytest.approx(score(matrices[1].total).mean_iou, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_test_images_are_seen_once_each_and_counted_as_by_one(tmp_path, size):
+    suite = document(models=["cnn"], train=None, dataset={"test_images": 7}, evaluate={"batch_size": 2, "samples": 2})
+    by_one(suite, tmp_path / "one")
+    assert by_several(size, suite, tmp_path / "several") == [0] * size
+    ((alone, other),) = stored(tmp_path / "one").values()
+    ((record, folder),) = stored(tmp_path / "several").values()
+    assert record["data"] == alone["data"]
+    assert record["test_loss"] == alone["test_loss"]
+    for name in ("confusion.npz", "details.npz", "predictions.zip"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == sorted(
+        path.name for path in (other / "samples").iterdir()
+    )
+
+
+def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
+    resume = {"every_minutes": None, "every_steps": 1}
+    suite = document(models=["segnet_basic"], resume=resume, transforms={"train": ["normalize"]})
+    assert by_several(2, suite, tmp_path / "whole") == [0, 0]
+    assert by_several(2, suite, tmp_path / "killed", killed_at=4) == [9, 9]
+    assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
+    assert by_several(2, suite, tmp_path / "killed") == [0, 0]
+    ((whole, folder),) = stored(tmp_path / "whole").values()
+    ((record, again),) = stored(tmp_path / "killed").values()
+    assert record["data"] == whole["data"]
+    for name in ("confusion.npz", "checkpoint.safetensors"):
+        assert (folder / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_what_needs_one_process_is_refused(tmp_path):
+    suite = check(document(models=["cnn"], train={"micro_batch": "auto"}))
+    with pytest.raises(SuiteError, match=r"train\.micro_batch: auto finds what fits into one process"):
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+    suite = check(document(models=["cnn"], train={"batch_size": 1}))
+    with pytest.raises(SegbenchError, match=r"a training batch has too few images \(1\) for 2 processes"):
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+
+
+class Two(Team):
+    """Stands for two processes of which the other one does just what this one does."""
+
+    def __init__(self, others=None):
+        super().__init__(0, 2)
+        object.__setattr__(self, "others", others)
+
+    def gathered(self, part):
+        return [part, self.others.pop(0) if self.others else part]
+
+    def told(self, value):
+        return value
+
+
+def test_what_several_found_is_put_in_the_order_of_the_split():
+    def found(positions):
+        count = len(positions)
+        return Evaluation(
+            positions=tuple(positions),
+            matrices=ImageMatrices(
+                tuple(f"image {position}" for position in positions),
+                np.array(positions, np.int64)[:, None, None] * np.ones((1, 2, 2), np.int64),
+            ),
+            losses=tuple(None if position == 2 else float(position) for position in positions),
+            digests=tuple(f"{position:032x}" for position in positions),
+            seconds=1.0 + count,
+            looking_seconds=0.5,
+            pictures=tuple(Picture(position, "", np.zeros((1, 1), np.uint8)) for position in positions),
+        )
+
+    merged = merged_evaluation(found([0, 1, 4]), Two([found([2, 3])]))
+    whole = found([0, 1, 2, 3, 4])
+    assert merged.matrices.names == whole.matrices.names
+    assert np.array_equal(merged.matrices.matrices, whole.matrices.matrices)
+    assert (merged.loss, merged.digest, merged.seconds) == (2.0, whole.digest, 4.0)
+    assert [picture.index for picture in merged.pictures] == [0, 1, 2, 3, 4]
+
+    ours = ImageDetails(("b", "c"), {"x": np.array([1, 2])})
+    theirs = ImageDetails(("a",), {"x": np.array([0])})
+    details = merged_details(ours, (1, 2), Two([(theirs, (0,))]))
+    assert details.names == ("a", "b", "c")
+    assert details.arrays["x"].tolist() == [0, 1, 2]
+    assert merged_predictions([b"1", b"2"], (1, 2), Two([{0: b"0"}])) == [b"0", b"1", b"2"]
+
+
+def test_a_team_of_one_changes_nothing():
+    network = nn.Conv2d(1, 1, 1)
+    assert ALONE.parallel(network, torch.device("cpu")) is network
+    assert ALONE.gathered("part") == ["part"]
+    assert ALONE.told("word") == "word"
+    assert ALONE.leads
+    details = ImageDetails(("a",), {})
+    assert merged_details(details, (0,), ALONE) is details
+
+
+@given(st.integers(0, 50), st.integers(1, 9))
+def test_shares_are_every_image_once_and_as_equal_as_can_be(count, size):
+    images = list(range(count))
+    shares = [images[Share(rank, size).of(count)] for rank in range(size)]
+    assert [image for share in shares for image in share] == images
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_pictures_of_predictions_are_written_as_they_were_read(tmp_path):
+    write_archive(tmp_path / "a.zip", [b"one", b"two"])
+    assert read_archive(tmp_path / "a.zip") == [b"one", b"two"]
+
+
+def test_torchrun_is_known_by_what_it_sets(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert not started_by_torchrun()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert started_by_torchrun()
+    assert device_of_process("cuda") == "cuda:1"
+    assert device_of_process("cpu") == "cpu"
+
+
+def test_batch_norm_is_synchronised_on_cuda_only():
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    assert isinstance(synchronised(network, torch.device("cuda", 0))[1], nn.SyncBatchNorm)
+    with pytest.raises(SuiteError, match=r"train\.sync_batch_norm: torch can do so on CUDA only, not on cpu"):
+        synchronised(network, torch.device("cpu"))
