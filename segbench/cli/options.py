@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is read from them."""
+"""Options of commands about suites, networks and results, and what is read from them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,24 @@ ModelOptions = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set an option, such as width=0.5; may be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of all results.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label or name.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds.")]
+OnlyRuns = Annotated[
+    str | None, typer.Option("--only", metavar="RUN,…", help="Only these runs, by id or its beginning.")
+]
+NoSpeed = Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")]
+EventsFile = Annotated[
+    Path | None, typer.Option("--events", metavar="FILE", help="Append everything that happens as JSON lines.")
+]
+TensorBoardFolder = Annotated[
+    Path | None, typer.Option("--tensorboard", metavar="DIR", help="Show learning curves in TensorBoard.")
+]
+MLflowAddress = Annotated[
+    str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: an address or a folder.")
+]
 
 
 def names(text: str | None) -> list[str] | None:

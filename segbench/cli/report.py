@@ -87,6 +87,22 @@ def report(
         tell(f"no browser could be started; open {page} yourself")
 
 
+def rank_and_report(results: Path, reports: Path) -> None:
+    """Show the leaderboard of a folder of results, and write the report of it below ``reports``.
+
+    Raises:
+        StoreError: The report cannot be written.
+    """
+    from segbench.report.ranking import rank
+
+    ranking = rank(results)
+    if ranking.runs.empty:
+        tell("only trials are done yet; there is nothing to rank")
+        return
+    show(ranking)
+    write(ranking, reports)
+
+
 def show(ranking: Ranking, form: Format = Format.TABLE) -> None:
     """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
     from segbench.report.board import to_markdown

@@ -5,14 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segbench.cli.estimate import announce, estimate_facts, estimated, show_estimate
-from segbench.cli.options import AsJson, Device, Models, Overrides, Results, Seeds, SuiteFile, names, numbers
+from segbench.cli.launching import (
+    Address,
+    CpusPerRun,
+    GpusPerRun,
+    InProcess,
+    Jobs,
+    LauncherName,
+    LauncherOption,
+    Launching,
+)
+from segbench.cli.options import (
+    AsJson,
+    Device,
+    EventsFile,
+    MLflowAddress,
+    Models,
+    NoSpeed,
+    OnlyRuns,
+    Overrides,
+    Reports,
+    Results,
+    Seeds,
+    SuiteFile,
+    TensorBoardFolder,
+    names,
+    numbers,
+)
 from segbench.cli.output import counted, duration, tell, write_json, write_table
 from segbench.cli.speed_work import Extent, extent_of, measure_block
 from segbench.errors import DataError, SegbenchError, StoreError, SuiteError, UnknownNameError, UsageError
@@ -21,18 +46,8 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
-    from segbench.engine.launchers import Launcher
+    from segbench.engine.launch import SuiteOutcome
     from segbench.results.store import Store
-
-
-class LauncherName(StrEnum):
-    """Who does the runs."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -44,64 +59,46 @@ def run(  # noqa: PLR0913 - the options of one command
     models: Models = None,
     seeds: Seeds = None,
     device: Device = "auto",
-    in_process: Annotated[
-        bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
-    ] = False,
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="RUN,…", help="Only these runs, by id or its beginning.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, help="Runs at a time: a GPU each, or a part of the cores.")
-    ] = 1,
-    launcher: Annotated[
-        LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
-    ] = LauncherName.LOCAL,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
-    ] = None,
-    cpus_per_run: Annotated[
-        int, typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores that a run on Ray is given.")
-    ] = 1,
-    gpus_per_run: Annotated[
-        float, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given.")
-    ] = 0.0,
-    no_speed: Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")] = False,
-    events: Annotated[
-        Path | None, typer.Option("--events", metavar="FILE", help="Append everything that happens as JSON lines.")
-    ] = None,
-    tensorboard: Annotated[
-        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Show learning curves in TensorBoard.")
-    ] = None,
-    mlflow: Annotated[
-        str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: an address or a folder.")
-    ] = None,
+    in_process: InProcess = False,
+    only: OnlyRuns = None,
+    jobs: Jobs = None,
+    launcher: LauncherOption = LauncherName.LOCAL,
+    address: Address = None,
+    cpus_per_run: CpusPerRun = None,
+    gpus_per_run: GpusPerRun = None,
+    no_speed: NoSpeed = False,
+    events: EventsFile = None,
+    tensorboard: TensorBoardFolder = None,
+    mlflow: MLflowAddress = None,
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
     What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
     estimated first, by a few steps of each network. What a speed block names is measured when the runs are done.
     """
-    if in_process and (jobs > 1 or launcher is LauncherName.RAY):
-        raise UsageError("--in-process does one run at a time, here; leave --jobs and --launcher out")
+    launching = Launching(
+        launcher=launcher,
+        device=device,
+        in_process=in_process,
+        jobs=jobs,
+        address=address,
+        cpus_per_run=cpus_per_run,
+        gpus_per_run=gpus_per_run,
+    )
+    launching.check()
     checked, runs = _plan(suite, overrides)
-    chosen_models, chosen_seeds = names(models), numbers(seeds, option="--seeds")
+    chosen_models, chosen_seeds, chosen_ids = names(models), numbers(seeds, option="--seeds"), names(only)
     from segbench.cli.progress import observing
-    from segbench.cli.report import show, write
+    from segbench.cli.report import rank_and_report
     from segbench.cli.trackers import tracking
     from segbench.engine.launch import chosen, named, run_suite
-    from segbench.engine.launchers import SeveralAtOnce
-    from segbench.engine.ray_launcher import RayLauncher
     from segbench.results.store import Store
 
+    store = Store(results, checked.name)
     if not in_process:
         with _naming(suite):
-            todo = named(chosen(runs, chosen_models, chosen_seeds), names(only))
-            _announce(todo, Store(results, checked.name), device=device)
-    doing: Launcher | None = None
-    if launcher is LauncherName.RAY:
-        doing = RayLauncher(Store(results, checked.name), address, cpus=cpus_per_run, gpus=gpus_per_run)
-    elif jobs > 1:
-        doing = SeveralAtOnce(jobs, devices=devices_for(jobs, device))
+            todo = named(chosen(runs, chosen_models, chosen_seeds), chosen_ids)
+            _announce(todo, store, device=device)
     with (
         _naming(suite),
         observing() as shown,
@@ -112,31 +109,17 @@ def run(  # noqa: PLR0913 - the options of one command
             results=results,
             models=chosen_models,
             seeds=chosen_seeds,
-            only=names(only),
+            only=chosen_ids,
             device=device,
             in_process=in_process,
-            launcher=doing,
+            launcher=launching.launcher_into(store),
             observer=observer,
         )
-    before = len(outcome.done_before)
-    was = "was" if before == 1 else "were"
-    tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
+    _tell_done(outcome)
     measured = in_process or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
-    from segbench.report.ranking import rank
-
-    ranking = rank(outcome.store.folder)
-    show(ranking)
-    write(ranking, reports)
+    rank_and_report(outcome.store.folder, reports)
     if not (outcome.complete and measured):
         raise typer.Exit(1)
-
-
-def devices_for(jobs: int, device: str) -> list[str]:
-    """Return what several runs at a time are done on: every CUDA device, where that is what was asked for."""
-    import torch
-
-    count = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
-    return [f"cuda:{number}" for number in range(min(jobs, count))] or [device]
 
 
 def plan(
@@ -250,6 +233,13 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "status": status,
         "protocol_id": planned.recipe.protocol_id,
     }
+
+
+def _tell_done(outcome: SuiteOutcome) -> None:
+    """Tell how many runs were done, now and before."""
+    before = len(outcome.done_before)
+    was = "was" if before == 1 else "were"
+    tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
 
 
 def _measure_speed(suite: Suite, models: list[str] | None, *, device: str, results: Path) -> bool:

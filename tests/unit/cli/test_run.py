@@ -59,6 +59,25 @@ def test_wrong_options_exit_with_2_and_train_nothing(options, message, suite, tm
     assert not list((tmp_path / "results").rglob("run.json"))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--in-process", "--jobs", "2"], "--in-process does one run at a time"),
+        (["--in-process", "--launcher", "ray"], "--in-process does one run at a time"),
+        (["--address", "host:6379"], "--address host:6379: of a Ray cluster; add --launcher ray"),
+        (["--cpus-per-run", "1"], "--cpus-per-run 1: of a Ray cluster"),
+        (["--jobs", "2", "--gpus-per-run", "0.5"], "--gpus-per-run 0.5: of a Ray cluster"),
+        (["--launcher", "ray", "--jobs", "1"], "--jobs 1: not with --launcher ray"),
+        (["--launcher", "ray", "--jobs", "2", "--device", "cpu"], "--jobs 2 --device cpu: not with --launcher ray"),
+    ],
+)
+def test_options_of_another_launcher_are_refused_before_anything_is_done(options, message, suite, tmp_path, segbench):
+    answer = segbench("run", suite, "--results", tmp_path / "results", *options)
+    assert answer.code == 2
+    assert message in answer.err
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_plan_lists_every_run_and_what_is_to_do(suite, tmp_path, segbench):
     answer = segbench("plan", suite, "--results", tmp_path, "--set", "seeds=[0, 1]", "--json")
     assert answer.code == 0

@@ -1,0 +1,114 @@
+"""Who does a suite's runs, and where: the options that say it, and the launcher that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from segbench.engine.launchers import Launcher
+    from segbench.results.store import Store
+
+
+class LauncherName(StrEnum):
+    """Who does the runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+InProcess = Annotated[
+    bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", min=1, help="Runs at a time, else 1: a GPU each, or a part of the cores."),
+]
+LauncherOption = Annotated[
+    LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
+]
+Address = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
+]
+CpusPerRun = Annotated[
+    int | None, typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores that a run on Ray is given, else 1.")
+]
+GpusPerRun = Annotated[
+    float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launching:
+    """How runs are to be done, as options say it; None stands for an option that was not given.
+
+    Attributes:
+        launcher: Who does them.
+        device: auto, cpu, cuda, cuda:N or mps.
+        in_process: Whether they share this process.
+        jobs: How many at a time.
+        address: The Ray cluster's.
+        cpus_per_run: Cores that a run on Ray is given.
+        gpus_per_run: GPUs that a run on Ray is given.
+    """
+
+    launcher: LauncherName = LauncherName.LOCAL
+    device: str = "auto"
+    in_process: bool = False
+    jobs: int | None = None
+    address: str | None = None
+    cpus_per_run: int | None = None
+    gpus_per_run: float | None = None
+
+    def check(self) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UsageError: Names them.
+        """
+        on_ray = self.launcher is LauncherName.RAY
+        if self.in_process and (on_ray or (self.jobs or 1) > 1):
+            raise UsageError("--in-process does one run at a time, here; leave --jobs and --launcher out")
+        of_ray = {
+            "--address": self.address,
+            "--cpus-per-run": self.cpus_per_run,
+            "--gpus-per-run": self.gpus_per_run,
+        }
+        if not on_ray and (given := _given(of_ray)):
+            raise UsageError(f"{given}: of a Ray cluster; add --launcher ray, or leave it out")
+        of_this_machine = {"--jobs": self.jobs, "--device": None if self.device == "auto" else self.device}
+        if on_ray and (given := _given(of_this_machine)):
+            raise UsageError(
+                f"{given}: not with --launcher ray, which does as many runs at a time as the cluster has room for, "
+                "each on what --cpus-per-run and --gpus-per-run say"
+            )
+
+    def launcher_into(self, store: Store) -> Launcher | None:
+        """Return who does the runs and puts them into a store; None for one after the other on the device."""
+        from segbench.engine.launchers import SeveralAtOnce
+        from segbench.engine.ray_launcher import RayLauncher
+
+        if self.launcher is LauncherName.RAY:
+            return RayLauncher(store, self.address, cpus=self.cpus_per_run or 1, gpus=self.gpus_per_run or 0.0)
+        if self.jobs is not None and self.jobs > 1:
+            return SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
+        return None
+
+
+def devices_for(jobs: int, device: str) -> list[str]:
+    """Return what several runs at a time are done on: every CUDA device, where that is what was asked for."""
+    import torch
+
+    count = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
+    return [f"cuda:{number}" for number in range(min(jobs, count))] or [device]
+
+
+def _given(options: Mapping[str, object]) -> str:
+    """Return the options that were given, as they were given."""
+    return " ".join(f"{name} {value}" for name, value in options.items() if value is not None)

@@ -1,0 +1,51 @@
+"""Which launcher the options of `segbench run` come to."""
+
+import pytest
+import torch
+
+from segbench.cli.launching import LauncherName, Launching, devices_for
+from segbench.engine.launchers import SeveralAtOnce
+from segbench.engine.ray_launcher import RayLauncher
+from segbench.results.store import Store
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path, "small")
+
+
+def test_one_run_at_a_time_needs_no_launcher(store):
+    assert Launching().launcher_into(store) is None
+    assert Launching(jobs=1, in_process=True).launcher_into(store) is None
+
+
+def test_several_runs_at_a_time_are_done_on_the_device(store):
+    doing = Launching(jobs=3, device="cpu").launcher_into(store)
+    assert isinstance(doing, SeveralAtOnce)
+    assert doing.jobs == 3
+
+
+def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
+    of_ray = Launching(launcher=LauncherName.RAY, address="host:1", cpus_per_run=2, gpus_per_run=0.5)
+    assert of_ray.launcher_into(store) == RayLauncher(store, "host:1", cpus=2, gpus=0.5)
+    assert Launching(launcher=LauncherName.RAY).launcher_into(store) == RayLauncher(store, None, cpus=1, gpus=0.0)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "device", "expected"),
+    [
+        (2, "auto", ["cuda:0", "cuda:1"]),
+        (8, "cuda", ["cuda:0", "cuda:1", "cuda:2"]),
+        (2, "cuda:2", ["cuda:2"]),
+        (2, "cpu", ["cpu"]),
+    ],
+)
+def test_jobs_are_spread_over_all_gpus_unless_one_device_is_named(jobs, device, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert devices_for(jobs, device) == expected
+
+
+def test_without_a_gpu_jobs_share_the_device_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices_for(2, "auto") == ["auto"]
