@@ -75,7 +75,7 @@ def _cells(row: pd.Series[Any]) -> dict[str, Cell]:
         "task": Cell(str(row["task"])),
         "network": Cell(str(row["model"])),
         "batch": _number(str(row["batch_size"]), row["batch_size"]),
-        "how": Cell(", ".join(str(part) for part in how if part)),
+        "how": Cell(", ".join(str(part) for part in how if part and not is_absent(part))),
         "machine": Cell(str(row["machine"])),
         "n": _number(str(row["restarts"]), row["restarts"]),
         "img/s": _number(rate(row["images_per_second"], half_range) if measured else "", row["images_per_second"]),

@@ -59,3 +59,10 @@ def test_columns_without_any_content_are_left_out(add, measure, table):
 def test_nothing_measured_has_no_section(add, results):
     add("a")
     assert speed_section(load_results(results)) == []
+
+
+def test_a_case_is_told_by_what_it_has(add, measure, table):
+    add("a")
+    measure("a", 0.1)
+    measure("a", 0.1, task="training", channels_last=True)
+    assert column(table(), "how") == ["32x48, fp32, eager, logits", "32x48, fp32, channels last, eager"]
