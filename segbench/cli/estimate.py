@@ -79,10 +79,10 @@ def announce(runs: Sequence[Run], *, device: str) -> None:
 
     What is wrong with the suite is left for the runs themselves to say.
     """
-    from segbench.engine.estimate import estimate_runs, images_fed, survey_runs
-
     if not runs:
         return
+    from segbench.engine.estimate import estimate_runs, images_fed, survey_runs
+
     if any(run.recipe.train is not None and run.recipe.train.compile for run in runs):
         tell("no estimate, because networks would have to be compiled for it; 'segbench plan --estimate' does that")
         return

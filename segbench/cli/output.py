@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import typer
 
 from segbench.report.text import printable
-
-_PIPED_WIDTH = 10_000
-"""Columns of a table where there is no terminal that it has to fit."""
 
 
 def write_json(value: Any) -> None:
@@ -48,6 +44,10 @@ def write_table(
         right: Headings of the columns that are set flush right.
         whole: Headings of the columns whose cells are never folded.
     """
+    cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        typer.echo("\n".join(_plain_table(titles, cells, right)))
+        return
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -57,15 +57,25 @@ def write_table(
     for title in titles:
         justify: Literal["left", "right"] = "right" if title in right else "left"
         table.add_column(title, justify=justify, overflow="fold", no_wrap=title in whole)
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else printable(cell)) for cell in row))
-    if sys.stdout.isatty():
-        Console(file=sys.stdout).print(table)
-        return
-    console = Console(file=io.StringIO(), width=_PIPED_WIDTH)
-    with console.capture() as captured:
-        console.print(table)
-    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console(file=sys.stdout).print(table)
+
+
+def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table as wide as its content, the same that rich makes of it, in a tenth of the time."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)]
+        pairs = zip(titles, cells, blanks, strict=True)
+        return "   ".join(blank + cell if title in right else cell + blank for title, cell, blank in pairs).rstrip()
+
+    yield line(titles)
+    yield "─" * (sum(widths) + 3 * (len(widths) - 1))
+    yield from map(line, rows)
 
 
 def write_facts(facts: Mapping[str, Any]) -> None:

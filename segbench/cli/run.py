@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
     from segbench.engine.launch import SuiteOutcome
+    from segbench.results.record import RunRecord
     from segbench.results.store import Store
 
 
@@ -141,7 +142,8 @@ def plan(
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
-    rows = [_row(planned, _status(planned, store)) for planned in runs]
+    statuses = _statuses(runs, store)
+    rows = [_row(planned, statuses[planned.id]) for planned in runs]
     if estimate:
         with _naming(suite):
             found, extent = estimated(checked, device=device), extent_of(checked, device=device)
@@ -215,10 +217,15 @@ def _names_file(text: str) -> bool:
     return bool(Path(text).suffix) or "/" in text or "\\" in text
 
 
-def _status(planned: Run, store: Store) -> str:
+def _statuses(runs: Sequence[Run], store: Store) -> dict[str, str]:
+    """Return by id whether runs are done."""
+    found = store.find_all({run.id: run.identity for run in runs})
+    return {run.id: _status(found.get(run.id)) for run in runs}
+
+
+def _status(record: RunRecord | None) -> str:
     from segbench.results.record import Status
 
-    record = store.find(planned.id, planned.identity)
     if record is None:
         return "to do"
     return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
@@ -254,7 +261,8 @@ def _measure_speed(suite: Suite, models: list[str] | None, *, device: str, resul
 
 def _announce(runs: Sequence[Run], store: Store, *, device: str) -> None:
     """Tell what the runs that are not done will take."""
-    announce([planned for planned in runs if _status(planned, store) != "done"], device=device)
+    statuses = _statuses(runs, store)
+    announce([run for run in runs if statuses[run.id] != "done"], device=device)
 
 
 def _answer_with_estimate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -60,9 +61,14 @@ class Recipe(BaseModel):
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property
+    def canonical_text(self) -> str:
+        """The canonical recipe as the text that hashes are of, written once for all its runs."""
+        return canonical_text(self.canonical())
+
+    @cached_property
     def protocol_id(self) -> str:
         """Hash of the canonical recipe: rows with equal protocol ids may be ranked against each other."""
-        return digest(self.canonical())
+        return _sha256(self.canonical_text)
 
 
 class Run(BaseModel):
@@ -82,7 +88,9 @@ class Run(BaseModel):
     @cached_property
     def identity(self) -> str:
         """Hash of everything that can change the run's result."""
-        return digest({"model": canonical_model(self.model), "recipe": self.recipe.canonical(), "seed": self.seed})
+        members = {"model": canonical_model(self.model), "seed": self.seed}
+        texts = {key: canonical_text(member) for key, member in members.items()}
+        return _sha256(_object_text(texts | {"recipe": self.recipe.canonical_text}))
 
     @property
     def label(self) -> str:
@@ -90,7 +98,7 @@ class Run(BaseModel):
         values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.point.items() if _concerns_model(key)]
         return f"{self.model.label} ({', '.join(values)})" if values else self.model.label
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Folder name of the run: model, seed and the start of its identity."""
         name = re.sub(r"[^\w.-]+", "-", self.model.label)[:80].strip("-.") or "model"
@@ -157,7 +165,20 @@ def source_digest(name: str) -> str | None:
 
 def digest(value: Any) -> str:
     """Return the SHA-256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _sha256(canonical_text(value))
+
+
+def canonical_text(value: Any) -> str:
+    """Return a JSON value in canonical form: equal values have equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _object_text(members: Mapping[str, str]) -> str:
+    """Return the canonical form of an object, given those of its members; their names are plain words."""
+    return "{" + ",".join(f'"{key}":{members[key]}' for key in sorted(members)) + "}"
+
+
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 

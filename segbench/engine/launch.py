@@ -169,12 +169,8 @@ def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
 
 def finished_records(runs: Sequence[Run], store: Store) -> dict[str, RunRecord]:
     """Return the records of completed runs by id; failed and skipped runs are tried again."""
-    found = {run.id: store.find(run.id, run.identity) for run in runs}
-    return {
-        run_id: record
-        for run_id, record in found.items()
-        if record is not None and record.outcome.status is Status.COMPLETED
-    }
+    found = store.find_all({run.id: run.identity for run in runs})
+    return {run_id: record for run_id, record in found.items() if record.outcome.status is Status.COMPLETED}
 
 
 def unchanged(

@@ -22,7 +22,8 @@ def is_absent(value: Any) -> bool:
 
 def printable(value: Any) -> str:
     """Return a name on one line, with what cannot be seen (control signs, text direction) spelled out."""
-    return "".join(_visible(sign) for sign in str(value))
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def escape_markdown(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from segbench.errors import DamagedRunError, StoreError
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.record import SCHEMA_VERSION, RunRecord
 from segbench.results.states import StateFolder
-from segbench.results.swap import finish_swap, leftovers, remove, swap
+from segbench.results.swap import Leftover, finish_swap, leftovers, remove, swap
 
 RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
@@ -64,17 +64,25 @@ class Store:
             StoreError: It was written by a newer segbench, or the file system refuses to show it.
         """
         folder = readable_folder(self.folder_of(run_id))
-        if folder is None:
-            return None
-        try:
-            record = read_record(folder / RECORD_FILE)
-            if record.id != run_id or identity not in (None, record.identity):
-                what = f"{record.id!r} of identity {record.identity[:16]}…"
-                raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {what}")
-        except DamagedRunError as error:
-            _log.warning("%s; the run counts as not done", error)
-            return None
-        return record
+        return None if folder is None else _usable(folder, run_id, identity)
+
+    def find_all(self, identities: Mapping[str, str]) -> dict[str, RunRecord]:
+        """Return those of many runs that ``find`` finds, by id; what is being replaced is looked for once for all.
+
+        Args:
+            identities: The whole identity of each run, by its id.
+
+        Raises:
+            StoreError: One was written by a newer segbench, or the file system refuses to show it.
+        """
+        held = leftovers(self.folder)
+        folders = {run_id: readable_folder(self.folder_of(run_id), held) for run_id in identities}
+        found = {
+            run_id: _usable(folder, run_id, identities[run_id])
+            for run_id, folder in folders.items()
+            if folder is not None
+        }
+        return {run_id: record for run_id, record in found.items() if record is not None}
 
     @contextmanager
     def writing(self, run_id: str) -> Iterator[Path]:
@@ -184,12 +192,31 @@ def read_record(file: Path) -> RunRecord:
         raise DamagedRunError(f"{file}: is damaged: {_one_line(error)}") from error
 
 
-def readable_folder(target: Path) -> Path | None:
-    """Return where a run can be read: its folder or, in the middle of a swap, that of the run being replaced."""
+def readable_folder(target: Path, among: Sequence[Leftover] | None = None) -> Path | None:
+    """Return where a run can be read: its folder or, in the middle of a swap, that of the run being replaced.
+
+    Args:
+        target: The run's folder.
+        among: The leftovers beside it, where they are known.
+    """
     if target.is_dir():
         return target
-    held = [item for item in leftovers(target.parent) if item.replaced and item.name == target.name]
+    items = leftovers(target.parent) if among is None else among
+    held = [item for item in items if item.replaced and item.name == target.name]
     return max(held, key=lambda item: item.path.stat().st_mtime).path if held else None
+
+
+def _usable(folder: Path, run_id: str, identity: str | None) -> RunRecord | None:
+    """Return the record in a folder; None when it cannot be used, which is logged."""
+    try:
+        record = read_record(folder / RECORD_FILE)
+        if record.id != run_id or identity not in (None, record.identity):
+            what = f"{record.id!r} of identity {record.identity[:16]}…"
+            raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {what}")
+    except DamagedRunError as error:
+        _log.warning("%s; the run counts as not done", error)
+        return None
+    return record
 
 
 def _upgrade(document: dict[str, Any], version: int, file: Path) -> dict[str, Any]:

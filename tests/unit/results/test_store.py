@@ -253,6 +253,28 @@ def test_an_interrupted_swap_is_readable_and_then_finished(store, put, new_is_wh
     assert hidden(store) == []
 
 
+def test_many_runs_are_found_as_each_is(store, put, caplog):
+    put()
+    put("whole-seed0-1")
+    put("swapped-seed0-1", seed=1).rename(store.folder / f".swapped-seed0-1.{NO_PROCESS}.old")
+    put("whole-seed0-1", seed=3).rename(store.folder / f".whole-seed0-1.{NO_PROCESS}.old")
+    put("whole-seed0-1", seed=2)
+    (put("torn-seed0-1") / "run.json").write_text("{")
+    known = store.find(RUN).identity
+    asked = dict.fromkeys([RUN, "whole-seed0-1", "swapped-seed0-1", "torn-seed0-1", "absent-seed0-1"], known)
+    assert store.find_all(asked) == {run_id: store.find(run_id) for run_id in (RUN, "whole-seed0-1", "swapped-seed0-1")}
+    assert store.find_all({RUN: "of another run"}) == {}
+    assert "torn-seed0-1" in caplog.text
+
+
+def test_missing_runs_are_looked_for_once_for_all(store, put, monkeypatch):
+    put()
+    listed = []
+    monkeypatch.setattr("segbench.results.store.leftovers", lambda folder: listed.append(folder) or [])
+    assert store.find_all({f"absent-seed{seed}-1": "" for seed in range(100)}) == {}
+    assert listed == [store.folder]
+
+
 def test_a_leftover_of_a_finished_swap_is_removed(store, put):
     put(seed=1).rename(store.folder / f".{RUN}.{NO_PROCESS}.old")
     put(seed=2)
