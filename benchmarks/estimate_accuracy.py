@@ -24,7 +24,8 @@ from segbench.config.load import load_suite
 from segbench.config.plan import plan
 from segbench.engine.estimate import RunEstimate, estimate_runs, survey_runs
 from segbench.engine.events import Event, RunEnded, RunStarted
-from segbench.engine.launch import chosen, run_suite
+from segbench.engine.launch import run_suite
+from segbench.engine.selection import chosen
 from segbench.results.record import Status
 
 TOLERANCE = 0.30

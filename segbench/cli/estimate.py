@@ -10,29 +10,32 @@ from segbench.errors import SegbenchError
 
 if TYPE_CHECKING:
     from segbench.config.plan import Run
-    from segbench.config.suite import Suite
     from segbench.engine.estimate import RunEstimate, SuiteEstimate
+    from segbench.engine.tuning import Planned
 
 DAY_SECONDS = 86_400
 
 QUICK_PROBE_SECONDS = 0.2
 """For the steps, and for the evaluation, of each network before ``run``: 9 small networks take 6 seconds in all."""
 
+PENDING = "after its trials"
+"""The status of a tuned run that is not known yet."""
+
 FEW_IMAGES = 1_000
 """Runs that are fed no more images than this in all are begun without an estimate."""
 
 
-def estimated(suite: Suite, *, device: str) -> SuiteEstimate:
-    """Estimate all runs of a suite, and show which network is tried.
+def estimated(known: Planned, *, device: str) -> SuiteEstimate:
+    """Estimate all runs of a suite, tuned ones that are not known yet as by the recipe before, and show what is tried.
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
     from segbench.cli.progress import counting
-    from segbench.engine.estimate import estimate_suite
+    from segbench.engine.estimate import estimate_all
 
     with counting("trying", "networks") as advance:
-        return estimate_suite(suite, device=device, progress=advance)
+        return estimate_all((*known.runs, *known.pending), device=device, progress=advance)
 
 
 def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.estimate import announce, estimate_facts, estimated, show_estimate
+from segbench.cli.estimate import PENDING, announce, estimate_facts, estimated, show_estimate
 from segbench.cli.launching import (
     Address,
     CpusPerRun,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
     from segbench.engine.launch import SuiteOutcome
+    from segbench.engine.tuning import Planned
     from segbench.results.record import RunRecord
     from segbench.results.store import Store
 
@@ -87,18 +88,21 @@ def run(  # noqa: PLR0913 - the options of one command
         gpus_per_run=gpus_per_run,
     )
     launching.check()
-    checked, runs = _plan(suite, overrides)
+    checked = _load(suite, overrides)
     chosen_models, chosen_seeds, chosen_ids = names(models), numbers(seeds, option="--seeds"), names(only)
     from segbench.cli.progress import observing
     from segbench.cli.report import rank_and_report
     from segbench.cli.trackers import tracking
-    from segbench.engine.launch import chosen, named, run_suite
+    from segbench.engine.launch import run_suite
+    from segbench.engine.selection import chosen, named
+    from segbench.engine.tuning import planned
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
     if not in_process:
         with _naming(suite):
-            todo = named(chosen(runs, chosen_models, chosen_seeds), chosen_ids)
+            known = planned(checked, store)
+            todo = named(chosen((*known.runs, *known.pending), chosen_models, chosen_seeds), chosen_ids)
             _announce(todo, store, device=device)
     with (
         _naming(suite),
@@ -138,23 +142,27 @@ def plan(
 
     With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk.
     """
-    checked, runs = _plan(suite, overrides)
+    checked = _load(suite, overrides)
+    from segbench.engine.tuning import planned
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
-    statuses = _statuses(runs, store)
-    rows = [_row(planned, statuses[planned.id]) for planned in runs]
+    with _naming(suite):
+        known = planned(checked, store)
+    statuses = _statuses(known.runs, store)
+    rows = [_row(run, statuses[run.id]) for run in known.runs]
     if estimate:
         with _naming(suite):
-            found, extent = estimated(checked, device=device), extent_of(checked, device=device)
+            found, extent = estimated(known, device=device), extent_of(checked, device=device)
         _answer_with_estimate(checked.name, rows, found, extent, as_json=as_json)
-        return
-    if as_json:
-        write_json({"suite": checked.name, "runs": rows})
-        return
-    _show_plan(rows)
-    done = sum(row["status"] == "done" for row in rows)
-    tell(f"{counted(len(rows), 'run')}, {done} done, {len(rows) - done} to do")
+    elif as_json:
+        write_json({"suite": checked.name, "runs": rows, **_pending(known)})
+    else:
+        _show_plan(rows)
+        done = sum(row["status"] == "done" for row in rows)
+        tell(f"{counted(len(rows), 'run')}, {done} done, {len(rows) - done} to do")
+    if known.pending and not as_json:
+        tell(known.outlook)
 
 
 def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
@@ -162,10 +170,14 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
 
     Keys, values, names, files of weights, and the grid are looked at.
     """
-    checked, runs = _plan(suite, overrides)
+    checked = _load(suite, overrides)
+    from segbench.config.plan import plan as runs_of
+
     with _naming(suite):
+        runs = runs_of(checked)
         _check_files(checked)
-    typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}")
+    tuned = _extent_of_tuning(checked)
+    typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
 
 
 def schema() -> None:
@@ -175,13 +187,10 @@ def schema() -> None:
     write_json(suite_schema())
 
 
-def _plan(file: Path, overrides: Sequence[str] | None) -> tuple[Suite, tuple[Run, ...]]:
+def _load(file: Path, overrides: Sequence[str] | None) -> Suite:
     from segbench.config.load import load_suite
-    from segbench.config.plan import plan as runs_of
 
-    suite = load_suite(file, overrides=overrides or ())
-    with _naming(file):
-        return suite, runs_of(suite)
+    return load_suite(file, overrides=overrides or ())
 
 
 @contextmanager
@@ -232,14 +241,28 @@ def _status(record: RunRecord | None) -> str:
 
 
 def _row(planned: Run, status: str) -> dict[str, Any]:
-    return {
+    row = {
         "id": planned.id,
         "model": planned.label,
         "seed": planned.seed,
         "point": planned.point,
         "status": status,
-        "protocol_id": planned.recipe.protocol_id,
+        "protocol_id": planned.protocol_id,
     }
+    return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
+
+
+def _pending(known: Planned) -> dict[str, Any]:
+    """Return, for programs, how many tuned runs are not known yet; nothing where there are none."""
+    return {"pending_tuned_runs": len(known.pending)} if known.pending else {}
+
+
+def _extent_of_tuning(suite: Suite) -> str:
+    """Return in words what a tuning adds to a suite."""
+    from segbench.config.trials import families, trials
+
+    tuned = {run.id for family in families(suite) for run in family.tuned(None)}
+    return f"; {counted(len(trials(suite)), 'trial')} and {counted(len(tuned), 'tuned run')} beside" if tuned else ""
 
 
 def _tell_done(outcome: SuiteOutcome) -> None:
@@ -269,24 +292,37 @@ def _answer_with_estimate(
     suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, extent: Extent | None, *, as_json: bool
 ) -> None:
     if as_json:
-        pairs = zip(rows, estimate.runs, strict=True)
+        pairs = zip(rows, estimate.runs[: len(rows)], strict=True)
         described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
-        speed = {"speed": asdict(extent)} if extent else {}
-        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **speed})
+        more: dict[str, Any] = {"speed": asdict(extent)} if extent else {}
+        if pending := len(estimate.runs) - len(rows):
+            more["pending_tuned_runs"] = pending
+        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **more})
         return
-    show_estimate(estimate, {row["id"]: row["status"] for row in rows})
+    statuses = {run.run_id: PENDING for run in estimate.runs} | {row["id"]: row["status"] for row in rows}
+    show_estimate(estimate, statuses)
     if extent is not None:
         cases, processes = counted(extent.cases, "case"), counted(extent.processes, "process", "processes")
         tell(f"then the speed of {cases} in {processes}, at least {duration(extent.least_seconds)} more")
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = {"id": "run", "model": "model", "seed": "seed", "point": "grid", "status": "status"}
+    columns = {"id": "run", "model": "model", "seed": "seed", "point": "grid", "tuning": "tuning", "status": "status"}
     if not any(row["point"] for row in rows):
         del columns["point"]
-    table = [[_point(row[key]) if key == "point" else row[key] for key in columns] for row in rows]
+    if not any("tuning" in row for row in rows):
+        del columns["tuning"]
+    words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
+    table = [[row[key] for key in columns] for row in words]
     write_table(list(columns.values()), table, right=["seed"], whole=["run"])
 
 
 def _point(point: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in point.items())
+
+
+def _part(tuning: Mapping[str, Any] | None) -> str:
+    """Return the part that a run has in a tuning, such as ``trial lr=0.1``."""
+    from segbench.config.plan import in_words
+
+    return f"{tuning['role']} {in_words(tuning['values'] or {})}".strip() if tuning else ""

@@ -27,6 +27,7 @@ def expand(
     grid: Mapping[str, Sequence[Any]],
     *,
     validate: Callable[[Mapping[str, Any]], Checked],
+    at: tuple[str, ...] = ("grid",),
 ) -> list[tuple[dict[str, Any], Checked]]:
     """Return every combination of the grid's values with what it makes of the document; the last key runs fastest.
 
@@ -34,22 +35,26 @@ def expand(
         document: The suite as written.
         grid: Lists of values by dotted key.
         validate: Turns a mapping into a checked suite.
+        at: Where the grid stands in the suite.
 
     Raises:
-        ValidationError: A key has no values, or a combination makes no valid suite; located at ``grid``.
+        ValidationError: A key has no values, or a combination makes no valid suite; located at the grid.
     """
     base = {key: value for key, value in document.items() if key != "grid"}
     for key, values in grid.items():
         if not values:
-            raise line_error("grid", ("grid", key), "needs at least one value", [])
-        if key.partition(".")[0] in ("grid", "name", "description"):
-            raise line_error("grid", ("grid", key), "cannot vary: it is the same for the whole suite", values)
+            raise line_error("grid", (*at, key), "needs at least one value", [])
+        if key.partition(".")[0] in ("grid", "tuning", "name", "description"):
+            raise line_error("grid", (*at, key), "cannot vary: it is the same for the whole suite", values)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return [(point, _variant(base, point, validate)) for point in points]
+    return [(point, _variant(base, point, validate, at)) for point in points]
 
 
 def _variant(
-    base: Mapping[str, Any], point: dict[str, Any], validate: Callable[[Mapping[str, Any]], Checked]
+    base: Mapping[str, Any],
+    point: dict[str, Any],
+    validate: Callable[[Mapping[str, Any]], Checked],
+    at: tuple[str, ...],
 ) -> Checked:
     try:
         return validate(with_keys(base, point))
@@ -58,4 +63,4 @@ def _variant(
     except ValidationError as error:
         refused = Refused(*mistakes(error)[0])
     chosen = ", ".join(f"{key}={value!r}" for key, value in point.items())
-    raise line_error("grid", ("grid",), f"with {chosen}: {refused.key}: {refused.problem}", ...)
+    raise line_error("grid", at, f"with {chosen}: {refused.key}: {refused.problem}", ...)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,6 +71,32 @@ class Recipe(BaseModel):
         return _sha256(self.canonical_text)
 
 
+class Trial(BaseModel):
+    """What makes a run a trial: it is scored on the validation split, to choose a recipe for its network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["trial"] = "trial"
+    values: dict[str, Any]
+    """What is tried, by dotted key."""
+    reported_split: str
+    """The split that the chosen recipe is tested on, which has to share no image with that of the trial."""
+
+
+class Tuned(BaseModel):
+    """What makes a run a tuned one: its recipe is the one that its network's trials chose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["tuned"] = "tuned"
+    values: dict[str, Any] | None
+    """What was chosen, by dotted key; None as long as, or because, nothing could be."""
+    trials: dict[str, dict[str, Any]]
+    """What was tried, by the ids of the trials, in the grid's order."""
+    protocol: dict[str, Any]
+    """The recipe before anything was chosen, and the search: the same for all networks."""
+
+
 class Run(BaseModel):
     """One network, one seed, one recipe."""
 
@@ -84,19 +110,45 @@ class Run(BaseModel):
     """The grid's values for this run, by dotted key."""
     loader: Loader
     resume: Resume = Resume()
+    tuning: Trial | Tuned | None = None
+    """Its part in a tuning; None for a run by the recipe that is the same for all networks."""
 
     @cached_property
     def identity(self) -> str:
         """Hash of everything that can change the run's result."""
-        members = {"model": canonical_model(self.model), "seed": self.seed}
+        members: dict[str, Any] = {"model": canonical_model(self.model), "seed": self.seed}
+        if self.role is not None:
+            members["role"] = self.role
+        if isinstance(self.tuning, Tuned):
+            members |= {"protocol": self.protocol_id, "values": self.tuning.values}
         texts = {key: canonical_text(member) for key, member in members.items()}
         return _sha256(_object_text(texts | {"recipe": self.recipe.canonical_text}))
 
     @property
+    def role(self) -> Literal["trial", "tuned"] | None:
+        """Which part it has in a tuning; None for a run by the recipe that is the same for all networks."""
+        return self.tuning.role if self.tuning else None
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What all rows share that it may be ranked with: the recipe or, of a tuned run, the search for it."""
+        return self.tuning.protocol if isinstance(self.tuning, Tuned) else self.recipe.canonical()
+
+    @cached_property
+    def protocol_id(self) -> str:
+        """Hash of the protocol: rows with equal protocol ids may be ranked against each other."""
+        return digest(self.tuning.protocol) if isinstance(self.tuning, Tuned) else self.recipe.protocol_id
+
+    @property
+    def title(self) -> str:
+        """The label and, of a trial or a tuned run, its values."""
+        return titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
+
+    @property
     def label(self) -> str:
         """The row's name: the model's label, and the grid's values that concern the model."""
-        values = [f"{key.rpartition('.')[2]}={value}" for key, value in self.point.items() if _concerns_model(key)]
-        return f"{self.model.label} ({', '.join(values)})" if values else self.model.label
+        values = in_words({key: value for key, value in self.point.items() if _concerns_model(key)})
+        return f"{self.model.label} ({values})" if values else self.model.label
 
     @cached_property
     def id(self) -> str:
@@ -114,14 +166,23 @@ def plan(suite: Suite) -> tuple[Run, ...]:
     Raises:
         SuiteError: A grid key changes no run, or two models are one and the same.
     """
-    runs: dict[str, Run] = {}
-    for point, variant in variants(suite):
-        for run in _runs(point, variant):
-            runs[run.id] = _merged(runs[run.id], run) if run.id in runs else run
+    runs = once_each(run for point, variant in variants(suite) for run in runs_at(point, variant))
     for key, values in suite.grid.items():
-        if len(values) > 1 and not any(key in run.point for run in runs.values()):
+        if len(values) > 1 and not any(key in run.point for run in runs):
             raise SuiteError("changes no run; its values would all give the same results", key=f"grid.{key}")
-    return tuple(runs.values())
+    return runs
+
+
+def once_each(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Return runs, each once, with the grid values that all its occurrences have in common.
+
+    Raises:
+        SuiteError: Two models are one and the same.
+    """
+    found: dict[str, Run] = {}
+    for run in runs:
+        found[run.id] = _merged(found[run.id], run) if run.id in found else run
+    return tuple(found.values())
 
 
 def variants(suite: Suite) -> list[tuple[dict[str, Any], Suite]]:
@@ -182,7 +243,18 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _runs(point: dict[str, Any], variant: Suite) -> list[Run]:
+def titled(label: str, role: str, values: Mapping[str, Any] | None) -> str:
+    """Return a row's name with the part that it has in a tuning, such as ``unet (trial lr=0.1)``."""
+    return f"{label} ({' '.join([role, *([in_words(values)] if values else [])])})"
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Return values by dotted key in short, such as ``lr=0.1, weight_decay=0``."""
+    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
+
+
+def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
+    """Return the runs of one grid point by the recipe that is the same for all networks."""
     recipe = Recipe(
         dataset=variant.dataset, transforms=variant.transforms, train=variant.train, evaluate=variant.evaluate
     )

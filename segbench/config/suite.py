@@ -15,6 +15,7 @@ from segbench.config.defaults import with_defaults
 from segbench.config.grid import expand
 from segbench.config.mistakes import line_error
 from segbench.config.sections import Evaluate, Loader, Precision, Resume, Section, Speed, Train, Transforms, Window
+from segbench.config.tuning import Tuning, TuningPoint
 
 __all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
 
@@ -44,6 +45,8 @@ class Suite(Section):
     """One run for each network and seed."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     """Dotted keys with lists of values; the suite is run for every combination."""
+    tuning: Tuning | None = None
+    """A search over the recipe, the same for every network, beside the identical recipe; none by default."""
     loader: Loader = Field(default_factory=Loader)
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
@@ -61,10 +64,19 @@ class Suite(Section):
         """Every point of the grid with the suite that it makes; without a grid, one empty point and this suite."""
         return expand(self.written, self.grid, validate=Suite.model_validate) if self.grid else [({}, self)]
 
+    @cached_property
+    def tuning_points(self) -> list[TuningPoint]:
+        """Every point of the tuning's grid with the training recipe that it makes; empty without tuning."""
+        if self.tuning is None:
+            return []
+        document = {key: value for key, value in self.written.items() if key not in ("grid", "tuning")}
+        found = expand(document, self.tuning.grid, validate=Suite.model_validate, at=("tuning", "grid"))
+        return [TuningPoint(values, suite.train) for values, suite in found if suite.train is not None]
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, as pydantic does; what was derived from the original is derived anew."""
         copy = super().model_copy(update=update, deep=deep)
-        for derived in ("written", "variants"):
+        for derived in ("written", "variants", "tuning_points"):
             copy.__dict__.pop(derived, None)
         return copy
 
@@ -122,6 +134,24 @@ class Suite(Section):
             raise ValueError("train.validate_every and train.select: best need dataset.validation_split")
         if self.train.select == "best" and self.dataset.validation_split == self.dataset.test_split:
             raise ValueError("weights must not be selected on the split that is reported: change validation_split")
+        return self
+
+    @model_validator(mode="after")
+    def _tuning_has_what_it_needs(self) -> Suite:
+        if self.tuning is None:
+            return self
+        problem = None
+        if self.train is None:
+            problem = "needs a recipe under train"
+        elif self.dataset.validation_split is None:
+            problem = "needs dataset.validation_split to score its trials on"
+        elif self.dataset.validation_split == self.dataset.test_split:
+            problem = "must not choose on the split that is reported: change dataset.validation_split"
+        if problem is not None:
+            raise line_error(type(self).__name__, ("tuning",), problem, ...)
+        recipes = [point.train for point in self.tuning_points]
+        if any(recipe in recipes[:index] for index, recipe in enumerate(recipes)):
+            raise line_error(type(self).__name__, ("tuning", "grid"), "two of its points are the same recipe", ...)
         return self
 
     @model_validator(mode="after")

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from segbench.config.plan import Run, canonical_model, digest, plan
-from segbench.config.suite import Suite
+from segbench.config.plan import Run, canonical_model, digest
 from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
 from segbench.engine.workload import (
@@ -96,18 +95,18 @@ class SuiteEstimate:
 Told = Callable[[int, int], None]
 
 
-def estimate_suite(
-    suite: Suite,
+def estimate_all(
+    runs: Sequence[Run],
     *,
     device: str = "auto",
     probe_seconds: float = PROBE_SECONDS,
     progress: Told = lambda done, total: None,
     observer: Observer = ignore,
 ) -> SuiteEstimate:
-    """Estimate what every run of a suite takes on this machine, by a few steps of each network.
+    """Estimate what every run takes on this machine, by a few steps of each network.
 
     Args:
-        suite: The suite.
+        runs: The runs of a suite.
         device: auto, cpu, cuda, cuda:N or mps.
         probe_seconds: About how long each network is tried, beside what it takes to build it.
         progress: Called with networks tried and networks in all.
@@ -116,7 +115,6 @@ def estimate_suite(
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
-    runs = plan(suite)
     surveys = survey_runs(runs, observer=observer)
     return estimate_runs(
         runs, surveys, device=device, probe_seconds=probe_seconds, progress=progress, observer=observer

@@ -64,14 +64,14 @@ def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store
     found = [shown for run in _first_seeds(runs, completed) if (shown := _shown(run, completed[run.id], store))]
     if not found:
         return
-    protocols = dict.fromkeys(shown.run.recipe.protocol_id for shown in found)
+    protocols = dict.fromkeys(shown.run.protocol_id for shown in found)
     folders = {protocol[:8]: protocol for protocol in protocols}
     with store.writing(GALLERY_FOLDER) as folder:
         for old in find_galleries(store.folder):
             if old.name not in folders:
                 shutil.copytree(old, folder / old.name)
         for name, protocol in folders.items():
-            _write(folder / name, _comparable([one for one in found if one.run.recipe.protocol_id == protocol]))
+            _write(folder / name, _comparable([one for one in found if one.run.protocol_id == protocol]))
 
 
 def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
@@ -94,7 +94,7 @@ def _first_seeds(runs: Sequence[Run], completed: dict[str, RunRecord]) -> list[R
     """Return the completed run of the smallest seed for each network and protocol, in the plan's order."""
     first: dict[tuple[str, str], Run] = {}
     for run in runs:
-        key = run.label, run.recipe.protocol_id
+        key = run.label, run.protocol_id
         if run.id in completed and (key not in first or run.seed < first[key].seed):
             first[key] = run
     return list(first.values())
@@ -130,7 +130,7 @@ def _write(folder: Path, found: Sequence[Shown]) -> None:
     write_gallery(
         folder,
         Gallery(
-            protocol_id=found[0].run.recipe.protocol_id,
+            protocol_id=found[0].run.protocol_id,
             test_digest=found[0].test_digest,
             test_images=len(found[0].names),
             images=tuple(images),

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from segbench.config.keys import Named, matching
-from segbench.config.plan import Run, plan
+from segbench.config.plan import Run
 from segbench.config.suite import Suite
 from segbench.engine.events import Notice, Observer, ignore
 from segbench.engine.launchers import Job, Launcher, OneByOne, Place, announce
 from segbench.engine.processes import ProcessDied, call_here, call_in_process
 from segbench.engine.records import record_death, record_outcome, tell_end
-from segbench.errors import DataError, ModelRefusal, StoreError, UnknownNameError, UsageError
+from segbench.engine.selection import chosen, named, starting_with
+from segbench.engine.tuning import Planned, planned
+from segbench.errors import DataError, ModelRefusal, StoreError
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.gallery import GALLERY_FOLDER
 from segbench.results.record import Outcome, RunRecord, Status
@@ -42,8 +43,9 @@ class SuiteOutcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every run was completed."""
-        return all(record.outcome.status is Status.COMPLETED for record in self.records)
+        """Whether every run was completed; trials may fail, as long as each network has one that gives a score."""
+        reported = [record for record in self.records if record.tuning is None or record.tuning.role != "trial"]
+        return all(record.outcome.status is Status.COMPLETED for record in reported)
 
 
 def run_suite(
@@ -77,31 +79,81 @@ def run_suite(
     Raises:
         UsageError: The suite or its data is wrong; nothing that was done is lost.
     """
-    runs = named(chosen(plan(suite), models, seeds), only)
     store = Store(Path(results), suite.name)
+    known = planned(suite, store)
+    runs = named(chosen(known.runs, models, seeds), only)
     store.clean()
-    call = call_here if in_process else call_in_process
-    finished = finished_records(runs, store)
-    found = call(_preflight, runs, read_checks(store.folder), device, frozenset(finished), observer=observer)
-    write_plan(suite, store)
-    add_checks(store.folder, found.splits)
-    done = unchanged(finished, found.fingerprints, observer)
-    name_stale(store, plan(suite), observer)
-    drop_states(store, [run for run in runs if run.id in done])
-    todo = [run for run in runs if run.id not in done]
-    jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
-    refused = [job for job in jobs if job.run.id in found.refusals]
-    records = dict(done) | {job.run.id: refuse(job, store, found.refusals[job.run.id], observer) for job in refused}
+    work = _Work(suite, store, device, call_here if in_process else call_in_process, launcher, observer)
+    work.do(runs, known)
+    if suite.tuning is not None:
+        known = planned(suite, store)
+        runs = starting_with(chosen(known.runs, models, seeds), only)
+        work.do([run for run in runs if run.id not in work.records], known)
+        tell_pending(known, observer)
+    work.finish(known)
+    return SuiteOutcome(store, tuple(work.records[run.id] for run in runs), frozenset(work.done_before))
 
-    def do(job: Job, place: Place, told: Observer) -> RunRecord:
-        announce(job, told)
-        return launch(job.run, store, place=place, call=call, observer=told)
 
-    for record in (launcher or OneByOne(device))([job for job in jobs if job not in refused], do, observer):
-        records[record.id] = record
-    if todo or not (store.folder / GALLERY_FOLDER).is_dir():
-        _hang_pictures(plan(suite), store, call=call, observer=observer)
-    return SuiteOutcome(store, tuple(records[run.id] for run in runs), frozenset(done))
+@dataclass
+class _Work:
+    """What a command does of a suite.
+
+    Attributes:
+        records: Of the runs that are done by now, by id.
+        done_before: Ids of those that were done before the command.
+    """
+
+    suite: Suite
+    store: Store
+    device: str
+    call: Call
+    launcher: Launcher | None
+    observer: Observer
+    records: dict[str, RunRecord] = field(default_factory=dict)
+    done_before: set[str] = field(default_factory=set)
+
+    def do(self, runs: Sequence[Run], known: Planned) -> None:
+        """Do those of some runs that are not done; tuned ones wait as long as there are trials to do."""
+        if not runs:
+            return
+        store, observer = self.store, self.observer
+        finished = finished_records(runs, store)
+        found = self.call(
+            _preflight, runs, read_checks(store.folder), self.device, frozenset(finished), observer=observer
+        )
+        write_plan(self.suite, known.runs, store)
+        add_checks(store.folder, found.splits)
+        done = unchanged(finished, found.fingerprints, observer)
+        if any(run.role == "trial" and run.id not in done for run in runs):
+            runs = [run for run in runs if run.role != "tuned"]
+        elif not known.pending:
+            name_stale(store, known.runs, observer)
+        done = {run.id: done[run.id] for run in runs if run.id in done}
+        todo = [run for run in runs if run.id not in done]
+        drop_states(store, [run for run in runs if run.id in done])
+        self.records |= done
+        self.done_before |= set(done)
+        self._do(todo, known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()})
+
+    def _do(self, todo: Sequence[Run], refusals: Mapping[str, Outcome]) -> None:
+        jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
+        possible = [job for job in jobs if job.run.id not in refusals]
+        for job in jobs:
+            if job.run.id in refusals:
+                self.records[job.run.id] = refuse(job, self.store, refusals[job.run.id], self.observer)
+
+        def do(job: Job, place: Place, told: Observer) -> RunRecord:
+            announce(job, told)
+            return launch(job.run, self.store, place=place, call=self.call, observer=told)
+
+        for record in (self.launcher or OneByOne(self.device))(possible, do, self.observer):
+            self.records[record.id] = record
+
+    def finish(self, known: Planned) -> None:
+        """Make the gallery anew where anything was done."""
+        anything = len(self.records) > len(self.done_before)
+        if anything or not (self.store.folder / GALLERY_FOLDER).is_dir():
+            _hang_pictures(known.shown, self.store, call=self.call, observer=self.observer)
 
 
 def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observer) -> RunRecord:
@@ -117,54 +169,17 @@ def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observ
     return record
 
 
-def refuse(job: Job, store: Store, reason: str, observer: Observer) -> RunRecord:
-    """Store a Skipped record for a run whose network cannot take the images; nothing is trained."""
+def skipped(reason: str) -> Outcome:
+    """Return how a run ends whose network cannot take the images."""
+    return Outcome(status=Status.SKIPPED, reason=reason, error=ModelRefusal.__name__)
+
+
+def refuse(job: Job, store: Store, outcome: Outcome, observer: Observer) -> RunRecord:
+    """Store the record of a run that cannot be done; nothing is trained."""
     announce(job, observer)
-    outcome = Outcome(status=Status.SKIPPED, reason=reason, error=ModelRefusal.__name__)
     record = record_outcome(job.run, store, outcome, seconds=0.0)
     tell_end(record, store, observer)
     return record
-
-
-def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:
-    """Return the runs of the given models and seeds.
-
-    Raises:
-        UnknownNameError: No model of the suite has this label or name.
-        UsageError: The name is that of several models, or the suite has no such seed.
-    """
-    entries = list(dict.fromkeys(Named(run.model.label, run.model.name) for run in runs))
-    labels = [entry.label for entry in entries]
-    wanted = set()
-    for model in models or ():
-        found = {labels[index] for index in matching(model, entries)}
-        if not found:
-            raise UnknownNameError("model of this suite:", model, {name for entry in entries for name in entry})
-        if len(found) > 1:
-            several = ", ".join(sorted(found))
-            raise UsageError(f"--models: {model!r} is the name of several models; give a label: {several}")
-        wanted |= found
-    known_seeds = {run.seed for run in runs}
-    for seed in seeds or ():
-        if seed not in known_seeds:
-            raise UsageError(f"--seeds: the suite has no seed {seed}; it has {sorted(known_seeds)}")
-    return tuple(
-        run for run in runs if (models is None or run.model.label in wanted) and (seeds is None or run.seed in seeds)
-    )
-
-
-def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
-    """Return the runs whose ids are given, or begin as given.
-
-    Raises:
-        UnknownNameError: No run has such an id.
-    """
-    if only is None:
-        return tuple(runs)
-    for wanted in only:
-        if not any(run.id.startswith(wanted) for run in runs):
-            raise UnknownNameError("run of this suite:", wanted, [run.id for run in runs])
-    return tuple(run for run in runs if run.id.startswith(tuple(only)))
 
 
 def finished_records(runs: Sequence[Run], store: Store) -> dict[str, RunRecord]:
@@ -218,22 +233,29 @@ def _hang_pictures(runs: Sequence[Run], store: Store, *, call: Call, observer: O
         observer(Notice(f"the gallery of test images was not made: {error}"))
 
 
-def write_plan(suite: Suite, store: Store) -> None:
+def tell_pending(known: Planned, observer: Observer) -> None:
+    """Tell of tuned runs that cannot be done yet."""
+    if known.pending:
+        observer(Notice(f"{known.outlook}; the same command without --only, or these trials, goes on"))
+
+
+def write_plan(suite: Suite, runs: Sequence[Run], store: Store) -> None:
     """Store the suite as it is run, defaults and overrides included, and the plan that it becomes."""
     document = suite.model_dump(mode="json")
-    lock = {"suite": suite.name, "runs": [_lock_line(run) for run in plan(suite)]}
+    lock = {"suite": suite.name, "runs": [_lock_line(run) for run in runs]}
     store.write_suite(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), lock)
 
 
 def _lock_line(run: Run) -> dict[str, Any]:
-    return {
+    line = {
         "id": run.id,
         "identity": run.identity,
-        "protocol_id": run.recipe.protocol_id,
+        "protocol_id": run.protocol_id,
         "model": run.model.model_dump(mode="json"),
         "seed": run.seed,
         "point": run.point,
     }
+    return line | {"tuning": {"role": run.tuning.role, "values": run.tuning.values}} if run.tuning else line
 
 
 def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:

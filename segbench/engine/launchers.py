@@ -148,7 +148,7 @@ def _within(job: Job, gigabytes: float) -> Job:
 
 def announce(job: Job, observer: Observer) -> None:
     """Tell that a run begins."""
-    observer(RunStarted(job.run.id, job.run.label, job.run.seed, job.number, job.total))
+    observer(RunStarted(job.run.id, job.run.title, job.run.seed, job.number, job.total))
 
 
 def one_at_a_time(observer: Observer) -> Observer:

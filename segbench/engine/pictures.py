@@ -33,9 +33,9 @@ def palette_image(classes: NDArray[np.uint8], palette: Iterable[Color]) -> Image
 
 
 def save_pictures(folder: Path, pictures: Iterable[Picture], dataset: SegmentationDataset) -> None:
-    """Write image, label and prediction of each picture into a folder."""
-    folder.mkdir(exist_ok=True)
+    """Write image, label and prediction of each picture into a folder, which is made when there is one."""
     for picture in pictures:
+        folder.mkdir(exist_ok=True)
         sample = dataset.read(picture.index)
         stem = f"{picture.index:04d}-" + re.sub(r"[^\w.-]+", "-", picture.name).strip("-.")
         Image.fromarray(sample.image).save(folder / f"{stem}-image.png")

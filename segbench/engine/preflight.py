@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 
 from segbench.config.component import ModelEntry
-from segbench.config.plan import Run, digest
+from segbench.config.plan import Run, Trial, digest
+from segbench.config.sections import Loader
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
+from segbench.data.open import open_dataset
 from segbench.data.overlap import check_disjoint
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import Observer, Progress
@@ -30,7 +32,7 @@ class Preflight:
     """What was found.
 
     Attributes:
-        fingerprints: For each protocol id, the hash of each split's content, by the split's role.
+        fingerprints: For the protocol id of each run, the hash of each split's content, by the split's role.
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
     """
@@ -65,26 +67,51 @@ def preflight(
     for group in by_protocol(runs):
         try:
             materials = open_materials(group[0])
+            apart = splits_apart(materials)
         except MissingDataError:
             if all(run.id in finished for run in group):
                 continue
             raise
-        found.fingerprints[group[0].recipe.protocol_id] = materials.fingerprints
-        check_splits(materials, found.splits, observer)
+        found.fingerprints.update(dict.fromkeys((run.protocol_id for run in group), materials.fingerprints))
+        check_splits(apart, found.splits, observer)
         try_recipe(materials)
         found.refusals.update(try_models([run for run in group if run.id not in finished], materials, found.splits))
     return found
 
 
-def check_splits(materials: Materials, splits: dict[str, dict[str, Any]], observer: Observer) -> None:
+class Apart(NamedTuple):
+    """The splits of a suite.
+
+    Attributes:
+        splits: By what they are for: train, validation, test.
+        select: Whether anything is chosen by validation scores, as ``train.select`` says it.
+    """
+
+    splits: dict[str, SegmentationDataset]
+    select: Literal["last", "best"]
+
+
+def splits_apart(materials: Materials) -> Apart:
+    """Return the splits of a run's suite; what a trial is scored on is the suite's validation split.
+
+    Raises:
+        DataError: The split that the suite reports is missing or wrong.
+    """
+    run, train = materials.run, materials.train
+    if isinstance(run.tuning, Trial) and train is not None:
+        reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
+        return Apart({"train": train, "validation": materials.test, "test": reported}, "best")
+    return Apart(materials.splits, run.recipe.train.select if run.recipe.train else "last")
+
+
+def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> None:
     """Read through the splits that are not known to be good, and see that they share no image.
 
     Raises:
         DataError: An image or label is unreadable or inconsistent, or lies in two splits.
     """
-    train = materials.run.recipe.train
-    check_disjoint(materials.splits, select=train.select if train else "last")
-    for role, split in materials.splits.items():
+    check_disjoint(found.splits, select=found.select)
+    for role, split in found.splits.items():
         if split.cache_key() not in splits:
             splits[split.cache_key()] = summary(checked(split, role, observer), role)
 

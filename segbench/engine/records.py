@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from segbench.config.plan import Run, source_digest
+from segbench.config.plan import Run, Tuned, source_digest, titled
 from segbench.engine.events import Observer, RunEnded
 from segbench.metrics.scores import score
 from segbench.results.environment import capture
 from segbench.results.matrices import load_matrices
-from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings, TuningFacts
 from segbench.results.scan import CONFUSION_FILE
 from segbench.results.store import Store, write_record
 
@@ -37,8 +37,8 @@ def record_of(
         seed=run.seed,
         point=run.point,
         identity=run.identity,
-        protocol_id=run.recipe.protocol_id,
-        recipe=run.recipe.canonical(),
+        protocol_id=run.protocol_id,
+        recipe=run.protocol,
         outcome=outcome,
         model=ModelFacts(
             name=run.model.name,
@@ -53,8 +53,16 @@ def record_of(
         selected_epoch=selected_epoch,
         micro_batch=micro_batch,
         processes=processes,
+        tuning=_part_in_tuning(run),
         environment=environment,
     )
+
+
+def _part_in_tuning(run: Run) -> TuningFacts | None:
+    if run.tuning is None:
+        return None
+    trials = run.tuning.trials if isinstance(run.tuning, Tuned) else None
+    return TuningFacts(role=run.tuning.role, values=run.tuning.values, trials=trials)
 
 
 def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
@@ -76,9 +84,10 @@ def record_death(
 
 def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
     """Tell how a run ended."""
-    outcome, seconds = record.outcome, record.timings.total_seconds
+    outcome, seconds, tuning = record.outcome, record.timings.total_seconds, record.tuning
     mean_iou = stored_mean_iou(record, store)
-    observer(RunEnded(record.id, record.label, outcome.status, outcome.reason, seconds, mean_iou))
+    title = titled(record.label, tuning.role, tuning.values) if tuning else record.label
+    observer(RunEnded(record.id, title, outcome.status, outcome.reason, seconds, mean_iou))
 
 
 def stored_mean_iou(record: RunRecord, store: Store) -> float | None:

@@ -97,6 +97,7 @@ def _same_data(row: pd.Series[Any]) -> str:
 COLUMNS = (
     Column("#", _whole("rank"), 0, "rank"),
     Column("model", _word("model"), 0, right=False),
+    Column("tuned", _word("tuned"), 1, right=False),
     Column("mIoU", _fraction("mean_iou"), 0, "mean_iou"),
     Column("95 % interval", _interval, 2, "mean_iou_low"),
     Column("ranks", _ranks, 5, "rank_best"),

@@ -16,6 +16,7 @@ from segbench.report.protocols import Difference, comparisons, protocol_differen
 from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
+from segbench.report.tuned import search_in_words, values_in_words
 from segbench.results.record import Status
 
 __all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
@@ -36,7 +37,7 @@ COLUMNS = (
     *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
     *("published_mean_iou", "published_source"),
-    *("same_data", "device", "status", "reason"),
+    *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
 _WHOLE = ("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
@@ -104,7 +105,8 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
         ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
         other row is both as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the
-        network on this data set, with whatever width, data and recipe the paper used.
+        network on this data set, with whatever width, data and recipe the paper used. ``tuning`` says what was searched
+        where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
     """
     return ranked(runs).board
 
@@ -116,12 +118,17 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed))
-        table = {"protocol": protocol, "test_data": test_data}
+        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group)}
         summaries = [_summary(seeds) for seeds in _by_model(completed)]
-        pairs += [table | pair for pair in _make_certain(summaries)]
+        pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
         rows += [table | row for row in [*_rank(_with_speed(summaries)), *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
     return Ranked(Leaderboard(frame.astype(_DTYPES)), pd.DataFrame(pairs, columns=[*PAIRS]))
+
+
+def _search(runs: pd.DataFrame) -> str | None:
+    """Return what was searched for the rows of one protocol; None where nothing was."""
+    return search_in_words(runs["recipe"].iloc[0]) or None
 
 
 def _by_model(completed: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -152,6 +159,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "image_names": set(runs["image_names"]),
         "published_mean_iou": published.mean_iou if published else None,
         "published_source": published.source if published else None,
+        "tuned": values_in_words(first["tuning"]),
         "speed": first["speed"],
         "input_size": first["input_size"],
     }

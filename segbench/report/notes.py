@@ -12,6 +12,7 @@ from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
 from segbench.report.protocols import Comparison, comparisons
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
+from segbench.report.tuned import batch_size_of
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
@@ -104,31 +105,35 @@ def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
     """Tell which rows were trained in parts of batches because whole ones did not fit."""
-    for model, size, recipe, options in zip(
-        runs["model"], runs["micro_batch"], runs["recipe"], runs["options"], strict=True
+    for model, size, recipe, part, options in zip(
+        runs["model"], runs["micro_batch"], runs["recipe"], runs["tuning"], runs["options"], strict=True
     ):
         train = (recipe or {}).get("train") or {}
         if is_absent(size) or train.get("micro_batch") != "auto":
             continue
+        batch = batch_size_of(train, part)
         norm = (options or {}).get("norm")
         whose = "its batch norm" if norm == "batch" else "batch norm, where it has any,"
-        seen = f"; {whose} saw {size} images at a time, not {train['batch_size']}" if norm in (None, "batch") else ""
+        seen = f"; {whose} saw {size} images at a time, not {batch}" if norm in (None, "batch") else ""
         yield (
-            f"{printable(model)} was trained in parts of {size} of {train['batch_size']} images, since whole batches "
+            f"{printable(model)} was trained in parts of {size} of {batch} images, since whole batches "
             f"did not fit into memory{seen}."
         )
 
 
 def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
     """Tell which rows were trained by several processes, whose batch norm sees a share of each batch."""
-    for model, count, recipe in zip(runs["model"], runs["processes"], runs["recipe"], strict=True):
+    for model, count, recipe, part in zip(
+        runs["model"], runs["processes"], runs["recipe"], runs["tuning"], strict=True
+    ):
         train = (recipe or {}).get("train")
         if is_absent(count) or count == 1 or not train:
             continue
+        share = batch_size_of(train, part) / count
         norm = (
             "its batch norm, where it has any, took its statistics over all of them"
             if train.get("sync_batch_norm")
-            else f"its batch norm, where it has any, saw the share of one: {train['batch_size'] / count:g} images"
+            else f"its batch norm, where it has any, saw the share of one: {share:g} images"
         )
         yield f"{printable(model)} was trained by {count} processes together; {norm}."
 

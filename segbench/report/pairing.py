@@ -12,6 +12,7 @@ import pandas as pd
 from segbench.errors import StoreError
 from segbench.report.networks import NetworkKey, distinguish, network_key, once_each
 from segbench.report.text import canonical
+from segbench.report.tuned import tuned_names
 from segbench.results.record import Status
 
 
@@ -20,7 +21,7 @@ class Side:
     """One network of one set.
 
     Attributes:
-        model: Its name, with what tells it from others of the same name in its set.
+        model: Its name, with what tells it from others of the same name in its set; a tuned one is one of its own.
         key: What it is.
         runs: Its completed runs, one for each seed.
     """
@@ -60,6 +61,7 @@ def sides(runs: pd.DataFrame, which: str) -> list[Side]:
     Raises:
         StoreError: There is none, or one stands under several protocols.
     """
+    runs = runs.assign(model=tuned_names(runs))
     keys = pd.Series([network_key(run) for run in runs.itertuples()], dtype=object)
     told_apart = distinguish(runs).assign(key=keys)
     completed = once_each(told_apart[told_apart["status"] == Status.COMPLETED])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from segbench.report.text import canonical, is_absent
+from segbench.report.tuned import search_in_words
 from segbench.results.record import Status
 
 
@@ -47,12 +48,17 @@ class Comparison(NamedTuple):
 
 
 def protocol_groups(runs: pd.DataFrame) -> list[ProtocolRuns]:
-    """Split runs by protocol: the one with most runs first, damaged runs of no known protocol last."""
+    """Split runs by protocol: the one with most runs first, tuned ones after others, damaged runs of none last."""
     known = runs[runs["protocol"].notna()]
     groups = [ProtocolRuns(str(protocol), group) for protocol, group in known.groupby("protocol", sort=True)]
-    groups.sort(key=lambda group: (-len(group.runs), group.protocol))
+    groups.sort(key=lambda group: (-len(group.runs), _is_tuned(group.runs), group.protocol))
     unknown = runs[runs["protocol"].isna()]
     return [*groups, *([ProtocolRuns(None, unknown)] if len(unknown) else [])]
+
+
+def _is_tuned(runs: pd.DataFrame) -> bool:
+    """Tell whether the runs of one protocol have recipes that trials chose."""
+    return bool(search_in_words(runs["recipe"].iloc[0]))
 
 
 def comparisons(runs: pd.DataFrame) -> list[Comparison]:

@@ -17,12 +17,14 @@ class RankedTable:
         protocol: The protocol's id; None for runs that cannot be read.
         test_data: The digest of the data that was tested on; None where it is not known.
         rivals: The test data of the other tables of this protocol.
+        kind: What was searched for its rows or, beside such tables, that nothing was; else empty.
         rows: The rows.
     """
 
     protocol: str | None
     test_data: str | None
     rivals: tuple[str | None, ...]
+    kind: str
     rows: pd.DataFrame
 
     @property
@@ -37,10 +39,10 @@ class RankedTable:
 
     @property
     def name(self) -> str:
-        """Its protocol and, where that has several tables, its test data."""
+        """Its protocol, whether it is a tuned one and, where it has several tables, its test data."""
         if self.protocol is None:
             return "Runs that cannot be read"
-        name = f"Protocol {short_id(self.protocol)}"
+        name = f"Protocol {short_id(self.protocol)}" + (f" ({self.kind})" if self.kind else "")
         return f"{name} · {name_of_test_data(self.test_data)}" if self.rivals else name
 
     @property
@@ -87,7 +89,14 @@ def tables_of(board: pd.DataFrame) -> list[RankedTable]:
     """Split a leaderboard into its tables, in its order."""
     groups = list(board.groupby(["protocol", "test_data"], sort=False, dropna=False))
     keys = [tuple(None if is_absent(part) else str(part) for part in key) for key, _ in groups]
+    untuned = "identical recipe" if board["tuning"].notna().any() else ""
     return [
-        RankedTable(protocol, data, tuple(rival for other, rival in keys if other == protocol and rival != data), rows)
+        RankedTable(
+            protocol,
+            data,
+            tuple(rival for other, rival in keys if other == protocol and rival != data),
+            untuned if is_absent(rows["tuning"].iloc[0]) else str(rows["tuning"].iloc[0]),
+            rows,
+        )
         for (protocol, data), (_, rows) in zip(keys, groups, strict=True)
     ]

@@ -11,7 +11,7 @@ from segbench.errors import StoreError
 from segbench.report.leaderboard import ranked
 from segbench.report.networks import distinguish
 from segbench.report.notes import observations
-from segbench.report.runs import load_results
+from segbench.report.runs import load_stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +20,14 @@ class Ranking:
 
     Attributes:
         runs: The rows of ``load_results``, different networks of one label told apart.
+        trials: The trials of tunings, which are not ranked.
         board: The rows of ``leaderboard``.
         pairs: What is known of every pair of ranked networks, with the columns ``segbench.report.leaderboard.PAIRS``.
         notes: What a reader must know before comparing rows.
     """
 
     runs: pd.DataFrame
+    trials: pd.DataFrame
     board: pd.DataFrame
     pairs: pd.DataFrame
     notes: list[str]
@@ -37,9 +39,9 @@ def rank(*folders: str | Path) -> Ranking:
     Raises:
         StoreError: A folder does not exist or holds no runs.
     """
-    runs = load_results(*folders)
-    if runs.empty:
+    stored = load_stored(*folders)
+    if stored.runs.empty and stored.trials.empty:
         raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
-    runs = distinguish(runs)
+    runs = distinguish(stored.runs)
     found = ranked(runs)
-    return Ranking(runs, found.board, found.pairs, observations(runs))
+    return Ranking(runs, stored.trials, found.board, found.pairs, observations(runs))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from segbench.errors import StoreError
 from segbench.report import sections
 from segbench.report.blocks import Block, Drawing, Heading
 from segbench.report.board import table_blocks
@@ -25,6 +26,7 @@ from segbench.report.runs import load_histories
 from segbench.report.speed_section import speed_section
 from segbench.report.tables import to_csv, to_json
 from segbench.report.text import is_absent, short_id
+from segbench.report.tuning_section import tuning_facts, tuning_section
 from segbench.report.verdict import Judged, verdicts
 from segbench.report.worst_cases import worst_cases
 from segbench.results.files import replace_text, safe_name, storing
@@ -74,6 +76,8 @@ def write_report(results_folders: str | Path | Iterable[str | Path], out: str | 
 
 def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     """Write the report of runs that are read and ranked already; see ``write_report``."""
+    if ranking.runs.empty:
+        raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
     report = _composed(ranking, folder / FIGURES_FOLDER)
     texts = {"csv": to_csv(ranking.board), "json": _json(ranking), "tex": to_latex(ranking.board)}
@@ -112,6 +116,7 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
     for one in judged:
         _add_table(report, one, figures)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
+    report.blocks += tuning_section(runs, ranking.trials)
     report.blocks += speed_section(runs)
     report.blocks += sections.differences(protocol_differences(runs), [str(group.protocol) for group in known])
     for protocol, group in known:
@@ -163,6 +168,7 @@ def _json(ranking: Ranking) -> str:
         suites=list(dict.fromkeys(map(str, runs["suite"]))),
         protocols={protocol: group["recipe"].iloc[0] for protocol, group in protocol_groups(runs) if protocol},
         differences=[{"key": key, "values": values} for key, values in protocol_differences(runs)],
+        tuning=tuning_facts(runs, ranking.trials),
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
     )

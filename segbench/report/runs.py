@@ -13,6 +13,7 @@ from segbench.metrics.boundary import BoundaryCounts, boundary_f1, boundary_iou
 from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
+from segbench.report.tuned import Stored, trials_apart
 from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
@@ -59,13 +60,13 @@ COLUMNS = (
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "input_size", "image_counts", "image_names", "confusion"),
-    *("speed", "speed_problems"),
+    *("speed", "speed_problems", "tuning"),
 )
 """The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
 
 
 def load_results(*folders: str | Path) -> pd.DataFrame:
-    """Read stored runs from results roots, suites' folders or single runs' folders.
+    """Read stored runs from results roots, suites' folders or single runs' folders; trials of tunings are left out.
 
     Returns:
         One row a run, completed or not, with the columns ``COLUMNS``. Scores are fractions of 1, sizes are in
@@ -74,15 +75,26 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     Raises:
         StoreError: A folder does not exist.
     """
+    return load_stored(*folders).runs
+
+
+def load_stored(*folders: str | Path) -> Stored:
+    """Read stored runs as ``load_results`` does, with the trials of tunings beside them.
+
+    Raises:
+        StoreError: A folder does not exist.
+    """
     speeds = _Speeds()
     rows = [_row(found, speeds) for found in scan(*folders)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    return frame.astype(
-        {
-            **dict.fromkeys(_WHOLE, "Int64"),
-            **dict.fromkeys(_REAL, "float64"),
-            "pretrained": "boolean",
-        }
+    return trials_apart(
+        frame.astype(
+            {
+                **dict.fromkeys(_WHOLE, "Int64"),
+                **dict.fromkeys(_REAL, "float64"),
+                "pretrained": "boolean",
+            }
+        )
     )
 
 
@@ -188,6 +200,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "input_size": record.model.input_size,
         "micro_batch": record.micro_batch,
         "processes": record.processes,
+        "tuning": record.tuning.model_dump() if record.tuning else None,
     }
 
 

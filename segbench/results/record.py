@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch`` and ``processes``, which records without them leave open."""
+record ``micro_batch``, ``processes`` and ``tuning``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -94,6 +94,17 @@ class Timings(Facts):
     """Test images over the time of the final evaluation, data loading included."""
 
 
+class TuningFacts(Facts):
+    """What part a run has in a tuning."""
+
+    role: Literal["trial", "tuned"]
+    """A trial is scored on the validation split, to choose a recipe; a tuned run has the recipe that was chosen."""
+    values: dict[str, Any] | None
+    """What the trial tried, or what was chosen, by dotted key; None where no trial was completed."""
+    trials: dict[str, dict[str, Any]] | None = None
+    """Of a tuned run: the ids of its network's trials with what they tried, in the grid's order."""
+
+
 class RunRecord(Facts):
     """One run: what was asked, what came of it, on what and where."""
 
@@ -120,5 +131,7 @@ class RunRecord(Facts):
     """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
     processes: int = 1
     """How many processes did it together, each with its share of every batch."""
+    tuning: TuningFacts | None = None
+    """The part that it has in a tuning; None for runs by the recipe that is the same for all networks."""
     environment: dict[str, Any]
     """Versions, processor, accelerator, threads."""

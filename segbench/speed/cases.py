@@ -10,8 +10,8 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, plan
 from segbench.config.sections import Precision
 from segbench.config.suite import Speed, Suite, Train
-from segbench.engine.launch import chosen
 from segbench.engine.materials import Materials, open_materials
+from segbench.engine.selection import chosen
 from segbench.results.speed_record import Output, SpeedCase, Task, speed_model
 
 FIRST_OF_SWEEP = 1

@@ -65,8 +65,9 @@ def write_run(
     classes = changes.pop("classes", CLASSES)
     speed = changes.pop("speed", 50.0)
     history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
-    protocol = hashlib.sha256(repr(recipe).encode()).hexdigest()
-    identity = hashlib.sha256(repr((label, seed, recipe, options)).encode()).hexdigest()
+    tuning = changes.pop("tuning", None)
+    protocol = changes.pop("protocol", hashlib.sha256(repr(recipe).encode()).hexdigest())
+    identity = hashlib.sha256(repr((label, seed, recipe, options, *([tuning] if tuning else []))).encode()).hexdigest()
     run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-seed{seed}-{identity[:10]}"
     record = RunRecord(
         id=run_id,
@@ -110,6 +111,7 @@ def write_run(
         ),
         test_loss=0.5,
         selected_epoch=2,
+        tuning=tuning,
         environment=changes.pop(
             "environment",
             {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": {"torch": "2.6"}},

@@ -16,6 +16,7 @@ from segbench.config.document import read_yaml
 from segbench.config.load import check
 from segbench.config.plan import digest
 from segbench.config.sections import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
+from segbench.config.tuning import Tuning
 from segbench.data.check import check_dataset
 from segbench.models.build import build_network
 from segbench.results.matrices import ImageMatrices, save_matrices
@@ -46,7 +47,7 @@ def test_no_placeholder_is_left_in_the_readme():
 
 
 @pytest.mark.parametrize(
-    "section", [Suite, DatasetEntry, ModelEntry, Train, Evaluate, Loader, Resume, Speed, Transforms, Window]
+    "section", [Suite, DatasetEntry, ModelEntry, Train, Tuning, Evaluate, Loader, Resume, Speed, Transforms, Window]
 )
 def test_every_key_of_a_suite_is_explained(section):
     explained = set(re.findall(r"`(\w+)", text("suites.md")))
@@ -56,7 +57,7 @@ def test_every_key_of_a_suite_is_explained(section):
 def test_no_key_is_explained_that_does_not_exist():
     known = {
         field
-        for section in (Suite, DatasetEntry, ModelEntry, Train, Evaluate, Loader, Resume, Speed)
+        for section in (Suite, DatasetEntry, ModelEntry, Train, Tuning, Evaluate, Loader, Resume, Speed)
         for field in section.model_fields
     }
     rows = re.findall(r"^\| ([^|]*) \| [^|]* \| [^|]* \|$", text("suites.md"), flags=re.MULTILINE)

@@ -1,0 +1,109 @@
+"""From a suite with a tuning to its trials, and from what these choose to the tuned runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from segbench.config.plan import Recipe, Run, Trial, Tuned, once_each, runs_at, variants
+from segbench.config.sections import Train
+from segbench.config.suite import Suite
+from segbench.config.tuning import Tuning
+
+Kind = TypeVar("Kind", Recipe, Run)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The tuning of one network at one grid point.
+
+    Attributes:
+        trials: Its trials, in the order of the tuning's grid.
+        recipes: What each of them stands for: the whole recipe with its values.
+        runs: Its runs by the recipe that is the same for all networks, one for each seed.
+        protocol: The protocol of its tuned runs.
+    """
+
+    trials: tuple[Run, ...]
+    recipes: tuple[Recipe, ...]
+    runs: tuple[Run, ...]
+    protocol: dict[str, Any]
+
+    def tuned(self, position: int | None) -> tuple[Run, ...]:
+        """Return its tuned runs, one for each seed.
+
+        Args:
+            position: That of the trial that was chosen; None where none is, or could be: such runs are not to be done.
+        """
+        tried = {trial.id: _values(trial) for trial in self.trials}
+        chosen = None if position is None else _values(self.trials[position])
+        tuned = Tuned(values=chosen, trials=tried, protocol=self.protocol)
+        return tuple(
+            _changed(run, tuning=tuned, recipe=run.recipe if position is None else self.recipes[position])
+            for run in self.runs
+        )
+
+
+def families(suite: Suite) -> tuple[Family, ...]:
+    """Return the tuning of every network at every grid point; none for a suite without."""
+    return tuple(
+        _family(runs[index :: len(variant.models)], variant, variant.tuning)
+        for point, variant in variants(suite)
+        if variant.tuning is not None
+        for runs in [runs_at(point, variant)]
+        for index in range(len(variant.models))
+    )
+
+
+def trials(suite: Suite) -> tuple[Run, ...]:
+    """Return the trials of a suite, each once."""
+    return once_each(trial for family in families(suite) for trial in family.trials)
+
+
+def _family(runs: list[Run], suite: Suite, tuning: Tuning) -> Family:
+    first, points = runs[0], suite.tuning_points
+    seed = suite.seeds[0] if tuning.seed is None else tuning.seed
+    budgets = [_budget(point.train, tuning) for point in points]
+    recipes = tuple(_changed(first.recipe, train=point.train) for point in points)
+    reported = first.recipe.dataset.test_split
+    tried = tuple(
+        _changed(
+            first,
+            seed=seed,
+            recipe=_trial_recipe(first.recipe, budget),
+            tuning=Trial(values=point.values, reported_split=reported),
+        )
+        for point, budget in zip(points, budgets, strict=True)
+    )
+    search = {"grid": tuning.grid, "seed": seed, "epochs": budgets[0].epochs, "steps": budgets[0].steps}
+    return Family(tried, recipes, tuple(runs), first.recipe.canonical() | {"tuning": search})
+
+
+def _budget(train: Train, tuning: Tuning) -> Train:
+    """Return a recipe that trains as long as a trial, and is scored once, at its end."""
+    budget = {"epochs": tuning.epochs, "steps": tuning.steps}
+    length = budget if any(budget.values()) else {}
+    return train.model_copy(update={**length, "validate_every": None, "select": "last", "keep_weights": False})
+
+
+def _trial_recipe(recipe: Recipe, train: Train) -> Recipe:
+    """Return the recipe of a trial: what is reported otherwise is out of its sight, and it keeps no pictures."""
+    dataset = recipe.dataset
+    return _changed(
+        recipe,
+        dataset=dataset.model_copy(update={"test_split": dataset.validation_split, "validation_split": None}),
+        train=train,
+        evaluate=recipe.evaluate.model_copy(update={"samples": 0}),
+    )
+
+
+def _changed(given: Kind, **changes: Any) -> Kind:
+    """Return a copy with other values, and with none of the hashes that the original may remember."""
+    kind = type(given)
+    return kind(**{name: getattr(given, name) for name in kind.model_fields} | changes)
+
+
+def _values(trial: Run) -> dict[str, Any]:
+    assert trial.tuning is not None
+    assert trial.tuning.values is not None
+    return trial.tuning.values

@@ -1,0 +1,55 @@
+"""Which of a suite's runs a command is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segbench.config.keys import Named, matching
+from segbench.config.plan import Run
+from segbench.errors import UnknownNameError, UsageError
+
+
+def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:
+    """Return the runs of the given models and seeds; the trials of a model, whatever their seed, are for all its seeds.
+
+    Raises:
+        UnknownNameError: No model of the suite has this label or name.
+        UsageError: The name is that of several models, or the suite has no such seed.
+    """
+    entries = list(dict.fromkeys(Named(run.model.label, run.model.name) for run in runs))
+    labels = [entry.label for entry in entries]
+    wanted = set()
+    for model in models or ():
+        found = {labels[index] for index in matching(model, entries)}
+        if not found:
+            raise UnknownNameError("model of this suite:", model, {name for entry in entries for name in entry})
+        if len(found) > 1:
+            several = ", ".join(sorted(found))
+            raise UsageError(f"--models: {model!r} is the name of several models; give a label: {several}")
+        wanted |= found
+    known_seeds = {run.seed for run in runs if run.role != "trial"}
+    for seed in seeds or ():
+        if seed not in known_seeds:
+            raise UsageError(f"--seeds: the suite has no seed {seed}; it has {sorted(known_seeds)}")
+    return tuple(
+        run
+        for run in runs
+        if (models is None or run.model.label in wanted) and (seeds is None or run.role == "trial" or run.seed in seeds)
+    )
+
+
+def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
+    """Return the runs whose ids are given, or begin as given.
+
+    Raises:
+        UnknownNameError: No run has such an id.
+    """
+    for wanted in only or ():
+        if not any(run.id.startswith(wanted) for run in runs):
+            raise UnknownNameError("run of this suite:", wanted, [run.id for run in runs])
+    return starting_with(runs, only)
+
+
+def starting_with(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
+    """Return the runs whose ids begin as given; all where nothing is."""
+    return tuple(run for run in runs if only is None or run.id.startswith(tuple(only)))

@@ -1,0 +1,82 @@
+"""The whole plan of a suite: its trials, its runs by the identical recipe, and the tuned runs that trials chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from segbench.config.plan import Run, once_each, plan
+from segbench.config.suite import Suite
+from segbench.config.trials import families, trials
+from segbench.engine.records import stored_mean_iou
+from segbench.results.choice import best_position
+from segbench.results.record import Outcome, RunRecord, Status
+from segbench.results.store import Store
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The runs of a suite, as far as they are known.
+
+    Attributes:
+        runs: Trials first, then the runs by the identical recipe, then tuned runs.
+        pending: Tuned runs whose values are not chosen yet, with the recipe as it is before.
+        awaited: Ids of the trials that these follow from and that have not ended.
+        refusals: By id, how tuned runs end of which no trial gave a score.
+    """
+
+    runs: tuple[Run, ...]
+    pending: tuple[Run, ...] = ()
+    awaited: frozenset[str] = frozenset()
+    refusals: dict[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> tuple[Run, ...]:
+        """The runs that are reported: all but trials."""
+        return tuple(run for run in self.runs if run.role != "trial")
+
+    @property
+    def outlook(self) -> str:
+        """What is said of the tuned runs that are not known yet."""
+        tuned, trials = len(self.pending), len(self.awaited)
+        return (
+            f"{tuned} tuned run{'s' * (tuned > 1)} follow{'s' * (tuned == 1)} from {trials} trial{'s' * (trials > 1)}"
+        )
+
+
+def planned(suite: Suite, store: Store) -> Planned:
+    """Return the runs of a suite, with the tuned ones of every network whose trials have all ended.
+
+    Raises:
+        SuiteError: A grid key changes no run, or two models are one and the same.
+        StoreError: A trial's matrices cannot be read.
+    """
+    tuned: list[Run] = []
+    pending: list[Run] = []
+    awaited: set[str] = set()
+    refusals: dict[str, Outcome] = {}
+    for family in families(suite):
+        records = [store.find(trial.id, trial.identity) for trial in family.trials]
+        ended = [record for record in records if record is not None]
+        if len(ended) < len(records):
+            pending += family.tuned(None)
+            awaited |= {trial.id for trial, record in zip(family.trials, records, strict=True) if record is None}
+            continue
+        position = best_position([stored_mean_iou(record, store) for record in ended])
+        runs = family.tuned(position)
+        tuned += runs
+        if position is None:
+            refusals |= dict.fromkeys((run.id for run in runs), _refusal(ended))
+    runs = (*trials(suite), *plan(suite), *once_each(tuned))
+    return Planned(runs, once_each(pending), frozenset(awaited), refusals)
+
+
+def _refusal(trials: Sequence[RunRecord]) -> Outcome:
+    """Return how tuned runs end whose trials gave no score: as those did, where they agree."""
+    skipped = all(record.outcome.status is Status.SKIPPED for record in trials)
+    reasons = [record.outcome.reason for record in trials if record.outcome.reason]
+    return Outcome(
+        status=Status.SKIPPED if skipped else Status.FAILED,
+        reason=f"none of its trials gave a score: {next(iter(reasons), 'the labels hold no pixel that counts')}",
+        error="NothingChosen",
+    )
