@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segbench.engine.together import follow, leading, started_by_torchrun
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Launching:
             UsageError: Names them.
         """
         on_ray = self.launcher is LauncherName.RAY
+        if started_by_torchrun() and (on_ray or (self.jobs or 1) > 1):
+            raise UsageError("torchrun's processes do one run at a time, together; leave --jobs and --launcher out")
         if self.in_process and (on_ray or (self.jobs or 1) > 1):
             raise UsageError("--in-process does one run at a time, here; leave --jobs and --launcher out")
         of_ray = {
@@ -89,16 +93,42 @@ class Launching:
                 "each on what --cpus-per-run and --gpus-per-run say"
             )
 
-    def launcher_into(self, store: Store) -> Launcher | None:
-        """Return who does the runs and puts them into a store; None for one after the other on the device."""
+    @property
+    def here(self) -> bool:
+        """Whether runs are done in this process."""
+        return self.in_process or started_by_torchrun()
+
+    @contextmanager
+    def launcher_into(self, store: Store) -> Iterator[Launcher | None]:
+        """Give who does the runs and puts them into a store; None for one after the other on the device.
+
+        Of torchrun's processes the first goes on; the others take part in its runs, and leave the command after them.
+        """
         from segbench.engine.launchers import SeveralAtOnce
         from segbench.engine.ray_launcher import RayLauncher
 
-        if self.launcher is LauncherName.RAY:
-            return RayLauncher(store, self.address, cpus=self.cpus_per_run or 1, gpus=self.gpus_per_run or 0.0)
-        if self.jobs is not None and self.jobs > 1:
-            return SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
-        return None
+        if started_by_torchrun():
+            with _leading(self.device) as leader:
+                yield leader
+        elif self.launcher is LauncherName.RAY:
+            yield RayLauncher(store, self.address, cpus=self.cpus_per_run or 1, gpus=self.gpus_per_run or 0.0)
+        elif self.jobs is not None and self.jobs > 1:
+            yield SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
+        else:
+            yield None
+
+
+@contextmanager
+def _leading(device: str) -> Iterator[Launcher]:
+    from segbench.engine.team import own_device, torchrun_team
+
+    with torchrun_team() as team:
+        own = own_device(device)
+        if not team.leads:
+            follow(team, device=own)
+            raise typer.Exit
+        with leading(team, own) as leader:
+            yield leader
 
 
 def devices_for(jobs: int, device: str) -> list[str]:

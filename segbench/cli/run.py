@@ -99,12 +99,13 @@ def run(  # noqa: PLR0913 - the options of one command
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
-    if not in_process:
+    if not launching.here:
         with _naming(suite):
             known = planned(checked, store)
             todo = named(chosen((*known.runs, *known.pending), chosen_models, chosen_seeds), chosen_ids)
             _announce(todo, store, device=device)
     with (
+        launching.launcher_into(store) as doing,
         _naming(suite),
         observing() as shown,
         tracking(shown, suite=checked.name, events=events, tensorboard=tensorboard, mlflow=mlflow) as observer,
@@ -116,12 +117,12 @@ def run(  # noqa: PLR0913 - the options of one command
             seeds=chosen_seeds,
             only=chosen_ids,
             device=device,
-            in_process=in_process,
-            launcher=launching.launcher_into(store),
+            in_process=launching.here,
+            launcher=doing,
             observer=observer,
         )
     _tell_done(outcome)
-    measured = in_process or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
+    measured = launching.here or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
     rank_and_report(outcome.store.folder, reports)
     if not (outcome.complete and measured):
         raise typer.Exit(1)

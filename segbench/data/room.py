@@ -7,15 +7,37 @@ from pathlib import Path
 
 import psutil
 
-_CGROUP = Path("/sys/fs/cgroup")
-"""Where a container or a queue's job is told how much memory it may use."""
+_CGROUPS = Path("/sys/fs/cgroup")
+"""Where control groups lie: a container's, or a queue's job's, says how much memory it may use."""
+_OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that this process may still use: what the machine has left, or what its control group has."""
+    """Return the memory that this process may still use: the least that the machine or a group of its has left."""
     machine = int(psutil.virtual_memory().available)
-    allowed, used = (_read_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
-    return machine if allowed is None else min(machine, max(0, allowed - (used or 0)))
+    return min([machine, *(left for group in _groups() if (left := _left_in(group)) is not None)])
+
+
+def _groups() -> list[Path]:
+    """Return the control groups that this process is in, the innermost first."""
+    try:
+        own = _OWN_CGROUP.read_text().rpartition("::/")[2].strip()
+    except OSError:
+        return []
+    innermost = _CGROUPS / own
+    return [innermost, *(parent for parent in innermost.parents if parent.is_relative_to(_CGROUPS))]
+
+
+def _left_in(group: Path) -> int | None:
+    """Return what a control group has left; files that were read count as used, but are given up when needed."""
+    allowed, used = _read_number(group / "memory.max"), _read_number(group / "memory.current")
+    if allowed is None or used is None:
+        return None
+    try:
+        facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        facts = {}
+    return max(0, allowed - used + int(facts.get("inactive_file", 0)))
 
 
 def free_disk_bytes(folder: Path) -> int:

@@ -24,17 +24,24 @@ def marking_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
         yield before.pop(), True
 
 
-def prefetched(batches: Iterable[Batch], arithmetic: Arithmetic) -> Iterator[Batch]:
-    """Pass batches on, on the device; on CUDA the next one is copied, by a stream of its own, beside the work.
+def copy_stream(arithmetic: Arithmetic) -> torch.cuda.Stream | None:
+    """Return a stream for copies beside the work; None off CUDA. Memory is kept for each stream: one does for a run."""
+    if arithmetic.device.type != "cuda":
+        return None
+    return torch.cuda.Stream(arithmetic.device)  # type: ignore[no-untyped-call]
+
+
+def prefetched(batches: Iterable[Batch], arithmetic: Arithmetic, copying: torch.cuda.Stream | None) -> Iterator[Batch]:
+    """Pass batches on, on the device; on CUDA the next one is copied beside the work.
 
     Args:
         batches: In page-locked memory, so that no copy makes the host wait.
         arithmetic: Where they are needed, and in which layout.
+        copying: The stream that copies; None off CUDA, where batches pass as they are.
     """
-    if arithmetic.device.type != "cuda":
+    if copying is None:
         yield from batches
         return
-    copying = torch.cuda.Stream(arithmetic.device)  # type: ignore[no-untyped-call]
 
     def copied(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(copying):

@@ -139,4 +139,6 @@ def choose_device(name: str) -> torch.device:
         raise UsageError(f"--device {name}: there is no such device here; there is: {there}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices here")
+    if name == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
     return device

@@ -103,14 +103,14 @@ class SeveralAtOnce:
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
         told, stopping = one_at_a_time(observer), threading.Event()
-        room = _memory_room(self.jobs)
+        room = memory_room(self.jobs)
 
         def done(job: Job) -> RunRecord:
             if stopping.is_set():
                 raise CallStopped(f"{job.run.id} was not begun")
             device = self._devices.get()
             try:
-                return do(_within(job, room), Place(device, self.threads), told)
+                return do(within(job, room), Place(device, self.threads), told)
             except BaseException:
                 stopping.set()
                 raise
@@ -132,12 +132,12 @@ class SeveralAtOnce:
                 raise
 
 
-def _memory_room(jobs: int) -> float:
+def memory_room(jobs: int) -> float:
     """Return how many gigabytes of decoded images each of several runs at a time may keep in memory."""
     return free_memory_bytes() / 2e9 / jobs
 
 
-def _within(job: Job, gigabytes: float) -> Job:
+def within(job: Job, gigabytes: float) -> Job:
     """Return a job whose cache in memory leaves room for those of the others; no result depends on it."""
     loader = job.run.loader
     if loader.cache != "memory" or loader.cache_gigabytes <= gigabytes:

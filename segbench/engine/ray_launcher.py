@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import tempfile
 import zipfile
@@ -13,7 +14,7 @@ from typing import Any
 
 from segbench.config.plan import Run
 from segbench.engine.events import EpochEnded, Event, Notice, Observer
-from segbench.engine.launchers import Do, Job, Place, announce
+from segbench.engine.launchers import Do, Job, Place, announce, memory_room, within
 from segbench.engine.records import record_death, tell_end
 from segbench.errors import SegbenchError, UsageError
 from segbench.results.record import RunRecord
@@ -31,13 +32,11 @@ class Done:
         content: The run's folder as a zip archive; None when the run could not be done there.
         error: What the person has to mend.
         events: What happened that others than a progress bar want to know.
-        host: The machine.
     """
 
     content: bytes | None
     error: SegbenchError | None
     events: tuple[Event, ...]
-    host: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,8 @@ class RayLauncher:
         Raises:
             UsageError: Says what was asked for.
         """
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise UsageError(f"--gpus-per-run {self.gpus:g}: a part of a GPU, or a whole number of them")
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(node.get("CPU", 0) >= self.cpus and node.get("GPU", 0) >= self.gpus for node in nodes):
             most = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
@@ -126,7 +127,7 @@ class RayLauncher:
 def _lost_errors(ray: Any) -> tuple[type[Exception], ...]:
     """Return what Ray raises when a machine, a process or what it was about to send back is gone."""
     errors = ray.exceptions
-    return errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError
+    return errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError, errors.OutOfMemoryError
 
 
 def _joined(address: str | None) -> Any:
@@ -170,16 +171,18 @@ def _remote(document: dict[str, Any], identity: str, place: Place) -> Done:
     run, host = Run.model_validate(document), socket.gethostname()
     if run.identity != identity:
         differ = f"{run.id}: on {host}, its weights or the source of its python: module are not those of this machine"
-        return Done(None, UsageError(differ), (), host)
+        return Done(None, UsageError(differ), ())
     told: list[Event] = []
+    beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
+    run = within(Job(run, 1, 1), memory_room(beside)).run
     with tempfile.TemporaryDirectory() as name:
         store = Store(Path(name), run.suite)
         try:
             perform(run, store, device=place.device, threads=place.threads, observer=told.append)
         except SegbenchError as error:
-            return Done(None, error, (), host)
+            return Done(None, error, ())
         content = _packed(store.folder_of(run.id))
-    return Done(content, None, tuple(event for event in told if isinstance(event, EpochEnded | Notice)), host)
+    return Done(content, None, tuple(event for event in told if isinstance(event, EpochEnded | Notice)))
 
 
 def _packed(folder: Path) -> bytes:

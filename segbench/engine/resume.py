@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Raised when what a state holds changes: those of another format are not used."""
 
+STEPS_BETWEEN_CLOCKS = 10
+"""Optimizer steps between two looks at the clock, where several processes have to agree."""
+
 Tell = Callable[[str], None]
 State = dict[str, Any]
 
@@ -46,7 +49,9 @@ class Saver:
         Raises:
             StoreError: The disk is full or read-only.
         """
-        if trainer.team.told(self._is_due(trainer.step)):
+        steps, minutes = self.settings.every_steps, self.settings.every_minutes
+        by_steps = steps is not None and trainer.step - self._saved_step >= steps
+        if by_steps or (minutes is not None and self._minutes_are_over(minutes, trainer)):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
@@ -75,13 +80,12 @@ class Saver:
             tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
 
     def _newest(self, tell: Tell) -> State | None:
-        """Return the newest state that can be used; the newer ones are removed."""
+        """Return the newest state that can be used; the others stay until a new one takes their place."""
         for stored in self.files.files():
             try:
                 return self._usable(stored)
             except _UnusableError as reason:
-                tell(f"the state of step {stored.step} {reason}; it is removed, and the one before is looked for")
-                stored.remove()
+                tell(f"the state of step {stored.step} {reason}; the one before is looked for")
         return None
 
     def _usable(self, stored: StateFile) -> State:
@@ -95,6 +99,8 @@ class Saver:
         try:
             state: State = torch.load(stored.path, map_location="cpu", weights_only=True)
             found = {"format": state["format"], **state["facts"]}
+        except (OSError, MemoryError):
+            raise
         except Exception as error:  # what torch raises differs from version to version
             raise _UnusableError(f"cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
         wanted = {"format": FORMAT, **self.facts}
@@ -103,10 +109,12 @@ class Saver:
             raise _UnusableError(f"does not fit, because of another {' and '.join(differing)}")
         return state
 
-    def _is_due(self, step: int) -> bool:
-        minutes, steps = self.settings.every_minutes, self.settings.every_steps
-        by_steps = steps is not None and step - self._saved_step >= steps
-        return by_steps or (minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes)
+    def _minutes_are_over(self, minutes: float, trainer: Trainer) -> bool:
+        """Tell whether it is time; several processes agree on it every few steps: each has to wait for the others."""
+        over = time.monotonic() - self._saved_at >= 60 * minutes
+        if trainer.team.size == 1:
+            return over
+        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.told(over)
 
 
 class _UnusableError(Exception):

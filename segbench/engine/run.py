@@ -81,7 +81,7 @@ def perform(
         torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
         work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
-        record = work.record(attempt(work))
+        record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
     if not (run.resume.keep or unforeseen_failure):
@@ -89,15 +89,30 @@ def perform(
     return record
 
 
-def take_part(run: Run, *, device: str, team: Team) -> Outcome:
+def take_part(run: Run, *, device: str, team: Team) -> None:
     """Do this process's part of a run that another one leads; nothing that it writes stays.
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
+        TrainingError: Only some processes were stopped.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        return attempt(Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team))
+        work = Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team)
+        agreed(attempt(work), team)
+
+
+def agreed(outcome: Outcome, team: Team) -> Outcome:
+    """Return how a run ended, once every process of a team has ended its part.
+
+    Raises:
+        TrainingError: Only some were stopped, and the others wait for them.
+    """
+    problems = team.ended(outcome.reason)
+    problem = next((each for each in problems if each is not None), None)
+    if problem is None or outcome.reason is not None:
+        return outcome
+    return Outcome(status=Status.FAILED, reason=problem, error=TrainingError.__name__)
 
 
 def attempt(work: Work) -> Outcome:
@@ -199,7 +214,15 @@ class Work:
 
     def _refuse_what_needs_one_process(self) -> None:
         train = self.run.recipe.train
-        if self.team.size > 1 and train is not None and train.micro_batch == "auto":
+        if self.team.size == 1 or train is None:
+            return
+        if train.sync_batch_norm and train.micro_batch is not None:
+            raise SuiteError(
+                "does not go with micro_batch where several processes do a run: they may have different numbers of "
+                "parts, and would wait for each other's statistics",
+                key="train.sync_batch_norm",
+            )
+        if train.micro_batch == "auto":
             raise SuiteError(
                 f"auto finds what fits into one process, not into {self.team.size} that wait for each other; give a "
                 "number",
@@ -382,4 +405,4 @@ class Work:
         return self.device.type == "cuda"
 
     def _cuda_devices(self) -> list[int]:
-        return [self.device.index or 0] if self.device.type == "cuda" else []
+        return [self.device.index] if self.device.type == "cuda" else []

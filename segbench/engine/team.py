@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
+from warnings import catch_warnings, simplefilter
 
 import torch
 from torch import distributed, nn
 
-from segbench.errors import SuiteError
+from segbench.errors import SuiteError, TrainingError, UsageError
 
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: the first one also writes, draws and looks for what is done."""
+
+ROLL_CALL = timedelta(minutes=10)
+"""How long a process that has ended its part of a run waits for the others to end theirs."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,12 @@ class Team:
     Attributes:
         rank: Its number, from 0; the first leads: it alone writes and tells.
         size: How many there are.
+        ends: The group in which they tell each other how their parts ended, apart from what is exchanged within.
     """
 
     rank: int = 0
     size: int = 1
+    ends: Any = None
 
     @property
     def leads(self) -> bool:
@@ -63,13 +69,32 @@ class Team:
         told: T = values[0]
         return told
 
+    def ended(self, problem: str | None) -> list[str | None]:
+        """Return what stopped each process's part of a run, in order of rank, once all have ended theirs.
+
+        Raises:
+            TrainingError: Not all did: some wait for what this one will not send any more, or are gone.
+        """
+        if self.size == 1:
+            return [problem]
+        problems: list[Any] = [None] * self.size
+        try:
+            distributed.all_gather_object(problems, problem, group=self.ends)
+        except (RuntimeError, ValueError) as error:
+            mine = problem or f"the other processes are gone ({' '.join(str(error).split())[:200]})"
+            raise TrainingError(f"process {self.rank} of {self.size} stopped alone: {mine}") from None
+        return problems
+
     def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Return a network whose gradients are the mean over all processes; a team of one gets its own."""
         if self.size == 1:
             return network
         devices = [device] if device.type == "cuda" else None
-        # Some networks have weights that no loss reaches.
-        return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=True)
+        # Some networks have weights that no loss reaches; buffers are made equal before they are looked at.
+        options: dict[str, Any] = {"device_ids": devices, "find_unused_parameters": True, "broadcast_buffers": False}
+        with catch_warnings():
+            simplefilter("ignore", FutureWarning)  # broadcast_buffers has another name in some versions of torch
+            return nn.parallel.DistributedDataParallel(network, **options)
 
     def equalise(self, network: nn.Module) -> None:
         """Give every process the first one's weights and statistics of a network."""
@@ -89,17 +114,34 @@ def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
     """
     if device.type != "cuda":
         raise SuiteError(f"torch can do so on CUDA only, not on {device.type}", key="train.sync_batch_norm")
-    converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    from timm.layers.norm_act import convert_sync_batchnorm  # torch's own loses the activations of timm's layers
+
+    converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
+
+
+def own_device(device: str) -> str:
+    """Return the device of a process of ``torchrun_team``, where all were given the same name: a GPU each."""
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{torch.cuda.current_device()}"
+    return device
 
 
 @contextmanager
 def torchrun_team() -> Iterator[Team]:
-    """Join the processes that ``torchrun`` has started, for as long as the context lasts."""
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    distributed.init_process_group(None if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
-    try:
-        yield Team(distributed.get_rank(), distributed.get_world_size())
-    finally:
-        distributed.destroy_process_group()
+    """Join the processes that ``torchrun`` has started, for as long as the context lasts.
+
+    After an error nothing is taken apart in good order: others may wait for this process, and end with it.
+
+    Raises:
+        UsageError: There are more processes on this machine than it has GPUs.
+    """
+    on_cuda, local = torch.cuda.is_available(), int(os.environ["LOCAL_RANK"])
+    if on_cuda and local >= torch.cuda.device_count():
+        raise UsageError(f"torchrun: more processes than the {torch.cuda.device_count()} GPUs of this machine")
+    if on_cuda:
+        torch.cuda.set_device(local)
+    distributed.init_process_group(None if on_cuda else "gloo", timeout=PATIENCE)
+    ends = distributed.new_group(backend="gloo", timeout=ROLL_CALL)
+    yield Team(distributed.get_rank(), distributed.get_world_size(), ends)
+    distributed.destroy_process_group()

@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING
 
 from segbench.config.plan import Run
 from segbench.engine.events import Observer
-from segbench.engine.launchers import Do, Job, Place
-from segbench.errors import TrainingError
+from segbench.engine.launchers import Do, Job, Place, memory_room, within
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
     from segbench.engine.team import Team
 
+_DISMISSED: Run | None = None
+"""Told in place of a run when there is none left."""
+
 
 def started_by_torchrun() -> bool:
     """Return whether this is one of several processes that are to work together."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def device_of_process(device: str) -> str:
-    """Return the device of this process, where all of them were given the same name: a GPU each."""
-    local = os.environ.get("LOCAL_RANK", "0")
-    return f"cuda:{local}" if device == "cuda" else device
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @dataclass(frozen=True)
@@ -42,40 +38,31 @@ class Together:
     device: str
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs.
+        """Do all jobs; a run that stops all processes alike ends as failed, and the next one is begun.
 
         Raises:
-            TrainingError: This process met an error that the others may not have met: they are out of step.
+            TrainingError: Only some processes were stopped: the others wait for them, and all have to end.
         """
-        for job in jobs:
+        room = memory_room(int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)))
+        for job in (within(job, room) for job in jobs):
             self.team.told(job.run)
-            record = do(job, Place(self.device, team=self.team), observer)
-            yield record
-            if record.outcome.traceback is not None:
-                raise TrainingError(
-                    f"{record.id} failed in the first of {self.team.size} processes, and the others cannot go on "
-                    f"without it: {record.outcome.reason}; the same command goes on with the rest"
-                )
+            yield do(job, Place(self.device, team=self.team), observer)
 
 
 @contextmanager
 def leading(team: Team, device: str) -> Iterator[Together]:
     """Give a launcher that leads the others, and dismiss them in the end; an error ends them with this process."""
     yield Together(team, device)
-    nothing: Run | None = None
-    team.told(nothing)
+    team.told(_DISMISSED)
 
 
 def follow(team: Team, *, device: str) -> None:
-    """Take part in the runs that the first process names, until it names none.
+    """Take part in the runs that the first process names, until it dismisses this one.
 
     Raises:
-        TrainingError: This process met an error that the others may not have met.
+        TrainingError: Only some processes were stopped.
     """
     from segbench.engine.run import take_part
 
-    nothing: Run | None = None
-    while (run := team.told(nothing)) is not None:
-        outcome = take_part(run, device=device, team=team)
-        if outcome.traceback is not None:
-            raise TrainingError(f"{run.id} failed in process {team.rank} of {team.size}: {outcome.reason}")
+    while (run := team.told(_DISMISSED)) is not None:
+        take_part(run, device=device, team=team)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segbench.config.suite import Train
 from segbench.data.batch import Batch, FedDigest, cut
 from segbench.data.loader import TrainingLoader
-from segbench.engine.ahead import marking_last, prefetched
+from segbench.engine.ahead import copy_stream, marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum
@@ -134,6 +134,7 @@ class Trainer:
         self.averaged = self._averaged()
         if recipe.activation_checkpointing:
             recompute_blocks(self.network)  # after the average has copied it
+        self.copying = copy_stream(arithmetic)
         self.fed = FedDigest()
         self._fed_since: list[tuple[str, ...]] = []
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
@@ -183,7 +184,9 @@ class Trainer:
         self.network.train()
         self.arithmetic.reset_peak_memory()
         given = self.loader.epoch(meter.epoch, skip=meter.batches)
-        batches = meter.watch(prefetched(given, self.arithmetic))
+        if self.recipe.micro_batch != "auto":  # which looks for what fits, so that no more may be on the device
+            given = prefetched(given, self.arithmetic, self.copying)
+        batches = meter.watch(given)
         while self.step < self.total_steps and self.optimize(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
                 self.check(meter)
@@ -195,6 +198,7 @@ class Trainer:
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
         parts = self.team.gathered(meter.totals())
         self.images += sum(part.images for part in parts)
+        self.fed_so_far()
         line = meter.line(self.step, parts)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
 
@@ -256,7 +260,8 @@ class Trainer:
             images, pixels = self.team.total(len(batch.names), sum(batch.labelled))
             share = images / self.recipe.batch_size
             for number, piece in enumerate(pieces, 1):
-                weight = share * sum(piece.labelled) / max(1, pixels)
+                part = sum(piece.labelled) / pixels if pixels else len(piece.names) / images
+                weight = share * part
                 yield Part(piece, weight, share if number == len(pieces) else 0.0)
 
     def _exchanging(self, *, last: bool) -> AbstractContextManager[None]:

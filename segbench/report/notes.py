@@ -129,13 +129,16 @@ def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
         train = (recipe or {}).get("train")
         if is_absent(count) or count == 1 or not train:
             continue
-        share = batch_size_of(train, part) / count
+        batch = batch_size_of(train, part)
+        share = int(batch // count)
+        parts = train.get("micro_batch")
+        seen = min(share, parts) if isinstance(parts, int) else share
         norm = (
-            "its batch norm, where it has any, took its statistics over all of them"
+            f"took its statistics over all {batch} images of a batch"
             if train.get("sync_batch_norm")
-            else f"its batch norm, where it has any, saw the share of one: {share:g} images"
+            else f"saw {seen} of the {batch} images of a batch at a time"
         )
-        yield f"{printable(model)} was trained by {count} processes together; {norm}."
+        yield f"{printable(model)} was trained by {count} processes together; its batch norm, where it has any, {norm}."
 
 
 def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:

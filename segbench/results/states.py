@@ -38,10 +38,6 @@ class StateFile:
     step: int
     digest: str
 
-    def remove(self) -> None:
-        """Remove it: it cannot be used."""
-        self.path.unlink(missing_ok=True)
-
     @property
     def intact(self) -> bool:
         """Whether the content is what was written."""

@@ -57,6 +57,25 @@ def segbench(tmp_path):
 
 
 @pytest.fixture
+def torchrun_segbench(tmp_path):
+    """Return a function that runs the command line in two processes of torchrun and returns what they did."""
+
+    def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        return subprocess.run(
+            [*start, "-m", "segbench", *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            env=surroundings(),
+        )
+
+    return run
+
+
+@pytest.fixture
 def start_segbench(tmp_path):
     """Return a function that starts the command line and does not wait for it."""
     started: list[subprocess.Popen[str]] = []

@@ -110,3 +110,15 @@ class Endless(nn.Conv2d):
 
 def endless(classes, channels=3):
     return Endless(channels, classes, 1)
+
+
+def raising_in(classes, channels, *, where):
+    """Fails in training, in the process of one rank among several."""
+
+    class RaisingIn(nn.Conv2d):
+        def forward(self, images):
+            if self.training and where == int(os.environ.get("RANK", "0")):
+                raise ValueError("on purpose")
+            return super().forward(images)
+
+    return RaisingIn(channels, classes, 1)

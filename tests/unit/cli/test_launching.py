@@ -6,6 +6,7 @@ import torch
 from segbench.cli.launching import LauncherName, Launching, devices_for
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
+from segbench.errors import UsageError
 from segbench.results.store import Store
 
 
@@ -15,20 +16,33 @@ def store(tmp_path) -> Store:
 
 
 def test_one_run_at_a_time_needs_no_launcher(store):
-    assert Launching().launcher_into(store) is None
-    assert Launching(jobs=1, in_process=True).launcher_into(store) is None
+    for launching in (Launching(), Launching(jobs=1, in_process=True)):
+        with launching.launcher_into(store) as doing:
+            assert doing is None
 
 
 def test_several_runs_at_a_time_are_done_on_the_device(store):
-    doing = Launching(jobs=3, device="cpu").launcher_into(store)
-    assert isinstance(doing, SeveralAtOnce)
-    assert doing.jobs == 3
+    with Launching(jobs=3, device="cpu").launcher_into(store) as doing:
+        assert isinstance(doing, SeveralAtOnce)
+        assert doing.jobs == 3
 
 
 def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
     of_ray = Launching(launcher=LauncherName.RAY, address="host:1", cpus_per_run=2, gpus_per_run=0.5)
-    assert of_ray.launcher_into(store) == RayLauncher(store, "host:1", cpus=2, gpus=0.5)
-    assert Launching(launcher=LauncherName.RAY).launcher_into(store) == RayLauncher(store, None, cpus=1, gpus=0.0)
+    with of_ray.launcher_into(store) as doing:
+        assert doing == RayLauncher(store, "host:1", cpus=2, gpus=0.5)
+    with Launching(launcher=LauncherName.RAY).launcher_into(store) as doing:
+        assert doing == RayLauncher(store, None, cpus=1, gpus=0.0)
+
+
+def test_torchruns_processes_do_one_run_at_a_time(monkeypatch):
+    assert not Launching().here
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert Launching().here
+    for launching in (Launching(jobs=2), Launching(launcher=LauncherName.RAY)):
+        with pytest.raises(UsageError, match="torchrun's processes do one run at a time"):
+            launching.check()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segbench.data.batch import Batch
-from segbench.engine.ahead import marking_last, prefetched
+from segbench.engine.ahead import copy_stream, marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
+
+CPU = Arithmetic(torch.device("cpu"))
 
 
 def batches(count=4):
@@ -40,7 +42,7 @@ def test_the_next_is_taken_before_one_is_passed_on():
 
 def test_without_cuda_batches_pass_as_they_are():
     made = list(batches())
-    passed = list(prefetched(iter(made), Arithmetic(torch.device("cpu"))))
+    passed = list(prefetched(iter(made), CPU, copy_stream(CPU)))
     assert all(one is other for one, other in zip(passed, made, strict=True))
 
 
@@ -51,7 +53,7 @@ def test_what_is_copied_beside_the_work_arrives_whole():
     pinned = (
         batch._replace(images=batch.images.pin_memory(), labels=batch.labels.pin_memory()) for batch in batches(20)
     )
-    for passed, expected in zip(prefetched(pinned, arithmetic), batches(20), strict=True):
+    for passed, expected in zip(prefetched(pinned, arithmetic, copy_stream(arithmetic)), batches(20), strict=True):
         assert passed.images.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(passed.images.cpu(), expected.images)
         assert torch.equal(passed.labels.cpu(), expected.labels)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import socket
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from timm.layers import BatchNormAct2d
 from tiny import document
 from torch import nn
 
+import segbench.engine.team as team_module
 from segbench.config.load import check
 from segbench.data.loader import Share
 from segbench.engine.evaluate import Evaluation, Picture
@@ -23,8 +26,8 @@ from segbench.engine.launch import run_suite
 from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
 from segbench.engine.predictions import read_archive, write_archive
 from segbench.engine.resume import Saver
-from segbench.engine.team import ALONE, Team, synchronised, torchrun_team
-from segbench.engine.together import Together, device_of_process, follow, leading, started_by_torchrun
+from segbench.engine.team import ALONE, Team, own_device, synchronised, torchrun_team
+from segbench.engine.together import Together, follow, leading, started_by_torchrun
 from segbench.errors import SegbenchError, SuiteError
 from segbench.metrics.scores import score
 from segbench.results.details import ImageDetails
@@ -47,6 +50,7 @@ def take_part(rank, size, port, suite, results, killed_at):
                 os._exit(9)
 
         Saver.after_step = kill
+    team_module.ROLL_CALL = timedelta(seconds=5)
     with torchrun_team() as team:
         checked = check(suite)
         if team.leads:
@@ -132,9 +136,45 @@ def test_test_images_are_seen_once_each_and_counted_as_by_one(tmp_path, size):
     )
 
 
+def test_a_run_that_stops_all_processes_alike_stops_no_other_run(tmp_path):
+    suite = document(models=["python:misbehaving.raising", "cnn"], defaults={}, train={"epochs": 1})
+    suite["models"][1] = {"name": "cnn", "width": 0.0625}
+    assert by_several(2, suite, tmp_path) == [0, 0]
+    found = {label: record["outcome"] for label, (record, _) in stored(tmp_path).items()}
+    assert found["cnn"]["status"] == "completed"
+    failed = found["python:misbehaving.raising"]
+    assert failed["status"] == "failed"
+    assert "the flux capacitor is empty" in failed["reason"]
+
+
+def test_a_process_that_stops_alone_ends_all_and_stores_nothing_untrue(tmp_path):
+    model = {"name": "python:misbehaving.raising_in", "where": 1}
+    suite = document(models=[model], defaults={}, train={"epochs": 1})
+    assert 0 not in by_several(2, suite, tmp_path)
+    assert stored(tmp_path) == {}
+
+
+def test_uneven_parts_and_accumulated_batches_are_exchanged_in_step(tmp_path):
+    suite = document(
+        models=[{"name": "unet", "width": 0.0625}],  # with batch norm and dropout
+        train={
+            "batch_size": 5,
+            "micro_batch": 2,
+            "accumulate": 2,
+            "drop_last": False,
+            "activation_checkpointing": True,
+        },
+    )
+    assert by_several(2, suite, tmp_path) == [0, 0]
+    ((record, _),) = stored(tmp_path).values()
+    assert record["outcome"]["status"] == "completed"
+    assert record["data"]["train_digest"]
+
+
 def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     resume = {"every_minutes": None, "every_steps": 1}
-    suite = document(models=["segnet_basic"], resume=resume, transforms={"train": ["normalize"]})
+    model = {"name": "unet", "width": 0.0625, "norm": "group"}  # with dropout: each process draws its own
+    suite = document(models=[model], resume=resume, train={"validate_every": 1, "select": "best"})
     assert by_several(2, suite, tmp_path / "whole") == [0, 0]
     assert by_several(2, suite, tmp_path / "killed", killed_at=4) == [9, 9]
     assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
@@ -149,6 +189,9 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
 def test_what_needs_one_process_is_refused(tmp_path):
     suite = check(document(models=["cnn"], train={"micro_batch": "auto"}))
     with pytest.raises(SuiteError, match=r"train\.micro_batch: auto finds what fits into one process"):
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+    suite = check(document(models=["cnn"], train={"micro_batch": 2, "sync_batch_norm": True}))
+    with pytest.raises(SuiteError, match=r"train\.sync_batch_norm: does not go with micro_batch"):
         run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
     suite = check(document(models=["cnn"], train={"batch_size": 1}))
     with pytest.raises(SegbenchError, match=r"a training batch has too few images \(1\) for 2 processes"):
@@ -167,6 +210,9 @@ class Two(Team):
 
     def told(self, value):
         return value
+
+    def ended(self, problem):
+        return [problem, problem]
 
 
 def test_what_several_found_is_put_in_the_order_of_the_split():
@@ -224,19 +270,31 @@ def test_pictures_of_predictions_are_written_as_they_were_read(tmp_path):
 
 
 def test_torchrun_is_known_by_what_it_sets(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     assert not started_by_torchrun()
-    monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not started_by_torchrun()  # other systems set it too
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     assert started_by_torchrun()
-    assert device_of_process("cuda") == "cuda:1"
-    assert device_of_process("cpu") == "cpu"
+
+
+def test_each_process_has_a_gpu_of_its_own_where_there_are_any(monkeypatch):
+    assert own_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert own_device("auto") == own_device("cuda") == "cuda:3"
+    assert own_device("cuda:1") == "cuda:1"
+    assert own_device("cpu") == "cpu"
 
 
 def test_batch_norm_is_synchronised_on_cuda_only():
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
-    assert isinstance(synchronised(network, torch.device("cuda", 0))[1], nn.SyncBatchNorm)
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), BatchNormAct2d(2)).eval()
+    images = torch.rand(2, 3, 5, 5)
+    expected = network(images)
+    converted = synchronised(network, torch.device("cuda", 0))
+    assert isinstance(converted[1], nn.SyncBatchNorm)
+    assert isinstance(converted[2], nn.SyncBatchNorm)
+    assert torch.equal(converted.eval()(images), expected)  # activations included
     with pytest.raises(SuiteError, match=r"train\.sync_batch_norm: torch can do so on CUDA only, not on cpu"):
         synchronised(network, torch.device("cpu"))

@@ -1,0 +1,27 @@
+"""`torchrun … segbench run`: two processes do a suite's runs together, and one of them writes and tells."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.timeout(500)
+def test_a_suite_is_done_under_torchrun_and_done_only_once(torchrun_segbench, tiny_file, tmp_path, records):
+    tiny_file(models=["cnn", "segnet_basic"], train={"epochs": 1})
+    done = torchrun_segbench("run", "tiny.yaml", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("2 runs done, 0 were done before") == 1
+    stored = records(tmp_path / "results")
+    assert {record["label"]: record["processes"] for record in stored.values()} == {"cnn": 2, "segnet_basic": 2}
+    assert "was trained by 2 processes together" in (tmp_path / "reports" / "tiny" / "leaderboard.md").read_text()
+    again = torchrun_segbench("run", "tiny.yaml", "--device", "cpu")
+    assert again.returncode == 0, again.stderr
+    assert "0 runs done, 2 were done before" in again.stderr
+    assert records(tmp_path / "results") == stored
+
+
+def test_options_for_other_launchers_are_refused_beside_it(segbench, tiny_file):
+    tiny_file()
+    done = segbench("run", "tiny.yaml", "--jobs", "2", TORCHELASTIC_RUN_ID="x", WORLD_SIZE="2")
+    assert done.returncode == 2
+    assert "torchrun's processes do one run at a time" in done.stderr
