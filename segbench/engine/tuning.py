@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from segbench.config.plan import Run, once_each, plan
 from segbench.config.suite import Suite
-from segbench.config.trials import families, trials
+from segbench.config.trials import families
 from segbench.engine.records import stored_mean_iou
 from segbench.results.choice import best_position
 from segbench.results.record import Outcome, RunRecord, Status
@@ -55,20 +55,22 @@ def planned(suite: Suite, store: Store) -> Planned:
     pending: list[Run] = []
     awaited: set[str] = set()
     refusals: dict[str, Outcome] = {}
-    for family in families(suite):
-        records = [store.find(trial.id, trial.identity) for trial in family.trials]
-        ended = [record for record in records if record is not None]
-        if len(ended) < len(records):
+    found = families(suite)
+    stored = store.find_all({trial.id: trial.identity for family in found for trial in family.trials})
+    for family in found:
+        missing = {trial.id for trial in family.trials} - stored.keys()
+        if missing:
             pending += family.tuned(None)
-            awaited |= {trial.id for trial, record in zip(family.trials, records, strict=True) if record is None}
+            awaited |= missing
             continue
+        ended = [stored[trial.id] for trial in family.trials]
         position = best_position([stored_mean_iou(record, store) for record in ended])
         runs = family.tuned(position)
         tuned += runs
         if position is None:
             refusals |= dict.fromkeys((run.id for run in runs), _refusal(ended))
-    runs = (*trials(suite), *plan(suite), *once_each(tuned))
-    return Planned(runs, once_each(pending), frozenset(awaited), refusals)
+    trials = once_each(trial for family in found for trial in family.trials)
+    return Planned((*trials, *plan(suite), *once_each(tuned)), once_each(pending), frozenset(awaited), refusals)
 
 
 def _refusal(trials: Sequence[RunRecord]) -> Outcome:
