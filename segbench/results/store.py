@@ -75,6 +75,8 @@ class Store:
         Raises:
             StoreError: One was written by a newer segbench, or the file system refuses to show it.
         """
+        if not self.folder.is_dir():
+            return {}
         held = leftovers(self.folder)
         folders = {run_id: readable_folder(self.folder_of(run_id), held) for run_id in identities}
         found = {
