@@ -29,7 +29,7 @@ from pathlib import Path
 import yaml
 from safetensors.numpy import load_file
 
-from segbench.cli.output import write_table
+from segbench.cli.output import counted, write_table
 from segbench.results.environment import capture
 
 EVERY_STEPS = 7
@@ -97,7 +97,7 @@ def main() -> int:
             copy = Path(name) / f"copy-{len(equal)}"
             found += begun_again(worn_out(copy, kills=left, draw=draw))
             equal.append(facts(copy) == facts(peace))
-            print(f"copy {len(equal)} at its end, {len(found)} kills", flush=True)
+            print(f"copy {len(equal)} is at its end after {len(found)} kills in all", flush=True)
     return verdict(found, equal)
 
 
@@ -109,7 +109,8 @@ def verdict(found: list[Again], equal: list[bool]) -> int:
     most, repeated = max(again.steps for again in found), sum(again.before.finished for again in found)
     machine = capture("cpu")
     print(
-        f"{sum(again.before.training for again in found)} kills in training, {len(found)} in all, {len(equal)} copies\n"
+        f"{sum(again.before.training for again in found)} kills in training, {len(found)} in all, of "
+        f"{counted(len(equal), 'copy', 'copies')}\n"
         f"at most {most} steps done twice; states are saved every {EVERY_STEPS} steps, progress is told every "
         f"{TOLD_STEPS}; {repeated} finished runs were begun again\n"
         f"{'all results equal bit for bit' if all(equal) else 'RESULTS DIFFER'}\n"
