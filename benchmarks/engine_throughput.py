@@ -64,6 +64,7 @@ def main() -> int:
             row, good = compared(
                 f"{model}: {what}", *pair, rounds=arguments.rounds, seconds=arguments.seconds, most=most
             )
+            print("; ".join(row), flush=True)  # the next may take minutes
             rows.append(row)
             kept &= good
     with tempfile.TemporaryDirectory() as name:
