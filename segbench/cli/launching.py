@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segbench.engine.together import follow, leading, started_by_torchrun
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Launching:
 @contextmanager
 def _leading(device: str) -> Iterator[Launcher]:
     from segbench.engine.team import own_device, torchrun_team
+    from segbench.engine.together import follow, leading
 
     with torchrun_team() as team:
         own = own_device(device)
@@ -129,6 +130,11 @@ def _leading(device: str) -> Iterator[Launcher]:
             raise typer.Exit
         with leading(team, own) as leader:
             yield leader
+
+
+def started_by_torchrun() -> bool:
+    """Return whether this is one of several processes that are to work together."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def devices_for(jobs: int, device: str) -> list[str]:

@@ -20,11 +20,6 @@ _DISMISSED: Run | None = None
 """Told in place of a run when there is none left."""
 
 
-def started_by_torchrun() -> bool:
-    """Return whether this is one of several processes that are to work together."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @dataclass(frozen=True)
 class Together:
     """Leads the others through the runs, in order.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from segbench.cli.launching import LauncherName, Launching, devices_for
+from segbench.cli.launching import LauncherName, Launching, devices_for, started_by_torchrun
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
 from segbench.errors import UsageError
@@ -63,3 +63,13 @@ def test_jobs_are_spread_over_all_gpus_unless_one_device_is_named(jobs, device, 
 def test_without_a_gpu_jobs_share_the_device_that_was_asked_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices_for(2, "auto") == ["auto"]
+
+
+def test_torchrun_is_known_by_what_it_sets(monkeypatch):
+    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert not started_by_torchrun()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not started_by_torchrun()  # other systems set it too
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert started_by_torchrun()

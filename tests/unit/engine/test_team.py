@@ -27,7 +27,7 @@ from segbench.engine.merge import merged_details, merged_evaluation, merged_pred
 from segbench.engine.predictions import read_archive, write_archive
 from segbench.engine.resume import Saver
 from segbench.engine.team import ALONE, Team, own_device, synchronised, torchrun_team
-from segbench.engine.together import Together, follow, leading, started_by_torchrun
+from segbench.engine.together import Together, follow, leading
 from segbench.errors import SegbenchError, SuiteError
 from segbench.metrics.scores import score
 from segbench.results.details import ImageDetails
@@ -267,16 +267,6 @@ def test_shares_are_every_image_once_and_as_equal_as_can_be(count, size):
 def test_pictures_of_predictions_are_written_as_they_were_read(tmp_path):
     write_archive(tmp_path / "a.zip", [b"one", b"two"])
     assert read_archive(tmp_path / "a.zip") == [b"one", b"two"]
-
-
-def test_torchrun_is_known_by_what_it_sets(monkeypatch):
-    for name in ("TORCHELASTIC_RUN_ID", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    assert not started_by_torchrun()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert not started_by_torchrun()  # other systems set it too
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert started_by_torchrun()
 
 
 def test_each_process_has_a_gpu_of_its_own_where_there_are_any(monkeypatch):

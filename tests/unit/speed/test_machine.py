@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,9 +27,11 @@ def test_a_peak_is_counted_from_the_last_reset():
     del held
     before = resident_bytes()
     reset_peak(CPU)
-    small = torch.ones(64 * MIB // 4)  # above malloc's largest mmap threshold: never a piece of a freed one
+    small = mmap.mmap(-1, 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # malloc might reuse what was freed
+    for page in range(0, len(small), mmap.PAGESIZE):
+        small[page] = 1
     memory = read_peak(CPU, before=before)
-    assert small.sum() == small.numel()
+    small.close()
     assert memory.process_before_bytes == before
     assert 60 * MIB < memory.process_peak_bytes - before < 160 * MIB
     assert memory.allocated_peak_bytes is None
