@@ -60,6 +60,7 @@ class RayLauncher:
 
         Raises:
             UsageError: Ray is not installed, there is no such cluster, or none of its machines has what a run is given.
+            SegbenchError: Some machine cannot do a run, for want of its data for example; the other runs are done.
         """
         ray = _joined(self.address)
         self._check_resources(ray)
@@ -74,11 +75,12 @@ class RayLauncher:
             announce(job, observer)
         waiting = {submit(job): job for job in jobs}
         lost = dict.fromkeys((job.run.id for job in jobs), 0)
+        wrong: list[SegbenchError] = []
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             job = waiting.pop(ready)
             try:
-                yield self._received(job, ray.get(ready), observer)
+                done: Done = ray.get(ready)
             except _lost_errors(ray) as error:
                 lost[job.run.id] += 1
                 if lost[job.run.id] > RETRIES:
@@ -88,6 +90,13 @@ class RayLauncher:
                 waiting[submit(job)] = job
             except ray.exceptions.RayError as error:
                 yield self._failed(job, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", observer)
+            else:
+                if done.error is None:
+                    yield self._received(job, done, observer)
+                else:
+                    wrong.append(done.error)
+        if wrong:
+            raise wrong[0]
 
     def _check_resources(self, ray: Any) -> None:
         """Refuse what no machine of the cluster can ever give: Ray would wait for one that can.
@@ -109,8 +118,6 @@ class RayLauncher:
         """Put a run's folder into the store."""
         for event in done.events:
             observer(event)
-        if done.error is not None:
-            raise done.error
         assert done.content is not None
         with self.store.writing(job.run.id) as folder, zipfile.ZipFile(io.BytesIO(done.content)) as archive:
             archive.extractall(folder)

@@ -10,11 +10,12 @@ import pytest
 from tiny import document
 
 from segbench.config.load import check
+from segbench.config.plan import plan
 from segbench.engine.events import EpochEnded, Notice
 from segbench.engine.launch import run_suite
-from segbench.engine.launchers import SeveralAtOnce
+from segbench.engine.launchers import Job, SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
-from segbench.errors import UsageError
+from segbench.errors import DataError, UsageError
 from segbench.results.store import Store
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'segbench[ray]'")
@@ -83,6 +84,19 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path):
     assert facts(there) == facts(here)
     epochs = [event for event in told if isinstance(event, EpochEnded)]
     assert {event.run_id for event in epochs} == {record.id for record in there.records}
+
+
+@pytest.mark.timeout(300)
+def test_what_one_run_lacks_is_told_when_the_others_are_done(cluster, tmp_path):
+    without = document(models=["cnn"])
+    without["dataset"] = {"name": "folder", "root": str(tmp_path / "nowhere"), "classes": ["a", "b"]}
+    (good,), (bad,) = (plan(check(given)) for given in (document(models=["cnn"], train={"epochs": 1}), without))
+    store = Store(tmp_path, "tiny")
+    launcher = RayLauncher(store, cluster.address)
+    with pytest.raises(DataError, match="nowhere"):
+        list(launcher([Job(bad, 1, 2), Job(good, 2, 2)], lambda *_: None, lambda event: None))
+    assert store.find(good.id, good.identity).outcome.status == "completed"
+    assert store.find(bad.id) is None
 
 
 @pytest.mark.timeout(300)
