@@ -1,30 +1,21 @@
-"""Looks at everything a suite names before anything is trained: data, transforms, losses, networks."""
+"""Looks at what a suite needs before anything is trained: its data and, where runs are to be done, what they build."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import torch
-
-from segbench.config.component import ModelEntry
-from segbench.config.plan import Run, Trial, digest
+from segbench.config.plan import Run, Trial
 from segbench.config.sections import Loader
-from segbench.data.base import DatasetInfo, SegmentationDataset
+from segbench.data.base import SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
 from segbench.data.open import open_dataset
 from segbench.data.overlap import check_disjoint
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import Observer, Progress
-from segbench.engine.losses import build_loss
 from segbench.engine.materials import Materials, open_materials
-from segbench.engine.optimizers import create_optimizer
-from segbench.engine.schedules import create_schedule
-from segbench.engine.train import steps_per_epoch, total_steps
-from segbench.errors import DataError, MissingDataError, ModelRefusal, SuiteError, UsageError, WeightsError
-from segbench.models.build import check_input, check_pretrained, skeleton
+from segbench.errors import DataError, MissingDataError
 
 
 @dataclass(frozen=True)
@@ -74,8 +65,11 @@ def preflight(
             raise
         found.fingerprints.update(dict.fromkeys((run.protocol_id for run in group), materials.fingerprints))
         check_splits(apart, found.splits, observer)
-        try_recipe(materials)
-        found.refusals.update(try_models([run for run in group if run.id not in finished], materials, found.splits))
+        if todo := [run for run in group if run.id not in finished]:
+            from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
+
+            try_recipe(materials)
+            found.refusals.update(try_models(todo, materials, found.splits))
     return found
 
 
@@ -148,75 +142,3 @@ def summary(report: DatasetReport, split: str) -> dict[str, Any]:
         "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
         "void_pixels": report.void_pixels,
     }
-
-
-def try_recipe(materials: Materials) -> None:
-    """Build the loss, transform the first images, and set up an optimizer and its schedule.
-
-    Raises:
-        UsageError: One of them is impossible, or the loss does not fit the classes.
-    """
-    materials.first_test_size()
-    train = materials.run.recipe.train
-    if train is None:
-        return
-    classes = len(materials.info.classes)
-    build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
-    materials.first_training_size()
-    batches = len(materials.training_loader())
-    optimizer = create_optimizer(train.optimizer, [torch.nn.Parameter(torch.zeros(1))])
-    steps = total_steps(train, batches)
-    create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=steps_per_epoch(train, batches))
-
-
-def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any]) -> dict[str, str]:
-    """Build each network without memory, so that what is impossible is found before an hour of training.
-
-    Returns:
-        For each run whose network cannot take the images, why.
-
-    Raises:
-        SuiteError: An option has an impossible value, or a file of weights is missing.
-    """
-    counted = splits[materials.test.cache_key()]["sizes"]
-    sizes = materials.seen_sizes([read_size(size) for size in counted])
-    tried: dict[str, str | None] = {}
-    for run in runs:
-        key = digest(run.model.model_dump(mode="json"))
-        if key not in tried:
-            tried[key] = refusal(run, materials.info, sizes)
-    reasons = {run.id: tried[digest(run.model.model_dump(mode="json"))] for run in runs}
-    return {run_id: reason for run_id, reason in reasons.items() if reason is not None}
-
-
-def refusal(run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]]) -> str | None:
-    """Return why a network cannot take the images; None when nothing speaks against it."""
-    try:
-        check_weights(run.model)
-        network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
-        for size in sorted(sizes):
-            check_input(network, *size)
-    except ModelRefusal as error:
-        return str(error)
-    except UsageError as error:
-        raise SuiteError(str(error), key=f"models ({run.model.label})") from None
-    except Exception:  # a foreign network may not build without memory; its run will show what it can
-        return None
-    return None
-
-
-def check_weights(model: ModelEntry) -> None:
-    """Look for the weights that a network starts from.
-
-    Raises:
-        WeightsError: A file is missing, or these weights cannot fit the network's options.
-    """
-    if model.weights and not Path(model.weights).is_file():
-        raise WeightsError(f"weights: there is no file {model.weights}")
-    check_pretrained(model)
-
-
-def read_size(text: str) -> tuple[int, int]:
-    """Return the height and width in ``"360x480"``."""
-    height, width = text.split("x")
-    return int(height), int(width)

@@ -17,7 +17,7 @@ from typing import Any
 from segbench.engine.events import Event, Observer
 from segbench.errors import SegbenchError
 
-PRELOADED = ["torch", "torchvision", "timm", "sklearn.datasets", "segbench.engine.run", "segbench.engine.preflight"]
+PRELOADED = ["torch", "torchvision", "timm", "sklearn.datasets", "segbench.engine.run", "segbench.engine.feasible"]
 """Imported once, before the first call: processes are forked from one that has them."""
 
 
