@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from segbench.report.text import is_absent, name_of_test_data, plural, short_id
+from segbench.report.text import by_seeds, is_absent, name_of_test_data, plural, short_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +63,12 @@ class RankedTable:
         resamples = self.ranked["resamples"].dropna()
         if resamples.empty:
             return ""
-        several = self.ranked["seeds"] > 1
-        if several.all():
-            seeds = "How far seeds scatter is in them."
-        elif several.any():
-            seeds = "How far seeds scatter is in them where there are several."
-        else:
-            seeds = "With one seed, how far seeds scatter is not known and not in them."
+        seeds = by_seeds(
+            self.ranked["seeds"],
+            several="How far seeds scatter is in them.",
+            some="How far seeds scatter is in them where there are several.",
+            one="With one seed, how far seeds scatter is not known and not in them.",
+        )
         images = self.ranked["test_images"].iloc[0]
         return (
             f"95 % intervals from {resamples.iloc[0]:,} resamples of the {images} test images. {seeds} Rows that share "

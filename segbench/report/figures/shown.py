@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.text import is_absent, name_of_test_data, plural, short_id
+from segbench.report.text import by_seeds, is_absent, name_of_test_data, plural, short_id
 
 MOST_NETWORKS = 20
 """Figures show at most so many networks, the best; their captions say so."""
@@ -82,13 +82,12 @@ def accuracy_bar(row: pd.Series[Any]) -> Any:
 def accuracy_bar_words(shown: pd.DataFrame) -> str:
     """Return what the bars of mean IoU mean."""
     if shown["mean_iou_low"].notna().any():
-        several = shown["seeds"] > 1
-        if several.all():
-            over = "images and seeds"
-        elif several.any():
-            over = "images and, where there are several, seeds"
-        else:
-            over = "images; with one seed, its spread is not in them"
+        over = by_seeds(
+            shown["seeds"],
+            several="images and seeds",
+            some="images and, where there are several, seeds",
+            one="images; with one seed, its spread is not in them",
+        )
         return f"Vertical bars: 95 % intervals over {over}."
     return spread_words(shown, "Vertical bars")
 

@@ -1,0 +1,298 @@
+"""What a run does, in order: open the data, build the network, train, evaluate, store the facts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segbench.config.component import LossEntry
+from segbench.config.plan import Run
+from segbench.data.loader import Share
+from segbench.engine.arithmetic import Arithmetic, deterministic
+from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.details import Details
+from segbench.engine.evaluate import Evaluation, evaluate
+from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
+from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weights_digest
+from segbench.engine.history import History
+from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.materials import Materials, open_materials
+from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
+from segbench.engine.pictures import save_pictures, spread
+from segbench.engine.predict import Predictor
+from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
+from segbench.engine.records import record_of
+from segbench.engine.resume import Saver
+from segbench.engine.team import ALONE, Team
+from segbench.engine.train import Trained, Trainer
+from segbench.errors import SuiteError, TrainingError
+from segbench.metrics.scores import score
+from segbench.results.details import DETAILS_FILE, save_details
+from segbench.results.environment import capture, package_versions
+from segbench.results.matrices import save_matrices
+from segbench.results.record import DataFacts, Outcome, RunRecord, Timings
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.states import StateFolder
+
+
+@dataclass
+class Work:
+    """A run under way; what has been found so far is kept, so that a failed run's record has it too."""
+
+    run: Run
+    folder: Path
+    device: torch.device
+    observer: Observer
+    states: StateFolder
+    team: Team = ALONE
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.perf_counter)
+    found_of_model: dict[str, Any] = field(default_factory=dict)
+    data: DataFacts | None = None
+    found_of_time: dict[str, float] = field(default_factory=dict)
+    test_loss: float | None = None
+    selected_epoch: int | None = None
+    micro_batch: int | None = None
+    seconds_before: float = 0.0
+
+    def carry_out(self) -> None:
+        """Open the data, build the network, train it, evaluate it, store the facts."""
+        self._refuse_what_needs_one_process()
+        materials = open_materials(self.run)
+        self._note_data(materials)
+        network = self._build(materials)
+        loss = self._loss(materials)
+        train = self.run.recipe.train
+        with (
+            torch.random.fork_rng(devices=self._cuda_devices()),
+            deterministic(wanted=train is not None and train.deterministic),
+        ):
+            torch.manual_seed(derived_seed(self.run) + self.team.rank)  # dropout differs from process to process
+            if train is not None:
+                network = self._train(network, loss, materials)
+            self._evaluate(network, loss, materials)
+        if self.team.leads and (train is None or train.keep_weights):
+            save_checkpoint(self.folder / "checkpoint.safetensors", network, run=self.run, info=materials.info)
+
+    def record(self, outcome: Outcome) -> RunRecord:
+        """Return the record of what was found."""
+        return record_of(
+            self.run,
+            outcome,
+            model=self.found_of_model,
+            data=self.data,
+            timings=Timings(
+                started=self.started.isoformat(timespec="seconds"),
+                total_seconds=self.seconds_before + time.perf_counter() - self.clock,
+                **self.found_of_time,
+            ),
+            test_loss=self.test_loss,
+            selected_epoch=self.selected_epoch,
+            micro_batch=self.micro_batch,
+            processes=self.team.size,
+            environment=capture(device=str(self.device), extra=compute_facts(self.device)),
+        )
+
+    def _refuse_what_needs_one_process(self) -> None:
+        train = self.run.recipe.train
+        if self.team.size == 1 or train is None:
+            return
+        if train.sync_batch_norm and train.micro_batch is not None:
+            raise SuiteError(
+                "does not go with micro_batch where several processes do a run: they may have different numbers of "
+                "parts, and would wait for each other's statistics",
+                key="train.sync_batch_norm",
+            )
+        if train.micro_batch == "auto":
+            raise SuiteError(
+                f"auto finds what fits into one process, not into {self.team.size} that wait for each other; give a "
+                "number",
+                key="train.micro_batch",
+            )
+
+    def _build(self, materials: Materials) -> nn.Module:
+        from segbench.models.base import count_parameters
+        from segbench.models.build import build_network, check_input
+
+        info = materials.info
+        network = build_network(self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed)
+        height, width = materials.first_test_size()
+        self.found_of_model |= {
+            "parameters": count_parameters(network),
+            "weights_digest": weights_digest(self.run, network),
+            "weights_left_out": self._weights_left_out(network),
+            "citation": getattr(network, "citation", ""),
+            "input_size": (height, width),
+        }
+        for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+            check_input(network, *size)
+        self.found_of_model |= cost_facts(network, info.channels, height, width)
+        return network
+
+    def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:
+        """Return, and tell, what of the checkpoint did not fit; None when all did."""
+        from segbench.models.build import weights_report_of
+
+        report = weights_report_of(network)
+        if report is None or not (report.missing or report.unexpected or report.misshapen):
+            return None
+        left_out = {kind: list(getattr(report, kind)) for kind in ("missing", "unexpected", "misshapen")}
+        counts = ", ".join(f"{len(keys)} {kind}" for kind, keys in left_out.items() if keys)
+        self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, these keys were left out: {counts}"))
+        return left_out
+
+    def _loss(self, materials: Materials) -> WeightedSum:
+        from segbench.data.check import check_dataset, median_frequency_weights
+
+        train = self.run.recipe.train
+        return build_loss(
+            train.loss if train else (LossEntry(name="cross_entropy"),),
+            classes=len(materials.info.classes),
+            median_frequency=lambda: median_frequency_weights(check_dataset(materials.train or materials.test)),
+        )
+
+    def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
+        recipe = self.run.recipe.train
+        assert recipe is not None
+        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials))
+        with materials.training_loader(pin_memory=self._pin, share=self._share) as loader:
+            trainer = Trainer(
+                network,
+                recipe,
+                loader=loader,
+                loss=loss,
+                arithmetic=self._arithmetic,
+                history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
+                validate=lambda candidate: self._validate(candidate, loss, materials),
+                progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
+                saver=saver,
+                team=self.team,
+            )
+            saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
+            self.seconds_before = saver.seconds_before
+            with self._arithmetic.matrix_precision():
+                trained = trainer.fit()
+        self._note_training(trained)
+        return trained.network
+
+    def _lasting_facts(self, materials: Materials) -> dict[str, Any]:
+        """Return what has to be as it was for a saved state to be used."""
+        return {
+            "identity": self.run.identity,
+            "data": materials.fingerprints,
+            "weights": self.found_of_model["weights_digest"],
+            "versions": package_versions(),
+            "device": self.device.type,
+            "processes": self.team.size,
+        }
+
+    def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
+        assert materials.validation is not None
+        with materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share) as loader:
+            found = merged_evaluation(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
+        scores = score(found.matrices.total)
+        return {
+            "validation_mean_iou": scores.mean_iou,
+            "validation_pixel_accuracy": scores.pixel_accuracy,
+            "validation_mean_recall": scores.mean_recall,
+            "validation_loss": float("nan") if found.loss is None else found.loss,
+        }
+
+    def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> None:
+        self._arithmetic.place(network)
+        file = self.folder / PREDICTIONS_FILE
+        with (
+            materials.evaluation_loader(materials.test, pin_memory=self._pin, share=self._share) as loader,
+            self._archive(file, materials) as archive,
+        ):
+            details = Details(len(materials.info.classes), archive)
+            own = evaluate(
+                self._predictor(network, materials),
+                loader,
+                loss=loss,
+                keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
+                look=details.look,
+                progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
+            )
+        found = merged_evaluation(own, self.team)
+        counted = merged_details(details.collected(), own.positions, self.team)
+        if self.team.size > 1 and archive is not None:
+            write_archive(file, merged_predictions(read_archive(file), own.positions, self.team))
+        if self.team.leads:
+            save_matrices(self.folder / CONFUSION_FILE, found.matrices)
+            save_details(self.folder / DETAILS_FILE, counted)
+            save_pictures(self.folder / "samples", found.pictures, materials.test)
+        self._note_evaluation(found)
+
+    def _archive(self, file: Path, materials: Materials) -> PredictionArchive | nullcontext[None]:
+        """Return where predictions are kept: nowhere in a suite that wants no pictures."""
+        if not self.run.recipe.evaluate.samples:
+            return nullcontext()
+        return PredictionArchive(file, materials.info.palette)
+
+    def _predictor(self, network: nn.Module, materials: Materials) -> Predictor:
+        evaluation = self.run.recipe.evaluate
+        arithmetic = Arithmetic(
+            self.device, evaluation.precision or self._arithmetic.precision, self._arithmetic.channels_last
+        )
+        return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
+
+    def _note_data(self, materials: Materials) -> None:
+        self.data = DataFacts(
+            dataset=materials.info.name,
+            classes=materials.info.classes,
+            palette=materials.info.palette,
+            train_images=len(materials.train) if materials.train is not None else 0,
+            test_images=len(materials.test),
+            fingerprints=materials.fingerprints,
+        )
+
+    def _note_training(self, trained: Trained) -> None:
+        assert self.data is not None
+        self.data = self.data.model_copy(update={"train_digest": trained.digest})
+        self.selected_epoch, self.micro_batch = trained.selected_epoch, trained.micro_batch
+        self.found_of_time |= {
+            "training_seconds": trained.seconds,
+            "training_images_per_second": trained.images_per_second,
+        }
+
+    def _note_evaluation(self, found: Evaluation) -> None:
+        assert self.data is not None
+        self.data = self.data.model_copy(update={"test_digest": found.digest})
+        self.test_loss = found.loss
+        if found.loss is not None and not math.isfinite(found.loss):
+            raise TrainingError(f"the loss on the test split is {found.loss}: the network's scores are not numbers")
+        self.found_of_time |= {
+            "evaluation_seconds": found.seconds,
+            "evaluation_images_per_second": found.images_per_second,
+        }
+
+    def _tell(self, stage: Stage, done: int, total: int, unit: str, fields: Mapping[str, float]) -> None:
+        self.observer(Progress(self.run.id, stage, done, total, unit, fields))
+
+    @property
+    def _arithmetic(self) -> Arithmetic:
+        train, evaluation = self.run.recipe.train, self.run.recipe.evaluate
+        if train is None:
+            return Arithmetic(self.device, evaluation.precision or "fp32")
+        return Arithmetic(self.device, train.precision, train.channels_last)
+
+    @property
+    def _share(self) -> Share:
+        return Share(self.team.rank, self.team.size)
+
+    @property
+    def _pin(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _cuda_devices(self) -> list[int]:
+        return [self.device.index] if self.device.type == "cuda" else []
