@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,7 +144,7 @@ def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
         torch.stack([one.prepared.image for one in samples]),
         torch.stack([one.prepared.label for one in samples]),
         tuple(one.digest for one in samples),
-        tuple(int((one.prepared.label != IGNORE_INDEX).sum()) for one in samples),
+        tuple(int(np.count_nonzero(one.prepared.label.numpy() != IGNORE_INDEX)) for one in samples),
     )
 
 

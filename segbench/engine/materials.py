@@ -1,51 +1,22 @@
-"""What a run is made from: its splits opened, transformed and batched as the recipe says."""
+"""What a run is made from: its splits, transformed and batched as the recipe says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from segbench.config.plan import Run
-from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.base import Sample, SegmentationDataset
 from segbench.data.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
-from segbench.data.open import less, open_dataset
 from segbench.data.pipeline import Pipeline
 from segbench.engine.predict import scaled_size
+from segbench.engine.splits import OpenedSplits, open_splits
 
 
-@dataclass(frozen=True)
-class Materials:
-    """The opened splits of a run.
-
-    Attributes:
-        test: The split that is reported.
-        train: The split to train on; None when nothing is trained.
-        validation: The split for validation scores, when there is one.
-    """
-
-    run: Run
-    test: SegmentationDataset
-    train: SegmentationDataset | None
-    validation: SegmentationDataset | None
-
-    @property
-    def info(self) -> DatasetInfo:
-        """Classes, colours and channels."""
-        return self.test.info
-
-    @property
-    def splits(self) -> dict[str, SegmentationDataset]:
-        """The splits by their role: train, validation, test."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {role: split for role, split in found.items() if split is not None}
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """Hash of each split's content, by role."""
-        return {role: split.fingerprint() for role, split in self.splits.items()}
+class Materials(OpenedSplits):
+    """The opened splits of a run, and how its recipe transforms and batches them."""
 
     def test_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which a network sees a test image of this height and width."""
@@ -117,13 +88,9 @@ def open_materials(run: Run) -> Materials:
     Raises:
         DataError: A split is missing, empty or inconsistent.
     """
-    entry, recipe, loader = run.recipe.dataset, run.recipe.train, run.loader
-    train = test = validation = None
-    if recipe:
-        train = open_dataset(entry, entry.train_split, loader=loader, training=True)
-        loader = less(loader, train)
-    if recipe and entry.validation_split and (recipe.validate_every is not None or recipe.select == "best"):
-        validation = open_dataset(entry, entry.validation_split, loader=loader)
-        loader = less(loader, validation)
-    test = open_dataset(entry, entry.test_split, loader=loader)
-    return Materials(run=run, test=test, train=train, validation=validation)
+    return materials_of(open_splits(run))
+
+
+def materials_of(opened: OpenedSplits) -> Materials:
+    """Return how opened splits are transformed and batched."""
+    return Materials(opened.run, test=opened.test, train=opened.train, validation=opened.validation)

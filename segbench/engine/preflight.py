@@ -12,9 +12,8 @@ from segbench.data.base import SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
 from segbench.data.open import open_dataset
 from segbench.data.overlap import check_disjoint
-from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import Observer, Progress
-from segbench.engine.materials import Materials, open_materials
+from segbench.engine.splits import OpenedSplits, open_splits
 from segbench.errors import DataError, MissingDataError
 
 
@@ -53,21 +52,26 @@ def preflight(
     Raises:
         UsageError: Something is missing or wrong; the message says what and where.
     """
-    choose_device(device)
+    if any(run.id not in finished for run in runs):
+        from segbench.engine.arithmetic import choose_device  # imports torch
+
+        choose_device(device)
     found = Preflight({}, dict(known), {})
     for group in by_protocol(runs):
         try:
-            materials = open_materials(group[0])
-            apart = splits_apart(materials)
+            opened = open_splits(group[0])
+            apart = splits_apart(opened)
         except MissingDataError:
             if all(run.id in finished for run in group):
                 continue
             raise
-        found.fingerprints.update(dict.fromkeys((run.protocol_id for run in group), materials.fingerprints))
+        found.fingerprints.update(dict.fromkeys((run.protocol_id for run in group), opened.fingerprints))
         check_splits(apart, found.splits, observer)
         if todo := [run for run in group if run.id not in finished]:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
+            from segbench.engine.materials import materials_of
 
+            materials = materials_of(opened)
             try_recipe(materials)
             found.refusals.update(try_models(todo, materials, found.splits))
     return found
@@ -85,17 +89,17 @@ class Apart(NamedTuple):
     select: Literal["last", "best"]
 
 
-def splits_apart(materials: Materials) -> Apart:
+def splits_apart(opened: OpenedSplits) -> Apart:
     """Return the splits of a run's suite; what a trial is scored on is the suite's validation split.
 
     Raises:
         DataError: The split that the suite reports is missing or wrong.
     """
-    run, train = materials.run, materials.train
+    run, train = opened.run, opened.train
     if isinstance(run.tuning, Trial) and train is not None:
         reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
-        return Apart({"train": train, "validation": materials.test, "test": reported}, "best")
-    return Apart(materials.splits, run.recipe.train.select if run.recipe.train else "last")
+        return Apart({"train": train, "validation": opened.test, "test": reported}, "best")
+    return Apart(opened.splits, run.recipe.train.select if run.recipe.train else "last")
 
 
 def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -79,6 +81,20 @@ def test_the_same_suite_again_trains_nothing(first, tiny):
     again = run_suite(tiny(), results=results, observer=events.append)
     assert started(events) == []
     assert again.records == outcome.records
+
+
+def test_a_finished_suite_is_known_as_such_without_torch(first):
+    _, _, results = first
+    program = (
+        "import sys\n"
+        "from segbench.config.load import check\n"
+        "from segbench.engine.launch import run_suite\n"
+        f"outcome = run_suite(check({document()!r}), results={str(results)!r})\n"
+        "assert len(outcome.done_before) == len(outcome.records) == 2\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_adding_a_model_trains_only_that_one(first, tiny, tmp_path):

@@ -10,10 +10,10 @@ from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
-from segbench.engine.materials import open_materials
 from segbench.engine.preflight import splits_apart
 from segbench.engine.records import record_of
 from segbench.engine.selection import chosen, named
+from segbench.engine.splits import open_splits
 from segbench.engine.tuning import planned
 from segbench.errors import UnknownNameError, UsageError
 from segbench.results.matrices import save_matrices
@@ -131,7 +131,7 @@ def test_the_seed_of_trials_is_none_of_the_suites(store):
 
 def test_what_a_trial_is_tested_on_is_kept_apart_from_what_is_reported(suite):
     run = trials(suite)[0]
-    apart = splits_apart(open_materials(run))
+    apart = splits_apart(open_splits(run))
     entry = suite.dataset
     names = {"train": "train", "validation": "val", "test": "test"}
     opened = {role: open_dataset(entry, split, loader=suite.loader).fingerprint() for role, split in names.items()}
