@@ -1,6 +1,6 @@
 """Holds the engine against the least there is to do: a bare training loop, forward passes, torchvision's loader.
 
-    python benchmarks/engine_throughput.py [--rounds 5] [--seconds 4] [--models unet,fcn8s,fc_densenet56]
+    python benchmarks/engine_throughput.py [--rounds 5] [--seconds 4] [--models unet,fcn8s,fc_densenet56] [--batch 4]
 
 Every pair is timed in turn, round by round, on the same tensors or files; printed is the median of the rounds' ratios
 with their range. Targets: training within 3 % of the bare loop, evaluation within 10 % of forward passes, loading at
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from segbench.engine.losses import build_loss
 from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.predict import Predictor
-from segbench.engine.train import Trainer
+from segbench.engine.train import LOSSES_BETWEEN_CHECKS, Trainer
 from segbench.models.build import build_network
 from segbench.results.environment import capture
 
@@ -60,7 +61,9 @@ def main() -> int:
     rows, kept = [], True
     extent = {"rounds": arguments.rounds, "seconds": arguments.seconds}
     for model in arguments.models.split(","):
-        for what, pair, most in (("training", training(model), 1.03), ("evaluation", evaluation(model), 1.10)):
+        build, fixed = partial(network, model), Fixed(count=arguments.batch)
+        pairs = (("training", training(build, fixed), 1.03), ("evaluation", evaluation(build, fixed), 1.10))
+        for what, pair, most in pairs:
             row, good = compared(
                 f"{model}: {what}", *pair, rounds=arguments.rounds, seconds=arguments.seconds, most=most
             )
@@ -75,7 +78,8 @@ def main() -> int:
     write_table(["what", "segbench ms", "bare ms", "ratio", "range", "wanted", "kept"], rows, right=["ratio"])
     environment = capture("cpu")
     print(
-        f"milliseconds an image at {SIZE[0]}x{SIZE[1]}, {arguments.rounds} rounds in turn\n"
+        f"milliseconds an image at {SIZE[0]}x{SIZE[1]}, batches of {arguments.batch}, {arguments.rounds} rounds in "
+        f"turn\n"
         f"{environment['processor']}, {environment['cores']} cores, torch {environment['versions']['torch']}"
     )
     return 0 if kept and good else 1
@@ -116,19 +120,21 @@ def per_image(timed: Timed, seconds: float) -> float:
 class Fixed:
     """Stands for a loader: the same batches, ready in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, arithmetic: Arithmetic = CPU, *, size: tuple[int, int] = SIZE, count: int = BATCH) -> None:
         draw = torch.Generator().manual_seed(0)
-        self.images = torch.rand(BATCH, 3, *SIZE, generator=draw)
-        self.labels = torch.randint(0, CLASSES, (BATCH, *SIZE), generator=draw).to(torch.uint8)
-        self.positions = range(BATCH)
+        self.images = arithmetic.images(torch.rand(count, 3, *size, generator=draw))
+        labels = torch.randint(0, CLASSES, (count, *size), generator=draw)
+        self.labels = labels.to(arithmetic.device, torch.uint8)
+        self.positions = range(count)
 
     def __len__(self) -> int:
         return 1
 
     @property
     def batch(self) -> Batch:
-        names = tuple(str(index) for index in range(BATCH))
-        return Batch(names, self.images, self.labels, ("0" * 32,) * BATCH, (self.labels[0].numel(),) * BATCH)
+        names = tuple(str(index) for index in self.positions)
+        count = len(names)
+        return Batch(names, self.images, self.labels, ("0" * 32,) * count, (self.labels[0].numel(),) * count)
 
     def __iter__(self):  # as an evaluation loader
         yield EvaluationBatch(self.batch.names, self.images, tuple(self.labels), self.batch.digests)
@@ -139,53 +145,66 @@ def network(model: str) -> nn.Module:
     return build_network(entry, classes=CLASSES, channels=3, seed=0)
 
 
-def training(model: str) -> tuple[Timed, Timed]:
-    """Return one step of the engine and one step of a bare loop."""
-    recipe = Train.model_validate({"steps": 10**6, "batch_size": BATCH, "optimizer": {"name": "adamw", "lr": 1e-4}})
-    fixed = Fixed()
+def training(
+    build: Callable[[], nn.Module], fixed: Fixed, arithmetic: Arithmetic = CPU, *, compiled: bool = False
+) -> tuple[Timed, Timed]:
+    """Return one step of the engine and one step of a bare loop, on the same tensors."""
+    recipe = Train.model_validate(
+        {
+            "steps": 10**6,
+            "batch_size": len(fixed.positions),
+            "optimizer": {"name": "adamw", "lr": 1e-4},
+            "precision": arithmetic.precision,
+            "channels_last": arithmetic.channels_last,
+            "compile": compiled,
+        }
+    )
     loss = build_loss((LossEntry(name="cross_entropy"),), classes=CLASSES, median_frequency=lambda: [1.0] * CLASSES)
     trainer = Trainer(
-        network(model),
+        build(),
         recipe,
-        loader=fixed,
+        loader=fixed,  # type: ignore[arg-type]
         loss=loss,
-        arithmetic=CPU,
-        history=History(Path("never")),  # type: ignore[arg-type]
+        arithmetic=arithmetic,
+        history=History(Path("never")),
     )
     trainer.network.train()
     meter = EpochMeter(1, trainer.loss.names)
 
     def step() -> int:
         trainer.optimize(iter([fixed.batch]), meter)
-        if trainer.step % 20 == 0:
+        if trainer.step % LOSSES_BETWEEN_CHECKS == 0:
             meter.check()
-        return BATCH
+        return len(fixed.positions)
 
-    plain = network(model).train()
+    plain = arithmetic.place(build()).train()
     optimizer = create_optimizer(check_part(OptimizerEntry, {"name": "adamw", "lr": 1e-4}), plain)
+    forward = torch.compile(plain) if compiled else plain
 
     def bare() -> int:
         optimizer.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(plain(fixed.images), fixed.labels.long(), ignore_index=255).backward()
+        with arithmetic.autocast():
+            logits = forward(fixed.images)
+        nn.functional.cross_entropy(logits.float(), fixed.labels.long(), ignore_index=255).backward()
         optimizer.step()
-        return BATCH
+        return len(fixed.positions)
 
     return step, bare
 
 
-def evaluation(model: str) -> tuple[Timed, Timed]:
+def evaluation(build: Callable[[], nn.Module], fixed: Fixed) -> tuple[Timed, Timed]:
     """Return one evaluation and one forward pass of the same images."""
-    fixed, plain = Fixed(), network(model).eval()
-    predictor = Predictor(network(model), Evaluate(), classes=CLASSES, arithmetic=CPU)
+    plain = build().eval()
+    predictor = Predictor(build(), Evaluate(), classes=CLASSES, arithmetic=CPU)
 
     def whole() -> int:
         evaluate(predictor, fixed)  # type: ignore[arg-type]
-        return BATCH
+        return len(fixed.positions)
 
     def bare() -> int:
         with torch.inference_mode():
             plain(fixed.images)
-        return BATCH
+        return len(fixed.positions)
 
     return whole, bare
 
@@ -258,6 +277,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each side in a round")
     parser.add_argument("--models", default="unet,fcn8s,fc_densenet56")
+    parser.add_argument("--batch", type=int, default=BATCH, help="images of a step and of an evaluation")
     return parser.parse_args()
 
 

@@ -78,6 +78,14 @@ class Registry:
                 found.setdefault(name, Entry(name, reference))
         return found
 
+    def complete_names(self) -> list[str]:
+        """Return the names that need no further name and no option."""
+        return [
+            name
+            for name, entry in self.entries().items()
+            if not name.endswith(":") and all(parameter.default is not ... for parameter in entry.signature.parameters)
+        ]
+
     def find(self, name: str) -> Match:
         """Return the member that answers for a name.
 

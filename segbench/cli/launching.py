@@ -45,6 +45,13 @@ GpusPerRun = Annotated[
     float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
 ]
 
+SharedResults = Annotated[
+    bool,
+    typer.Option(
+        "--shared-results", help="All machines of the Ray cluster see the results folder: runs go on from there."
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Launching:
@@ -58,6 +65,7 @@ class Launching:
         address: The Ray cluster's.
         cpus_per_run: Cores that a run on Ray is given.
         gpus_per_run: GPUs that a run on Ray is given.
+        shared_results: Whether all machines of the Ray cluster see the results.
     """
 
     launcher: LauncherName = LauncherName.LOCAL
@@ -67,6 +75,7 @@ class Launching:
     address: str | None = None
     cpus_per_run: int | None = None
     gpus_per_run: float | None = None
+    shared_results: bool = False
 
     def check(self) -> None:
         """Refuse options that do not go together.
@@ -83,6 +92,7 @@ class Launching:
             "--address": self.address,
             "--cpus-per-run": self.cpus_per_run,
             "--gpus-per-run": self.gpus_per_run,
+            "--shared-results": "" if self.shared_results else None,
         }
         if not on_ray and (given := _given(of_ray)):
             raise UsageError(f"{given}: of a Ray cluster; add --launcher ray, or leave it out")
@@ -111,7 +121,8 @@ class Launching:
             with _leading(self.device) as leader:
                 yield leader
         elif self.launcher is LauncherName.RAY:
-            yield RayLauncher(store, self.address, cpus=self.cpus_per_run or 1, gpus=self.gpus_per_run or 0.0)
+            cpus, gpus = self.cpus_per_run or 1, self.gpus_per_run or 0.0
+            yield RayLauncher(store, self.address, cpus=cpus, gpus=gpus, shared=self.shared_results)
         elif self.jobs is not None and self.jobs > 1:
             yield SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
         else:
@@ -147,4 +158,4 @@ def devices_for(jobs: int, device: str) -> list[str]:
 
 def _given(options: Mapping[str, object]) -> str:
     """Return the options that were given, as they were given."""
-    return " ".join(f"{name} {value}" for name, value in options.items() if value is not None)
+    return " ".join(f"{name} {value}".strip() for name, value in options.items() if value is not None)

@@ -20,6 +20,7 @@ from segbench.cli.launching import (
     LauncherName,
     LauncherOption,
     Launching,
+    SharedResults,
 )
 from segbench.cli.options import (
     AsJson,
@@ -68,6 +69,7 @@ def run(  # noqa: PLR0913 - the options of one command
     address: Address = None,
     cpus_per_run: CpusPerRun = None,
     gpus_per_run: GpusPerRun = None,
+    shared_results: SharedResults = False,
     no_speed: NoSpeed = False,
     events: EventsFile = None,
     tensorboard: TensorBoardFolder = None,
@@ -86,6 +88,7 @@ def run(  # noqa: PLR0913 - the options of one command
         address=address,
         cpus_per_run=cpus_per_run,
         gpus_per_run=gpus_per_run,
+        shared_results=shared_results,
     )
     launching.check()
     checked = _load(suite, overrides)

@@ -146,6 +146,7 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
     from segbench.config.component import ModelEntry
     from segbench.config.load import check_part
     from segbench.config.suite import Speed, Train
+    from segbench.registry import MODELS
     from segbench.speed.cases import Inputs, model_cases
     from segbench.speed.launch import Settings
 
@@ -154,22 +155,12 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
         raise UsageError("give a suite, or --models A,B (or --models all)")
     block = check_part(Speed, {"tasks": ["inference"], **given}, key="speed")
     settings = Settings.of(block, device=device)
-    entries = [check_part(ModelEntry, {"name": name}) for name in (_every_model() if wanted == ["all"] else wanted)]
+    wanted = MODELS.complete_names() if wanted == ["all"] else wanted
+    entries = [check_part(ModelEntry, {"name": name}) for name in wanted]
     height, width = block.size or DEFAULT_SIZE
     inputs = Inputs(classes, 3, (height, width), (height, width), (height, width))
     train = Train(steps=1, batch_size=block.batch_sizes[0] if isinstance(block.batch_sizes, tuple) else 1)
     return Work(WITHOUT_SUITE, model_cases(entries, block, inputs, device=settings.kind, train=train), settings)
-
-
-def _every_model() -> list[str]:
-    """Return the networks that need no further name and no option."""
-    from segbench.registry import MODELS
-
-    return [
-        name
-        for name, entry in MODELS.entries().items()
-        if not name.endswith(":") and all(parameter.default is not ... for parameter in entry.signature.parameters)
-    ]
 
 
 def measure_work(work: Work, results: Path) -> list[SpeedRecord]:

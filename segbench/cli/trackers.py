@@ -176,6 +176,8 @@ class MLflow:
     def __call__(self, event: Event) -> None:
         """Log what the event adds to a run."""
         if isinstance(event, RunStarted):
+            if event.run_id in self._runs:  # begun again, after its machine was lost
+                return
             tags = {"mlflow.runName": event.run_id, "model": event.label, "seed": str(event.seed)}
             self._runs[event.run_id] = self._client.create_run(self._experiment, tags=tags).info.run_id
         elif isinstance(event, EpochEnded) and event.run_id in self._runs:

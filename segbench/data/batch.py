@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -124,21 +124,33 @@ def _unless_failed(fed: list[Fed | Failed]) -> list[Fed] | Failed:
     return samples
 
 
+def check_sizes(found: Mapping[Sequence[int], str]) -> None:
+    """Refuse a batch whose images differ in size.
+
+    Args:
+        found: For each (height, width), where it was found.
+
+    Raises:
+        DataError: There is more than one.
+    """
+    if len(found) > 1:
+        named = ", ".join(f"{where} {height}x{width}" for (height, width), where in found.items())
+        raise DataError(
+            f"the images of one batch differ in size after transforms.train (height x width: {named}); "
+            "add resize or random_crop"
+        )
+
+
 @one_thread()
 def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
     """Stack samples of one size; the first failure among them, or a difference in size, takes their place."""
     samples = _unless_failed(fed)
     if isinstance(samples, Failed):
         return samples
-    sizes = {tuple(one.prepared.image.shape[1:]): one.name for one in samples}
-    if len(sizes) > 1:
-        found = ", ".join(f"{name} {height}x{width}" for (height, width), name in sizes.items())
-        return Failed(
-            DataError(
-                f"the images of one batch differ in size after transforms.train (height x width: {found}); "
-                "add resize or random_crop"
-            )
-        )
+    try:
+        check_sizes({one.prepared.image.shape[1:]: one.name for one in samples})
+    except DataError as error:
+        return Failed(error)
     return Batch(
         tuple(one.name for one in samples),
         torch.stack([one.prepared.image for one in samples]),

@@ -18,6 +18,7 @@ from segbench.engine.workload import (
     images_of,
     training_seconds,
     validation_seconds,
+    workload_key,
 )
 from segbench.errors import ModelRefusal, TrainingError
 
@@ -130,8 +131,10 @@ def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str
     Raises:
         UsageError: The data is missing or wrong.
     """
-    first = {run.recipe.protocol_id: run for run in reversed(runs)}
-    return {protocol: call_in_process(_survey, run, observer=observer) for protocol, run in first.items()}
+    keys = _workload_keys(runs)
+    first = {keys[run.recipe.protocol_id]: run for run in reversed(runs)}
+    found = {key: call_in_process(_survey, run, observer=observer) for key, run in first.items()}
+    return {protocol: found[key] for protocol, key in keys.items()}
 
 
 def estimate_runs(
@@ -143,7 +146,7 @@ def estimate_runs(
     progress: Told = lambda done, total: None,
     observer: Observer = ignore,
 ) -> SuiteEstimate:
-    """Try every distinct pair of network and recipe in a process of its own, and work out what each run takes.
+    """Try every distinct pair of network and work in a process of its own, and work out what each run takes.
 
     Args:
         runs: The runs.
@@ -157,7 +160,8 @@ def estimate_runs(
         UsageError: There is no such device, or a file of weights is missing.
     """
     start_seconds = _start_seconds(observer)
-    keys = [(run.recipe.protocol_id, digest(canonical_model(run.model))) for run in runs]
+    workloads = _workload_keys(runs)
+    keys = [(workloads[run.recipe.protocol_id], digest(canonical_model(run.model))) for run in runs]
     probes: dict[tuple[str, str], Probe | str] = {}
     for key, run in zip(keys, runs, strict=True):
         if key not in probes:
@@ -166,7 +170,7 @@ def estimate_runs(
     progress(len(probes), len(set(keys)))
     return SuiteEstimate(
         tuple(
-            estimate_run(run, surveys[key[0]], probes[key], start_seconds=start_seconds)
+            estimate_run(run, surveys[run.recipe.protocol_id], probes[key], start_seconds=start_seconds)
             for key, run in zip(keys, runs, strict=True)
         )
     )
@@ -200,6 +204,12 @@ def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds:
         peak_memory_bytes=probe.peak_memory_bytes + (cached_bytes(survey) if cached else 0),
         disk_bytes=disk_bytes(run, survey, probe),
     )
+
+
+def _workload_keys(runs: Sequence[Run]) -> dict[str, str]:
+    """Return by protocol id what the work depends on; points of a grid of learning rates share it."""
+    recipes = {run.recipe.protocol_id: run.recipe for run in runs}
+    return {protocol: workload_key(recipe) for protocol, recipe in recipes.items()}
 
 
 def _start_seconds(observer: Observer) -> float:

@@ -57,9 +57,8 @@ class Evaluation:
 
     @property
     def loss(self) -> float | None:
-        """Mean over the images that have a loss, NaN or infinite if it is so for any of them; None where none has."""
-        losses = [loss for loss in self.losses if loss is not None]
-        return sum(losses) / len(losses) if losses else None
+        """See ``mean_loss``."""
+        return mean_loss(self.losses)
 
     @property
     def digest(self) -> str:
@@ -72,6 +71,12 @@ class Evaluation:
     def images_per_second(self) -> float:
         """Images over seconds."""
         return len(self.matrices.names) / self.seconds
+
+
+def mean_loss(losses: Sequence[float | None]) -> float | None:
+    """Return the mean over images that have a loss, NaN or infinite if it is so for any; None where none has."""
+    known = [loss for loss in losses if loss is not None]
+    return sum(known) / len(known) if known else None
 
 
 class Look(Protocol):

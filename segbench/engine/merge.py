@@ -3,53 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from segbench.engine.evaluate import Evaluation
+from segbench.engine.evaluate import Evaluation, mean_loss
 from segbench.engine.team import Team
 from segbench.results.details import ImageDetails
 from segbench.results.matrices import ImageMatrices
 
+T = TypeVar("T")
 
-def merged_evaluation(found: Evaluation, team: Team) -> Evaluation:
-    """Return the evaluation of a whole split, the same in all processes; each image was seen by one of them."""
+
+class Seen(NamedTuple):
+    """What was found in a split, or in a process's share of it.
+
+    Attributes:
+        evaluation: Matrices, losses and times.
+        details: What was counted beside the matrices.
+        predictions: The pictures of the predictions; None where none are kept.
+    """
+
+    evaluation: Evaluation
+    details: ImageDetails
+    predictions: list[bytes] | None
+
+
+class Summary(NamedTuple):
+    """What scores of a whole split need.
+
+    Attributes:
+        matrix: The (classes, classes) confusion matrix of all its images.
+        loss: The mean of their losses; None where none has one.
+    """
+
+    matrix: NDArray[np.int64]
+    loss: float | None
+
+
+def summed(found: Evaluation, team: Team) -> Summary:
+    """Return the sums over a whole split, the same in all processes, from what each found in its share."""
+    parts = team.gathered((found.positions, found.losses, found.matrices.total))
+    losses = {position: loss for positions, own, _ in parts for position, loss in zip(positions, own, strict=True)}
+    matrices = [matrix for _, _, matrix in parts]
+    return Summary(np.sum(matrices, axis=0), mean_loss([losses[position] for position in sorted(losses)]))
+
+
+def merged(seen: Seen, team: Team) -> Seen | None:
+    """Return, in the first process, what was found in a whole split; each image was seen by one process."""
     if team.size == 1:
-        return found
-    parts = team.gathered(found)
-    positions = [position for part in parts for position in part.positions]
-    order = np.argsort(positions)
-    names = [name for part in parts for name in part.matrices.names]
-    losses = [loss for part in parts for loss in part.losses]
-    digests = [digest for part in parts for digest in part.digests]
-    matrices = np.concatenate([part.matrices.matrices for part in parts])
+        return seen
+    parts = team.collected(seen)
+    if parts is None:
+        return None
+    positions = [position for part in parts for position in part.evaluation.positions]
+    order = [int(index) for index in np.argsort(positions)]
+    return Seen(
+        _evaluation([part.evaluation for part in parts], order),
+        _details([part.details for part in parts], order),
+        None if seen.predictions is None else _ordered([part.predictions or [] for part in parts], order),
+    )
+
+
+def _evaluation(parts: Sequence[Evaluation], order: Sequence[int]) -> Evaluation:
     pictures = [picture for part in parts for picture in part.pictures]
+    matrices = np.concatenate([part.matrices.matrices for part in parts])
     return Evaluation(
-        positions=tuple(positions[index] for index in order),
-        matrices=ImageMatrices(tuple(names[index] for index in order), matrices[order]),
-        losses=tuple(losses[index] for index in order),
-        digests=tuple(digests[index] for index in order),
+        positions=tuple(_ordered([part.positions for part in parts], order)),
+        matrices=ImageMatrices(tuple(_ordered([part.matrices.names for part in parts], order)), matrices[order]),
+        losses=tuple(_ordered([part.losses for part in parts], order)),
+        digests=tuple(_ordered([part.digests for part in parts], order)),
         seconds=max(part.seconds for part in parts),
         looking_seconds=max(part.looking_seconds for part in parts),
         pictures=tuple(sorted(pictures, key=lambda picture: picture.index)),
     )
 
 
-def merged_details(found: ImageDetails, positions: Sequence[int], team: Team) -> ImageDetails:
-    """Return the details of a whole split from those of the images at some positions."""
-    if team.size == 1:
-        return found
-    parts = [part for part in team.gathered((found, positions)) if part[1]]
-    order = np.argsort([position for _, own in parts for position in own])
-    names = [name for details, _ in parts for name in details.names]
-    arrays = {
-        name: np.concatenate([details.arrays[name] for details, _ in parts])[order] for name in parts[0][0].arrays
-    }
-    return ImageDetails(tuple(names[index] for index in order), arrays)
+def _details(parts: Sequence[ImageDetails], order: Sequence[int]) -> ImageDetails:
+    names = tuple(_ordered([part.names for part in parts], order))
+    seen = [part for part in parts if part.names]  # of no image, no array is known
+    return ImageDetails(
+        names, {name: np.concatenate([part.arrays[name] for part in seen])[order] for name in seen[0].arrays}
+    )
 
 
-def merged_predictions(found: Sequence[bytes], positions: Sequence[int], team: Team) -> list[bytes]:
-    """Return the pictures of a whole split's predictions from those of the images at some positions."""
-    parts = team.gathered(dict(zip(positions, found, strict=True)))
-    whole = {position: picture for part in parts for position, picture in part.items()}
-    return [whole[position] for position in sorted(whole)]
+def _ordered(parts: Sequence[Sequence[T]], order: Sequence[int]) -> list[T]:
+    """Return what all parts hold, one after the other, in an order."""
+    together = [thing for part in parts for thing in part]
+    return [together[index] for index in order]

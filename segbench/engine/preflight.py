@@ -12,7 +12,7 @@ from segbench.data.base import SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
 from segbench.data.open import open_dataset
 from segbench.data.overlap import check_disjoint
-from segbench.engine.events import Observer, Progress
+from segbench.engine.events import Notice, Observer, Progress
 from segbench.engine.splits import OpenedSplits, open_splits
 from segbench.errors import DataError, MissingDataError
 
@@ -52,10 +52,7 @@ def preflight(
     Raises:
         UsageError: Something is missing or wrong; the message says what and where.
     """
-    if any(run.id not in finished for run in runs):
-        from segbench.engine.arithmetic import choose_device  # imports torch
-
-        choose_device(device)
+    check_device(device, [run for run in runs if run.id not in finished], observer)
     found = Preflight({}, dict(known), {})
     for group in by_protocol(runs):
         try:
@@ -75,6 +72,23 @@ def preflight(
             try_recipe(materials)
             found.refusals.update(try_models(todo, materials, found.splits))
     return found
+
+
+def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
+    """See that there is a device for what is to be done, and tell what is slow on it.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    if not todo:
+        return
+    from segbench.engine.arithmetic import choose_device, computes_bf16  # imports torch
+
+    device = choose_device(name)
+    in_bf16 = any(run.recipe.train and run.recipe.train.precision == "bf16" for run in todo)
+    if in_bf16 and not computes_bf16(device):
+        slow = f"train.precision: bf16 is imitated on this {device.type}, which takes longer than fp32"
+        observer(Notice(f"{slow}; a processor with AMX or AVX-512 BF16, or a newer GPU, computes in it"))
 
 
 class Apart(NamedTuple):

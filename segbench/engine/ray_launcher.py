@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import os
 import socket
-import tempfile
-import zipfile
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segbench.config.plan import Run
-from segbench.engine.events import EpochEnded, Event, Notice, Observer
-from segbench.engine.launchers import Do, Job, Place, announce, memory_room, within
+from segbench.engine.events import Event, Notice, Observer
+from segbench.engine.launchers import Do, Job, Place
+from segbench.engine.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
 from segbench.engine.records import record_death, tell_end
 from segbench.errors import SegbenchError, UsageError
+from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record
 
 RETRIES = 3
 """How often a run is begun again whose machine or process was lost."""
 
+LOOK_SECONDS = 0.5
+"""Between two looks into the mailbox."""
 
-@dataclass(frozen=True)
-class Done:
-    """What a machine of the cluster sends back.
-
-    Attributes:
-        content: The run's folder as a zip archive; None when the run could not be done there.
-        error: What the person has to mend.
-        events: What happened that others than a progress bar want to know.
-    """
-
-    content: bytes | None
-    error: SegbenchError | None
-    events: tuple[Event, ...]
+APPEARS_SECONDS = 60.0
+"""How long what another machine has stored may take to be seen here: network file systems keep what they saw before."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +34,19 @@ class RayLauncher:
     """Has runs done by a Ray cluster.
 
     Attributes:
-        store: Where results go, on this machine. Runs send theirs back through Ray, so no folder needs to be shared.
+        store: Where results go, on this machine.
         address: The cluster's; None starts one on this machine.
         cpus: Cores that a run is given, and uses.
         gpus: GPUs that a run is given.
+        shared: Whether all machines see the store under its path. Runs are stored there then, and one that is begun
+            again goes on from where it last saved; else they are sent back through Ray when they end.
     """
 
     store: Store
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
+    shared: bool = False
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:  # noqa: ARG002
         """Do all jobs on the cluster, none here.
@@ -64,39 +57,39 @@ class RayLauncher:
         """
         ray = _joined(self.address)
         self._check_resources(ray)
-        place = Place("cuda" if self.gpus else "cpu", self.cpus)
-        # A worker of its own for each run, as elsewhere. Ray's own retries would go on for ever when memory runs out.
-        task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0, max_calls=1)(_remote)
-
-        def submit(job: Job) -> Any:
-            return task.remote(job.run.model_dump(mode="json"), job.run.identity, place)
-
-        for job in jobs:
-            announce(job, observer)
-        waiting = {submit(job): job for job in jobs}
-        lost = dict.fromkeys((job.run.id for job in jobs), 0)
         wrong: list[SegbenchError] = []
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            job = waiting.pop(ready)
-            try:
-                done: Done = ray.get(ready)
-            except _lost_errors(ray) as error:
-                lost[job.run.id] += 1
-                if lost[job.run.id] > RETRIES:
-                    yield self._failed(job, f"its machine or process was lost {lost[job.run.id]} times", observer)
-                    continue
-                observer(Notice(f"{job.run.id}: its machine or process was lost ({type(error).__name__}); begun again"))
-                waiting[submit(job)] = job
-            except ray.exceptions.RayError as error:
-                yield self._failed(job, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", observer)
-            else:
-                if done.error is None:
-                    yield self._received(job, done, observer)
-                else:
-                    wrong.append(done.error)
+        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared) as tasks:
+            for job in jobs:
+                tasks.submit(job)
+            while tasks.waiting:
+                ready = tasks.ended()
+                for event in tasks.events():
+                    observer(event)
+                for job, done in ready:
+                    if isinstance(done, Exception):
+                        if (reason := tasks.begin_again(job, done, observer)) is not None:
+                            yield self._failed(job, reason, observer)
+                    elif done.error is not None:
+                        wrong.append(done.error)
+                    else:
+                        yield self._received(job, done, observer)
         if wrong:
             raise wrong[0]
+
+    @contextmanager
+    def _sign(self) -> Iterator[SharedFolder | None]:
+        """Put a file into a shared store, by which other machines know it, for as long as the context lasts."""
+        if not self.shared:
+            yield None
+            return
+        sign = temporary_path(self.store.folder / "shared")
+        with storing(self.store.folder):
+            sign.parent.mkdir(parents=True, exist_ok=True)
+            sign.touch()
+        try:
+            yield SharedFolder(self.store.folder.parent.absolute(), sign.name)
+        finally:
+            sign.unlink(missing_ok=True)
 
     def _check_resources(self, ray: Any) -> None:
         """Refuse what no machine of the cluster can ever give: Ray would wait for one that can.
@@ -115,13 +108,14 @@ class RayLauncher:
             )
 
     def _received(self, job: Job, done: Done, observer: Observer) -> RunRecord:
-        """Put a run's folder into the store."""
-        for event in done.events:
-            observer(event)
-        assert done.content is not None
-        with self.store.writing(job.run.id) as folder, zipfile.ZipFile(io.BytesIO(done.content)) as archive:
-            archive.extractall(folder)
-        record = read_record(self.store.folder_of(job.run.id) / RECORD_FILE)
+        """Put a run's folder into the store, unless it is there already."""
+        target = self.store.folder_of(job.run.id)
+        if done.content is None:
+            _wait_for(target / RECORD_FILE)
+        else:
+            with self.store.writing(job.run.id) as folder:
+                unpack(done.content, folder)
+        record = read_record(target / RECORD_FILE)
         tell_end(record, self.store, observer)
         return record
 
@@ -129,6 +123,85 @@ class RayLauncher:
         record = record_death(job.run, self.store, reason)
         tell_end(record, self.store, observer)
         return record
+
+
+@dataclass
+class _Tasks:
+    """The tasks of a suite's runs, and what they send.
+
+    Attributes:
+        ray: The module, joined to a cluster.
+        cpus: Cores of a task.
+        gpus: GPUs of a task.
+        shared: Where runs are stored; None when they are sent back.
+        waiting: The jobs that are not done, by what Ray calls their results.
+        lost: How often each run's machine or process was lost, by its id.
+    """
+
+    ray: Any
+    cpus: int
+    gpus: float
+    shared: SharedFolder | None
+    waiting: dict[Any, Job] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+
+    def __enter__(self) -> _Tasks:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        # A worker of its own for each run, as elsewhere. Ray's own retries would go on for ever when memory runs out.
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_retries": 0, "max_calls": 1}
+        self._task = self.ray.remote(**options)(do_run)
+        here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
+        self._mailbox = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what is still under way, after Ctrl-C or an error here."""
+        for task in self.waiting:
+            self.ray.cancel(task, force=True)
+        self.ray.kill(self._mailbox)
+
+    def submit(self, job: Job) -> None:
+        """Have a job done by whatever machine has room for it."""
+        run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus)
+        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared)
+        self.waiting[self._task.remote(order, self._mailbox)] = job
+
+    def ended(self) -> list[tuple[Job, Done | Exception]]:
+        """Wait a moment; return the jobs that have ended meanwhile, each with what came of it, or what Ray raised."""
+        tasks, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK_SECONDS)
+        return [(self.waiting.pop(task), self._result(task)) for task in tasks]
+
+    def events(self) -> list[Event]:
+        """Return what the runs have sent since the last time."""
+        events: list[Event] = self.ray.get(self._mailbox.take.remote())
+        return events
+
+    def begin_again(self, job: Job, error: Exception, observer: Observer) -> str | None:
+        """Have a job done again whose machine or process was lost; return why it is not, where it is not."""
+        if not isinstance(error, _lost_errors(self.ray)):
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        times = self.lost[job.run.id] = self.lost.get(job.run.id, 0) + 1
+        if times > RETRIES:
+            return f"its machine or process was lost {times} times"
+        observer(Notice(f"{job.run.id}: its machine or process was lost ({type(error).__name__}); begun again"))
+        self.submit(job)
+        return None
+
+    def _result(self, task: Any) -> Done | Exception:
+        try:
+            done: Done = self.ray.get(task)
+        except self.ray.exceptions.RayError as error:
+            found: Exception = error
+            return found
+        return done
+
+
+def _wait_for(file: Path) -> None:
+    """Wait for a file that another machine has written into a shared folder."""
+    until = time.monotonic() + APPEARS_SECONDS
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
 
 
 def _lost_errors(ray: Any) -> tuple[type[Exception], ...]:
@@ -169,34 +242,3 @@ def _check_address(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=5.0).close()
     except OSError as error:
         raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
-
-
-def _remote(document: dict[str, Any], identity: str, place: Place) -> Done:
-    """Do one run on whatever machine this is."""
-    from segbench.engine.run import perform
-
-    run, host = Run.model_validate(document), socket.gethostname()
-    if run.identity != identity:
-        differ = f"{run.id}: on {host}, its weights or the source of its python: module are not those of this machine"
-        return Done(None, UsageError(differ), ())
-    told: list[Event] = []
-    beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
-    run = within(Job(run, 1, 1), memory_room(beside)).run
-    with tempfile.TemporaryDirectory() as name:
-        store = Store(Path(name), run.suite)
-        try:
-            perform(run, store, device=place.device, threads=place.threads, observer=told.append)
-        except SegbenchError as error:
-            return Done(None, error, ())
-        content = _packed(store.folder_of(run.id))
-    return Done(content, None, tuple(event for event in told if isinstance(event, EpochEnded | Notice)))
-
-
-def _packed(folder: Path) -> bytes:
-    """Return a folder as a zip archive."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                archive.write(file, file.relative_to(folder).as_posix())
-    return packed.getvalue()

@@ -51,14 +51,22 @@ class Team:
         distributed.all_gather_object(parts, part)
         return parts
 
-    def total(self, *numbers: int) -> list[int]:
-        """Return the sums over all processes; all have to ask."""
+    def collected(self, part: T) -> list[T] | None:
+        """Return every process's part, in order of rank, in the first process, None in the others; all have to ask."""
         if self.size == 1:
-            return list(numbers)
-        sums = torch.tensor(numbers)
-        distributed.all_reduce(sums)
-        totals: list[int] = sums.tolist()
-        return totals
+            return [part]
+        parts: list[Any] | None = [None] * self.size if self.leads else None
+        distributed.gather_object(part, parts)
+        return parts
+
+    def table(self, *numbers: int) -> list[list[int]]:
+        """Return every process's numbers, a row each; all have to ask, for as many."""
+        if self.size == 1:
+            return [list(numbers)]
+        own = torch.tensor(numbers)
+        rows = [torch.empty_like(own) for _ in range(self.size)]
+        distributed.all_gather(rows, own)
+        return [row.tolist() for row in rows]
 
     def told(self, value: T) -> T:
         """Return the first process's value; all have to ask."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.config.suite import Train
-from segbench.data.batch import Batch, FedDigest, cut
+from segbench.data.batch import Batch, FedDigest, check_sizes, cut
 from segbench.data.loader import TrainingLoader
 from segbench.engine.ahead import copy_stream, marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
@@ -257,12 +257,22 @@ class Trainer:
                 share = len(batch.names) / self.recipe.batch_size
                 yield Part(batch, share, share)
                 continue
-            images, pixels = self.team.total(len(batch.names), sum(batch.labelled))
+            images, pixels = self._whole(batch)
             share = images / self.recipe.batch_size
             for number, piece in enumerate(pieces, 1):
                 part = sum(piece.labelled) / pixels if pixels else len(piece.names) / images
                 weight = share * part
                 yield Part(piece, weight, share if number == len(pieces) else 0.0)
+
+    def _whole(self, batch: Batch) -> tuple[int, int]:
+        """Return the images, and the labelled pixels, of all processes' shares of a batch.
+
+        Raises:
+            DataError: Their images differ in size, in all processes.
+        """
+        rows = self.team.table(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
+        check_sizes({(height, width): f"process {rank}" for rank, (_, _, height, width) in enumerate(rows)})
+        return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
     def _exchanging(self, *, last: bool) -> AbstractContextManager[None]:
         """Return the context of a backward pass: the last one of a step exchanges the gradients of all."""

@@ -26,7 +26,7 @@ from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weigh
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
-from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
+from segbench.engine.merge import Seen, merged, summed
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
@@ -34,7 +34,7 @@ from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
 from segbench.engine.team import ALONE, Team
 from segbench.engine.train import Trained, Trainer
-from segbench.errors import SuiteError, TrainingError
+from segbench.errors import TrainingError
 from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
@@ -66,7 +66,6 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        self._refuse_what_needs_one_process()
         materials = open_materials(self.run)
         self._note_data(materials)
         network = self._build(materials)
@@ -101,23 +100,6 @@ class Work:
             processes=self.team.size,
             environment=capture(device=str(self.device), extra=compute_facts(self.device)),
         )
-
-    def _refuse_what_needs_one_process(self) -> None:
-        train = self.run.recipe.train
-        if self.team.size == 1 or train is None:
-            return
-        if train.sync_batch_norm and train.micro_batch is not None:
-            raise SuiteError(
-                "does not go with micro_batch where several processes do a run: they may have different numbers of "
-                "parts, and would wait for each other's statistics",
-                key="train.sync_batch_norm",
-            )
-        if train.micro_batch == "auto":
-            raise SuiteError(
-                f"auto finds what fits into one process, not into {self.team.size} that wait for each other; give a "
-                "number",
-                key="train.micro_batch",
-            )
 
     def _build(self, materials: Materials) -> nn.Module:
         from segbench.models.base import count_parameters
@@ -198,8 +180,8 @@ class Work:
     def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
         assert materials.validation is not None
         with materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share) as loader:
-            found = merged_evaluation(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
-        scores = score(found.matrices.total)
+            found = summed(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
+        scores = score(found.matrix)
         return {
             "validation_mean_iou": scores.mean_iou,
             "validation_pixel_accuracy": scores.pixel_accuracy,
@@ -223,15 +205,16 @@ class Work:
                 look=details.look,
                 progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
             )
-        found = merged_evaluation(own, self.team)
-        counted = merged_details(details.collected(), own.positions, self.team)
-        if self.team.size > 1 and archive is not None:
-            write_archive(file, merged_predictions(read_archive(file), own.positions, self.team))
-        if self.team.leads:
-            save_matrices(self.folder / CONFUSION_FILE, found.matrices)
-            save_details(self.folder / DETAILS_FILE, counted)
-            save_pictures(self.folder / "samples", found.pictures, materials.test)
-        self._note_evaluation(found)
+        predictions = None if archive is None or self.team.size == 1 else read_archive(file)
+        found = merged(Seen(own, details.collected(), predictions), self.team)
+        if found is None:
+            return
+        if found.predictions is not None:
+            write_archive(file, found.predictions)
+        save_matrices(self.folder / CONFUSION_FILE, found.evaluation.matrices)
+        save_details(self.folder / DETAILS_FILE, found.details)
+        save_pictures(self.folder / "samples", found.evaluation.pictures, materials.test)
+        self._note_evaluation(found.evaluation)
 
     def _archive(self, file: Path, materials: Materials) -> PredictionArchive | nullcontext[None]:
         """Return where predictions are kept: nowhere in a suite that wants no pictures."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segbench.config.plan import Run
+from segbench.config.plan import Recipe, Run, digest
 
 RECORD_BYTES = 10_000
 """Size of ``run.json``, with the environment."""
@@ -82,6 +82,16 @@ class Probe:
     counted_bytes: float
     prediction_bytes: float
     picture_bytes: float
+
+
+def workload_key(recipe: Recipe) -> str:
+    """Return a hash of what the work of a recipe depends on: of learning rates, it does not."""
+    canonical = recipe.canonical()
+    train = canonical["train"]
+    if train is not None:
+        optimizer = {name: value for name, value in train["optimizer"].items() if name != "lr"}
+        canonical = canonical | {"train": train | {"optimizer": optimizer, "schedule": None}}
+    return digest(canonical)
 
 
 def training_seconds(run: Run, survey: Survey, probe: Probe) -> float:

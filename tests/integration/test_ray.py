@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 
 import psutil
 import pytest
@@ -11,10 +12,11 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.events import EpochEnded, Notice
+from segbench.engine.events import EpochEnded, Notice, RunEnded, RunStarted
 from segbench.engine.launch import run_suite
 from segbench.engine.launchers import Job, SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
+from segbench.engine.ray_worker import SharedFolder
 from segbench.errors import DataError, UsageError
 from segbench.results.store import Store
 
@@ -52,38 +54,67 @@ def facts(outcome):
 def running_tasks():
     """The processes that are doing a run; Ray names them after what they do."""
     return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "ray::_remote" in (process.info["cmdline"] or [""])[0]
+        process for process in psutil.process_iter(["cmdline"]) if "ray::do_run" in (process.info["cmdline"] or [""])[0]
     ]
 
 
-def kill_a_busy_node(cluster):
+def kill_a_busy_node(cluster, begun):
     """Wait until both nodes have done a part of a run, and kill the processes of one."""
-    while len(running_tasks()) < 2:
-        time.sleep(0.2)
-    time.sleep(2)
+    while len(running_tasks()) < 2 or not begun():
+        time.sleep(0.1)
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
 
 
 @pytest.mark.timeout(600)
-def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path):
-    suite = check(document(models=["cnn", "segnet_basic"], seeds=[0, 1], train={"epochs": 4}))
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
+    suite = check(
+        document(
+            models=["cnn", "segnet_basic"],
+            seeds=[0, 1],
+            dataset={"size": [64, 96]},
+            train={"epochs": 15},
+            resume={"every_steps": 1, "every_minutes": None},
+        )
+    )
     here = run_suite(
         suite, results=tmp_path / "here", device="cpu", launcher=SeveralAtOnce(1, devices=["cpu"], cores=1)
     )
     told = []
-    killer = threading.Thread(target=kill_a_busy_node, args=(cluster,))
+
+    def begun():
+        trained = {event.run_id for event in told if isinstance(event, EpochEnded)}
+        return len(trained) >= 2
+
+    killer = threading.Thread(target=kill_a_busy_node, args=(cluster, begun))
     killer.start()
-    launcher = RayLauncher(Store(tmp_path / "there", suite.name), cluster.address)
+    launcher = RayLauncher(Store(tmp_path / "there", suite.name), cluster.address, shared=shared)
     there = run_suite(suite, results=tmp_path / "there", device="cpu", launcher=launcher, observer=told.append)
     killer.join()
-    lost = [event.text for event in told if isinstance(event, Notice) and "was lost" in event.text]
-    assert len(lost) == 1, lost
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    assert len([text for text in notices if "was lost" in text]) == 1, notices
+    assert len([text for text in notices if "goes on from step" in text]) == (1 if shared else 0), notices
     assert there.complete
     assert facts(there) == facts(here)
-    epochs = [event for event in told if isinstance(event, EpochEnded)]
-    assert {event.run_id for event in epochs} == {record.id for record in there.records}
+    there.store.clean()  # of what the lost process was writing
+    assert not [path for path in there.store.folder.iterdir() if path.name.startswith(".")]  # no state, no sign
+    names = {record.id for record in there.records}
+    assert {event.run_id for event in told if isinstance(event, EpochEnded)} == names
+    begun_at, ended_at = (
+        {event.run_id: number for number, event in enumerate(told) if isinstance(event, kind)}
+        for kind in (RunStarted, RunEnded)
+    )
+    assert begun_at.keys() == ended_at.keys() == names
+    assert min(ended_at.values()) < max(begun_at.values())  # a run is announced when it begins
+
+
+@pytest.mark.timeout(300)
+def test_another_folder_under_the_path_of_a_shared_one_is_refused(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(RayLauncher, "_sign", lambda _: nullcontext(SharedFolder(tmp_path, ".of-another-folder")))
+    (run,) = plan(check(document(models=["cnn"], train={"epochs": 1})))
+    launcher = RayLauncher(Store(tmp_path, "tiny"), cluster.address, shared=True)
+    with pytest.raises(UsageError, match=r"--shared-results: on .* is not the folder of the machine that gave"):
+        list(launcher([Job(run, 1, 1)], lambda *_: None, lambda event: None))
 
 
 @pytest.mark.timeout(300)

@@ -28,11 +28,18 @@ def test_several_runs_at_a_time_are_done_on_the_device(store):
 
 
 def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
-    of_ray = Launching(launcher=LauncherName.RAY, address="host:1", cpus_per_run=2, gpus_per_run=0.5)
+    of_ray = Launching(
+        launcher=LauncherName.RAY, address="host:1", cpus_per_run=2, gpus_per_run=0.5, shared_results=True
+    )
     with of_ray.launcher_into(store) as doing:
-        assert doing == RayLauncher(store, "host:1", cpus=2, gpus=0.5)
+        assert doing == RayLauncher(store, "host:1", cpus=2, gpus=0.5, shared=True)
     with Launching(launcher=LauncherName.RAY).launcher_into(store) as doing:
         assert doing == RayLauncher(store, None, cpus=1, gpus=0.0)
+
+
+def test_a_shared_folder_is_of_a_ray_cluster_only():
+    with pytest.raises(UsageError, match=r"^--shared-results: of a Ray cluster; add --launcher ray"):
+        Launching(shared_results=True).check()
 
 
 def test_torchruns_processes_do_one_run_at_a_time(monkeypatch):

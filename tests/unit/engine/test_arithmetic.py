@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiny import document
 from torch import nn
 
-from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.config.load import check
+from segbench.config.plan import plan
+from segbench.engine.arithmetic import Arithmetic, choose_device, computes_bf16
+from segbench.engine.preflight import check_device
 from segbench.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -53,3 +57,23 @@ def test_auto_is_a_device_that_is_there():
 def test_a_device_that_is_not_there_is_named(name, message):
     with pytest.raises(UsageError, match=message):
         choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "expected"), [(True, False, True), (False, True, True), (False, False, False)]
+)
+def test_a_processor_computes_in_bf16_with_amx_or_avx512(amx, avx512, expected, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    assert computes_bf16(CPU) is expected
+
+
+@pytest.mark.parametrize(("computes", "precision", "told"), [(False, "bf16", 1), (True, "bf16", 0), (False, "fp32", 0)])
+def test_bf16_that_is_imitated_is_told_before_anything_is_trained(computes, precision, told, monkeypatch):
+    monkeypatch.setattr("segbench.engine.arithmetic.computes_bf16", lambda device: computes)
+    notices = []
+    check_device("cpu", plan(check(document(models=["cnn"], train={"precision": precision}))), notices.append)
+    assert len(notices) == told
+    assert all("bf16 is imitated on this cpu" in notice.text for notice in notices)
+    check_device("no such device", [], notices.append)  # where nothing is to be done, none is needed

@@ -20,6 +20,7 @@ from segbench.engine.workload import (
     overlapped,
     training_seconds,
     validation_seconds,
+    workload_key,
 )
 
 SURVEY = Survey(
@@ -146,6 +147,16 @@ def test_images_are_counted_as_often_as_they_are_fed():
     run = run_of()
     surveys = {run.recipe.protocol_id: SURVEY}
     assert images_fed([run, run], surveys) == 2 * (6 * 4 + 2 * 4 + 6)
+
+
+def test_points_of_learning_rates_share_their_work_and_no_others_do():
+    def keys(**grid):
+        return {workload_key(run.recipe) for run in plan(check(document(models=["cnn"], grid=grid)))}
+
+    assert len(keys(**{"train.optimizer.lr": [0.1, 0.2, 0.3]})) == 1
+    assert len(keys(**{"train.optimizer.lr": [0.1, 0.2], "train.batch_size": [2, 4]})) == 2
+    assert len(keys(**{"train.epochs": [1, 2]})) == 2
+    assert workload_key(plan(check(document(models=["cnn"], train=None)))[0].recipe)
 
 
 @pytest.mark.parametrize(

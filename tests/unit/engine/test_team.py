@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import load_file
 from timm.layers import BatchNormAct2d
 from tiny import document
@@ -23,7 +24,7 @@ from segbench.config.load import check
 from segbench.data.loader import Share
 from segbench.engine.evaluate import Evaluation, Picture
 from segbench.engine.launch import run_suite
-from segbench.engine.merge import merged_details, merged_evaluation, merged_predictions
+from segbench.engine.merge import Seen, merged, summed
 from segbench.engine.predictions import read_archive, write_archive
 from segbench.engine.resume import Saver
 from segbench.engine.team import ALONE, Team, own_device, synchronised, torchrun_team
@@ -51,13 +52,18 @@ def take_part(rank, size, port, suite, results, killed_at):
 
         Saver.after_step = kill
     team_module.ROLL_CALL = timedelta(seconds=5)
-    with torchrun_team() as team:
-        checked = check(suite)
-        if team.leads:
-            with leading(team, "cpu") as launcher:
-                run_suite(checked, results=results, device="cpu", in_process=True, launcher=launcher)
-        else:
-            follow(team, device="cpu")
+    try:
+        with torchrun_team() as team:
+            checked = check(suite)
+            if team.leads:
+                with leading(team, "cpu") as launcher:
+                    run_suite(checked, results=results, device="cpu", in_process=True, launcher=launcher)
+            else:
+                follow(team, device="cpu")
+    except SegbenchError as error:
+        results.mkdir(exist_ok=True)
+        (results / f"error-{rank}.txt").write_text(str(error))
+        raise
 
 
 def by_several(size, suite, results, *, killed_at=None):
@@ -171,6 +177,51 @@ def test_uneven_parts_and_accumulated_batches_are_exchanged_in_step(tmp_path):
     assert record["data"]["train_digest"]
 
 
+def test_half_precision_and_compiled_networks_are_exchanged_too(tmp_path):
+    model = {"name": "cnn", "width": 0.0625}
+    half = document(models=[model], train={"precision": "fp16", "epochs": 1})
+    assert by_several(2, half, tmp_path / "half") == [0, 0]
+    compiled = document(models=[model], train={"precision": "bf16", "compile": True, "epochs": 1})
+    assert by_several(2, compiled, tmp_path / "compiled") == [0, 0]
+    for name in ("half", "compiled"):
+        ((record, _),) = stored(tmp_path / name).values()
+        assert (record["outcome"]["status"], record["processes"]) == ("completed", 2)
+
+
+def write_pictures(folder, sizes):
+    for kind in ("images", "masks"):
+        for split in ("train", "test"):
+            (folder / kind / split).mkdir(parents=True)
+            for number, size in enumerate(sizes):
+                picture = np.zeros((*size, 3) if kind == "images" else size, np.uint8)
+                Image.fromarray(picture).save(folder / kind / split / f"{split}{number}.png")
+
+
+def test_images_of_one_batch_that_differ_in_size_between_processes_are_refused(tmp_path):
+    write_pictures(tmp_path / "data", [(32, 32), (48, 32)])
+    dataset = {
+        "name": "folder",
+        "root": str(tmp_path / "data"),
+        "classes": ["a", "b"],
+        "images": "images/{split}",
+        "masks": "masks/{split}",
+    }
+    suite = document(models=["cnn"], dataset=None, train={"batch_size": 2, "validate_every": None, "epochs": 1})
+    suite |= {"dataset": dataset, "transforms": {"train": ["normalize"], "test": ["normalize"]}}
+    assert by_several(2, suite, tmp_path / "results") == [1, 1]
+    said = {file.read_text() for file in (tmp_path / "results").glob("error-*.txt")}
+    assert len(said) == 1, said
+    assert "the images of one batch differ in size after transforms.train" in said.pop()
+    assert stored(tmp_path / "results") == {}
+
+
+def test_a_recipe_that_needs_one_process_ends_the_command_before_any_run(tmp_path):
+    suite = document(models=["cnn"], train={"micro_batch": "auto"})
+    assert by_several(2, suite, tmp_path) == [1, 0]  # the other is dismissed
+    assert "train.micro_batch: auto finds what fits" in (tmp_path / "error-0.txt").read_text()
+    assert stored(tmp_path) == {}
+
+
 def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     resume = {"every_minutes": None, "every_steps": 1}
     model = {"name": "unet", "width": 0.0625, "norm": "group"}  # with dropout: each process draws its own
@@ -208,6 +259,12 @@ class Two(Team):
     def gathered(self, part):
         return [part, self.others.pop(0) if self.others else part]
 
+    def collected(self, part):
+        return self.gathered(part)
+
+    def table(self, *numbers):
+        return self.gathered(list(numbers))
+
     def told(self, value):
         return value
 
@@ -231,19 +288,27 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
             pictures=tuple(Picture(position, "", np.zeros((1, 1), np.uint8)) for position in positions),
         )
 
-    merged = merged_evaluation(found([0, 1, 4]), Two([found([2, 3])]))
-    whole = found([0, 1, 2, 3, 4])
-    assert merged.matrices.names == whole.matrices.names
-    assert np.array_equal(merged.matrices.matrices, whole.matrices.matrices)
-    assert (merged.loss, merged.digest, merged.seconds) == (2.0, whole.digest, 4.0)
-    assert [picture.index for picture in merged.pictures] == [0, 1, 2, 3, 4]
+    def seen(positions):
+        names = tuple("abcde"[position] for position in positions)
+        arrays = {"x": np.array(positions)} if positions else {}
+        pictures = [f"{position}".encode() for position in positions]
+        return Seen(found(positions), ImageDetails(names, arrays), pictures)
 
-    ours = ImageDetails(("b", "c"), {"x": np.array([1, 2])})
-    theirs = ImageDetails(("a",), {"x": np.array([0])})
-    details = merged_details(ours, (1, 2), Two([(theirs, (0,))]))
-    assert details.names == ("a", "b", "c")
-    assert details.arrays["x"].tolist() == [0, 1, 2]
-    assert merged_predictions([b"1", b"2"], (1, 2), Two([{0: b"0"}])) == [b"0", b"1", b"2"]
+    for ours, theirs in (([0, 1, 4], [2, 3]), ([], [0, 1, 2, 3, 4])):
+        all_of_it = merged(seen(ours), Two([seen(theirs)]))
+        whole, evaluation = found([0, 1, 2, 3, 4]), all_of_it.evaluation
+        assert evaluation.matrices.names == whole.matrices.names
+        assert np.array_equal(evaluation.matrices.matrices, whole.matrices.matrices)
+        assert (evaluation.loss, evaluation.digest) == (2.0, whole.digest)
+        assert evaluation.seconds == 1.0 + max(len(ours), len(theirs))
+        assert [picture.index for picture in evaluation.pictures] == [0, 1, 2, 3, 4]
+        assert all_of_it.details.names == tuple("abcde")
+        assert all_of_it.details.arrays["x"].tolist() == [0, 1, 2, 3, 4]
+        assert all_of_it.predictions == [b"0", b"1", b"2", b"3", b"4"]
+        other = found(theirs)
+        summary = summed(found(ours), Two([(other.positions, other.losses, other.matrices.total)]))
+        assert np.array_equal(summary.matrix, whole.matrices.total)
+        assert summary.loss == 2.0
 
 
 def test_a_team_of_one_changes_nothing():
@@ -252,8 +317,10 @@ def test_a_team_of_one_changes_nothing():
     assert ALONE.gathered("part") == ["part"]
     assert ALONE.told("word") == "word"
     assert ALONE.leads
-    details = ImageDetails(("a",), {})
-    assert merged_details(details, (0,), ALONE) is details
+    assert ALONE.collected("part") == ["part"]
+    assert ALONE.table(1, 2) == [[1, 2]]
+    seen = Seen(None, ImageDetails(("a",), {}), None)
+    assert merged(seen, ALONE) is seen
 
 
 @given(st.integers(0, 50), st.integers(1, 9))

@@ -1,0 +1,182 @@
+"""What a machine of a Ray cluster does: one run, stored in a folder that all machines share, or sent back."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segbench.config.plan import Run
+from segbench.engine.events import Event, Progress
+from segbench.engine.launchers import Job, Place, announce, memory_room, within
+from segbench.errors import SegbenchError, UsageError
+from segbench.results.store import Store
+
+PROGRESS_SECONDS = 1.0
+"""Of what happens meanwhile, a run sends its progress once: each message goes over the network."""
+
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """A folder of results that all machines see under the same path.
+
+    Attributes:
+        results: The path.
+        sign: A file in the suite's folder, by which a machine knows that it sees the one that is meant.
+    """
+
+    results: Path
+    sign: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run that some machine is to do.
+
+    Attributes:
+        run: The run as JSON values, so that its identity follows from the files of that machine.
+        identity: What that has to come to.
+        number: Its position among the runs to be done, from 1.
+        total: How many these are.
+        place: Device and threads.
+        shared: Where it is stored; None when it is sent back.
+    """
+
+    run: dict[str, Any]
+    identity: str
+    number: int
+    total: int
+    place: Place
+    shared: SharedFolder | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a machine of the cluster sends back.
+
+    Attributes:
+        content: The run's folder as a zip archive; None when it is stored already, or could not be done.
+        error: What the person has to mend before that machine can do it.
+    """
+
+    content: bytes | None = None
+    error: SegbenchError | None = None
+
+
+class Mailbox:
+    """An actor beside the command, where all runs leave what happens to them, and the command looks for it."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        """Leave an event."""
+        self._events.append(event)
+
+    def take(self) -> list[Event]:
+        """Return what was left since the last time."""
+        taken, self._events = self._events, []
+        return taken
+
+    def all_is_in(self) -> None:
+        """Return once all that the caller has put is in: an actor does one thing after the other."""
+
+
+class Sender:
+    """Leaves a run's events in the mailbox; it waits for nothing but, in the end, their arrival."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self.mailbox = mailbox
+        self._told = -PROGRESS_SECONDS
+
+    def __call__(self, event: Event) -> None:
+        """Send an event; progress only now and then."""
+        if isinstance(event, Progress):
+            if time.monotonic() - self._told < PROGRESS_SECONDS:
+                return
+            self._told = time.monotonic()
+        self.mailbox.put.remote(event)
+
+    def finish(self) -> None:
+        """Wait until all has arrived."""
+        import ray
+
+        ray.get(self.mailbox.all_is_in.remote())
+
+
+def do_run(order: Order, mailbox: Any) -> Done:
+    """Do one run on whatever machine this is."""
+    send = Sender(mailbox)
+    try:
+        return Done(_carried_out(order, send))
+    except SegbenchError as error:
+        return Done(error=error)
+    finally:
+        send.finish()
+
+
+def _carried_out(order: Order, send: Sender) -> bytes | None:
+    """Do a run; return its folder, unless it lies where the others' do.
+
+    Raises:
+        UsageError: This machine has not the files or the folder of the one that gave the command.
+        SegbenchError: The run cannot be done here, for want of its data for example.
+    """
+    from segbench.engine.run import perform
+
+    run, place = Run.model_validate(order.run), order.place
+    if run.identity != order.identity:
+        raise UsageError(
+            f"{run.id}: on {socket.gethostname()}, its weights or the source of its python: module are not those of "
+            "the machine that gave the command"
+        )
+    with _opened_store(order.shared, run.suite) as store:
+        announce(Job(run, order.number, order.total), send)
+        beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
+        job = within(Job(run, order.number, order.total), memory_room(beside))
+        perform(job.run, store, device=place.device, threads=place.threads, observer=send)
+        return None if order.shared else packed(store.folder_of(run.id))
+
+
+@contextmanager
+def _opened_store(shared: SharedFolder | None, suite: str) -> Iterator[Store]:
+    """Give the shared store, or one that is gone when the run has been sent back.
+
+    Raises:
+        UsageError: This machine sees another folder under the shared one's path.
+    """
+    if shared is None:
+        with tempfile.TemporaryDirectory() as name:
+            yield Store(Path(name), suite)
+        return
+    store = Store(shared.results, suite)
+    if not (store.folder / shared.sign).is_file():
+        raise UsageError(
+            f"--shared-results: on {socket.gethostname()}, {shared.results} is not the folder of the machine that gave "
+            "the command; mount it there under the same path, or leave --shared-results out"
+        )
+    yield store
+
+
+def packed(folder: Path) -> bytes:
+    """Return a folder as a zip archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder).as_posix())
+    return stream.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Put what ``packed`` returned into a folder."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
