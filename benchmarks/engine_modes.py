@@ -1,6 +1,6 @@
 """Tells what compiling, bf16 and the layout of memory are worth in training, and holds each against a bare loop.
 
-    python benchmarks/engine_modes.py [--device cuda] [--models all | --models unet,fcn8s] [--size 360x480]
+    python benchmarks/engine_modes.py [--device cuda] [--models all | --models unet,fcn8s] [--size 360x480] [--width 1]
 
 For every network, in the modes `eager fp32` and `eager bf16`, both also with channels last, and `compile bf16`: images
 a second of the engine's training step and of a bare PyTorch loop on the same tensors on the device, timed in turn, and
@@ -99,7 +99,7 @@ def measured(model: str, device: torch.device, arguments: argparse.Namespace) ->
         arithmetic = Arithmetic(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
         try:
             fixed = Fixed(arithmetic, size=(height, width), count=arguments.batch)
-            pair = training(partial(network, model), fixed, arithmetic, compiled=mode.compiled)
+            pair = training(partial(network, model, arguments.width), fixed, arithmetic, compiled=mode.compiled)
             yield mode.name, compared(*pair, arithmetic, arguments)
         except Exception as error:  # one network's fault must not stop the others
             yield mode.name, f"{type(error).__name__}: {' '.join(str(error).split())[:60]}"
@@ -109,8 +109,9 @@ def measured(model: str, device: torch.device, arguments: argparse.Namespace) ->
             torch.cuda.empty_cache()
 
 
-def network(model: str) -> nn.Module:
-    return build_network(check_part(ModelEntry, {"name": model}), classes=CLASSES, channels=3, seed=0)
+def network(model: str, width: float | None) -> nn.Module:
+    entry = check_part(ModelEntry, {"name": model, **({} if width is None else {"width": width})})
+    return build_network(entry, classes=CLASSES, channels=3, seed=0)
 
 
 def compared(ours: Timed, bare: Timed, arithmetic: Arithmetic, arguments: argparse.Namespace) -> Found:
@@ -140,6 +141,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--models", default="all")
+    parser.add_argument("--width", type=float, help="of networks that have one; the paper's by default")
     parser.add_argument("--modes", help="beginnings of their names; all by default")
     parser.add_argument("--size", default="360x480")
     parser.add_argument("--batch", type=int, default=8)

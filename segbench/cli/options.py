@@ -36,7 +36,7 @@ TensorBoardFolder = Annotated[
     Path | None, typer.Option("--tensorboard", metavar="DIR", help="Show learning curves in TensorBoard.")
 ]
 MLflowAddress = Annotated[
-    str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: an address or a folder.")
+    str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: a server, or sqlite:///FILE.")
 ]
 
 

@@ -40,7 +40,7 @@ def tracking(
         suite: The suite's name, under which trackers file its runs.
         events: A file that every event is appended to, as JSON.
         tensorboard: Folder of TensorBoard's files.
-        mlflow: Address or folder of MLflow's tracking store.
+        mlflow: Address of MLflow's tracking store.
 
     Raises:
         UsageError: A tracker is not installed, or its place cannot be used.

@@ -7,16 +7,17 @@ import pytest
 
 @pytest.mark.timeout(500)
 def test_a_suite_is_done_under_torchrun_and_done_only_once(torchrun_segbench, tiny_file, tmp_path, records):
-    tiny_file(models=["cnn", "segnet_basic"], train={"epochs": 1})
+    tuning = {"grid": {"train.optimizer.lr": [0.001, 0.003]}}
+    tiny_file(models=["cnn"], train={"epochs": 1}, tuning=tuning)
     done = torchrun_segbench("run", "tiny.yaml", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("2 runs done, 0 were done before") == 1
+    assert done.stderr.count("4 runs done, 0 were done before") == 1  # two trials, the recipe's, the tuned one
     stored = records(tmp_path / "results")
-    assert {record["label"]: record["processes"] for record in stored.values()} == {"cnn": 2, "segnet_basic": 2}
+    assert [record["processes"] for record in stored.values()] == [2] * 4
     assert "was trained by 2 processes together" in (tmp_path / "reports" / "tiny" / "leaderboard.md").read_text()
     again = torchrun_segbench("run", "tiny.yaml", "--device", "cpu")
     assert again.returncode == 0, again.stderr
-    assert "0 runs done, 2 were done before" in again.stderr
+    assert "0 runs done, 4 were done before" in again.stderr
     assert records(tmp_path / "results") == stored
 
 

@@ -105,11 +105,13 @@ def test_tensorboard_holds_the_curves_and_the_score(tmp_path):
 
 
 def test_mlflow_holds_the_curves_and_the_score(tmp_path):
-    pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'segbench[mlflow]'")
+    for module in ("mlflow", "sqlalchemy", "alembic"):
+        pytest.importorskip(module, reason=f"{module} is not installed: pip install 'segbench[mlflow]'")
     from mlflow.tracking import MlflowClient
 
-    address = (tmp_path / "mlruns").as_uri()
+    address = f"sqlite:///{tmp_path}/mlflow.db"
     with tracking(lambda event: None, suite="s", mlflow=address) as observer:
+        observer(EVENTS[0])  # and once more: its machine was lost
         tell_all(observer)
     client = MlflowClient(tracking_uri=address)
     (run,) = client.search_runs([client.get_experiment_by_name("s").experiment_id])
