@@ -22,7 +22,10 @@ GIGABYTE = 10**9
 
 OPTIONAL_PACKAGES = {
     "segmentation_models_pytorch": ("models smp:NAME", "pip install 'segbench[smp]'"),
-    "pynvml": ("name and driver of NVIDIA accelerators in results", "pip install 'segbench[nvidia]'"),
+    "pynvml": ("driver, energy, clocks and throttling of NVIDIA accelerators", "pip install 'segbench[nvidia]'"),
+    "ray": ("run --launcher ray", "pip install 'segbench[ray]'"),
+    "tensorboard": ("run --tensorboard", "pip install 'segbench[tensorboard]'"),
+    "mlflow": ("run --mlflow", "pip install 'segbench[mlflow]'"),
 }
 """By import name: what a package is for, and how to get it."""
 

@@ -108,6 +108,11 @@ class Launching:
         """Whether runs are done in this process."""
         return self.in_process or started_by_torchrun()
 
+    @property
+    def can_be_tried_here(self) -> bool:
+        """Whether runs are done on this machine in processes of their own, so that a trial here tells what they take."""
+        return not self.here and self.launcher is LauncherName.LOCAL
+
     @contextmanager
     def launcher_into(self, store: Store) -> Iterator[Launcher | None]:
         """Give who does the runs and puts them into a store; None for one after the other on the device.

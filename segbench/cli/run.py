@@ -102,7 +102,7 @@ def run(  # noqa: PLR0913 - the options of one command
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
-    if not launching.here:
+    if launching.can_be_tried_here:
         with _naming(suite):
             known = planned(checked, store)
             todo = named(chosen((*known.runs, *known.pending), chosen_models, chosen_seeds), chosen_ids)

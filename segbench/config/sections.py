@@ -76,14 +76,15 @@ class Train(Section):
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps; give this or ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
-    """Images in one forward pass."""
+    """Images in one batch: one forward and backward pass, unless ``micro_batch`` cuts it."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
     """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
     micro_batch: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["auto"] | None = None
     """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
     their labelled pixels. ``auto`` cuts only what does not fit into memory; null never does."""
     sync_batch_norm: bool = False
-    """Whether batch norm takes its statistics over the images of all processes, where several do a run together."""
+    """Whether batch norm takes its statistics over the images of all processes, where several do a run together; on CUDA
+    only, and not with ``micro_batch``."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
     loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
@@ -183,7 +184,7 @@ class Evaluate(Section):
     precision: Precision | None = None
     """Arithmetic of the forward pass; that of training by default."""
     samples: int = Field(default=4, ge=0)
-    """Test images that are kept with label and prediction as pictures."""
+    """Test images that are kept as pictures with label and prediction; 0 keeps no prediction at all."""
 
     @field_validator("scales")
     @classmethod

@@ -18,6 +18,7 @@ from segbench.engine.processes import ProcessDied, call_here, call_in_process
 from segbench.engine.records import record_death, record_outcome, tell_end
 from segbench.engine.selection import chosen, named, starting_with
 from segbench.engine.tuning import Planned, planned
+from segbench.engine.twins import Twin, take_over, twins_of
 from segbench.errors import DataError, ModelRefusal, StoreError
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.gallery import GALLERY_FOLDER
@@ -133,20 +134,24 @@ class _Work:
         drop_states(store, [run for run in runs if run.id in done])
         self.records |= done
         self.done_before |= set(done)
-        self._do(todo, known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()})
-
-    def _do(self, todo: Sequence[Run], refusals: Mapping[str, Outcome]) -> None:
+        refusals = known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()}
+        twins = twins_of(todo, known.runs, store, found.fingerprints)
         jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
-        possible = [job for job in jobs if job.run.id not in refusals]
         for job in jobs:
             if job.run.id in refusals:
                 self.records[job.run.id] = refuse(job, self.store, refusals[job.run.id], self.observer)
+            elif job.run.id in twins:
+                self.records[job.run.id] = repeat(job, twins[job.run.id], store, observer)
+        self._do([job for job in jobs if job.run.id not in self.records])
+
+    def _do(self, jobs: Sequence[Job]) -> None:
+        """Have runs done by the launcher."""
 
         def do(job: Job, place: Place, told: Observer) -> RunRecord:
             announce(job, told)
             return launch(job.run, self.store, place=place, call=self.call, observer=told)
 
-        for record in (self.launcher or OneByOne(self.device))(possible, do, self.observer):
+        for record in (self.launcher or OneByOne(self.device))(jobs, do, self.observer):
             self.records[record.id] = record
 
     def finish(self, known: Planned) -> None:
@@ -178,6 +183,15 @@ def refuse(job: Job, store: Store, outcome: Outcome, observer: Observer) -> RunR
     """Store the record of a run that cannot be done; nothing is trained."""
     announce(job, observer)
     record = record_outcome(job.run, store, outcome, seconds=0.0)
+    tell_end(record, store, observer)
+    return record
+
+
+def repeat(job: Job, twin: Twin, store: Store, observer: Observer) -> RunRecord:
+    """Store what a twin came to as what a run came to; nothing is trained."""
+    announce(job, observer)
+    record = take_over(job.run, twin, store)
+    observer(Notice(f"{job.run.title}: was chosen as the recipe has it; the results of {twin.run.id} are taken over"))
     tell_end(record, store, observer)
     return record
 

@@ -53,12 +53,13 @@ def record_of(
         selected_epoch=selected_epoch,
         micro_batch=micro_batch,
         processes=processes,
-        tuning=_part_in_tuning(run),
+        tuning=part_in_tuning(run),
         environment=environment,
     )
 
 
-def _part_in_tuning(run: Run) -> TuningFacts | None:
+def part_in_tuning(run: Run) -> TuningFacts | None:
+    """Return what a record says of the part that a run has in a tuning."""
     if run.tuning is None:
         return None
     trials = run.tuning.trials if isinstance(run.tuning, Tuned) else None

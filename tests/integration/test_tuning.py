@@ -14,7 +14,7 @@ from segbench.config.load import check
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
 from segbench.engine import launch
-from segbench.engine.events import Notice, RunStarted
+from segbench.engine.events import EpochEnded, Notice, RunStarted
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.errors import DataError
 from segbench.report.ranking import rank
@@ -35,6 +35,27 @@ def tuned_suite(**changes):
         **changes,
     }
     return check(document(**given))
+
+
+def test_a_choice_that_is_the_recipes_own_repeats_no_training(tmp_path):
+    suite = tuned_suite(models=["cnn"], seeds=[0], tuning={"grid": {"train.optimizer.lr": [0.003]}, "epochs": 1})
+    events = []
+    outcome = run_suite(suite, results=tmp_path, observer=events.append)
+    identical, tuned = [record for record in outcome.records if record.tuning is None or record.tuning.role == "tuned"]
+    trained = {event.run_id for event in events if isinstance(event, EpochEnded)}
+    assert identical.id in trained
+    assert tuned.id not in trained
+    assert any(f"the results of {identical.id} are taken over" in text for text in notices(events))
+    assert (tuned.tuning.role, tuned.tuning.values) == ("tuned", {"train.optimizer.lr": 0.003})
+    assert tuned.protocol_id != identical.protocol_id
+    files = [
+        {file.name: file.read_bytes() for file in (outcome.store.folder / record.id).iterdir() if file.is_file()}
+        for record in (identical, tuned)
+    ]
+    assert files[0].pop("run.json") != files[1].pop("run.json")
+    assert files[0] == files[1]
+    again = run_suite(suite, results=tmp_path)
+    assert len(again.done_before) == len(again.records) == 3
 
 
 def started(events):

@@ -44,9 +44,12 @@ def test_a_shared_folder_is_of_a_ray_cluster_only():
 
 def test_torchruns_processes_do_one_run_at_a_time(monkeypatch):
     assert not Launching().here
+    assert Launching(jobs=2).can_be_tried_here
+    assert not Launching(launcher=LauncherName.RAY).can_be_tried_here
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert Launching().here
+    assert not Launching().can_be_tried_here
     for launching in (Launching(jobs=2), Launching(launcher=LauncherName.RAY)):
         with pytest.raises(UsageError, match="torchrun's processes do one run at a time"):
             launching.check()

@@ -1,0 +1,80 @@
+"""Takes over, for a tuned run whose trials chose the recipe of all networks, what that recipe's run has come to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from segbench.config.plan import Run
+from segbench.engine.records import part_in_tuning
+from segbench.results.record import RunRecord, Status
+from segbench.results.store import RECORD_FILE, Store, write_record
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A finished run that is the same as another in all that can change its result.
+
+    Attributes:
+        run: The run.
+        record: What it came to.
+    """
+
+    run: Run
+    record: RunRecord
+
+
+def twins_of(
+    runs: Iterable[Run], among: Iterable[Run], store: Store, fingerprints: Mapping[str, Mapping[str, str]]
+) -> dict[str, Twin]:
+    """Return, for tuned runs that would only repeat a finished run by the identical recipe, that one, by their ids.
+
+    Args:
+        runs: What is to be done.
+        among: The suite's runs.
+        store: Where they are.
+        fingerprints: For the protocol id of each run, the hash of each split's content now: a run on other data is no
+            twin.
+    """
+    tuned = [run for run in runs if run.role == "tuned"]
+    identical = {_work(run): run for run in among if run.role is None} if tuned else {}
+    pairs = {run.id: (run, identical[_work(run)]) for run in tuned if _work(run) in identical}
+    stored = store.find_all({other.id: other.identity for _, other in pairs.values()})
+    return {
+        run_id: Twin(other, record)
+        for run_id, (run, other) in pairs.items()
+        if (record := stored.get(other.id)) is not None
+        and record.outcome.status is Status.COMPLETED
+        and record.data is not None
+        and record.data.fingerprints == fingerprints.get(run.protocol_id)
+    }
+
+
+def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
+    """Store what a twin came to as what a run came to; the times are the twin's.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    record = twin.record.model_copy(
+        update={
+            "id": run.id,
+            "label": run.label,
+            "point": run.point,
+            "identity": run.identity,
+            "protocol_id": run.protocol_id,
+            "recipe": run.protocol,
+            "tuning": part_in_tuning(run),
+        }
+    )
+    with store.writing(run.id) as folder:
+        shutil.copytree(store.folder_of(twin.run.id), folder, dirs_exist_ok=True)
+        (folder / RECORD_FILE).unlink()
+        write_record(folder, record)
+    return record
+
+
+def _work(run: Run) -> tuple[str, str, int]:
+    """Return what a run does, whatever its part in a tuning."""
+    return run.model.model_dump_json(), run.recipe.protocol_id, run.seed
