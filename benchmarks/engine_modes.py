@@ -92,21 +92,27 @@ def main() -> int:
 
 def measured(model: str, device: torch.device, arguments: argparse.Namespace) -> Iterator[tuple[str, Found | str]]:
     """Yield what each mode gave, or why it gave nothing."""
-    height, width = (int(side) for side in arguments.size.split("x"))
     for mode in MODES:
         if arguments.modes and not any(mode.name.startswith(wanted) for wanted in arguments.modes.split(",")):
             continue
-        arithmetic = Arithmetic(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
         try:
-            fixed = Fixed(arithmetic, size=(height, width), count=arguments.batch)
-            pair = training(partial(network, model, arguments.width), fixed, arithmetic, compiled=mode.compiled)
-            yield mode.name, compared(*pair, arithmetic, arguments)
+            yield mode.name, trained(model, mode, device, arguments)
         except Exception as error:  # one network's fault must not stop the others
             yield mode.name, f"{type(error).__name__}: {' '.join(str(error).split())[:60]}"
         torch.compiler.reset()
-        gc.collect()
+        gc.collect()  # so that nothing of this mode takes memory from the next
         if device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def trained(model: str, mode: Mode, device: torch.device, arguments: argparse.Namespace) -> Found:
+    """Train a network in one mode, by the engine and by a bare loop."""
+    height, width = (int(side) for side in arguments.size.split("x"))
+    arithmetic = Arithmetic(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
+    with arithmetic.matrix_precision():
+        fixed = Fixed(arithmetic, size=(height, width), count=arguments.batch, steps=arguments.steps)
+        pair = training(partial(network, model, arguments.width), fixed, arithmetic, compiled=mode.compiled)
+        return compared(*pair, arguments)
 
 
 def network(model: str, width: float | None) -> nn.Module:
@@ -114,25 +120,15 @@ def network(model: str, width: float | None) -> nn.Module:
     return build_network(entry, classes=CLASSES, channels=3, seed=0)
 
 
-def compared(ours: Timed, bare: Timed, arithmetic: Arithmetic, arguments: argparse.Namespace) -> Found:
-    """Time both in turn, after a few steps each that do not count."""
-
-    def waiting(timed: Timed) -> Timed:
-        def timed_and_waited() -> int:
-            images = sum(timed() for _ in range(arguments.steps))
-            arithmetic.synchronize()
-            return images
-
-        return timed_and_waited
-
-    pair = waiting(ours), waiting(bare)
-    for timed in pair:
+def compared(ours: Timed, bare: Timed, arguments: argparse.Namespace) -> Found:
+    """Time both in turn, after an epoch each that does not count."""
+    for timed in (ours, bare):
         timed()
     times = []
     for number in range(arguments.rounds):
-        order = pair if number % 2 else pair[::-1]
+        order = (ours, bare) if number % 2 else (bare, ours)
         seconds = {timed: per_image(timed, arguments.seconds) for timed in order}
-        times.append((seconds[pair[0]], seconds[pair[1]]))
+        times.append((seconds[ours], seconds[bare]))
     mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     return Found(1 / mine, 1 / theirs, [first / second for first, second in times])
 
@@ -147,7 +143,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side in a round")
-    parser.add_argument("--steps", type=int, default=5, help="between two waits for the device")
+    parser.add_argument("--steps", type=int, default=20, help="of an epoch: the device is waited for at its end")
     return parser.parse_args()
 
 

@@ -35,8 +35,8 @@ from segbench.results.environment import capture
 EVERY_STEPS = 7
 """Between two saved states."""
 
-TOLD_STEPS = 5
-"""Steps of an epoch, at whose end progress is told: no multiple of the former, so that it is told between states."""
+TOLD_STEPS = 1
+"""Steps of an epoch, at whose end progress is told: so that every step is known of."""
 
 SECONDS = (0.1, 2.5)
 """Least and most between the first step that a start tells of and its kill."""
@@ -50,7 +50,7 @@ SUITE = {
         {"name": "segnet_basic", "width": 0.25},
         {"name": "fc_densenet", "growth": 4, "first_channels": 12, "down_layers": [2, 2], "bottleneck_layers": 2},
     ],
-    "train": {"epochs": 40, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.003}, "schedule": "poly"},
+    "train": {"epochs": 200, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.003}, "schedule": "poly"},
     "resume": {"every_minutes": None, "every_steps": EVERY_STEPS},
 }
 _TIMES = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
@@ -91,6 +91,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         peace = Path(name) / "peace"
         worn_out(peace, kills=0, draw=draw)
+        if len(facts(peace)) != len(SUITE["models"]):
+            raise SystemExit("the suite in peace has not all its results")
         found: list[Again] = []
         equal: list[bool] = []
         while (left := arguments.kills - sum(again.before.training for again in found)) > 0:

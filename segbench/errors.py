@@ -91,6 +91,10 @@ class TrainingError(SegbenchError):
     """A run went wrong on its way."""
 
 
+class BrokenExchangeError(TrainingError):
+    """One of several processes was stopped while they exchanged gradients: they cannot go on together."""
+
+
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
 

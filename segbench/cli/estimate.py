@@ -97,7 +97,7 @@ def announce(runs: Sequence[Run], *, device: str) -> None:
         estimate = estimate_runs(runs, surveys, device=device, probe_seconds=QUICK_PROBE_SECONDS)
     except SegbenchError:
         return
-    tell(f"about {totals(estimate)}")
+    tell(f"about {totals(estimate)}{', one run after the other' * (len(runs) > 1)}")
     _warn(estimate)
 
 

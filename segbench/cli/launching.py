@@ -110,7 +110,7 @@ class Launching:
 
     @property
     def can_be_tried_here(self) -> bool:
-        """Whether runs are done on this machine in processes of their own, so that a trial here tells what they take."""
+        """Whether runs are done on this machine in processes of their own, so that a trial tells what they take."""
         return not self.here and self.launcher is LauncherName.LOCAL
 
     @contextmanager
@@ -139,13 +139,14 @@ def _leading(device: str) -> Iterator[Launcher]:
     from segbench.engine.team import own_device, torchrun_team
     from segbench.engine.together import follow, leading
 
-    with torchrun_team() as team:
+    with torchrun_team(device) as team:
         own = own_device(device)
-        if not team.leads:
-            follow(team, device=own)
-            raise typer.Exit
-        with leading(team, own) as leader:
-            yield leader
+        if team.leads:
+            with leading(team, own) as leader:
+                yield leader
+            return
+        follow(team, device=own)
+    raise typer.Exit
 
 
 def started_by_torchrun() -> bool:

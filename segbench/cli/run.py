@@ -125,7 +125,13 @@ def run(  # noqa: PLR0913 - the options of one command
             observer=observer,
         )
     _tell_done(outcome)
-    measured = launching.here or no_speed or _measure_speed(checked, chosen_models, device=device, results=results)
+    if checked.speed is not None and not (no_speed or launching.can_be_tried_here):
+        tell("the speed block is not measured here; 'segbench speed', on the machine that is meant, does that")
+    measured = (
+        no_speed
+        or not launching.can_be_tried_here
+        or _measure_speed(checked, chosen_models, device=device, results=results)
+    )
     rank_and_report(outcome.store.folder, reports)
     if not (outcome.complete and measured):
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -178,8 +179,7 @@ class MLflow:
         if isinstance(event, RunStarted):
             if event.run_id in self._runs:  # begun again, after its machine was lost
                 return
-            tags = {"mlflow.runName": event.run_id, "model": event.label, "seed": str(event.seed)}
-            self._runs[event.run_id] = self._client.create_run(self._experiment, tags=tags).info.run_id
+            self._runs[event.run_id] = self._interrupted(event.run_id) or self._new(event)
         elif isinstance(event, EpochEnded) and event.run_id in self._runs:
             for name, value in _figures(event).items():
                 self._client.log_metric(self._runs[event.run_id], name, value, step=int(event.figures["epoch"]))
@@ -190,6 +190,19 @@ class MLflow:
             if event.reason:
                 self._client.set_tag(run, "reason", event.reason)
             self._client.set_terminated(run, "FINISHED" if event.status == "completed" else "FAILED")
+
+    def _interrupted(self, run_id: str) -> str | None:
+        """Return MLflow's id of a run that was left under way, which is taken up again; None where there is none."""
+        named = f"tags.mlflow.runName = '{run_id}'"
+        for run in self._client.search_runs([self._experiment], filter_string=named):
+            if run.info.status in ("RUNNING", "KILLED"):
+                self._client.update_run(run.info.run_id, status="RUNNING")
+                return str(run.info.run_id)
+        return None
+
+    def _new(self, event: RunStarted) -> str:
+        tags = {"mlflow.runName": event.run_id, "model": event.label, "seed": str(event.seed)}
+        return str(self._client.create_run(self._experiment, tags=tags).info.run_id)
 
     def close(self) -> None:
         """Mark runs under way as killed: the suite was ended before they were."""
@@ -202,6 +215,12 @@ def _figures(event: EpochEnded) -> dict[str, float]:
     return {name: float(value) for name, value in event.figures.items() if name not in _NO_FIGURES}
 
 
+def _ends_a_line(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() == b"\n"
+
+
 def _appended(file: Path) -> TextIO:
     """Return a file opened to write behind what is there.
 
@@ -210,6 +229,9 @@ def _appended(file: Path) -> TextIO:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("a", encoding="utf-8")
+        stream = file.open("a+", encoding="utf-8")
+        if stream.tell() and not _ends_a_line(file):  # a crash, or a full disk, tore the last one
+            stream.write("\n")
+        return stream
     except OSError as error:
         raise StoreError(f"{file}: cannot be written: {error.strerror or error}") from error

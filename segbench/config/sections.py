@@ -17,6 +17,8 @@ EXECUTION_MODES = (
     *(f"compile:{mode}" for mode in ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")),
 )
 """How a network can be executed when its speed is measured."""
+_REPLAYING = ("reduce-overhead", "max-autotune")
+"""Modes of ``torch.compile`` that replay CUDA graphs."""
 Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
@@ -83,7 +85,7 @@ class Train(Section):
     """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
     their labelled pixels. ``auto`` cuts only what does not fit into memory; null never does."""
     sync_batch_norm: bool = False
-    """Whether batch norm takes its statistics over the images of all processes, where several do a run together; on CUDA
+    """Whether batch norm takes its statistics over the images of all processes, where several do a run together; CUDA
     only, and not with ``micro_batch``."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
@@ -138,6 +140,16 @@ class Train(Section):
     def _blocks_that_can_be_recomputed(self) -> Train:
         if self.compile and self.activation_checkpointing:
             raise ValueError("activation_checkpointing does not go with compile, which plans its own recomputation")
+        return self
+
+    @model_validator(mode="after")
+    def _graphs_that_stay(self) -> Train:
+        """Both modes replay CUDA graphs, whose second replay overwrites gradients that are still summed up."""
+        if self.compile in _REPLAYING and (self.accumulate != 1 or self.micro_batch is not None):
+            raise ValueError(
+                f"compile: {self.compile} does not go with accumulate or micro_batch, which sum gradients up over "
+                "several passes; say compile: true"
+            )
         return self
 
     @model_validator(mode="after")
@@ -204,7 +216,8 @@ class Loader(Section):
     cache_folder: str | None = None
     """Folder of the disk cache; the user's cache folder by default."""
     cache_gigabytes: float = Field(default=64.0, gt=0)
-    """The largest cache of one split; a split that takes more, or more than there is room for, is not cached."""
+    """The most that caches take: in memory those of one run, on disk all of a folder. A split that takes more, or more
+    than half of what is free, is not cached."""
 
 
 class Resume(Section):

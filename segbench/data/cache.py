@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segbench.data.base import Sample, SegmentationDataset
 from segbench.data.locate import user_cache_folder
@@ -19,6 +23,12 @@ from segbench.results.swap import leftovers
 
 MAGIC = b"segbench-cache-1"
 """Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic."""
+
+_TAIL = 8 + len(MAGIC)
+"""Bytes behind the index."""
+
+_NAME = re.compile(r".+-[0-9a-f]{32}\.raw")
+_log = logging.getLogger(__name__)
 
 
 class CachedDataset(SegmentationDataset):
@@ -82,6 +92,9 @@ class _Place(NamedTuple):
 class DiskCache(CachedDataset):
     """Keeps a split as raw bytes in one memory-mapped file, which all processes share.
 
+    Each process checks each sample when it first reads it. One that is damaged, or gone with its file, is decoded anew;
+    the file is removed, so that the next run makes another.
+
     Args:
         dataset: The split.
         folder: Where the file lies; the user's cache folder by default. Its name is the split's cache key.
@@ -94,6 +107,7 @@ class DiskCache(CachedDataset):
         super().__init__(dataset)
         self.file = cache_file(dataset, folder or user_cache_folder())
         self._mapped: np.memmap[Any, np.dtype[np.uint8]] | None = None
+        self._checked: set[int] = set()
         places = read_index(self.file, len(dataset))
         if places is None:
             write_cache(self.file, dataset)
@@ -101,20 +115,38 @@ class DiskCache(CachedDataset):
         if places is None:
             raise DataError(f"{self.file}: the cache was written but cannot be read back; is the disk in order?")
         self._places = places
+        with suppress(OSError):
+            os.utime(self.file)  # when it was last used
 
     def read(self, index: int) -> Sample:
         """Return a copy of one sample."""
-        if self._mapped is None:
-            self._mapped = np.memmap(self.file, dtype=np.uint8, mode="r")
         place = self._places[index]
         pixels = place.height * place.width
-        stored = np.array(self._mapped[place.offset : place.offset + 4 * pixels])
+        stored = self._stored(index, place)
+        if stored is None:
+            return self.dataset.read(index)
         image = stored[: 3 * pixels].reshape(place.height, place.width, 3)
         return Sample(self.names[index], image, stored[3 * pixels :].reshape(place.height, place.width))
 
+    def _stored(self, index: int, place: _Place) -> NDArray[np.uint8] | None:
+        """Return a copy of a sample's bytes; None where they are not what was written."""
+        try:
+            if self._mapped is None:
+                self._mapped = np.memmap(self.file, dtype=np.uint8, mode="r")
+        except (OSError, ValueError):
+            return None
+        stored = np.array(self._mapped[place.offset : place.offset + 4 * place.height * place.width])
+        if index not in self._checked:
+            if zlib.crc32(stored.data) != place.checksum:
+                _log.warning("%s: is damaged at %s; it will be made anew", self.file, self.names[index])
+                self.file.unlink(missing_ok=True)
+                return None
+            self._checked.add(index)
+        return stored
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the map out: each process opens its own."""
-        return {**self.__dict__, "_mapped": None}
+        return {**self.__dict__, "_mapped": None, "_checked": set()}
 
 
 def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
@@ -175,25 +207,46 @@ def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[_Place
 
 
 def read_index(file: Path, count: int) -> list[_Place] | None:
-    """Return where each of ``count`` samples lies, or None if the file is missing, torn or damaged anywhere."""
+    """Return where each of ``count`` samples lies, or None if the file is missing or not whole.
+
+    The samples themselves are not looked at: of a large split that would take as long as an epoch.
+    """
     try:
-        content = np.memmap(file, dtype=np.uint8, mode="r")
-    except (OSError, ValueError):
+        with file.open("rb") as stream:
+            size = file.stat().st_size
+            start = stream.read(len(MAGIC))
+            stream.seek(max(0, size - _TAIL))
+            length, end = int.from_bytes(stream.read(8), "little"), stream.read()
+            if start != MAGIC or end != MAGIC or length > size:
+                return None
+            stream.seek(size - _TAIL - length)
+            places = [_Place(*place) for place in json.loads(stream.read(length))]
+    except (OSError, ValueError, TypeError):
         return None
-    tail = len(MAGIC) + 8
-    if (
-        len(content) < len(MAGIC) + tail
-        or bytes(content[: len(MAGIC)]) != MAGIC
-        or bytes(content[-len(MAGIC) :]) != MAGIC
-    ):
-        return None
-    length = int.from_bytes(bytes(content[-tail : -tail + 8]), "little")
-    try:
-        places = [_Place(*place) for place in json.loads(bytes(content[-tail - length : -tail]))]
-    except (ValueError, TypeError):
-        return None
-    ends = (place.offset + 4 * place.height * place.width for place in places)
-    intact = all(
-        zlib.crc32(content[place.offset : end].data) == place.checksum for place, end in zip(places, ends, strict=True)
-    )
-    return places if intact and len(places) == count else None
+    whole = len(MAGIC) + sum(4 * place.height * place.width for place in places) + length + _TAIL == size
+    return places if whole and len(places) == count else None
+
+
+def make_room(folder: Path, needed: int, *, limit: int) -> None:
+    """Remove the caches that were not used for longest, until those in a folder and a new one stay within a limit.
+
+    Processes that have one open keep it; others decode the images anew.
+
+    Args:
+        folder: Where the caches lie.
+        needed: Bytes of the new one.
+        limit: Bytes of all.
+    """
+    found = {}
+    for file in folder.glob("*.raw") if folder.is_dir() else ():
+        with suppress(OSError):
+            if _NAME.fullmatch(file.name):
+                found[file] = file.stat()
+    total = needed + sum(facts.st_size for facts in found.values())
+    for file in sorted(found, key=lambda file: found[file].st_mtime):
+        if total <= limit:
+            return
+        with suppress(OSError):
+            file.unlink()
+            _log.warning("%s: removed, to make room for another cache of decoded images", file)
+            total -= found[file].st_size

@@ -8,7 +8,7 @@ from pathlib import Path
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.cache import DiskCache, MemoryCache, cache_file
+from segbench.data.cache import DiskCache, MemoryCache, cache_file, make_room
 from segbench.data.locate import user_cache_folder
 from segbench.data.room import free_disk_bytes, free_memory_bytes
 from segbench.data.subset import take, take_fraction
@@ -72,7 +72,10 @@ def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
             f"the cache in {folder}" if loader.cache == "disk" else "memory",
         )
         return dataset
-    return MemoryCache(dataset) if loader.cache == "memory" else DiskCache(dataset, folder=folder)
+    if loader.cache == "memory":
+        return MemoryCache(dataset)
+    make_room(folder, needed, limit=round(loader.cache_gigabytes * 1e9))
+    return DiskCache(dataset, folder=folder)
 
 
 def less(loader: Loader, opened: SegmentationDataset) -> Loader:

@@ -215,8 +215,8 @@ class _CrossEntropy(Loss):
         weights = None if self.weights is None else self.weights.to(logits.device)
         losses = _cross_entropies(logits, labels, weights, self.label_smoothing)
         labelled = labels != IGNORE_INDEX
-        if weights is None:
-            return _mean(losses, labelled)
+        if weights is None:  # of void pixels, they are 0 already
+            return losses.sum() / labelled.sum().clamp(min=1)
         total = weights[labels.where(labelled, 0)].where(labelled, 0).sum()
         return losses.sum() / total.where(total > 0, 1)
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from segbench.engine.events import Event, Notice, Observer
 from segbench.engine.launchers import Do, Job, Place
 from segbench.engine.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
 from segbench.engine.records import record_death, tell_end
-from segbench.errors import SegbenchError, UsageError
+from segbench.errors import SegbenchError, StoreError, TrainingError, UsageError
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
-from segbench.results.store import RECORD_FILE, Store, read_record
+from segbench.results.store import Store
 
 RETRIES = 3
 """How often a run is begun again whose machine or process was lost."""
@@ -53,7 +53,7 @@ class RayLauncher:
 
         Raises:
             UsageError: Ray is not installed, there is no such cluster, or none of its machines has what a run is given.
-            SegbenchError: Some machine cannot do a run, for want of its data for example; the other runs are done.
+            SegbenchError: No machine can do a run, for want of its data for example; the other runs are done.
         """
         ray = _joined(self.address)
         self._check_resources(ray)
@@ -69,10 +69,10 @@ class RayLauncher:
                     if isinstance(done, Exception):
                         if (reason := tasks.begin_again(job, done, observer)) is not None:
                             yield self._failed(job, reason, observer)
-                    elif done.error is not None:
+                    elif done.record is not None:
+                        yield self._received(job, done, done.record, observer)
+                    elif done.error is not None and not tasks.try_elsewhere(job, done, observer):
                         wrong.append(done.error)
-                    else:
-                        yield self._received(job, done, observer)
         if wrong:
             raise wrong[0]
 
@@ -99,25 +99,40 @@ class RayLauncher:
         """
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise UsageError(f"--gpus-per-run {self.gpus:g}: a part of a GPU, or a whole number of them")
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if not any(node.get("CPU", 0) >= self.cpus and node.get("GPU", 0) >= self.gpus for node in nodes):
+        if not able_nodes(ray, self.cpus, self.gpus):
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             most = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
             raise UsageError(
                 f"--cpus-per-run {self.cpus} --gpus-per-run {self.gpus:g}: no machine of the cluster has that many; "
                 f"they have {most or 'nothing'}"
             )
 
-    def _received(self, job: Job, done: Done, observer: Observer) -> RunRecord:
-        """Put a run's folder into the store, unless it is there already."""
-        target = self.store.folder_of(job.run.id)
-        if done.content is None:
-            _wait_for(target / RECORD_FILE)
-        else:
+    def _received(self, job: Job, done: Done, record: RunRecord, observer: Observer) -> RunRecord:
+        """Put a run's folder into the store, unless it is there already.
+
+        Raises:
+            StoreError: It is not, though its machine has stored it.
+        """
+        if done.content is not None:
             with self.store.writing(job.run.id) as folder:
                 unpack(done.content, folder)
-        record = read_record(target / RECORD_FILE)
+        elif not self._appears(record):
+            raise StoreError(
+                f"{self.store.folder_of(record.id)}: was stored by {done.host}, and is not seen here after "
+                f"{APPEARS_SECONDS:g} seconds; is the folder really shared? --shared-results says so. The same command "
+                "goes on"
+            )
         tell_end(record, self.store, observer)
         return record
+
+    def _appears(self, record: RunRecord) -> bool:
+        """Wait for what another machine has stored; a network file system may show an older state for a while."""
+        until = time.monotonic() + APPEARS_SECONDS
+        while (seen := self.store.find(record.id, record.identity)) is None or seen.timings != record.timings:
+            if time.monotonic() > until:
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
 
     def _failed(self, job: Job, reason: str, observer: Observer) -> RunRecord:
         record = record_death(job.run, self.store, reason)
@@ -136,6 +151,8 @@ class _Tasks:
         shared: Where runs are stored; None when they are sent back.
         waiting: The jobs that are not done, by what Ray calls their results.
         lost: How often each run's machine or process was lost, by its id.
+        tried: The machines that could not do a run, by its id.
+        pinned: The machine that such a run is kept for then.
     """
 
     ray: Any
@@ -144,15 +161,15 @@ class _Tasks:
     shared: SharedFolder | None
     waiting: dict[Any, Job] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    tried: dict[str, set[str]] = field(default_factory=dict)
+    pinned: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> _Tasks:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         # A worker of its own for each run, as elsewhere. Ray's own retries would go on for ever when memory runs out.
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_retries": 0, "max_calls": 1}
         self._task = self.ray.remote(**options)(do_run)
-        here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=False)
-        self._mailbox = self.ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+        here = self.ray.get_runtime_context().get_node_id()
+        self._mailbox = self.ray.remote(num_cpus=0, scheduling_strategy=self._on(here))(Mailbox).remote()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,11 +178,12 @@ class _Tasks:
             self.ray.cancel(task, force=True)
         self.ray.kill(self._mailbox)
 
-    def submit(self, job: Job) -> None:
-        """Have a job done by whatever machine has room for it."""
+    def submit(self, job: Job, node: str | None = None) -> None:
+        """Have a job done by whatever machine has room for it, or by a certain one."""
         run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus)
         order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared)
-        self.waiting[self._task.remote(order, self._mailbox)] = job
+        task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
+        self.waiting[task.remote(order, self._mailbox)] = job
 
     def ended(self) -> list[tuple[Job, Done | Exception]]:
         """Wait a moment; return the jobs that have ended meanwhile, each with what came of it, or what Ray raised."""
@@ -173,9 +191,32 @@ class _Tasks:
         return [(self.waiting.pop(task), self._result(task)) for task in tasks]
 
     def events(self) -> list[Event]:
-        """Return what the runs have sent since the last time."""
-        events: list[Event] = self.ray.get(self._mailbox.take.remote())
+        """Return what the runs have sent since the last time.
+
+        Raises:
+            TrainingError: Nothing can be received any more.
+        """
+        try:
+            events: list[Event] = self.ray.get(self._mailbox.take.remote())
+        except self.ray.exceptions.RayError as error:
+            raise TrainingError(
+                f"Ray has lost what runs tell of themselves through ({type(error).__name__}); the same command goes on"
+            ) from None
         return events
+
+    def try_elsewhere(self, job: Job, done: Done, observer: Observer) -> bool:
+        """Have a job that one machine cannot do done by another one; return whether there is any."""
+        tried = self.tried.setdefault(job.run.id, set())
+        tried.add(done.node)
+        others = [node["NodeID"] for node in able_nodes(self.ray, self.cpus, self.gpus) if node["NodeID"] not in tried]
+        if not others:
+            return False
+        observer(Notice(f"{job.run.id}: {done.host} cannot do it, another machine is tried: {done.error}"))
+        sent = Counter(self.pinned.values())
+        node = min(others, key=lambda other: sent[other])
+        self.pinned[job.run.id] = node
+        self.submit(job, node)
+        return True
 
     def begin_again(self, job: Job, error: Exception, observer: Observer) -> str | None:
         """Have a job done again whose machine or process was lost; return why it is not, where it is not."""
@@ -188,6 +229,12 @@ class _Tasks:
         self.submit(job)
         return None
 
+    def _on(self, node: str) -> Any:
+        """Return the strategy that keeps something on one machine."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return NodeAffinitySchedulingStrategy(node, soft=False)
+
     def _result(self, task: Any) -> Done | Exception:
         try:
             done: Done = self.ray.get(task)
@@ -197,17 +244,17 @@ class _Tasks:
         return done
 
 
-def _wait_for(file: Path) -> None:
-    """Wait for a file that another machine has written into a shared folder."""
-    until = time.monotonic() + APPEARS_SECONDS
-    while not file.exists() and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+def able_nodes(ray: Any, cpus: int, gpus: float) -> list[dict[str, Any]]:
+    """Return the machines of a cluster that have what a run is given."""
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    return [n for n in alive if n["Resources"].get("CPU", 0) >= cpus and n["Resources"].get("GPU", 0) >= gpus]
 
 
 def _lost_errors(ray: Any) -> tuple[type[Exception], ...]:
     """Return what Ray raises when a machine, a process or what it was about to send back is gone."""
     errors = ray.exceptions
-    return errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError, errors.OutOfMemoryError
+    lost = errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError, errors.OutOfMemoryError
+    return *lost, errors.TaskUnschedulableError  # the machine that it was kept for is gone
 
 
 def _joined(address: str | None) -> Any:
@@ -223,7 +270,7 @@ def _joined(address: str | None) -> Any:
     if not ray.is_initialized():
         _check_address(address)
         try:
-            ray.init(address=address, log_to_driver=False, configure_logging=False)
+            ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
     return ray

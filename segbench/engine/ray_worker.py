@@ -10,7 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from segbench.config.plan import Run
 from segbench.engine.events import Event, Progress
 from segbench.engine.launchers import Job, Place, announce, memory_room, within
 from segbench.errors import SegbenchError, UsageError
+from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 PROGRESS_SECONDS = 1.0
@@ -63,10 +64,16 @@ class Done:
     """What a machine of the cluster sends back.
 
     Attributes:
-        content: The run's folder as a zip archive; None when it is stored already, or could not be done.
+        node: Ray's id of the machine.
+        host: Its name.
+        record: The run's record; None when it could not be done there.
+        content: The run's folder as a zip archive; None when it is stored already.
         error: What the person has to mend before that machine can do it.
     """
 
+    node: str
+    host: str
+    record: RunRecord | None = None
     content: bytes | None = None
     error: SegbenchError | None = None
 
@@ -114,17 +121,19 @@ class Sender:
 
 def do_run(order: Order, mailbox: Any) -> Done:
     """Do one run on whatever machine this is."""
-    send = Sender(mailbox)
+    import ray
+
+    here, send = Done(ray.get_runtime_context().get_node_id(), socket.gethostname()), Sender(mailbox)
     try:
-        return Done(_carried_out(order, send))
+        return _carried_out(order, send, here)
     except SegbenchError as error:
-        return Done(error=error)
+        return replace(here, error=error)
     finally:
         send.finish()
 
 
-def _carried_out(order: Order, send: Sender) -> bytes | None:
-    """Do a run; return its folder, unless it lies where the others' do.
+def _carried_out(order: Order, send: Sender, here: Done) -> Done:
+    """Do a run; return its record and its folder, unless that lies where the others' do.
 
     Raises:
         UsageError: This machine has not the files or the folder of the one that gave the command.
@@ -135,15 +144,15 @@ def _carried_out(order: Order, send: Sender) -> bytes | None:
     run, place = Run.model_validate(order.run), order.place
     if run.identity != order.identity:
         raise UsageError(
-            f"{run.id}: on {socket.gethostname()}, its weights or the source of its python: module are not those of "
+            f"{run.id}: on {here.host}, its weights or the source of its python: module are not those of "
             "the machine that gave the command"
         )
     with _opened_store(order.shared, run.suite) as store:
         announce(Job(run, order.number, order.total), send)
         beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
         job = within(Job(run, order.number, order.total), memory_room(beside))
-        perform(job.run, store, device=place.device, threads=place.threads, observer=send)
-        return None if order.shared else packed(store.folder_of(run.id))
+        record = perform(job.run, store, device=place.device, threads=place.threads, observer=send)
+        return replace(here, record=record, content=None if order.shared else packed(store.folder_of(run.id)))
 
 
 @contextmanager

@@ -14,7 +14,15 @@ from segbench.engine.events import Observer, ignore
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.team import ALONE, Team
 from segbench.engine.work import Work
-from segbench.errors import DataError, ModelRefusal, SegbenchError, StoreError, SuiteError, TrainingError
+from segbench.errors import (
+    BrokenExchangeError,
+    DataError,
+    ModelRefusal,
+    SegbenchError,
+    StoreError,
+    SuiteError,
+    TrainingError,
+)
 from segbench.results.files import is_write_fault
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.states import StateFolder
@@ -45,6 +53,7 @@ def perform(
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
+        TrainingError: Of several processes, only some were stopped, or in the middle of an exchange.
     """
     chosen = choose_device(device)
     if threads is not None:
@@ -58,6 +67,7 @@ def perform(
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
     if not (run.resume.keep or unforeseen_failure):
         work.states.remove()
+    refuse_to_go_on(record.outcome)
     return record
 
 
@@ -71,7 +81,20 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         work = Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team)
-        agreed(attempt(work), team)
+        refuse_to_go_on(agreed(attempt(work), team))
+
+
+def refuse_to_go_on(outcome: Outcome) -> None:
+    """End a process that cannot tell any more what the others send.
+
+    Raises:
+        BrokenExchangeError: The run ended so.
+    """
+    if outcome.error == BrokenExchangeError.__name__:
+        raise BrokenExchangeError(
+            f"{outcome.reason}; the processes cannot go on together. The run is stored as failed, and the same command "
+            "does the others first"
+        )
 
 
 def agreed(outcome: Outcome, team: Team) -> Outcome:
@@ -80,11 +103,13 @@ def agreed(outcome: Outcome, team: Team) -> Outcome:
     Raises:
         TrainingError: Only some were stopped, and the others wait for them.
     """
-    problems = team.ended(outcome.reason)
-    problem = next((each for each in problems if each is not None), None)
-    if problem is None or outcome.reason is not None:
+    outcomes = team.ended(outcome)
+    stopped = [each for each in outcomes if each.reason is not None]
+    broken = [each for each in stopped if each.error == BrokenExchangeError.__name__]
+    if not stopped or (outcome.reason is not None and not broken):
         return outcome
-    return Outcome(status=Status.FAILED, reason=problem, error=TrainingError.__name__)
+    error = BrokenExchangeError if broken else TrainingError
+    return Outcome(status=Status.FAILED, reason=(broken or stopped)[0].reason, error=error.__name__)
 
 
 def attempt(work: Work) -> Outcome:

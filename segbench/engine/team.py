@@ -14,6 +14,7 @@ import torch
 from torch import distributed, nn
 
 from segbench.errors import SuiteError, TrainingError, UsageError
+from segbench.results.record import Outcome
 
 T = TypeVar("T")
 
@@ -77,21 +78,21 @@ class Team:
         told: T = values[0]
         return told
 
-    def ended(self, problem: str | None) -> list[str | None]:
-        """Return what stopped each process's part of a run, in order of rank, once all have ended theirs.
+    def ended(self, outcome: Outcome) -> list[Outcome]:
+        """Return how each process's part of a run ended, in order of rank, once all have ended theirs.
 
         Raises:
             TrainingError: Not all did: some wait for what this one will not send any more, or are gone.
         """
         if self.size == 1:
-            return [problem]
-        problems: list[Any] = [None] * self.size
+            return [outcome]
+        outcomes: list[Any] = [None] * self.size
         try:
-            distributed.all_gather_object(problems, problem, group=self.ends)
+            distributed.all_gather_object(outcomes, outcome, group=self.ends)
         except (RuntimeError, ValueError) as error:
-            mine = problem or f"the other processes are gone ({' '.join(str(error).split())[:200]})"
+            mine = outcome.reason or f"the other processes are gone ({' '.join(str(error).split())[:200]})"
             raise TrainingError(f"process {self.rank} of {self.size} stopped alone: {mine}") from None
-        return problems
+        return outcomes
 
     def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
         """Return a network whose gradients are the mean over all processes; a team of one gets its own."""
@@ -136,15 +137,20 @@ def own_device(device: str) -> str:
 
 
 @contextmanager
-def torchrun_team() -> Iterator[Team]:
+def torchrun_team(device: str) -> Iterator[Team]:
     """Join the processes that ``torchrun`` has started, for as long as the context lasts.
 
     After an error nothing is taken apart in good order: others may wait for this process, and end with it.
 
+    Args:
+        device: What all were given: auto, cpu or cuda.
+
     Raises:
-        UsageError: There are more processes on this machine than it has GPUs.
+        UsageError: There are more processes on this machine than it has GPUs, or all are to share one.
     """
-    on_cuda, local = torch.cuda.is_available(), int(os.environ["LOCAL_RANK"])
+    if ":" in device:
+        raise UsageError(f"--device {device}: torchrun's processes need a GPU each; leave the number out")
+    on_cuda, local = device != "cpu" and torch.cuda.is_available(), int(os.environ["LOCAL_RANK"])
     if on_cuda and local >= torch.cuda.device_count():
         raise UsageError(f"torchrun: more processes than the {torch.cuda.device_count()} GPUs of this machine")
     if on_cuda:

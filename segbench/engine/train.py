@@ -26,7 +26,7 @@ from segbench.engine.optimizers import create_optimizer
 from segbench.engine.recompute import keep_activations, recompute_blocks
 from segbench.engine.schedules import create_schedule
 from segbench.engine.team import ALONE, Team, synchronised
-from segbench.errors import ModelRefusal, NonFiniteLossError
+from segbench.errors import BrokenExchangeError, ModelRefusal, NonFiniteLossError
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
@@ -243,7 +243,7 @@ class Trainer:
                 terms = self._terms(part.batch)
                 loss = self.loss.combine(terms)
                 # of several processes' gradients, DDP takes the mean
-                torch.autograd.backward(self.scaler.scale(loss * (part.weight * self.team.size)))
+                self._backward(self.scaler.scale(loss * (part.weight * self.team.size)))
             meter.add(loss, terms, share=part.weight, step=self.step + 1, learning_rate=learning_rate)
             shares += part.ends
         return shares
@@ -273,6 +273,20 @@ class Trainer:
         rows = self.team.table(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
         check_sizes({(height, width): f"process {rank}" for rank, (_, _, height, width) in enumerate(rows)})
         return sum(row[0] for row in rows), sum(row[1] for row in rows)
+
+    def _backward(self, loss: Tensor) -> None:
+        """Compute gradients; several processes exchange theirs meanwhile.
+
+        Raises:
+            BrokenExchangeError: It stopped here, and what the others send can no longer be told apart.
+        """
+        try:
+            torch.autograd.backward(loss)
+        except Exception as error:
+            if self.team.size == 1:
+                raise
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise BrokenExchangeError(f"stopped while gradients were exchanged: {problem}") from error
 
     def _exchanging(self, *, last: bool) -> AbstractContextManager[None]:
         """Return the context of a backward pass: the last one of a step exchanges the gradients of all."""

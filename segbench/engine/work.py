@@ -16,7 +16,7 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
-from segbench.data.loader import Share
+from segbench.data.loader import EvaluationLoader, Share
 from segbench.engine.arithmetic import Arithmetic, deterministic
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.details import Details
@@ -146,7 +146,10 @@ class Work:
         recipe = self.run.recipe.train
         assert recipe is not None
         saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials))
-        with materials.training_loader(pin_memory=self._pin, share=self._share) as loader:
+        with (
+            materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
+            self._validation_loader(materials) as validation,
+        ):
             trainer = Trainer(
                 network,
                 recipe,
@@ -154,7 +157,7 @@ class Work:
                 loss=loss,
                 arithmetic=self._arithmetic,
                 history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
-                validate=lambda candidate: self._validate(candidate, loss, materials),
+                validate=lambda candidate: self._validate(candidate, loss, materials, validation),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
                 saver=saver,
                 team=self.team,
@@ -177,10 +180,17 @@ class Work:
             "processes": self.team.size,
         }
 
-    def _validate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> Mapping[str, float]:
-        assert materials.validation is not None
-        with materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share) as loader:
-            found = summed(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
+    def _validation_loader(self, materials: Materials) -> EvaluationLoader | nullcontext[None]:
+        """Return the loader of all validations of a run, so that its workers stay."""
+        if materials.validation is None:
+            return nullcontext()
+        return materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share)
+
+    def _validate(
+        self, network: nn.Module, loss: WeightedSum, materials: Materials, loader: EvaluationLoader | None
+    ) -> Mapping[str, float]:
+        assert loader is not None
+        found = summed(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
         scores = score(found.matrix)
         return {
             "validation_mean_iou": scores.mean_iou,

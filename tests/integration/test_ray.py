@@ -6,8 +6,10 @@ import threading
 import time
 from contextlib import nullcontext
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from tiny import document
 
 from segbench.config.load import check
@@ -23,6 +25,22 @@ from segbench.results.store import Store
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'segbench[ray]'")
 
 pytestmark = pytest.mark.slow  # starts a cluster, and every run starts a process that imports torch
+
+
+@pytest.fixture
+def write_images():
+    """Return a function that writes a data set of two classes as images and masks."""
+
+    def write(root):
+        draw = np.random.default_rng(0)
+        for kind, shape, most in (("images", (32, 32, 3), 256), ("masks", (32, 32), 2)):
+            for split in ("train", "val", "test"):
+                folder = root / kind / split
+                folder.mkdir(parents=True)
+                for number in range(4):
+                    Image.fromarray(draw.integers(0, most, shape, np.uint8)).save(folder / f"{split}{number}.png")
+
+    return write
 
 
 @pytest.fixture
@@ -106,6 +124,44 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
     )
     assert begun_at.keys() == ended_at.keys() == names
     assert min(ended_at.values()) < max(begun_at.values())  # a run is announced when it begins
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_one_machine_cannot_do_is_done_by_another(tmp_path, monkeypatch, write_images):
+    from ray.cluster_utils import Cluster
+
+    write_images(tmp_path / "data" / "folder")
+    monkeypatch.setenv("SEGBENCH_DATA", str(tmp_path / "nowhere"))
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    bad = made.add_node(num_cpus=1)
+    monkeypatch.setenv("SEGBENCH_DATA", str(tmp_path / "data"))
+    good = made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    ray.init(address=made.address, log_to_driver=False)
+    try:
+        dataset = {"name": "folder", "classes": ["a", "b"]}
+        suite = document(models=["cnn"], seeds=[0, 1, 2, 3], dataset=None, train={"epochs": 1, "batch_size": 2})
+        suite = check(suite | {"dataset": dataset})
+        told = []
+        launcher = RayLauncher(Store(tmp_path / "results", suite.name), made.address)
+        outcome = run_suite(
+            suite,
+            results=tmp_path / "results",
+            device="cpu",
+            in_process=True,  # the process that others are forked from has the environment of before
+            launcher=launcher,
+            observer=told.append,
+        )
+        assert outcome.complete
+        notices = [event.text for event in told if isinstance(event, Notice)]
+        assert any("cannot do it, another machine is tried" in text for text in notices), notices
+        made.remove_node(good)
+        with pytest.raises(DataError, match="nowhere"):
+            run_suite(suite, results=tmp_path / "others", device="cpu", in_process=True, launcher=launcher)
+    finally:
+        ray.shutdown()
+        made.shutdown()
+    assert bad.node_id != good.node_id
 
 
 @pytest.mark.timeout(300)

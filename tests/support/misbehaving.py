@@ -122,3 +122,29 @@ def raising_in(classes, channels, *, where):
             return super().forward(images)
 
     return RaisingIn(channels, classes, 1)
+
+
+class ClosedWayBack(torch.autograd.Function):
+    """Passes forward, and fails in the backward pass."""
+
+    @staticmethod
+    def forward(context, images):
+        return images.clone()
+
+    @staticmethod
+    def backward(context, gradients):
+        raise RuntimeError("the way back is closed")
+
+
+def raising_backward(classes, channels=3):
+    """Fails in its backward pass, when some gradients are known already."""
+
+    class RaisingBackward(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(channels, classes, 1), nn.Conv2d(classes, classes, 1)
+
+        def forward(self, images):
+            return self.last(ClosedWayBack.apply(self.first(images)))
+
+    return RaisingBackward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_every_event_is_a_line_of_json_beside_what_was_there(tmp_path):
     assert lines[3]["text"] == "a ü <note>"
     assert lines[4]["status"] == "completed"
     assert lines[0]["time"].endswith("+00:00")
+
+
+def test_a_torn_last_line_takes_no_other_with_it(tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"event": "RunStar')
+    with tracking(print, suite="s", events=file) as observer:
+        observer(EVENTS[0])
+    torn, whole = file.read_text().splitlines()
+    assert torn == '{"event": "RunStar'
+    assert json.loads(whole)["event"] == "RunStarted"
 
 
 def test_a_line_is_in_the_file_before_the_next_event(tmp_path):
@@ -113,8 +124,16 @@ def test_mlflow_holds_the_curves_and_the_score(tmp_path):
     with tracking(lambda event: None, suite="s", mlflow=address) as observer:
         observer(EVENTS[0])  # and once more: its machine was lost
         tell_all(observer)
+    with tracking(lambda event: None, suite="s", mlflow=address) as observer:
+        observer(replace(EVENTS[0], run_id="cnn-seed0"))  # and its process is interrupted
+    with tracking(lambda event: None, suite="s", mlflow=address) as observer:
+        for event in EVENTS[:1] + EVENTS[2:3] + EVENTS[4:]:
+            observer(replace(event, run_id="cnn-seed0"))
     client = MlflowClient(tracking_uri=address)
-    (run,) = client.search_runs([client.get_experiment_by_name("s").experiment_id])
+    found = client.search_runs([client.get_experiment_by_name("s").experiment_id], order_by=["attributes.start_time"])
+    assert [run.data.tags["mlflow.runName"] for run in found] == ["unet-seed0", "cnn-seed0"]  # no third one
+    assert found[1].info.status == "FINISHED"
+    run = found[0]
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"loss": 0.5, "validation_mean_iou": 0.25, "test_mean_iou": 0.75}
     assert run.data.tags["model"] == "U-Net"

@@ -1,10 +1,11 @@
 import errno
+import os
 import pickle
 
 import numpy as np
 import pytest
 
-from segbench.data.cache import DiskCache, MemoryCache, read_index, write_cache
+from segbench.data.cache import DiskCache, MemoryCache, make_room, read_index, write_cache
 from segbench.errors import DataError
 
 
@@ -52,12 +53,12 @@ def test_a_pickled_cache_does_not_carry_the_images(arrays, tmp_path):
     assert len(pickle.dumps(cached)) < 10_000 < cached.file.stat().st_size
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "flipped-first", "flipped-middle", "flipped-index", "missing-end"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped-first", "flipped-index", "missing-end"])
 def test_a_damaged_cache_is_rebuilt(arrays, tmp_path, damage):
     dataset = arrays(5)
     file = DiskCache(dataset, folder=tmp_path).file
     content = bytearray(file.read_bytes())
-    places = {"flipped-first": 0, "flipped-middle": len(content) // 2, "flipped-index": len(content) - 40}
+    places = {"flipped-first": 0, "flipped-index": len(content) - 40}
     if damage in places:
         content[places[damage]] ^= 0xFF
     else:
@@ -66,6 +67,49 @@ def test_a_damaged_cache_is_rebuilt(arrays, tmp_path, damage):
     assert read_index(file, 5) is None
     assert same(DiskCache(dataset, folder=tmp_path), dataset)
     assert dataset.reads == 10
+
+
+def test_a_damaged_sample_is_decoded_anew_and_the_file_is_not_used_again(arrays, tmp_path, caplog):
+    dataset = arrays(5)
+    cached = DiskCache(dataset, folder=tmp_path)
+    content = bytearray(cached.file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    cached.file.write_bytes(content)
+    again = DiskCache(dataset, folder=tmp_path)
+    assert dataset.reads == 5  # nothing of it is looked at before it is needed
+    assert same(again, dataset)
+    assert dataset.reads == 6
+    assert "is damaged at" in caplog.text
+    assert not again.file.exists()
+    assert same(DiskCache(dataset, folder=tmp_path), dataset)
+    assert dataset.reads == 11
+
+
+def test_a_cache_that_is_removed_under_a_run_is_decoded_anew(arrays, tmp_path):
+    dataset = arrays(3)
+    opened, unopened = (DiskCache(dataset, folder=tmp_path) for _ in range(2))
+    opened.read(0)
+    opened.file.unlink()
+    assert same(opened, dataset)
+    assert dataset.reads == 3
+    assert same(unopened, dataset)
+    assert dataset.reads == 6
+
+
+def test_the_caches_that_were_not_used_for_longest_make_room(arrays, tmp_path, caplog):
+    files = [DiskCache(arrays(5, size=size), folder=tmp_path).file for size in [(20, 20), (21, 21), (22, 22)]]
+    (tmp_path / "of somebody else.raw").write_bytes(bytes(10_000))
+    for age, file in enumerate((files[1], files[0], files[2])):
+        os.utime(file, (1000 + age, 1000 + age))
+    sizes = [file.stat().st_size for file in files]
+    make_room(tmp_path, 100, limit=sum(sizes) + 100)
+    assert all(file.exists() for file in files)
+    make_room(tmp_path, 101, limit=sum(sizes) + 100)
+    assert [file.exists() for file in files] == [True, False, True]
+    assert "to make room" in caplog.text
+    make_room(tmp_path, 100, limit=100)
+    assert [path.name for path in tmp_path.iterdir()] == ["of somebody else.raw"]
+    make_room(tmp_path / "not there", 100, limit=1)
 
 
 def test_a_cache_of_another_length_is_not_taken(arrays, tmp_path):

@@ -21,16 +21,19 @@ from torch import nn
 
 import segbench.engine.team as team_module
 from segbench.config.load import check
+from segbench.config.plan import plan
 from segbench.data.loader import Share
 from segbench.engine.evaluate import Evaluation, Picture
+from segbench.engine.events import Notice
 from segbench.engine.launch import run_suite
 from segbench.engine.merge import Seen, merged, summed
 from segbench.engine.predictions import read_archive, write_archive
 from segbench.engine.resume import Saver
 from segbench.engine.team import ALONE, Team, own_device, synchronised, torchrun_team
 from segbench.engine.together import Together, follow, leading
-from segbench.errors import SegbenchError, SuiteError
+from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.metrics.scores import score
+from segbench.models.build import build_network
 from segbench.results.details import ImageDetails
 from segbench.results.matrices import ImageMatrices, load_matrices
 
@@ -53,11 +56,15 @@ def take_part(rank, size, port, suite, results, killed_at):
         Saver.after_step = kill
     team_module.ROLL_CALL = timedelta(seconds=5)
     try:
-        with torchrun_team() as team:
+        with torchrun_team("cpu") as team:
             checked = check(suite)
             if team.leads:
                 with leading(team, "cpu") as launcher:
-                    run_suite(checked, results=results, device="cpu", in_process=True, launcher=launcher)
+                    told = []
+                    run_suite(
+                        checked, results=results, device="cpu", in_process=True, launcher=launcher, observer=told.append
+                    )
+                (results / "said.txt").write_text("\n".join(e.text for e in told if isinstance(e, Notice)))
             else:
                 follow(team, device="cpu")
     except SegbenchError as error:
@@ -66,11 +73,15 @@ def take_part(rank, size, port, suite, results, killed_at):
         raise
 
 
-def by_several(size, suite, results, *, killed_at=None):
-    """Have a suite done by so many processes; return how they ended."""
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def by_several(size, suite, results, *, killed_at=None):
+    """Have a suite done by so many processes; return how they ended."""
+    port = free_port()
     context = multiprocessing.get_context("spawn")
     arguments = (size, port, suite, results, killed_at)
     processes = [context.Process(target=take_part, args=(rank, *arguments)) for rank in range(size)]
@@ -78,7 +89,11 @@ def by_several(size, suite, results, *, killed_at=None):
         process.start()
     for process in processes:
         process.join(200)
-    return [process.exitcode for process in processes]
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert None not in codes, f"some processes never ended: {codes}"
+    return codes
 
 
 def by_one(suite, results):
@@ -88,6 +103,12 @@ def by_one(suite, results):
         return run_suite(check(suite), results=results, device="cpu", in_process=True)
     finally:
         torch.set_num_threads(threads)
+
+
+def load_file_of_start(suite):
+    """Return the weights that the first network of a suite starts from."""
+    run = plan(check(suite))[0]
+    return build_network(run.model, classes=8, channels=3, seed=run.seed).state_dict()
 
 
 def stored(results):
@@ -156,8 +177,22 @@ def test_a_run_that_stops_all_processes_alike_stops_no_other_run(tmp_path):
 def test_a_process_that_stops_alone_ends_all_and_stores_nothing_untrue(tmp_path):
     model = {"name": "python:misbehaving.raising_in", "where": 1}
     suite = document(models=[model], defaults={}, train={"epochs": 1})
-    assert 0 not in by_several(2, suite, tmp_path)
+    assert by_several(2, suite, tmp_path) == [1, 1]
     assert stored(tmp_path) == {}
+
+
+def test_a_process_that_stops_while_gradients_are_exchanged_ends_all_and_the_others_are_done_next(tmp_path):
+    suite = document(models=["python:misbehaving.raising_backward", "cnn"], defaults={}, train={"epochs": 1})
+    suite["models"][1] = {"name": "cnn", "width": 0.0625}
+    assert by_several(2, suite, tmp_path) == [1, 1]
+    ((record, _),) = stored(tmp_path).values()
+    assert record["outcome"]["status"] == "failed"
+    assert "while gradients were exchanged: RuntimeError: the way back is closed" in record["outcome"]["reason"]
+    assert by_several(2, suite, tmp_path) == [1, 1]
+    assert {label: record["outcome"]["status"] for label, (record, _) in stored(tmp_path).items()} == {
+        "python:misbehaving.raising_backward": "failed",
+        "cnn": "completed",
+    }
 
 
 def test_uneven_parts_and_accumulated_batches_are_exchanged_in_step(tmp_path):
@@ -178,14 +213,18 @@ def test_uneven_parts_and_accumulated_batches_are_exchanged_in_step(tmp_path):
 
 
 def test_half_precision_and_compiled_networks_are_exchanged_too(tmp_path):
-    model = {"name": "cnn", "width": 0.0625}
-    half = document(models=[model], train={"precision": "fp16", "epochs": 1})
-    assert by_several(2, half, tmp_path / "half") == [0, 0]
-    compiled = document(models=[model], train={"precision": "bf16", "compile": True, "epochs": 1})
-    assert by_several(2, compiled, tmp_path / "compiled") == [0, 0]
-    for name in ("half", "compiled"):
-        ((record, _),) = stored(tmp_path / name).values()
+    model, sgd = {"name": "cnn", "width": 0.0625}, {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}
+    for name, train in {"half": {"precision": "fp16"}, "compiled": {"precision": "bf16", "compile": True}}.items():
+        suite = document(models=[model], train={**sgd, **train})
+        by_one(suite, tmp_path / name / "one")
+        assert by_several(2, suite, tmp_path / name / "two") == [0, 0]
+        ((_, alone),), ((record, folder),) = (stored(tmp_path / name / each).values() for each in ("one", "two"))
         assert (record["outcome"]["status"], record["processes"]) == ("completed", 2)
+        weights, expected = (load_file(each / "checkpoint.safetensors") for each in (folder, alone))
+        start = load_file_of_start(suite)
+        for key, tensor in weights.items():
+            moved = (expected[key] - start[key]).abs().max()
+            assert (tensor - expected[key]).abs().max() <= 0.1 * moved + 1e-4, key  # two halves, not one
 
 
 def write_pictures(folder, sizes):
@@ -230,6 +269,8 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     assert by_several(2, suite, tmp_path / "killed", killed_at=4) == [9, 9]
     assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
     assert by_several(2, suite, tmp_path / "killed") == [0, 0]
+    said = (tmp_path / "killed" / "said.txt").read_text()
+    assert "goes on from step 4 of" in said
     ((whole, folder),) = stored(tmp_path / "whole").values()
     ((record, again),) = stored(tmp_path / "killed").values()
     assert record["data"] == whole["data"]
@@ -268,8 +309,8 @@ class Two(Team):
     def told(self, value):
         return value
 
-    def ended(self, problem):
-        return [problem, problem]
+    def ended(self, outcome):
+        return [outcome, outcome]
 
 
 def test_what_several_found_is_put_in_the_order_of_the_split():
@@ -341,8 +382,24 @@ def test_each_process_has_a_gpu_of_its_own_where_there_are_any(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
     assert own_device("auto") == own_device("cuda") == "cuda:3"
-    assert own_device("cuda:1") == "cuda:1"
     assert own_device("cpu") == "cpu"
+    with (
+        pytest.raises(UsageError, match=r"--device cuda:1: torchrun's processes need a GPU each"),
+        torchrun_team("cuda:1"),
+    ):
+        pass
+
+
+def test_a_team_on_processors_needs_no_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in {"RANK": "0", "LOCAL_RANK": "7", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="more processes than the 1 GPUs of this machine"), torchrun_team("auto"):
+        pass
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with torchrun_team("cpu") as team:
+        assert (team.rank, team.size) == (0, 1)
 
 
 def test_batch_norm_is_synchronised_on_cuda_only():
