@@ -5,8 +5,8 @@
 Plans suites of 1,000 and 10,000 runs (models x seeds x grid) with `segbench plan`, a whole process each time, and goes
 on with suites of which 100 and 1,000 runs are finished, with `segbench run`, up to the line that says that nothing is
 left to do: reading every record and looking at data, recipes and networks first is part of it, the report that follows
-is not (`report_scale.py` times that). Ends with 1 if 10,000 runs take more than 2 seconds to plan, or 1,000 finished
-ones more than 5 seconds to skip, in the median.
+is not (`report_scale.py` times that). Ends with 1 if 10,000 runs take more than 2 seconds to plan, or more than twelve
+times as long as 1,000 in the planning alone, or 1,000 finished ones more than 5 seconds to skip, in the median.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from segbench.results.store import RECORD_FILE, Store, write_record
 
 PLAN_SECONDS, SKIP_SECONDS = 2.0, 5.0
 PLANNED, FINISHED = (1_000, 10_000), (100, 1_000)
+MOST_GROWTH = 12
+"""Times as long for ten times the runs: that the cost grows with them, and no faster."""
 
 
 def main() -> int:
@@ -57,11 +59,12 @@ def main() -> int:
         f"at most {PLAN_SECONDS:g} s to plan {PLANNED[-1]:,} and {SKIP_SECONDS:g} s to skip {FINISHED[-1]:,} wanted\n"
         f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}"
     )
-    return 0 if medians[3] <= PLAN_SECONDS and medians[5] <= SKIP_SECONDS else 1
+    linear = medians[1] <= MOST_GROWTH * medians[0]
+    return 0 if linear and medians[3] <= PLAN_SECONDS and medians[5] <= SKIP_SECONDS else 1
 
 
 def suite_of(runs: int) -> dict[str, Any]:
-    """Return a suite of ten learning rates, ten models, and as many seeds as make so many runs."""
+    """Return a suite of ten models, ten learning rates from 1,000 runs on, and as many seeds as make so many runs."""
     rates, models = (1, 10) if runs < 1_000 else (10, 10)
     return {
         "name": f"scale-{runs}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +26,6 @@ MAGIC = b"segbench-cache-1"
 _TAIL = 8 + len(MAGIC)
 """Bytes behind the index."""
 
-_NAME = re.compile(r".+-[0-9a-f]{32}\.raw")
 _log = logging.getLogger(__name__)
 
 
@@ -239,8 +237,8 @@ def make_room(folder: Path, needed: int, *, limit: int) -> None:
     """
     found = {}
     for file in folder.glob("*.raw") if folder.is_dir() else ():
-        with suppress(OSError):
-            if _NAME.fullmatch(file.name):
+        with suppress(OSError), file.open("rb") as stream:
+            if stream.read(len(MAGIC)) == MAGIC:
                 found[file] = file.stat()
     total = needed + sum(facts.st_size for facts in found.values())
     for file in sorted(found, key=lambda file: found[file].st_mtime):

@@ -38,7 +38,7 @@ class RunEstimate:
         training_seconds: Training epochs and validation, loading included.
         evaluation_seconds: The final evaluation, loading included.
         peak_memory_bytes: See ``Probe``; what ``loader.cache: memory`` keeps is added on the CPU.
-        disk_bytes: What it writes.
+        disk_bytes: What it leaves.
         problem: Why nothing is known; the figures are 0 then.
     """
 

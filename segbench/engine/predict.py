@@ -112,16 +112,19 @@ def class_map(scores: Tensor) -> NDArray[np.uint8]:
     """Return the best class of each pixel of (classes, H, W) scores as (H, W) uint8; of equal ones, the first."""
     if scores.device.type != "cpu" or scores.dtype != torch.float32 or not scores.is_contiguous():
         return scores.max(0).indices.to(torch.uint8).cpu().numpy()  # five times as fast as argmax on processors
-    return _first_equal(scores.numpy(), scores.amax(0).numpy())
+    best = scores.amax(0)
+    if bool(best.isnan().any()):
+        return scores.max(0).indices.to(torch.uint8).numpy()
+    return _first_equal(scores.numpy(), best.numpy())
 
 
 def _first_equal(scores: NDArray[np.float32], best: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the first of (classes, H, W) scores that equals the best, as (H, W) uint8; the last class where none does.
+    """Return the first of (classes, H, W) scores that equals the best, as (H, W) uint8.
 
     Plane by plane, so that everything stays in the cache: three to five times as fast as torch's own maximum.
     """
     classes = len(scores)
-    rank = np.ones(best.shape, np.uint8)  # classes less the index: the first has the highest
+    rank = np.zeros(best.shape, np.uint8)  # classes less the index: the first has the highest
     equal = np.empty(best.shape, np.bool_)
     found = equal.view(np.uint8)
     for index, plane in enumerate(scores):

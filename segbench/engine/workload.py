@@ -133,7 +133,7 @@ def overlapped(compute_seconds: float, load_seconds: float, *, workers: int) -> 
 
 
 def disk_bytes(run: Run, survey: Survey, probe: Probe) -> int:
-    """Return what a run writes: checkpoint, counts, predictions, pictures, record and history."""
+    """Return what a run leaves: checkpoint, counts, predictions, pictures, record and history; no state on its way."""
     train, samples = run.recipe.train, min(run.recipe.evaluate.samples, survey.test_images)
     kept = probe.checkpoint_bytes if train is None or train.keep_weights else 0
     by_image = probe.counted_bytes + (probe.prediction_bytes if samples else 0.0)

@@ -198,6 +198,28 @@ def test_cuda_runs_the_whole_suite(tiny, tmp_path, precision):
     assert all(record.environment["device_name"] for record in outcome.records)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_cuda_gives_the_same_bits_again_where_the_recipe_asks_for_it(tiny, tmp_path, precision):
+    suite = tiny(models=["unet", "fcn8s"], train={"deterministic": True, "precision": precision}, loader={"workers": 2})
+    stores = [launch.run_suite(suite, results=tmp_path / name, device="cuda").store for name in ("once", "again")]
+    runs = list(stores[0].folder.glob("*/run.json"))
+    assert len(runs) == 2
+    for run in runs:
+        for name in ("confusion.npz", "checkpoint.safetensors"):
+            first, second = ((store.folder / run.parent.name / name).read_bytes() for store in stores)
+            assert first == second, (run.parent.name, name)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("compiled", [True, "reduce-overhead", "max-autotune"])
+def test_cuda_trains_compiled_networks(tiny, tmp_path, compiled):
+    suite = tiny(models=["unet"], train={"compile": compiled, "precision": "bf16", "channels_last": True})
+    assert launch.run_suite(suite, results=tmp_path, device="cuda").complete
+
+
 def test_failed_runs_are_tried_again_and_finished_ones_are_not(tiny, tmp_path):
     suite = tiny(models=[{"name": "python:misbehaving.raising", "label": "raising"}, "cnn"])
     run_suite(suite, results=tmp_path, in_process=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 
 @pytest.mark.timeout(500)
@@ -19,6 +20,19 @@ def test_a_suite_is_done_under_torchrun_and_done_only_once(torchrun_segbench, ti
     assert again.returncode == 0, again.stderr
     assert "0 runs done, 4 were done before" in again.stderr
     assert records(tmp_path / "results") == stored
+
+
+@pytest.mark.gpu
+@pytest.mark.timeout(500)
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_train_one_network_with_common_batch_norm(torchrun_segbench, tiny_file, tmp_path, records):
+    tiny_file(
+        models=[{"name": "unet", "norm": "batch"}, {"name": "unet", "label": "U-Net resnet18", "encoder": "resnet18"}],
+        train={"sync_batch_norm": True, "precision": "bf16", "epochs": 2},
+    )
+    done = torchrun_segbench("run", "tiny.yaml", "--device", "cuda")
+    assert done.returncode == 0, done.stderr
+    assert [record["processes"] for record in records(tmp_path / "results").values()] == [2, 2]
 
 
 def test_options_for_other_launchers_are_refused_beside_it(segbench, tiny_file):

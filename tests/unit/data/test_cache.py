@@ -97,7 +97,7 @@ def test_a_cache_that_is_removed_under_a_run_is_decoded_anew(arrays, tmp_path):
 
 
 def test_the_caches_that_were_not_used_for_longest_make_room(arrays, tmp_path, caplog):
-    files = [DiskCache(arrays(5, size=size), folder=tmp_path).file for size in [(20, 20), (21, 21), (22, 22)]]
+    files = [DiskCache(arrays(count), folder=tmp_path).file for count in (5, 6, 7)]
     (tmp_path / "of somebody else.raw").write_bytes(bytes(10_000))
     for age, file in enumerate((files[1], files[0], files[2])):
         os.utime(file, (1000 + age, 1000 + age))

@@ -222,9 +222,9 @@ def test_half_precision_and_compiled_networks_are_exchanged_too(tmp_path):
         assert (record["outcome"]["status"], record["processes"]) == ("completed", 2)
         weights, expected = (load_file(each / "checkpoint.safetensors") for each in (folder, alone))
         start = load_file_of_start(suite)
-        for key, tensor in weights.items():
-            moved = (expected[key] - start[key]).abs().max()
-            assert (tensor - expected[key]).abs().max() <= 0.1 * moved + 1e-4, key  # two halves, not one
+        apart = sum(float((tensor - expected[key]).square().sum()) for key, tensor in weights.items()) ** 0.5
+        moved = sum(float((expected[key] - start[key]).square().sum()) for key in weights) ** 0.5
+        assert apart < 0.25 * moved, (name, apart, moved)  # gradients of one half alone lead elsewhere
 
 
 def write_pictures(folder, sizes):
