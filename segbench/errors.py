@@ -11,6 +11,7 @@ SegbenchError
 │       └── DamagedRunError
 ├── ModelRefusal           this network cannot do what the suite asks: the run is Skipped
 └── TrainingError          a run went wrong on its way: the run is Failed
+    ├── BrokenExchangeError    several processes cannot go on together
     └── NonFiniteLossError
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _PROBED = {"camvid": ("camvid", "train"), "voc2012": ("voc2012", "val"), "sbd": 
 """What has to be fetched: the data set, and a split that needs it."""
 
 _WIDTH = 96
-"""Columns into which what is long is wrapped."""
+"""The most columns into which what is long is wrapped."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,6 @@ def _devices() -> list[dict[str, Any]]:
 
 def _shared_memory_bytes() -> int | None:
     """Return the size of /dev/shm, through which loader workers send images; containers often have little."""
-    import shutil
-
     return shutil.disk_usage("/dev/shm").total if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
 
 
@@ -163,7 +162,8 @@ def _folder(variable: str) -> Presence:
 def _line(presence: Presence) -> str:
     """Return one line, or several where it is long."""
     text = f"  {'found  ' if presence.found else 'missing'}  {presence.name}: {presence.there}"
-    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+    width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns)
+    return textwrap.fill(text, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
 
 
 def _package(name: str) -> Presence:

@@ -215,10 +215,16 @@ def _figures(event: EpochEnded) -> dict[str, float]:
     return {name: float(value) for name, value in event.figures.items() if name not in _NO_FIGURES}
 
 
-def _ends_a_line(file: Path) -> bool:
-    with file.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read() == b"\n"
+def _is_torn(file: Path) -> bool:
+    """Return whether a crash, or a full disk, has torn a file's last line; a pipe, which is no file, has none."""
+    try:
+        if not file.is_file() or not file.stat().st_size:
+            return False
+        with file.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read() != b"\n"
+    except OSError:
+        return False
 
 
 def _appended(file: Path) -> TextIO:
@@ -229,8 +235,9 @@ def _appended(file: Path) -> TextIO:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a+", encoding="utf-8")
-        if stream.tell() and not _ends_a_line(file):  # a crash, or a full disk, tore the last one
+        torn = _is_torn(file)
+        stream = file.open("a", encoding="utf-8")
+        if torn:
             stream.write("\n")
         return stream
     except OSError as error:

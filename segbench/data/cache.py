@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ MAGIC = b"segbench-cache-1"
 _TAIL = 8 + len(MAGIC)
 """Bytes behind the index."""
 
+_IN_USE_SECONDS = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
@@ -105,7 +107,9 @@ class DiskCache(CachedDataset):
         super().__init__(dataset)
         self.file = cache_file(dataset, folder or user_cache_folder())
         self._mapped: np.memmap[Any, np.dtype[np.uint8]] | None = None
+        self._inode: int | None = None
         self._checked: set[int] = set()
+        self._damaged: set[int] = set()
         places = read_index(self.file, len(dataset))
         if places is None:
             write_cache(self.file, dataset)
@@ -128,23 +132,37 @@ class DiskCache(CachedDataset):
 
     def _stored(self, index: int, place: _Place) -> NDArray[np.uint8] | None:
         """Return a copy of a sample's bytes; None where they are not what was written."""
-        try:
-            if self._mapped is None:
-                self._mapped = np.memmap(self.file, dtype=np.uint8, mode="r")
-        except (OSError, ValueError):
+        if index in self._damaged or not self._is_mapped():
             return None
+        assert self._mapped is not None
         stored = np.array(self._mapped[place.offset : place.offset + 4 * place.height * place.width])
         if index not in self._checked:
             if zlib.crc32(stored.data) != place.checksum:
-                _log.warning("%s: is damaged at %s; it will be made anew", self.file, self.names[index])
-                self.file.unlink(missing_ok=True)
+                self._discard(index)
                 return None
             self._checked.add(index)
         return stored
 
+    def _is_mapped(self) -> bool:
+        """Map the file, if that was not done yet; return whether it is."""
+        with suppress(OSError, ValueError):
+            if self._mapped is None:
+                self._inode = self.file.stat().st_ino
+                self._mapped = np.memmap(self.file, dtype=np.uint8, mode="r")
+        return self._mapped is not None
+
+    def _discard(self, index: int) -> None:
+        """Remember that a sample is damaged, and remove the file, unless another run has made it anew meanwhile."""
+        if not self._damaged:
+            _log.warning("%s: is damaged at %s; it will be made anew", self.file, self.names[index])
+        self._damaged.add(index)
+        with suppress(OSError):
+            if self.file.stat().st_ino == self._inode:
+                self.file.unlink()
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the map out: each process opens its own."""
-        return {**self.__dict__, "_mapped": None, "_checked": set()}
+        return {**self.__dict__, "_mapped": None, "_checked": set(), "_damaged": set()}
 
 
 def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
@@ -219,32 +237,47 @@ def read_index(file: Path, count: int) -> list[_Place] | None:
                 return None
             stream.seek(size - _TAIL - length)
             places = [_Place(*place) for place in json.loads(stream.read(length))]
+        offset = len(MAGIC)
+        for place in places:
+            if place.offset != offset or any(type(value) is not int for value in place):
+                return None
+            offset += 4 * place.height * place.width
     except (OSError, ValueError, TypeError):
         return None
-    whole = len(MAGIC) + sum(4 * place.height * place.width for place in places) + length + _TAIL == size
-    return places if whole and len(places) == count else None
+    return places if offset + length + _TAIL == size and len(places) == count else None
 
 
-def make_room(folder: Path, needed: int, *, limit: int) -> None:
+def make_room(folder: Path, needed: int, *, limit: int) -> bool:
     """Remove the caches that were not used for longest, until those in a folder and a new one stay within a limit.
 
-    Processes that have one open keep it; others decode the images anew.
+    What was opened within the last day may be in use, and stays.
 
     Args:
         folder: Where the caches lie.
         needed: Bytes of the new one.
         limit: Bytes of all.
+
+    Returns:
+        Whether there is room; if not, nothing was removed.
     """
-    found = {}
-    for file in folder.glob("*.raw") if folder.is_dir() else ():
-        with suppress(OSError), file.open("rb") as stream:
-            if stream.read(len(MAGIC)) == MAGIC:
-                found[file] = file.stat()
-    total = needed + sum(facts.st_size for facts in found.values())
-    for file in sorted(found, key=lambda file: found[file].st_mtime):
-        if total <= limit:
-            return
+    found = {file: file.stat() for file in folder.glob("*.raw") if _is_cache(file)} if folder.is_dir() else {}
+    excess = needed + sum(facts.st_size for facts in found.values()) - limit
+    old = [file for file, facts in found.items() if facts.st_mtime < time.time() - _IN_USE_SECONDS]
+    if excess > sum(found[file].st_size for file in old):
+        return False
+    for file in sorted(old, key=lambda file: found[file].st_mtime):
+        if excess <= 0:
+            break
         with suppress(OSError):
             file.unlink()
             _log.warning("%s: removed, to make room for another cache of decoded images", file)
-            total -= found[file].st_size
+            excess -= found[file].st_size
+    return excess <= 0
+
+
+def _is_cache(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False

@@ -62,19 +62,18 @@ def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
     if loader.cache == "disk" and cache_file(dataset, folder).exists():
         return DiskCache(dataset, folder=folder)
     needed, room = decoded_bytes(dataset), _room(loader, folder)
-    if needed > room:
+    if needed > room or (loader.cache == "disk" and not make_room(folder, needed, limit=_limit(loader))):
         _log.warning(
             "%s: decoded, %d images take about %.1f GB, with room for %.1f GB in %s; they are decoded every time",
             dataset.info.name,
             len(dataset),
             needed / 1e9,
             room / 1e9,
-            f"the cache in {folder}" if loader.cache == "disk" else "memory",
+            f"{folder}, other caches in use included" if loader.cache == "disk" else "memory",
         )
         return dataset
     if loader.cache == "memory":
         return MemoryCache(dataset)
-    make_room(folder, needed, limit=round(loader.cache_gigabytes * 1e9))
     return DiskCache(dataset, folder=folder)
 
 
@@ -96,7 +95,11 @@ def decoded_bytes(dataset: SegmentationDataset) -> int:
 def _room(loader: Loader, folder: Path) -> int:
     """Return how large a cache may be: half of what is free, and no more than the suite allows."""
     free = free_memory_bytes() if loader.cache == "memory" else free_disk_bytes(folder)
-    return min(round(loader.cache_gigabytes * 1e9), free // 2)
+    return min(_limit(loader), free // 2)
+
+
+def _limit(loader: Loader) -> int:
+    return round(loader.cache_gigabytes * 1e9)
 
 
 def _refuse_problems(dataset: SegmentationDataset, split: str) -> None:

@@ -108,7 +108,8 @@ class Arithmetic:
 def computes_bf16(device: torch.device) -> bool:
     """Return whether a device computes in bf16; others imitate it, which takes longer than fp32 does."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu" and platform.machine().lower() in _X86:
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return True

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from segbench.config.plan import Run
 from segbench.data.room import free_memory_bytes
@@ -62,6 +62,9 @@ Do = Callable[[Job, Place, Observer], RunRecord]
 class Launcher(Protocol):
     """Has runs done, and yields their records as they come."""
 
+    here: ClassVar[bool]
+    """Whether they are done on this machine, or on others that may have other devices."""
+
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs."""
 
@@ -74,6 +77,7 @@ class OneByOne:
         device: Where.
     """
 
+    here: ClassVar[bool] = True
     device: str = "auto"
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
@@ -90,6 +94,8 @@ class SeveralAtOnce:
         devices: What they are done on; each is used by one run at a time where there are as many as jobs.
         cores: Cores of the processor, which runs on it share.
     """
+
+    here: ClassVar[bool] = True
 
     def __init__(self, jobs: int, *, devices: Sequence[str], cores: int | None = None) -> None:
         if jobs < 1:

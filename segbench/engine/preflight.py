@@ -36,7 +36,7 @@ def preflight(
     runs: Sequence[Run],
     *,
     known: Mapping[str, dict[str, Any]],
-    device: str,
+    device: str | None,
     finished: frozenset[str],
     observer: Observer,
 ) -> Preflight:
@@ -45,14 +45,15 @@ def preflight(
     Args:
         runs: The runs of a suite.
         known: What was counted before in splits that were found good, by key.
-        device: Where the runs are to be done.
+        device: Where the runs are to be done; None where that is another machine.
         finished: Ids of runs that are done; data that only they need may be gone.
         observer: Told of the progress.
 
     Raises:
         UsageError: Something is missing or wrong; the message says what and where.
     """
-    check_device(device, [run for run in runs if run.id not in finished], observer)
+    if device is not None:
+        check_device(device, [run for run in runs if run.id not in finished], observer)
     found = Preflight({}, dict(known), {})
     for group in by_protocol(runs):
         try:
@@ -85,9 +86,9 @@ def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
     from segbench.engine.arithmetic import choose_device, computes_bf16  # imports torch
 
     device = choose_device(name)
-    in_bf16 = any(run.recipe.train and run.recipe.train.precision == "bf16" for run in todo)
-    if in_bf16 and not computes_bf16(device):
-        slow = f"train.precision: bf16 is imitated on this {device.type}, which takes longer than fp32"
+    parts = [part for run in todo for part in (run.recipe.train, run.recipe.evaluate) if part is not None]
+    if any(part.precision == "bf16" for part in parts) and not computes_bf16(device):
+        slow = f"precision: bf16 is imitated on this {device.type}, which takes longer than fp32"
         observer(Notice(f"{slow}; a processor with AMX or AVX-512 BF16, or a newer GPU, computes in it"))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from segbench.engine.events import Event, Notice, Observer
 from segbench.engine.launchers import Do, Job, Place
@@ -17,7 +17,7 @@ from segbench.engine.records import record_death, tell_end
 from segbench.errors import SegbenchError, StoreError, TrainingError, UsageError
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
-from segbench.results.store import Store
+from segbench.results.store import RECORD_FILE, Store, read_record
 
 RETRIES = 3
 """How often a run is begun again whose machine or process was lost."""
@@ -42,6 +42,7 @@ class RayLauncher:
             again goes on from where it last saved; else they are sent back through Ray when they end.
     """
 
+    here: ClassVar[bool] = False
     store: Store
     address: str | None = None
     cpus: int = 1
@@ -53,7 +54,9 @@ class RayLauncher:
 
         Raises:
             UsageError: Ray is not installed, there is no such cluster, or none of its machines has what a run is given.
-            SegbenchError: No machine can do a run, for want of its data for example; the other runs are done.
+            SegbenchError: No machine can do a run, for want of its data for example, or its results do not arrive; the
+                other runs are done.
+            TrainingError: Nothing can be received from the cluster any more.
         """
         ray = _joined(self.address)
         self._check_resources(ray)
@@ -69,8 +72,9 @@ class RayLauncher:
                     if isinstance(done, Exception):
                         if (reason := tasks.begin_again(job, done, observer)) is not None:
                             yield self._failed(job, reason, observer)
-                    elif done.record is not None:
-                        yield self._received(job, done, done.record, observer)
+                    elif done.record is not None and self._received(job, done, done.record, wrong):
+                        tell_end(done.record, self.store, observer)
+                        yield done.record
                     elif done.error is not None and not tasks.try_elsewhere(job, done, observer):
                         wrong.append(done.error)
         if wrong:
@@ -107,28 +111,23 @@ class RayLauncher:
                 f"they have {most or 'nothing'}"
             )
 
-    def _received(self, job: Job, done: Done, record: RunRecord, observer: Observer) -> RunRecord:
-        """Put a run's folder into the store, unless it is there already.
-
-        Raises:
-            StoreError: It is not, though its machine has stored it.
-        """
+    def _received(self, job: Job, done: Done, record: RunRecord, wrong: list[SegbenchError]) -> bool:
+        """Put a run's folder into the store, unless it is there already; what went wrong is added to the rest."""
         if done.content is not None:
             with self.store.writing(job.run.id) as folder:
                 unpack(done.content, folder)
         elif not self._appears(record):
-            raise StoreError(
-                f"{self.store.folder_of(record.id)}: was stored by {done.host}, and is not seen here after "
-                f"{APPEARS_SECONDS:g} seconds; is the folder really shared? --shared-results says so. The same command "
-                "goes on"
-            )
-        tell_end(record, self.store, observer)
-        return record
+            text = f"was stored by {done.host}, and is not seen here after {APPEARS_SECONDS:g} seconds"
+            folder = self.store.folder_of(record.id)
+            wrong.append(StoreError(f"{folder}: {text}; is it a folder that all share, as --shared-results says?"))
+            return False
+        return True
 
     def _appears(self, record: RunRecord) -> bool:
         """Wait for what another machine has stored; a network file system may show an older state for a while."""
         until = time.monotonic() + APPEARS_SECONDS
-        while (seen := self.store.find(record.id, record.identity)) is None or seen.timings != record.timings:
+        file = self.store.folder_of(record.id) / RECORD_FILE
+        while not file.exists() or read_record(file).timings != record.timings:
             if time.monotonic() > until:
                 return False
             time.sleep(LOOK_SECONDS)

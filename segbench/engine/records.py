@@ -8,6 +8,7 @@ from typing import Any
 
 from segbench.config.plan import Run, Tuned, source_digest, titled
 from segbench.engine.events import Observer, RunEnded
+from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
 from segbench.results.environment import capture
 from segbench.results.matrices import load_matrices
@@ -81,6 +82,19 @@ def record_death(
     """Store a Failed record for a run whose process, or machine, was lost."""
     outcome = Outcome(status=Status.FAILED, reason=reason, error="ProcessDied", traceback=traceback)
     return record_outcome(run, store, outcome, seconds=seconds)
+
+
+def refuse_to_go_on(outcome: Outcome) -> None:
+    """End a process that cannot tell any more what those that it works with send.
+
+    Raises:
+        BrokenExchangeError: The run ended so.
+    """
+    if outcome.error == BrokenExchangeError.__name__:
+        raise BrokenExchangeError(
+            f"{outcome.reason}; the processes cannot go on together. The same command does the other runs first, and "
+            "goes on with this one then"
+        )
 
 
 def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:

@@ -12,6 +12,7 @@ from segbench.config.plan import Run
 from segbench.engine.arithmetic import choose_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.memory import is_out_of_memory
+from segbench.engine.records import refuse_to_go_on
 from segbench.engine.team import ALONE, Team
 from segbench.engine.work import Work
 from segbench.errors import (
@@ -53,7 +54,7 @@ def perform(
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
-        TrainingError: Of several processes, only some were stopped, or in the middle of an exchange.
+        TrainingError: Of several processes, only some were stopped.
     """
     chosen = choose_device(device)
     if threads is not None:
@@ -67,7 +68,6 @@ def perform(
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
     if not (run.resume.keep or unforeseen_failure):
         work.states.remove()
-    refuse_to_go_on(record.outcome)
     return record
 
 
@@ -76,25 +76,12 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
-        TrainingError: Only some processes were stopped.
+        TrainingError: Only some processes were stopped, or in the middle of an exchange.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
         work = Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team)
         refuse_to_go_on(agreed(attempt(work), team))
-
-
-def refuse_to_go_on(outcome: Outcome) -> None:
-    """End a process that cannot tell any more what the others send.
-
-    Raises:
-        BrokenExchangeError: The run ended so.
-    """
-    if outcome.error == BrokenExchangeError.__name__:
-        raise BrokenExchangeError(
-            f"{outcome.reason}; the processes cannot go on together. The run is stored as failed, and the same command "
-            "does the others first"
-        )
 
 
 def agreed(outcome: Outcome, team: Team) -> Outcome:
@@ -108,8 +95,9 @@ def agreed(outcome: Outcome, team: Team) -> Outcome:
     broken = [each for each in stopped if each.error == BrokenExchangeError.__name__]
     if not stopped or (outcome.reason is not None and not broken):
         return outcome
-    error = BrokenExchangeError if broken else TrainingError
-    return Outcome(status=Status.FAILED, reason=(broken or stopped)[0].reason, error=error.__name__)
+    if broken:
+        return outcome if outcome in broken else broken[0]
+    return Outcome(status=Status.FAILED, reason=stopped[0].reason, error=TrainingError.__name__)
 
 
 def attempt(work: Work) -> Outcome:
@@ -120,6 +108,8 @@ def attempt(work: Work) -> Outcome:
         return Outcome(status=Status.SKIPPED, reason=str(refusal), error=type(refusal).__name__)
     except (DataError, StoreError, SuiteError):
         raise
+    except BrokenExchangeError as error:
+        return unforeseen(error, work)
     except SegbenchError as error:
         return Outcome(status=Status.FAILED, reason=str(error), error=type(error).__name__)
     except OSError as error:
@@ -144,7 +134,7 @@ def unforeseen(error: Exception, work: Work) -> Outcome:
 def explain(error: Exception, work: Work) -> str:
     """Return an unforeseen error as one sentence; memory is told apart."""
     text = " ".join(str(error).split())[:500]
-    if not is_out_of_memory(error):
+    if not is_out_of_memory(error.__cause__ or error):
         return f"{type(error).__name__}: {text}"
     train = work.run.recipe.train
     batch = train.batch_size if train else work.run.recipe.evaluate.batch_size

@@ -14,7 +14,7 @@ from segbench.config.suite import Suite
 from segbench.engine.events import Notice, Observer
 from segbench.engine.launchers import Job, Launcher, Place, announce
 from segbench.engine.processes import ProcessDied, call_here
-from segbench.engine.records import record_death, record_outcome, tell_end
+from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.tuning import Planned
 from segbench.engine.twins import Twin, take_over, twins_of
 from segbench.errors import DataError, ModelRefusal, StoreError
@@ -55,7 +55,7 @@ class SuiteWork:
     done_before: set[str] = field(default_factory=set)
 
     def do(self, runs: Sequence[Run], known: Planned) -> None:
-        """Do those of some runs that are not done; tuned ones wait as long as there are trials to do."""
+        """Do those of some runs that are not done; tuned ones wait as long as there are any others to do."""
         if not runs:
             return
         stored = self.store.find_all({run.id: run.identity for run in runs})
@@ -63,7 +63,7 @@ class SuiteWork:
         found = self._look(runs, finished)
         write_plan(self.suite, known.runs, self.store)
         done = unchanged(finished, found.fingerprints, self.observer)
-        if any(run.role == "trial" and run.id not in done for run in runs):
+        if any(run.role != "tuned" and run.id not in done for run in runs):
             runs = [run for run in runs if run.role != "tuned"]
         elif not known.pending:
             name_stale(self.store, known.runs, self.observer)
@@ -85,7 +85,8 @@ class SuiteWork:
         """
         call = call_here if len(finished) == len(runs) else self.call
         known = read_checks(self.store.folder)
-        found: Preflight = call(_preflight, runs, known, self.device, frozenset(finished), observer=self.observer)
+        device = self.device if self.launcher.here else None
+        found: Preflight = call(_preflight, runs, known, device, frozenset(finished), observer=self.observer)
         add_checks(self.store.folder, found.splits)
         return found
 
@@ -119,7 +120,11 @@ class SuiteWork:
 
 
 def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observer) -> RunRecord:
-    """Do one run; a process that dies leaves a record that says so."""
+    """Do one run; a process that dies leaves a record that says so.
+
+    Raises:
+        BrokenExchangeError: Of several processes, one was stopped while they exchanged gradients; the record says so.
+    """
     started = time.perf_counter()
     try:
         record: RunRecord = call(_perform, run, store, place, observer=observer)
@@ -128,6 +133,7 @@ def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observ
         seconds = time.perf_counter() - started
         record = record_death(run, store, str(death), traceback=death.traceback, seconds=seconds)
     tell_end(record, store, observer)
+    refuse_to_go_on(record.outcome)
     return record
 
 
@@ -233,7 +239,7 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
 
 
 def _preflight(
-    runs: Sequence[Run], known: dict[str, Any], device: str, finished: frozenset[str], *, observer: Observer
+    runs: Sequence[Run], known: dict[str, Any], device: str | None, finished: frozenset[str], *, observer: Observer
 ) -> Any:
     from segbench.engine.preflight import preflight
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from segbench.config.plan import Run
 from segbench.engine.events import Observer
@@ -31,6 +31,7 @@ class Together:
         busy: Whether a run is under way: the others take part in it, and wait for no name.
     """
 
+    here: ClassVar[bool] = True
     team: Team
     device: str
     busy: bool = False

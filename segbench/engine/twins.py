@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from segbench.config.plan import Run
 from segbench.engine.records import part_in_tuning
 from segbench.results.record import RunRecord, Status
-from segbench.results.store import RECORD_FILE, Store, write_record
+from segbench.results.store import RECORD_FILE, Store, readable_folder, write_record
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,14 @@ def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
             "tuning": part_in_tuning(run),
         }
     )
+    target = store.folder_of(twin.run.id)
+    source = readable_folder(target) or target
     with store.writing(run.id) as folder:
-        shutil.copytree(store.folder_of(twin.run.id), folder, dirs_exist_ok=True)
-        (folder / RECORD_FILE).unlink()
+        for file in sorted(source.rglob("*")):
+            if file.is_file() and file.name != RECORD_FILE:
+                copy = folder / file.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)  # copytree would tell of a full disk as of any error
         write_record(folder, record)
     return record
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,8 @@ def start_segbench(tmp_path):
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: Any) -> subprocess.Popen[str]:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: commands would too
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             command(*arguments),
             cwd=tmp_path,

@@ -78,7 +78,8 @@ def running_tasks():
 
 def kill_a_busy_node(cluster, begun):
     """Wait until both nodes have done a part of a run, and kill the processes of one."""
-    while len(running_tasks()) < 2 or not begun():
+    until = time.monotonic() + 200
+    while (len(running_tasks()) < 2 or not begun()) and time.monotonic() < until:
         time.sleep(0.1)
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
 
@@ -101,14 +102,16 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
     told = []
 
     def begun():
-        trained = {event.run_id for event in told if isinstance(event, EpochEnded)}
-        return len(trained) >= 2
+        trained, ended = (
+            {event.run_id for event in list(told) if isinstance(event, kind)} for kind in (EpochEnded, RunEnded)
+        )
+        return len(trained - ended) == 2
 
-    killer = threading.Thread(target=kill_a_busy_node, args=(cluster, begun))
+    killer = threading.Thread(target=kill_a_busy_node, args=(cluster, begun), daemon=True)
     killer.start()
     launcher = RayLauncher(Store(tmp_path / "there", suite.name), cluster.address, shared=shared)
     there = run_suite(suite, results=tmp_path / "there", device="cpu", launcher=launcher, observer=told.append)
-    killer.join()
+    killer.join(30)
     notices = [event.text for event in told if isinstance(event, Notice)]
     assert len([text for text in notices if "was lost" in text]) == 1, notices
     assert len([text for text in notices if "goes on from step" in text]) == (1 if shared else 0), notices

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,17 @@ def test_a_torn_last_line_takes_no_other_with_it(tmp_path):
     torn, whole = file.read_text().splitlines()
     assert torn == '{"event": "RunStar'
     assert json.loads(whole)["event"] == "RunStarted"
+
+
+def test_events_can_go_into_a_pipe(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    with tracking(print, suite="s", events=pipe) as observer:
+        observer(EVENTS[0])
+    reader.join(30)
+    assert json.loads(read[0])["event"] == "RunStarted"
 
 
 def test_a_line_is_in_the_file_before_the_next_event(tmp_path):

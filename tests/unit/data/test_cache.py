@@ -79,10 +79,14 @@ def test_a_damaged_sample_is_decoded_anew_and_the_file_is_not_used_again(arrays,
     assert dataset.reads == 5  # nothing of it is looked at before it is needed
     assert same(again, dataset)
     assert dataset.reads == 6
-    assert "is damaged at" in caplog.text
+    assert caplog.text.count("is damaged at") == 1
     assert not again.file.exists()
-    assert same(DiskCache(dataset, folder=tmp_path), dataset)
+    made_anew = DiskCache(dataset, folder=tmp_path)
+    assert same(made_anew, dataset)
     assert dataset.reads == 11
+    assert same(again, dataset)  # still on the old file
+    assert made_anew.file.exists()
+    assert caplog.text.count("is damaged at") == 1
 
 
 def test_a_cache_that_is_removed_under_a_run_is_decoded_anew(arrays, tmp_path):
@@ -99,17 +103,20 @@ def test_a_cache_that_is_removed_under_a_run_is_decoded_anew(arrays, tmp_path):
 def test_the_caches_that_were_not_used_for_longest_make_room(arrays, tmp_path, caplog):
     files = [DiskCache(arrays(count), folder=tmp_path).file for count in (5, 6, 7)]
     (tmp_path / "of somebody else.raw").write_bytes(bytes(10_000))
+    sizes = [file.stat().st_size for file in files]
+    assert not make_room(tmp_path, 101, limit=sum(sizes) + 100)  # all were used just now
     for age, file in enumerate((files[1], files[0], files[2])):
         os.utime(file, (1000 + age, 1000 + age))
-    sizes = [file.stat().st_size for file in files]
-    make_room(tmp_path, 100, limit=sum(sizes) + 100)
+    assert make_room(tmp_path, 100, limit=sum(sizes) + 100)
     assert all(file.exists() for file in files)
-    make_room(tmp_path, 101, limit=sum(sizes) + 100)
+    assert make_room(tmp_path, 101, limit=sum(sizes) + 100)
     assert [file.exists() for file in files] == [True, False, True]
     assert "to make room" in caplog.text
-    make_room(tmp_path, 100, limit=100)
+    assert not make_room(tmp_path, 101, limit=100)
+    assert [file.exists() for file in files] == [True, False, True]
+    assert make_room(tmp_path, 100, limit=100)
     assert [path.name for path in tmp_path.iterdir()] == ["of somebody else.raw"]
-    make_room(tmp_path / "not there", 100, limit=1)
+    assert make_room(tmp_path / "not there", 1, limit=1)
 
 
 def test_a_cache_of_another_length_is_not_taken(arrays, tmp_path):

@@ -187,6 +187,7 @@ def test_a_process_that_stops_while_gradients_are_exchanged_ends_all_and_the_oth
     assert by_several(2, suite, tmp_path) == [1, 1]
     ((record, _),) = stored(tmp_path).values()
     assert record["outcome"]["status"] == "failed"
+    assert "the way back is closed" in record["outcome"]["traceback"]
     assert "while gradients were exchanged: RuntimeError: the way back is closed" in record["outcome"]["reason"]
     assert by_several(2, suite, tmp_path) == [1, 1]
     assert {label: record["outcome"]["status"] for label, (record, _) in stored(tmp_path).items()} == {
