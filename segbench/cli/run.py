@@ -125,13 +125,8 @@ def run(  # noqa: PLR0913 - the options of one command
             observer=observer,
         )
     _tell_done(outcome)
-    if checked.speed is not None and not (no_speed or launching.can_be_tried_here):
-        tell("the speed block is not measured here; 'segbench speed', on the machine that is meant, does that")
-    measured = (
-        no_speed
-        or not launching.can_be_tried_here
-        or _measure_speed(checked, chosen_models, device=device, results=results)
-    )
+    here = launching.can_be_tried_here
+    measured = no_speed or _measure_speed(checked, chosen_models, here=here, device=device, results=results)
     rank_and_report(outcome.store.folder, reports)
     if not (outcome.complete and measured):
         raise typer.Exit(1)
@@ -282,8 +277,15 @@ def _tell_done(outcome: SuiteOutcome) -> None:
     tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
 
 
-def _measure_speed(suite: Suite, models: list[str] | None, *, device: str, results: Path) -> bool:
-    """Measure the suite's speed block; what goes wrong is told, since the runs are done and want their leaderboard."""
+def _measure_speed(suite: Suite, models: list[str] | None, *, here: bool, device: str, results: Path) -> bool:
+    """Measure the suite's speed block; what goes wrong is told, since the runs are done and want their leaderboard.
+
+    Where the runs were done elsewhere, or in this process, it is left to another command.
+    """
+    if not here:
+        if suite.speed is not None:
+            tell("the speed block is not measured here; 'segbench speed', on the machine that is meant, does that")
+        return True
     try:
         measure_block(suite, models=models, device=device, results=results)
     except SegbenchError as error:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import time
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.cache_files import Place, cache_file, read_index, write_cache
 from segbench.data.locate import user_cache_folder
 from segbench.errors import DataError
-from segbench.results.files import temporary_path
-from segbench.results.swap import leftovers
 
-MAGIC = b"segbench-cache-1"
-"""Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic."""
-
-_TAIL = 8 + len(MAGIC)
-"""Bytes behind the index."""
-
-_IN_USE_SECONDS = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
@@ -80,15 +70,6 @@ class MemoryCache(CachedDataset):
         return self._samples[index]
 
 
-class _Place(NamedTuple):
-    """Where a sample lies in the cache file."""
-
-    offset: int
-    height: int
-    width: int
-    checksum: int
-
-
 class DiskCache(CachedDataset):
     """Keeps a split as raw bytes in one memory-mapped file, which all processes share.
 
@@ -130,7 +111,7 @@ class DiskCache(CachedDataset):
         image = stored[: 3 * pixels].reshape(place.height, place.width, 3)
         return Sample(self.names[index], image, stored[3 * pixels :].reshape(place.height, place.width))
 
-    def _stored(self, index: int, place: _Place) -> NDArray[np.uint8] | None:
+    def _stored(self, index: int, place: Place) -> NDArray[np.uint8] | None:
         """Return a copy of a sample's bytes; None where they are not what was written."""
         if index in self._damaged or not self._is_mapped():
             return None
@@ -163,121 +144,3 @@ class DiskCache(CachedDataset):
     def __getstate__(self) -> dict[str, Any]:
         """Leave the map out: each process opens its own."""
         return {**self.__dict__, "_mapped": None, "_checked": set(), "_damaged": set()}
-
-
-def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
-    """Return where a split is cached: a file named by its content, which all runs share."""
-    return folder / f"{dataset.info.name}-{dataset.cache_key()[:32]}.raw"
-
-
-def write_cache(file: Path, dataset: SegmentationDataset) -> None:
-    """Decode a split into a cache file, which appears under its name only when it is complete.
-
-    Raises:
-        DataError: An image cannot be read, or the folder cannot be written (full, or not allowed).
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(file.parent)
-        with _replacing(file) as output:
-            places = list(_write_samples(output, dataset))
-            index = json.dumps(places).encode()
-            output.write(index + len(index).to_bytes(8, "little") + MAGIC)
-    except OSError as error:
-        raise DataError(
-            f"{file}: the cache of decoded images cannot be written: {error}; free space there, set "
-            "loader.cache_folder to another place, or loader.cache: none"
-        ) from None
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Give a stream whose content becomes the file when the block succeeds."""
-    temporary = temporary_path(file)
-    with temporary.open("wb") as output:
-        try:
-            yield output
-            output.flush()
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the caches that dead processes were writing."""
-    for leftover in leftovers(folder):
-        if not leftover.in_use():
-            leftover.path.unlink(missing_ok=True)
-
-
-def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[_Place]:
-    output.write(MAGIC)
-    offset = len(MAGIC)
-    for index in range(len(dataset)):
-        sample = dataset.read(index)
-        content = np.ascontiguousarray(sample.image).tobytes() + np.ascontiguousarray(sample.label).tobytes()
-        output.write(content)
-        height, width = sample.label.shape
-        yield _Place(offset, height, width, zlib.crc32(content))
-        offset += len(content)
-
-
-def read_index(file: Path, count: int) -> list[_Place] | None:
-    """Return where each of ``count`` samples lies, or None if the file is missing or not whole.
-
-    The samples themselves are not looked at: of a large split that would take as long as an epoch.
-    """
-    try:
-        with file.open("rb") as stream:
-            size = file.stat().st_size
-            start = stream.read(len(MAGIC))
-            stream.seek(max(0, size - _TAIL))
-            length, end = int.from_bytes(stream.read(8), "little"), stream.read()
-            if start != MAGIC or end != MAGIC or length > size:
-                return None
-            stream.seek(size - _TAIL - length)
-            places = [_Place(*place) for place in json.loads(stream.read(length))]
-        offset = len(MAGIC)
-        for place in places:
-            if place.offset != offset or any(type(value) is not int for value in place):
-                return None
-            offset += 4 * place.height * place.width
-    except (OSError, ValueError, TypeError):
-        return None
-    return places if offset + length + _TAIL == size and len(places) == count else None
-
-
-def make_room(folder: Path, needed: int, *, limit: int) -> bool:
-    """Remove the caches that were not used for longest, until those in a folder and a new one stay within a limit.
-
-    What was opened within the last day may be in use, and stays.
-
-    Args:
-        folder: Where the caches lie.
-        needed: Bytes of the new one.
-        limit: Bytes of all.
-
-    Returns:
-        Whether there is room; if not, nothing was removed.
-    """
-    found = {file: file.stat() for file in folder.glob("*.raw") if _is_cache(file)} if folder.is_dir() else {}
-    excess = needed + sum(facts.st_size for facts in found.values()) - limit
-    old = [file for file, facts in found.items() if facts.st_mtime < time.time() - _IN_USE_SECONDS]
-    if excess > sum(found[file].st_size for file in old):
-        return False
-    for file in sorted(old, key=lambda file: found[file].st_mtime):
-        if excess <= 0:
-            break
-        with suppress(OSError):
-            file.unlink()
-            _log.warning("%s: removed, to make room for another cache of decoded images", file)
-            excess -= found[file].st_size
-    return excess <= 0
-
-
-def _is_cache(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False

@@ -8,7 +8,8 @@ from pathlib import Path
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.cache import DiskCache, MemoryCache, cache_file, make_room
+from segbench.data.cache import DiskCache, MemoryCache
+from segbench.data.cache_files import cache_file, make_room
 from segbench.data.locate import user_cache_folder
 from segbench.data.room import free_disk_bytes, free_memory_bytes
 from segbench.data.subset import take, take_fraction

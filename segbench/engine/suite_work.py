@@ -63,9 +63,10 @@ class SuiteWork:
         found = self._look(runs, finished)
         write_plan(self.suite, known.runs, self.store)
         done = unchanged(finished, found.fingerprints, self.observer)
-        if any(run.role != "tuned" and run.id not in done for run in runs):
-            runs = [run for run in runs if run.role != "tuned"]
-        elif not known.pending:
+        others_first = any(run.role != "tuned" and run.id not in done for run in runs)
+        waiting = {run.id for run in runs if run.role == "tuned"} if others_first else set()
+        runs = [run for run in runs if run.id not in waiting]
+        if not (waiting or known.pending):
             name_stale(self.store, known.runs, self.observer)
         self._keep([run for run in runs if run.id in done], done)
         todo = [run for run in runs if run.id not in done]

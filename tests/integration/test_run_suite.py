@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -13,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from programs import succeed
 from tiny import document
 
 from segbench.config.load import check
@@ -93,8 +92,7 @@ def test_a_finished_suite_is_known_as_such_without_torch(first):
         "assert len(outcome.done_before) == len(outcome.records) == 2\n"
         "assert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    succeed(program)
 
 
 def test_adding_a_model_trains_only_that_one(first, tiny, tmp_path):

@@ -1,9 +1,7 @@
 """The public names, and that they cost nothing until they are used."""
 
-import subprocess
-import sys
-
 import pytest
+from programs import succeed
 
 import segbench
 
@@ -39,8 +37,7 @@ def test_other_names_do_not_exist():
 
 def test_importing_segbench_imports_nothing_heavy():
     code = "import sys, segbench; assert not {'torch', 'pandas', 'pydantic', 'yaml', 'numpy'} & set(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    succeed(code)
 
 
 def test_loading_a_suite_and_a_leaderboard_need_no_torch():
@@ -49,8 +46,7 @@ def test_loading_a_suite_and_a_leaderboard_need_no_torch():
         "from segbench import leaderboard, load_results, load_suite\n"
         "assert not {'torch', 'torchvision', 'timm'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    succeed(code)
 
 
 def test_the_package_is_typed():

@@ -1,10 +1,10 @@
 """Catalogues are known without importing what they list."""
 
-import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
 import pytest
+from programs import succeed
 
 from segbench import registry
 from segbench.errors import UnknownNameError, UsageError
@@ -174,8 +174,7 @@ def test_reading_all_signatures_imports_neither_torch_nor_any_factory():
         "assert count > 40, count\n"
         "assert not {'torch', 'timm', 'torchvision', 'segbench.models.unet'} & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    succeed(code)
 
 
 def test_argument_helps_end_with_the_section():

@@ -2,10 +2,9 @@
 
 import csv
 import io
-import subprocess
-import sys
 
 import pytest
+from programs import succeed
 from stored import write_run
 
 
@@ -42,8 +41,7 @@ def test_a_report_needs_no_torch(results, tmp_path):
         "assert done.exit_code == 0, done.output;"
         "loaded = {'torch', 'torchvision', 'timm', 'sklearn'} & set(sys.modules); assert not loaded, loaded"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    succeed(code)
 
 
 def test_a_report_is_opened_where_there_is_a_browser_and_else_says_so(results, tmp_path, segbench, monkeypatch):

@@ -5,7 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from segbench.data.cache import DiskCache, MemoryCache, make_room, read_index, write_cache
+from segbench.data.cache import DiskCache, MemoryCache
+from segbench.data.cache_files import make_room, read_index, write_cache
 from segbench.errors import DataError
 
 
@@ -129,7 +130,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(arrays, tmp_path, monke
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("segbench.data.cache._write_samples", full)
+    monkeypatch.setattr("segbench.data.cache_files._write_samples", full)
     with pytest.raises(DataError, match=r"No space left on device; free space there, set loader.cache_folder"):
         DiskCache(arrays(3), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
