@@ -18,7 +18,7 @@ from segbench.data.loader import EvaluationLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
 from segbench.data.reading import read_image
-from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.pictures import palette_image
@@ -85,7 +85,7 @@ def ready(file: Path, *, device: str) -> Ready:
         WeightsError: The file cannot be read, or was not written by ``segbench run``.
         UsageError: There is no such device.
     """
-    place = choose_device(device)
+    place = use_device(device)
     checkpoint = load_checkpoint(file)
     arithmetic = _arithmetic(checkpoint, place)
     arithmetic.place(checkpoint.network)

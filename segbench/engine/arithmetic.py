@@ -134,7 +134,9 @@ def deterministic(*, wanted: bool) -> Iterator[None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called auto, cpu, cuda, cuda:N or mps.
+    """Return the device called auto, cpu, cuda, cuda:N or mps; a CUDA device always has its number.
+
+    Nothing is opened on the device: a process that only starts others leaves its memory to them.
 
     Raises:
         UsageError: There is no such device here.
@@ -149,8 +151,27 @@ def choose_device(name: str) -> torch.device:
     if not available.get(device.type, False):
         there = ", ".join(kind for kind, present in available.items() if present)
         raise UsageError(f"--device {name}: there is no such device here; there is: {there}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type != "cuda":
+        return torch.device(device.type)
+    if (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices here")
-    if name == "cuda":
-        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cuda", _current_cuda_index() if device.index is None else device.index)
+
+
+def use_device(name: str) -> torch.device:
+    """Return what ``choose_device`` returns, and make it this process's current device.
+
+    CUDA events, graphs and whatever names no device belong to the current one.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    device = choose_device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
+
+
+def _current_cuda_index() -> int:
+    """Return the number of the current CUDA device; asking torch would open one where none is open."""
+    return torch.cuda.current_device() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]

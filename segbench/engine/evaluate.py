@@ -147,11 +147,10 @@ def evaluate(
     tally = Tally(predictor.classes, loss, keep, look)
     positions, digests = list(loader.positions), list[str]()
     started = time.perf_counter()
-    with predictor.arithmetic.matrix_precision():
-        for batch in loader:
-            _count(tally, predictor, batch, positions[len(digests) :])
-            digests += batch.digests
-            progress(len(digests), len(positions))
+    for batch in loader:
+        _count(tally, predictor, batch, positions[len(digests) :])
+        digests += batch.digests
+        progress(len(digests), len(positions))
     seconds = time.perf_counter() - started - tally.looking_seconds
     return Evaluation(
         positions=tuple(positions),

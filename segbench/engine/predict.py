@@ -21,7 +21,8 @@ class Predictor:
     """Applies a network to images in the way that a suite asks for.
 
     With one scale, no mirroring and no window, scores are the network's logits. Otherwise they are the logarithm of
-    the averaged softmax probabilities, so that argmax and cross-entropy mean the same in both cases.
+    the averaged softmax probabilities, so that argmax and cross-entropy mean the same in both cases. They are computed
+    in the precision of ``arithmetic``, whatever the process has set for other work.
     """
 
     def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, arithmetic: Arithmetic) -> None:
@@ -36,9 +37,10 @@ class Predictor:
         """
         self.network.eval()
         images = self.arithmetic.images(images)
-        if not self._averages:
-            return self._logits(images)
-        views = list(self._views(images))
+        with self.arithmetic.matrix_precision():
+            if not self._averages:
+                return self._logits(images)
+            views = list(self._views(images))
         return torch.stack(views).mean(0).clamp_min(torch.finfo(torch.float32).tiny).log()
 
     @property

@@ -19,7 +19,7 @@ from segbench.data.base import SegmentationDataset
 from segbench.data.cache import MemoryCache
 from segbench.data.loader import Batch
 from segbench.data.subset import Subset
-from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.facts import weights_digest
@@ -59,9 +59,7 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
         UsageError: The data or the weights are missing, or there is no such device.
         ModelRefusal: The network cannot take the images.
     """
-    chosen = choose_device(device)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
+    chosen = use_device(device)
     whole = uncached(run)
     materials = _first_images(whole)
     for split in materials.splits.values():

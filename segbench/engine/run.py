@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from segbench.config.plan import Run
-from segbench.engine.arithmetic import choose_device
+from segbench.engine.arithmetic import use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.records import refuse_to_go_on
@@ -56,11 +56,9 @@ def perform(
         UsageError: The suite's data is missing or wrong, or there is no such device.
         TrainingError: Of several processes, only some were stopped.
     """
-    chosen = choose_device(device)
+    chosen = use_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
         work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
         record = work.record(agreed(attempt(work), team))
@@ -80,7 +78,7 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
-        work = Work(run, folder, choose_device(device), ignore, states=StateFolder(folder / "none"), team=team)
+        work = Work(run, folder, use_device(device), ignore, states=StateFolder(folder / "none"), team=team)
         refuse_to_go_on(agreed(attempt(work), team))
 
 

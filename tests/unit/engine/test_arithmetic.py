@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from subprocess import run
+
 import pytest
 import torch
 from tiny import document
@@ -9,7 +12,7 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.arithmetic import Arithmetic, choose_device, computes_bf16
+from segbench.engine.arithmetic import Arithmetic, choose_device, computes_bf16, use_device
 from segbench.engine.preflight import check_device
 from segbench.errors import UsageError
 
@@ -57,6 +60,31 @@ def test_auto_is_a_device_that_is_there():
 def test_a_device_that_is_not_there_is_named(name, message):
     with pytest.raises(UsageError, match=message):
         choose_device(name)
+
+
+def test_every_name_of_the_first_cuda_device_is_one_device_and_none_opens_it(monkeypatch):
+    """``cuda`` and ``cuda:0`` must not differ in fingerprints; torch makes no device without a number current."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert {str(choose_device(name)) for name in ("auto", "cuda", "cuda:0")} == {"cuda:0"}
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    assert not torch.cuda.is_initialized()
+    made_current = []
+    monkeypatch.setattr(torch.cuda, "set_device", made_current.append)
+    assert use_device("cuda") == torch.device("cuda", 0)
+    assert made_current == [torch.device("cuda", 0)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
+def test_choosing_a_cuda_device_opens_none():
+    code = (
+        "import torch; from segbench.engine.arithmetic import choose_device, use_device; "
+        "print(choose_device('cuda'), torch.cuda.is_initialized(), use_device('cuda'), torch.cuda.current_device())"
+    )
+    assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+        "cuda:0", "False", "cuda:0", "0",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,28 @@ def test_a_wrong_number_of_classes_is_refused():
         Predictor(pointwise(3), Evaluate(), classes=5, arithmetic=CPU).scores(images())
 
 
+class Watching(nn.Module):
+    """Remembers in which precision matrices were multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.seen = pointwise(), []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
+        return self.layer(images)
+
+
+@pytest.mark.parametrize(("precision", "seen"), [("fp32", ("highest", False)), ("tf32", ("high", True))])
+@pytest.mark.parametrize(
+    "settings", [Evaluate(), Evaluate(flip=True), Evaluate(window=Window(size=(5, 7), stride=(3, 4)))]
+)
+def test_a_predictor_computes_in_its_own_precision_whoever_calls_it(precision, seen, settings):
+    network = Watching()
+    Predictor(network, settings, classes=3, arithmetic=Arithmetic(torch.device("cpu"), precision)).scores(images())
+    assert set(network.seen) == {seen}
+
+
 @given(length=st.integers(1, 200), size=st.integers(1, 90), stride=st.integers(1, 90))
 def test_tiles_cover_everything_and_stay_inside(length, size, stride):
     stride = min(stride, size)
