@@ -10,6 +10,7 @@ SegbenchError
 │   └── StoreError         a results folder cannot be read or written
 │       └── DamagedRunError
 ├── ModelRefusal           this network cannot do what the suite asks: the run is Skipped
+├── RunInterrupted         a run was stopped on its way, and nothing is wrong: the same command goes on
 └── TrainingError          a run went wrong on its way: the run is Failed
     ├── BrokenExchangeError    several processes cannot go on together
     └── NonFiniteLossError
@@ -86,6 +87,10 @@ class DamagedRunError(StoreError):
 
 class ModelRefusal(SegbenchError):  # noqa: N818 - a refusal is a result, not a fault
     """A network cannot do what is asked of it (an input size, a missing package)."""
+
+
+class RunInterrupted(SegbenchError):  # noqa: N818 - says what happened
+    """A run was stopped on its way, because its time is over or its process was told to end; it goes on later."""
 
 
 class TrainingError(SegbenchError):

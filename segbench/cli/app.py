@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from segbench.cli import baseline, catalog, compare, data, doctor, predict, regress, report, run, score, speed, starter
+from segbench.cli import (
+    baseline,
+    catalog,
+    compare,
+    data,
+    doctor,
+    plan,
+    predict,
+    regress,
+    report,
+    run,
+    score,
+    speed,
+    starter,
+)
 from segbench.cli.output import tell
 from segbench.errors import SegbenchError, UsageError
 
@@ -33,9 +47,9 @@ class Commands(TyperGroup):
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
-    "plan": run.plan,
-    "validate": run.validate,
-    "schema": run.schema,
+    "plan": plan.plan,
+    "validate": plan.validate,
+    "schema": plan.schema,
     "speed": speed.speed,
     "leaderboard": report.leaderboard,
     "report": report.report,

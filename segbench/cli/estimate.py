@@ -77,28 +77,34 @@ def show_estimate(estimate: SuiteEstimate, statuses: Mapping[str, str]) -> None:
     _warn(to_do)
 
 
-def announce(runs: Sequence[Run], *, device: str) -> None:
-    """Tell what runs will take before they begin; few images, or a network that is compiled first, are not tried.
+def announce(runs: Sequence[Run], *, device: str, few: bool = False) -> SuiteEstimate | None:
+    """Tell what runs will take before they begin, and return it; what is not tried, or cannot be, is None.
 
     What is wrong with the suite is left for the runs themselves to say.
+
+    Args:
+        runs: The runs.
+        device: auto, cpu, cuda, cuda:N or mps.
+        few: Whether runs of few images are tried, too. Networks that are compiled first never are.
     """
     if not runs:
-        return
+        return None
     from segbench.engine.estimate import estimate_runs, images_fed, survey_runs
 
     if any(run.recipe.train is not None and run.recipe.train.compile for run in runs):
         tell("no estimate, because networks would have to be compiled for it; 'segbench plan --estimate' does that")
-        return
+        return None
     try:
         surveys = survey_runs(runs)
-        if images_fed(runs, surveys) <= FEW_IMAGES:
-            return
+        if images_fed(runs, surveys) <= FEW_IMAGES and not few:
+            return None
         tell(f"estimating the time of {counted(len(runs), 'run')} …")
         estimate = estimate_runs(runs, surveys, device=device, probe_seconds=QUICK_PROBE_SECONDS)
     except SegbenchError:
-        return
+        return None
     tell(f"about {totals(estimate)}{', one run after the other' * (len(runs) > 1)}")
     _warn(estimate)
+    return estimate
 
 
 def totals(estimate: SuiteEstimate) -> str:

@@ -15,6 +15,7 @@ from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     from segbench.engine.launchers import Launcher
+    from segbench.engine.stopping import Stop
     from segbench.results.store import Store
 
 
@@ -114,7 +115,7 @@ class Launching:
         return not self.here and self.launcher is LauncherName.LOCAL
 
     @contextmanager
-    def launcher_into(self, store: Store) -> Iterator[Launcher | None]:
+    def launcher_into(self, store: Store, *, stop: Stop) -> Iterator[Launcher | None]:
         """Give who does the runs and puts them into a store; None for one after the other on the device.
 
         Of torchrun's processes the first goes on; the others take part in its runs, and leave the command after them.
@@ -127,7 +128,7 @@ class Launching:
                 yield leader
         elif self.launcher is LauncherName.RAY:
             cpus, gpus = self.cpus_per_run or 1, self.gpus_per_run or 0.0
-            yield RayLauncher(store, self.address, cpus=cpus, gpus=gpus, shared=self.shared_results)
+            yield RayLauncher(store, self.address, cpus=cpus, gpus=gpus, shared=self.shared_results, stop=stop)
         elif self.jobs is not None and self.jobs > 1:
             yield SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,16 @@ Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only 
 OnlyRuns = Annotated[
     str | None, typer.Option("--only", metavar="RUN,…", help="Only these runs, by id or its beginning.")
 ]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit", metavar="TIME", help="Stop in good order after so long, such as 20m, 2h or 90s: exit code 3."
+    ),
+]
+NoEstimate = Annotated[
+    bool, typer.Option("--no-estimate", help="Begin at once; under a time limit, runs may not end in it.")
+]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Show the leaderboard, and write no report.")]
 NoSpeed = Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")]
 EventsFile = Annotated[
     Path | None, typer.Option("--events", metavar="FILE", help="Append everything that happens as JSON lines.")
@@ -38,6 +49,36 @@ TensorBoardFolder = Annotated[
 MLflowAddress = Annotated[
     str | None, typer.Option("--mlflow", metavar="URI", help="Log runs to MLflow: a server, or sqlite:///FILE.")
 ]
+
+
+class Order(StrEnum):
+    """In which order runs are done."""
+
+    SUITE = "suite"
+    CHEAPEST = "cheapest"
+    RANDOM = "random"
+
+
+OrderOption = Annotated[
+    Order, typer.Option("--order", metavar="ORDER", help="suite, cheapest (by the estimate) or random.")
+]
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def seconds_of(text: str | None, *, option: str) -> float | None:
+    """Return a time such as ``90``, ``90s``, ``20m``, ``1h30m`` or ``2h`` in seconds, or None when nothing was given.
+
+    Raises:
+        UsageError: It is no such text, or no time at all.
+    """
+    if text is None:
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text.strip().lower() or seconds <= 0:
+        raise UsageError(f"{option} {text!r}: expected a time such as 90s, 20m, 1h30m or 2h")
+    return seconds
 
 
 def names(text: str | None) -> list[str] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from segbench.cli.bars import open_bars
 from segbench.cli.output import duration, figure
-from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted
+from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted, RunStopped
 from segbench.results.record import Status
 
 if TYPE_CHECKING:
@@ -136,6 +136,10 @@ class PlainObserver:
                 self._line(f"  {self._whose(event.run_id)}{ending(event)}")
                 for known in (self.labels, self.meters):
                     known.pop(event.run_id, None)
+            case RunStopped():
+                self._line(f"  {self._whose(event.run_id)}{event.reason}")
+                for known in (self.labels, self.meters):
+                    known.pop(event.run_id, None)
             case Notice():
                 self._line(f"note: {event.text}")
 
@@ -170,7 +174,14 @@ class BarObserver:
             case Progress():
                 self._advance(event)
             case RunEnded():
-                self._end(event)
+                self._end(event.run_id)
+                self._line(f"{event.label}: {ending(event)}")
+                self.ended += 1
+                self._count()
+            case RunStopped():
+                self._end(event.run_id)
+                self._line(f"{event.label}: {event.reason}")
+                self._count()
             case Notice():
                 self._line(f"note: {event.text}")
 
@@ -194,13 +205,11 @@ class BarObserver:
             self.shares[event.run_id] = _share(event)
             self._count()
 
-    def _end(self, event: RunEnded) -> None:
-        self._clear(event.run_id)
+    def _end(self, run_id: str) -> None:
+        """Take away all that is shown of a run."""
+        self._clear(run_id)
         for known in (self.shares, self.labels):
-            known.pop(event.run_id, None)
-        self.ended += 1
-        self._count()
-        self._line(f"{event.label}: {ending(event)}")
+            known.pop(run_id, None)
 
     def _count(self, *, total: int | None = None) -> None:
         """Show how much of the suite is done."""

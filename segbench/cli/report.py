@@ -87,8 +87,8 @@ def report(
         tell(f"no browser could be started; open {page} yourself")
 
 
-def rank_and_report(results: Path, reports: Path) -> None:
-    """Show the leaderboard of a folder of results, and write the report of it below ``reports``.
+def rank_and_report(results: Path, reports: Path | None) -> None:
+    """Show the leaderboard of a folder of results, and write the report of it below ``reports``; None writes none.
 
     Raises:
         StoreError: The report cannot be written.
@@ -100,7 +100,8 @@ def rank_and_report(results: Path, reports: Path) -> None:
         tell("only trials are done yet; there is nothing to rank")
         return
     show(ranking)
-    write(ranking, reports)
+    if reports is not None:
+        write(ranking, reports)
 
 
 def show(ranking: Ranking, form: Format = Format.TABLE) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from segbench.cli.output import plain
-from segbench.engine.events import EpochEnded, Event, Notice, Observer, RunEnded, RunStarted
+from segbench.engine.events import EpochEnded, Event, Notice, Observer, RunEnded, RunStarted, RunStopped
 from segbench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -135,11 +135,16 @@ class TensorBoard:
             for name, value in _figures(event).items():
                 self._writer(event.run_id).add_scalar(name, value, int(event.figures["epoch"]))
         elif isinstance(event, RunEnded):
-            writer = self._writer(event.run_id)
             if event.mean_iou is not None:
-                writer.add_scalar("test_mean_iou", event.mean_iou, 0)
-            writer.close()
-            del self._writers[event.run_id]
+                self._writer(event.run_id).add_scalar("test_mean_iou", event.mean_iou, 0)
+            self._close(event.run_id)
+        elif isinstance(event, RunStopped):
+            self._close(event.run_id)
+
+    def _close(self, run_id: str) -> None:
+        """Write what is left of a run."""
+        if run_id in self._writers:
+            self._writers.pop(run_id).close()
 
     def close(self) -> None:
         """Write what is left."""
@@ -190,6 +195,8 @@ class MLflow:
             if event.reason:
                 self._client.set_tag(run, "reason", event.reason)
             self._client.set_terminated(run, "FINISHED" if event.status == "completed" else "FAILED")
+        elif isinstance(event, RunStopped) and event.run_id in self._runs:
+            self._client.set_terminated(self._runs.pop(event.run_id), "KILLED")
 
     def _interrupted(self, run_id: str) -> str | None:
         """Return MLflow's id of a run that was left under way, which is taken up again; None where there is none."""

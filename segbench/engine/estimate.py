@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segbench.config.plan import Run, canonical_model, digest
 from segbench.engine.events import Observer, ignore
@@ -39,6 +39,7 @@ class RunEstimate:
         evaluation_seconds: The final evaluation, loading included.
         peak_memory_bytes: See ``Probe``; what ``loader.cache: memory`` keeps is added on the CPU.
         disk_bytes: What it leaves.
+        steps: Optimizer steps of its training.
         problem: Why nothing is known; the figures are 0 then.
     """
 
@@ -50,12 +51,18 @@ class RunEstimate:
     evaluation_seconds: float = 0.0
     peak_memory_bytes: int = 0
     disk_bytes: int = 0
+    steps: int = 0
     problem: str | None = None
 
     @property
     def seconds(self) -> float:
         """The time of the whole run."""
         return self.overhead_seconds + self.training_seconds + self.evaluation_seconds
+
+    def after(self, step: int) -> RunEstimate:
+        """Return what is left of the run when so many optimizer steps are done."""
+        left = max(0.0, 1 - step / self.steps) if self.steps else 1.0
+        return replace(self, training_seconds=left * self.training_seconds)
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,7 @@ def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds:
         evaluation_seconds=evaluation_seconds(run, survey, probe),
         peak_memory_bytes=probe.peak_memory_bytes + (cached_bytes(survey) if cached else 0),
         disk_bytes=disk_bytes(run, survey, probe),
+        steps=survey.steps,
     )
 
 

@@ -86,13 +86,28 @@ class RunEnded:
 
 
 @dataclass(frozen=True)
+class RunStopped:
+    """A run was stopped on its way, or not begun for want of time; the same command goes on with it.
+
+    Attributes:
+        run_id: The run's id.
+        label: The row's name.
+        reason: Where it stands.
+    """
+
+    run_id: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something that the person should know, such as a result that the suite no longer names."""
 
     text: str
 
 
-Event = RunStarted | Progress | EpochEnded | RunEnded | Notice
+Event = RunStarted | Progress | EpochEnded | RunEnded | RunStopped | Notice
 Observer = Callable[[Event], None]
 
 

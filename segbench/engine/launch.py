@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench.config.plan import Run
 from segbench.config.suite import Suite
+from segbench.engine.estimate import RunEstimate, SuiteEstimate
 from segbench.engine.events import Notice, Observer, ignore
 from segbench.engine.launchers import Launcher, OneByOne
 from segbench.engine.processes import call_here, call_in_process
-from segbench.engine.selection import chosen, named, starting_with
+from segbench.engine.selection import RunOrder, chosen, named, starting_with
+from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.suite_work import SuiteWork
 from segbench.engine.tuning import Planned, planned
 from segbench.results.record import RunRecord, Status
@@ -23,22 +26,26 @@ class SuiteOutcome:
 
     Attributes:
         store: Where the results are.
-        records: The records of all its runs, in the plan's order.
+        records: The records of its runs that are done, in the plan's order.
         done_before: Ids of the runs that were not done again.
+        left: The runs that were left for another time, when the work had to stop.
     """
 
     store: Store
     records: tuple[RunRecord, ...]
     done_before: frozenset[str]
+    left: tuple[Run, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every run was completed; trials may fail, as long as each network has one that gives a score."""
+        if self.left:
+            return False
         reported = [record for record in self.records if record.tuning is None or record.tuning.role != "trial"]
         return all(record.outcome.status is Status.COMPLETED for record in reported)
 
 
-def run_suite(
+def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, until when
     suite: Suite,
     *,
     results: Path | str = "results",
@@ -48,9 +55,12 @@ def run_suite(
     device: str = "auto",
     in_process: bool = False,
     launcher: Launcher | None = None,
+    order: RunOrder = RunOrder.SUITE,
+    stop: Stop = NEVER,
+    estimate: SuiteEstimate | None = None,
     observer: Observer = ignore,
 ) -> SuiteOutcome:
-    """Do all runs of a suite that are not done yet.
+    """Do all runs of a suite that are not done yet, or those that end in time.
 
     Args:
         suite: The suite.
@@ -61,10 +71,13 @@ def run_suite(
         device: auto, cpu, cuda, cuda:N or mps.
         in_process: Whether runs share this process, for debugging.
         launcher: Who does the runs; one after the other on ``device`` by default.
+        order: In which order they are done.
+        stop: When to stop. Runs under way save where they are then, and those that would not end in time are not begun.
+        estimate: What runs take; the others are begun as long as time is left.
         observer: Told of everything that happens.
 
     Returns:
-        The records of the chosen runs; failed and skipped ones among them.
+        The records of the chosen runs, failed and skipped ones among them, and the runs that were left.
 
     Raises:
         UsageError: The suite or its data is wrong; nothing that was done is lost.
@@ -80,15 +93,28 @@ def run_suite(
         call=call_here if in_process else call_in_process,
         launcher=launcher or OneByOne(device),
         observer=observer,
+        order=order,
+        stop=stop,
+        estimates=_estimates(estimate),
     )
     work.do(runs, known)
-    if suite.tuning is not None:
+    if suite.tuning is not None and not stop.due:
         known = planned(suite, store)
         runs = starting_with(chosen(known.runs, models, seeds), only)
         work.do([run for run in runs if run.id not in work.records], known)
         tell_pending(known, observer)
     work.finish(known)
-    return SuiteOutcome(store, tuple(work.records[run.id] for run in runs), frozenset(work.done_before))
+    return SuiteOutcome(
+        store,
+        records=tuple(work.records[run.id] for run in runs if run.id in work.records),
+        done_before=frozenset(work.done_before),
+        left=tuple(run for run in runs if run.id not in work.records),
+    )
+
+
+def _estimates(estimate: SuiteEstimate | None) -> dict[str, RunEstimate]:
+    """Return what is known of runs by their ids."""
+    return {run.run_id: run for run in (estimate.runs if estimate else ()) if run.problem is None}
 
 
 def tell_pending(known: Planned, observer: Observer) -> None:

@@ -33,11 +33,13 @@ class Place:
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation on the processor; None leaves torch's choice.
         team: The processes that do it together, where there are several.
+        deadline: When it has to stop, in seconds since the epoch; None sets no limit.
     """
 
     device: str
     threads: int | None = None
     team: Team | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Job:
     total: int
 
 
-Do = Callable[[Job, Place, Observer], RunRecord]
-"""Does one run and stores it."""
+Do = Callable[[Job, Place, Observer], RunRecord | None]
+"""Does one run and stores it; None when it is left for another time."""
 
 
 class Launcher(Protocol):
@@ -64,6 +66,10 @@ class Launcher(Protocol):
 
     here: ClassVar[bool]
     """Whether they are done on this machine, or on others that may have other devices."""
+
+    @property
+    def sharing(self) -> float:
+        """How many runs share a device, or the cores."""
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs."""
@@ -78,12 +84,14 @@ class OneByOne:
     """
 
     here: ClassVar[bool] = True
+    sharing: ClassVar[float] = 1.0
     device: str = "auto"
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs, in their order."""
         for job in jobs:
-            yield do(job, Place(self.device), observer)
+            if (record := do(job, Place(self.device), observer)) is not None:
+                yield record
 
 
 class SeveralAtOnce:
@@ -102,6 +110,7 @@ class SeveralAtOnce:
             raise UsageError(f"--jobs {jobs}: expected at least 1")
         self.jobs = jobs
         self.threads = max(1, (cores or available_cores()) // jobs)
+        self.sharing = jobs / min(jobs, len(set(devices)))
         self._devices: queue.SimpleQueue[str] = queue.SimpleQueue()
         for number in range(jobs):
             self._devices.put(devices[number % len(devices)])
@@ -111,7 +120,7 @@ class SeveralAtOnce:
         told, stopping = one_at_a_time(observer), threading.Event()
         room = memory_room(self.jobs)
 
-        def done(job: Job) -> RunRecord:
+        def done(job: Job) -> RunRecord | None:
             if stopping.is_set():
                 raise CallStopped(f"{job.run.id} was not begun")
             device = self._devices.get()
@@ -127,8 +136,10 @@ class SeveralAtOnce:
             futures = [pool.submit(done, job) for job in jobs]
             try:
                 for future in as_completed(futures):
-                    if not isinstance(future.exception(), CallStopped):  # what stopped it comes too
-                        yield future.result()
+                    if isinstance(future.exception(), CallStopped):  # what stopped it comes too
+                        continue
+                    if (record := future.result()) is not None:
+                        yield record
             except BaseException:
                 stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)

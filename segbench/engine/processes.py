@@ -55,7 +55,7 @@ class _Calls:
     """The processes that calls are waiting for, and which of them were stopped."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may come in while its own thread holds it
         self._running: set[Any] = set()
         self._stopped: set[Any] = set()
 
@@ -75,6 +75,11 @@ class _Calls:
         with self._lock:
             for process in self._running - self._stopped:
                 self._stopped.add(process)
+                process.kill()
+
+    def terminate(self) -> None:
+        with self._lock:
+            for process in self._running:
                 process.terminate()
 
 
@@ -84,6 +89,11 @@ _calls = _Calls()
 def stop_calls() -> None:
     """End every process that a call of this one is waiting for; their callers get ``CallStopped``."""
     _calls.stop()
+
+
+def terminate_calls() -> None:
+    """Tell every process that a call of this one is waiting for to end (SIGTERM); runs save where they are before."""
+    _calls.terminate()
 
 
 def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
@@ -110,7 +120,7 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
         process.join()
     finally:
         if process.is_alive():
-            process.terminate()
+            process.kill()  # SIGTERM would have it save first
             process.join()
         receiver.close()
         stopped = _calls.ended(process)

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from segbench.engine.events import Event, Notice, Observer
+from segbench.engine.events import Event, Notice, Observer, RunStopped
 from segbench.engine.launchers import Do, Job, Place
 from segbench.engine.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
 from segbench.engine.records import record_death, tell_end
-from segbench.errors import SegbenchError, StoreError, TrainingError, UsageError
+from segbench.engine.stopping import NEVER, Stop
+from segbench.engine.time_limit import GRACE_SECONDS
+from segbench.errors import RunInterrupted, SegbenchError, StoreError, TrainingError, UsageError
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record
@@ -40,14 +42,17 @@ class RayLauncher:
         gpus: GPUs that a run is given.
         shared: Whether all machines see the store under its path. Runs are stored there then, and one that is begun
             again goes on from where it last saved; else they are sent back through Ray when they end.
+        stop: When to stop. Runs under way end at its deadline; at SIGTERM here, they are ended where they are.
     """
 
     here: ClassVar[bool] = False
+    sharing: ClassVar[float] = 1.0
     store: Store
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
     shared: bool = False
+    stop: Stop = NEVER
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:  # noqa: ARG002
         """Do all jobs on the cluster, none here.
@@ -61,10 +66,10 @@ class RayLauncher:
         ray = _joined(self.address)
         self._check_resources(ray)
         wrong: list[SegbenchError] = []
-        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared) as tasks:
+        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared, self.stop.deadline) as tasks:
             for job in jobs:
                 tasks.submit(job)
-            while tasks.waiting:
+            while tasks.waiting and not self._over:
                 ready = tasks.ended()
                 for event in tasks.events():
                     observer(event)
@@ -75,10 +80,18 @@ class RayLauncher:
                     elif done.record is not None and self._received(job, done, done.record, wrong):
                         tell_end(done.record, self.store, observer)
                         yield done.record
+                    elif isinstance(done.error, RunInterrupted):
+                        observer(RunStopped(job.run.id, job.run.title, str(done.error)))
                     elif done.error is not None and not tasks.try_elsewhere(job, done, observer):
                         wrong.append(done.error)
         if wrong:
             raise wrong[0]
+
+    @property
+    def _over(self) -> bool:
+        """Whether no run is waited for any more: told to end, or so long after the deadline that they should have."""
+        left = self.stop.deadline
+        return self.stop.terminated or (left is not None and time.time() > left + GRACE_SECONDS)
 
     @contextmanager
     def _sign(self) -> Iterator[SharedFolder | None]:
@@ -148,6 +161,7 @@ class _Tasks:
         cpus: Cores of a task.
         gpus: GPUs of a task.
         shared: Where runs are stored; None when they are sent back.
+        deadline: When runs have to stop, in seconds since the epoch.
         waiting: The jobs that are not done, by what Ray calls their results.
         lost: How often each run's machine or process was lost, by its id.
         tried: The machines that could not do a run, by its id.
@@ -158,6 +172,7 @@ class _Tasks:
     cpus: int
     gpus: float
     shared: SharedFolder | None
+    deadline: float | None = None
     waiting: dict[Any, Job] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     tried: dict[str, set[str]] = field(default_factory=dict)
@@ -179,7 +194,7 @@ class _Tasks:
 
     def submit(self, job: Job, node: str | None = None) -> None:
         """Have a job done by whatever machine has room for it, or by a certain one."""
-        run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus)
+        run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus, deadline=self.deadline)
         order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared)
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job

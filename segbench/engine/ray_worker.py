@@ -17,7 +17,8 @@ from typing import Any
 from segbench.config.plan import Run
 from segbench.engine.events import Event, Progress
 from segbench.engine.launchers import Job, Place, announce, memory_room, within
-from segbench.errors import SegbenchError, UsageError
+from segbench.engine.stopping import Stop
+from segbench.errors import RunInterrupted, SegbenchError, UsageError
 from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
@@ -148,10 +149,13 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
             "the machine that gave the command"
         )
     with _opened_store(order.shared, run.suite) as store:
+        stop = Stop(place.deadline)
+        if stop.due:
+            raise RunInterrupted("was not begun in time")
         announce(Job(run, order.number, order.total), send)
         beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
         job = within(Job(run, order.number, order.total), memory_room(beside))
-        record = perform(job.run, store, device=place.device, threads=place.threads, observer=send)
+        record = perform(job.run, store, device=place.device, threads=place.threads, stop=stop, observer=send)
         return replace(here, record=record, content=None if order.shared else packed(store.folder_of(run.id)))
 
 

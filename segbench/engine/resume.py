@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from segbench.config.sections import Resume
+from segbench.engine.stopping import NEVER, Stop
+from segbench.errors import RunInterrupted
 from segbench.results.states import StateFile, StateFolder
 
 if TYPE_CHECKING:
     from segbench.engine.train import Trainer
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what a state holds changes: those of another format are not used."""
 
 STEPS_BETWEEN_CLOCKS = 10
@@ -32,13 +34,14 @@ class Saver:
         settings: When they are due.
         facts: What has to be equal for a state to be used: the run's identity, its data, what computes it. Plain
             values: torch reads no others back.
+        stop: When to stop.
 
     Attributes:
         seconds_before: What earlier processes spent on the run up to the state that it went on from.
     """
 
-    def __init__(self, files: StateFolder, settings: Resume, *, facts: Mapping[str, Any]) -> None:
-        self.files, self.settings, self.facts = files, settings, dict(facts)
+    def __init__(self, files: StateFolder, settings: Resume, *, facts: Mapping[str, Any], stop: Stop = NEVER) -> None:
+        self.files, self.settings, self.facts, self.stop = files, settings, dict(facts), stop
         self.seconds_before = 0.0
         self._began = self._saved_at = time.monotonic()
         self._saved_step = 0
@@ -48,7 +51,11 @@ class Saver:
 
         Raises:
             StoreError: The disk is full or read-only.
+            RunInterrupted: It was time to stop; the state is saved.
         """
+        if self._agreed(self.stop.due, trainer):
+            self.save(trainer)
+            raise RunInterrupted(f"stopped after step {trainer.step} of {trainer.total_steps}, which is saved")
         steps, minutes = self.settings.every_steps, self.settings.every_minutes
         by_steps = steps is not None and trainer.step - self._saved_step >= steps
         if by_steps or (minutes is not None and self._minutes_are_over(minutes, trainer)):
@@ -110,11 +117,14 @@ class Saver:
         return state
 
     def _minutes_are_over(self, minutes: float, trainer: Trainer) -> bool:
-        """Tell whether it is time; several processes agree on it every few steps: each has to wait for the others."""
-        over = time.monotonic() - self._saved_at >= 60 * minutes
+        """Tell whether so much time has passed since the last state."""
+        return self._agreed(time.monotonic() - self._saved_at >= 60 * minutes, trainer)
+
+    def _agreed(self, due: bool, trainer: Trainer) -> bool:
+        """Tell whether it is time; several processes do every few steps what the first says."""
         if trainer.team.size == 1:
-            return over
-        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.told(over)
+            return due
+        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.told(due)
 
 
 class _UnusableError(Exception):
@@ -145,6 +155,7 @@ def state_of(trainer: Trainer) -> State:
             "micro_batch": trainer.micro_batch,
         },
         "history": trainer.history.lines,
+        "line": trainer.line,
         "best": tuple(trainer.best) if trainer.best else None,
     }
 
@@ -170,4 +181,5 @@ def load_state(trainer: Trainer, state: State) -> None:
     trainer.schedule.step(trainer.step)
     trainer.history.restore(state["history"])
     trainer.best = Best(*state["best"]) if state["best"] else None
+    trainer.line = state["line"]
     trainer.meter = EpochMeter.resumed(own["meter"], trainer.loss.names) if own["meter"] else None

@@ -13,12 +13,14 @@ from segbench.engine.arithmetic import use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.records import refuse_to_go_on
+from segbench.engine.stopping import Stop
 from segbench.engine.team import ALONE, Team
 from segbench.engine.work import Work
 from segbench.errors import (
     BrokenExchangeError,
     DataError,
     ModelRefusal,
+    RunInterrupted,
     SegbenchError,
     StoreError,
     SuiteError,
@@ -37,6 +39,7 @@ def perform(
     device: str = "auto",
     threads: int | None = None,
     team: Team = ALONE,
+    stop: Stop | None = None,
     observer: Observer = ignore,
 ) -> RunRecord:
     """Do one run and store what came of it.
@@ -50,17 +53,20 @@ def perform(
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation on the processor; None leaves torch's choice.
         team: The processes that do it together, of which this is the first.
+        stop: When to stop, beside the word of SIGTERM: it saves where it is then, and the next call goes on.
         observer: Told of the progress.
 
     Raises:
+        RunInterrupted: It was time to stop; nothing was stored but where it is.
         UsageError: The suite's data is missing or wrong, or there is no such device.
         TrainingError: Of several processes, only some were stopped.
     """
     chosen = use_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    with store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
+    stop = stop or Stop()
+    with stop.on_sigterm(), store.writing(run.id) as folder:
+        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team, stop=stop)
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
@@ -75,10 +81,13 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
         TrainingError: Only some processes were stopped, or in the middle of an exchange.
+        RunInterrupted: It was time to stop, as the first process says.
     """
-    with TemporaryDirectory() as name:
+    stop = Stop()
+    with stop.on_sigterm(), TemporaryDirectory() as name:
         folder = Path(name)
-        work = Work(run, folder, use_device(device), ignore, states=StateFolder(folder / "none"), team=team)
+        states = StateFolder(folder / "none")
+        work = Work(run, folder, use_device(device), ignore, states=states, team=team, stop=stop)
         refuse_to_go_on(agreed(attempt(work), team))
 
 
@@ -104,7 +113,7 @@ def attempt(work: Work) -> Outcome:
         work.carry_out()
     except ModelRefusal as refusal:
         return Outcome(status=Status.SKIPPED, reason=str(refusal), error=type(refusal).__name__)
-    except (DataError, StoreError, SuiteError):
+    except (DataError, RunInterrupted, StoreError, SuiteError):
         raise
     except BrokenExchangeError as error:
         return unforeseen(error, work)

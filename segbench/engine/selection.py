@@ -1,12 +1,47 @@
-"""Which of a suite's runs a command is about."""
+"""Which of a suite's runs a command is about, and in which order they are done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 
 from segbench.config.keys import Named, matching
 from segbench.config.plan import Run
 from segbench.errors import UnknownNameError, UsageError
+
+
+class RunOrder(StrEnum):
+    """In which order runs are done; no result depends on it."""
+
+    SUITE = "suite"
+    CHEAPEST = "cheapest"
+    RANDOM = "random"
+
+
+def ordered(
+    runs: Sequence[Run],
+    order: RunOrder,
+    *,
+    seconds: Mapping[str, float],
+    begun: Collection[str] = (),
+    failed: Collection[str] = (),
+) -> list[Run]:
+    """Return runs in the order in which they are to be done: those that are under way first, failed ones last.
+
+    Args:
+        runs: The runs, in the plan's order.
+        order: What counts otherwise.
+        seconds: What each is estimated to take, by id; the others come last where the cheapest are first.
+        begun: Ids of those of which there are saved states.
+        failed: Ids of those that failed before.
+    """
+    found = list(runs)
+    if order is RunOrder.RANDOM:
+        random.SystemRandom().shuffle(found)
+    if order is RunOrder.CHEAPEST:
+        found.sort(key=lambda run: seconds.get(run.id, float("inf")))
+    return sorted(found, key=lambda run: (run.id in failed, run.id not in begun))
 
 
 def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:

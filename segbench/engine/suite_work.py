@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from segbench.config.plan import Run
 from segbench.config.suite import Suite
-from segbench.engine.events import Notice, Observer
+from segbench.engine.estimate import RunEstimate
+from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.launchers import Job, Launcher, Place, announce
-from segbench.engine.processes import ProcessDied, call_here
+from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
+from segbench.engine.selection import RunOrder, ordered
+from segbench.engine.stopping import NEVER, Stop
+from segbench.engine.time_limit import TimeLimit, ending_calls
 from segbench.engine.tuning import Planned
 from segbench.engine.twins import Twin, take_over, twins_of
-from segbench.errors import DataError, ModelRefusal, StoreError
+from segbench.errors import DataError, ModelRefusal, RunInterrupted, StoreError
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.gallery import GALLERY_FOLDER
 from segbench.results.record import Outcome, RunRecord, Status
@@ -41,6 +45,9 @@ class SuiteWork:
         call: Calls what needs torch.
         launcher: Who does them.
         observer: Told of everything that happens.
+        order: In which order they are done.
+        stop: When to stop.
+        estimates: What runs take, as far as it is known, by id.
         records: Of the runs that are done by now, by id.
         done_before: Ids of those that were done before the command.
     """
@@ -51,13 +58,27 @@ class SuiteWork:
     call: Call
     launcher: Launcher
     observer: Observer
+    order: RunOrder = RunOrder.SUITE
+    stop: Stop = NEVER
+    estimates: Mapping[str, RunEstimate] = field(default_factory=dict)
     records: dict[str, RunRecord] = field(default_factory=dict)
     done_before: set[str] = field(default_factory=set)
 
     def do(self, runs: Sequence[Run], known: Planned) -> None:
-        """Do those of some runs that are not done; tuned ones wait as long as there are any others to do."""
-        if not runs:
+        """Do those of some runs that are not done; tuned ones wait as long as there are any others to do.
+
+        What does not end in time is left.
+        """
+        if not runs or self.stop.due:
             return
+        with ending_calls(self.stop):
+            try:
+                self._do(runs, known)
+            except (ProcessDied, CallStopped):
+                if not self.stop.due:
+                    raise
+
+    def _do(self, runs: Sequence[Run], known: Planned) -> None:
         stored = self.store.find_all({run.id: run.identity for run in runs})
         finished = {run_id: record for run_id, record in stored.items() if is_finished(record)}
         found = self._look(runs, finished)
@@ -71,7 +92,9 @@ class SuiteWork:
         self._keep([run for run in runs if run.id in done], done)
         todo = [run for run in runs if run.id not in done]
         failed = stored.keys() - finished.keys()
-        self._launch(self._settled(sorted(todo, key=lambda run: run.id in failed), known, found))
+        seconds = {run_id: estimate.seconds for run_id, estimate in self.estimates.items()}
+        todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
+        self._launch(self._settled(todo, known, found))
 
     def finish(self, known: Planned) -> None:
         """Make the gallery anew where anything was done."""
@@ -110,27 +133,48 @@ class SuiteWork:
         return [job for job in jobs if job.run.id not in self.records]
 
     def _launch(self, jobs: Sequence[Job]) -> None:
-        """Have runs done by the launcher."""
+        """Have the runs that end in time done by the launcher."""
+        limit = TimeLimit(self.stop, self._left_of(jobs), at_once=self.launcher.sharing)
+        limit.expect(job.run.id for job in jobs)
 
-        def do(job: Job, place: Place, told: Observer) -> RunRecord:
+        def do(job: Job, place: Place, told: Observer) -> RunRecord | None:
+            if not limit.admits(job.run.id):
+                return None
             announce(job, told)
-            return launch(job.run, self.store, place=place, call=self.call, observer=told)
+            place = replace(place, deadline=self.stop.deadline)
+            try:
+                return launch(job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told)
+            except RunInterrupted as stopped:
+                told(RunStopped(job.run.id, job.run.title, str(stopped)))
+                return None
 
-        for record in self.launcher(jobs, do, self.observer):
+        for record in self.launcher(jobs, do, limit.watching(self.observer)):
             self.records[record.id] = record
 
+    def _left_of(self, jobs: Sequence[Job]) -> dict[str, RunEstimate]:
+        """Return what is left of each run of which something is known, after what its saved state holds."""
+        saved = {run_id: self.store.states_of(run_id).files() for run_id in self.store.saved()}
+        steps = {run_id: files[0].step for run_id, files in saved.items() if files}
+        ids = [job.run.id for job in jobs if job.run.id in self.estimates]
+        return {run_id: self.estimates[run_id].after(steps.get(run_id, 0)) for run_id in ids}
 
-def launch(run: Run, store: Store, *, place: Place, call: Call, observer: Observer) -> RunRecord:
+
+def launch(run: Run, store: Store, *, place: Place, call: Call, stop: Stop, observer: Observer) -> RunRecord:
     """Do one run; a process that dies leaves a record that says so.
 
     Raises:
         BrokenExchangeError: Of several processes, one was stopped while they exchanged gradients; the record says so.
+        RunInterrupted: It was time to stop.
     """
     started = time.perf_counter()
     try:
         record: RunRecord = call(_perform, run, store, place, observer=observer)
-    except ProcessDied as death:
+    except (ProcessDied, CallStopped) as death:
         store.clean()
+        if stop.due:
+            raise RunInterrupted("ended before it could save where it is; it goes on from where it last did") from None
+        if isinstance(death, CallStopped):
+            raise
         seconds = time.perf_counter() - started
         record = record_death(run, store, str(death), traceback=death.traceback, seconds=seconds)
     tell_end(record, store, observer)
@@ -236,7 +280,16 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
     from segbench.engine.team import ALONE
 
     team = place.team or ALONE
-    return perform(run, store, device=place.device, threads=place.threads, team=team, observer=observer)
+    team.told(run)  # the others wait for a run to take part in
+    return perform(
+        run,
+        store,
+        device=place.device,
+        threads=place.threads,
+        team=team,
+        stop=Stop(place.deadline),
+        observer=observer,
+    )
 
 
 def _preflight(

@@ -116,6 +116,7 @@ def _with_training(found: Survey, materials: Materials) -> Survey:
         found,
         batches=round(steps / epoch_steps * batches),
         epochs=epochs,
+        steps=steps,
         train_images=len(materials.train),
         validation_images=len(validation) if validation is not None else 0,
         validations=math.ceil(epochs / (recipe.train.validate_every or 1)) if validation is not None else 0,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from segbench.config.plan import Run
 from segbench.engine.events import Observer
 from segbench.engine.launchers import Do, Job, Place, memory_room, within
-from segbench.errors import SuiteError
+from segbench.errors import RunInterrupted, SuiteError
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Together:
     """
 
     here: ClassVar[bool] = True
+    sharing: ClassVar[float] = 1.0
     team: Team
     device: str
     busy: bool = False
@@ -48,10 +49,10 @@ class Together:
         room = memory_room(int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)))
         for job in (within(job, room) for job in jobs):
             self.busy = True
-            self.team.told(job.run)
             record = do(job, Place(self.device, team=self.team), observer)
             self.busy = False
-            yield record
+            if record is not None:
+                yield record
 
 
 def check_recipe(run: Run, processes: int) -> None:
@@ -96,4 +97,5 @@ def follow(team: Team, *, device: str) -> None:
     from segbench.engine.run import take_part
 
     while (run := team.told(_DISMISSED)) is not None:
-        take_part(run, device=device, team=team)
+        with suppress(RunInterrupted):  # the first process says what comes then
+            take_part(run, device=device, team=team)

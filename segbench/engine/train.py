@@ -140,6 +140,7 @@ class Trainer:
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
         self.micro_batch = recipe.micro_batch if isinstance(recipe.micro_batch, int) else None
         self.meter: EpochMeter | None = None
+        self.line: dict[str, float] | None = None
         self.best: Best | None = None
 
     def fit(self) -> Trained:
@@ -150,12 +151,15 @@ class Trainer:
             ModelRefusal: The output does not fit the labels.
             DataError: A training image cannot be read.
         """
-        while self.meter or self.step < self.total_steps:
-            self.meter = self.meter or EpochMeter(self.epoch + 1, self.loss.names)
-            line = self._epoch(self.meter)
-            self.epoch, self.meter = self.epoch + 1, None
-            self.seconds += line["seconds"]
-            self.history.add(line | self._validation(self.epoch))
+        while self.line or self.meter or self.step < self.total_steps:
+            if self.line is None:  # else this training goes on from a state of its validation
+                self.meter = self.meter or EpochMeter(self.epoch + 1, self.loss.names)
+                self.line = self._epoch(self.meter)
+                self.epoch, self.meter = self.epoch + 1, None
+                self.seconds += self.line["seconds"]
+            scores = self._validation(self.epoch)
+            self.history.add(self.line | scores)
+            self.line = None
         keep_activations(self.network)
         self.team.equalise(self.reported)
         if self.best:

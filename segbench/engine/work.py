@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +32,10 @@ from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
 from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
+from segbench.engine.stopping import Stop
 from segbench.engine.team import ALONE, Team
 from segbench.engine.train import Trained, Trainer
-from segbench.errors import TrainingError
+from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
@@ -53,6 +54,7 @@ class Work:
     device: torch.device
     observer: Observer
     states: StateFolder
+    stop: Stop
     team: Team = ALONE
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
@@ -63,6 +65,7 @@ class Work:
     selected_epoch: int | None = None
     micro_batch: int | None = None
     seconds_before: float = 0.0
+    _save: Callable[[], None] | None = None
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
@@ -145,7 +148,7 @@ class Work:
     def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
-        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials))
+        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials), stop=self.stop)
         with (
             materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
             self._validation_loader(materials) as validation,
@@ -162,6 +165,7 @@ class Work:
                 saver=saver,
                 team=self.team,
             )
+            self._save = lambda: saver.save(trainer)
             saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             self.seconds_before = saver.seconds_before
             with self._arithmetic.matrix_precision():
@@ -190,7 +194,9 @@ class Work:
         self, network: nn.Module, loss: WeightedSum, materials: Materials, loader: EvaluationLoader | None
     ) -> Mapping[str, float]:
         assert loader is not None
-        found = summed(evaluate(self._predictor(network, materials), loader, loss=loss), self.team)
+        progress = lambda done, total: self._stop_if_due()  # noqa: E731
+        own = evaluate(self._predictor(network, materials), loader, loss=loss, progress=progress)
+        found = summed(own, self.team)
         scores = score(found.matrix)
         return {
             "validation_mean_iou": scores.mean_iou,
@@ -213,7 +219,7 @@ class Work:
                 loss=loss,
                 keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
                 look=details.look,
-                progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
+                progress=self._evaluated,
             )
         predictions = None if archive is None or self.team.size == 1 else read_archive(file)
         found = merged(Seen(own, details.collected(), predictions), self.team)
@@ -268,6 +274,24 @@ class Work:
             "evaluation_seconds": found.seconds,
             "evaluation_images_per_second": found.images_per_second,
         }
+
+    def _evaluated(self, done: int, total: int) -> None:
+        self._tell("evaluation", done, total, "images", {})
+        if done < total:
+            self._stop_if_due()
+
+    def _stop_if_due(self) -> None:
+        """Save where the training is and stop, in the middle of an evaluation; several processes end it first.
+
+        Raises:
+            RunInterrupted: It was time.
+        """
+        if not self.stop.due or self.team.size > 1:
+            return
+        if self._save is not None:
+            self._save()
+        saved = "; the training up to it is saved" if self._save is not None else ""
+        raise RunInterrupted(f"stopped in an evaluation, which is begun again{saved}")
 
     def _tell(self, stage: Stage, done: int, total: int, unit: str, fields: Mapping[str, float]) -> None:
         self.observer(Progress(self.run.id, stage, done, total, unit, fields))

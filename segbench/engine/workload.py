@@ -42,6 +42,7 @@ class Survey:
         test_load: Time to read a validation or test image; its transforms are part of the probe.
         image_bytes: Memory of one decoded image with its label.
         setup_seconds: To open and hash the splits.
+        steps: Optimizer steps in all.
     """
 
     batches: int
@@ -55,6 +56,7 @@ class Survey:
     test_load: LoadTime
     image_bytes: int
     setup_seconds: float
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from segbench.cli.launching import LauncherName, Launching, devices_for, started_by_torchrun
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
+from segbench.engine.stopping import NEVER
 from segbench.errors import UsageError
 from segbench.results.store import Store
 
@@ -17,12 +18,12 @@ def store(tmp_path) -> Store:
 
 def test_one_run_at_a_time_needs_no_launcher(store):
     for launching in (Launching(), Launching(jobs=1, in_process=True)):
-        with launching.launcher_into(store) as doing:
+        with launching.launcher_into(store, stop=NEVER) as doing:
             assert doing is None
 
 
 def test_several_runs_at_a_time_are_done_on_the_device(store):
-    with Launching(jobs=3, device="cpu").launcher_into(store) as doing:
+    with Launching(jobs=3, device="cpu").launcher_into(store, stop=NEVER) as doing:
         assert isinstance(doing, SeveralAtOnce)
         assert doing.jobs == 3
 
@@ -31,9 +32,9 @@ def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
     of_ray = Launching(
         launcher=LauncherName.RAY, address="host:1", cpus_per_run=2, gpus_per_run=0.5, shared_results=True
     )
-    with of_ray.launcher_into(store) as doing:
+    with of_ray.launcher_into(store, stop=NEVER) as doing:
         assert doing == RayLauncher(store, "host:1", cpus=2, gpus=0.5, shared=True)
-    with Launching(launcher=LauncherName.RAY).launcher_into(store) as doing:
+    with Launching(launcher=LauncherName.RAY).launcher_into(store, stop=NEVER) as doing:
         assert doing == RayLauncher(store, None, cpus=1, gpus=0.0)
 
 

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from segbench import models
-from segbench.cli.run import _naming
+from segbench.cli.suite_file import naming
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 
@@ -251,12 +251,12 @@ def test_text_that_is_no_yaml_is_told_by_line(tmp_path, segbench):
     ],
 )
 def test_every_error_about_a_suite_names_its_file_once(error, message):
-    with pytest.raises(UsageError) as caught, _naming(Path("a.yaml")):
+    with pytest.raises(UsageError) as caught, naming(Path("a.yaml")):
         raise error
     assert str(caught.value) == message
 
 
 def test_an_error_that_names_its_file_is_left_alone(tmp_path):
-    with pytest.raises(SuiteError) as caught, _naming(tmp_path):
+    with pytest.raises(SuiteError) as caught, naming(tmp_path):
         raise SuiteError("wrong", file="other.yaml", key="a")
     assert caught.value.file == "other.yaml"

@@ -25,8 +25,9 @@ from segbench.engine.history import History
 from segbench.engine.launch import run_suite
 from segbench.engine.losses import build_loss
 from segbench.engine.resume import Saver
+from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.train import Trainer
-from segbench.errors import StoreError
+from segbench.errors import RunInterrupted, StoreError
 from segbench.results.states import StateFolder
 
 
@@ -49,7 +50,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, **recipe):
+def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, stop=NEVER, **recipe):
     """A trainer of a small network with dropout and batch norm; KilledError ends it after so many steps."""
     settings = {"epochs": 3, "batch_size": 3, "optimizer": {"name": "adamw", "lr": 0.01}, "schedule": "poly"} | recipe
     train = Train.model_validate(settings)
@@ -58,7 +59,8 @@ def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, **recip
         network = nn.Sequential(
             nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(6, 2, 1)
         )
-    saver = Saver(StateFolder(folder / "states"), resume or Resume(every_steps=1), facts=facts or {"identity": "x"})
+    settings, known = resume or Resume(every_steps=1), facts or {"identity": "x"}
+    saver = Saver(StateFolder(folder / "states"), settings, facts=known, stop=stop)
     made = Trainer(
         network,
         train,
@@ -131,6 +133,70 @@ def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path, reci
         assert same(bits(found.network), bits(whole.network))
         assert (found.digest, found.images, found.selected_epoch) == (whole.digest, whole.images, whole.selected_epoch)
         assert lines(folder) == lines(tmp_path / "whole")
+
+
+def due_after(steps):
+    """A stop for which it is time after so many looks."""
+
+    class Counted(Stop):
+        looks = 0
+
+        @property
+        def due(self):
+            self.looks += 1
+            return self.looks >= steps
+
+    return Counted()
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_a_training_that_is_told_to_stop_saves_its_step_and_ends_as_if_it_had_not_been(tmp_path, recipe):
+    (tmp_path / "whole").mkdir()
+    whole = fitted(trainer(tmp_path / "whole", resume=Resume(every_minutes=None), **recipe))
+    for steps in range(1, whole_steps(tmp_path, recipe) + 1):
+        folder = tmp_path / f"at{steps}"
+        folder.mkdir()
+        with pytest.raises(RunInterrupted, match=f"stopped after step {steps} of"):
+            fitted(trainer(folder, resume=Resume(every_minutes=None), stop=due_after(steps), **recipe))
+        (folder / "history.csv").unlink(missing_ok=True)
+        torch.manual_seed(99)
+        resumed = trainer(folder, **recipe)
+        assert resumed.step == steps
+        found = resumed.fit()
+        assert same(bits(found.network), bits(whole.network))
+        assert (found.digest, found.images, found.selected_epoch) == (whole.digest, whole.images, whole.selected_epoch)
+        assert lines(folder) == lines(tmp_path / "whole")
+
+
+def whole_steps(tmp_path, recipe):
+    return trainer(tmp_path / "whole", resume=Resume(every_minutes=None), **recipe).total_steps
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_training_that_stops_in_a_validation_trains_no_step_again(tmp_path, epoch):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    recipe = {"validate_every": 1, "select": "best"}
+    whole = fitted(trainer(tmp_path / "whole", resume=Resume(every_minutes=None), **recipe))
+    subject = trainer(tmp_path / "stopped", resume=Resume(every_minutes=None), **recipe)
+    validate = subject.validate
+
+    def stopping(network):
+        if subject.epoch == epoch:
+            subject.saver.save(subject)
+            raise RunInterrupted("stopped")
+        return validate(network)
+
+    subject.validate = stopping
+    with pytest.raises(RunInterrupted):
+        fitted(subject)
+    (tmp_path / "stopped" / "history.csv").unlink(missing_ok=True)
+    resumed = trainer(tmp_path / "stopped", **recipe)
+    assert resumed.step == epoch * resumed.steps_per_epoch
+    found = resumed.fit()
+    assert same(bits(found.network), bits(whole.network))
+    assert (found.digest, found.images, found.selected_epoch) == (whole.digest, whole.images, whole.selected_epoch)
+    assert lines(tmp_path / "stopped") == lines(tmp_path / "whole")
 
 
 def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path):

@@ -1,0 +1,176 @@
+"""Commands about suites that run nothing: plan, validate, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segbench.cli.estimate import PENDING, estimate_facts, estimated, show_estimate
+from segbench.cli.options import AsJson, Device, Overrides, Results, SuiteFile
+from segbench.cli.output import counted, duration, tell, write_json, write_table
+from segbench.cli.speed_work import Extent, extent_of
+from segbench.cli.suite_file import load, naming
+from segbench.errors import SuiteError
+
+if TYPE_CHECKING:
+    from segbench.config.plan import Run
+    from segbench.config.suite import Suite
+    from segbench.engine.estimate import SuiteEstimate
+    from segbench.engine.tuning import Planned
+    from segbench.results.record import RunRecord
+    from segbench.results.store import Store
+
+
+def plan(
+    suite: SuiteFile,
+    *,
+    results: Results = Path("results"),
+    overrides: Overrides = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Try each network for a few steps; show time, memory and disk.")
+    ] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs of a suite, and which of them are done.
+
+    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk.
+    """
+    checked = load(suite, overrides)
+    from segbench.engine.tuning import planned
+    from segbench.results.store import Store
+
+    store = Store(results, checked.name)
+    with naming(suite):
+        known = planned(checked, store)
+    statuses = statuses_of(known.runs, store)
+    rows = [_row(run, statuses[run.id]) for run in known.runs]
+    if estimate:
+        with naming(suite):
+            found, extent = estimated(known, device=device), extent_of(checked, device=device)
+        _answer_with_estimate(checked.name, rows, found, extent, as_json=as_json)
+    elif as_json:
+        write_json({"suite": checked.name, "runs": rows, **_pending(known)})
+    else:
+        _show_plan(rows)
+        done = sum(row["status"] == "done" for row in rows)
+        tell(f"{counted(len(rows), 'run')}, {done} done, {len(rows) - done} to do")
+    if known.pending and not as_json:
+        tell(known.outlook)
+
+
+def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
+    """Check a suite without touching its data.
+
+    Keys, values, names, files of weights, and the grid are looked at.
+    """
+    checked = load(suite, overrides)
+    from segbench.config.plan import plan as runs_of
+
+    with naming(suite):
+        runs = runs_of(checked)
+        _check_files(checked)
+    tuned = _extent_of_tuning(checked)
+    typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
+
+
+def schema() -> None:
+    """Write the JSON Schema of suites, for editors."""
+    from segbench.config.schema import suite_schema
+
+    write_json(suite_schema())
+
+
+def _check_files(suite: Suite) -> None:
+    for index, model in enumerate(suite.models):
+        for key, path in (("weights", model.weights), ("pretrained", model.options.get("pretrained"))):
+            if isinstance(path, str) and _names_file(path) and not Path(path).is_file():
+                raise SuiteError(f"there is no file {path!r}", key=f"models[{index}].{key}")
+
+
+def _names_file(text: str) -> bool:
+    """Tell a path from a name such as torchvision's IMAGENET1K_V1."""
+    return bool(Path(text).suffix) or "/" in text or "\\" in text
+
+
+def statuses_of(runs: Sequence[Run], store: Store) -> dict[str, str]:
+    """Return by id whether runs are done."""
+    found = store.find_all({run.id: run.identity for run in runs})
+    return {run.id: _status(found.get(run.id)) for run in runs}
+
+
+def _status(record: RunRecord | None) -> str:
+    from segbench.results.record import Status
+
+    if record is None:
+        return "to do"
+    return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
+
+
+def _row(planned: Run, status: str) -> dict[str, Any]:
+    row = {
+        "id": planned.id,
+        "model": planned.label,
+        "seed": planned.seed,
+        "point": planned.point,
+        "status": status,
+        "protocol_id": planned.protocol_id,
+    }
+    return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
+
+
+def _pending(known: Planned) -> dict[str, Any]:
+    """Return, for programs, how many tuned runs are not known yet; nothing where there are none."""
+    return {"pending_tuned_runs": len(known.pending)} if known.pending else {}
+
+
+def _extent_of_tuning(suite: Suite) -> str:
+    """Return in words what a tuning adds to a suite."""
+    from segbench.config.trials import families, trials
+
+    tuned = {run.id for family in families(suite) for run in family.tuned(None)}
+    return f"; {counted(len(trials(suite)), 'trial')} and {counted(len(tuned), 'tuned run')} beside" if tuned else ""
+
+
+def _answer_with_estimate(
+    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, extent: Extent | None, *, as_json: bool
+) -> None:
+    if as_json:
+        pairs = zip(rows, estimate.runs[: len(rows)], strict=True)
+        described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
+        more: dict[str, Any] = {"speed": asdict(extent)} if extent else {}
+        if pending := len(estimate.runs) - len(rows):
+            more["pending_tuned_runs"] = pending
+        write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **more})
+        return
+    statuses = {run.run_id: PENDING for run in estimate.runs} | {row["id"]: row["status"] for row in rows}
+    show_estimate(estimate, statuses)
+    if extent is not None:
+        cases, processes = counted(extent.cases, "case"), counted(extent.processes, "process", "processes")
+        tell(f"then the speed of {cases} in {processes}, at least {duration(extent.least_seconds)} more")
+
+
+def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = {"id": "run", "model": "model", "seed": "seed", "point": "grid", "tuning": "tuning", "status": "status"}
+    if not any(row["point"] for row in rows):
+        del columns["point"]
+    if not any("tuning" in row for row in rows):
+        del columns["tuning"]
+    words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
+    table = [[row[key] for key in columns] for row in words]
+    write_table(list(columns.values()), table, right=["seed"], whole=["run"])
+
+
+def _point(point: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in point.items())
+
+
+def _part(tuning: Mapping[str, Any] | None) -> str:
+    """Return the part that a run has in a tuning, such as ``trial lr=0.1``."""
+    from segbench.config.plan import in_words
+
+    return f"{tuning['role']} {in_words(tuning['values'] or {})}".strip() if tuning else ""

@@ -1,0 +1,45 @@
+"""Reads a suite for a command, and names its file in errors about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from segbench.config.suite import Suite
+
+
+def load(file: Path, overrides: Sequence[str] | None) -> Suite:
+    """Return a checked suite.
+
+    Raises:
+        SuiteError: It is wrong; names file, key and value.
+    """
+    from segbench.config.load import load_suite
+
+    return load_suite(file, overrides=overrides or ())
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Add the file, and the key where it is known, to errors about the suite that do not name them."""
+    try:
+        yield
+    except StoreError:  # names the results' own file
+        raise
+    except UsageError as error:
+        problem, key = (error.problem, error.key) if isinstance(error, SuiteError) else (str(error), _key(error))
+        if (isinstance(error, SuiteError) and error.file is not None) or problem.startswith(f"{file}:"):
+            raise
+        raise SuiteError(problem, file=file, key=key) from None
+
+
+def _key(error: UsageError) -> str:
+    """Return the key, or the option, that an error is about."""
+    if isinstance(error, UnknownNameError):
+        return "--models"
+    return "dataset" if isinstance(error, DataError) and not str(error).startswith("dataset") else ""
