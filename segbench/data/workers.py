@@ -82,7 +82,10 @@ class Workers(Generic[B]):
         """End the processes."""
         running = getattr(self._loader, "_iterator", None)
         if running is not None:
+            processes = list(getattr(running, "_workers", []))
             running._shutdown_workers()
+            for process in processes:  # which heed no SIGTERM; ``kill`` does nothing to those that have ended
+                process.kill()
         self._loader = None
 
     def _start(self) -> DataLoader[Any]:
@@ -99,7 +102,8 @@ class Workers(Generic[B]):
 
 
 def _start_worker(worker: int) -> None:
-    """Keep to one thread, and leave Ctrl-C to the parent."""
+    """Keep to one thread, and leave Ctrl-C and SIGTERM, which may reach all processes, to the parent."""
     del worker
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

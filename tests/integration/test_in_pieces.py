@@ -1,0 +1,136 @@
+"""A suite in pieces: by a time limit or by SIGTERM, to the same end as in one go."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+
+import psutil
+import pytest
+
+SLOW = [{"name": "python:misbehaving.slow", "label": name} for name in ("one", "two", "three")]
+SIX_STEPS = {"models": SLOW[:1], "defaults": {}, "train": {"epochs": 2}}
+"""A run of three seconds of training: six steps."""
+
+
+def facts(results):
+    """What must not depend on how often a suite was stopped."""
+    found = {}
+    for file in results.glob("tiny/*/run.json"):
+        record = json.loads(file.read_text())
+        record["environment"] = record["timings"] = None
+        found[file.parent.name] = record, (file.parent / "confusion.npz").read_bytes()
+    return found
+
+
+def in_one_go(segbench, tmp_path):
+    done = segbench("run", "tiny.yaml", "--results", "whole", "--reports", "whole-reports", "--no-estimate")
+    assert done.returncode == 0, done.stderr
+    return facts(tmp_path / "whole")
+
+
+def start(start_segbench, tmp_path, *options):
+    """Start the suite and wait until its run has told of its training."""
+    file = tmp_path / "events.jsonl"
+    file.unlink(missing_ok=True)
+    process = start_segbench("run", "tiny.yaml", "--no-estimate", "--events", file, *options)
+    deadline = time.monotonic() + 120
+    while not (file.exists() and '"stage": "training"' in file.read_text()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def saved_steps(results):
+    return [int(re.search(r"step-(\d+)-", file.name)[1]) for file in results.glob("tiny/.*.resume/*.state")]
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["its process", "all its processes"])
+def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file, tmp_path, to_all):
+    """Containers tell the first process alone; Slurm tells all, also those that read images."""
+    many = {"models": [*SLOW[:1]], "defaults": {}, "train": {"epochs": 20}, "loader": {"workers": 1}}
+    tiny_file(**many)
+    process = start(start_segbench, tmp_path)
+    children = psutil.Process(process.pid).children(recursive=True)
+    if to_all:
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 3, told
+    assert "Traceback" not in told
+    (step,) = saved_steps(tmp_path / "results")
+    assert f"stopped after step {step} of 60, which is saved" in told
+    assert "1 run left, the same command goes on: one, seed 0" in told
+    assert not facts(tmp_path / "results")
+    psutil.wait_procs(children, timeout=30)
+    assert not any(child.is_running() for child in children)
+
+    again = start(start_segbench, tmp_path)
+    again.send_signal(signal.SIGTERM)
+    _, told = again.communicate(timeout=120)
+    assert again.returncode == 3, told
+    assert min(saved_steps(tmp_path / "results")) >= step
+
+
+def test_a_suite_that_is_terminated_again_and_again_ends_as_in_one_go(segbench, start_segbench, tiny_file, tmp_path):
+    tiny_file(**SIX_STEPS)
+    whole = in_one_go(segbench, tmp_path)
+    steps, code = [], 3
+    while code == 3:
+        process = start(start_segbench, tmp_path, "--no-report")
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=120)
+        code = process.returncode
+        steps += re.findall(r"(?:goes on from|stopped after) step (\d+)", told)
+        assert code in (0, 3), told
+        assert len(steps) < 20
+    assert steps
+    assert steps[1::2] == steps[: 2 * len(steps[1::2]) : 2]  # each goes on from the very step after which it stopped
+    assert facts(tmp_path / "results") == whole
+
+
+def test_a_time_limit_ends_a_command_with_3_until_all_is_done(segbench, tiny_file, tmp_path):
+    tiny_file(models=SLOW, defaults={}, train={"epochs": 1}, evaluate={"batch_size": 6})
+    whole = in_one_go(segbench, tmp_path)
+    done, codes = [], []
+    while not codes or codes[-1] == 3:
+        told = segbench("run", "tiny.yaml", "--time-limit", "6", "--no-estimate", "--no-report")
+        codes.append(told.returncode)
+        assert told.returncode in (0, 3), told.stderr
+        assert "Traceback" not in told.stderr
+        done.append(len(facts(tmp_path / "results")))
+        assert len(codes) < 12
+    assert done[-1] == 3
+    assert codes[:-1] == [3] * len(codes[:-1])
+    assert facts(tmp_path / "results") == whole
+
+
+def test_with_an_estimate_only_the_first_run_of_a_command_is_begun_in_vain(segbench, tiny_file, tmp_path):
+    tiny_file(models=SLOW, defaults={}, train={"epochs": 200})
+    told = segbench("run", "tiny.yaml", "--time-limit", "20", "--order", "cheapest")
+    assert told.returncode == 3, told.stderr
+    assert len(re.findall(r"^\[\d/3\]", told.stderr, re.MULTILINE)) == 1
+    assert "3 runs left" in told.stderr
+    assert len(saved_steps(tmp_path / "results")) == 1
+
+
+def test_runs_that_are_done_at_a_time_stop_together(segbench, tiny_file, tmp_path):
+    tiny_file(models=SLOW, defaults={}, train={"epochs": 200})
+    told = segbench("run", "tiny.yaml", "--time-limit", "15", "--jobs", "2", "--no-estimate")
+    assert told.returncode == 3, told.stderr
+    assert len(saved_steps(tmp_path / "results")) == 2
+    assert "3 runs left" in told.stderr
+
+
+@pytest.mark.parametrize("time", ["soon", "0", "-5m", "5 x"])
+def test_a_time_limit_that_is_no_time_is_refused(segbench, tiny_file, time):
+    tiny_file()
+    told = segbench("run", "tiny.yaml", f"--time-limit={time}")
+    assert told.returncode == 2
+    assert "--time-limit" in told.stderr
+    assert "expected a time such as" in told.stderr
