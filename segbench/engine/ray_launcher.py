@@ -15,6 +15,7 @@ from segbench.engine.launchers import Do, Job, Place
 from segbench.engine.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
 from segbench.engine.records import record_death, tell_end
 from segbench.errors import SegbenchError, StoreError, TrainingError, UsageError
+from segbench.results.checks import read_checks
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record
@@ -61,7 +62,7 @@ class RayLauncher:
         ray = _joined(self.address)
         self._check_resources(ray)
         wrong: list[SegbenchError] = []
-        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared) as tasks:
+        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared, read_checks(self.store.folder)) as tasks:
             for job in jobs:
                 tasks.submit(job)
             while tasks.waiting:
@@ -148,6 +149,7 @@ class _Tasks:
         cpus: Cores of a task.
         gpus: GPUs of a task.
         shared: Where runs are stored; None when they are sent back.
+        checks: What is known of the suite's splits, by their key.
         waiting: The jobs that are not done, by what Ray calls their results.
         lost: How often each run's machine or process was lost, by its id.
         tried: The machines that could not do a run, by its id.
@@ -158,6 +160,7 @@ class _Tasks:
     cpus: int
     gpus: float
     shared: SharedFolder | None
+    checks: dict[str, Any]
     waiting: dict[Any, Job] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     tried: dict[str, set[str]] = field(default_factory=dict)
@@ -180,7 +183,7 @@ class _Tasks:
     def submit(self, job: Job, node: str | None = None) -> None:
         """Have a job done by whatever machine has room for it, or by a certain one."""
         run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus)
-        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared)
+        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks)
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job
 

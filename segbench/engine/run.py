@@ -24,6 +24,7 @@ from segbench.errors import (
     SuiteError,
     TrainingError,
 )
+from segbench.results.checks import read_checks
 from segbench.results.files import is_write_fault
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.states import StateFolder
@@ -62,7 +63,8 @@ def perform(
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
+        checks = read_checks(store.folder)
+        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team, checks=checks)
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
