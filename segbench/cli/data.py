@@ -186,6 +186,7 @@ def _facts(report: DatasetReport) -> dict[str, Any]:
         "images": report.images,
         "sizes": {f"{height}x{width}": count for (height, width), count in sorted(report.sizes.items())},
         "void_pixels": report.void_pixels,
+        "pixel_digest": report.pixel_digest,
         "classes": classes,
         "notes": _notes(report),
         "problems": report.problems,
@@ -202,6 +203,7 @@ def _show(split: str, report: DatasetReport) -> None:
             "  images": report.images,
             "  height x width": ", ".join(sizes[:5]) + more or None,
             "  void pixels": report.void_pixels,
+            "  pixel digest": report.pixel_digest,
             "  problems": len(report.problems),
         }
     )

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, SegmentationDataset
+from segbench.data.pixels import PixelDigest
 from segbench.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -30,6 +31,7 @@ class DatasetReport:
         class_images: For each class, the images in which it occurs.
         void_pixels: Pixels that count nowhere.
         problems: One line for everything that is wrong.
+        pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DatasetReport:
     class_images: tuple[int, ...]
     void_pixels: int
     problems: tuple[str, ...]
+    pixel_digest: str | None = None
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -51,7 +54,7 @@ class DatasetReport:
 
 def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = None) -> DatasetReport:
     """Read every image of a split; problems are collected, not raised."""
-    counts = _Counts(len(dataset.info.classes), problems=list(dataset.problems))
+    counts = _Counts(dataset.info.classes, problems=list(dataset.problems))
     if len(dataset) == 0:
         counts.problems.append("the split holds no complete pair of image and label")
     for index in range(len(dataset)):
@@ -68,6 +71,7 @@ def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = N
         class_images=tuple(counts.class_images.tolist()),
         void_pixels=counts.void_pixels,
         problems=tuple(counts.problems),
+        pixel_digest=None if counts.problems else counts.pixels.hexdigest(),
     )
 
 
@@ -89,26 +93,29 @@ def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
 
 @dataclass
 class _Counts:
-    num_classes: int
+    classes: tuple[str, ...]
     problems: list[str]
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
 
     def __post_init__(self) -> None:
-        self.class_pixels = np.zeros(self.num_classes, dtype=np.int64)
-        self.class_image_pixels = np.zeros(self.num_classes, dtype=np.int64)
-        self.class_images = np.zeros(self.num_classes, dtype=np.int64)
+        self.pixels = PixelDigest(self.classes)
+        self.class_pixels = np.zeros(len(self.classes), dtype=np.int64)
+        self.class_image_pixels = np.zeros(len(self.classes), dtype=np.int64)
+        self.class_images = np.zeros(len(self.classes), dtype=np.int64)
 
     def add(self, dataset: SegmentationDataset, index: int) -> None:
         """Count one image, or note why it cannot be read."""
         try:
-            label = dataset.read(index).label
+            sample = dataset.read(index)
         except DataError as error:
             self.problems.append(str(error))
             return
+        self.pixels.add(sample)
+        label = sample.label
         height, width = label.shape
         histogram = np.bincount(label.ravel(), minlength=256)
-        pixels = histogram[: self.num_classes]
+        pixels = histogram[: len(self.classes)]
         self.sizes[height, width] += 1
         self.void_pixels += int(histogram[IGNORE_INDEX])
         self.class_pixels += pixels

@@ -15,6 +15,7 @@ from segbench.data.overlap import check_disjoint
 from segbench.engine.events import Notice, Observer, Progress
 from segbench.engine.splits import OpenedSplits, open_splits
 from segbench.errors import DataError, MissingDataError
+from segbench.results.data_identity import DataIdentity
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,12 @@ class Preflight:
     """What was found.
 
     Attributes:
-        fingerprints: For the protocol id of each run, the hash of each split's content, by the split's role.
+        data: For the protocol id of each run, what its data is recognised by.
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
     """
 
-    fingerprints: dict[str, dict[str, str]]
+    data: dict[str, DataIdentity]
     splits: dict[str, dict[str, Any]]
     refusals: dict[str, str]
 
@@ -63,9 +64,12 @@ def preflight(
             if all(run.id in finished for run in group):
                 continue
             raise
-        found.fingerprints.update(dict.fromkeys((run.protocol_id for run in group), opened.fingerprints))
+        todo = [run for run in group if run.id not in finished]
+        if todo:
+            forget_undigested(apart, found.splits)
         check_splits(apart, found.splits, observer)
-        if todo := [run for run in group if run.id not in finished]:
+        found.data.update(dict.fromkeys((run.protocol_id for run in group), opened.identity(found.splits)))
+        if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
             from segbench.engine.materials import materials_of
 
@@ -129,6 +133,13 @@ def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Obse
             splits[split.cache_key()] = summary(checked(split, role, observer), role)
 
 
+def forget_undigested(opened: Apart, splits: dict[str, dict[str, Any]]) -> None:
+    """Drop what an earlier version found of some splits: it has no pixel digests, and new records are to have them."""
+    for key in (split.cache_key() for split in opened.splits.values()):
+        if "pixel_digest" not in splits.get(key, {}):
+            splits.pop(key, None)
+
+
 def by_protocol(runs: Iterable[Run]) -> list[list[Run]]:
     """Group runs whose recipe is the same."""
     groups: dict[str, list[Run]] = {}
@@ -160,4 +171,5 @@ def summary(report: DatasetReport, split: str) -> dict[str, Any]:
         "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
         "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
         "void_pixels": report.void_pixels,
+        "pixel_digest": report.pixel_digest,
     }

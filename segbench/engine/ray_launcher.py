@@ -17,6 +17,7 @@ from segbench.engine.records import record_death, tell_end
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.time_limit import GRACE_SECONDS
 from segbench.errors import RunInterrupted, SegbenchError, StoreError, TrainingError, UsageError
+from segbench.results.checks import read_checks
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record
@@ -66,7 +67,8 @@ class RayLauncher:
         ray = _joined(self.address)
         self._check_resources(ray)
         wrong: list[SegbenchError] = []
-        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared, self.stop.deadline) as tasks:
+        checks = read_checks(self.store.folder)
+        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared, checks, self.stop.deadline) as tasks:
             for job in jobs:
                 tasks.submit(job)
             while tasks.waiting and not self._over:
@@ -161,6 +163,7 @@ class _Tasks:
         cpus: Cores of a task.
         gpus: GPUs of a task.
         shared: Where runs are stored; None when they are sent back.
+        checks: What is known of the suite's splits, by their key.
         deadline: When runs have to stop, in seconds since the epoch.
         waiting: The jobs that are not done, by what Ray calls their results.
         lost: How often each run's machine or process was lost, by its id.
@@ -172,6 +175,7 @@ class _Tasks:
     cpus: int
     gpus: float
     shared: SharedFolder | None
+    checks: dict[str, Any]
     deadline: float | None = None
     waiting: dict[Any, Job] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
@@ -195,7 +199,7 @@ class _Tasks:
     def submit(self, job: Job, node: str | None = None) -> None:
         """Have a job done by whatever machine has room for it, or by a certain one."""
         run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus, deadline=self.deadline)
-        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared)
+        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks)
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job
 

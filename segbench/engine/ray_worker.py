@@ -10,7 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from segbench.engine.events import Event, Progress
 from segbench.engine.launchers import Job, Place, announce, memory_room, within
 from segbench.engine.stopping import Stop
 from segbench.errors import RunInterrupted, SegbenchError, UsageError
+from segbench.results.checks import add_checks
 from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
@@ -50,6 +51,7 @@ class Order:
         total: How many these are.
         place: Device and threads.
         shared: Where it is stored; None when it is sent back.
+        checks: What is known of the suite's splits, by their key.
     """
 
     run: dict[str, Any]
@@ -58,6 +60,7 @@ class Order:
     total: int
     place: Place
     shared: SharedFolder | None
+    checks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
             f"{run.id}: on {here.host}, its weights or the source of its python: module are not those of "
             "the machine that gave the command"
         )
-    with _opened_store(order.shared, run.suite) as store:
+    with _opened_store(order, run.suite) as store:
         stop = Stop(place.deadline)
         if stop.due:
             raise RunInterrupted("was not begun in time")
@@ -160,15 +163,18 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
 
 
 @contextmanager
-def _opened_store(shared: SharedFolder | None, suite: str) -> Iterator[Store]:
+def _opened_store(order: Order, suite: str) -> Iterator[Store]:
     """Give the shared store, or one that is gone when the run has been sent back.
 
     Raises:
         UsageError: This machine sees another folder under the shared one's path.
     """
+    shared = order.shared
     if shared is None:
         with tempfile.TemporaryDirectory() as name:
-            yield Store(Path(name), suite)
+            store = Store(Path(name), suite)
+            add_checks(store.folder, order.checks)
+            yield store
         return
     store = Store(shared.results, suite)
     if not (store.folder / shared.sign).is_file():

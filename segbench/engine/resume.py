@@ -11,6 +11,7 @@ import torch
 from segbench.config.sections import Resume
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
+from segbench.results.data_identity import DataIdentity
 from segbench.results.states import StateFile, StateFolder
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ class Saver:
         except Exception as error:  # what torch raises differs from version to version
             raise _UnusableError(f"cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
         wanted = {"format": FORMAT, **self.facts}
-        differing = [name for name in wanted if found.get(name) != wanted[name]]
-        if differing:
+        if differing := _differing(found, wanted):
             raise _UnusableError(f"does not fit, because of another {' and '.join(differing)}")
         return state
 
@@ -125,6 +125,17 @@ class Saver:
         if trainer.team.size == 1:
             return due
         return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.told(due)
+
+
+def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return the names of the facts that are not what they have to be; data may have been encoded anew."""
+    names = [name for name in wanted if name != "pixel_digests" and found.get(name) != wanted[name]]
+    same_data = _data_identity(found).same_data(_data_identity(wanted))
+    return [name for name in names if not (name == "data" and same_data)]
+
+
+def _data_identity(facts: Mapping[str, Any]) -> DataIdentity:
+    return DataIdentity(facts.get("data", {}), facts.get("pixel_digests", {}))
 
 
 class _UnusableError(Exception):

@@ -26,6 +26,7 @@ from segbench.errors import (
     SuiteError,
     TrainingError,
 )
+from segbench.results.checks import read_checks
 from segbench.results.files import is_write_fault
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.states import StateFolder
@@ -66,7 +67,8 @@ def perform(
         torch.set_num_threads(threads)
     stop = stop or Stop()
     with stop.on_sigterm(), store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team, stop=stop)
+        states, checks = store.states_of(run.id), read_checks(store.folder)
+        work = Work(run, folder, chosen, observer, states=states, team=team, stop=stop, checks=checks)
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.data.open import less, open_dataset
+from segbench.results.data_identity import DataIdentity
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class OpenedSplits:
     def fingerprints(self) -> dict[str, str]:
         """Hash of each split's content, by role."""
         return {role: split.fingerprint() for role, split in self.splits.items()}
+
+    def identity(self, checks: Mapping[str, Mapping[str, Any]]) -> DataIdentity:
+        """Return what the data is recognised by; nothing is decoded.
+
+        Args:
+            checks: What was found when splits were read through, by their key.
+        """
+        found = {role: checks.get(split.cache_key(), {}).get("pixel_digest") for role, split in self.splits.items()}
+        return DataIdentity(self.fingerprints, {role: digest for role, digest in found.items() if digest is not None})
 
 
 def open_splits(run: Run) -> OpenedSplits:

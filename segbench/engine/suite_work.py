@@ -23,6 +23,7 @@ from segbench.engine.tuning import Planned
 from segbench.engine.twins import Twin, take_over, twins_of
 from segbench.errors import DataError, ModelRefusal, RunInterrupted, StoreError
 from segbench.results.checks import add_checks, read_checks
+from segbench.results.data_identity import DataIdentity
 from segbench.results.gallery import GALLERY_FOLDER
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store
@@ -83,7 +84,7 @@ class SuiteWork:
         finished = {run_id: record for run_id, record in stored.items() if is_finished(record)}
         found = self._look(runs, finished)
         write_plan(self.suite, known.runs, self.store)
-        done = unchanged(finished, found.fingerprints, self.observer)
+        done = unchanged(finished, found.data, self.observer)
         others_first = any(run.role != "tuned" and run.id not in done for run in runs)
         waiting = {run.id for run in runs if run.role == "tuned"} if others_first else set()
         runs = [run for run in runs if run.id not in waiting]
@@ -123,7 +124,7 @@ class SuiteWork:
     def _settled(self, todo: Sequence[Run], known: Planned, found: Preflight) -> list[Job]:
         """Store the records of runs that need no training; return what is left to do."""
         refusals = known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()}
-        twins = twins_of(todo, known.runs, self.store, found.fingerprints)
+        twins = twins_of(todo, known.runs, self.store, found.data)
         jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
         for job in jobs:
             if job.run.id in refusals:
@@ -210,16 +211,22 @@ def is_finished(record: RunRecord) -> bool:
 
 
 def unchanged(
-    finished: Mapping[str, RunRecord], fingerprints: Mapping[str, Mapping[str, str]], observer: Observer
+    finished: Mapping[str, RunRecord], data: Mapping[str, DataIdentity], observer: Observer
 ) -> dict[str, RunRecord]:
     """Return the finished runs whose data is still what it was; name the others."""
-    kept = {}
+    kept, encoded_anew = {}, 0
     for run_id, record in finished.items():
-        now = fingerprints.get(record.protocol_id)
-        if now is None or record.data is None or dict(now) == record.data.fingerprints:
+        now = data.get(record.protocol_id)
+        if now is None or record.data is None or now.same_files(record.data.identity):
             kept[run_id] = record
+        elif now.same_data(record.data.identity):
+            kept[run_id] = record
+            encoded_anew += 1
         else:
             observer(Notice(f"{run_id}: the data has changed since this run; it is done again"))
+    if encoded_anew:
+        runs = "1 finished run is" if encoded_anew == 1 else f"{encoded_anew} finished runs are"
+        observer(Notice(f"the data's files differ but decode to the same pixels: {runs} kept"))
     return kept
 
 

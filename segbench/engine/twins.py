@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from segbench.config.plan import Run
 from segbench.engine.records import part_in_tuning
+from segbench.results.data_identity import DataIdentity
 from segbench.results.record import RunRecord, Status
 from segbench.results.store import RECORD_FILE, Store, readable_folder, write_record
 
@@ -26,7 +27,7 @@ class Twin:
 
 
 def twins_of(
-    runs: Iterable[Run], among: Iterable[Run], store: Store, fingerprints: Mapping[str, Mapping[str, str]]
+    runs: Iterable[Run], among: Iterable[Run], store: Store, data: Mapping[str, DataIdentity]
 ) -> dict[str, Twin]:
     """Return, for tuned runs that would only repeat a finished run by the identical recipe, that one, by their ids.
 
@@ -34,8 +35,7 @@ def twins_of(
         runs: What is to be done.
         among: The suite's runs.
         store: Where they are.
-        fingerprints: For the protocol id of each run, the hash of each split's content now: a run on other data is no
-            twin.
+        data: For the protocol id of each run, what its data is recognised by now: a run on other data is no twin.
     """
     tuned = [run for run in runs if run.role == "tuned"]
     identical = {_work(run): run for run in among if run.role is None} if tuned else {}
@@ -47,7 +47,8 @@ def twins_of(
         if (record := stored.get(other.id)) is not None
         and record.outcome.status is Status.COMPLETED
         and record.data is not None
-        and record.data.fingerprints == fingerprints.get(run.protocol_id)
+        and (now := data.get(run.protocol_id)) is not None
+        and now.same_data(record.data.identity)
     }
 
 

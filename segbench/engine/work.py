@@ -56,6 +56,7 @@ class Work:
     states: StateFolder
     stop: Stop
     team: Team = ALONE
+    checks: Mapping[str, Any] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -148,7 +149,7 @@ class Work:
     def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
-        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(materials), stop=self.stop)
+        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop)
         with (
             materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
             self._validation_loader(materials) as validation,
@@ -173,11 +174,13 @@ class Work:
         self._note_training(trained)
         return trained.network
 
-    def _lasting_facts(self, materials: Materials) -> dict[str, Any]:
+    def _lasting_facts(self) -> dict[str, Any]:
         """Return what has to be as it was for a saved state to be used."""
+        assert self.data is not None
         return {
             "identity": self.run.identity,
-            "data": materials.fingerprints,
+            "data": self.data.fingerprints,
+            "pixel_digests": self.data.pixel_digests,
             "weights": self.found_of_model["weights_digest"],
             "versions": package_versions(),
             "device": self.device.type,
@@ -246,13 +249,15 @@ class Work:
         return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
 
     def _note_data(self, materials: Materials) -> None:
+        identity = materials.identity(self.checks)
         self.data = DataFacts(
             dataset=materials.info.name,
             classes=materials.info.classes,
             palette=materials.info.palette,
             train_images=len(materials.train) if materials.train is not None else 0,
             test_images=len(materials.test),
-            fingerprints=materials.fingerprints,
+            fingerprints=dict(identity.fingerprints),
+            pixel_digests=dict(identity.pixel_digests),
         )
 
     def _note_training(self, trained: Trained) -> None:

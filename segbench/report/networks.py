@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent
 
 
@@ -49,14 +50,18 @@ def once_each(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the first of several copies of a run, so that a copied folder is no second seed.
 
     A run on other test data is no copy. Which data that was, the digest of what was fed tells or, where a run did not
-    come so far, the fingerprint of the split.
+    come so far, its test split.
     """
-    keys = [(run.protocol, _tested_on(run), *network_key(run), run.seed, run.status) for run in runs.itertuples()]
+    splits = split_marks(runs)
+    keys = [
+        (run.protocol, _tested_on(run, split), *network_key(run), run.seed, run.status)
+        for run, split in zip(runs.itertuples(), splits, strict=True)
+    ]
     return runs[~pd.Series(keys, index=runs.index, dtype=object).duplicated()]
 
 
-def _tested_on(run: Any) -> str:
-    return canonical(run.test_fingerprint if is_absent(run.test_digest) else run.test_digest)
+def _tested_on(run: Any, split: str) -> str:
+    return split if is_absent(run.test_digest) else canonical(run.test_digest)
 
 
 def _distinct_labels(rivals: Mapping[NetworkKey, Mapping[str, Any]]) -> dict[NetworkKey, str]:

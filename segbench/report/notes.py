@@ -11,6 +11,7 @@ import pandas as pd
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
 from segbench.report.protocols import Comparison, comparisons
+from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
 from segbench.report.tuned import batch_size_of
 from segbench.results.record import Status
@@ -47,12 +48,15 @@ def _apart_notes(tables: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _cause(tables: Sequence[Comparison]) -> str:
-    """Return why digests of test data differ, as far as the fingerprints of the files tell."""
-    prints = {canonical(value) for table in tables for value in table.runs["test_fingerprint"]}
-    if "" in prints:
+    """Return why digests of test data differ, as far as the digests of files and decoded pixels tell."""
+    runs = pd.concat([table.runs for table in tables])
+    splits, files = set(split_marks(runs)), runs["test_fingerprint"].nunique()
+    if "" in splits:
         return "Their files, or how they were decoded and resized, differ."
-    if len(prints) > 1:
+    if len(splits) > 1:
         return "Their files differ."
+    if files > 1:
+        return "The files decode to the same pixels; other library versions or processors resized them differently."
     return "The files are the same; other library versions or processors decoded or resized them differently."
 
 

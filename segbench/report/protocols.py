@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent
 from segbench.report.tuned import search_in_words
 from segbench.results.record import Status
@@ -66,7 +67,7 @@ def comparisons(runs: pd.DataFrame) -> list[Comparison]:
 
     Scores on different images do not compare, so runs whose digests of the test data differ are never ranked together,
     whatever the seed: test images are transformed without randomness. A run that was not evaluated stands with the
-    others of its test split's fingerprint, else with most.
+    others of its test split, else with most.
     """
     found = []
     for protocol, group in protocol_groups(runs):
@@ -107,13 +108,13 @@ def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
 def _test_data(runs: pd.DataFrame) -> list[str]:
     """Return the digest of the test data for each run of one protocol; empty where it is not known."""
     digests = ["" if is_absent(value) else str(value) for value in runs["test_digest"]]
-    prints = [canonical(value) for value in runs["test_fingerprint"]]
+    splits = split_marks(runs)
     evaluated = [status == Status.COMPLETED for status in runs["status"]]
     most = _by_frequency(list(compress(digests, evaluated)) or digests)[0]
-    by_print = {mark: digest for mark, digest in zip(prints, digests, strict=True) if mark and digest}
+    by_split = {split: digest for split, digest in zip(splits, digests, strict=True) if split and digest}
     return [
-        digest if digest or completed else by_print.get(mark, most)
-        for digest, mark, completed in zip(digests, prints, evaluated, strict=True)
+        digest if digest or completed else by_split.get(split, most)
+        for digest, split, completed in zip(digests, splits, evaluated, strict=True)
     ]
 
 

@@ -54,7 +54,7 @@ _REAL = (
 )
 COLUMNS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
-    *(*COSTS, "train_digest", "test_digest", "test_fingerprint"),
+    *(*COSTS, "train_digest", "test_digest", "test_fingerprint", "test_pixel_digest"),
     *(*SCORES, *DETAIL_SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
@@ -182,6 +182,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "train_digest": data.train_digest if data else None,
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,
+        "test_pixel_digest": data.pixel_digests.get("test") if data else None,
         "test_images": data.test_images if data else None,
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,

@@ -13,7 +13,7 @@ CHECKS_FILE = "data.json"
 
 
 def read_checks(folder: Path) -> dict[str, Any]:
-    """Return what was counted in each split that was found good, by the split's fingerprint."""
+    """Return what was found in each split that was read through and is good, by the split's key."""
     try:
         found = json.loads((folder / CHECKS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

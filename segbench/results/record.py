@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from segbench.results.data_identity import DataIdentity
 
 SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes`` and ``tuning``, which records without them leave open."""
+record ``micro_batch``, ``processes`` and ``tuning``, and ``data`` ``pixel_digests``, which records without them leave
+open."""
 
 
 class Status(StrEnum):
@@ -74,10 +77,17 @@ class DataFacts(Facts):
     test_images: int
     fingerprints: dict[str, str]
     """Hash of each split's files or generator, by its role: train, validation, test."""
+    pixel_digests: dict[str, str] = Field(default_factory=dict)
+    """Hash of each split's names and decoded pixels, by its role, where it is known."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
     test_digest: str | None = None
     """Hash of all that was fed in the final evaluation, in order."""
+
+    @property
+    def identity(self) -> DataIdentity:
+        """What the data is recognised by."""
+        return DataIdentity(self.fingerprints, self.pixel_digests)
 
 
 class Timings(Facts):

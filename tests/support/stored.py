@@ -98,6 +98,7 @@ def write_run(
             train_images=8,
             test_images=len(counted.names),
             fingerprints=changes.pop("fingerprints", {}),
+            pixel_digests=changes.pop("pixel_digests", {}),
             train_digest=changes.pop("train_digest", f"train-{seed}"),
             test_digest=changes.pop("test_digest", "test"),
         ),

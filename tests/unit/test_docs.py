@@ -18,6 +18,7 @@ from segbench.config.plan import digest
 from segbench.config.sections import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
 from segbench.config.tuning import Tuning
 from segbench.data.check import check_dataset
+from segbench.data.scenes import scenes
 from segbench.models.build import build_network
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import RunRecord
@@ -132,7 +133,7 @@ def test_the_data_set_example_reads(tmp_path):
 
 
 def test_the_result_examples_recompute_protocol_and_score(tmp_path, monkeypatch, capsys):
-    protocol, score = blocks("result-format.md", "python")
+    protocol, _, score = blocks("result-format.md", "python")
     run = plan(check({"dataset": "scenes", "models": ["unet"], "train": {"epochs": 1, "optimizer": {"name": "lamb"}}}))[
         0
     ]
@@ -146,6 +147,13 @@ def test_the_result_examples_recompute_protocol_and_score(tmp_path, monkeypatch,
     exec(score, {})
     assert float(capsys.readouterr().out) == pytest.approx((3 / 6 + 2 / 5) / 2)
     assert digest(run.recipe.canonical()) == run.recipe.protocol_id
+
+
+def test_the_pixel_digest_example_recomputes_that_of_a_split(capsys):
+    dataset = scenes("test", size=[16, 16], test_images=2)
+    samples = [dataset.read(index) for index in range(2)]
+    exec(blocks("result-format.md", "python")[1], {"classes": dataset.info.classes, "samples": samples})
+    assert capsys.readouterr().out.strip() == check_dataset(dataset).pixel_digest
 
 
 def test_every_key_of_a_record_is_explained():

@@ -113,6 +113,18 @@ def test_the_usual_splits_are_those_that_the_data_set_has(voc_tree, segbench):
     assert list(splits) == ["train", "val"]
 
 
+def test_two_copies_of_one_data_set_show_one_pixel_digest(own, segbench):
+    before = segbench("data", "check", own, "--json").json["splits"]
+    for file in (own.parent / "images").rglob("*.png"):
+        Image.open(file).save(file.with_suffix(".bmp"))
+        file.unlink()
+    after = segbench("data", "check", own, "--json").json["splits"]
+    assert {name: split["pixel_digest"] for name, split in after.items()} == {
+        name: split["pixel_digest"] for name, split in before.items()
+    }
+    assert f"  {before['test']['pixel_digest']}\n" in segbench("data", "check", own).out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

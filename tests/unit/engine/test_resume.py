@@ -227,6 +227,28 @@ def test_states_of_other_data_or_of_another_recipe_are_not_used(tmp_path):
     assert [state.step for state in other.saver.files.files()] == [1]
 
 
+def test_states_of_re_encoded_data_are_used_and_those_of_other_pixels_are_not(tmp_path):
+    def facts(files, **pixels):
+        return {"identity": "x", "data": {"train": files}, **pixels}
+
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, facts=facts("png", pixel_digests={"train": "p"}), kill_at=2))
+    assert trainer(tmp_path, facts=facts("webp", pixel_digests={"train": "p"})).step == 2
+    assert trainer(tmp_path, facts=facts("png", pixel_digests={})).step == 2
+    assert trainer(tmp_path, facts=facts("png")).step == 2
+    for other in (facts("jpg", pixel_digests={"train": "q"}), facts("webp", pixel_digests={}), facts("webp")):
+        told = []
+        assert trainer(tmp_path, facts=other, told=told).step == 0
+        assert "does not fit, because of another data;" in told[0]
+
+
+def test_states_of_an_earlier_version_are_used_where_the_files_are_the_same(tmp_path):
+    before = {"identity": "x", "data": {"train": "png"}}
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, facts=before, kill_at=2))
+    assert trainer(tmp_path, facts={**before, "pixel_digests": {"train": "p"}}).step == 2
+
+
 def test_a_file_that_is_no_state_is_not_used(tmp_path):
     with StateFolder(tmp_path / "states").writing(3) as file:
         file.write_bytes(b"not what torch writes")

@@ -41,3 +41,10 @@ def test_failures_are_copies_when_their_test_split_is_the_same(add, results):
     for suite, mark in (("one", "x"), ("two", "x"), ("three", "y")):
         add("a", suite=suite, test_digest=None, fingerprints={"test": mark}, outcome=FAILED)
     assert sorted(once_each(load_results(results))["suite"]) == ["one", "three"]
+
+
+def test_failures_are_copies_when_their_test_files_decode_to_the_same_pixels(add, results):
+    for suite, mark, pixels in (("one", "png", "p"), ("two", "webp", "p"), ("three", "jpg", "q")):
+        given = {"fingerprints": {"test": mark}, "pixel_digests": {"test": pixels}}
+        add("a", suite=suite, test_digest=None, outcome=FAILED, **given)
+    assert sorted(once_each(load_results(results))["suite"]) == ["one", "three"]

@@ -45,6 +45,12 @@ def test_the_cause_of_different_test_data_is_told_as_far_as_it_is_known(add, not
     assert cause in notes()[0]
 
 
+def test_files_that_decode_to_the_same_pixels_are_no_cause_of_different_test_data(add, notes):
+    add("a", fingerprints={"test": "1"}, pixel_digests={"test": "p"})
+    add("b", fingerprints={"test": "2"}, pixel_digests={"test": "p"}, test_digest="other")
+    assert "The files decode to the same pixels; other library versions or processors resized them" in notes()[0]
+
+
 def test_what_disturbs_one_of_several_tables_names_the_table(add, notes):
     add("a")
     add("b", train_digest="odd")

@@ -90,6 +90,14 @@ def test_a_run_that_was_not_evaluated_stands_with_those_of_its_test_split(add, r
     assert compared(results) == [("test", ["a", "b", "c"]), ("other", ["d", "e"])]
 
 
+def test_a_run_that_was_not_evaluated_stands_with_those_whose_test_files_decode_to_the_same_pixels(add, results):
+    for name in "abc":
+        add(name, fingerprints={"test": "here"})
+    add("d", fingerprints={"test": "png"}, pixel_digests={"test": "pixels"}, test_digest="other")
+    add("e", fingerprints={"test": "webp"}, pixel_digests={"test": "pixels"}, test_digest=None, outcome=FAILED)
+    assert compared(results) == [("test", ["a", "b", "c"]), ("other", ["d", "e"])]
+
+
 def test_a_run_of_unknown_test_data_stands_with_most_if_it_failed_and_alone_if_it_has_scores(add, results):
     add("a")
     add("b")

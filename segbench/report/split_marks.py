@@ -1,0 +1,22 @@
+"""Which stored runs have the same test split, however its files are encoded."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from segbench.report.text import canonical, is_absent
+
+
+def split_marks(runs: pd.DataFrame) -> list[str]:
+    """Return what the test split of each run is recognised by; empty where that is not known.
+
+    Two runs have the same where their files are the same, or decode to the same pixels, as
+    ``segbench.results.data_identity`` says it.
+    """
+    prints = [canonical(value) for value in runs["test_fingerprint"]]
+    pixels = {
+        mark: str(digest)
+        for mark, digest in zip(prints, runs["test_pixel_digest"], strict=True)
+        if mark and not is_absent(digest)
+    }
+    return [pixels.get(mark, mark) for mark in prints]

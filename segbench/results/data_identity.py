@@ -1,0 +1,34 @@
+"""What counts as the same data: files with the same bytes, or files that decode to the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DataIdentity:
+    """What the splits of a run are recognised by.
+
+    Attributes:
+        fingerprints: Hash of each split's files or generator, by its role: train, validation, test.
+        pixel_digests: Hash of each split's names and decoded pixels, by its role, where it is known.
+    """
+
+    fingerprints: Mapping[str, str]
+    pixel_digests: Mapping[str, str] = field(default_factory=dict)
+
+    def same_files(self, other: DataIdentity) -> bool:
+        """Return whether all files, or generators, are the same."""
+        return self.fingerprints == other.fingerprints
+
+    def same_data(self, other: DataIdentity) -> bool:
+        """Return whether each split has the same files, or files that are known to decode to the same pixels."""
+        roles = self.fingerprints.keys()
+        return roles == other.fingerprints.keys() and all(self._same_split(other, role) for role in roles)
+
+    def _same_split(self, other: DataIdentity, role: str) -> bool:
+        if self.fingerprints[role] == other.fingerprints[role]:
+            return True  # also where another version of a decoder sees other pixels in them
+        pixels = self.pixel_digests.get(role)
+        return pixels is not None and pixels == other.pixel_digests.get(role)
