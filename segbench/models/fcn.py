@@ -11,7 +11,8 @@ from torch.nn import functional
 from segbench.errors import UsageError
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import bilinear_kernel, init_he, scaled
-from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, load_vgg16, vgg16_stages
+from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
+from segbench.models.vgg_weights import load_vgg16
 
 CITATION = (
     "J. Long, E. Shelhamer, T. Darrell, 'Fully Convolutional Networks for Semantic Segmentation', CVPR 2015, "
@@ -212,7 +213,8 @@ def fcn32s(
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
@@ -251,7 +253,8 @@ def fcn16s(
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
@@ -292,7 +295,8 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
