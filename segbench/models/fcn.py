@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.errors import UsageError
 from segbench.models.base import SegmentationNetwork
-from segbench.models.blocks import bilinear_kernel, init_he, scaled
+from segbench.models.bilinear import BilinearDeconvolution
+from segbench.models.blocks import init_he, scaled
 from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
 from segbench.models.vgg_weights import load_vgg16
 
@@ -82,50 +82,6 @@ class TimmFeatures(nn.Module):
         maps = self.encoder(functional.pad(images, (0, -width % 32, 0, -height % 32)))
         eighth, sixteenth, last = (maps[tap] for tap in self.taps)
         return [eighth, sixteenth, self.dropout(last)]
-
-
-class BilinearDeconvolution(nn.Module):
-    """Upsamples class scores by a transposed convolution that starts bilinear, kernel twice the stride, no bias.
-
-    Args:
-        classes: Channels, in and out.
-        stride: The factor.
-        mode: ``learned``: a full (classes, classes, K, K) kernel is trained. ``fixed``: it stays, as a buffer, and
-            costs what it costs in Caffe, zeros between different classes included. ``depthwise``: it stays, and
-            these zeros are left out.
-        padding: Rows and columns cut off every side; stride / 2 leaves exactly ``stride`` times the size.
-    """
-
-    def __init__(
-        self, classes: int, stride: int, *, mode: Literal["learned", "fixed", "depthwise"], padding: int
-    ) -> None:
-        super().__init__()
-        self.stride, self.padding = stride, padding
-        self.groups = classes if mode == "depthwise" else 1
-        kernel = bilinear_kernel(2 * stride)
-        if mode == "depthwise":
-            weight = kernel.repeat(classes, 1, 1, 1)
-        else:
-            weight = torch.eye(classes)[:, :, None, None] * kernel
-        if mode == "learned":
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight, persistent=False)
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Map (N, classes, H, W) to about ``stride`` times the size.
-
-        On CPUs in float32, autocast or not: in bfloat16 the kernel of stride 32 takes 50 times as long there, most of
-        the time of a narrow FCN-32s.
-        """
-        with torch.autocast("cpu", enabled=False):
-            return functional.conv_transpose2d(
-                scores.to(self.weight.dtype),
-                self.weight,
-                stride=self.stride,
-                padding=self.padding,
-                groups=self.groups,
-            )
 
 
 class FCN(SegmentationNetwork):
