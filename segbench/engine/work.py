@@ -40,7 +40,7 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
-from segbench.results.record import DataFacts, Outcome, RunRecord, Timings
+from segbench.results.record import DataFacts, Outcome, RunRecord, Timings, WeightsLoaded
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.states import StateFolder
 
@@ -116,6 +116,7 @@ class Work:
             "parameters": count_parameters(network),
             "weights_digest": weights_digest(self.run, network),
             "weights_left_out": self._weights_left_out(network),
+            "weights_loaded": self._weights_loaded(network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
         }
@@ -135,6 +136,18 @@ class Work:
         counts = ", ".join(f"{len(keys)} {kind}" for kind, keys in left_out.items() if keys)
         self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, these keys were left out: {counts}"))
         return left_out
+
+    def _weights_loaded(self, network: nn.Module) -> WeightsLoaded | None:
+        """Return what started from a VGG-16's weights, and tell it where these lack a part; None without them."""
+        from segbench.models.build import pretrained_report_of
+
+        report = pretrained_report_of(network)
+        if report is None or self.run.model.weights is not None:  # a checkpoint of the whole network came after it
+            return None
+        loaded = WeightsLoaded(source=report.source, tensors=report.tensors, initialised=report.initialised)
+        if loaded.initialised:
+            self.observer(Notice(f"{self.run.label}: {loaded}"))
+        return loaded
 
     def _loss(self, materials: Materials) -> WeightedSum:
         from segbench.data.check import check_dataset, median_frequency_weights

@@ -97,16 +97,27 @@ def pool_with_switches(features: Tensor) -> tuple[Tensor, Switches]:
 
 
 def unpool(features: Tensor, switches: Switches) -> Tensor:
-    """Put (N, C, h, w) features back to where the maxima came from, zeros elsewhere: (N, C, H, W).
+    """Put (N, C, h, w) features back to where the maxima came from, zeros elsewhere: (N, C, H, W), in their layout.
 
     A scatter, because ``max_unpool2d`` refuses to run under deterministic algorithms; 2x2 windows do not overlap, so
-    every place is written once.
+    every place is written once. Channels-last features are scattered as they lie in memory, so that neither they nor
+    the result are copied for the next convolution.
     """
     batch, channels = features.shape[:2]
     height, width = switches.size
-    empty = features.new_zeros(batch, channels, height * width)
-    full = empty.scatter(2, switches.indices.flatten(2), features.flatten(2))
+    if is_channels_last(features):
+        places, values = (map_.permute(0, 2, 3, 1).flatten(1, 2) for map_ in (switches.indices, features))
+        full = features.new_zeros(batch, height * width, channels).scatter(1, places, values)
+        return full.view(batch, height, width, channels).permute(0, 3, 1, 2)
+    full = features.new_zeros(batch, channels, height * width).scatter(
+        2, switches.indices.flatten(2), features.flatten(2)
+    )
     return full.view(batch, channels, height, width)
+
+
+def is_channels_last(features: Tensor) -> bool:
+    """Tell whether (N, C, H, W) features lie with their channels last, and not in both layouts at once."""
+    return features.is_contiguous(memory_format=torch.channels_last) and not features.is_contiguous()
 
 
 def fit(features: Tensor, height: int, width: int) -> Tensor:

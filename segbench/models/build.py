@@ -84,6 +84,37 @@ def weights_report_of(network: nn.Module) -> WeightsReport | None:
     return report if isinstance(report, WeightsReport) else None
 
 
+@dataclass(frozen=True)
+class PretrainedReport:
+    """Which of a network's tensors started from the weights of a VGG-16.
+
+    Attributes:
+        source: Where these come from: a file's name, or timm's network in words.
+        tensors: The names in the network of the tensors that took them, by part: ``convolutions``, ``batch norms``,
+            ``fc6``, ``fc7``. Step counters of batch norm are left out.
+        initialised: The parts that there were no weights for, which started as without pretraining.
+    """
+
+    source: str
+    tensors: dict[str, tuple[str, ...]]
+    initialised: tuple[str, ...]
+
+
+def pretrained_report_of(network: nn.Module) -> PretrainedReport | None:
+    """Return what ``pretrained`` loaded into a network on VGG-16's trunk; None for others and without pretraining."""
+    loaded = next((part.loaded for part in network.modules() if isinstance(part, VGG16Trunk)), None)
+    if loaded is None:
+        return None
+    names = {layer: name for name, layer in network.named_modules()}
+    tensors = {
+        part: tuple(
+            f"{names[layer]}.{key}" for layer in layers for key in layer.state_dict() if key != "num_batches_tracked"
+        )
+        for part, layers in loaded.parts.items()
+    }
+    return PretrainedReport(loaded.source, tensors, loaded.initialised)
+
+
 def check_pretrained(entry: ModelEntry) -> None:
     """Refuse ``pretrained`` where building the network would, without reading a tensor.
 

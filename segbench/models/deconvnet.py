@@ -15,10 +15,10 @@ from segbench.models.vgg import (
     VGG16_STAGES,
     conv_unit,
     deconv_unit,
-    load_vgg16,
     mirrored_stages,
     vgg16_stages,
 )
+from segbench.models.vgg_weights import load_vgg16
 
 FC_KERNEL = 7
 """Kernel of fc6 and of the deconvolution that mirrors it."""
@@ -106,7 +106,7 @@ def deconvnet(
         norm: Normalisation after every convolution; the paper has batch.
         activation: Activation by timm's name.
         pretrained: True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16; fc6 and fc7 take
-            theirs where they have the paper's shape.
+            theirs where they have the paper's shape and the file has them.
         fc_channels: Channels of fc6 and fc7; 1024 is the variant in the SegNet paper.
         fc_kernel: Kernel of fc6 and its deconvolution, odd; images need 32 * (fc_kernel - 1) + 1 rows and columns, so
             that 1 takes any size.

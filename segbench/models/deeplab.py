@@ -21,7 +21,8 @@ from torch.nn import functional
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
 from segbench.models.timm_encoders import TimmEncoder, timm_encoder
-from segbench.models.vgg import conv_unit, load_vgg16, vgg16_stages
+from segbench.models.vgg import conv_unit, vgg16_stages
+from segbench.models.vgg_weights import load_vgg16
 
 LARGEFOV_CITATION = (
     'L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille, "Semantic Image Segmentation with Deep '

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.errors import UsageError
 from segbench.models.base import SegmentationNetwork
-from segbench.models.blocks import bilinear_kernel, init_he, scaled
-from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, load_vgg16, vgg16_stages
+from segbench.models.bilinear import BilinearDeconvolution
+from segbench.models.blocks import init_he, scaled
+from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
+from segbench.models.vgg_weights import load_vgg16
 
 CITATION = (
     "J. Long, E. Shelhamer, T. Darrell, 'Fully Convolutional Networks for Semantic Segmentation', CVPR 2015, "
@@ -81,50 +82,6 @@ class TimmFeatures(nn.Module):
         maps = self.encoder(functional.pad(images, (0, -width % 32, 0, -height % 32)))
         eighth, sixteenth, last = (maps[tap] for tap in self.taps)
         return [eighth, sixteenth, self.dropout(last)]
-
-
-class BilinearDeconvolution(nn.Module):
-    """Upsamples class scores by a transposed convolution that starts bilinear, kernel twice the stride, no bias.
-
-    Args:
-        classes: Channels, in and out.
-        stride: The factor.
-        mode: ``learned``: a full (classes, classes, K, K) kernel is trained. ``fixed``: it stays, as a buffer, and
-            costs what it costs in Caffe, zeros between different classes included. ``depthwise``: it stays, and
-            these zeros are left out.
-        padding: Rows and columns cut off every side; stride / 2 leaves exactly ``stride`` times the size.
-    """
-
-    def __init__(
-        self, classes: int, stride: int, *, mode: Literal["learned", "fixed", "depthwise"], padding: int
-    ) -> None:
-        super().__init__()
-        self.stride, self.padding = stride, padding
-        self.groups = classes if mode == "depthwise" else 1
-        kernel = bilinear_kernel(2 * stride)
-        if mode == "depthwise":
-            weight = kernel.repeat(classes, 1, 1, 1)
-        else:
-            weight = torch.eye(classes)[:, :, None, None] * kernel
-        if mode == "learned":
-            self.weight = nn.Parameter(weight)
-        else:
-            self.register_buffer("weight", weight, persistent=False)
-
-    def forward(self, scores: Tensor) -> Tensor:
-        """Map (N, classes, H, W) to about ``stride`` times the size.
-
-        On CPUs in float32, autocast or not: in bfloat16 the kernel of stride 32 takes 50 times as long there, most of
-        the time of a narrow FCN-32s.
-        """
-        with torch.autocast("cpu", enabled=False):
-            return functional.conv_transpose2d(
-                scores.to(self.weight.dtype),
-                self.weight,
-                stride=self.stride,
-                padding=self.padding,
-                groups=self.groups,
-            )
 
 
 class FCN(SegmentationNetwork):
@@ -212,7 +169,8 @@ def fcn32s(
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
@@ -251,7 +209,8 @@ def fcn16s(
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
@@ -292,7 +251,8 @@ def fcn8s(  # noqa: PLR0913 - the options of one network
         width: Scales every channel count of VGG-16; 1.0 is the paper.
         norm: Normalisation after every convolution of VGG-16; the paper has none.
         activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's include fc6 and fc7.
+        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
+            file has them.
         encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
         dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
         caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.

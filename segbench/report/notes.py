@@ -62,6 +62,7 @@ def _cause(tables: Sequence[Comparison]) -> str:
 
 def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _training_notes(runs)
+    yield from _weights_notes(runs)
     yield from _class_notes(runs)
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
@@ -78,6 +79,12 @@ def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
         if len(trained) > 1:
             named = " | ".join(map(_named, sorted(trained, key=len, reverse=True)))
             yield f"with seed {seed}, not all rows were trained on the same data: {named}."
+
+
+def _weights_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which parts of rows started from the weights of a VGG-16, and which could not."""
+    for loaded, group in runs[runs["weights_loaded"].notna()].groupby("weights_loaded", sort=False):
+        yield f"pretrained weights of {_named(_models(group))}: {printable(loaded)}."
 
 
 def _class_notes(runs: pd.DataFrame) -> Iterator[str]:

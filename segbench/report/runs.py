@@ -60,9 +60,9 @@ COLUMNS = (
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "input_size", "image_counts", "image_names", "confusion"),
-    *("speed", "speed_problems", "tuning"),
+    *("speed", "speed_problems", "tuning", "weights_loaded"),
 )
-"""The columns of ``load_results``, in order; from ``options`` on they hold dicts and tuples."""
+"""The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
 
 def load_results(*folders: str | Path) -> pd.DataFrame:
@@ -202,6 +202,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "micro_batch": record.micro_batch,
         "processes": record.processes,
         "tuning": record.tuning.model_dump() if record.tuning else None,
+        "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
     }
 
 

@@ -41,6 +41,29 @@ class Outcome(Facts):
     """Where an unforeseen error came from."""
 
 
+class WeightsLoaded(Facts):
+    """What of a network started from the weights of a VGG-16; all else was initialised."""
+
+    source: str
+    """Name of the file, or timm's network in words."""
+    tensors: dict[str, tuple[str, ...]]
+    """Names of the network's tensors that took them, by part: convolutions, batch norms, fc6, fc7."""
+    initialised: tuple[str, ...] = ()
+    """The parts that the source has no weights for."""
+
+    def __str__(self) -> str:
+        """Return it in words, such as ``13 convolutions from vgg16.safetensors; fc6, fc7 and the rest initialised``."""
+        counts = {part: sum(name.endswith(".weight") for name in names) for part, names in self.tensors.items()}
+        loaded = [part if count == 1 else f"{count} {part}" for part, count in counts.items()]
+        return f"{_listed(*loaded)} from {self.source}; {_listed(*self.initialised, 'the rest')} initialised"
+
+
+def _listed(*names: str) -> str:
+    """Return names in a sentence, such as ``a, b and c``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 class ModelFacts(Facts):
     """What the network is."""
 
@@ -54,6 +77,8 @@ class ModelFacts(Facts):
     """SHA-256 of the module's source, for networks given by their import path."""
     weights_left_out: dict[str, list[str]] | None = None
     """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
+    weights_loaded: WeightsLoaded | None = None
+    """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None

@@ -9,9 +9,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 from PIL import Image
 from programs import succeed
+from safetensors.torch import save_file
 from tiny import document
 
 from segbench.config.load import check
@@ -251,6 +253,26 @@ def test_weights_that_fit_in_part_are_taken_in_part_and_the_rest_is_listed(first
     assert taken.complete
     assert any(taken.records[0].model.weights_left_out.values())
     assert any("were left out" in event.text for event in events if isinstance(event, Notice))
+
+
+def test_a_record_says_what_started_from_a_vggs_weights(tiny, tmp_path):
+    with torch.device("meta"):
+        shapes = timm.create_model("vgg16").state_dict()
+    convolutions = {
+        key: torch.full(tensor.shape, 2.0**-8, dtype=torch.float16)
+        for key, tensor in shapes.items()
+        if key.startswith("features.")
+    }
+    save_file(convolutions, tmp_path / "vgg16_hed.safetensors")
+    events = []
+    model = {"name": "segnet", "width": 1.0, "pretrained": str(tmp_path / "vgg16_hed.safetensors")}
+    suite = tiny(models=[model], train=None)
+    outcome = run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
+    loaded = outcome.store.find(outcome.records[0].id).model.weights_loaded
+    assert loaded.tensors["convolutions"][:2] == ("encoder.0.0.convolution.weight", "encoder.0.0.convolution.bias")
+    words = "13 convolutions from vgg16_hed.safetensors; batch norms and the rest initialised"
+    assert str(loaded) == words
+    assert f"segnet: {words}" in [event.text for event in events if isinstance(event, Notice)]
 
 
 def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):

@@ -101,6 +101,64 @@ def test_unpooling_agrees_with_pytorch(size):
     assert torch.equal(unpool(pooled, switches), functional.max_unpool2d(expected, indices, 2, output_size=size))
 
 
+LAYOUTS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+
+
+@LAYOUTS
+@pytest.mark.parametrize("size", [(6, 8), (5, 7), (45, 23), (2, 1), (1, 1)])
+def test_unpooling_keeps_the_layout_and_agrees_with_pytorch_in_values_and_gradients(size, layout):
+    images = torch.randint(0, 3, (2, 5, *size), generator=torch.Generator().manual_seed(1)).float()  # ties abound
+    pooled, switches = pool_with_switches(images.contiguous(memory_format=layout))
+    ours, theirs = pooled.clone().requires_grad_(), pooled.clone().requires_grad_()
+    full = unpool(ours, switches)
+    expected = functional.max_unpool2d(theirs, switches.indices, 2, output_size=size)
+    assert torch.equal(full, expected)
+    if pooled.shape[-2:] != (1, 1):  # a single value lies in both layouts
+        assert full.is_contiguous(memory_format=layout)
+    weights = torch.randn(full.shape, generator=torch.Generator().manual_seed(2))
+    for result in (full, expected):
+        result.backward(weights)
+    assert torch.equal(ours.grad, theirs.grad)
+
+
+@LAYOUTS
+def test_unpooling_puts_what_is_no_number_in_one_place(layout):
+    images = torch.rand(1, 2, 4, 6)
+    images[0, 0, 1, 2], images[0, 1, 3, 5] = math.nan, math.inf
+    pooled, switches = pool_with_switches(images.contiguous(memory_format=layout))
+    full = unpool(pooled, switches)
+    assert full.isnan().nonzero().tolist() == [[0, 0, 1, 2]]
+    assert full.isinf().nonzero().tolist() == [[0, 1, 3, 5]]
+
+
+def test_switches_of_either_layout_serve_features_of_the_other():
+    images = torch.rand(2, 3, 7, 9)
+    pooled, switches = pool_with_switches(images)
+    full = unpool(pooled.contiguous(memory_format=torch.channels_last), switches)
+    assert full.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(full, unpool(pooled, switches))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@LAYOUTS
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_unpooling_on_cuda_is_what_it_is_on_cpus_also_under_deterministic_algorithms(layout, dtype):
+    images = torch.rand(2, 5, 45, 23).to(dtype).contiguous(memory_format=layout)
+    expected = unpool(*pool_with_switches(images))
+    torch.use_deterministic_algorithms(True)
+    try:
+        features, switches = pool_with_switches(images.cuda())
+        features.requires_grad_()
+        full = unpool(features, switches)
+        full.sum().backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert full.is_contiguous(memory_format=layout)
+    assert torch.equal(full.cpu(), expected)
+    assert torch.equal(features.grad, torch.ones_like(features))
+
+
 def test_fit_crops_and_pads_at_the_bottom_and_the_right():
     features = torch.arange(1.0, 7.0).view(1, 1, 2, 3)
     assert fit(features, 3, 2).squeeze().tolist() == [[1, 2], [4, 5], [0, 0]]

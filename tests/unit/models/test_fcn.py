@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from segbench.errors import UsageError
 from segbench.models.base import count_macs, count_parameters
+from segbench.models.bilinear import BilinearDeconvolution, bilinear_matrix, upsample_by_matrices
 from segbench.models.fcn import (
     AT_ONCE_SCALES,
     CAFFE_CROPS,
-    BilinearDeconvolution,
     add_cropped,
     fcn8s,
     fcn16s,
@@ -99,6 +99,64 @@ def test_a_deconvolution_interpolates_scores_in_zeros_border_included(stride: in
     framed = functional.interpolate(functional.pad(scores, (1, 1, 1, 1)), scale_factor=stride, mode="bilinear")
     ours = BilinearDeconvolution(3, stride, mode=mode, padding=stride // 2)(scores)
     torch.testing.assert_close(ours, framed[..., stride:-stride, stride:-stride], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [2, 8, 16, 32])
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("size", [(6, 5), (1, 1), (1, 7), (12, 15)])
+def test_matrices_upsample_as_the_deconvolution_does_in_values_and_gradients(
+    stride: int, padded: bool, size: tuple[int, int]
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    padding = stride // 2 if padded else 0
+    one = torch.randn(2, 3, *size, generator=generator).requires_grad_()
+    other = one.detach().clone().requires_grad_()
+    ours = upsample_by_matrices(one, stride, padding=padding)
+    theirs = BilinearDeconvolution(3, stride, mode="depthwise", padding=padding)(other)
+    weights = torch.randn(theirs.shape, generator=generator)
+    for result in (ours, theirs):
+        result.backward(weights)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6 * theirs.abs().max().item())
+    torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=3e-6 * other.grad.abs().max().item())
+
+
+def test_a_bilinear_matrix_of_stride_two_by_hand() -> None:
+    """Values lie at 0.5 and 2.5, places at 0, 1, 2 and 3; beyond the border are zeros."""
+    expected = [[0.75, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 0.75]]
+    assert bilinear_matrix(2, 2, padding=1, like=torch.zeros(())).tolist() == expected
+
+
+def test_matrices_are_as_precise_under_autocast() -> None:
+    scores = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(1)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = upsample_by_matrices(scores, 8, padding=4)
+    assert torch.equal(ours, upsample_by_matrices(scores.float(), 8, padding=4))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("stride", [2, 8, 16, 32])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_deconvolution_on_cuda_is_what_it_is_on_cpus_also_under_deterministic_algorithms(
+    stride: int, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    scores = torch.randn(2, 3, 12, 15, generator=torch.Generator().manual_seed(1)).to(precision)
+    layer = BilinearDeconvolution(3, stride, mode="depthwise", padding=stride // 2)
+    on_cpu, on_cuda = scores.clone().requires_grad_(), scores.cuda().requires_grad_()
+    expected = layer(on_cpu)
+    torch.use_deterministic_algorithms(True)
+    try:
+        with torch.autocast("cuda", precision, enabled=precision != torch.float32):
+            found = layer.cuda()(on_cuda)
+        weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+        found.backward(weights.cuda())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    expected.backward(weights)
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+    rounding = 3e-6 + (0 if precision == torch.float32 else torch.finfo(precision).eps)
+    torch.testing.assert_close(on_cuda.grad.cpu(), on_cpu.grad, rtol=0, atol=rounding * on_cpu.grad.abs().max().item())
 
 
 def test_a_deconvolution_is_as_precise_under_autocast_on_cpus() -> None:

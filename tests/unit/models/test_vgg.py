@@ -1,5 +1,7 @@
 """VGG-16's layers and its weights, against timm's own network."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,19 +11,20 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
+from segbench.config.component import ModelEntry
 from segbench.errors import UsageError, WeightsError
-from segbench.models import deconvnet, fcn
+from segbench.models import deconvnet, deeplab, fcn
+from segbench.models.build import check_pretrained, pretrained_report_of
 from segbench.models.cnn import cnn
 from segbench.models.segnet import segnet
 from segbench.models.vgg import (
     VGG16_STAGES,
     ConvUnit,
     conv_units,
-    load_vgg16,
     mirrored_stages,
-    read_pretrained,
     vgg16_stages,
 )
+from segbench.models.vgg_weights import load_vgg16, read_pretrained
 
 
 def timm_features(name: str) -> nn.Module:
@@ -171,6 +174,116 @@ def test_torchvisions_linear_layers_become_convolutions(
     ours = fcn.fcn32s(4, pretrained=str(tmp_path / "vgg16.pth"))
     assert torch.equal(ours.features.fc6.convolution.weight, head["pre_logits.fc1.weight"])
     assert torch.equal(ours.features.fc7.convolution.weight, head["pre_logits.fc2.weight"])
+
+
+@pytest.fixture(scope="module")
+def convolutions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VGG-16 file without fully connected layers, in half precision: 30 MB."""
+    path = tmp_path_factory.mktemp("convolutions") / "vgg16_hed.safetensors"
+    state = timm_features("vgg16").state_dict()
+    save_file({key.replace("features_", "features."): value.half() for key, value in state.items()}, path)
+    return path
+
+
+def narrow_fcn(factory: Callable[..., nn.Module], **options: object) -> nn.Module:
+    """A network with fc6 and fc7 of 8 channels, always from the same random state."""
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+        torch.manual_seed(11)
+        patch.setattr(fcn, "FULLY_CONNECTED", 8)
+        patch.setattr(deconvnet, "FULLY_CONNECTED", 8)
+        patch.setattr(deeplab, "scaled", lambda channels, width: 8 if channels == 1024 else channels)
+        return factory(4, **options)
+
+
+def narrow_deconvnet(classes: int, **options: object) -> nn.Module:
+    return deconvnet.deconvnet(classes, fc_channels=8, **options)
+
+
+@pytest.mark.parametrize(
+    ("factory", "initialised"),
+    [
+        (fcn.fcn32s, ("fc6", "fc7")),
+        (fcn.fcn16s, ("fc6", "fc7")),
+        (fcn.fcn8s, ("fc6", "fc7")),
+        (narrow_deconvnet, ("fc6", "fc7", "batch norms")),
+        (segnet, ("batch norms",)),
+        (deeplab.deeplab_largefov, ()),
+        (cnn, ()),
+    ],
+)
+def test_weights_of_convolutions_alone_leave_the_rest_as_without_pretraining(
+    factory: Callable[..., nn.Module], initialised: tuple[str, ...], convolutions: Path
+) -> None:
+    given = load_file(convolutions)
+    ours, untrained = narrow_fcn(factory, pretrained=str(convolutions)), narrow_fcn(factory)
+    report = pretrained_report_of(ours)
+    assert (report.source, report.initialised) == ("vgg16_hed.safetensors", initialised)
+    state, before = ours.state_dict(), untrained.state_dict()
+    (loaded,) = report.tensors.values()
+    assert len(loaded) == len(given) == 26
+    for kind in ("weight", "bias"):
+        names = [name for name in loaded if name.endswith(kind)]
+        keys = sorted((key for key in given if key.endswith(kind)), key=lambda key: int(key.split(".")[1]))
+        for name, key in zip(names, keys, strict=True):
+            assert state[name].dtype == torch.float32
+            assert torch.equal(state[name], given[key].float()), name
+    assert all(torch.equal(value, before[name]) for name, value in state.items() if name not in loaded)
+    assert pretrained_report_of(untrained) is None
+
+
+def test_a_whole_file_is_reported_with_its_fully_connected_layers(reference: tuple[str, nn.Module, Path]) -> None:
+    name, _, path = reference
+    report = pretrained_report_of(narrow_fcn(narrow_deconvnet, pretrained=str(path)))
+    assert report.tensors["fc6"] == ("fc6.convolution.weight", "fc6.convolution.bias")
+    assert report.tensors["fc7"] == ("fc7.convolution.weight", "fc7.convolution.bias")
+    if name == "vgg16_bn":
+        assert report.initialised == ()
+        assert len(report.tensors["batch norms"]) == 13 * 4
+    else:
+        assert report.initialised == ("batch norms",)
+
+
+@pytest.mark.parametrize(
+    ("removed", "added"),
+    [
+        ("features.28.bias", ()),
+        ("features.14.weight", ()),
+        (None, ("pre_logits.fc1.weight", "pre_logits.fc1.bias")),
+        (None, ("pre_logits.fc2.weight", "pre_logits.fc2.bias")),
+        (None, ("pre_logits.fc1.weight", "pre_logits.fc1.bias", "pre_logits.fc2.weight")),
+        (None, ("classifier.0.weight",)),
+    ],
+)
+def test_weights_of_a_part_of_the_convolutions_or_of_the_head_are_refused(
+    removed: str | None, added: tuple[str, ...], convolutions: Path, tmp_path: Path
+) -> None:
+    state = {key: value for key, value in load_file(convolutions).items() if key != removed}
+    save_file(state | {key: head_of(8).get(key, torch.zeros(8, 25088)) for key in added}, tmp_path / "part.safetensors")
+    with pytest.raises(WeightsError, match=r"part\.safetensors: no tensor (features|pre_logits)\."):
+        narrow_fcn(fcn.fcn8s, pretrained=str(tmp_path / "part.safetensors"))
+
+
+def test_grey_kernels_of_a_half_precision_file_are_summed_in_single_precision(convolutions: Path) -> None:
+    ours = cnn(4, 1, pretrained=str(convolutions))
+    expected = load_file(convolutions)["features.0.weight"].float().sum(1, keepdim=True)
+    torch.testing.assert_close(ours.stages[0][0].convolution.weight, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "deconvnet", "segnet", "deeplab_largefov"])
+def test_a_file_of_convolutions_alone_passes_what_is_tried_before_training(name: str, convolutions: Path) -> None:
+    check_pretrained(ModelEntry(name=name, pretrained=str(convolutions)))
+
+
+@pytest.mark.skipif("SEGBENCH_WEIGHTS" not in os.environ, reason="needs vgg16_hed.safetensors in $SEGBENCH_WEIGHTS")
+def test_the_weights_of_hed_see_what_timms_vgg_sees_with_them(tmp_path: Path) -> None:
+    path = Path(os.environ["SEGBENCH_WEIGHTS"]) / "vgg16_hed.safetensors"
+    if not path.is_file():
+        pytest.skip(f"there is no {path}")
+    network = timm_features("vgg16")
+    network.load_state_dict(
+        {key.replace("features.", "features_"): value.float() for key, value in load_file(path).items()}
+    )
+    assert_trunk_equals_timm(narrow_fcn(fcn.fcn8s, pretrained=str(path)).features.stages, network)
 
 
 def test_grey_images_sum_the_first_kernels_as_timm_does(plain: Path) -> None:

@@ -76,6 +76,23 @@ def test_unequal_seeds_copies_and_machines_are_pointed_out(add, notes):
     assert "2 different environments, so that their speeds do not compare" in text
 
 
+def test_what_started_from_the_weights_of_a_vgg_is_told_once_for_all_rows_of_the_same_parts(add, notes):
+    names = tuple(f"stages.{index}.{kind}" for index in range(13) for kind in ("weight", "bias"))
+    alone = {"source": "vgg16_hed.safetensors", "tensors": {"convolutions": names}}
+    whole = {"source": "timm's vgg16", "tensors": alone["tensors"] | {"fc6": ("fc6.weight",), "fc7": ("fc7.weight",)}}
+    add("fcn8s", 0, weights_loaded=alone | {"initialised": ("fc6", "fc7")})
+    add("fcn8s", 1, weights_loaded=alone | {"initialised": ("fc6", "fc7")})
+    add("cnn", 0, weights_loaded=alone)
+    add("cnn", 1, weights_loaded=alone)
+    add("fcn32s", 0, weights_loaded=whole)
+    add("fcn32s", 1, weights_loaded=whole)
+    assert [note.partition(": ")[2] for note in notes()] == [
+        "pretrained weights of cnn: 13 convolutions from vgg16_hed.safetensors; the rest initialised.",
+        "pretrained weights of fcn32s: 13 convolutions, fc6 and fc7 from timm's vgg16; the rest initialised.",
+        "pretrained weights of fcn8s: 13 convolutions from vgg16_hed.safetensors; fc6, fc7 and the rest initialised.",
+    ]
+
+
 def test_classes_that_no_label_holds_are_named(add, notes):
     counts = np.zeros((1, 3, 3), np.int64)
     counts[0, 0] = [5, 0, 2]
