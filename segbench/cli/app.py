@@ -8,7 +8,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from segbench.cli import baseline, catalog, compare, data, doctor, predict, regress, report, run, score, speed, starter
+from segbench.cli import (
+    baseline,
+    catalog,
+    compare,
+    data,
+    doctor,
+    predict,
+    regress,
+    report,
+    results,
+    run,
+    score,
+    speed,
+    starter,
+)
 from segbench.cli.output import tell
 from segbench.errors import SegbenchError, UsageError
 
@@ -87,6 +101,7 @@ def build() -> typer.Typer:
         app.command(name)(command)
     app.add_typer(data.app, name="data")
     app.add_typer(_regress(), name="regress")
+    app.add_typer(results.app, name="results")
     return app
 
 
