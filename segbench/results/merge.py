@@ -95,7 +95,8 @@ def _homes(into: Path, suites: Collection[str]) -> dict[str, Path]:
     Raises:
         UsageError: ``into`` is the folder of another suite, or of a run.
     """
-    one_suite = is_suite(into) or (set(suites) == {into.name} and not suite_folders(into))
+    below = suite_folders(into)
+    one_suite = is_suite(into) or (set(suites) == {into.name} and not below)
     if not one_suite:
         return {suite: into / suite for suite in sorted(suites)}
     if set(suites) != {into.name}:

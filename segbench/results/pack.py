@@ -124,15 +124,19 @@ def _compressed(units: Sequence[Unit], work: Path, problems: list[str]) -> list[
 
 
 def _compress(unit: Unit, stream: Path) -> tuple[PackedFile, ...]:
-    before = _inode(unit.folder)
+    before = _version(unit.folder)
     files = compress_unit(stream, unit.sources, preset=_QUICK_PRESET if unit.bulky else _PRESET)
-    if _inode(unit.folder) != before:
+    if _version(unit.folder) != before:
         raise ChangedError(f"{unit.folder}: was written anew while it was packed; pack again")
     return files
 
 
-def _inode(folder: Path | None) -> int | None:
-    return folder.stat().st_ino if folder and folder.is_dir() else None
+def _version(folder: Path | None) -> tuple[int, int] | None:
+    """Return what tells a folder from one that takes its place."""
+    if folder is None or not folder.is_dir():
+        return None
+    facts = folder.stat()
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def _parts(packed: Sequence[PackedUnit], max_bytes: int | None) -> list[list[PackedUnit]]:

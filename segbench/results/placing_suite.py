@@ -56,6 +56,9 @@ def _place_plan(files: Mapping[str, Path], suite: str, store: Store) -> Placed |
 
 
 def _place_checks(file: Path, suite: str, store: Store) -> list[Placed]:
+    if not (store.folder / CHECKS_FILE).exists():
+        move(file, store.folder / CHECKS_FILE)
+        return []
     here, there = read_checks(store.folder), read_checks(file.parent)
     add_checks(store.folder, {key: value for key, value in there.items() if key not in here})
     differing = [key for key, value in there.items() if key in here and here[key] != value]
