@@ -8,7 +8,8 @@ SegbenchError
 │   │   └── MissingDataError
 │   ├── WeightsError       a checkpoint does not fit the network
 │   └── StoreError         a results folder cannot be read or written
-│       └── DamagedRunError
+│       ├── DamagedRunError
+│       └── ArchiveError   an archive of results is not what it says
 ├── ModelRefusal           this network cannot do what the suite asks: the run is Skipped
 ├── RunInterrupted         a run was stopped on its way, and nothing is wrong: the same command goes on
 └── TrainingError          a run went wrong on its way: the run is Failed
@@ -83,6 +84,10 @@ class StoreError(UsageError):
 
 class DamagedRunError(StoreError):
     """A stored run cannot be understood; it counts as not done."""
+
+
+class ArchiveError(StoreError):
+    """An archive of results is not what it says, or not what one may hold; nothing of it is used."""
 
 
 class ModelRefusal(SegbenchError):  # noqa: N818 - a refusal is a result, not a fault

@@ -18,6 +18,7 @@ from segbench.cli import (
     predict,
     regress,
     report,
+    results,
     run,
     score,
     speed,
@@ -101,6 +102,7 @@ def build() -> typer.Typer:
         app.command(name)(command)
     app.add_typer(data.app, name="data")
     app.add_typer(_regress(), name="regress")
+    app.add_typer(results.app, name="results")
     return app
 
 

@@ -91,9 +91,19 @@ def replace_text(file: Path, text: str) -> None:
             raise
 
 
-def flush_to_disk(folder: Path) -> None:
-    """Wait until every file below a folder is on the disk, so that a rename cannot come before its contents."""
-    for file in folder.rglob("*"):
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's content.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file, or every file below a folder, is on the disk: a rename must not come before the contents."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file() and not file.is_symlink():
             with file.open("r+b") as stream:
                 os.fsync(stream.fileno())

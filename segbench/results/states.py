@@ -20,7 +20,7 @@ from segbench.results.swap import leftovers, remove
 KEPT = 2
 """States that are kept: the last, and the one before in case the last was torn."""
 
-_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{32})\.state")
+STATE_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{32})\.state")
 _CHUNK = 2**22
 
 
@@ -37,6 +37,12 @@ class StateFile:
     path: Path
     step: int
     digest: str
+
+    @classmethod
+    def parse(cls, path: Path) -> StateFile | None:
+        """Return the state that a file's name tells of; None for one that is no state."""
+        match = STATE_NAME.fullmatch(path.name)
+        return cls(path, int(match[1]), match[2]) if match else None
 
     @property
     def intact(self) -> bool:
@@ -61,9 +67,8 @@ class StateFolder:
         """Return the stored states, the newest first."""
         if not self.folder.is_dir():
             return []
-        named = ((path, _NAME.fullmatch(path.name)) for path in self.folder.iterdir())
-        found = [StateFile(path, int(match[1]), match[2]) for path, match in named if match]
-        return sorted(found, key=lambda state: -state.step)
+        named = map(StateFile.parse, self.folder.iterdir())
+        return sorted((state for state in named if state is not None), key=lambda state: -state.step)
 
     @contextmanager
     def writing(self, step: int) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from segbench.results.swap import Leftover, finish_swap, leftovers, remove, swap
 RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
-_STATES = ".resume"
+STATES_SUFFIX = ".resume"
 """What the hidden folder of a run's states ends with."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -51,7 +51,7 @@ class Store:
         Raises:
             StoreError: The id could lead out of the suite's folder.
         """
-        return StateFolder(self.folder / f".{checked_name(run_id, 'run')}{_STATES}")
+        return StateFolder(self.folder / f".{checked_name(run_id, 'run')}{STATES_SUFFIX}")
 
     def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
         """Return a stored run; None when there is none, or none that can be used, which is logged with its path.
@@ -145,7 +145,7 @@ class Store:
         if not self.folder.is_dir():
             return []
         named = (path.name for path in self.folder.iterdir() if path.name.startswith(".") and path.is_dir())
-        return sorted(name[1:].removesuffix(_STATES) for name in named if name.endswith(_STATES))
+        return sorted(name[1:].removesuffix(STATES_SUFFIX) for name in named if name.endswith(STATES_SUFFIX))
 
     def stale(self, run_ids: Collection[str]) -> list[RunRecord]:
         """Return the stored runs that are not among ``run_ids``: results of an earlier form of the suite."""

@@ -67,7 +67,8 @@ def write_run(
     history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
     tuning = changes.pop("tuning", None)
     protocol = changes.pop("protocol", hashlib.sha256(repr(recipe).encode()).hexdigest())
-    identity = hashlib.sha256(repr((label, seed, recipe, options, *([tuning] if tuning else []))).encode()).hexdigest()
+    facts = repr((label, seed, recipe, options, *([tuning] if tuning else [])))
+    identity = changes.pop("identity", hashlib.sha256(facts.encode()).hexdigest())
     run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-seed{seed}-{identity[:10]}"
     record = RunRecord(
         id=run_id,

@@ -1,0 +1,115 @@
+"""The container of packed results: a tar file of xz streams, in which equal content gives equal bytes.
+
+The manifest comes first, in a stream of its own, then one stream for each unit (a run, a gallery …), then the end of
+the tar file. Streams one after the other are an xz file: ``tar xf`` reads it, and a unit's compressed size is exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from segbench.errors import StoreError
+from segbench.results.files import storing, temporary_path
+from segbench.results.manifest import MANIFEST_FILE, Manifest, PackedFile
+
+_CHUNK = 2**20
+_BLOCK = tarfile.BLOCKSIZE
+
+
+class Source(NamedTuple):
+    """A file to pack.
+
+    Attributes:
+        path: Its path in the archive.
+        file: Where it is.
+    """
+
+    path: str
+    file: Path
+
+
+class ChangedError(StoreError):
+    """A file changed, or went away, while it was packed."""
+
+
+def compress_unit(target: Path, sources: Iterable[Source], *, preset: int) -> tuple[PackedFile, ...]:
+    """Write files as tar members into one xz stream.
+
+    Args:
+        target: The file to write.
+        sources: What to write, in order.
+        preset: Of xz, 0 to 9.
+
+    Raises:
+        ChangedError: A file changed while it was read, or cannot be read.
+    """
+    with lzma.open(target, "wb", preset=preset) as stream:
+        return tuple(_add(stream, source) for source in sources)
+
+
+def write_archive(target: Path, manifest: Manifest, units: Sequence[Path]) -> None:
+    """Write an archive of units that ``compress_unit`` wrote, whole or not at all.
+
+    Raises:
+        StoreError: It cannot be written; what was there before is still there.
+    """
+    temporary = temporary_path(target)
+    with storing(target.parent):
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(compressed_manifest(manifest))
+                for unit in units:
+                    with unit.open("rb") as opened:
+                        shutil.copyfileobj(opened, stream, _CHUNK)
+                stream.write(END)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def compressed_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as the first stream of an archive."""
+    text = manifest.text().encode()
+    return lzma.compress(_header(MANIFEST_FILE, len(text)) + text + _padding(len(text)))
+
+
+END = lzma.compress(bytes(2 * _BLOCK))
+"""The last stream: two empty blocks, which end a tar file."""
+
+
+def _add(stream: IO[bytes], source: Source) -> PackedFile:
+    try:
+        opened = source.file.open("rb")
+    except OSError as error:
+        raise ChangedError(f"{source.file}: cannot be read: {error.strerror or error}") from error
+    with opened:
+        size, checksum, copied = os.fstat(opened.fileno()).st_size, hashlib.sha256(), 0
+        stream.write(_header(source.path, size))
+        while chunk := opened.read(_CHUNK):
+            stream.write(chunk)
+            checksum.update(chunk)
+            copied += len(chunk)
+    if copied != size:
+        raise ChangedError(f"{source.file}: changed while it was packed; pack again")
+    stream.write(_padding(size))
+    return PackedFile(path=source.path, size=size, sha256=checksum.hexdigest())
+
+
+def _header(path: str, size: int) -> bytes:
+    """Return the header of a member: an ordinary file of nobody, without a date."""
+    member = tarfile.TarInfo(path)
+    member.size, member.mode = size, 0o644
+    return member.tobuf(tarfile.PAX_FORMAT)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)

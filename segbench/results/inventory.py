@@ -1,0 +1,135 @@
+"""What a folder of results holds: its suites and, of each, the runs with what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.errors import StoreError, UsageError
+from segbench.results.record import RunRecord, Status
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
+from segbench.results.speed_store import SPEED_FOLDER
+from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE, Store
+from segbench.results.swap import Leftover
+from segbench.results.verify import verified_record
+
+WEIGHTS_FILE = "checkpoint.safetensors"
+SAMPLES_FOLDER = "samples"
+
+
+@dataclass(frozen=True)
+class HeldRun:
+    """A run of which a suite's folder holds something.
+
+    Attributes:
+        id: Its id.
+        folder: Where it is; None where there are only states of it.
+        record: What its ``run.json`` says; None when there is none, or the run is damaged.
+        problem: In what way it is damaged.
+        states: The folder of its saved states; None when there are none.
+    """
+
+    id: str
+    folder: Path | None
+    record: RunRecord | None
+    problem: str | None = None
+    states: Path | None = None
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``skipped``, ``failed``, ``damaged`` or, of one with states alone, ``unfinished``."""
+        if self.record is not None:
+            return str(self.record.outcome.status)
+        return "damaged" if self.folder else "unfinished"
+
+    @property
+    def completed(self) -> bool:
+        """Whether it ended with a result."""
+        return self.record is not None and self.record.outcome.status is Status.COMPLETED
+
+    @property
+    def has(self) -> tuple[str, ...]:
+        """What there is of it beside its facts."""
+        folder = self.folder
+        return tuple(
+            name
+            for name, there in (
+                ("weights", folder and (folder / WEIGHTS_FILE).is_file()),
+                ("predictions", folder and (folder / PREDICTIONS_FILE).is_file()),
+                ("states", self.states),
+            )
+            if there
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return size_of(folder for folder in (self.folder, self.states) if folder)
+
+
+def suite_folders(results: Path) -> list[Path]:
+    """Return the suites' folders that a person names: those below a results root, or the one that is one itself.
+
+    Raises:
+        StoreError: There is no such folder.
+        UsageError: It is a single run's folder.
+    """
+    if not results.is_dir():
+        raise StoreError(f"{results}: there is no such folder; expected results written by 'segbench run'")
+    if _is_run(results):
+        raise UsageError(f"{results}: is the folder of one run; give that of its suite, {results.absolute().parent}")
+    if is_suite(results):
+        return [results]
+    try:
+        return [path for path in sorted(results.iterdir()) if path.name[0] != "." and path.is_dir() and is_suite(path)]
+    except OSError as error:
+        raise StoreError(f"{results}: cannot be listed: {error.strerror or error}") from error
+
+
+def is_suite(folder: Path) -> bool:
+    """Tell whether a folder is that of one suite's results."""
+    if (folder / SUITE_FILE).is_file() or any((folder / SPEED_FOLDER).glob("*.json")):
+        return True
+    children = [child for child in folder.iterdir() if child.is_dir()]
+    return any(_is_run(child) or _holds_states(child) for child in children)
+
+
+def held_runs(suite: Path) -> list[HeldRun]:
+    """Return the runs of a suite's folder, each checked as far as that can be done without its data, ordered by id.
+
+    Raises:
+        StoreError: It cannot be listed.
+    """
+    store = Store(suite.absolute().parent, suite.absolute().name)
+    states = {run_id: store.states_of(run_id) for run_id in store.saved()}
+    kept = {run_id: saved.folder for run_id, saved in states.items() if saved.files()}
+    found = {}
+    for folder in (run.folder for run in scan(suite)):
+        leftover = Leftover.parse(folder)
+        run_id = leftover.name if leftover else folder.name
+        if folder.parent == suite:
+            found[run_id] = _held(run_id, folder, kept.get(run_id))
+    alone = {run_id: HeldRun(run_id, None, None, states=folder) for run_id, folder in kept.items()}
+    return [run for _, run in sorted((alone | found).items())]
+
+
+def size_of(folders: Iterable[Path]) -> int:
+    """Return the bytes of all files in folders."""
+    files = (file for folder in folders for file in folder.rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _held(run_id: str, folder: Path, states: Path | None) -> HeldRun:
+    try:
+        return HeldRun(run_id, folder, verified_record(folder, run_id), states=states)
+    except StoreError as error:
+        return HeldRun(run_id, folder, None, str(error), states)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE))
+
+
+def _holds_states(folder: Path) -> bool:
+    return folder.name.startswith(".") and folder.name.endswith(STATES_SUFFIX)

@@ -1,0 +1,159 @@
+"""The manifest of an archive of results: which runs and files it holds, with sizes and checksums."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from segbench.config.plan import digest
+from segbench.errors import ArchiveError
+from segbench.results.members import Kind, Member, parse_member
+
+MANIFEST_FILE = "manifest.json"
+MANIFEST_VERSION = 1
+"""History: 1, the first."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Base of the parts of a manifest: frozen, nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class PackedFile(Strict):
+    """One file."""
+
+    path: str
+    """``<suite>/…``, with slashes."""
+    size: Annotated[int, Field(ge=0)]
+    """Bytes."""
+    sha256: Sha256
+
+    @field_validator("path")
+    @classmethod
+    def _has_a_place(cls, path: str) -> str:
+        parse_member(path)
+        return path
+
+    @cached_property
+    def member(self) -> Member:
+        """What it is part of."""
+        return parse_member(self.path)
+
+
+class PackedRun(Strict):
+    """One run."""
+
+    suite: str
+    id: str
+    identity: Sha256
+    protocol_id: Sha256
+
+    @property
+    def folder(self) -> str:
+        """Its path in the archive."""
+        return f"{self.suite}/{self.id}"
+
+
+class Contents(Strict):
+    """What one archive holds."""
+
+    kind: Literal["segbench results"] = "segbench results"
+    schema_version: Literal[1] = 1
+    pack_id: Sha256
+    """SHA-256 over all that was packed at once: the same in every part."""
+    part: Annotated[int, Field(ge=1)]
+    """Which of the parts this is, from 1."""
+    parts: Annotated[int, Field(ge=1)]
+    runs: tuple[PackedRun, ...]
+    files: tuple[PackedFile, ...]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.part > self.parts:
+            raise ValueError(f"part {self.part} of {self.parts}")
+        twice = [name for name, count in Counter(file.path for file in self.files).items() if count > 1]
+        twice += [name for name, count in Counter(run.folder for run in self.runs).items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is listed twice")
+        listed = {run.folder for run in self.runs}
+        strays = {file.member.folder for file in self.files if file.member.kind is Kind.RUN} - listed
+        if strays:
+            raise ValueError(f"{min(strays)!r} has files but is not among the runs")
+        return self
+
+
+class Manifest(Contents):
+    """The first member of an archive."""
+
+    digest: Sha256
+    """SHA-256 of all other keys, as JSON with sorted keys and no blanks."""
+
+    @classmethod
+    def sealed(cls, contents: Contents) -> Manifest:
+        """Return contents with their checksum."""
+        return cls(**dict(contents), digest=digest(contents.model_dump(mode="json")))
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """The names of the suites of which it holds anything, in order."""
+        return tuple(sorted({file.member.suite for file in self.files}))
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @cached_property
+    def by_folder(self) -> dict[str, list[PackedFile]]:
+        """The files of each run, gallery … by the path of its folder."""
+        found: dict[str, list[PackedFile]] = {}
+        for file in self.files:
+            found.setdefault(file.member.folder, []).append(file)
+        return found
+
+    def of(self, kind: Kind, *, suite: str | None = None) -> list[PackedFile]:
+        """Return the files that are part of one kind of thing, of one suite or of all."""
+        return [file for file in self.files if file.member.kind is kind and suite in (None, file.member.suite)]
+
+    def text(self) -> str:
+        """Return it as it stands in an archive."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """Return the manifest that stands in an archive.
+
+    Raises:
+        ArchiveError: It is none, was altered, or comes from a newer segbench.
+    """
+    try:
+        _refuse_newer(json.loads(text))
+        manifest = Manifest.model_validate_json(text)
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise ArchiveError(f"is damaged or no manifest of segbench: {_first(error)}") from None
+    if digest(manifest.model_dump(mode="json", exclude={"digest"})) != manifest.digest:
+        raise ArchiveError("was altered: its checksum is that of another manifest")
+    return manifest
+
+
+def _refuse_newer(document: Any) -> None:
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if type(version) is int and version > MANIFEST_VERSION:
+        raise ArchiveError(
+            f"was written by a newer segbench (archive schema {version}, this one reads {MANIFEST_VERSION}); update it"
+        )
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        return f"{key}: {problem['msg']}" if key else str(problem["msg"])
+    return " ".join(str(error).split())[:200] or type(error).__name__

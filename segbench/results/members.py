@@ -1,0 +1,106 @@
+"""Names of what an archive of results may hold: what each is part of, and none that could lead elsewhere."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import NamedTuple
+
+from segbench.errors import StoreError
+from segbench.results.checks import CHECKS_FILE
+from segbench.results.files import checked_name
+from segbench.results.gallery import GALLERY_FOLDER
+from segbench.results.speed_store import SPEED_FOLDER
+from segbench.results.states import STATE_NAME
+from segbench.results.store import LOCK_FILE, STATES_SUFFIX, SUITE_FILE
+
+MOST_LEVELS = 8
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
+"""Signs that mean something to a file system of some kind; a slash separates folders."""
+_SUITE_FILES = (SUITE_FILE, LOCK_FILE, CHECKS_FILE)
+
+
+class Kind(StrEnum):
+    """What a file in an archive is part of."""
+
+    SUITE = "suite"
+    SPEED = "speed record"
+    GALLERY = "gallery"
+    RUN = "run"
+    STATES = "states"
+
+
+class Member(NamedTuple):
+    """A file in an archive, ``<suite>/…``.
+
+    Attributes:
+        suite: The suite's name.
+        kind: What it is part of.
+        owner: The run's id or the gallery's folder name; empty for others.
+        inner: Its path within the folder of what it is part of.
+    """
+
+    suite: str
+    kind: Kind
+    owner: str
+    inner: str
+
+    @property
+    def folder(self) -> str:
+        """The path in the archive of the folder that ``inner`` is below."""
+        folders = {
+            Kind.SUITE: "",
+            Kind.SPEED: SPEED_FOLDER,
+            Kind.GALLERY: f"{GALLERY_FOLDER}/{self.owner}",
+            Kind.RUN: self.owner,
+            Kind.STATES: f".{self.owner}{STATES_SUFFIX}",
+        }
+        return f"{self.suite}/{folders[self.kind]}".rstrip("/")
+
+    @property
+    def path(self) -> str:
+        """Its path in the archive."""
+        return f"{self.folder}/{self.inner}"
+
+
+def parse_member(path: str) -> Member:
+    """Return what a path in an archive is.
+
+    Raises:
+        ValueError: No archive of results holds such a file; says why.
+    """
+    suite, *parts = path.split("/")
+    try:
+        member = _parsed(checked_name(suite, "suite"), parts) if len(parts) < MOST_LEVELS else None
+    except StoreError as error:
+        raise ValueError(str(error)) from None
+    if member is None or member.path != path or not all(map(is_safe, member.inner.split("/"))):
+        raise ValueError(f"{path!r} is no file that an archive of results may hold")
+    return member
+
+
+def is_safe(name: str) -> bool:
+    """Tell whether the name of a file, or of a folder of samples, is kept in archives."""
+    odd = not name or name[0] == "." or name[-1] in ". " or _UNSAFE.search(name)
+    return not odd and name.isprintable() and len(name.encode("utf-8", "replace")) <= 255
+
+
+def _parsed(suite: str, parts: list[str]) -> Member | None:
+    """Return what the parts of a path below a suite's folder are; None for what has no place there.
+
+    Raises:
+        StoreError: A run has a name that could lead elsewhere.
+    """
+    match parts:
+        case [name] if name in _SUITE_FILES:
+            return Member(suite, Kind.SUITE, "", name)
+        case [folder, name] if folder == SPEED_FOLDER and name.endswith(".json"):
+            return Member(suite, Kind.SPEED, "", name)
+        case [folder, gallery, name] if folder == GALLERY_FOLDER:
+            return Member(suite, Kind.GALLERY, checked_name(gallery, "gallery"), name)
+        case [folder, name] if folder.startswith(".") and folder.endswith(STATES_SUFFIX) and STATE_NAME.fullmatch(name):
+            run_id = folder[1:].removesuffix(STATES_SUFFIX)
+            return Member(suite, Kind.STATES, checked_name(run_id, "run"), name)
+        case [run_id, _, *_] if run_id not in (SPEED_FOLDER, GALLERY_FOLDER):
+            return Member(suite, Kind.RUN, checked_name(run_id, "run"), "/".join(parts[1:]))
+    return None

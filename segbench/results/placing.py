@@ -1,0 +1,182 @@
+"""Puts an unpacked run beside those that are there; what is there stays unless it is no result."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import DamagedRunError, StoreError
+from segbench.results.files import file_sha256, flush_to_disk, storing, temporary_path
+from segbench.results.manifest import PackedFile, PackedRun
+from segbench.results.matrices import load_matrices
+from segbench.results.members import Kind
+from segbench.results.record import RunRecord, Status
+from segbench.results.scan import CONFUSION_FILE
+from segbench.results.states import StateFile
+from segbench.results.store import Store, readable_folder
+from segbench.results.swap import remove
+from segbench.results.unpack import Unpacked
+from segbench.results.verify import verified_record
+
+
+class Fate(StrEnum):
+    """What became of something in an archive."""
+
+    ADDED = "added"
+    SAME = "there already"
+    EXTENDED = "extended"
+    """It was there; files that were missing there were added, such as predictions."""
+    REPLACED = "replaced"
+    """It took the place of a run that is damaged or has no result."""
+    KEPT = "kept"
+    """What is there stays, and nothing is lost by it."""
+    CONFLICT = "conflict"
+    """What is there stays, and the archive holds another result."""
+
+
+class Side(NamedTuple):
+    """One of two results of a run.
+
+    Attributes:
+        record: Its record.
+        confusion: (C, C) int64, its confusion matrix over all images.
+    """
+
+    record: RunRecord
+    confusion: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What became of a run, a speed record, a gallery or a suite's own files.
+
+    Attributes:
+        name: ``<suite>/…``.
+        kind: What it is.
+        fate: What became of it.
+        note: Why, where that is not plain.
+        here: Of a run in conflict, what is there.
+        there: And what the archive holds.
+    """
+
+    name: str
+    kind: Kind
+    fate: Fate
+    note: str = ""
+    here: Side | None = None
+    there: Side | None = None
+
+
+def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
+    """Put a run into a suite's folder.
+
+    Args:
+        unpacked: The archive, verified.
+        run: One of its runs.
+        store: The suite's folder.
+
+    Raises:
+        StoreError: It cannot be written; the run that was there still is.
+    """
+    files = unpacked.manifest.by_folder[run.folder]
+    staged, here = unpacked.folder / run.folder, readable_folder(store.folder_of(run.id))
+    record = verified_record(staged, run.id)
+    if here is None:
+        _install(staged, run.id, store)
+        return Placed(run.folder, Kind.RUN, Fate.ADDED)
+    try:
+        known = verified_record(here, run.id)
+    except DamagedRunError as error:
+        _install(staged, run.id, store)
+        return Placed(run.folder, Kind.RUN, Fate.REPLACED, f"what was there is damaged: {error}")
+    except StoreError as error:
+        return Placed(run.folder, Kind.RUN, Fate.CONFLICT, str(error))
+    missing = [file for file in files if not (here / file.member.inner).exists()]
+    common = [file for file in files if file not in missing]
+    differing = [file.member.inner for file in common if not is_same(here / file.member.inner, file)]
+    if not differing:
+        return _extend(staged, here, missing, run)
+    fate = _fate(known.outcome.status, record.outcome.status)
+    if fate is Fate.CONFLICT:
+        note = f"other {', '.join(differing)}"
+        return Placed(run.folder, Kind.RUN, fate, note, _side(known, here), _side(record, staged))
+    if fate is Fate.REPLACED:
+        _install(staged, run.id, store)
+    note = f"{known.outcome.status} here, {record.outcome.status} in the archive"
+    return Placed(run.folder, Kind.RUN, fate, note)
+
+
+def _fate(here: Status, there: Status) -> Fate:
+    """Decide between two runs of one id that differ: a result takes the place of none, and nothing that of a result."""
+    if there is not Status.COMPLETED:
+        return Fate.KEPT
+    return Fate.CONFLICT if here is Status.COMPLETED else Fate.REPLACED
+
+
+def _extend(staged: Path, here: Path, missing: Sequence[PackedFile], run: PackedRun) -> Placed:
+    """Add files to a run that lacks nothing but them, each whole or not at all."""
+    if not missing:
+        return Placed(run.folder, Kind.RUN, Fate.SAME)
+    with storing(here):
+        for file in missing:
+            move(staged / file.member.inner, here / file.member.inner)
+    names = sorted({file.member.inner.partition("/")[0] for file in missing})
+    return Placed(run.folder, Kind.RUN, Fate.EXTENDED, f"with {', '.join(names)}")
+
+
+def place_state(staged: Path, file: PackedFile, store: Store) -> Placed:
+    """Add the state of an unfinished run, unless the run is done here or as far.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    member = file.member
+    name, states = f"{member.suite}/{member.owner} (states)", store.states_of(member.owner)
+    state = StateFile.parse(staged)
+    assert state is not None, "the manifest names no other files so"
+    record = store.find(member.owner)
+    if record is not None and record.outcome.status is Status.COMPLETED:
+        return Placed(name, Kind.STATES, Fate.KEPT, "the run is done here")
+    newest = next((one for one in states.files() if one.intact), None)
+    if newest is not None and newest.step >= state.step:
+        fate = Fate.SAME if newest.digest == state.digest else Fate.KEPT
+        return Placed(name, Kind.STATES, fate, f"step {newest.step} here, {state.step} in the archive")
+    with states.writing(state.step) as target:
+        shutil.copyfile(staged, target)
+    return Placed(name, Kind.STATES, Fate.ADDED, f"step {state.step}")
+
+
+def is_same(file: Path, packed: PackedFile) -> bool:
+    """Tell whether a file holds what one in an archive holds."""
+    return file.is_file() and file.stat().st_size == packed.size and file_sha256(file) == packed.sha256
+
+
+def move(staged: Path, target: Path) -> None:
+    """Move a file or a folder whole or not at all, also to another disk; make the folder that it goes to."""
+    temporary = temporary_path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove(temporary)
+    try:
+        shutil.move(staged, temporary)
+        flush_to_disk(temporary)
+        temporary.rename(target)
+    finally:
+        remove(temporary)
+
+
+def _install(staged: Path, run_id: str, store: Store) -> None:
+    """Give a run its folder, whole or not at all."""
+    with store.writing(run_id) as folder:
+        for path in sorted(staged.iterdir()):
+            shutil.move(path, folder / path.name)
+
+
+def _side(record: RunRecord, folder: Path) -> Side:
+    return Side(record, load_matrices(folder / CONFUSION_FILE).total)

@@ -1,0 +1,100 @@
+"""Puts what an unpacked archive holds of a suite beside its runs: its plan, checks of its data, galleries, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from segbench.errors import StoreError
+from segbench.results.checks import CHECKS_FILE, add_checks, read_checks
+from segbench.results.files import file_sha256
+from segbench.results.manifest import PackedFile
+from segbench.results.members import Kind
+from segbench.results.placing import Fate, Placed, is_same, move
+from segbench.results.speed_store import SPEED_FOLDER, read_speed
+from segbench.results.store import LOCK_FILE, SUITE_FILE, Store
+from segbench.results.unpack import Unpacked
+
+
+def place_suite(unpacked: Unpacked, suite: str, store: Store) -> list[Placed]:
+    """Put what is not of single runs into a suite's folder.
+
+    Args:
+        unpacked: The archive, verified.
+        suite: The suite's name.
+        store: Its folder.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    listed = unpacked.manifest.of
+    own = {file.member.inner: unpacked.folder / file.path for file in listed(Kind.SUITE, suite=suite)}
+    placed = [_place_plan({name: own[name] for name in (SUITE_FILE, LOCK_FILE) if name in own}, suite, store)]
+    if CHECKS_FILE in own:
+        placed += _place_checks(own[CHECKS_FILE], suite, store)
+    galleries: dict[str, list[PackedFile]] = {}
+    for file in listed(Kind.GALLERY, suite=suite):
+        galleries.setdefault(file.member.owner, []).append(file)
+    placed += [_place_gallery(unpacked, of_one, store) for of_one in galleries.values()]
+    placed += [_place_speed(unpacked.folder / file.path, file, store) for file in listed(Kind.SPEED, suite=suite)]
+    return [one for one in placed if one is not None]
+
+
+def _place_plan(files: Mapping[str, Path], suite: str, store: Store) -> Placed | None:
+    """Write the suite and its plan where there are none yet: both, since they belong together."""
+    if not files:
+        return None
+    there = [store.folder / name for name in (SUITE_FILE, LOCK_FILE) if (store.folder / name).exists()]
+    if not there:
+        for name, file in files.items():
+            move(file, store.folder / name)
+        return Placed(f"{suite}/{SUITE_FILE}", Kind.SUITE, Fate.ADDED)
+    differing = [file for file in there if file.name in files and file_sha256(file) != file_sha256(files[file.name])]
+    if not differing:
+        return Placed(f"{suite}/{SUITE_FILE}", Kind.SUITE, Fate.SAME)
+    return Placed(f"{suite}/{differing[0].name}", Kind.SUITE, Fate.KEPT, "the archive's is another form of the suite")
+
+
+def _place_checks(file: Path, suite: str, store: Store) -> list[Placed]:
+    if not (store.folder / CHECKS_FILE).exists():
+        move(file, store.folder / CHECKS_FILE)
+        return []
+    here, there = read_checks(store.folder), read_checks(file.parent)
+    add_checks(store.folder, {key: value for key, value in there.items() if key not in here})
+    differing = [key for key, value in there.items() if key in here and here[key] != value]
+    return [
+        Placed(f"{suite}/{CHECKS_FILE}: {key[:16]}…", Kind.SUITE, Fate.CONFLICT, "other counts of the same split")
+        for key in differing
+    ]
+
+
+def _place_gallery(unpacked: Unpacked, files: Sequence[PackedFile], store: Store) -> Placed:
+    """Place a gallery; one of other networks stays, since 'segbench run' makes it anew where predictions are."""
+    member = files[0].member
+    target = store.folder / member.folder.partition("/")[2]
+    if not target.exists():
+        move(unpacked.folder / member.folder, target)
+        return Placed(member.folder, Kind.GALLERY, Fate.ADDED)
+    if all(is_same(target / file.member.inner, file) for file in files):
+        return Placed(member.folder, Kind.GALLERY, Fate.SAME)
+    return Placed(member.folder, Kind.GALLERY, Fate.KEPT, "the archive's shows other pictures")
+
+
+def _place_speed(staged: Path, file: PackedFile, store: Store) -> Placed:
+    target = store.folder / SPEED_FOLDER / file.member.inner
+    if not target.exists():
+        move(staged, target)
+        return Placed(file.path, Kind.SPEED, Fate.ADDED)
+    if is_same(target, file):
+        return Placed(file.path, Kind.SPEED, Fate.SAME)
+    here, there = _images_per_second(target), _images_per_second(staged)
+    note = f"other samples of the same case: {here} images/s here, {there} in the archive"
+    return Placed(file.path, Kind.SPEED, Fate.CONFLICT, note)
+
+
+def _images_per_second(file: Path) -> str:
+    try:
+        rate = read_speed(file).images_per_second
+    except StoreError:
+        return "unreadable"
+    return f"{rate:.4g}" if rate is not None else "no"

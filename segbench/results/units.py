@@ -1,0 +1,132 @@
+"""What of a suite's results is packed, in units that stay in one archive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from segbench.errors import StoreError
+from segbench.results.archive import Source
+from segbench.results.checks import CHECKS_FILE
+from segbench.results.files import checked_name
+from segbench.results.gallery import find_galleries
+from segbench.results.inventory import SAMPLES_FOLDER, WEIGHTS_FILE, held_runs
+from segbench.results.manifest import PackedRun
+from segbench.results.members import is_safe
+from segbench.results.record import RunRecord
+from segbench.results.scan import PREDICTIONS_FILE
+from segbench.results.speed_store import SPEED_FOLDER, read_speed
+from segbench.results.states import StateFolder
+from segbench.results.store import LOCK_FILE, SUITE_FILE
+
+_SMALL_BYTES = 10**6
+"""Speed records are packed together up to this size: they have much in common."""
+
+
+class Extra(StrEnum):
+    """What is packed beside facts."""
+
+    PREDICTIONS = "predictions"
+    """Every test image's prediction, and the samples."""
+    STATES = "states"
+    """The newest state of each unfinished run, from which it goes on elsewhere."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What stays in one archive.
+
+    Attributes:
+        name: What messages call it.
+        sources: Its files.
+        run: The run, of a run's folder.
+        folder: A folder that is replaced, not changed, when it is written anew.
+        bulky: Whether most of it cannot be compressed.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    run: PackedRun | None = None
+    folder: Path | None = None
+    bulky: bool = False
+
+
+def units_of(suite: Path, extras: Collection[Extra], max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:
+    """Yield what is packed of a suite.
+
+    Args:
+        suite: Its folder.
+        extras: What to pack beside facts.
+        max_bytes: How large an archive may be.
+        problems: What is damaged is added to these.
+
+    Raises:
+        StoreError: The folder cannot be listed, or has a name that no archive takes.
+    """
+    name = checked_name(suite.absolute().name, "suite")
+    own = [file for file in (SUITE_FILE, LOCK_FILE, CHECKS_FILE) if (suite / file).is_file()]
+    if own:
+        yield Unit(f"{name}: the suite", tuple(Source(f"{name}/{file}", suite / file) for file in own))
+    for run in held_runs(suite):
+        if run.problem:
+            problems.append(run.problem)
+        elif run.folder and run.record:
+            yield _run_unit(name, run.folder, run.record, extras)
+        if run.states and not run.completed and Extra.STATES in extras:
+            yield from _states_unit(name, run.id, run.states, problems)
+    yield from _speed_units(name, suite, max_bytes, problems)
+    for gallery in find_galleries(suite):
+        files = sorted(file for file in gallery.iterdir() if file.is_file() and is_safe(file.name))
+        place = f"{name}/{gallery.relative_to(suite).as_posix()}"
+        yield Unit(place, tuple(Source(f"{place}/{file.name}", file) for file in files), bulky=True)
+
+
+def _run_unit(suite: str, folder: Path, record: RunRecord, extras: Collection[Extra]) -> Unit:
+    place = f"{suite}/{record.id}"
+    inner = {file: file.relative_to(folder).parts for file in sorted(folder.rglob("*")) if file.is_file()}
+    chosen = [file for file, parts in inner.items() if _is_packed(parts, extras)]
+    return Unit(
+        place,
+        tuple(Source("/".join((place, *inner[file])), file) for file in chosen),
+        run=PackedRun(suite=suite, id=record.id, identity=record.identity, protocol_id=record.protocol_id),
+        folder=folder,
+        bulky=any(inner[file][0] == PREDICTIONS_FILE for file in chosen),
+    )
+
+
+def _is_packed(parts: Sequence[str], extras: Collection[Extra]) -> bool:
+    if parts[0] == WEIGHTS_FILE or not all(map(is_safe, parts)):
+        return False
+    return Extra.PREDICTIONS in extras or parts[0] not in (PREDICTIONS_FILE, SAMPLES_FOLDER)
+
+
+def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> Iterator[Unit]:
+    """Yield the newest state that is intact; one is enough where checksums keep it so."""
+    newest = next((state.path for state in StateFolder(folder).files() if state.intact), None)
+    if newest is None:
+        problems.append(f"{folder}: none of its saved states is intact")
+    else:
+        path = f"{suite}/{folder.name}/{newest.name}"
+        yield Unit(f"{suite}/{run_id} (states)", (Source(path, newest),), bulky=True)
+
+
+def _speed_units(suite: str, folder: Path, max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:
+    """Yield the speed records, as many together as surely fit."""
+    most = min(_SMALL_BYTES, (max_bytes or _SMALL_BYTES) // 4)
+    bundle: list[Source] = []
+    size = 0
+    for file in sorted((folder / SPEED_FOLDER).glob("*.json")):
+        try:
+            read_speed(file)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        if bundle and size + file.stat().st_size > most:
+            yield Unit(f"{suite}: speed records", tuple(bundle))
+            bundle, size = [], 0
+        bundle.append(Source(f"{suite}/{SPEED_FOLDER}/{file.name}", file))
+        size += file.stat().st_size
+    if bundle:
+        yield Unit(f"{suite}: speed records", tuple(bundle))
