@@ -204,7 +204,8 @@ def _trained(
     trainer = Trainer(
         network, recipe, loader=whole.training_loader(), loss=loss, arithmetic=arithmetic, history=history
     )
-    batch = next(materials.training_loader(pin_memory=arithmetic.device.type == "cuda").epoch(1))
+    with materials.training_loader(pin_memory=arithmetic.device.type == "cuda") as loader:
+        batch = next(loader.epoch(1))
     return step_times(trainer, batch, seconds=seconds)
 
 
