@@ -37,6 +37,7 @@ def perform(
     device: str = "auto",
     threads: int | None = None,
     team: Team = ALONE,
+    runs_at_once: int = 1,
     observer: Observer = ignore,
 ) -> RunRecord:
     """Do one run and store what came of it.
@@ -50,6 +51,7 @@ def perform(
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation on the processor; None leaves torch's choice.
         team: The processes that do it together, of which this is the first.
+        runs_at_once: How many runs may share the device meanwhile, this one included.
         observer: Told of the progress.
 
     Raises:
@@ -62,7 +64,7 @@ def perform(
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     with store.writing(run.id) as folder:
-        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team)
+        work = Work(run, folder, chosen, observer, states=store.states_of(run.id), team=team, runs_at_once=runs_at_once)
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time

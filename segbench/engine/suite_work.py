@@ -236,7 +236,15 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
     from segbench.engine.team import ALONE
 
     team = place.team or ALONE
-    return perform(run, store, device=place.device, threads=place.threads, team=team, observer=observer)
+    return perform(
+        run,
+        store,
+        device=place.device,
+        threads=place.threads,
+        team=team,
+        runs_at_once=place.runs_at_once,
+        observer=observer,
+    )
 
 
 def _preflight(

@@ -54,6 +54,7 @@ class Work:
     observer: Observer
     states: StateFolder
     team: Team = ALONE
+    runs_at_once: int = 1
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -94,11 +95,14 @@ class Work:
                 total_seconds=self.seconds_before + time.perf_counter() - self.clock,
                 **self.found_of_time,
             ),
-            test_loss=self.test_loss,
-            selected_epoch=self.selected_epoch,
-            micro_batch=self.micro_batch,
-            processes=self.team.size,
             environment=capture(device=str(self.device), extra=compute_facts(self.device)),
+            found={
+                "test_loss": self.test_loss,
+                "selected_epoch": self.selected_epoch,
+                "micro_batch": self.micro_batch,
+                "processes": self.team.size,
+                "runs_at_once": self.runs_at_once,
+            },
         )
 
     def _build(self, materials: Materials) -> nn.Module:
