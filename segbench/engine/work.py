@@ -33,6 +33,7 @@ from segbench.engine.predictions import PredictionArchive, read_archive, write_a
 from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
 from segbench.engine.team import ALONE, Team
+from segbench.engine.threads import Threads, threads_of_run
 from segbench.engine.train import Trained, Trainer
 from segbench.errors import TrainingError
 from segbench.metrics.scores import score
@@ -209,14 +210,14 @@ class Work:
         with (
             materials.evaluation_loader(materials.test, pin_memory=self._pin, share=self._share) as loader,
             self._archive(file, materials) as archive,
+            Details(len(materials.info.classes), archive, threads=self._threads) as details,
         ):
-            details = Details(len(materials.info.classes), archive)
             own = evaluate(
                 self._predictor(network, materials),
                 loader,
                 loss=loss,
                 keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
-                look=details.look,
+                look=details,
                 progress=lambda done, total: self._tell("evaluation", done, total, "images", {}),
             )
         predictions = None if archive is None or self.team.size == 1 else read_archive(file)
@@ -282,6 +283,10 @@ class Work:
         if train is None:
             return Arithmetic(self.device, evaluation.precision or "fp32")
         return Arithmetic(self.device, train.precision, train.channels_last)
+
+    @property
+    def _threads(self) -> Threads:
+        return threads_of_run(self.device, self.team, workers=self.run.loader.workers)
 
     @property
     def _share(self) -> Share:
