@@ -218,7 +218,7 @@ def evaluation(build: Callable[[], nn.Module], fixed: Fixed, *, closer: bool = F
 
     def whole() -> int:
         with PredictionArchive(BytesIO(), PALETTE) as archive:
-            look = Details(CLASSES, archive).look if closer else None
+            look = Details(CLASSES, archive) if closer else None
             evaluate(predictor, fixed, loss=loss, look=look)  # type: ignore[arg-type]
         return len(fixed.positions)
 

@@ -31,30 +31,62 @@ class Share(NamedTuple):
 WHOLE = Share()
 
 
+class _Place(NamedTuple):
+    """Where a batch comes in the order of training.
+
+    Attributes:
+        epoch: The epoch's number.
+        batch: The batch's number in its epoch, from 0.
+    """
+
+    epoch: int
+    batch: int
+
+
 class _ShuffledKeys:
-    """The batches of keys of one epoch at a time; set ``epoch``, and how many to ``skip``, before each pass."""
+    """The batches of keys of one epoch after the other, without an end where no last epoch is given.
 
-    def __init__(self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Share) -> None:
-        self.count, self.batch_size, self.seed, self.drop_last = count, batch_size, seed, drop_last
-        self.share = share
-        self.epoch, self.skip = 0, 0
+    Attributes:
+        start: The first batch of the next pass; set it before.
+        batches: How many there are in an epoch.
+    """
 
-    def __len__(self) -> int:
-        whole, rest = divmod(self.count, self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+    def __init__(
+        self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Share, last_epoch: int | None
+    ) -> None:
+        self._count, self._batch_size, self._seed, self._share = count, batch_size, seed, share
+        self._last_epoch = last_epoch
+        self.start = _Place(0, 0)
+        whole, rest = divmod(count, batch_size)
+        self.batches = whole + (rest > 0 and not drop_last)
 
     def __iter__(self) -> Iterator[list[Key]]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
-        order = torch.randperm(self.count, generator=generator).tolist()
-        keys = [Key(self.epoch, index) for index in order]
-        for batch in range(self.skip, len(self)):
-            whole = keys[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield whole[self.share.of(len(whole))]
+        place: _Place | None = self.start
+        while place is not None:
+            keys = self._keys(place.epoch)
+            for batch in range(place.batch, self.batches):
+                whole = keys[batch * self._batch_size : (batch + 1) * self._batch_size]
+                yield whole[self._share.of(len(whole))]
+            place = self._next_epoch(place.epoch)
+
+    def after(self, place: _Place) -> _Place | None:
+        """Return the place that follows; None at the end."""
+        if place.batch + 1 < self.batches:
+            return _Place(place.epoch, place.batch + 1)
+        return self._next_epoch(place.epoch)
 
     @property
     def least(self) -> int:
         """How many images the smallest batch of an epoch has, all shares together."""
-        return min(self.batch_size, self.count - (len(self) - 1) * self.batch_size)
+        return min(self._batch_size, self._count - (self.batches - 1) * self._batch_size)
+
+    def _keys(self, epoch: int) -> list[Key]:
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, epoch))
+        return [Key(epoch, index) for index in torch.randperm(self._count, generator=generator).tolist()]
+
+    def _next_epoch(self, epoch: int) -> _Place | None:
+        ended = self._last_epoch is not None and epoch >= self._last_epoch
+        return None if ended else _Place(epoch + 1, 0)
 
 
 class _Loader:
@@ -78,6 +110,8 @@ class _Loader:
 class TrainingLoader(_Loader):
     """Batches of a training split; order and augmentation depend on (seed, epoch, index) only.
 
+    Workers do not stop between epochs: while the last batches of one are used, they prepare the first of the next.
+
     Args:
         dataset: The split.
         pipeline: The training transforms.
@@ -87,6 +121,7 @@ class TrainingLoader(_Loader):
         workers: Processes that read and transform; 0 does it in this one.
         pin_memory: Whether batches lie in page-locked memory.
         share: The part of every batch that is handed out.
+        last_epoch: Workers prepare no batch of later ones unasked; None sets no limit.
 
     Raises:
         DataError: An epoch would hold no batch, or a batch would have no image for some process.
@@ -103,9 +138,12 @@ class TrainingLoader(_Loader):
         workers: int = 0,
         pin_memory: bool = False,
         share: Share = WHOLE,
+        last_epoch: int | None = None,
     ) -> None:
-        self._order = _ShuffledKeys(len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last, share=share)
-        if not len(self._order):
+        self._order = _ShuffledKeys(
+            len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last, share=share, last_epoch=last_epoch
+        )
+        if not self._order.batches:
             raise DataError(
                 f"{dataset.info.name}: the training split has {len(dataset)} images, fewer than one batch of "
                 f"{batch_size}, and drop_last leaves the rest out; lower train.batch_size or set drop_last: false"
@@ -120,17 +158,38 @@ class TrainingLoader(_Loader):
             reader, self._order, collate_training, workers=workers, pin_memory=pin_memory
         )
 
+        self._stream: Iterator[Batch] = iter(())
+        self._next: _Place | None = None
+
     def __len__(self) -> int:
-        return len(self._order)
+        return self._order.batches
 
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch, without the first ``skip``.
 
+        Epochs may be asked for in any order. Only where one follows the other, or is entered where it was left, are its
+        batches prepared beforehand.
+
         Raises:
             DataError: A sample cannot be read or transformed, or the images of a batch differ in size.
         """
-        self._order.epoch, self._order.skip = epoch, skip
-        yield from self._workers.batches()
+        for number in range(skip, len(self)):
+            yield self._batch(_Place(epoch, number))
+
+    def close(self) -> None:
+        """End the workers, and forget what they have prepared."""
+        self._stream, self._next = iter(()), None
+        super().close()
+
+    def _batch(self, place: _Place) -> Batch:
+        """Return the batch at a place: the stream's next one, or the first of a new stream."""
+        if place != self._next:
+            self._order.start = place
+            self._stream = self._workers.batches()
+        self._next = None  # as it stays after an error, which ends the stream
+        batch = next(self._stream)
+        self._next = self._order.after(place)
+        return batch
 
 
 class EvaluationLoader(_Loader):

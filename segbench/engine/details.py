@@ -2,60 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from segbench.engine.predictions import PredictionArchive
+from segbench.data.base import Color
+from segbench.engine.predictions import PredictionArchive, prediction_picture
+from segbench.engine.threads import INLINE, OrderedCalls, Threads
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
 from segbench.metrics.calibration import CalibrationCounts, calibration_counts
 from segbench.results.details import BOUNDARY, CALIBRATION, ImageDetails
 
 
-@dataclass
-class Details:
-    """Counts image by image.
+class Found(NamedTuple):
+    """What was found in one image.
 
     Attributes:
-        num_classes: The number of classes.
-        predictions: Keeps the predictions; None keeps none.
+        boundary: Pixels along contours.
+        calibration: Pixels by confidence.
+        picture: The prediction as a PNG; None where none is kept.
     """
 
-    num_classes: int
-    predictions: PredictionArchive | None = None
-    _names: list[str] = field(default_factory=list)
-    _boundary: list[BoundaryCounts] = field(default_factory=list)
-    _calibration: list[CalibrationCounts] = field(default_factory=list)
+    boundary: BoundaryCounts
+    calibration: CalibrationCounts
+    picture: bytes | None
 
-    def look(self, name: str, scores: Tensor, label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
-        """Look at one image.
 
-        Args:
-            name: The image's name.
-            scores: (1, classes, H, W) float32: logits, or the logarithm of probabilities.
-            label: (H, W) class indices, 255 for void.
-            prediction: (H, W) class indices.
+class Details:
+    """Counts image by image, in threads beside the evaluation where there are cores for them.
+
+    Args:
+        num_classes: The number of classes.
+        predictions: Keeps the predictions; None keeps none.
+        threads: Who counts; with one thread, whoever calls.
+    """
+
+    def __init__(
+        self, num_classes: int, predictions: PredictionArchive | None = None, *, threads: Threads = INLINE
+    ) -> None:
+        self.num_classes, self.predictions = num_classes, predictions
+        self._calls: OrderedCalls[Found] = OrderedCalls(threads)
+        self._names: list[str] = []
+        self._boundary: list[BoundaryCounts] = []
+        self._calibration: list[CalibrationCounts] = []
+
+    def look(
+        self,
+        name: str,
+        label: NDArray[np.uint8],
+        prediction: NDArray[np.uint8],
+        confidence: NDArray[np.float32],
+    ) -> None:
+        """Look at one image; see ``segbench.engine.evaluate.Look``.
+
+        Raises:
+            DataError: The label has another shape than the prediction; of this image, or of one before.
         """
+        palette = self.predictions.palette if self.predictions is not None else None
         self._names.append(name)
-        self._boundary.append(boundary_counts(label, prediction, num_classes=self.num_classes))
-        self._calibration.append(calibration_counts(label, prediction, confidence(scores)))
-        if self.predictions is not None:
-            self.predictions.add(prediction)
+        self._keep(
+            self._calls.add(partial(examined, label, prediction, confidence, classes=self.num_classes, palette=palette))
+        )
+
+    def finish(self) -> None:
+        """Wait until all images have been looked at."""
+        self._keep(self._calls.finish())
 
     def collected(self) -> ImageDetails:
         """Return what was counted in all images so far."""
+        self.finish()
         arrays = {f"{BOUNDARY}{name}": np.stack(parts) for name, parts in _columns(self._boundary)}
         arrays |= {f"{CALIBRATION}{name}": np.stack(parts) for name, parts in _columns(self._calibration)}
         return ImageDetails(tuple(self._names), arrays)
 
+    def _keep(self, images: Iterable[Found]) -> None:
+        for found in images:
+            self._boundary.append(found.boundary)
+            self._calibration.append(found.calibration)
+            if self.predictions is not None and found.picture is not None:
+                self.predictions.add(found.picture)
 
-def confidence(scores: Tensor) -> NDArray[np.float32]:
-    """Return the softmax probability of the best class of each pixel of (1, classes, H, W) scores as (H, W)."""
-    best = scores[0].amax(0) - scores[0].logsumexp(0)
-    probability: NDArray[np.float32] = best.exp().cpu().numpy()
-    return probability
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._calls.close()
+
+
+def examined(
+    label: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    confidence: NDArray[np.float32],
+    *,
+    classes: int,
+    palette: tuple[Color, ...] | None,
+) -> Found:
+    """Return what is to be kept of one image; almost all of it is done without the interpreter's lock."""
+    return Found(
+        boundary_counts(label, prediction, num_classes=classes),
+        calibration_counts(label, prediction, confidence),
+        None if palette is None else prediction_picture(prediction, palette),
+    )
 
 
 def _columns(counts: list[BoundaryCounts] | list[CalibrationCounts]) -> list[tuple[str, list[NDArray[np.generic]]]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segbench.data.loader import EvaluationBatch, EvaluationLoader, FedDigest
-from segbench.engine.predict import Predictor, class_map, resized
+from segbench.engine.predict import Predictor, best_class, confidence, resized
 from segbench.metrics.confusion import confusion_matrix
 from segbench.results.matrices import ImageMatrices
 
@@ -42,8 +43,9 @@ class Evaluation:
         matrices: One confusion matrix for each image.
         losses: The loss of each image; None without a loss or a labelled pixel.
         digests: Hash of what was fed of each image.
-        seconds: Time of the pass, data loading included, but not what looking closer took.
-        looking_seconds: That.
+        seconds: Time of the pass, data loading included, without ``looking_seconds``.
+        looking_seconds: For how long the pass stood still to look closer at images. What threads do beside it, which is
+            done on accelerators only, is not in it: there, they take their time from cores that the pass leaves idle.
         pictures: The predictions that were asked for.
     """
 
@@ -80,14 +82,35 @@ def mean_loss(losses: Sequence[float | None]) -> float | None:
 
 
 class Look(Protocol):
-    """Looks closer at one image; see ``segbench.engine.details``."""
+    """Looks closer at one image after the other, perhaps beside the evaluation; see ``segbench.engine.details``."""
 
-    def __call__(self, name: str, scores: Tensor, label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
-        """Take (1, classes, H, W) scores, the (H, W) label and the (H, W) prediction."""
+    def look(
+        self, name: str, label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.float32]
+    ) -> None:
+        """Take an image's (H, W) label and prediction, and the probability of what is predicted."""
+
+    def finish(self) -> None:
+        """Wait until all images have been looked at."""
+
+
+class Scored(NamedTuple):
+    """One image with its scores.
+
+    Attributes:
+        position: The image's position in its split.
+        name: The image's name.
+        scores: (1, classes, H, W) float32 at the label's size, on the device.
+        label: (H, W) uint8.
+    """
+
+    position: int
+    name: str
+    scores: Tensor
+    label: Tensor
 
 
 class Tally:
-    """Collects one image after another."""
+    """Collects images; those that are given together come from the device by one copy."""
 
     def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int], look: Look | None) -> None:
         self.classes, self.loss, self.keep, self.look = classes, loss, keep, look
@@ -97,22 +120,42 @@ class Tally:
         self.losses: list[float | None] = []
         self.pictures: list[Picture] = []
 
-    def add(self, position: int, name: str, scores: Tensor, label: Tensor) -> None:
-        """Count one image: (1, classes, h, w) scores are resized to the (H, W) label, then compared."""
-        scores = resized(scores, label.shape)
-        prediction = class_map(scores[0])
-        matrix = confusion_matrix(label.numpy(), prediction, num_classes=self.classes, name=name)
-        self.losses.append(
-            float(self.loss(scores, label[None].to(scores.device))) if self.loss is not None and matrix.any() else None
-        )
-        if position in self.keep:
-            self.pictures.append(Picture(position, name, prediction))
+    def add(self, images: Sequence[Scored]) -> None:
+        """Count images whose labels have one size."""
+        predictions = stacked_on_host([best_class(image.scores[0]) for image in images])
+        for image, prediction in zip(images, predictions, strict=True):
+            label = image.label.numpy()
+            matrix = confusion_matrix(label, prediction, num_classes=self.classes, name=image.name)
+            if image.position in self.keep:
+                self.pictures.append(Picture(image.position, image.name, prediction))
+            self.names.append(image.name)
+            self.matrices.append(matrix)
+        self.losses += self._losses(images)
         if self.look is not None:
-            started = time.perf_counter()
-            self.look(name, scores, label.numpy(), prediction)
-            self.looking_seconds += time.perf_counter() - started
-        self.names.append(name)
-        self.matrices.append(matrix)
+            with self.looking():
+                sure = stacked_on_host([confidence(image.scores[0]) for image in images])
+                for image, prediction, probability in zip(images, predictions, sure, strict=True):
+                    self.look.look(image.name, image.label.numpy(), prediction, probability)
+
+    def _losses(self, images: Sequence[Scored]) -> list[float | None]:
+        """Return the loss of each image that was just counted; labels are known to be in range."""
+        counted = [bool(matrix.any()) for matrix in self.matrices[len(self.matrices) - len(images) :]]
+        if self.loss is None or not any(counted):
+            return [None] * len(images)
+        losses = [
+            self.loss(image.scores, image.label[None].to(image.scores.device, non_blocking=True))
+            for image, has_pixels in zip(images, counted, strict=True)
+            if has_pixels
+        ]
+        known = iter(torch.stack(losses).tolist())
+        return [next(known) if has_pixels else None for has_pixels in counted]
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Count the time of a block as time for looking closer."""
+        started = time.perf_counter()
+        yield
+        self.looking_seconds += time.perf_counter() - started
 
     def stacked(self) -> NDArray[np.int64]:
         """Return the (N, classes, classes) matrices; a process with a share of few images may have seen none."""
@@ -137,7 +180,7 @@ def evaluate(
         loader: The split.
         loss: Computed on scores at the label's size.
         keep: Positions of the images whose predictions are kept.
-        look: Looks closer at each image; its time is left out of ``Evaluation.seconds``.
+        look: Looks closer at each image; the time that the pass waits for it is left out of ``Evaluation.seconds``.
         progress: Called with images done and images in all.
 
     Raises:
@@ -151,6 +194,9 @@ def evaluate(
         _count(tally, predictor, batch, positions[len(digests) :])
         digests += batch.digests
         progress(len(digests), len(positions))
+    if look is not None:
+        with tally.looking():
+            look.finish()
     seconds = time.perf_counter() - started - tally.looking_seconds
     return Evaluation(
         positions=tuple(positions),
@@ -164,6 +210,23 @@ def evaluate(
 
 
 def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]) -> None:
+    """Count a batch at once, or image by image where scores are resized: one is then in memory at a time."""
     scores = predictor.scores(batch.images)
-    for row, (position, name, label) in enumerate(zip(positions, batch.names, batch.labels, strict=False)):
-        tally.add(position, name, scores[row : row + 1], label)
+    each = [scores[row : row + 1] for row in range(len(scores))]
+    rows = list(zip(positions, batch.names, each, batch.labels, strict=False))
+    at_once = len(rows) if all(label.shape == scores.shape[-2:] for label in batch.labels) else 1
+    for start in range(0, len(rows), at_once):
+        tally.add(
+            [
+                Scored(position, name, resized(own, label.shape), label)
+                for position, name, own, label in rows[start : start + at_once]
+            ]
+        )
+
+
+def stacked_on_host(maps: Sequence[Tensor]) -> NDArray[Any]:
+    """Return (H, W) maps of one size as (N, H, W), brought from the device by one copy."""
+    if maps[0].device.type == "cpu" and len(maps) == 1:
+        return maps[0].numpy()[None]
+    stacked: NDArray[Any] = torch.stack(list(maps)).cpu().numpy()
+    return stacked

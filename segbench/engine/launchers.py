@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -34,12 +35,14 @@ class Place:
         threads: Threads of an operation on the processor; None leaves torch's choice.
         team: The processes that do it together, where there are several.
         deadline: When it has to stop, in seconds since the epoch; None sets no limit.
+        runs_at_once: How many runs may share the device meanwhile, this one included.
     """
 
     device: str
     threads: int | None = None
     team: Team | None = None
     deadline: float | None = None
+    runs_at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,22 +113,29 @@ class SeveralAtOnce:
             raise UsageError(f"--jobs {jobs}: expected at least 1")
         self.jobs = jobs
         self.threads = max(1, (cores or available_cores()) // jobs)
-        self.sharing = jobs / min(jobs, len(set(devices)))
+        given = [devices[number % len(devices)] for number in range(jobs)]
+        self._sharing = Counter(given)
         self._devices: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for number in range(jobs):
-            self._devices.put(devices[number % len(devices)])
+        for device in given:
+            self._devices.put(device)
+
+    @property
+    def sharing(self) -> float:
+        """How many runs share a device, or the cores."""
+        return max(self._sharing.values())
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
         told, stopping = one_at_a_time(observer), threading.Event()
-        room = memory_room(self.jobs)
+        room, at_once = memory_room(self.jobs), min(self.jobs, len(jobs))
 
         def done(job: Job) -> RunRecord | None:
             if stopping.is_set():
                 raise CallStopped(f"{job.run.id} was not begun")
             device = self._devices.get()
             try:
-                return do(within(job, room), Place(device, self.threads), told)
+                place = Place(device, self.threads, runs_at_once=min(self._sharing[device], at_once))
+                return do(within(job, room, runs=at_once), place, told)
             except BaseException:
                 stopping.set()
                 raise
@@ -154,13 +164,21 @@ def memory_room(jobs: int) -> float:
     return free_memory_bytes() / 2e9 / jobs
 
 
-def within(job: Job, gigabytes: float) -> Job:
-    """Return a job whose cache in memory leaves room for those of the others; no result depends on it."""
+def within(job: Job, gigabytes: float, *, runs: int = 1) -> Job:
+    """Return a job whose loader leaves room for those of the others; no result depends on it.
+
+    Args:
+        job: The job.
+        gigabytes: The most that its cache in memory may take.
+        runs: How many runs share ``loader.workers``; each has one at least where there are any.
+    """
     loader = job.run.loader
-    if loader.cache != "memory" or loader.cache_gigabytes <= gigabytes:
-        return job
-    smaller = loader.model_copy(update={"cache_gigabytes": gigabytes})
-    return replace(job, run=job.run.model_copy(update={"loader": smaller}))
+    changes: dict[str, float] = {}
+    if loader.cache == "memory" and loader.cache_gigabytes > gigabytes:
+        changes["cache_gigabytes"] = gigabytes
+    if loader.workers:
+        changes["workers"] = max(1, loader.workers // runs)
+    return replace(job, run=job.run.model_copy(update={"loader": loader.model_copy(update=changes)}))
 
 
 def announce(job: Job, observer: Observer) -> None:

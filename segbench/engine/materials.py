@@ -61,6 +61,7 @@ class Materials(OpenedSplits):
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
             share=share,
+            last_epoch=recipe.train.epochs,
         )
 
     def evaluation_loader(

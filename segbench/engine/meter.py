@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from segbench.data.loader import Batch
@@ -74,15 +75,20 @@ class EpochMeter:
         Raises:
             NonFiniteLossError: One of them is NaN or infinite; the first is named.
         """
-        for step, learning_rate, share, values in self._pending:
-            for name, value in values.items():
-                number = float(value)
+        for (step, learning_rate, share, _), values in zip(self._pending, self._on_host(), strict=True):
+            for name, number in values.items():
                 if not math.isfinite(number):
                     raise NonFiniteLossError(number, epoch=self.epoch, step=step, learning_rate=learning_rate)
                 self._sums[name] += number * share
-            self.last_loss = float(values["loss"])
+            self.last_loss = values["loss"]
             self._shares += share
         self._pending.clear()
+
+    def _on_host(self) -> list[dict[str, float]]:
+        """Return the values of the pending losses, brought over by one copy."""
+        tensors = [value.reshape(()) for *_, values in self._pending for value in values.values()]
+        numbers = iter(torch.stack(tensors).tolist() if tensors else ())
+        return [{name: next(numbers) for name in values} for *_, values in self._pending]
 
     def state(self) -> dict[str, Any]:
         """Return what the epoch's line depends on so far; the times go on where they are."""

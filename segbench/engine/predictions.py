@@ -28,12 +28,17 @@ class PredictionArchive:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def add(self, prediction: NDArray[np.uint8]) -> None:
-        """Append the prediction of the next image."""
-        picture = BytesIO()
-        palette_image(prediction, self.palette).save(picture, format="PNG", compress_level=1)
-        _append(self._zip, self.count, picture.getvalue())
+    def add(self, picture: bytes) -> None:
+        """Append the prediction of the next image, as ``prediction_picture`` returned it."""
+        _append(self._zip, self.count, picture)
         self.count += 1
+
+
+def prediction_picture(prediction: NDArray[np.uint8], palette: tuple[Color, ...]) -> bytes:
+    """Return (H, W) class indices as a palette PNG."""
+    picture = BytesIO()
+    palette_image(prediction, palette).save(picture, format="PNG", compress_level=1)
+    return picture.getvalue()
 
 
 def prediction_name(index: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,6 +31,8 @@ from segbench.engine.pictures import save_pictures
 from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive
 from segbench.engine.survey import loss_of, uncached
+from segbench.engine.team import ALONE
+from segbench.engine.threads import Threads, threads_of_run
 from segbench.engine.train import Trainer
 from segbench.engine.workload import Probe
 from segbench.models.build import build_network, check_input
@@ -73,12 +75,11 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
     steps = _trained(network, whole, materials, loss, arithmetic=arithmetic, seconds=seconds)
     passes = evaluations(_predictor(network, materials, arithmetic), materials, loss, seconds=seconds)
     passing = [one.evaluation.seconds for one in passes]
-    looking = [one.evaluation.looking_seconds for one in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
         evaluation_seconds=typical(passing) / len(materials.test),
-        looking_seconds=typical(looking) / len(materials.test),
+        **_looking(passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(materials.test)),
         peak_memory_bytes=arithmetic.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
         **_sizes_on_disk(passes[0], materials.test),
@@ -107,12 +108,36 @@ class Pass:
     Attributes:
         evaluation: Matrices, times and one picture.
         details: What was counted beside the matrices.
+        counting_seconds: Of the time of looking closer, what threads do in a run.
         archive_bytes: Size of all predictions.
     """
 
     evaluation: Evaluation
     details: ImageDetails
+    counting_seconds: float
     archive_bytes: int
+
+
+@dataclass
+class _TimedLook:
+    """Looks at images, and keeps how long that took.
+
+    Attributes:
+        details: What looks, in this thread.
+        seconds: How long.
+    """
+
+    details: Details
+    seconds: float = 0.0
+
+    def look(self, *image: Any) -> None:
+        """Look at one image."""
+        started = time.perf_counter()
+        self.details.look(*image)
+        self.seconds += time.perf_counter() - started
+
+    def finish(self) -> None:
+        """Do nothing: all is done."""
 
 
 def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *, seconds: float) -> list[Pass]:
@@ -122,9 +147,9 @@ def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *
     def evaluated() -> Pass:
         file = BytesIO()
         with PredictionArchive(file, materials.info.palette) as archive:
-            details = Details(predictor.classes, archive)
-            found = evaluate(predictor, loader, loss=loss, keep=(0,), look=details.look)
-        return Pass(found, details.collected(), len(file.getvalue()))
+            look = _TimedLook(Details(predictor.classes, archive))
+            found = evaluate(predictor, loader, loss=loss, keep=(0,), look=look)
+        return Pass(found, look.details.collected(), look.seconds, len(file.getvalue()))
 
     return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
 
@@ -202,7 +227,8 @@ def _trained(
     trainer = Trainer(
         network, recipe, loader=whole.training_loader(), loss=loss, arithmetic=arithmetic, history=history
     )
-    batch = next(materials.training_loader(pin_memory=arithmetic.device.type == "cuda").epoch(1))
+    with materials.training_loader(pin_memory=arithmetic.device.type == "cuda") as loader:
+        batch = next(loader.epoch(1))
     return step_times(trainer, batch, seconds=seconds)
 
 
@@ -210,6 +236,16 @@ def _predictor(network: nn.Module, materials: Materials, arithmetic: Arithmetic)
     settings = materials.run.recipe.evaluate
     predicting = replace(arithmetic, precision=settings.precision or arithmetic.precision)
     return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)
+
+
+def _looking(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
+    """Return what looking closer at one image takes in a run with its threads, by the field of ``Probe``."""
+    counting = typical([one.counting_seconds for one in passes]) / images
+    own = max(0.0, typical([one.evaluation.looking_seconds for one in passes]) / images - counting)
+    shared = counting / threads.count
+    if threads.beside:
+        return {"looking_seconds": own, "beside_seconds": shared}
+    return {"looking_seconds": own + shared}
 
 
 def _sizes_on_disk(found: Pass, split: SegmentationDataset) -> dict[str, float]:

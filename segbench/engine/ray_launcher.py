@@ -198,7 +198,9 @@ class _Tasks:
 
     def submit(self, job: Job, node: str | None = None) -> None:
         """Have a job done by whatever machine has room for it, or by a certain one."""
-        run, place = job.run, Place("cuda" if self.gpus else "cpu", self.cpus, deadline=self.deadline)
+        sharing = max(1, int(1 / self.gpus)) if self.gpus else 1  # of cores, the machine itself knows
+        device = "cuda" if self.gpus else "cpu"
+        run, place = job.run, Place(device, self.cpus, deadline=self.deadline, runs_at_once=sharing)
         order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks)
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job

@@ -158,7 +158,15 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
         announce(Job(run, order.number, order.total), send)
         beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
         job = within(Job(run, order.number, order.total), memory_room(beside))
-        record = perform(job.run, store, device=place.device, threads=place.threads, stop=stop, observer=send)
+        record = perform(
+            job.run,
+            store,
+            device=place.device,
+            threads=place.threads,
+            stop=stop,
+            runs_at_once=beside if place.device == "cpu" else place.runs_at_once,
+            observer=send,
+        )
         return replace(here, record=record, content=None if order.shared else packed(store.folder_of(run.id)))
 
 

@@ -25,12 +25,9 @@ def record_of(
     environment: dict[str, Any],
     model: Mapping[str, Any] | None = None,
     data: DataFacts | None = None,
-    test_loss: float | None = None,
-    selected_epoch: int | None = None,
-    micro_batch: int | None = None,
-    processes: int = 1,
+    found: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    """Return the record of a run that ended somehow."""
+    """Return the record of a run that ended somehow; ``found`` holds further fields of it, from ``test_loss`` on."""
     return RunRecord(
         id=run.id,
         suite=run.suite,
@@ -50,12 +47,9 @@ def record_of(
         ),
         data=data,
         timings=timings,
-        test_loss=test_loss,
-        selected_epoch=selected_epoch,
-        micro_batch=micro_batch,
-        processes=processes,
         tuning=part_in_tuning(run),
         environment=environment,
+        **(found or {}),
     )
 
 

@@ -41,6 +41,7 @@ def perform(
     threads: int | None = None,
     team: Team = ALONE,
     stop: Stop | None = None,
+    runs_at_once: int = 1,
     observer: Observer = ignore,
 ) -> RunRecord:
     """Do one run and store what came of it.
@@ -55,6 +56,7 @@ def perform(
         threads: Threads of an operation on the processor; None leaves torch's choice.
         team: The processes that do it together, of which this is the first.
         stop: When to stop, beside the word of SIGTERM: it saves where it is then, and the next call goes on.
+        runs_at_once: How many runs may share the device meanwhile, this one included.
         observer: Told of the progress.
 
     Raises:
@@ -67,8 +69,17 @@ def perform(
         torch.set_num_threads(threads)
     stop = stop or Stop()
     with stop.on_sigterm(), store.writing(run.id) as folder:
-        states, checks = store.states_of(run.id), read_checks(store.folder)
-        work = Work(run, folder, chosen, observer, states=states, team=team, stop=stop, checks=checks)
+        work = Work(
+            run,
+            folder,
+            chosen,
+            observer,
+            states=store.states_of(run.id),
+            stop=stop,
+            team=team,
+            checks=read_checks(store.folder),
+            runs_at_once=runs_at_once,
+        )
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time

@@ -295,6 +295,7 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
         threads=place.threads,
         team=team,
         stop=Stop(place.deadline),
+        runs_at_once=place.runs_at_once,
         observer=observer,
     )
 

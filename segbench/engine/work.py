@@ -34,6 +34,7 @@ from segbench.engine.records import record_of
 from segbench.engine.resume import Saver
 from segbench.engine.stopping import Stop
 from segbench.engine.team import ALONE, Team
+from segbench.engine.threads import Threads, threads_of_run
 from segbench.engine.train import Trained, Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
@@ -57,6 +58,7 @@ class Work:
     stop: Stop
     team: Team = ALONE
     checks: Mapping[str, Any] = field(default_factory=dict)
+    runs_at_once: int = 1
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -98,11 +100,14 @@ class Work:
                 total_seconds=self.seconds_before + time.perf_counter() - self.clock,
                 **self.found_of_time,
             ),
-            test_loss=self.test_loss,
-            selected_epoch=self.selected_epoch,
-            micro_batch=self.micro_batch,
-            processes=self.team.size,
             environment=capture(device=str(self.device), extra=compute_facts(self.device)),
+            found={
+                "test_loss": self.test_loss,
+                "selected_epoch": self.selected_epoch,
+                "micro_batch": self.micro_batch,
+                "processes": self.team.size,
+                "runs_at_once": self.runs_at_once,
+            },
         )
 
     def _build(self, materials: Materials) -> nn.Module:
@@ -227,14 +232,14 @@ class Work:
         with (
             materials.evaluation_loader(materials.test, pin_memory=self._pin, share=self._share) as loader,
             self._archive(file, materials) as archive,
+            Details(len(materials.info.classes), archive, threads=self._threads) as details,
         ):
-            details = Details(len(materials.info.classes), archive)
             own = evaluate(
                 self._predictor(network, materials),
                 loader,
                 loss=loss,
                 keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
-                look=details.look,
+                look=details,
                 progress=self._evaluated,
             )
         predictions = None if archive is None or self.team.size == 1 else read_archive(file)
@@ -320,6 +325,10 @@ class Work:
         if train is None:
             return Arithmetic(self.device, evaluation.precision or "fp32")
         return Arithmetic(self.device, train.precision, train.channels_last)
+
+    @property
+    def _threads(self) -> Threads:
+        return threads_of_run(self.device, self.team, workers=self.run.loader.workers)
 
     @property
     def _share(self) -> Share:

@@ -45,6 +45,16 @@ def _rate(name: str) -> Callable[[pd.Series[Any]], str]:
     return lambda row: text.rate(row[name], row[f"{name}_std"])
 
 
+def _run_rate(name: str) -> Callable[[pd.Series[Any]], str]:
+    """Return the text of a rate of the runs themselves, marked where others shared their device."""
+
+    def show(row: pd.Series[Any]) -> str:
+        shown, at_once = _rate(name)(row), row["runs_at_once"]
+        return f"{shown} (shared)" if shown and not is_absent(at_once) and at_once > 1 else shown
+
+    return show
+
+
 def _whole(name: str) -> Callable[[pd.Series[Any]], str]:
     return lambda row: "" if is_absent(row[name]) else str(row[name])
 
@@ -122,8 +132,8 @@ COLUMNS = (
     Column("step img/s", _plain_rate("training_step_images_per_second"), 22, "training_step_images_per_second"),
     Column("step memory", lambda row: text.byte_count(row["training_memory_bytes"]), 23, "training_memory_bytes"),
     Column("Pareto", _yes("pareto"), 6, right=False),
-    Column("test img/s", _rate("evaluation_images_per_second"), 6, "evaluation_images_per_second"),
-    Column("train img/s", _rate("training_images_per_second"), 14, "training_images_per_second"),
+    Column("test img/s", _run_rate("evaluation_images_per_second"), 6, "evaluation_images_per_second"),
+    Column("train img/s", _run_rate("training_images_per_second"), 14, "training_images_per_second"),
     Column("params", lambda row: text.count(row["parameters"]), 10, "parameters"),
     Column("MACs", lambda row: text.count(row["macs"]), 13, "macs"),
     Column("activations/img", lambda row: text.byte_count(row["activation_bytes"]), 25, "activation_bytes"),
@@ -132,4 +142,5 @@ COLUMNS = (
     Column("same data", _same_data, 24, right=False),
 )
 """All columns, as they stand from left to right. Scores are fractions of 1; ``img/s`` to ``Pareto`` were measured by
-``segbench speed``, ``test img/s`` and ``train img/s`` are those of the runs, data loading included."""
+``segbench speed``, ``test img/s`` and ``train img/s`` are those of the runs, data loading included, and marked where
+several runs at once shared a device."""

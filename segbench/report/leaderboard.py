@@ -36,11 +36,11 @@ COLUMNS = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
-    *("published_mean_iou", "published_source"),
+    *("published_mean_iou", "published_source", "runs_at_once"),
     *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
-_WHOLE = ("rank", "seeds", "averaged_classes", "test_images", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
+_WHOLE = ("rank", "seeds", "averaged_classes", "test_images", "runs_at_once", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
 _REAL = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *REAL_FIGURES,
@@ -105,8 +105,9 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
         ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
         other row is both as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the
-        network on this data set, with whatever width, data and recipe the paper used. ``tuning`` says what was searched
-        where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
+        network on this data set, with whatever width, data and recipe the paper used. ``runs_at_once`` is how many runs
+        may have shared a device: above 1, images a second of the runs are no measure of speed. ``tuning`` says what was
+        searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
     """
     return ranked(runs).board
 
@@ -153,6 +154,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "test_images": first["test_images"],
         **{name: first[name] for name in COSTS},
         "same_data": bool(runs["same_data"].all()),
+        "runs_at_once": runs["runs_at_once"].max(),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
         "image_counts": list(runs["image_counts"]),

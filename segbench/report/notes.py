@@ -70,6 +70,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _team_notes(runs)
     yield from _repeatability_notes(runs)
     yield from _speed_notes(runs)
+    yield from _sharing_notes(runs)
     yield from _measured_notes(runs)
 
 
@@ -170,6 +171,16 @@ def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:
     places = {canonical([facts.get(key) for key in _SPEED_KEYS]) for facts in runs["environment"] if facts}
     if len(places) > 1:
         yield f"runs were done in {len(places)} different environments, so that their speeds do not compare."
+
+
+def _sharing_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows were done while other runs used the same device, so that they are no measure of its speed."""
+    shared = runs[runs["runs_at_once"].map(lambda at_once: not is_absent(at_once) and at_once > 1)]
+    if len(shared):
+        yield (
+            f"up to {max(shared['runs_at_once'])} runs at once shared a device: the images a second of the runs marked "
+            f"as shared ({_named(_models(shared))}) are no measure of speed."
+        )
 
 
 def _measured_notes(runs: pd.DataFrame) -> Iterator[str]:

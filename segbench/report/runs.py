@@ -59,8 +59,8 @@ COLUMNS = (
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
-    *("predicted_but_unlabelled", "micro_batch", "processes", "input_size", "image_counts", "image_names", "confusion"),
-    *("speed", "speed_problems", "tuning", "weights_loaded"),
+    *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
+    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -201,6 +201,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "input_size": record.model.input_size,
         "micro_batch": record.micro_batch,
         "processes": record.processes,
+        "runs_at_once": record.runs_at_once,
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
     }

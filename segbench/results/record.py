@@ -11,8 +11,8 @@ from segbench.results.data_identity import DataIdentity
 
 SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes`` and ``tuning``, and ``data`` ``pixel_digests``, which records without them leave
-open."""
+record ``micro_batch``, ``processes``, ``runs_at_once`` and ``tuning``, and ``data`` ``pixel_digests``, which records
+without them leave open."""
 
 
 class Status(StrEnum):
@@ -166,6 +166,8 @@ class RunRecord(Facts):
     """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
     processes: int = 1
     """How many processes did it together, each with its share of every batch."""
+    runs_at_once: int = 1
+    """How many runs may have shared its device, this one included; above 1, its images a second are no measure."""
     tuning: TuningFacts | None = None
     """The part that it has in a tuning; None for runs by the recipe that is the same for all networks."""
     environment: dict[str, Any]

@@ -115,6 +115,7 @@ def write_run(
         test_loss=0.5,
         selected_epoch=2,
         tuning=tuning,
+        runs_at_once=changes.pop("runs_at_once", 1),
         environment=changes.pop(
             "environment",
             {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": {"torch": "2.6"}},

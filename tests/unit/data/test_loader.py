@@ -2,16 +2,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from segbench.config.component import TransformEntry
 from segbench.data.batch import collate_training
 from segbench.data.cache import MemoryCache
 from segbench.data.camvid import camvid
-from segbench.data.loader import EvaluationLoader, FedDigest, TrainingLoader
-from segbench.data.pipeline import Pipeline
+from segbench.data.loader import EvaluationLoader, FedDigest, Share, TrainingLoader
+from segbench.data.pipeline import Pipeline, derive_seed
 from segbench.data.scenes import scenes
 from segbench.data.workers import Key, Reader
 from segbench.errors import DataError
@@ -236,3 +239,148 @@ def test_a_worker_that_dies_says_what_may_help(arrays):
         pytest.raises(DataError, match=r"worker process .* died .*loader.workers"),
     ):
         list(loader.epoch(0))
+
+
+def naive_epoch(count, epoch, *, batch_size, seed, drop_last, share):
+    """Return the positions of each batch of an epoch, worked out without a loader."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed(seed, epoch))).tolist()
+    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    if drop_last and len(batches[-1]) < batch_size:
+        batches.pop()
+    rank, size = share
+    return [batch[len(batch) * rank // size : len(batch) * (rank + 1) // size] for batch in batches]
+
+
+def positions(batches):
+    return [[int(name.removeprefix("image-")) for name in batch.names] for batch in batches]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.data(),
+    count=st.integers(4, 11),
+    batch_size=st.integers(2, 4),
+    seed=st.integers(0, 2**31),
+    drop_last=st.booleans(),
+    last_epoch=st.none() | st.integers(0, 3),
+)
+def test_epochs_in_any_order_are_those_of_a_naive_reference(
+    arrays, data, count, batch_size, seed, drop_last, last_epoch
+):
+    share = Share(*data.draw(st.sampled_from([(0, 1), (0, 2), (1, 2)])))
+    if not drop_last and 0 < count % batch_size < share.size:
+        share = Share()
+    shape = {"batch_size": batch_size, "seed": seed, "drop_last": drop_last, "share": share}
+    loader = TrainingLoader(arrays(count, size=(2, 2)), pipeline(), last_epoch=last_epoch, **shape)
+    for _ in range(data.draw(st.integers(1, 4))):
+        first, skip = data.draw(st.integers(0, 3)), data.draw(st.integers(0, len(loader)))
+        for epoch in range(first, first + 2):
+            expected = naive_epoch(count, epoch, **shape)
+            assert positions(loader.epoch(epoch, skip=skip)) == expected[skip:]
+            skip = 0
+
+
+@pytest.mark.parametrize("pass_by", [0, 2])
+def test_workers_hand_out_the_naive_reference_across_epochs(arrays, pass_by):
+    shape = {"batch_size": 4, "seed": 9, "drop_last": False, "share": Share(1, 2)}
+    with TrainingLoader(arrays(11), pipeline(), workers=2, last_epoch=4, **shape) as loader:
+        assert positions(loader.epoch(1, skip=pass_by)) == naive_epoch(11, 1, **shape)[pass_by:]
+        for epoch in (2, 3, 4, 5, 2):
+            assert positions(loader.epoch(epoch)) == naive_epoch(11, epoch, **shape)
+
+
+def test_epochs_that_are_drawn_from_in_turns_stay_apart(arrays):
+    with TrainingLoader(arrays(8), pipeline(), batch_size=2, seed=0, workers=1) as loader:
+        expected = {epoch: positions(loader.epoch(epoch)) for epoch in (1, 2)}
+        one, two = loader.epoch(1), loader.epoch(2)
+        found = [(positions([next(one)])[0], positions([next(two)])[0]) for _ in range(4)]
+    assert found == list(zip(expected[1], expected[2], strict=True))
+
+
+def counting(dataset, *, most=None):
+    """Make a data set count its reads in all processes, and fail from one on."""
+    reads = multiprocessing.Value("i", 0)
+
+    class Counting(type(dataset)):
+        def read(self, index):
+            with reads.get_lock():
+                reads.value += 1
+                if most is not None and reads.value > most:
+                    raise DataError("the disk is gone")
+            return super().read(index)
+
+    dataset.__class__ = Counting
+    return reads
+
+
+def wait_for(condition):
+    """Wait until something is so, at most ten seconds."""
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_workers_begin_the_next_epoch_before_it_is_asked_for(arrays):
+    dataset = arrays(8)
+    reads = counting(dataset)
+    with TrainingLoader(dataset, pipeline(), batch_size=2, seed=0, workers=2) as loader:
+        list(loader.epoch(1))
+        wait_for(lambda: reads.value > 8)
+        assert reads.value <= 8 + 2 * 2 * 2  # two batches ahead for each worker
+
+
+def test_workers_read_nothing_after_the_last_epoch(arrays):
+    dataset = arrays(8)
+    reads = counting(dataset)
+    with TrainingLoader(dataset, pipeline(), batch_size=2, seed=0, workers=2, last_epoch=2) as loader:
+        list(loader.epoch(1))
+        list(loader.epoch(2))
+    assert reads.value == 16
+
+
+def test_without_workers_nothing_is_read_ahead(arrays):
+    dataset = arrays(8)
+    loader = TrainingLoader(dataset, pipeline(), batch_size=2, seed=0)
+    first = loader.epoch(1)
+    assert dataset.reads == 0
+    for handed_out in range(1, 5):
+        next(first)
+        assert dataset.reads == 2 * handed_out
+    assert list(first) == []
+    assert dataset.reads == 8
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_next_epoch_waits_until_that_is_asked_for(arrays, workers):
+    dataset = arrays(6)
+    reads = counting(dataset, most=6)
+    with TrainingLoader(dataset, pipeline(), batch_size=2, seed=0, workers=workers) as loader:
+        assert len(list(loader.epoch(1))) == 3
+        if workers:
+            wait_for(lambda: reads.value > 6)
+        with pytest.raises(DataError, match="the disk is gone"):
+            next(loader.epoch(2))
+
+
+def test_an_error_ends_the_stream_and_another_epoch_begins_a_new_one(arrays):
+    shape = {"batch_size": 2, "seed": 1, "drop_last": True, "share": Share()}
+    with TrainingLoader(arrays(6, broken=(4,)), pipeline(), workers=1, **shape) as loader:
+        for epoch in (1, 2):
+            whole = naive_epoch(6, epoch, **shape)
+            before = next(number for number, batch in enumerate(whole) if 4 in batch)
+            batches = loader.epoch(epoch)
+            assert positions(next(batches) for _ in range(before)) == whole[:before]
+            with pytest.raises(DataError, match="image-004"):
+                next(batches)
+
+
+def test_a_loader_with_batches_prepared_closes_at_once_and_can_begin_again(arrays):
+    loader = TrainingLoader(arrays(40), pipeline(), batch_size=2, seed=0, workers=2)
+    names = [batch.names for batch in loader.epoch(1)]
+    next(loader.epoch(2))
+    loader.close()
+    assert multiprocessing.active_children() == []
+    assert [batch.names for batch in loader.epoch(1)] == names
+    loader.close()
+    assert multiprocessing.active_children() == []

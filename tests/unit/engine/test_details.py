@@ -10,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from segbench.engine.details import Details, confidence
+from segbench.engine.details import Details
+from segbench.engine.predict import confidence
 from segbench.engine.predictions import PredictionArchive, prediction_name
+from segbench.engine.threads import INLINE, Threads
+from segbench.errors import DataError
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
-from segbench.results.details import BOUNDARY, CALIBRATION
+from segbench.results.details import BOUNDARY, CALIBRATION, save_details
 
 PALETTE = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
 
@@ -25,8 +28,9 @@ def looked(details, count=3):
         scores = torch.randn(1, 3, 12, 16, generator=draw)
         label = torch.randint(0, 3, (12, 16), generator=draw).to(torch.uint8).numpy()
         prediction = scores[0].argmax(0).to(torch.uint8).numpy()
-        details.look(f"image {index}", scores, label, prediction)
+        details.look(f"image {index}", label, prediction, confidence(scores[0]).numpy())
         seen.append((label, prediction))
+    details.finish()
     return seen
 
 
@@ -45,8 +49,8 @@ def test_counts_are_kept_image_by_image():
 def test_confidence_is_the_softmax_of_the_best_class_for_logits_and_log_probabilities_alike():
     logits = torch.randn(1, 5, 4, 6)
     expected = logits.softmax(1).amax(1)[0].numpy()
-    assert confidence(logits) == pytest.approx(expected, abs=1e-6)
-    assert confidence(logits.log_softmax(1)) == pytest.approx(expected, abs=1e-6)
+    assert confidence(logits[0]).numpy() == pytest.approx(expected, abs=1e-6)
+    assert confidence(logits.log_softmax(1)[0]).numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_kept_predictions_are_palette_pngs_in_the_order_of_the_split(tmp_path):
@@ -69,3 +73,33 @@ def test_equal_predictions_give_equal_archives(tmp_path):
 
 def test_nothing_looked_at_gives_no_arrays():
     assert Details(3).collected().arrays == {}
+
+
+KINDS = [Threads(2), Threads(3, beside=True), Threads(1, beside=True)]
+
+
+@pytest.mark.parametrize("threads", KINDS)
+def test_threads_leave_the_files_that_one_thread_leaves(threads, tmp_path):
+    files = []
+    for number, kind in enumerate((INLINE, threads)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with PredictionArchive(folder / "p.zip", PALETTE) as archive, Details(3, archive, threads=kind) as details:
+            looked(details, 11)
+        save_details(folder / "details.npz", details.collected())
+        files.append([(folder / name).read_bytes() for name in ("p.zip", "details.npz")])
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("threads", KINDS)
+def test_what_goes_wrong_in_a_thread_is_raised_in_the_run(threads):
+    blank = np.zeros((4, 4), np.uint8)
+    with Details(3, threads=threads) as details:
+        details.look("right", blank, blank, np.ones((4, 4), np.float32))
+
+        def look_at_wrong_ones():
+            for _ in range(20):
+                details.look("wrong", np.zeros((4, 5), np.uint8), blank, np.ones((4, 4), np.float32))
+
+        with pytest.raises(DataError, match=r"label has shape \(4, 5\)"):
+            look_at_wrong_ones()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,34 @@ class Batches:
 
     def __iter__(self):
         return iter(self.batches)
+
+
+class OneBatch:
+    """Stands for a loader: all images in one batch, with labels of these sizes."""
+
+    def __init__(self, sizes):
+        draw = torch.Generator().manual_seed(3)
+        self.positions = range(len(sizes))
+        made = tuple(torch.randint(0, CLASSES, size, generator=draw).to(torch.uint8) for size in sizes)
+        made[1][:] = 255
+        names = tuple(f"image {i}" for i in self.positions)
+        self.batch = EvaluationBatch(names, torch.rand(len(sizes), 3, 6, 8, generator=draw), made, names)
+
+    def __iter__(self):
+        return iter([self.batch])
+
+
+class Seen:
+    """Looks at images by keeping what it is given."""
+
+    def __init__(self):
+        self.images, self.finished = [], 0
+
+    def look(self, *image):
+        self.images.append(image)
+
+    def finish(self):
+        self.finished += 1
 
 
 def labels(void_from=5):
@@ -91,3 +121,38 @@ def test_progress_counts_images():
     told = []
     evaluate(predictor(), Batches(labels()), progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("sizes", [[(6, 8)] * 4, [(6, 8), (12, 16), (6, 8), (7, 9)]])
+def test_images_of_one_batch_are_counted_as_one_by_one(sizes):
+    subject, batches, seen = predictor(), OneBatch(sizes), Seen()
+    loss = nn.CrossEntropyLoss(ignore_index=255)
+    found = evaluate(subject, batches, loss=lambda logits, target: loss(logits, target.long()), keep=(0, 2), look=seen)
+    scores = subject.scores(batches.batch.images)
+    for index, label in enumerate(batches.batch.labels):
+        own = functional.interpolate(scores[index : index + 1], size=label.shape, mode="bilinear", align_corners=False)
+        prediction = own[0].argmax(0).numpy()
+        kept = label.numpy() != 255
+        expected = confusion_matrix(label.numpy()[kept], prediction[kept], labels=range(CLASSES)) if kept.any() else 0
+        assert np.array_equal(found.matrices.matrices[index], np.broadcast_to(expected, (CLASSES, CLASSES)))
+        value = functional.cross_entropy(own, label[None].long(), ignore_index=255).item()
+        assert found.losses[index] == (value if kept.any() else None)
+        name, seen_label, seen_prediction, sure = seen.images[index]
+        assert name == f"image {index}"
+        assert np.array_equal(seen_label, label.numpy())
+        assert np.array_equal(seen_prediction, prediction)
+        assert sure == pytest.approx(own.softmax(1).amax(1)[0].numpy(), abs=1e-6)
+    assert [(picture.index, picture.prediction.shape) for picture in found.pictures] == [(0, sizes[0]), (2, sizes[2])]
+    assert (len(seen.images), seen.finished) == (4, 1)
+
+
+def test_the_time_that_a_pass_waits_for_a_closer_look_is_told_apart():
+    class Slow(Seen):
+        def look(self, *image):
+            time.sleep(0.05)
+
+        def finish(self):
+            time.sleep(0.1)
+
+    found = evaluate(predictor(), Batches(labels()), look=Slow())
+    assert found.looking_seconds >= 0.25

@@ -122,3 +122,48 @@ def test_caches_in_memory_share_what_is_free():
     list(SeveralAtOnce(2, devices=["cpu"])(jobs, do, lambda event: None))
     assert len(set(found)) == 1
     assert 0 < 2 * found[0] <= 0.6 * free
+
+
+def places(jobs, launcher):
+    """Return where a launcher has each job done, and how many workers its loader has there."""
+    found = []
+
+    def do(job, place, observer):
+        found.append((place.runs_at_once, job.run.loader.workers))
+        return job.run.id
+
+    list(launcher(jobs, do, lambda event: None))
+    return found
+
+
+def with_workers(jobs, workers):
+    return [replace(job, run=job.run.model_copy(update={"loader": Loader(workers=workers)})) for job in jobs]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "devices", "sharing"),
+    [
+        (2, ["cpu"], {2}),
+        (2, ["cuda:0", "cuda:1"], {1}),
+        (4, ["cuda:0", "cuda:1"], {2}),
+        (3, ["cuda:0", "cuda:1"], {1, 2}),
+        (1, ["cuda:0"], {1}),
+    ],
+)
+def test_a_run_knows_how_many_may_share_its_device(jobs, devices, sharing):
+    found = places(JOBS, SeveralAtOnce(jobs, devices=devices))
+    assert {at_once for at_once, _ in found} <= sharing
+    assert max(at_once for at_once, _ in found) <= max(sharing)
+    if len(sharing) == 1:
+        assert {at_once for at_once, _ in found} == sharing
+
+
+def test_a_single_run_shares_nothing_whatever_jobs_says():
+    assert places(with_workers(JOBS[:1], 4), SeveralAtOnce(4, devices=["cpu"])) == [(1, 4)]
+
+
+@pytest.mark.parametrize(("workers", "share"), [(0, 0), (1, 1), (2, 1), (6, 2), (8, 2)])
+def test_runs_at_once_share_the_workers(workers, share):
+    found = places(with_workers(JOBS, workers), SeveralAtOnce(3, devices=["cpu"]))
+    assert {each for _, each in found} == {share}
+    assert {each for _, each in places(with_workers(JOBS, workers), OneByOne("cpu"))} == {workers}

@@ -86,6 +86,14 @@ def test_the_scatter_shows_means_and_spread(add, read):
     assert sorted(bar.max() for bar in bars) == pytest.approx([2 * spread, 2 * 20 / np.sqrt(2)])
 
 
+def test_speeds_of_runs_that_shared_a_device_are_not_drawn(add, read):
+    add("a")
+    add("b", runs_at_once=2)
+    labels = [line.get_label() for line in accuracy_throughput(read()[0]).figure.axes[0].get_lines()]
+    assert "a" in labels
+    assert "b" not in labels
+
+
 def test_pretrained_networks_have_hollow_marks(add, read):
     add("a", pretrained=True)
     add("b")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from stored import iou_of, matrices
 
+from segbench.report import columns
 from segbench.report.leaderboard import COLUMNS, MEASURED, leaderboard
 from segbench.report.runs import DETAIL_SCORES, SCORES, load_results
 from segbench.results.record import Outcome, Status
@@ -42,6 +43,18 @@ def test_seeds_give_mean_and_sample_standard_deviation(add, board):
     assert row["mean_iou_std"] == pytest.approx(abs(a - b) / math.sqrt(2))
     assert row["evaluation_images_per_second"] == 50.0
     assert row["evaluation_images_per_second_std"] == pytest.approx(20 / math.sqrt(2))
+
+
+def test_rates_of_runs_that_shared_a_device_are_marked(add, board):
+    add("alone", hits=50)
+    add("partly", 0, 60)
+    add("partly", 1, 60, runs_at_once=4)
+    rows = board().set_index("model")
+    assert rows["runs_at_once"].to_dict() == {"alone": 1, "partly": 4}
+    shown = {column.title: column.show for column in columns.COLUMNS}
+    for title, rate in (("test img/s", "50.0"), ("train img/s", "12.5")):
+        assert shown[title](rows.loc["alone"]) == rate
+        assert shown[title](rows.loc["partly"]) == f"{rate} ± 0.0 (shared)"
 
 
 def test_one_seed_has_no_spread(add, board):

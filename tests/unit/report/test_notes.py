@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from stored import CLASSES
@@ -108,3 +110,22 @@ def test_long_lists_of_networks_are_cut(add, notes):
         add(name)
     add("z", test_digest="other")
     assert "a, b, c, d, e, … | test data other: z" in notes()[0]
+
+
+def test_rows_whose_runs_shared_a_device_are_named(add, notes):
+    add("a", runs_at_once=2)
+    add("b", runs_at_once=3)
+    add("c")
+    (note,) = notes()
+    assert "up to 3 runs at once shared a device" in note
+    assert "marked as shared (a, b) are no measure of speed" in note
+
+
+def test_a_record_that_says_nothing_of_other_runs_is_of_one_that_was_alone(add, notes, results):
+    add("a")
+    (file,) = results.rglob("run.json")
+    record = json.loads(file.read_text())
+    del record["runs_at_once"]
+    file.write_text(json.dumps(record))
+    assert list(load_results(results)["runs_at_once"]) == [1]
+    assert notes() == []
