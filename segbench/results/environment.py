@@ -89,8 +89,12 @@ def accelerator(device: str | None = None) -> dict[str, Any] | None:
 
 
 def commit(folder: Path | None = None) -> str | None:
-    """Return the git commit of a working tree (by default the current folder's), ``-dirty`` when it was changed."""
-    return _output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=folder)
+    """Return the git commit of a working tree (by default the current folder's), ``-dirty`` when it was changed.
+
+    A copy without its history, as clusters and containers get, is that of ``$SEGBENCH_COMMIT``.
+    """
+    described = _output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=folder)
+    return described or os.environ.get("SEGBENCH_COMMIT") or None
 
 
 def _version(package: str) -> str | None:

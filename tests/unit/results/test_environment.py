@@ -106,7 +106,7 @@ def test_no_accelerator_no_driver_and_no_library_are_null(monkeypatch):
     assert accelerator("cuda:7") is None
 
 
-def test_the_commit_is_that_of_the_working_tree_and_says_when_it_was_changed(tmp_path):
+def test_the_commit_is_that_of_the_working_tree_and_says_when_it_was_changed(tmp_path, monkeypatch):
     def git(*arguments):
         identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
         done = subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
@@ -121,6 +121,9 @@ def test_the_commit_is_that_of_the_working_tree_and_says_when_it_was_changed(tmp
     git("tag", "v1")
     head = git("rev-parse", "HEAD")
     assert commit(tmp_path) == head
+    monkeypatch.setenv("SEGBENCH_COMMIT", "of a copy without its history")
+    assert commit(tmp_path) == head
+    assert commit(tmp_path.parent) == "of a copy without its history"
     (tmp_path / "a").write_text("2")
     assert commit(tmp_path) == f"{head}-dirty"
 
