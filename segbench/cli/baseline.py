@@ -36,6 +36,9 @@ def save(  # noqa: PLR0913 - the options of one command
     batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,
     task: Annotated[str, typer.Option("--task", metavar="inference,training", help="What is timed.")] = "inference",
     precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
+    casting: Annotated[
+        str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")
+    ] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
     ] = None,
@@ -53,6 +56,7 @@ def save(  # noqa: PLR0913 - the options of one command
         "size": size(image_size) if image_size else None,
         "batch_sizes": batches(batch),
         "precisions": names(precision),
+        "casting": names(casting),
         "modes": names(mode),
         "threads": threads,
     }

@@ -28,6 +28,9 @@ def speed(  # noqa: PLR0913 - the options of one command
         str | None, typer.Option("--batch", metavar="1,8|sweep", help="Batches of inference; 'sweep' doubles.")
     ] = None,
     precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
+    casting: Annotated[
+        str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")
+    ] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
     ] = None,
@@ -43,6 +46,9 @@ def speed(  # noqa: PLR0913 - the options of one command
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,
+    energy: Annotated[
+        bool | None, typer.Option("--energy/--no-energy", help="Whether the accelerator's energy is measured.")
+    ] = None,
     overrides: Overrides = None,
     device: Device = "auto",
     results: Results = Path("results"),
@@ -57,6 +63,7 @@ def speed(  # noqa: PLR0913 - the options of one command
         "size": size(image_size) if image_size else None,
         "batch_sizes": batches(batch),
         "precisions": names(precision),
+        "casting": names(casting),
         "modes": names(mode),
         "outputs": names(output),
         "tasks": names(task),
@@ -64,6 +71,7 @@ def speed(  # noqa: PLR0913 - the options of one command
         "threads": threads,
         "restarts": restarts,
         "seconds": seconds,
+        "energy": energy,
     }
     given = {key: value for key, value in changes.items() if value is not None}
     work = work_of(suite, models, given, classes=classes, overrides=overrides, device=device)
@@ -100,7 +108,8 @@ def _show(records: Sequence[SpeedRecord], *, as_json: bool) -> None:
 
 def _cells(row: dict[Hashable, Any]) -> list[str | None]:
     measured = row["status"] == "measured"
-    how = [row["precision"], row["mode"], row["output"], "channels-last" if row["channels_last"] else None]
+    layout = "channels-last" if row["channels_last"] else None
+    how = [row["precision"], row["casting"], row["mode"], row["output"], layout]
     return [
         row["task"],
         row["model"],

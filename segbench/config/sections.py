@@ -12,6 +12,8 @@ from segbench.config.component import Component, LossEntry, OptimizerEntry, Sche
 from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+HALF_PRECISIONS = ("bf16", "fp16")
+Casting = Literal["weights", "autocast"]
 EXECUTION_MODES = (
     *("eager", "cuda_graph", "compile"),
     *(f"compile:{mode}" for mode in ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")),
@@ -246,6 +248,9 @@ class Speed(Section):
     """Batches of inference; ``sweep`` doubles from 1 until memory is out or throughput gains less than 3 %."""
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] | None = None
     """Arithmetic of inference; that of the evaluation by default."""
+    casting: Annotated[tuple[Casting, ...], Field(min_length=1)] = ("weights",)
+    """Where inference casts to bf16 or fp16: ``weights`` casts the weights once, before anything is timed;
+    ``autocast`` leaves them in float32 and casts them in every call, as training and evaluation do."""
     modes: Annotated[tuple[str, ...], Field(min_length=1)] = ("eager",)
     """``eager``, ``compile``, ``compile:MODE``, ``cuda_graph``."""
     outputs: Annotated[tuple[Literal["logits", "classes", "labels"], ...], Field(min_length=1)] = ("logits",)
@@ -258,6 +263,8 @@ class Speed(Section):
     """Fresh processes for each case: the same code differs by some per cent from start to start."""
     seconds: float = Field(default=2.0, gt=0)
     """Time for the samples of one case in one process."""
+    energy: bool = True
+    """Whether the accelerator's energy is measured, over the same calls."""
 
     @field_validator("modes")
     @classmethod

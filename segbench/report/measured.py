@@ -79,7 +79,7 @@ def situation_words(record: SpeedRecord) -> str:
     threads = [f"{case.threads} thread{'s' if case.threads > 1 else ''}"] if case.threads else []
     layout = ["channels last"] if case.channels_last else []
     size = f"{case.size[0]}x{case.size[1]}"
-    return ", ".join([size, case.precision, *layout, case.mode, str(case.output), *threads, machine_of(record)])
+    return ", ".join([size, case.arithmetic, *layout, case.mode, str(case.output), *threads, machine_of(record)])
 
 
 def machine_of(record: SpeedRecord) -> str:
@@ -132,6 +132,7 @@ def _fanciness(record: SpeedRecord, input_size: tuple[int, int] | None) -> tuple
         input_size is not None and case.size != input_size,
         case.mode != "eager",
         _PRECISIONS.index(case.precision) if case.precision in _PRECISIONS else len(_PRECISIONS),
+        case.arithmetic.endswith("autocast"),
         case.channels_last,
         _OUTPUTS.index(str(case.output)),
     )

@@ -16,7 +16,8 @@ P99_SAMPLES = 1000
 """Fewer samples than this do not tell the 99th percentile."""
 
 SPEED_COLUMNS = (
-    *("task", "model", "size", "batch_size", "precision", "channels_last", "mode", "output", "device", "threads"),
+    *("task", "model", "size", "batch_size", "precision", "casting", "channels_last", "mode", "output"),
+    *("device", "threads"),
     *("status", "reason", "restarts", "samples", "steady"),
     *("images_per_second", "images_per_second_low", "images_per_second_high"),
     *("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "first_call_seconds", "graph_breaks"),
@@ -77,6 +78,7 @@ def _row(record: SpeedRecord) -> dict[str, Any]:
         "size": f"{case.size[0]}x{case.size[1]}",
         "batch_size": case.batch_size,
         "precision": case.precision,
+        "casting": case.arithmetic.removeprefix(case.precision).strip() or None,
         "channels_last": case.channels_last,
         "mode": case.mode,
         "output": str(case.output) if case.task is Task.INFERENCE else None,

@@ -65,7 +65,8 @@ _RIGHT = {
 
 
 def _cells(row: pd.Series[Any]) -> dict[str, Cell]:
-    how = [row["size"], row["precision"], "channels last" if row["channels_last"] else "", row["mode"], row["output"]]
+    numbers = " ".join(str(part) for part in (row["precision"], row["casting"]) if not is_absent(part))
+    how = [row["size"], numbers, "channels last" if row["channels_last"] else "", row["mode"], row["output"]]
     measured = row["status"] == SpeedStatus.MEASURED
     half_range = (row["images_per_second_high"] - row["images_per_second_low"]) / 2 if row["restarts"] > 1 else None
     notes = [] if measured else [str(row["status"]), str(row["reason"])]

@@ -7,16 +7,18 @@ import json
 import statistics
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from segbench.config.sections import HALF_PRECISIONS
 from segbench.results.fingerprint import machine_digest
 from segbench.results.record import Facts
 
 SPEED_SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, it got ``source_digest``,
-``seconds`` and what warm-up, memory and conditions may leave open."""
+``seconds`` and what warm-up, memory and conditions may leave open. ``casting`` came later; a case without it is what
+it always was."""
 
 
 class Task(StrEnum):
@@ -79,6 +81,9 @@ class SpeedCase(Facts):
     batch_size: int
     precision: str
     """fp32, tf32, bf16 or fp16."""
+    casting: Literal["weights"] | None = None
+    """``weights``: weights and images of inference were cast to bf16 or fp16 before anything was timed. None: the
+    weights are float32, and autocast casts them in every call where the precision is bf16 or fp16."""
     channels_last: bool
     mode: str
     """``eager``, ``cuda_graph``, ``compile`` or ``compile:MODE``."""
@@ -97,6 +102,18 @@ class SpeedCase(Facts):
         """Images that one call takes: a batch, or all the batches of one training step."""
         return self.batch_size * int(self.recipe.get("accumulate", 1))
 
+    @model_validator(mode="after")
+    def _casts_for_inference_alone(self) -> Self:
+        if self.casting and (self.task is not Task.INFERENCE or self.precision not in HALF_PRECISIONS):
+            raise ValueError(f"casting is {self.casting!r}, which is for inference in bf16 or fp16 alone")
+        return self
+
+    @property
+    def arithmetic(self) -> str:
+        """The precision, of bf16 and fp16 with what is cast: ``bf16 weights`` once, ``bf16 autocast`` in each call."""
+        cast = (self.casting or "autocast") if self.precision in HALF_PRECISIONS else None
+        return f"{self.precision} {cast}" if cast else self.precision
+
     @property
     def key(self) -> str:
         """The case in one line, for people and for pytest-benchmark's ``extra_info``."""
@@ -106,7 +123,7 @@ class SpeedCase(Facts):
             self.label,
             f"{height}x{width}",
             f"batch {self.batch_size}",
-            self.precision,
+            self.arithmetic,
             "channels-last" if self.channels_last else None,
             self.mode if self.task is not Task.LOADING else f"{self.workers} workers",
             str(self.output) if self.task is Task.INFERENCE else None,
@@ -117,8 +134,8 @@ class SpeedCase(Facts):
 
     @property
     def identity(self) -> str:
-        """SHA-256 of everything but the label."""
-        document = self.model_dump(mode="json", exclude={"label"})
+        """SHA-256 of everything but the label; ``casting`` counts where it is not None, so that older ones hold."""
+        document = self.model_dump(mode="json", exclude={"label"} | ({"casting"} if self.casting is None else set()))
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal, NamedTuple
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, plan
-from segbench.config.sections import Precision
+from segbench.config.sections import HALF_PRECISIONS, Precision
 from segbench.config.suite import Speed, Suite, Train
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.selection import chosen
@@ -133,7 +134,7 @@ def _inference(
     batches = (FIRST_OF_SWEEP,) if isinstance(speed.batch_sizes, str) else speed.batch_sizes
     combinations = product(
         entries,
-        speed.precisions or (precision,),
+        _arithmetics(speed, precision),
         speed.channels_last or (channels_last,),
         speed.modes,
         map(Output, speed.outputs),
@@ -150,7 +151,8 @@ def _inference(
                 size=inputs.test_size,
                 label_size=inputs.label_size if output is Output.LABELS else None,
                 batch_size=batch,
-                precision=arithmetic,
+                precision=arithmetic.precision,
+                casting=arithmetic.casting,
                 channels_last=layout,
                 mode=mode,
                 output=output,
@@ -161,6 +163,22 @@ def _inference(
         )
         for entry, arithmetic, layout, mode, output, batch in combinations
     ]
+
+
+class _Arithmetic(NamedTuple):
+    """A precision of inference, and whether weights are cast to it beforehand."""
+
+    precision: Precision
+    casting: Literal["weights"] | None = None
+
+
+def _arithmetics(speed: Speed, precision: Precision) -> list[_Arithmetic]:
+    """Return the arithmetics of inference: each precision once, bf16 and fp16 once for each way of casting."""
+    found: list[_Arithmetic] = []
+    for name in speed.precisions or (precision,):
+        ways = speed.casting if name in HALF_PRECISIONS else ("autocast",)
+        found += [_Arithmetic(name, "weights" if way == "weights" else None) for way in ways]
+    return found
 
 
 def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, device: str, mode: str) -> Planned:

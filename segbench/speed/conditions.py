@@ -21,7 +21,8 @@ def nvml_of(device: torch.device) -> Nvml:
     """Return the counters of a torch device; empty ones for a device that is no NVIDIA accelerator."""
     if device.type != "cuda" or torch.version.cuda is None:
         return Nvml(None)
-    return Nvml(str(torch.cuda.get_device_properties(device).uuid))
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+    return Nvml(None if uuid is None else str(uuid))
 
 
 @dataclass

@@ -1,18 +1,18 @@
-"""Measures the accelerator's energy through its own counter; None where there is none."""
+"""Measures the energy of calls through the accelerator's own counter; None where there is none."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
+from segbench.speed.nvml import Nvml
 
-from segbench.speed.conditions import nvml_of
-from segbench.speed.timer import Call, Timer
-
-LEAST_SECONDS = 5.0
-"""The counter moves in steps of some tens of milliseconds; over five seconds they are below 1 %."""
-_CALLS_BETWEEN_LOOKS = 16
+LEAST_SECONDS = 1.0
+"""A shorter block of calls has no energy: the counter moves every 20 to 100 milliseconds, 10 % of this at most."""
+_STEP_SECONDS = 0.2
+"""Longer than any step of the counter."""
 
 
 class Energy(NamedTuple):
@@ -22,18 +22,55 @@ class Energy(NamedTuple):
     calls: int
 
 
-def measure_energy(call: Call, device: torch.device, *, seconds: float = LEAST_SECONDS) -> Energy | None:
-    """Call back to back for at least ``seconds`` and read the counter before and after."""
-    nvml = nvml_of(device)
-    if nvml.energy_joules() is None:
-        return None
-    timer = Timer(device)
-    timer.synchronize()
-    before, calls, started = nvml.energy_joules(), 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        for _ in range(_CALLS_BETWEEN_LOOKS):
-            call()
-        calls += _CALLS_BETWEEN_LOOKS
-        timer.synchronize()
-    after = nvml.energy_joules()
-    return None if before is None or after is None else Energy(after - before, calls)
+class EnergyMeter:
+    """Meters one block of calls: ``start`` on the idle device, the calls, ``stop`` when they are done.
+
+    Both wait for the counter's next step, so that no step is counted in part. The accelerator is idle meanwhile: what
+    it takes for less than a step is all that is counted too much.
+
+    Args:
+        nvml: The accelerator's counters.
+    """
+
+    def __init__(self, nvml: Nvml) -> None:
+        self.nvml = nvml
+        self._before: float | None = None
+        self._started = 0.0
+
+    def start(self) -> None:
+        """Read the counter."""
+        self._before, self._started = self._at_step(), time.perf_counter()
+
+    def stop(self, call: Callable[[], object], *, calls: int, wait: Callable[[], None], most: float) -> Energy | None:
+        """Go on calling until ``LEAST_SECONDS`` are over, and read the counter again.
+
+        Args:
+            call: Makes one more call.
+            calls: Calls that were made since ``start``, at least one; the device has done them.
+            wait: Waits until the device has done every call.
+            most: Seconds that further calls may take; there is no energy where more would be needed.
+        """
+        if self._before is None:
+            return None
+        if LEAST_SECONDS - self._elapsed > most:
+            return None
+        while (lacking := LEAST_SECONDS - self._elapsed) > 0:
+            further = math.ceil(calls * lacking / self._elapsed)
+            for _ in range(further):
+                call()
+            wait()
+            calls += further
+        after = self._at_step()
+        return None if after is None else Energy(after - self._before, calls)
+
+    @property
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._started
+
+    def _at_step(self) -> float | None:
+        """Return the counter just after it moved; as it is, where it does not move."""
+        first = found = self.nvml.energy_joules()
+        started = time.perf_counter()
+        while found is not None and found == first and time.perf_counter() - started < _STEP_SECONDS:
+            found = self.nvml.energy_joules()
+        return found

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.predict import resized
 from segbench.results.speed_record import Output, Restart, SpeedCase
-from segbench.speed.inputs import random_batches
+from segbench.speed.inputs import dtype_of, random_batches
 from segbench.speed.memory import reset_peak
 from segbench.speed.modes import Forward, executed, replays
 from segbench.speed.sampling import Prepared, sampled
@@ -45,7 +45,7 @@ def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmeti
     Raises:
         NotHere: The device has no such mode.
     """
-    network = arithmetic.place(network).eval()
+    network = arithmetic.place(network.to(dtype_of(case)) if case.casting else network).eval()
     batches = random_batches(case, arithmetic)
     images = batches.next_images()
     with torch.inference_mode(), arithmetic.matrix_precision():

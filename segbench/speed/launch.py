@@ -42,7 +42,7 @@ class Settings:
         device: cpu, cuda, cuda:N or mps.
         restarts: Fresh processes for each case.
         seconds: Time for the samples of one restart.
-        energy: Whether the accelerator's energy is measured too, which takes five seconds more.
+        energy: Whether the accelerator's energy is measured too.
         slow_restarts: Fresh processes that are enough for a case whose single call takes longer than ``seconds``; None:
             as many as for any other.
     """
@@ -65,7 +65,8 @@ class Settings:
         Raises:
             UsageError: There is no such device here.
         """
-        return cls(str(choose_device(device)), speed.restarts, speed.seconds, slow_restarts=SLOW_RESTARTS)
+        place = str(choose_device(device))
+        return cls(place, speed.restarts, speed.seconds, energy=speed.energy, slow_restarts=SLOW_RESTARTS)
 
 
 def measure_cases(

@@ -165,7 +165,7 @@ def _restart(
             for side in sides
         }
         for worker in workers.values():
-            worker.begin("load")
+            worker.begin("load", devices=sorted({case.device for case in cases}))
         found.software = {side: worker.answer("load") for side, worker in workers.items()}
         for case in cases:
             try:

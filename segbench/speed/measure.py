@@ -11,17 +11,16 @@ from torch import nn
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.config.plan import Run
-from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.facts import compute_facts
+from segbench.engine.memory import is_out_of_memory
 from segbench.errors import DataError, ModelRefusal
 from segbench.results.environment import capture
 from segbench.results.speed_record import Restart, SpeedCase, SpeedStatus, Task
 from segbench.speed.memory import resident_bytes
 from segbench.speed.modes import NotHere
 from segbench.speed.timer import Timer
-
-_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def measure(
@@ -86,16 +85,18 @@ def built(case: SpeedCase) -> nn.Module:
 
 
 def arithmetic_of(case: SpeedCase, device: torch.device) -> Arithmetic:
-    """Return the numbers and the layout that a case computes in."""
-    return Arithmetic(device, case.precision, case.channels_last)  # type: ignore[arg-type]
+    """Return the numbers and the layout that a case computes in; weights that are cast beforehand need no autocast."""
+    precision = "fp32" if case.casting else case.precision
+    return Arithmetic(device, precision, case.channels_last)  # type: ignore[arg-type]
 
 
 def _ended(error: Exception, case: SpeedCase) -> Restart:
     text = " ".join(str(error).split())[:500]
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in text for sign in _MEMORY_SIGNS):
+    if is_out_of_memory(error):
         reason = f"out of memory with batches of {case.batch_size} images: {text}"
         return Restart(status=SpeedStatus.OUT_OF_MEMORY, reason=reason)
-    return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}")
+    hint = "; 'casting: autocast' leaves its weights in float32" if case.casting else ""
+    return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}{hint}")
 
 
 def fingerprint(
@@ -113,19 +114,11 @@ def fingerprint(
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
     }
-    found = capture(device, extra)
+    found = capture(str(chosen), extra)
     if chosen.type == "cuda" and found["accelerator"] is None:  # without NVML, torch knows name and memory
         properties = torch.cuda.get_device_properties(chosen)
         found["accelerator"] = {"name": properties.name, "driver": None, "memory_bytes": properties.total_memory}
     return found
-
-
-def use_device(device: str) -> torch.device:
-    """Return a device, which is the current one from now on: events and graphs belong to the current device."""
-    chosen = torch.device(device)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    return chosen
 
 
 def forget_compiled() -> None:

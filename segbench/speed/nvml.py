@@ -8,21 +8,17 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-_HELD_BACK = (
-    "nvmlClocksThrottleReasonSwPowerCap",
-    "nvmlClocksThrottleReasonHwSlowdown",
-    "nvmlClocksThrottleReasonSwThermalSlowdown",
-    "nvmlClocksThrottleReasonHwThermalSlowdown",
-    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown",
-)
+_HELD_BACK = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
 """NVML's reasons that mean heat or power; idle clocks and clocks set by the person are none."""
+_REASONS = ("ClocksEventReason", "ClocksThrottleReason")
+"""What NVML calls them since CUDA 12.2, and before; drivers and packages know the one, the other or both."""
 
 
 class Nvml:
     """The counters of one accelerator.
 
     Args:
-        uuid: The accelerator's UUID as torch gives it, without the prefix ``GPU-``; None reads nothing.
+        uuid: The accelerator's UUID as torch gives it, without the prefix ``GPU-`` or ``MIG-``; None reads nothing.
     """
 
     def __init__(self, uuid: str | None) -> None:
@@ -41,8 +37,9 @@ class Nvml:
     def _handle(self) -> Any:
         if self.uuid is None or self._library is None:
             return None
-        with suppress(Exception):
-            return self._library.nvmlDeviceGetHandleByUUID(f"GPU-{self.uuid}")
+        for prefix in ("GPU", "MIG"):
+            with suppress(Exception):
+                return self._library.nvmlDeviceGetHandleByUUID(f"{prefix}-{self.uuid}")
         return None
 
     def energy_joules(self) -> float | None:
@@ -66,13 +63,15 @@ class Nvml:
 
     def throttled(self) -> bool | None:
         """Return whether heat or power holds the clocks back now."""
-        reasons = self._read(lambda library, handle: library.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
-        if reasons is None:
-            return None
-        mask = 0
-        for name in _HELD_BACK:
-            mask |= getattr(self._library, name, 0)
-        return bool(int(reasons) & mask)
+        for kind in _REASONS:
+            reasons = self._reasons(kind)
+            if reasons is not None:
+                bits = [getattr(self._library, f"nvml{kind}{name}", 0) for name in _HELD_BACK]
+                return any(int(reasons) & bit for bit in bits)
+        return None
+
+    def _reasons(self, kind: str) -> float | None:
+        return self._read(lambda library, handle: getattr(library, f"nvmlDeviceGetCurrent{kind}s")(handle))
 
     def _read(self, counter: Callable[[Any, Any], Any]) -> float | None:
         if self._handle is None:

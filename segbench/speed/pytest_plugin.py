@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
+    import torch
+
     from segbench.results.speed_record import SpeedCase
 
 
 class TimeCase(Protocol):
     """Times one case with pytest-benchmark."""
 
-    def __call__(self, model: Mapping[str, Any] | SpeedCase, *, device: str = "cpu", **fields: Any) -> None:
+    def __call__(self, model: Mapping[str, Any] | SpeedCase, *, device: str | None = None, **fields: Any) -> None:
         """Time it.
 
         Args:
             model: A network's name and options as in a suite, or a whole case.
-            device: cpu, cuda, cuda:N or mps.
+            device: auto, cpu, cuda, cuda:N or mps; that of a whole case, else cpu by default.
             fields: Fields of ``SpeedCase`` that differ from one image of 128x128, fp32, one thread, inference.
         """
 
@@ -39,21 +41,25 @@ def speed_case(request: pytest.FixtureRequest) -> TimeCase:
         pytest.skip("needs pytest-benchmark: pip install pytest-benchmark")
     benchmark = request.getfixturevalue("benchmark")
 
-    def time_case(model: Mapping[str, Any] | SpeedCase, *, device: str = "cpu", **fields: Any) -> None:
+    def time_case(model: Mapping[str, Any] | SpeedCase, *, device: str | None = None, **fields: Any) -> None:
+        from segbench.engine.arithmetic import use_device
+        from segbench.errors import UsageError
         from segbench.results.speed_record import SpeedCase
 
-        case = model if isinstance(model, SpeedCase) else _case(model, device, fields)
-        _time(benchmark, case, device)
+        whole = model if isinstance(model, SpeedCase) else None
+        chosen = use_device(device or (whole.device if whole else "cpu"))
+        if whole and whole.device != chosen.type:
+            raise UsageError(f"{whole.key}: is a case for {whole.device}, and device is {device!r}")
+        _time(benchmark, whole or _case(model, chosen.type, fields), chosen)
 
     return time_case
 
 
-def _case(model: Mapping[str, Any], device: str, fields: Mapping[str, Any]) -> SpeedCase:
+def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, Any]) -> SpeedCase:
     from segbench.config.component import ModelEntry
     from segbench.config.load import check_part
     from segbench.results.speed_record import SpeedCase, speed_model
 
-    kind = device.partition(":")[0]
     entry = check_part(ModelEntry, dict(model))
     defaults = {
         "task": "inference",
@@ -87,22 +93,22 @@ def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
             yield step
 
 
-def _time(benchmark: Any, case: SpeedCase, device: str) -> None:
+def _time(benchmark: Any, case: SpeedCase, device: torch.device) -> None:
     """Build, warm up until steady, and hand the call over to pytest-benchmark."""
     import torch
 
     from segbench.results.baseline import CASE_KEY, ENVIRONMENT_KEY
-    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads, use_device
+    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads
     from segbench.speed.timer import Timer
 
     threads_before = torch.get_num_threads()
     set_threads(case.threads)
     try:
-        timer = Timer(use_device(device))
+        timer = Timer(device)
         benchmark.extra_info[CASE_KEY] = case.model_dump(mode="json")
-        benchmark.extra_info[ENVIRONMENT_KEY] = fingerprint(device, case.threads)
+        benchmark.extra_info[ENVIRONMENT_KEY] = fingerprint(str(device), case.threads)
         benchmark.extra_info["case"] = case.key
-        with _prepared(built(case), case, arithmetic_of(case, timer.device)) as call:
+        with _prepared(built(case), case, arithmetic_of(case, device)) as call:
             warmup = timer.warm_up(call)
             benchmark.extra_info["not_steady"] = not warmup.steady
             benchmark(timer.once, call)

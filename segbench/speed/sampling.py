@@ -1,4 +1,4 @@
-"""Turns a call that is ready into a restart: warm-up, samples, memory, conditions and energy, in this order."""
+"""Turns a call that is ready into a restart: warm-up, samples with energy and conditions, memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from segbench.results.speed_record import Restart, SpeedStatus
 from segbench.speed.conditions import watched
-from segbench.speed.energy import measure_energy
 from segbench.speed.memory import read_peak, reset_peak
 from segbench.speed.modes import compiled_facts, replays
 from segbench.speed.timer import Call, Timer
@@ -45,14 +44,13 @@ def sampled(call: Prepared, timer: Timer, *, resident_before: int | None) -> Res
     with watched(timer.device) as watch:
         samples = replace(timer, while_busy=watch.note).sample(call.call)
     memory = read_peak(timer.device, before=resident_before, spare_inputs=call.spare_inputs_bytes)
-    energy = measure_energy(call.call, timer.device) if timer.energy else None
     return Restart(
         status=SpeedStatus.MEASURED,
         warmup=warmup,
         host_seconds=samples.host,
         device_seconds=samples.device,
         memory=memory,
-        energy_joules=energy.joules if energy else None,
-        energy_calls=energy.calls if energy else None,
+        energy_joules=samples.energy.joules if samples.energy else None,
+        energy_calls=samples.energy.calls if samples.energy else None,
         conditions=watch.conditions,
     )

@@ -11,6 +11,9 @@ from itertools import pairwise
 import torch
 
 from segbench.results.speed_record import Warmup
+from segbench.speed.conditions import nvml_of
+from segbench.speed.energy import Energy, EnergyMeter
+from segbench.speed.nvml import Nvml
 
 Call = Callable[[], object]
 
@@ -38,6 +41,11 @@ def is_steady(before: Sequence[float], last: Sequence[float]) -> bool:
     return max(medians) - min(medians) <= STEADY_WITHIN * min(medians)
 
 
+def _seconds_between(marks: Sequence[torch.cuda.Event]) -> tuple[float, ...]:
+    """Return the device's seconds from each mark to the next."""
+    return tuple(before.elapsed_time(after) / 1000.0 for before, after in pairwise(marks))
+
+
 @dataclass(frozen=True)
 class Samples:
     """Seconds of single calls.
@@ -45,10 +53,12 @@ class Samples:
     Attributes:
         host: By the host's clock, each call waited for.
         device: By CUDA events, calls issued back to back; empty on other devices.
+        energy: Of the calls back to back; None where it cannot be measured, or was not asked for.
     """
 
     host: tuple[float, ...]
     device: tuple[float, ...] = ()
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Timer:
         device: Where the calls compute.
         seconds: Time to spend on the samples of one kind.
         warmup_cap_seconds: Time after which the warm-up ends, steady or not.
-        energy: Whether the accelerator's energy is measured after the samples.
+        energy: Whether the accelerator's energy is measured.
         while_busy: Called while calls are queued on a CUDA device.
     """
 
@@ -108,8 +118,14 @@ class Timer:
     def sample(self, call: Call) -> Samples:
         """Take samples for about ``seconds``, at least ten of each kind, or two of slow calls."""
         host = self._host(call)
-        device = self._events(call, count=len(host)) if self.device.type == "cuda" else ()
-        return Samples(host, device)
+        if self.device.type != "cuda":
+            return Samples(host)
+        meter = EnergyMeter(nvml_of(self.device) if self.energy else Nvml(None))
+        marks = self._marks(len(host) + 1)
+        meter.start()
+        self._issue(call, marks)
+        energy = meter.stop(call, calls=len(host), wait=self.synchronize, most=self.seconds)
+        return Samples(host, _seconds_between(marks), energy)
 
     def _host(self, call: Call) -> tuple[float, ...]:
         times: list[float] = []
@@ -123,16 +139,22 @@ class Timer:
             return samples < LEAST_SLOW_SAMPLES or elapsed < SLOW_SHARE * self.seconds
         return samples < MOST_SAMPLES and elapsed < self.seconds
 
-    def _events(self, call: Call, *, count: int) -> tuple[float, ...]:
-        """Time ``count`` calls between events that exist beforehand, with one synchronisation at the end."""
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(count + 1)]  # type: ignore[no-untyped-call]
+    def _marks(self, count: int) -> list[torch.cuda.Event]:
+        """Return so many CUDA events; torch creates an event when it is first recorded, so each was recorded once."""
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(count)]  # type: ignore[no-untyped-call]
+        for mark in marks:
+            mark.record()
+        self.synchronize()
+        return marks
+
+    def _issue(self, call: Call, marks: Sequence[torch.cuda.Event]) -> None:
+        """Make one call between each two marks, and wait for all of them once."""
         marks[0].record()
         for mark in marks[1:]:
             call()
             mark.record()
         self.while_busy()
         self.synchronize()
-        return tuple(before.elapsed_time(after) / 1000.0 for before, after in pairwise(marks))
 
     def synchronize(self) -> None:
         """Wait until the device is idle."""

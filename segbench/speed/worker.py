@@ -41,9 +41,7 @@ class Workload:
         tf32 = case["precision"] == "tf32"
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = tf32
-        self.case, self.device = case, torch.device(case["device"])
-        if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)
+        self.case, self.device = case, _device(case["device"])
         self.layout = torch.channels_last if case["channels_last"] else torch.contiguous_format
         self.network = _network(case).to(self.device).to(memory_format=self.layout)
         self.images = cycle(self._batches())
@@ -71,7 +69,8 @@ class Workload:
         if self.device.type == "cuda":
             cache = getattr(torch.cuda.get_device_properties(self.device), "L2_cache_size", 0)
             count = min(MOST_BATCHES, max(count, math.ceil(2 * cache / (4 * math.prod(shape)))))
-        return [torch.randn(shape).to(self.device).contiguous(memory_format=self.layout) for _ in range(count)]
+        images = (torch.randn(shape, device=self.device) for _ in range(count))
+        return [batch.contiguous(memory_format=self.layout) for batch in images]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         import torch
@@ -96,7 +95,7 @@ class Workload:
 
         self.network.train()
         case = self.case
-        labels = torch.randint(0, case["classes"], (case["batch"], *case["size"])).to(self.device)
+        labels = torch.randint(0, case["classes"], (case["batch"], *case["size"]), device=self.device)
         optimizer = torch.optim.SGD(self.network.parameters(), lr=1e-6, momentum=0.9)
 
         def step() -> Any:
@@ -117,17 +116,18 @@ class Session:
     def __init__(self) -> None:
         self.workload: Workload | None = None
 
-    def load(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Import what takes long, and tell what there is."""
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Import what takes long, and tell what there is; the accelerator only where a case computes on one."""
         import torch
 
         from segbench.models.build import build_network  # noqa: F401 - slow to import, so both sides do it at once
 
+        accelerators = [name for name in request.get("devices", ()) if name.startswith("cuda")]
         return {
             "python": platform.python_version(),
             "torch": str(torch.__version__),
             "capability": torch.backends.cpu.get_cpu_capability(),
-            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "accelerator": torch.cuda.get_device_name(_device(accelerators[0])) if accelerators else None,
         }
 
     def build(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +205,18 @@ def without(paths: list[str], hidden: str, *, but: list[str]) -> list[str]:
         return not place.is_relative_to(hidden) or any(place.is_relative_to(folder) for folder in kept)
 
     return [path for path in paths if stays(path)]
+
+
+def _device(name: str) -> Any:
+    """Return a device, which is the current one from now on; a CUDA device without a number is the current one."""
+    import torch
+
+    kind, _, number = name.partition(":")
+    if kind != "cuda":
+        return torch.device(name)
+    device = torch.device("cuda", int(number) if number else torch.cuda.current_device())
+    torch.cuda.set_device(device)
+    return device
 
 
 def _give_back_memory() -> None:

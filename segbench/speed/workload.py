@@ -36,7 +36,7 @@ class GateCase:
         channels_last: Whether images and weights are laid out with channels last.
         threads: Threads that one operation may use on the processor.
         what: Forward passes, or whole training steps.
-        device: cpu, cuda or cuda:N.
+        device: cpu, cuda or cuda:N; ``cuda`` becomes ``cuda:0``, the current device of a fresh process.
 
     Raises:
         UsageError: The model has no name, or a number is not positive.
@@ -58,6 +58,8 @@ class GateCase:
             raise UsageError(f"a case's model is {dict(self.model)!r}; expected a mapping with a name")
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"{self.label}: a gate measures on cpu, cuda or cuda:N, not on {self.device!r}")
+        if self.device == "cuda":
+            object.__setattr__(self, "device", "cuda:0")
         numbers = {"classes": self.classes, "channels": self.channels, "batch": self.batch, "threads": self.threads}
         for name, value in {**numbers, "height": self.size[0], "width": self.size[1]}.items():
             if value < 1:

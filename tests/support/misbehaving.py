@@ -68,6 +68,17 @@ class WithoutWeights(nn.Module):
         return images.mean(1, keepdim=True).repeat(1, self.classes, 1, 1)
 
 
+class Float32Alone(nn.Conv2d):
+    """Computes in float32, whatever its weights are."""
+
+    def forward(self, images):
+        return super().forward(images.float())
+
+
+def float32_alone(classes, channels=3):
+    return Float32Alone(channels, classes, 1)
+
+
 def looking_at_values(classes, channels=3):
     return LookingAtValues(channels, classes)
 

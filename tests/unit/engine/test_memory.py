@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 
 import pytest
 import torch
@@ -135,13 +136,52 @@ def test_other_errors_pass_through(tmp_path):
         (torch.OutOfMemoryError("x"), True),
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
-        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 3221225472 bytes."), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …"), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"), True),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.06 GB, max allowed: 9.07 GB)."), True),
+        (torch.OutOfMemoryError("XPU out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"), False),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"), False),
+        (RuntimeError("out of resource: shared memory, Required: 180224, Hardware limit: 101376."), False),
         (RuntimeError("shapes do not fit"), False),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
         (ValueError("out of memory"), False),
     ],
 )
 def test_out_of_memory_is_told_from_other_errors(error, told):
     assert is_out_of_memory(error) is told
+
+
+def test_the_processors_own_refusal_is_out_of_memory():
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**50)
+    assert is_out_of_memory(refused.value)
+
+
+NO_ENGINE = RuntimeError("GET was unable to find an engine to execute this computation")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="another test may have filled the device before")
+def test_a_convolution_without_an_engine_is_out_of_memory_only_where_memory_was_refused():
+    assert not is_out_of_memory(NO_ENGINE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
+def test_a_convolution_without_an_engine_is_out_of_memory_after_the_device_refused_some():
+    with pytest.raises(torch.OutOfMemoryError):
+        torch.empty(2**50, device="cuda")
+    assert is_out_of_memory(NO_ENGINE)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,15 @@ def test_among_equally_common_situations_the_plainest_stands_in_the_row(field, a
     assert board().iloc[0]["throughput_images_per_second"] == pytest.approx(10)
 
 
+def test_weights_that_were_cast_and_autocast_are_different_situations(add, measure, board):
+    add()
+    measure("unet", 0.1, precision="bf16", casting="weights")
+    measure("unet", 0.001, precision="bf16", batch_size=8)
+    row = board().iloc[0]
+    assert row["throughput_images_per_second"] == pytest.approx(10)
+    assert row["speed_situation"] == "32x48, bf16 weights, eager, logits, 1 thread, some name"
+
+
 def test_the_situation_of_most_networks_wins_over_the_plainest(add, measure, board):
     for label, width in (("a", 1.0), ("b", 0.5)):
         add(label, options=options(width))

@@ -41,6 +41,12 @@ def test_on_cuda_throughput_is_the_devices_and_latency_the_hosts():
     assert found["latency_p50_ms"] == pytest.approx(500.0)
 
 
+def test_a_row_says_what_is_cast():
+    assert row(restart(0.1))["casting"] is None
+    assert row(restart(0.1), precision="bf16")["casting"] == "autocast"
+    assert row(restart(0.1), precision="bf16", casting="weights")["casting"] == "weights"
+
+
 def test_shares_of_a_training_step_add_up_to_one():
     parts = {"forward": (0.1, 0.1), "backward": (0.2, 0.2), "optimizer": (0.1, 0.1)}
     found = row(restart(0.4, parts_seconds=parts), task=Task.TRAINING)

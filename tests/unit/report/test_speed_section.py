@@ -40,6 +40,14 @@ def test_of_two_machines_each_row_says_which_it_is_of(add, measure, table):
     assert rows == {"Quick GPU": "10.0", "Slow GPU": "1.00"}
 
 
+def test_a_row_says_whether_weights_were_cast_or_autocast(add, measure, table):
+    add("a")
+    for changes in ({}, {"precision": "bf16"}, {"precision": "bf16", "casting": "weights"}):
+        measure("a", 0.1, **changes)
+    numbers = {text.split(", ")[1] for text in column(table(), "how")}
+    assert numbers == {"fp32", "bf16 autocast", "bf16 weights"}
+
+
 def test_machines_of_one_name_are_told_apart_by_what_differs(add, measure, table):
     add("a")
     for version in ("2.6", "2.7"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from speed_cases import case, record, restart
 
 from segbench.errors import StoreError
-from segbench.results.speed_record import Output, SpeedStatus, Task, speed_model
+from segbench.results.speed_record import Output, SpeedCase, SpeedStatus, Task, speed_model
 from segbench.results.speed_store import FoundSpeeds, read_speed, scan_speeds, speed_folder, write_speed
 
 CHANGES = {
@@ -20,6 +23,7 @@ CHANGES = {
     "label_size": (7, 7),
     "batch_size": 2,
     "precision": "bf16",
+    "casting": "weights",
     "channels_last": True,
     "mode": "compile",
     "output": Output.CLASSES,
@@ -36,7 +40,42 @@ def test_every_field_but_the_label_is_tried_below():
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_every_field_but_the_label_is_part_of_a_cases_identity(field):
-    assert case(**{field: CHANGES[field]}).identity != case().identity
+    before = case(precision="bf16") if field == "casting" else case()
+    assert before.model_copy(update={field: CHANGES[field]}).identity != before.identity
+
+
+def test_a_case_of_before_weights_were_cast_is_the_same_case():
+    older = case(precision="bf16").model_dump(mode="json", exclude={"casting"})
+    assert SpeedCase.model_validate(older).identity == case(precision="bf16").identity
+    document = json.dumps({key: older[key] for key in sorted(older) if key != "label"}, separators=(",", ":"))
+    assert case(precision="bf16").identity == hashlib.sha256(document.encode()).hexdigest()
+
+
+def test_committed_records_keep_their_names():
+    files = sorted((Path(__file__).parents[3] / "results").glob("*/speed/*.json"))
+    assert files
+    assert [read_speed(file).id for file in files] == [file.stem for file in files]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "fp32"),
+        ({"precision": "tf32"}, "tf32"),
+        ({"precision": "bf16"}, "bf16 autocast"),
+        ({"precision": "fp16", "casting": "weights"}, "fp16 weights"),
+        ({"precision": "bf16", "task": Task.TRAINING}, "bf16 autocast"),
+    ],
+)
+def test_a_case_says_what_is_cast(changes, words):
+    assert case(**changes).arithmetic == words
+    assert f" · {words} · " in case(**changes).key
+
+
+@pytest.mark.parametrize("changes", [{}, {"precision": "tf32"}, {"precision": "bf16", "task": Task.TRAINING}])
+def test_weights_are_cast_for_inference_in_half_precision_alone(changes):
+    with pytest.raises(ValidationError, match="for inference in bf16 or fp16 alone"):
+        case(**changes, casting="weights")
 
 
 def test_a_label_is_not_part_of_the_identity_but_of_the_key():

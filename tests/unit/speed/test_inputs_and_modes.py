@@ -13,8 +13,9 @@ from segbench.config.sections import EXECUTION_MODES
 from segbench.engine.arithmetic import Arithmetic
 from segbench.errors import UsageError
 from segbench.results.speed_record import Output, Task
-from segbench.speed.inference import delivering
+from segbench.speed.inference import delivering, inference_call
 from segbench.speed.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
+from segbench.speed.measure import arithmetic_of, built
 from segbench.speed.modes import NotHere, executed, trained
 
 CPU = Arithmetic(torch.device("cpu"))
@@ -63,6 +64,63 @@ def test_channels_last_images_are_laid_out_so():
     arithmetic = Arithmetic(torch.device("cpu"), channels_last=True)
     images = random_batches(case(channels_last=True), arithmetic).images[0]
     assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_are_cast_as_the_weights_are_and_rotate_through_the_cache_all_the_same():
+    plain, autocast, cast = (
+        random_batches(case(size=(512, 512), **changes), CPU).images
+        for changes in ({}, {"precision": "bf16"}, {"precision": "bf16", "casting": "weights"})
+    )
+    assert all(torch.equal(one, other) for one, other in zip(plain, autocast, strict=True))
+    assert torch.equal(cast[1], plain[1].bfloat16())
+    assert sum(images.nbytes for images in cast) > 2 * CPU_CACHE_BYTES
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_images_on_a_processor_are_those_of_its_own_generator(channels_last):
+    arithmetic = Arithmetic(torch.device("cpu"), channels_last=channels_last)
+    found = random_batches(case(task=Task.TRAINING, batch_size=2, size=(512, 512)), arithmetic)
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.randn(2, 3, 512, 512, generator=generator) for _ in found.images]
+    labels = [torch.randint(4, (2, 512, 512), generator=generator) for _ in found.labels]
+    assert all(torch.equal(one, other) for one, other in zip(found.images, images, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(found.labels, labels, strict=True))
+
+
+class Seen(nn.Conv2d):
+    """A network that keeps what it saw: the type of its weights and images, and whether autocast is on."""
+
+    seen: tuple[torch.dtype, torch.dtype, bool]
+
+    def forward(self, images):
+        self.seen = self.weight.dtype, images.dtype, torch.is_autocast_enabled("cpu")
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"precision": "fp32"}, (torch.float32, torch.float32, False)),
+        ({"precision": "bf16"}, (torch.float32, torch.float32, True)),
+        ({"precision": "bf16", "casting": "weights"}, (torch.bfloat16, torch.bfloat16, False)),
+    ],
+    ids=["fp32", "autocast", "weights"],
+)
+def test_weights_are_cast_once_or_in_every_call_as_the_case_says(changes, seen):
+    network, wanted = Seen(3, 4, 3), case(**changes)
+    with inference_call(network, wanted, arithmetic=arithmetic_of(wanted, CPU.device)) as prepared:
+        result = prepared.call()
+    assert network.seen == seen
+    assert result.dtype is (torch.float32 if wanted.precision == "fp32" else torch.bfloat16)
+
+
+def test_both_ways_of_casting_find_the_same_classes():
+    classes = []
+    for casting in (None, "weights"):
+        wanted = case(precision="bf16", casting=casting, output=Output.CLASSES)
+        with inference_call(built(wanted), wanted, arithmetic=arithmetic_of(wanted, CPU.device)) as prepared:
+            classes.append(prepared.call())
+    assert (classes[0] == classes[1]).float().mean() > 0.999
 
 
 def test_a_cuda_graph_is_not_to_be_had_on_a_processor():

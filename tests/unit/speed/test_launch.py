@@ -156,3 +156,10 @@ def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match=r"no such device|expected auto"):
         Settings.of(Speed(), device="xpu:7")
     assert Settings.of(Speed(), device="cpu").kind == "cpu"
+
+
+def test_energy_is_measured_unless_the_block_says_no():
+    from segbench.config.suite import Speed
+
+    assert Settings.of(Speed(), device="cpu").energy
+    assert not Settings.of(Speed(energy=False), device="cpu").energy

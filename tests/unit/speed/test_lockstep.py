@@ -239,3 +239,8 @@ def test_every_part_of_a_situation_is_in_the_key():
 def test_an_impossible_situation_is_refused(wrong):
     with pytest.raises(UsageError, match="expected 1 or more"):
         GateCase({"name": "unet"}, **wrong)
+
+
+def test_a_cuda_device_has_its_number_in_every_key():
+    assert GateCase({"name": "unet"}, device="cuda") == GateCase({"name": "unet"}, device="cuda:0")
+    assert " cuda:0 " in GateCase({"name": "unet"}, device="cuda").key

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import mmap
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from segbench.speed import energy
 from segbench.speed.conditions import Jiffies, cpu_jiffies, nvml_of, stolen_share, watched
-from segbench.speed.energy import measure_energy
+from segbench.speed.energy import EnergyMeter
 from segbench.speed.memory import read_peak, reset_peak, resident_bytes
 from segbench.speed.nvml import Nvml
 
@@ -64,7 +66,6 @@ def test_without_an_accelerator_its_state_is_none_and_never_zero():
     found = watch.conditions
     assert (found.gpu_clock_mhz, found.memory_clock_mhz, found.temperature_celsius) == (None, None, None)
     assert found.throttled is None
-    assert measure_energy(lambda: None, CPU) is None
     assert nvml_of(CPU).energy_joules() is None
 
 
@@ -72,15 +73,13 @@ class Library(SimpleNamespace):
     """NVML's calls with made-up answers, in NVML's own units; there may be no accelerator to ask."""
 
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = "sm", "memory", "gpu"
-    nvmlClocksThrottleReasonSwPowerCap = 4
-    nvmlClocksThrottleReasonHwSlowdown = 8
     reasons = 0
 
     def nvmlInit(self):
         """Start."""
 
     def nvmlDeviceGetHandleByUUID(self, uuid):
-        assert uuid == "GPU-abc"
+        assert uuid in ("GPU-abc", "MIG-part")
         return "handle"
 
     def nvmlDeviceGetTotalEnergyConsumption(self, _handle):
@@ -92,13 +91,38 @@ class Library(SimpleNamespace):
     def nvmlDeviceGetTemperature(self, _handle, _sensor):
         raise RuntimeError("Not Supported")
 
+
+class OldLibrary(Library):
+    """Names of before CUDA 12.2."""
+
+    nvmlClocksThrottleReasonSwPowerCap = 4
+    nvmlClocksThrottleReasonHwSlowdown = 8
+
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, _handle):
         return self.reasons
 
 
+class NewLibrary(Library):
+    """The names since then alone, as from CUDA 14."""
+
+    nvmlClocksEventReasonSwPowerCap = 4
+    nvmlClocksEventReasonHwSlowdown = 8
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, _handle):
+        return self.reasons
+
+
+class NewLibraryOnOldDriver(OldLibrary, NewLibrary):
+    """A package that knows both, and a driver that knows the old one."""
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, _handle):
+        raise RuntimeError("Function Not Found")
+
+
+@pytest.mark.parametrize("library", [OldLibrary, NewLibrary, NewLibraryOnOldDriver])
 @pytest.mark.parametrize(("reasons", "held_back"), [(0, False), (1, False), (4, True), (9, True)])
-def test_counters_are_read_in_their_units(monkeypatch, reasons, held_back):
-    monkeypatch.setitem(sys.modules, "pynvml", Library(reasons=reasons))
+def test_counters_are_read_in_their_units(monkeypatch, library, reasons, held_back):
+    monkeypatch.setitem(sys.modules, "pynvml", library(reasons=reasons))
     nvml = Nvml("abc")
     assert nvml.energy_joules() == 2.5
     assert nvml.clock_mhz() == 1400
@@ -109,8 +133,83 @@ def test_counters_are_read_in_their_units(monkeypatch, reasons, held_back):
 def test_a_counter_that_is_not_supported_is_none(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", Library())
     assert Nvml("abc").temperature_celsius() is None
+    assert Nvml("abc").throttled() is None
+
+
+def test_a_part_of_an_accelerator_is_found_too(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", Library())
+    assert Nvml("part").clock_mhz() == 1400
 
 
 def test_an_accelerator_that_nvml_does_not_know_has_no_counters(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", Library())
     assert Nvml("other").energy_joules() is None
+
+
+STEP_SECONDS, WATTS = 0.02, 500.0
+
+
+class Counter(Nvml):
+    """Counts so many watts, in steps as NVML does; there may be no accelerator to ask."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def energy_joules(self):
+        return WATTS * STEP_SECONDS * (time.perf_counter() // STEP_SECONDS)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Return what further calls are appended to, of 5 ms each; a block needs 0.2 seconds."""
+    monkeypatch.setattr(energy, "LEAST_SECONDS", 0.2)
+    return []
+
+
+def metered(calls, *, seconds, most=1.0, nvml=None):
+    """Meter one call of so many seconds, and further ones of 5 ms."""
+    meter = EnergyMeter(nvml or Counter())
+    meter.start()
+    started = time.perf_counter()
+    time.sleep(seconds)
+
+    def call():
+        time.sleep(0.005)
+        calls.append(call)
+
+    return meter.stop(call, calls=1, wait=lambda: None, most=most), time.perf_counter() - started
+
+
+def test_energy_is_that_of_the_block_and_of_the_rest_of_the_last_step(calls):
+    found, seconds = metered(calls, seconds=0.25)
+    assert found.joules == pytest.approx(WATTS * seconds, rel=0.1)
+    assert (found.calls, calls) == (1, [])
+
+
+def test_a_short_block_is_made_longer_by_as_many_calls_as_it_takes(calls):
+    found, seconds = metered(calls, seconds=0.1)
+    assert found.joules == pytest.approx(WATTS * seconds, rel=0.1)
+    assert found.calls == 1 + len(calls) > 1
+    assert seconds >= 0.2
+
+
+def test_a_block_that_would_have_to_become_much_longer_has_no_energy_and_no_further_call(calls):
+    found, seconds = metered(calls, seconds=0.05, most=0.1)
+    assert found is None
+    assert calls == []
+    assert seconds < 0.2
+
+
+def test_without_a_counter_there_is_no_energy_and_no_further_call(calls):
+    assert metered(calls, seconds=0.0, nvml=Nvml(None))[0] is None
+    assert calls == []
+
+
+def test_a_counter_that_does_not_move_is_not_waited_for_without_end():
+    class Standing(Counter):
+        def energy_joules(self):
+            return 7.0
+
+    started = time.perf_counter()
+    EnergyMeter(Standing()).start()
+    assert time.perf_counter() - started < 2.0

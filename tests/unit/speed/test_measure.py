@@ -48,9 +48,20 @@ def test_a_training_step_is_split_into_its_parts():
     assert len(found.parts_seconds["forward"]) == min(50, len(found.host_seconds))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_inference_is_measured_in_every_arithmetic_of_a_processor(precision):
-    assert measure(case(precision=precision), "cpu", SECONDS).status is SpeedStatus.MEASURED
+@pytest.mark.parametrize("arithmetic", ["fp32", "tf32", "bf16 autocast", "bf16 weights"])
+def test_inference_is_measured_in_every_arithmetic_of_a_processor(arithmetic):
+    precision, _, cast = arithmetic.partition(" ")
+    wanted = case(precision=precision, casting="weights" if cast == "weights" else None)
+    assert measure(wanted, "cpu", SECONDS).status is SpeedStatus.MEASURED
+
+
+def test_a_network_that_computes_in_float32_alone_has_failed_with_what_to_do():
+    model = {"name": "python:misbehaving.float32_alone"}
+    found = measure(case(model=model, precision="bf16", casting="weights"), "cpu", SECONDS)
+    assert found.status is SpeedStatus.FAILED
+    assert "should be the same" in found.reason
+    assert found.reason.endswith("'casting: autocast' leaves its weights in float32")
+    assert measure(case(model=model, precision="bf16"), "cpu", SECONDS).status is SpeedStatus.MEASURED
 
 
 def test_a_size_that_a_network_cannot_take_is_skipped_with_the_reason():
