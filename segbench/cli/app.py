@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from segbench.cli import (
     baseline,
@@ -24,6 +24,7 @@ from segbench.cli import (
     speed,
     starter,
 )
+from segbench.cli.network_doctor import JsonCommand
 from segbench.cli.output import tell
 from segbench.errors import SegbenchError, UsageError
 
@@ -64,6 +65,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 
+_CLASSES: dict[str, type[TyperCommand]] = {"doctor": JsonCommand}
+"""Commands that read their arguments in a way of their own."""
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -99,7 +103,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     for name, command in _COMMANDS.items():
-        app.command(name)(command)
+        app.command(name, cls=_CLASSES.get(name))(command)
     app.add_typer(data.app, name="data")
     app.add_typer(_regress(), name="regress")
     app.add_typer(results.app, name="results")

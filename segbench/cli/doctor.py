@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson
+from segbench.cli.network_doctor import JsonOrFile, NetworkOptions, Seconds, check_suite
+from segbench.cli.options import Device, Models, Overrides
 from segbench.cli.output import write_facts, write_json
-from segbench.errors import SegbenchError
+from segbench.errors import SegbenchError, UsageError
 
 GIGABYTE = 10**9
 
@@ -58,11 +59,38 @@ class Presence:
     found: bool
 
 
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(
+    suite: Annotated[
+        Path | None, typer.Argument(metavar="[SUITE]", help="With --networks: a suite; the catalogue without.")
+    ] = None,
+    *,
+    networks: Annotated[bool, typer.Option("--networks", help="Try networks on this machine instead.")] = False,
+    models: Models = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    seconds: Seconds = None,
+    json_to: JsonOrFile = None,
+) -> None:
     """Show what this machine has and what it lacks.
 
     Versions, devices, memory, data sets, folders and optional packages; for what is missing, how to get it.
+
+    With --networks, try every network of a suite, or of the catalogue, for some seconds: logits and gradients against
+    the CPU's, two short trainings against each other, times and memory, and the speed of the suite's loader. On a
+    processor with small images. A problem is named and makes the exit code 1.
     """
+    options = NetworkOptions(
+        suite=suite, models=models, overrides=overrides, device=device, seconds=seconds, json_to=json_to
+    )
+    if networks:
+        check_suite(options)
+        return
+    if options.needs_networks:
+        raise UsageError(f"{options.needs_networks} goes with --networks: segbench doctor --networks [SUITE]")
+    _show_machine(as_json=json_to is not None)
+
+
+def _show_machine(*, as_json: bool) -> None:
     machine = _machine()
     groups = {
         "data sets": [_data_set(name) for name in ("scenes", *_PROBED)],

@@ -1,0 +1,287 @@
+"""What ``doctor --networks`` does: tries a suite's networks and its loader, and says what is wrong with which."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from segbench.cli.network_table import NetworkTable, loader_line, summary_line
+from segbench.cli.options import names
+from segbench.cli.output import plain, tell, write_json
+from segbench.errors import SegbenchError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from segbench.config.plan import Run
+    from segbench.config.suite import Suite
+    from segbench.engine.doctor.cases import Images, NetworkCase
+    from segbench.engine.doctor.check import NetworkCheck
+
+STANDARD_OUTPUT = "-"
+LOADER_SECONDS = 6.0
+"""Half of it for the first epoch, half for later ones; starting the workers comes before."""
+
+Seconds = Annotated[
+    float | None,
+    typer.Option("--seconds", metavar="N", min=1, help="With --networks: stop after so long; what is left is named."),
+]
+JsonOrFile = Annotated[
+    str | None,
+    typer.Option("--json", metavar="[FILE.json]", help="Write JSON, for programs; with --networks, also into a file."),
+]
+
+
+class JsonCommand(TyperCommand):
+    """A command whose ``--json`` may be followed by a file: what ends in ``.json`` is one, anything else is not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name standard output where no file follows, and go on as usual."""
+        spelled: list[str] = []
+        for argument, following in zip(args, [*args[1:], ""], strict=True):
+            spelled.append(argument)
+            if argument == "--json" and following != STANDARD_OUTPUT and not following.endswith(".json"):
+                spelled.append(STANDARD_OUTPUT)
+        return super().parse_args(ctx, spelled)
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What was asked for.
+
+    Attributes:
+        suite: The suite's file; None for the catalogue.
+        models: Labels or names of models, separated by commas; None for all.
+        overrides: Dotted keys of the suite with values.
+        device: auto, cpu, cuda, cuda:N or mps.
+        seconds: When to stop; None for never.
+        json_to: The file for JSON, ``-`` for standard output, or None.
+    """
+
+    suite: Path | None
+    models: str | None
+    overrides: list[str] | None
+    device: str
+    seconds: float | None
+    json_to: str | None
+
+    @property
+    def needs_networks(self) -> str | None:
+        """The first thing given that means nothing for the machine alone."""
+        given = {
+            str(self.suite): self.suite,
+            "--models": self.models,
+            "--set": self.overrides,
+            "--device": None if self.device == "auto" else self.device,
+            "--seconds": self.seconds,
+            "--json FILE": None if self.json_to == STANDARD_OUTPUT else self.json_to,
+        }
+        return next((name for name, value in given.items() if value), None)
+
+    @property
+    def json_file(self) -> Path | None:
+        """The file for JSON."""
+        return None if self.json_to in (None, STANDARD_OUTPUT) else Path(str(self.json_to))
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How fast a suite's training loader is.
+
+    Attributes:
+        problem: Why that is not known.
+        images_per_second: In epochs after the first, nothing else going on.
+        first_batch_seconds: From opening the data to the first batch.
+        workers: Processes that load.
+        batch_size: Images in a batch.
+    """
+
+    problem: str | None = None
+    images_per_second: float | None = None
+    first_batch_seconds: float | None = None
+    workers: int | None = None
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found so far.
+
+    Attributes:
+        suite: The suite's name.
+        device: Where the networks were tried.
+        machine: The machine and its versions.
+        networks: What was found of each network.
+        loader: What was found of the loader; None where a suite has none, or before it was tried.
+        finished: Whether nothing is left to be tried.
+    """
+
+    suite: str
+    device: str
+    machine: dict[str, Any]
+    networks: tuple[NetworkCheck, ...] = ()
+    loader: Loading | None = None
+    finished: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether all was tried, and nothing is wrong."""
+        loads = self.loader is None or self.loader.problem is None
+        return self.finished and loads and all(network.ok for network in self.networks)
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything for programs, with the limits that verdicts were made by."""
+        from segbench.engine.doctor import numbers
+
+        limits = {
+            "logits_relative_error": numbers.FP32_LOGITS_LIMIT,
+            "gradients_relative_error": numbers.FP32_GRADIENTS_LIMIT,
+            "precision_logits_relative_error": numbers.PRECISION_LOGITS_LIMITS,
+        }
+        networks = [{"verdict": "ok" if one.ok else "problem", **asdict(one)} for one in self.networks]
+        return {
+            "suite": self.suite,
+            "device": self.device,
+            "verdict": "ok" if self.ok else "problem" if self.finished else "unfinished",
+            "finished": self.finished,
+            "networks": networks,
+            "loader": asdict(self.loader) if self.loader else None,
+            "limits": limits,
+            "machine": self.machine,
+        }
+
+
+def check_suite(options: NetworkOptions) -> None:
+    """Try the networks of a suite, or of the catalogue; the exit code is 1 where something is wrong.
+
+    Every line is written as soon as it is known, and so is the file: what is killed leaves what it found.
+
+    Raises:
+        UsageError: The suite, a name or the device is wrong.
+    """
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    from segbench.engine.arithmetic import choose_device
+    from segbench.engine.doctor.cases import cases_of, images_of
+    from segbench.engine.doctor.checkup import check_networks
+    from segbench.results.files import replace_text
+
+    device = choose_device(options.device)
+    suite = _suite(options, device)
+    runs = _runs(suite, options)
+    images = images_of(runs[0])
+    cases = cases_of(runs, images, device=device, adapts=options.suite is None)
+    findings = Findings(suite.name, str(device), _machine(device))
+    write = tell if options.json_to == STANDARD_OUTPUT else typer.echo
+    table = NetworkTable([case.model.label for case in cases])
+
+    def keep(found: Findings) -> Findings:
+        if options.json_file is not None:
+            text = json.dumps(plain(found.facts()), indent=2, ensure_ascii=False, allow_nan=False)
+            replace_text(options.json_file, text + "\n")
+        return found
+
+    write("\n".join([*textwrap.wrap(_title(suite, findings, cases), 80), table.header]))
+    for network in check_networks(cases, deadline=deadline):
+        write("\n".join(table.lines(network)))
+        findings = keep(replace(findings, networks=(*findings.networks, network)))
+    loader = _loading(suite, images, deadline) if options.suite is not None else None
+    if loader is not None:
+        write(loader_line(**asdict(loader)))
+    findings = keep(replace(findings, loader=loader, finished=True))
+    write(summary_line(findings.networks, loads=loader is None or loader.problem is None))
+    if options.json_to == STANDARD_OUTPUT:
+        write_json(findings.facts())
+    if not findings.ok:
+        raise typer.Exit(1)
+
+
+def _suite(options: NetworkOptions, device: torch.device) -> Suite:
+    from segbench.config.load import load_suite
+    from segbench.engine.doctor.cases import catalogue_suite
+
+    overrides = options.overrides or ()
+    if options.suite is None:
+        return catalogue_suite(device, overrides=overrides)
+    return load_suite(options.suite, overrides=overrides)
+
+
+def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
+    from segbench.config.plan import plan
+    from segbench.engine.selection import chosen
+
+    try:
+        return chosen(plan(suite), names(options.models), None)
+    except UsageError as error:
+        raise UsageError(f"{options.suite or 'the catalogue'}: {error}") from None
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    """Describe the machine, in a process of its own: this one opens no device."""
+    from segbench.engine.events import ignore
+    from segbench.engine.processes import call_in_process
+    from segbench.speed.measure import fingerprint
+
+    found: dict[str, Any] = call_in_process(fingerprint, str(device), None, observer=ignore)
+    return found
+
+
+def _title(suite: Suite, findings: Findings, cases: Sequence[NetworkCase]) -> str:
+    """Return what is tried, where and how."""
+    first = cases[0]
+    train, evaluate = first.recipe.train, first.recipe.evaluate
+    height, width = first.training_size
+    name = findings.machine.get("device_name") or findings.machine.get("processor")
+    steps = f"steps of {train.batch_size} images of {height}x{width} in {train.precision}; " if train else ""
+    tests = f"inference of 1 and {evaluate.batch_size} of {first.test_size[0]}x{first.test_size[1]}"
+    small = "; small, as on every processor" if findings.device == "cpu" else ""
+    return f"{suite.name} on {findings.device} ({name}): {steps}{tests}{small}"
+
+
+def _loading(suite: Suite, images: Images, deadline: float | None) -> Loading | None:
+    """Time the loader of the training split; None for a suite that trains nothing."""
+    from segbench.engine.doctor.checkup import OUT_OF_TIME
+
+    if suite.train is None:
+        return Loading(problem=images.problem) if images.problem else None
+    if images.problem is not None:
+        text = f"{images.problem}; the networks were tried on images of an assumed size and {images.classes} classes"
+        return Loading(problem=text)
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        return Loading(problem=OUT_OF_TIME)
+    try:
+        return _timed_loading(suite, left)
+    except SegbenchError as error:
+        return Loading(problem=str(error))
+
+
+def _timed_loading(suite: Suite, left: float | None) -> Loading:
+    from segbench.config.sections import Speed
+    from segbench.engine.doctor.checkup import stopping_after
+    from segbench.engine.events import ignore
+    from segbench.engine.processes import call_in_process
+    from segbench.results.speed_record import Restart, SpeedStatus
+    from segbench.speed.cases import suite_cases
+    from segbench.speed.measure import measure
+
+    block = Speed(tasks=("loading",))
+    (planned,) = suite_cases(suite.model_copy(update={"speed": block}), device="cpu")
+    seconds = LOADER_SECONDS if left is None else min(LOADER_SECONDS, left)
+    with stopping_after(left):
+        found: Restart = call_in_process(measure, planned.case, "cpu", seconds, planned.run, False, observer=ignore)
+    if found.status is not SpeedStatus.MEASURED:
+        return Loading(problem=found.reason)
+    return Loading(
+        images_per_second=planned.case.batch_size * len(found.host_seconds) / sum(found.host_seconds),
+        first_batch_seconds=found.parts_seconds["start"][0],
+        workers=planned.case.workers,
+        batch_size=planned.case.batch_size,
+    )

@@ -1,0 +1,180 @@
+"""From a suite to the networks that are tried: each once, at sizes that suit the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from segbench.config.component import ModelEntry, ScheduleEntry
+from segbench.config.load import check, read_override, set_key
+from segbench.config.plan import Recipe, Run
+from segbench.config.sections import Evaluate
+from segbench.config.suite import Suite
+from segbench.data.base import Sample
+from segbench.data.pipeline import Pipeline
+from segbench.engine.arithmetic import computes_bf16
+from segbench.engine.materials import Materials
+from segbench.engine.survey import uncached
+from segbench.errors import DataError
+from segbench.registry import MODELS
+
+SMALL_SIZE = (32, 48)
+"""Height and width of images on a processor; a network that cannot take them gets the next that it can."""
+SMALL_BATCH = 2
+CATALOGUE_SIZE = (224, 224)
+"""Height and width of the catalogue's images on an accelerator."""
+CATALOGUE_BATCH = 8
+SMALL_WIDTH = 0.125
+"""Of the catalogue's networks on a processor, where they have widths."""
+ABSENT_SIZE = (360, 480)
+ABSENT_CLASSES = 21
+"""What a suite's images are taken to be where its data is missing."""
+
+
+@dataclass(frozen=True)
+class NetworkCase:
+    """A network, and what it is tried with.
+
+    Attributes:
+        model: The network.
+        recipe: The suite's recipe; ``train`` is None for networks that are only evaluated.
+        classes: How many classes.
+        channels: Channels of an image.
+        training_size: Height and width of an image in a training step.
+        test_size: Height and width of an image in inference.
+        adapts: Whether a network that cannot take a size gets the next larger one that it can.
+        seed: Of its initial weights.
+        device: cpu, cuda, cuda:N or mps.
+    """
+
+    model: ModelEntry
+    recipe: Recipe
+    classes: int
+    channels: int
+    training_size: tuple[int, int]
+    test_size: tuple[int, int]
+    adapts: bool
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a suite's networks see.
+
+    Attributes:
+        classes: How many classes.
+        channels: Channels of an image.
+        training_size: Height and width of an image in a training step.
+        test_size: Height and width of an image in inference.
+        problem: Why the suite's data cannot be read; the other fields are then assumptions.
+    """
+
+    classes: int
+    channels: int
+    training_size: tuple[int, int]
+    test_size: tuple[int, int]
+    problem: str | None = None
+
+
+def catalogue_suite(device: torch.device, *, overrides: Sequence[str] = ()) -> Suite:
+    """Return a suite of every network of the catalogue that needs no further option, on embedded scenes.
+
+    Args:
+        device: On a processor, networks are narrow; bf16 is tried where the device computes in it.
+        overrides: ``dotted.key=value`` lines.
+
+    Raises:
+        SuiteError: A key or value is wrong.
+    """
+    precision = "bf16" if computes_bf16(device) else "fp32"
+    document: dict[str, Any] = {
+        "name": "catalogue",
+        "dataset": {"name": "scenes", "size": list(CATALOGUE_SIZE), "train_images": CATALOGUE_BATCH, "test_images": 1},
+        "models": MODELS.complete_names(),
+        "train": {"steps": 1, "batch_size": CATALOGUE_BATCH, "precision": precision},
+    }
+    if device.type == "cpu":
+        document["defaults"] = {"width": SMALL_WIDTH}
+    else:
+        document["train"]["channels_last"] = True
+    for override in overrides:
+        set_key(document, *read_override(override))
+    return check(document)
+
+
+def images_of(run: Run) -> Images:
+    """Return what a suite's networks see of its first images; assumed where its data cannot be read."""
+    try:
+        return _seen(uncached(run))
+    except DataError as error:
+        return _assumed(run, problem=str(error))
+
+
+def cases_of(runs: Sequence[Run], images: Images, *, device: torch.device, adapts: bool) -> list[NetworkCase]:
+    """Return each network of a suite once, by the recipe of its first run.
+
+    Args:
+        runs: Runs of one suite.
+        images: What its networks see.
+        device: Where they are tried. On a processor, images are small and few, whatever the suite says.
+        adapts: Whether networks that cannot take the suite's images get larger ones.
+    """
+    first: dict[str, Run] = {}
+    for run in runs:
+        first.setdefault(run.model.model_dump_json(), run)
+    small = device.type == "cpu"
+    return [
+        NetworkCase(
+            model=run.model,
+            recipe=_tried(run.recipe, small=small),
+            classes=images.classes,
+            channels=images.channels,
+            training_size=SMALL_SIZE if small else images.training_size,
+            test_size=SMALL_SIZE if small else images.test_size,
+            adapts=small or adapts,
+            seed=run.seed,
+            device=str(device),
+        )
+        for run in first.values()
+    ]
+
+
+def _tried(recipe: Recipe, *, small: bool) -> Recipe:
+    """Return the part of a recipe that makes a step what it is: one batch, at the full learning rate, uncompiled."""
+    train, evaluate = recipe.train, recipe.evaluate
+    if train is not None:
+        changes: dict[str, Any] = {"compile": False, "accumulate": 1, "schedule": ScheduleEntry(name="constant")}
+        changes |= {"epochs": None, "steps": 1000, "validate_every": None, "select": "last"}
+        train = train.model_copy(update=changes | ({"batch_size": SMALL_BATCH} if small else {}))
+    if small:
+        evaluate = Evaluate(batch_size=SMALL_BATCH, precision=evaluate.precision)
+    return recipe.model_copy(update={"train": train, "evaluate": evaluate})
+
+
+def _seen(materials: Materials) -> Images:
+    test = materials.first_test_size()
+    return Images(
+        classes=len(materials.info.classes),
+        channels=materials.info.channels,
+        training_size=materials.first_training_size() or test,
+        test_size=test,
+    )
+
+
+def _assumed(run: Run, *, problem: str) -> Images:
+    blank = Sample("blank", np.zeros((*ABSENT_SIZE, 3), np.uint8), np.zeros(ABSENT_SIZE, np.uint8))
+    transforms = run.recipe.transforms
+    training = Pipeline(transforms.train, training=True)(blank, (0,)).image.shape
+    test = Pipeline(transforms.test, training=False)(blank).image.shape
+    return Images(
+        classes=ABSENT_CLASSES,
+        channels=3,
+        training_size=(training[-2], training[-1]),
+        test_size=(test[-2], test[-1]),
+        problem=problem,
+    )

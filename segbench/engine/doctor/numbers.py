@@ -1,0 +1,130 @@
+"""Compares what a network computes on a device, in several precisions, with float64 on the CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segbench.engine.arithmetic import Arithmetic
+from segbench.errors import ModelRefusal
+
+FP32_LOGITS_LIMIT = 1e-4
+"""Largest relative error of fp32 logits. Every network of the catalogue stays below 3e-6 on a processor; TF32, which
+must not be used where fp32 was asked for, makes some 1e-3."""
+FP32_GRADIENTS_LIMIT = 1e-3
+"""Largest relative error of all gradients together; they stay below 1e-5."""
+PRECISION_LOGITS_LIMITS = {"tf32": 0.2, "fp16": 0.2, "bf16": 0.5}
+"""Largest relative error of logits against fp32. In bf16 most networks stay below 0.05; where a pooling switch decides
+where a value goes (SegNet-Basic, 0.17), rounding moves some. Logits that have nothing to do with each other differ by
+1.4."""
+DRAWS = 3
+"""Images are drawn so many times at most. Of two almost equal values, rounding may choose another as the maximum, after
+which everything differs: that is rare, where a fault shows on every image."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What one forward and backward pass gave.
+
+    Attributes:
+        logits: (N, classes, H, W) float64 on the CPU.
+        gradients: Of every parameter that has one, float64 on the CPU.
+    """
+
+    logits: Tensor
+    gradients: tuple[Tensor, ...]
+
+    def check_finite(self, precision: str) -> None:
+        """Refuse what is not finite.
+
+        Raises:
+            ModelRefusal: A logit or a gradient is NaN or infinite.
+        """
+        for what, tensors in (("logits", (self.logits,)), ("gradients", self.gradients)):
+            count = sum(int((~tensor.isfinite()).sum()) for tensor in tensors)
+            if count:
+                total = sum(tensor.numel() for tensor in tensors)
+                raise ModelRefusal(f"{count:,} of {total:,} {what} are not finite in {precision}")
+
+
+def fill_zeros(network: nn.Module) -> nn.Module:
+    """Fill the parameters that are all zero: behind a score layer of zeros, nothing could be compared."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
+def reference(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Computed, str]:
+    """Compute in float64 on the CPU; a network that holds on to float32 is computed in that.
+
+    Returns:
+        What was computed, and in which of the two.
+    """
+    try:
+        return _computed(network.double(), images.double(), labels, Arithmetic(images.device)), "float64"
+    except RuntimeError:
+        return _computed(network.float(), images, labels, Arithmetic(images.device)), "float32"
+
+
+def computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Arithmetic) -> Computed:
+    """Pass images forward and a loss backward in evaluation mode, where a network does the same everywhere.
+
+    Batch norm uses its running statistics and nothing is dropped out.
+
+    Args:
+        network: On the CPU; it is moved.
+        images: (N, C, H, W) float32 on the CPU.
+        labels: (N, H, W) int64 class indices on the CPU.
+        arithmetic: Device, precision and layout.
+
+    Raises:
+        ModelRefusal: The output has another shape, or values that are not finite.
+    """
+    found = _computed(arithmetic.place(network), arithmetic.images(images), labels, arithmetic)
+    found.check_finite(arithmetic.precision)
+    return found
+
+
+def relative_error(found: Iterable[Tensor], expected: Sequence[Tensor]) -> float:
+    """Return the norm of the difference over the norm of what was expected, over all tensors together."""
+    difference = math.sqrt(sum(float((a - b).square().sum()) for a, b in zip(found, expected, strict=True)))
+    size = math.sqrt(sum(float(b.square().sum()) for b in expected))
+    return difference / size if size else (math.inf if difference else 0.0)
+
+
+def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Arithmetic) -> Computed:
+    network.eval().zero_grad(set_to_none=True)
+    with arithmetic.matrix_precision():
+        with arithmetic.autocast():
+            logits: Tensor = network(images)
+        _check_logits(logits, labels, images)
+        exact = logits if logits.dtype == torch.float64 else logits.float()
+        if logits.requires_grad:
+            functional.cross_entropy(exact, labels.to(exact.device)).backward()  # type: ignore[no-untyped-call]
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.requires_grad]
+    return Computed(
+        logits.detach().double().cpu(),
+        tuple(gradient.double().cpu() for gradient in gradients if gradient is not None),
+    )
+
+
+def _check_logits(logits: object, labels: Tensor, images: Tensor) -> None:
+    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 4:
+        raise ModelRefusal(f"gave {_kind(logits)}, expected floating-point scores (N, classes, H, W)")
+    shape = (logits.shape[0], *logits.shape[2:])
+    if shape != tuple(labels.shape):
+        raise ModelRefusal(f"gave an output of shape {tuple(logits.shape)} for images {tuple(images.shape)}")
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
