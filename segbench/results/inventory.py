@@ -10,7 +10,8 @@ from segbench.errors import StoreError, UsageError
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
 from segbench.results.speed_store import SPEED_FOLDER
-from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE, Store
+from segbench.results.states import StateFolder
+from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE
 from segbench.results.swap import Leftover
 from segbench.results.verify import verified_record
 
@@ -79,9 +80,9 @@ def suite_folders(results: Path) -> list[Path]:
         raise StoreError(f"{results}: there is no such folder; expected results written by 'segbench run'")
     if _is_run(results):
         raise UsageError(f"{results}: is the folder of one run; give that of its suite, {results.absolute().parent}")
-    if is_suite(results):
-        return [results]
     try:
+        if is_suite(results):
+            return [results]
         return [path for path in sorted(results.iterdir()) if path.name[0] != "." and path.is_dir() and is_suite(path)]
     except OSError as error:
         raise StoreError(f"{results}: cannot be listed: {error.strerror or error}") from error
@@ -101,9 +102,8 @@ def held_runs(suite: Path) -> list[HeldRun]:
     Raises:
         StoreError: It cannot be listed.
     """
-    store = Store(suite.absolute().parent, suite.absolute().name)
-    states = {run_id: store.states_of(run_id) for run_id in store.saved()}
-    kept = {run_id: saved.folder for run_id, saved in states.items() if saved.files()}
+    saved = {_run_of_states(child): child for child in sorted(suite.iterdir()) if _holds_states(child)}
+    kept = {run_id: folder for run_id, folder in saved.items() if StateFolder(folder).files()}
     found = {}
     for folder in (run.folder for run in scan(suite)):
         leftover = Leftover.parse(folder)
@@ -129,6 +129,10 @@ def _held(run_id: str, folder: Path, states: Path | None) -> HeldRun:
 
 def _is_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE))
+
+
+def _run_of_states(folder: Path) -> str:
+    return folder.name[1:].removesuffix(STATES_SUFFIX)
 
 
 def _holds_states(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from segbench.results.states import STATE_NAME
 from segbench.results.store import LOCK_FILE, STATES_SUFFIX, SUITE_FILE
 
 MOST_LEVELS = 8
+"""Folders within folders in an archive, the suite's included."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 """Signs that mean something to a file system of some kind; a slash separates folders."""
 _SUITE_FILES = (SUITE_FILE, LOCK_FILE, CHECKS_FILE)

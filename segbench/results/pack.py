@@ -16,8 +16,6 @@ from segbench.results.manifest import Contents, Manifest, PackedFile
 from segbench.results.swap import remove
 from segbench.results.units import Extra, Unit, units_of
 
-_PRESET, _QUICK_PRESET = 6, 0
-"""Of xz: for facts, and for what is compressed already or has nothing to gain (PNGs, tensors)."""
 _ENTRY_BYTES = 1024
 """What a manifest takes beside its entries, and what the entry of a run takes."""
 
@@ -125,7 +123,7 @@ def _compressed(units: Sequence[Unit], work: Path, problems: list[str]) -> list[
 
 def _compress(unit: Unit, stream: Path) -> tuple[PackedFile, ...]:
     before = _version(unit.folder)
-    files = compress_unit(stream, unit.sources, preset=_QUICK_PRESET if unit.bulky else _PRESET)
+    files = compress_unit(stream, unit.sources, bulky=unit.bulky)
     if _version(unit.folder) != before:
         raise ChangedError(f"{unit.folder}: was written anew while it was packed; pack again")
     return files

@@ -20,7 +20,7 @@ from segbench.results.members import Kind
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE
 from segbench.results.states import StateFile
-from segbench.results.store import Store, readable_folder
+from segbench.results.store import RECORD_FILE, Store, read_record, readable_folder
 from segbench.results.swap import remove
 from segbench.results.unpack import Unpacked
 from segbench.results.verify import verified_record
@@ -87,7 +87,7 @@ def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
     """
     files = unpacked.manifest.by_folder[run.folder]
     staged, here = unpacked.folder / run.folder, readable_folder(store.folder_of(run.id))
-    record = verified_record(staged, run.id)
+    record = read_record(staged / RECORD_FILE)
     if here is None:
         _install(staged, run.id, store)
         return Placed(run.folder, Kind.RUN, Fate.ADDED)
