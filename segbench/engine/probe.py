@@ -79,7 +79,9 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
         evaluation_seconds=typical(passing) / len(materials.test),
-        **_looking(passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(materials.test)),
+        **looking_figures(
+            passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(materials.test)
+        ),
         peak_memory_bytes=arithmetic.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
         **_sizes_on_disk(passes[0], materials.test),
@@ -238,7 +240,7 @@ def _predictor(network: nn.Module, materials: Materials, arithmetic: Arithmetic)
     return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)
 
 
-def _looking(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
+def looking_figures(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
     """Return what looking closer at one image takes in a run with its threads, by the field of ``Probe``."""
     counting = typical([one.counting_seconds for one in passes]) / images
     own = max(0.0, typical([one.evaluation.looking_seconds for one in passes]) / images - counting)

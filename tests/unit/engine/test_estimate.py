@@ -1,6 +1,7 @@
 """Estimates worked out by hand from given surveys and probes; what is measured is tested in tests/integration."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from tiny import document
@@ -8,7 +9,8 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.estimate import RunEstimate, SuiteEstimate, estimate_run, images_fed
-from segbench.engine.probe import first_excess, repeated, typical
+from segbench.engine.probe import first_excess, looking_figures, repeated, typical
+from segbench.engine.threads import Threads
 from segbench.engine.workload import (
     HISTORY_LINE_BYTES,
     RECORD_BYTES,
@@ -91,6 +93,28 @@ def test_validation_reads_its_images_at_every_pass_unless_they_are_cached():
 
 def test_evaluation_reads_and_predicts_every_test_image():
     assert evaluation_seconds(run_of(), SURVEY, PROBE) == 6 * (0.25 + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("own", "beside", "expected"), [(0.5, 0.0, 0.75), (0.0, 0.2, 0.25), (0.1, 0.2, 0.35), (0.1, 1.0, 1.0)]
+)
+def test_looking_closer_takes_what_the_network_waits_for_unless_the_threads_beside_take_longer(own, beside, expected):
+    probe = replace(PROBE, looking_seconds=own, beside_seconds=beside)
+    assert evaluation_seconds(run_of(loader={"cache": "disk"}), SURVEY, probe) == pytest.approx(6 * expected)
+
+
+@pytest.mark.parametrize(
+    ("threads", "expected"),
+    [
+        (Threads(1), {"looking_seconds": 0.5}),
+        (Threads(4), {"looking_seconds": 0.2}),
+        (Threads(4, beside=True), {"looking_seconds": 0.1, "beside_seconds": 0.1}),
+    ],
+)
+def test_what_one_core_counted_is_shared_out_among_the_threads_of_a_run(threads, expected):
+    timed = SimpleNamespace(evaluation=SimpleNamespace(looking_seconds=1.0), counting_seconds=0.8)
+    found = looking_figures([timed] * 3, threads, images=2)
+    assert found == pytest.approx(expected)
 
 
 def test_nothing_is_trained_without_a_training_recipe():
