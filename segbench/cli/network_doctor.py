@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.doctor.cases import Images, NetworkCase
-    from segbench.engine.doctor.check import NetworkCheck
+    from segbench.engine.doctor.record import NetworkCheck
 
 STANDARD_OUTPUT = "-"
 LOADER_SECONDS = 6.0
