@@ -7,6 +7,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.doctor.cases import Images, NetworkCase
-    from segbench.engine.doctor.check import NetworkCheck
+    from segbench.engine.doctor.record import NetworkCheck
 
 STANDARD_OUTPUT = "-"
 LOADER_SECONDS = 6.0
@@ -46,7 +47,7 @@ class JsonCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Name standard output where no file follows, and go on as usual."""
         spelled: list[str] = []
-        for argument, following in zip(args, [*args[1:], ""], strict=True):
+        for argument, following in zip_longest(args, args[1:], fillvalue=""):
             spelled.append(argument)
             if argument == "--json" and following != STANDARD_OUTPUT and not following.endswith(".json"):
                 spelled.append(STANDARD_OUTPUT)

@@ -10,7 +10,7 @@ from segbench.cli.output import counted, figure
 from segbench.report.text import printable
 
 if TYPE_CHECKING:
-    from segbench.engine.doctor.check import NetworkCheck
+    from segbench.engine.doctor.record import NetworkCheck
 
 COLUMNS = 80
 _HEADINGS = {"verdict": 7, "train ms": 8, "img/s": 6, "infer ms": 8, "GB": 5, "fp32": 6, "lower": 6, "bits": 6}

@@ -171,3 +171,91 @@ class Slow(nn.Conv2d):
 
 def slow(classes, channels=3):
     return Slow(channels, classes, 1)
+
+
+class NotFinite(nn.Conv2d):
+    """Gives NaN in one pixel."""
+
+    def forward(self, images):
+        logits = super().forward(images).clone()
+        logits[0, 0, 0, 0] = float("nan")
+        return logits
+
+
+class Coarse(nn.Conv2d):
+    """Computes float32 in half of its digits, and float64 in all."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits.bfloat16().to(logits.dtype) if logits.dtype == torch.float32 else logits
+
+
+class Whimsical(nn.Conv2d):
+    """Adds noise that no seed decides, in training alone."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        generator = torch.Generator()
+        generator.seed()
+        return logits + torch.randn(logits.shape, generator=generator) if self.training else logits
+
+
+class Refusing(nn.Conv2d):
+    """Takes an operator that has no deterministic implementation, as CUDA's max_unpool2d has none."""
+
+    def forward(self, images):
+        if torch.are_deterministic_algorithms_enabled():
+            raise RuntimeError(
+                "max_unpooling2d_forward_out does not have a deterministic implementation, but you set "
+                "'torch.use_deterministic_algorithms(True)'."
+            )
+        return super().forward(images)
+
+
+class Aborting(nn.Conv2d):
+    """Ends its process, as an assertion in a library does."""
+
+    def forward(self, images):
+        os.abort()
+
+
+class OutOfMemory(nn.Conv2d):
+    """Runs out of memory, which it says as CUDA does."""
+
+    def forward(self, images):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def not_finite(classes, channels=3):
+    return NotFinite(channels, classes, 1)
+
+
+def coarse(classes, channels=3):
+    return Coarse(channels, classes, 1)
+
+
+def whimsical(classes, channels=3):
+    return Whimsical(channels, classes, 1)
+
+
+def refusing(classes, channels=3):
+    return Refusing(channels, classes, 1)
+
+
+def aborting(classes, channels=3):
+    return Aborting(channels, classes, 1)
+
+
+def out_of_memory(classes, channels=3):
+    return OutOfMemory(channels, classes, 1)
+
+
+class NaNInTraining(nn.Conv2d):
+    """Gives NaN in training, and numbers in evaluation."""
+
+    def forward(self, images):
+        return super().forward(images) * (float("nan") if self.training else 1.0)
+
+
+def nan_in_training(classes, channels=3):
+    return NaNInTraining(channels, classes, 1)

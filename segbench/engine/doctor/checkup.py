@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from segbench.engine.doctor.cases import NetworkCase
-from segbench.engine.doctor.check import NetworkCheck, check_network
+from segbench.engine.doctor.check import check_network
+from segbench.engine.doctor.record import NetworkCheck
 from segbench.engine.events import Event, Notice
 from segbench.engine.processes import CallStopped, call_in_process, stop_calls
 from segbench.errors import SegbenchError

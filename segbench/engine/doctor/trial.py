@@ -1,0 +1,273 @@
+"""The parts of a network's check: building, times, numbers, bits."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.suite import Train
+from segbench.data.loader import TrainingLoader
+from segbench.engine.arithmetic import Arithmetic, deterministic
+from segbench.engine.doctor.cases import NetworkCase
+from segbench.engine.doctor.noise import noise_loader
+from segbench.engine.doctor.numbers import (
+    DRAWS,
+    FP32_GRADIENTS_LIMIT,
+    FP32_LOGITS_LIMIT,
+    PRECISION_LOGITS_LIMITS,
+    computed,
+    fill_zeros,
+    reference,
+    relative_error,
+)
+from segbench.engine.history import History
+from segbench.engine.losses import build_loss
+from segbench.engine.meter import EpochMeter
+from segbench.engine.predict import Predictor
+from segbench.engine.probe import MOST_STEPS, repeated, step_times, typical
+from segbench.engine.train import Trainer
+from segbench.models.build import build_network, check_input, constraint_of
+
+COMPARED_IMAGES = 2
+COMPARED_SIDE = 128
+"""Most height and width of the images on which numbers are compared: float64 on a processor takes its time."""
+TIMED_SECONDS = 0.5
+"""About how long steps, and each kind of forward passes, are timed; at least twice."""
+TIMED_SECONDS_ON_CPU = 0.1
+"""There, sizes are too small for the times to mean much."""
+SHORT_TRAINING_STEPS = 3
+
+_REFUSES = re.compile(r"(\S+) does not have a deterministic implementation")
+
+
+@dataclass
+class Trial:
+    """A check under way, and what it has found.
+
+    Attributes:
+        case: The network and what it is tried with.
+        device: Where.
+        base: The network as it was built, on the CPU; None before that.
+        problems: What is wrong, each with the part that it showed in.
+        found: Fields of ``NetworkCheck``.
+    """
+
+    case: NetworkCase
+    device: torch.device
+    base: nn.Module | None = None
+    problems: list[str] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def parts(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Yield the parts of the check; times first, while the process has used no other memory."""
+        yield "building", self.build
+        if self.train is not None:
+            yield "training", self.time_training
+        yield "inference", self.time_inference
+        yield "numbers", self.compare_numbers
+        if self.train is not None:
+            yield "deterministic training", self.compare_bits
+
+    @property
+    def train(self) -> Train | None:
+        """The training recipe."""
+        return self.case.recipe.train
+
+    @property
+    def timed_seconds(self) -> float:
+        """How long things are timed on this device."""
+        return TIMED_SECONDS_ON_CPU if self.device.type == "cpu" else TIMED_SECONDS
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The recipe's device, precision and layout."""
+        if self.train is None:
+            return Arithmetic(self.device, self.case.recipe.evaluate.precision or "fp32")
+        return Arithmetic(self.device, self.train.precision, self.train.channels_last)
+
+    def build(self) -> None:
+        """Build the network, and see which sizes it takes."""
+        case = self.case
+        base = build_network(case.model, classes=case.classes, channels=case.channels, seed=case.seed)
+        constraint = constraint_of(base)
+
+        def taken(size: tuple[int, int]) -> tuple[int, int]:
+            return (constraint.next(size[0]), constraint.next(size[1])) if case.adapts else size
+
+        training, test = taken(case.training_size), taken(case.test_size)
+        for size in (training, test):
+            check_input(base, *size)
+        self.base = base
+        self.found |= {
+            "training_size": training,
+            "test_size": test,
+            "batch_size": self.train.batch_size if self.train else None,
+            "evaluation_batch_size": case.recipe.evaluate.batch_size,
+            "precision": self.arithmetic.precision,
+        }
+
+    def network(self) -> nn.Module:
+        """Return the network as it was built, on the CPU, for one use."""
+        assert self.base is not None
+        try:
+            return deepcopy(self.base)
+        except Exception:  # foreign networks may hold what cannot be copied
+            case = self.case
+            return build_network(case.model, classes=case.classes, channels=case.channels, seed=case.seed)
+
+    def time_training(self) -> None:
+        """Time the trainer's own steps on one batch."""
+        loader = self._loader(1)
+        trainer = self._trainer(loader)
+        self.arithmetic.reset_peak_memory()
+        step = typical(step_times(trainer, next(loader.epoch(1)), seconds=self.timed_seconds))
+        self.found |= {
+            "training_step_ms": 1e3 * step,
+            "training_images_per_second": self.found["batch_size"] / step,
+            "training_peak_bytes": self.arithmetic.peak_memory_bytes(),
+        }
+
+    def time_inference(self) -> None:
+        """Time the evaluation's forward passes, of one image and of a batch."""
+        evaluation = self.case.recipe.evaluate
+        arithmetic = replace(self.arithmetic, precision=evaluation.precision or self.arithmetic.precision)
+        network = arithmetic.place(self.network())
+        predictor = Predictor(network, evaluation, classes=self.case.classes, arithmetic=arithmetic)
+        arithmetic.reset_peak_memory()
+        for key, count in (("inference_ms", 1), ("evaluation_batch_ms", evaluation.batch_size)):
+            images = arithmetic.images(self._images(count, self.found["test_size"], seed=0))
+            self.found[key] = 1e3 * _forward_seconds(predictor, images, seconds=self.timed_seconds)
+        if self.device.type == "cuda":
+            self.found["inference_peak_bytes"] = arithmetic.peak_memory_bytes()
+
+    def compare_numbers(self) -> None:
+        """Compare logits and gradients in fp32 with the CPU's, and those in the recipe's precision with fp32."""
+        size = self.found["training_size"]
+        constraint = constraint_of(self.network())
+        size = constraint.next(min(size[0], COMPARED_SIDE)), constraint.next(min(size[1], COMPARED_SIDE))
+        single, recipe = Arithmetic(self.device), self.arithmetic
+        for draw in range(DRAWS):
+            images = self._images(COMPARED_IMAGES, size, seed=draw)
+            labels = torch.randint(
+                self.case.classes, (COMPARED_IMAGES, *size), generator=torch.Generator().manual_seed(draw)
+            )
+            expected, exact = reference(fill_zeros(self.network()), images, labels)
+            expected.check_finite(f"{exact} on the CPU")
+            self.found["reference_precision"] = exact
+            found = computed(fill_zeros(self.network()), images, labels, single)
+            self._note_error("logits", relative_error((found.logits,), (expected.logits,)))
+            self._note_error("gradients", relative_error(found.gradients, expected.gradients))
+            if recipe.precision != "fp32":
+                lower = computed(fill_zeros(self.network()), images, labels, recipe)
+                self._note_error("precision_logits", relative_error((lower.logits,), (found.logits,)))
+            beyond = self._errors_beyond_limits(exact)
+            if not beyond:
+                return
+        self.problems += [f"numbers: {text}" for text in beyond]
+
+    def _note_error(self, name: str, error: float) -> None:
+        key = f"{name}_relative_error"
+        self.found[key] = min(error, self.found.get(key, error))
+
+    def _errors_beyond_limits(self, exact: str) -> list[str]:
+        precision = self.arithmetic.precision
+        limits = [
+            ("logits", FP32_LOGITS_LIMIT, f"fp32 logits differ from the CPU's in {exact}"),
+            ("gradients", FP32_GRADIENTS_LIMIT, f"fp32 gradients differ from the CPU's in {exact}"),
+        ]
+        if precision in PRECISION_LOGITS_LIMITS:
+            text = f"{precision} logits differ from those in fp32"
+            limits.append(("precision_logits", PRECISION_LOGITS_LIMITS[precision], text))
+        errors = [(self.found[f"{name}_relative_error"], limit, text) for name, limit, text in limits]
+        return [
+            f"{text} by {error:.1e} of their size, limit {limit:g}"
+            for error, limit, text in errors
+            if not error <= limit  # NaN is beyond every limit
+        ]
+
+    def compare_bits(self) -> None:
+        """Train twice from one seed under deterministic algorithms, for a few steps."""
+        assert self.train is not None
+        try:
+            states = [self._trained_state() for _ in range(2)]
+        except RuntimeError as error:
+            refusing = _REFUSES.search(str(error))
+            if refusing is None:
+                raise
+            self.found["nondeterministic_operator"] = refusing[1]
+            if self.train.deterministic:
+                self.problems.append(f"deterministic training: {refusing[1]} has no deterministic implementation")
+            return
+        differing = [name for name, tensor in states[0].items() if not _same_bits(tensor, states[1][name])]
+        self.found["same_bits"] = not differing
+        if differing:
+            text = f"two trainings from one seed differ in {len(differing)} of {len(states[0])} tensors"
+            self.problems.append(f"deterministic training: {text}, the first: {differing[0]}")
+
+    def _trained_state(self) -> dict[str, Tensor]:
+        loader = self._loader(SHORT_TRAINING_STEPS)
+        devices = [self.device.index] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), deterministic(wanted=True):
+            torch.manual_seed(0)
+            trainer = self._trainer(loader)
+            trainer.network.train()
+            meter = EpochMeter(1, trainer.loss.names)
+            with trainer.arithmetic.matrix_precision():
+                batches = loader.epoch(1)
+                trainer.optimize(batches, meter)
+                meter.check()  # of later losses, the full learning rate from the first step on may be the cause
+                for _ in islice(range(SHORT_TRAINING_STEPS), 1, None):
+                    trainer.optimize(batches, meter)
+            return {name: tensor.detach().cpu().clone() for name, tensor in trainer.network.state_dict().items()}
+
+    def _trainer(self, loader: TrainingLoader) -> Trainer:
+        assert self.train is not None
+        classes = self.case.classes
+        return Trainer(
+            self.network(),
+            self.train,
+            loader=loader,
+            loss=build_loss(self.train.loss, classes=classes, median_frequency=lambda: [1.0] * classes),
+            arithmetic=self.arithmetic,
+            history=History(Path("never-written.csv")),
+        )
+
+    def _loader(self, batches: int) -> TrainingLoader:
+        return noise_loader(
+            batches,
+            self.found["training_size"],
+            batch_size=self.found["batch_size"],
+            classes=self.case.classes,
+            channels=self.case.channels,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def _images(self, count: int, size: tuple[int, int], *, seed: int) -> Tensor:
+        """Return (count, channels, H, W) float32 images, normally distributed, on the CPU."""
+        return torch.randn(count, self.case.channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def _forward_seconds(predictor: Predictor, images: Tensor, *, seconds: float) -> float:
+    def once() -> float:
+        started = time.perf_counter()
+        predictor.scores(images)
+        predictor.arithmetic.synchronize()
+        return time.perf_counter() - started
+
+    return typical(repeated(once, lambda taken: taken, seconds=seconds, most=MOST_STEPS))
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors hold the same bits: NaN equals itself, 0 does not equal -0."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(*(tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other)))
