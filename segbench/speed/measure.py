@@ -44,7 +44,8 @@ def measure(
     """
     set_threads(case.threads)
     chosen = use_device("cpu" if case.task is Task.LOADING else device)
-    forget_compiled()
+    if case.mode.startswith("compile"):
+        forget_compiled()
     timer = Timer(chosen, seconds=seconds, energy=energy)
     try:
         return _timed(case, timer, run)
@@ -123,7 +124,10 @@ def fingerprint(
 
 def forget_compiled() -> None:
     """Let nothing be taken from the compiler's caches in this process, or only the first restart would compile."""
-    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # read when the compiler is first imported
+    import torch._inductor.config as compiler
+
+    compiler.force_disable_caches = True
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # for processes that compile; torch has read its own already
 
 
 def set_threads(threads: int | None) -> None:

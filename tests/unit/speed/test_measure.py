@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from speed_cases import case, record
@@ -12,7 +14,7 @@ from segbench.report.speed import speed_frame
 from segbench.results.fingerprint import HARD_KEYS, differences
 from segbench.results.speed_record import Output, SpeedStatus, Task
 from segbench.speed.cases import suite_cases
-from segbench.speed.measure import fingerprint, measure
+from segbench.speed.measure import fingerprint, forget_compiled, measure
 from segbench.speed.training import PARTS
 
 SECONDS = 0.05
@@ -81,6 +83,19 @@ def test_a_batch_that_does_not_fit_is_out_of_memory_and_never_a_smaller_batch():
     assert found.status is SpeedStatus.OUT_OF_MEMORY
     assert found.reason.startswith("out of memory with batches of 4194304 images")
     assert found.host_seconds == ()
+
+
+def test_nothing_is_taken_from_the_compilers_caches():
+    import torch._inductor.config as compiler
+
+    before = compiler.force_disable_caches, os.environ.pop("TORCHINDUCTOR_FORCE_DISABLE_CACHES", None)
+    try:
+        forget_compiled()
+        assert compiler.force_disable_caches
+    finally:
+        compiler.force_disable_caches = before[0]
+        os.environ.pop("TORCHINDUCTOR_FORCE_DISABLE_CACHES", None)
+        os.environ.update({"TORCHINDUCTOR_FORCE_DISABLE_CACHES": before[1]} if before[1] else {})
 
 
 def test_a_network_that_raises_has_failed_with_its_message():
