@@ -14,8 +14,10 @@ from torch.nn import functional
 from segbench.config.suite import Evaluate
 from segbench.data.loader import EvaluationBatch
 from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.details import Details
 from segbench.engine.evaluate import evaluate
 from segbench.engine.predict import Predictor
+from segbench.engine.threads import INLINE, Threads
 from segbench.errors import DataError
 
 CLASSES = 4
@@ -156,3 +158,25 @@ def test_the_time_that_a_pass_waits_for_a_closer_look_is_told_apart():
 
     found = evaluate(predictor(), Batches(labels()), look=Slow())
     assert found.looking_seconds >= 0.25
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("sizes", [[(6, 8)] * 4, [(6, 8), (12, 16), (6, 8), (7, 9)]])
+def test_on_cuda_threads_beside_find_what_one_thread_finds(sizes):
+    subject, batches = predictor(), OneBatch(sizes)
+    subject.network.cuda()
+    subject.arithmetic = Arithmetic(torch.device("cuda"))
+    pinned = tuple(label.pin_memory() for label in batches.batch.labels)
+    batches.batch = batches.batch._replace(images=batches.batch.images.pin_memory(), labels=pinned)
+    loss = nn.CrossEntropyLoss(ignore_index=255)
+    found = []
+    for threads in (INLINE, Threads(3, beside=True)):
+        with Details(CLASSES, threads=threads) as details:
+            seen = evaluate(subject, batches, loss=lambda logits, target: loss(logits, target.long()), look=details)
+        found.append((seen.losses, seen.matrices.matrices.tolist(), details.collected().arrays))
+    (losses, matrices, arrays), (other_losses, other_matrices, other_arrays) = found
+    assert losses == other_losses
+    assert losses[1] is None
+    assert matrices == other_matrices
+    assert all(np.array_equal(arrays[name], other_arrays[name]) for name in arrays)
