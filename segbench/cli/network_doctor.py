@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from segbench.cli.network_loader import Loading, time_loader
 from segbench.cli.network_table import NetworkTable, loader_line, summary_line
 from segbench.cli.options import names
 from segbench.cli.output import plain, tell, write_json
-from segbench.errors import SegbenchError, UsageError
+from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
 
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
-    from segbench.engine.doctor.cases import Images, NetworkCase
+    from segbench.engine.doctor.cases import NetworkCase
     from segbench.engine.doctor.record import NetworkCheck
 
 STANDARD_OUTPUT = "-"
-LOADER_SECONDS = 6.0
-"""Half of it for the first epoch, half for later ones; starting the workers comes before."""
 
 Seconds = Annotated[
     float | None,
@@ -91,25 +90,6 @@ class NetworkOptions:
     def json_file(self) -> Path | None:
         """The file for JSON."""
         return None if self.json_to in (None, STANDARD_OUTPUT) else Path(str(self.json_to))
-
-
-@dataclass(frozen=True)
-class Loading:
-    """How fast a suite's training loader is.
-
-    Attributes:
-        problem: Why that is not known.
-        images_per_second: In epochs after the first, nothing else going on.
-        first_batch_seconds: From opening the data to the first batch.
-        workers: Processes that load.
-        batch_size: Images in a batch.
-    """
-
-    problem: str | None = None
-    images_per_second: float | None = None
-    first_batch_seconds: float | None = None
-    workers: int | None = None
-    batch_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +173,7 @@ def check_suite(options: NetworkOptions) -> None:
     for network in check_networks(cases, deadline=deadline):
         write("\n".join(table.lines(network)))
         findings = keep(replace(findings, networks=(*findings.networks, network)))
-    loader = _loading(suite, images, deadline) if options.suite is not None else None
+    loader = time_loader(suite, images, deadline) if options.suite is not None else None
     if loader is not None:
         write(loader_line(**asdict(loader)))
     findings = keep(replace(findings, loader=loader, finished=True))
@@ -244,45 +224,3 @@ def _title(suite: Suite, findings: Findings, cases: Sequence[NetworkCase]) -> st
     tests = f"inference of 1 and {evaluate.batch_size} of {first.test_size[0]}x{first.test_size[1]}"
     small = "; small, as on every processor" if findings.device == "cpu" else ""
     return f"{suite.name} on {findings.device} ({name}): {steps}{tests}{small}"
-
-
-def _loading(suite: Suite, images: Images, deadline: float | None) -> Loading | None:
-    """Time the loader of the training split; None for a suite that trains nothing."""
-    from segbench.engine.doctor.checkup import OUT_OF_TIME
-
-    if suite.train is None:
-        return Loading(problem=images.problem) if images.problem else None
-    if images.problem is not None:
-        text = f"{images.problem}; the networks were tried on images of an assumed size and {images.classes} classes"
-        return Loading(problem=text)
-    left = None if deadline is None else deadline - time.monotonic()
-    if left is not None and left <= 0:
-        return Loading(problem=OUT_OF_TIME)
-    try:
-        return _timed_loading(suite, left)
-    except SegbenchError as error:
-        return Loading(problem=str(error))
-
-
-def _timed_loading(suite: Suite, left: float | None) -> Loading:
-    from segbench.config.sections import Speed
-    from segbench.engine.doctor.checkup import stopping_after
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
-    from segbench.results.speed_record import Restart, SpeedStatus
-    from segbench.speed.cases import suite_cases
-    from segbench.speed.measure import measure
-
-    block = Speed(tasks=("loading",))
-    (planned,) = suite_cases(suite.model_copy(update={"speed": block}), device="cpu")
-    seconds = LOADER_SECONDS if left is None else min(LOADER_SECONDS, left)
-    with stopping_after(left):
-        found: Restart = call_in_process(measure, planned.case, "cpu", seconds, planned.run, False, observer=ignore)
-    if found.status is not SpeedStatus.MEASURED:
-        return Loading(problem=found.reason)
-    return Loading(
-        images_per_second=planned.case.batch_size * len(found.host_seconds) / sum(found.host_seconds),
-        first_batch_seconds=found.parts_seconds["start"][0],
-        workers=planned.case.workers,
-        batch_size=planned.case.batch_size,
-    )

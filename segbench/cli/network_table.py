@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segbench.engine.doctor.record import NetworkCheck
 
 COLUMNS = 80
-_HEADINGS = {"verdict": 7, "train ms": 8, "img/s": 6, "infer ms": 8, "GB": 5, "fp32": 6, "lower": 6, "bits": 6}
+_HEADINGS = {"verdict": 7, "train ms": 8, "img/s": 7, "infer ms": 8, "GB": 5, "fp32": 6, "lower": 6, "bits": 6}
 """Every column after the network's name, with its width."""
 _LONGEST_NAME = COLUMNS - sum(width + 1 for width in _HEADINGS.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,6 +100,25 @@ def relative_error(found: Iterable[Tensor], expected: Sequence[Tensor]) -> float
     return difference / size if size else (math.inf if difference else 0.0)
 
 
+def beyond_limits(errors: Mapping[str, float], *, precision: str, compared_with: str) -> list[str]:
+    """Return in words which relative errors exceed their limits.
+
+    Args:
+        errors: By name: ``logits`` and ``gradients`` of fp32, ``precision_logits`` where the recipe has another.
+        precision: The recipe's.
+        compared_with: What fp32 was compared with, such as ``float64``.
+    """
+    limits = {"logits": FP32_LOGITS_LIMIT, "gradients": FP32_GRADIENTS_LIMIT}
+    texts = {name: f"fp32 {name} differ from the CPU's in {compared_with}" for name in limits}
+    limits["precision_logits"] = PRECISION_LOGITS_LIMITS.get(precision, FP32_LOGITS_LIMIT)
+    texts["precision_logits"] = f"{precision} logits differ from those in fp32"
+    return [
+        f"{texts[name]} by {error:.1e} of their size, limit {limits[name]:g}"
+        for name, error in errors.items()
+        if not error <= limits[name]  # NaN is beyond every limit
+    ]
+
+
 def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Arithmetic) -> Computed:
     network.eval().zero_grad(set_to_none=True)
     with arithmetic.matrix_precision():
@@ -111,8 +130,8 @@ def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Ar
             functional.cross_entropy(exact, labels.to(exact.device)).backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in network.parameters() if parameter.requires_grad]
     return Computed(
-        logits.detach().double().cpu(),
-        tuple(gradient.double().cpu() for gradient in gradients if gradient is not None),
+        logits.detach().cpu().double(),
+        tuple(gradient.cpu().double() for gradient in gradients if gradient is not None),
     )
 
 

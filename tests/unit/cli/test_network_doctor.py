@@ -55,10 +55,10 @@ def test_a_network_whose_process_dies_is_named_and_the_next_one_is_still_tried(s
 
 def test_a_network_that_never_ends_is_stopped_and_the_rest_is_not_tried(segbench, suite_of):
     suite = suite_of(misbehaving("endless"), CNN)
-    answer = segbench("doctor", "--networks", suite, "--device", "cpu", "--seconds", 20, "--json")
+    answer = segbench("doctor", "--networks", suite, "--device", "cpu", "--seconds", 10, "--json")
     assert answer.code == 1
     endless, cnn = answer.json["networks"]
-    assert endless["problems"] == ["training: stopped: out of time"]
+    assert endless["problems"][0].endswith("stopped: out of time")
     assert cnn["problems"] == ["not tried: out of time"]
     assert answer.json["loader"]["problem"] == "not tried: out of time"
     assert answer.json["verdict"] == "problem"

@@ -50,7 +50,7 @@ def test_a_sound_network_has_figures_and_no_problem():
     [
         ("raising", "training: RuntimeError: the flux capacitor is empty"),
         ("raising_backward", "numbers: RuntimeError: the way back is closed"),
-        ("not_finite", "numbers: 1 of 24,576 logits are not finite in float64 on the CPU"),
+        ("not_finite", "numbers: 1 of 12,288 logits are not finite in float64 on the CPU"),
         ("coarse", "numbers: fp32 logits differ from the CPU's in float64 by"),
         ("whimsical", "deterministic training: two trainings from one seed differ in 2 of 2 tensors"),
         ("out_of_memory", "training: out of memory: CUDA out of memory. Tried to allocate 2.00 GiB."),
