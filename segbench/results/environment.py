@@ -91,10 +91,11 @@ def accelerator(device: str | None = None) -> dict[str, Any] | None:
 def commit(folder: Path | None = None) -> str | None:
     """Return the git commit of a working tree (by default the current folder's), ``-dirty`` when it was changed.
 
-    A copy without its history, as clusters and containers get, is that of ``$SEGBENCH_COMMIT``.
+    ``$SEGBENCH_COMMIT`` wins: copies of a working tree, as clusters and containers get, have no history or another one.
     """
-    described = _output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=folder)
-    return described or os.environ.get("SEGBENCH_COMMIT") or None
+    return os.environ.get("SEGBENCH_COMMIT") or _output(
+        "git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=folder
+    )
 
 
 def _version(package: str) -> str | None:
