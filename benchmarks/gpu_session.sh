@@ -30,7 +30,7 @@ case "${1:-}" in
   train)
     out=${2:?where do the results go?} seconds=${3:?how many seconds are left?} suite=${4:-suites/camvid-gpu.yaml}
     mkdir -p "$out"
-    "${segbench[@]}" run "$suite" --results "$results" --time-limit "${seconds}s" --jobs 4 --order cheapest \
+    "${segbench[@]}" run "$suite" --results "$results" --time-limit "${seconds}s" --jobs 2 --order cheapest \
       --no-speed --no-report "${@:5}"
     ended=$?
     "${segbench[@]}" results pack "$results/$(basename "$suite" .yaml)" --out "$out/facts.tar.xz" --max-size 15M \

@@ -1,12 +1,16 @@
-"""Kills a suite of three networks with `kill -9` at random moments of training, and checks that nothing shows.
+"""Ends a suite of three networks at random moments of training, and checks that nothing shows.
 
-    python benchmarks/kill_resume.py [--kills 20] [--seed 0]
+    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--signal KILL|TERM]
+
+KILL is `kill -9`; TERM is what queues, containers and spot machines send before it, by turns to the command alone and
+to all its processes, and every command it ends has to end with 3.
 
 The suite is run once in peace; copies of it are killed again and again, each time with all their processes, and begun
 again by the same command, until so many kills have struck a run in its training. Steps done twice are the last that a
 run told of before it was killed less the one that it went on from, which is 0 unless it says another. Ends with 1
-unless these are no more than lie between two saved states, no finished run is begun again, and weights, matrices,
-details, predictions, digests and learning curves of every copy equal those of the suite in peace bit for bit.
+unless these are no more than lie between two saved states (after TERM, at most 1), no finished run is begun again, and
+weights, matrices, details, predictions, digests and learning curves of every copy equal those of the suite in peace
+bit for bit.
 """
 
 from __future__ import annotations
@@ -33,7 +37,13 @@ from segbench.cli.output import counted, write_table
 from segbench.results.environment import capture
 
 EVERY_STEPS = 7
-"""Between two saved states."""
+"""Between two saved states, where the command is killed."""
+
+MOST_TWICE = {signal.SIGKILL: EVERY_STEPS, signal.SIGTERM: 1}
+"""Steps that may be done twice."""
+
+SOMETHING_LEFT = 3
+"""Exit code of a command that was told to end."""
 
 TOLD_STEPS = 1
 """Steps of an epoch, at whose end progress is told: so that every step is known of."""
@@ -51,7 +61,6 @@ SUITE = {
         {"name": "fc_densenet", "growth": 4, "first_channels": 12, "down_layers": [2, 2], "bottleneck_layers": 2},
     ],
     "train": {"epochs": 200, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.003}, "schedule": "poly"},
-    "resume": {"every_minutes": None, "every_steps": EVERY_STEPS},
 }
 _TIMES = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
 
@@ -97,13 +106,13 @@ def main() -> int:
         equal: list[bool] = []
         while (left := arguments.kills - sum(again.before.training for again in found)) > 0:
             copy = Path(name) / f"copy-{len(equal)}"
-            found += begun_again(worn_out(copy, kills=left, draw=draw))
+            found += begun_again(worn_out(copy, kills=left, draw=draw, by=arguments.signal))
             equal.append(facts(copy) == facts(peace))
             print(f"copy {len(equal)} is at its end after {len(found)} kills in all", flush=True)
-    return verdict(found, equal)
+    return verdict(found, equal, by=arguments.signal)
 
 
-def verdict(found: list[Again], equal: list[bool]) -> int:
+def verdict(found: list[Again], equal: list[bool], *, by: signal.Signals) -> int:
     """Show every kill, say what came of all of them, and return the exit code."""
     columns = ["run", "of steps", "trained up to", "went on from", "done twice"]
     rows = [[a.before.run_id, a.before.total, a.before.reached, a.now.origin, a.steps] for a in found]
@@ -111,28 +120,32 @@ def verdict(found: list[Again], equal: list[bool]) -> int:
     most, repeated = max(again.steps for again in found), sum(again.before.finished for again in found)
     machine = capture("cpu")
     print(
-        f"{sum(again.before.training for again in found)} kills in training, {len(found)} in all, of "
+        f"{by.name}: {sum(again.before.training for again in found)} in training, {len(found)} in all, of "
         f"{counted(len(equal), 'copy', 'copies')}\n"
-        f"at most {most} steps done twice; states are saved every {EVERY_STEPS} steps, progress is told every "
-        f"{TOLD_STEPS}; {repeated} finished runs were begun again\n"
+        f"at most {most} steps done twice, {MOST_TWICE[by]} allowed; progress is told every {TOLD_STEPS}; "
+        f"{repeated} finished runs were begun again\n"
         f"{'all results equal bit for bit' if all(equal) else 'RESULTS DIFFER'}\n"
         f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}"
     )
-    return 0 if most <= EVERY_STEPS and not repeated and all(equal) else 1
+    return 0 if most <= MOST_TWICE[by] and not repeated and all(equal) else 1
 
 
-def worn_out(folder: Path, *, kills: int, draw: random.Random) -> list[list[Leg]]:
-    """Run a copy of the suite to its end, killed in training up to so many times; return what each start told."""
+def worn_out(folder: Path, *, kills: int, draw: random.Random, by: signal.Signals = signal.SIGKILL) -> list[list[Leg]]:
+    """Run a copy of the suite to its end, ended in training up to so many times; return what each start told."""
     folder.mkdir()
-    (folder / "killed.yaml").write_text(yaml.safe_dump(SUITE, sort_keys=False))
+    every = {"every_minutes": None, "every_steps": EVERY_STEPS} if by is signal.SIGKILL else {"every_minutes": 60}
+    (folder / "killed.yaml").write_text(yaml.safe_dump(SUITE | {"resume": every}, sort_keys=False))
     starts: list[list[Leg]] = []
     struck, killed = 0, True
     while killed:
         events = folder / f"{len(starts)}.jsonl"
         process = start(folder, events)
-        killed = struck < kills and strike(process, events, seconds=draw.uniform(*SECONDS))
-        if process.wait() != 0 and not killed:
+        everyone = by is signal.SIGKILL or len(starts) % 2 == 1
+        killed = struck < kills and strike(process, events, by, everyone=everyone, seconds=draw.uniform(*SECONDS))
+        expected = {0} if not killed else {-by} if by is signal.SIGKILL else {0, SOMETHING_LEFT}
+        if process.wait() not in expected:
             raise SystemExit(f"the suite failed: {process.returncode}")
+        killed = killed and process.returncode != 0  # it may have been at its end
         starts.append(legs(events))
         struck += killed and starts[-1][-1].training
     return starts
@@ -140,20 +153,22 @@ def worn_out(folder: Path, *, kills: int, draw: random.Random) -> list[list[Leg]
 
 def start(folder: Path, events: Path) -> subprocess.Popen[bytes]:
     """Begin the command, in a session of its own."""
-    options = ["--device", "cpu", "--no-speed", "--events", events.name]
+    options = ["--device", "cpu", "--no-speed", "--no-estimate", "--no-report", "--events", events.name]
     command = [sys.executable, "-m", "segbench", "run", "killed.yaml", *options]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads would wait for each other where the machine is busy
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, cwd=folder, env=alone, start_new_session=True, stdout=quiet, stderr=quiet)
 
 
-def strike(process: subprocess.Popen[bytes], events: Path, *, seconds: float) -> bool:
-    """Wait for a run to train, and some time more, and kill the command with all its processes, unless it has ended."""
+def strike(
+    process: subprocess.Popen[bytes], events: Path, by: signal.Signals, *, everyone: bool, seconds: float
+) -> bool:
+    """Wait for a run to train, and some time more, and end the command, or all its processes, unless it has ended."""
     while process.poll() is None:
         if any(leg.training for leg in legs(events)[-1:]):
             time.sleep(seconds)
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                (os.killpg if everyone else os.kill)(process.pid, by)
                 return True
         time.sleep(0.02)
     return False
@@ -205,6 +220,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--signal", type=lambda name: signal.Signals[f"SIG{name}"], default=signal.SIGKILL)
     return parser.parse_args()
 
 

@@ -202,7 +202,7 @@ def _measure_speed(
         if outcome.left or not _in_time(suite, outcome, stop=stop, device=device):
             tell("the speed block is left, too")
             return None
-        measure_block(suite, models=models, device=device, results=results)
+        measure_block(suite, models=models, device=device, results=results, stop=stop)
     except SegbenchError as error:
         tell(f"the speed was not measured: {error}")
         return None if stop.due else False

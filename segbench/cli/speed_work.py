@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from segbench.cli.options import names, numbers
 from segbench.cli.output import counted, tell
-from segbench.errors import UsageError
+from segbench.errors import RunInterrupted, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.suite import Suite
+    from segbench.engine.stopping import Stop
     from segbench.results.speed_record import SpeedRecord
     from segbench.speed.cases import Planned
     from segbench.speed.launch import Settings
@@ -60,11 +61,12 @@ def work_of(
     return _of_models(models, block, classes=classes, device=device)
 
 
-def measure_block(suite: Suite, *, models: list[str] | None, device: str, results: Path) -> None:
+def measure_block(suite: Suite, *, models: list[str] | None, device: str, results: Path, stop: Stop) -> None:
     """Measure what a suite's speed block asks for, and this machine has not measured before; nothing without a block.
 
     Raises:
         UsageError: The block or the data is wrong.
+        RunInterrupted: The process was told to end; cases that were under way are measured again.
     """
     from segbench.speed.cases import suite_cases
     from segbench.speed.launch import Settings
@@ -76,7 +78,7 @@ def measure_block(suite: Suite, *, models: list[str] | None, device: str, result
     open_cases = _missing(suite.name, planned, settings, results)
     if open_cases:
         tell(f"measuring the speed of {counted(len(open_cases), 'case')} …")
-        measure_work(Work(suite.name, open_cases, settings), results)
+        measure_work(Work(suite.name, open_cases, settings), results, stop=stop)
 
 
 @dataclass(frozen=True)
@@ -163,11 +165,12 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
     return Work(WITHOUT_SUITE, model_cases(entries, block, inputs, device=settings.kind, train=train), settings)
 
 
-def measure_work(work: Work, results: Path) -> list[SpeedRecord]:
+def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list[SpeedRecord]:
     """Measure and store every case; what is stored stays when the command is interrupted.
 
     Raises:
         UsageError: There is no case, or one is wrong.
+        RunInterrupted: The process was told to end; what its end has cut off is not stored.
     """
     from segbench.cli.progress import counting
     from segbench.results.speed_store import speed_folder, write_speed
@@ -176,9 +179,20 @@ def measure_work(work: Work, results: Path) -> list[SpeedRecord]:
     if not work.planned:
         raise UsageError("there is nothing to measure: training and loading need a suite with a training recipe")
     folder, records = speed_folder(results, work.name), []
+
+    def go_on() -> None:
+        if stop is not None and stop.terminated:
+            raise RunInterrupted("told to end; the cases that were under way are measured again")
+
     with counting("measuring", "restarts") as advance:
-        told = measure_cases(work.planned, work.settings, tell=lambda done, total, _: advance(done, total))
-        for record in told:
+
+        def begins(done: int, total: int, title: str) -> None:
+            del title
+            go_on()
+            advance(done, total)
+
+        for record in measure_cases(work.planned, work.settings, tell=begins):
+            go_on()
             write_speed(folder, record)
             records.append(record)
     tell(f"samples: {folder}")
