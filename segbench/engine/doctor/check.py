@@ -56,7 +56,7 @@ def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
 
 
 def _in_words(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())[:600]
     if is_out_of_memory(error):
         return f"out of memory: {text}"
     return text if isinstance(error, SegbenchError) else f"{type(error).__name__}: {text}"
