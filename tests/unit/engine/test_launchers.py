@@ -59,6 +59,20 @@ def test_several_at_once_do_every_job_and_share_the_cores():
     assert len(told) == len(JOBS)
 
 
+@pytest.mark.parametrize(
+    ("jobs", "devices", "sharing"), [(3, ["cpu"], 3), (2, ["cuda:0", "cuda:1"], 1), (3, ["cuda:0", "cuda:1"], 2)]
+)
+def test_it_is_known_how_many_runs_share_a_device(jobs, devices, sharing):
+    assert SeveralAtOnce(jobs, devices=devices, cores=8).sharing == sharing
+
+
+@pytest.mark.parametrize("launcher", [OneByOne("cpu"), SeveralAtOnce(2, devices=["cpu"])])
+def test_a_run_that_is_left_gives_no_record_and_holds_no_other_up(launcher):
+    left = RUNS[1].id
+    done = list(launcher(JOBS, lambda job, place, told: None if job.run.id == left else job.run.id, lambda event: None))
+    assert sorted(done) == sorted(run.id for run in RUNS if run.id != left)
+
+
 def test_each_device_does_one_run_at_a_time():
     bench = Bench()
     list(SeveralAtOnce(2, devices=["cuda:0", "cuda:1"], cores=8)(JOBS, bench, lambda event: None))
