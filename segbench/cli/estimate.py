@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ from segbench.errors import SegbenchError
 if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.engine.estimate import RunEstimate, SuiteEstimate
+    from segbench.engine.stopping import Stop
     from segbench.engine.tuning import Planned
 
 DAY_SECONDS = 86_400
 
 QUICK_PROBE_SECONDS = 0.2
 """For the steps, and for the evaluation, of each network before ``run``: 9 small networks take 6 seconds in all."""
+
+ESTIMATE_SHARE = 0.25
+"""The part of a time limit that is spent on the estimate at most."""
 
 PENDING = "after its trials"
 """The status of a tuned run that is not known yet."""
@@ -77,7 +82,7 @@ def show_estimate(estimate: SuiteEstimate, statuses: Mapping[str, str]) -> None:
     _warn(to_do)
 
 
-def announce(runs: Sequence[Run], *, device: str, few: bool = False) -> SuiteEstimate | None:
+def announce(runs: Sequence[Run], *, device: str, stop: Stop, few: bool = False) -> SuiteEstimate | None:
     """Tell what runs will take before they begin, and return it; what is not tried, or cannot be, is None.
 
     What is wrong with the suite is left for the runs themselves to say.
@@ -85,6 +90,7 @@ def announce(runs: Sequence[Run], *, device: str, few: bool = False) -> SuiteEst
     Args:
         runs: The runs.
         device: auto, cpu, cuda, cuda:N or mps.
+        stop: When to stop; a quarter of the time that is left is spent on this.
         few: Whether runs of few images are tried, too. Networks that are compiled first never are.
     """
     if not runs:
@@ -94,12 +100,19 @@ def announce(runs: Sequence[Run], *, device: str, few: bool = False) -> SuiteEst
     if any(run.recipe.train is not None and run.recipe.train.compile for run in runs):
         tell("no estimate, because networks would have to be compiled for it; 'segbench plan --estimate' does that")
         return None
+    until = None if stop.seconds_left is None else time.monotonic() + ESTIMATE_SHARE * stop.seconds_left
     try:
         surveys = survey_runs(runs)
         if images_fed(runs, surveys) <= FEW_IMAGES and not few:
             return None
         tell(f"estimating the time of {counted(len(runs), 'run')} …")
-        estimate = estimate_runs(runs, surveys, device=device, probe_seconds=QUICK_PROBE_SECONDS)
+        estimate = estimate_runs(
+            runs,
+            surveys,
+            device=device,
+            probe_seconds=QUICK_PROBE_SECONDS,
+            enough=lambda: stop.due or (until is not None and time.monotonic() > until),
+        )
     except SegbenchError:
         return None
     tell(f"about {totals(estimate)}{', one run after the other' * (len(runs) > 1)}")

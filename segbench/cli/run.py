@@ -128,7 +128,10 @@ def run(  # noqa: PLR0913 - the options of one command
             with naming(suite):
                 known = planned(checked, store)
                 todo = named(chosen((*known.runs, *known.pending), chosen_models, chosen_seeds), chosen_ids)
-                estimate = _announce(todo, store, device=device, limited=limit is not None)
+                few = limit is not None or order is Order.CHEAPEST
+                estimate = _estimate(todo, store, device=device, stop=stop, few=few)
+        if order is Order.CHEAPEST and estimate is None:
+            tell("--order cheapest: nothing is estimated, so runs are done in the suite's order")
         with (
             launching.launcher_into(store, stop=stop) as doing,
             naming(suite),
@@ -156,10 +159,15 @@ def run(  # noqa: PLR0913 - the options of one command
         )
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports)
+    if code := _exit_code(outcome, measured=measured):
+        raise typer.Exit(code)
+
+
+def _exit_code(outcome: SuiteOutcome, *, measured: bool | None) -> int:
+    """Return 3 when something was left, 1 when something failed, else 0."""
     if outcome.left or measured is None:
-        raise typer.Exit(SOMETHING_LEFT)
-    if not (outcome.complete and measured):
-        raise typer.Exit(1)
+        return SOMETHING_LEFT
+    return 0 if outcome.complete and measured else 1
 
 
 def _tell_done(outcome: SuiteOutcome) -> None:
@@ -222,7 +230,7 @@ def _in_time(suite: Suite, outcome: SuiteOutcome, *, stop: Stop, device: str) ->
     return nothing_else or extent is None or stop.seconds_left is None or extent.least_seconds <= stop.seconds_left
 
 
-def _announce(runs: Sequence[Run], store: Store, *, device: str, limited: bool) -> SuiteEstimate | None:
-    """Tell what the runs that are not done will take."""
+def _estimate(runs: Sequence[Run], store: Store, *, device: str, stop: Stop, few: bool) -> SuiteEstimate | None:
+    """Tell what the runs that are not done will take, and return it."""
     statuses = statuses_of(runs, store)
-    return announce([run for run in runs if statuses[run.id] != "done"], device=device, few=limited)
+    return announce([run for run in runs if statuses[run.id] != "done"], device=device, stop=stop, few=few)

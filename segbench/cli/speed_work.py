@@ -66,7 +66,7 @@ def measure_block(suite: Suite, *, models: list[str] | None, device: str, result
 
     Raises:
         UsageError: The block or the data is wrong.
-        RunInterrupted: The process was told to end; cases that were under way are measured again.
+        RunInterrupted: It was time to stop; cases that were under way are measured again.
     """
     from segbench.speed.cases import suite_cases
     from segbench.speed.launch import Settings
@@ -170,7 +170,7 @@ def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list
 
     Raises:
         UsageError: There is no case, or one is wrong.
-        RunInterrupted: The process was told to end; what its end has cut off is not stored.
+        RunInterrupted: It was time to stop; what that has cut off is not stored.
     """
     from segbench.cli.progress import counting
     from segbench.results.speed_store import speed_folder, write_speed
@@ -178,11 +178,12 @@ def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training and loading need a suite with a training recipe")
-    folder, records = speed_folder(results, work.name), []
+    folder = speed_folder(results, work.name)
+    records: list[SpeedRecord] = []
 
     def go_on() -> None:
-        if stop is not None and stop.terminated:
-            raise RunInterrupted("told to end; the cases that were under way are measured again")
+        if stop is not None and (stop.terminated or (stop.due and records)):  # else no command would get any further
+            raise RunInterrupted("it was time to stop; the cases that were under way are measured again")
 
     with counting("measuring", "restarts") as advance:
 

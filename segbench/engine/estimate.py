@@ -26,6 +26,10 @@ PROBE_SECONDS = 2.5
 """Time for the steps of one network; what is slower is timed by a single step after the first."""
 
 
+NO_TIME = "there was no time to try it"
+"""Why nothing is known of a network."""
+
+
 @dataclass(frozen=True)
 class RunEstimate:
     """What one run will take.
@@ -40,6 +44,7 @@ class RunEstimate:
         peak_memory_bytes: See ``Probe``; what ``loader.cache: memory`` keeps is added on the CPU.
         disk_bytes: What it leaves.
         steps: Optimizer steps of its training.
+        trained_share: The part of them that a saved state holds, whose time is not in ``training_seconds``.
         problem: Why nothing is known; the figures are 0 then.
     """
 
@@ -52,6 +57,7 @@ class RunEstimate:
     peak_memory_bytes: int = 0
     disk_bytes: int = 0
     steps: int = 0
+    trained_share: float = 0.0
     problem: str | None = None
 
     @property
@@ -61,8 +67,8 @@ class RunEstimate:
 
     def after(self, step: int) -> RunEstimate:
         """Return what is left of the run when so many optimizer steps are done."""
-        left = max(0.0, 1 - step / self.steps) if self.steps else 1.0
-        return replace(self, training_seconds=left * self.training_seconds)
+        share = min(1.0, step / self.steps) if self.steps else 0.0
+        return replace(self, training_seconds=(1 - share) * self.training_seconds, trained_share=share)
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,7 @@ def estimate_runs(
     *,
     device: str = "auto",
     probe_seconds: float = PROBE_SECONDS,
+    enough: Callable[[], bool] = lambda: False,
     progress: Told = lambda done, total: None,
     observer: Observer = ignore,
 ) -> SuiteEstimate:
@@ -160,6 +167,7 @@ def estimate_runs(
         surveys: What ``survey_runs`` returned for them.
         device: auto, cpu, cuda, cuda:N or mps.
         probe_seconds: About how long each network is tried.
+        enough: Asked before each network whether no more are to be tried; nothing is known of their runs then.
         progress: Called with networks tried and networks in all.
         observer: Told of what the processes tell.
 
@@ -173,7 +181,7 @@ def estimate_runs(
     for key, run in zip(keys, runs, strict=True):
         if key not in probes:
             progress(len(probes), len(set(keys)))
-            probes[key] = _probe_or_problem(run, device, probe_seconds, observer)
+            probes[key] = NO_TIME if enough() else _probe_or_problem(run, device, probe_seconds, observer)
     progress(len(probes), len(set(keys)))
     return SuiteEstimate(
         tuple(

@@ -42,12 +42,17 @@ def _or_none(count: Callable[..., int], *arguments: Any) -> int | None:
         return None
 
 
+def accelerator_name(device: torch.device) -> str | None:
+    """Return the name of a CUDA device, such as ``NVIDIA H200``; None for others."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
 def compute_facts(device: torch.device) -> dict[str, Any]:
     """Return what the computation depends on beside versions: threads, kernels, accelerator."""
     return {
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "device_name": accelerator_name(device),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,  # type: ignore[no-untyped-call]
     }

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -91,10 +91,16 @@ class OneByOne:
     device: str = "auto"
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs, in their order."""
-        for job in jobs:
-            if (record := do(job, Place(self.device), observer)) is not None:
-                yield record
+        """Do all jobs, in their order; those that were left are tried again as long as others are done."""
+        waiting = list(jobs)
+        while waiting:
+            left = []
+            for job in waiting:
+                if (record := do(job, Place(self.device), observer)) is not None:
+                    yield record
+                else:
+                    left.append(job)
+            waiting = left if len(left) < len(waiting) else []
 
 
 class SeveralAtOnce:
@@ -143,13 +149,20 @@ class SeveralAtOnce:
                 self._devices.put(device)
 
         with ThreadPoolExecutor(self.jobs) as pool:
-            futures = [pool.submit(done, job) for job in jobs]
+            futures = {pool.submit(done, job): job for job in jobs}
+            left: list[Job] = []
             try:
-                for future in as_completed(futures):
-                    if isinstance(future.exception(), CallStopped):  # what stopped it comes too
-                        continue
-                    if (record := future.result()) is not None:
+                while futures:
+                    for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                        job = futures.pop(future)
+                        if isinstance(future.exception(), CallStopped):  # what stopped it comes too
+                            continue
+                        if (record := future.result()) is None:
+                            left.append(job)
+                            continue
                         yield record
+                        futures |= {pool.submit(done, other): other for other in left}  # there may be time for it now
+                        left.clear()
             except BaseException:
                 stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -58,10 +58,13 @@ class _Calls:
         self._lock = threading.RLock()  # a signal's handler may come in while its own thread holds it
         self._running: set[Any] = set()
         self._stopped: set[Any] = set()
+        self._terminating = False
 
     def began(self, process: Any) -> None:
         with self._lock:
             self._running.add(process)
+            if self._terminating:  # the signal came while it was being started
+                process.terminate()
 
     def ended(self, process: Any) -> bool:
         """Forget a process; return whether it was stopped."""
@@ -79,8 +82,13 @@ class _Calls:
 
     def terminate(self) -> None:
         with self._lock:
+            self._terminating = True
             for process in self._running:
                 process.terminate()
+
+    def let_begin(self) -> None:
+        with self._lock:
+            self._terminating = False
 
 
 _calls = _Calls()
@@ -92,8 +100,16 @@ def stop_calls() -> None:
 
 
 def terminate_calls() -> None:
-    """Tell every process that a call of this one is waiting for to end (SIGTERM); runs save where they are before."""
+    """Tell every process that a call of this one is waiting for to end (SIGTERM); runs save where they are before.
+
+    Calls that begin later are told so at once, until ``let_calls_begin``.
+    """
     _calls.terminate()
+
+
+def let_calls_begin() -> None:
+    """Let calls begin again after ``terminate_calls``."""
+    _calls.let_begin()
 
 
 def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:

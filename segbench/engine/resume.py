@@ -36,14 +36,25 @@ class Saver:
         facts: What has to be equal for a state to be used: the run's identity, its data, what computes it. Plain
             values: torch reads no others back.
         stop: When to stop.
+        place: Where the run is done, and with how many others: what a record has to tell of all its pieces.
 
     Attributes:
         seconds_before: What earlier processes spent on the run up to the state that it went on from.
+        places: Where its pieces were done, this one last.
     """
 
-    def __init__(self, files: StateFolder, settings: Resume, *, facts: Mapping[str, Any], stop: Stop = NEVER) -> None:
+    def __init__(
+        self,
+        files: StateFolder,
+        settings: Resume,
+        *,
+        facts: Mapping[str, Any],
+        stop: Stop = NEVER,
+        place: Mapping[str, Any] | None = None,
+    ) -> None:
         self.files, self.settings, self.facts, self.stop = files, settings, dict(facts), stop
         self.seconds_before = 0.0
+        self.places = [dict(place or {})]
         self._began = self._saved_at = time.monotonic()
         self._saved_step = 0
 
@@ -65,7 +76,7 @@ class Saver:
     def save(self, trainer: Trainer) -> None:
         """Save now; of several processes, the first writes."""
         spent = self.seconds_before + time.monotonic() - self._began
-        state = {"format": FORMAT, "facts": self.facts, "seconds": spent, **state_of(trainer)}
+        state = {"format": FORMAT, "facts": self.facts, "seconds": spent, "places": self.places, **state_of(trainer)}
         if trainer.team.leads:
             self._write(trainer.step, state)
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
@@ -85,6 +96,7 @@ class Saver:
         if state is not None:
             load_state(trainer, state)
             self._saved_step, self.seconds_before = trainer.step, state["seconds"]
+            self.places = [*state["places"], *self.places]
             tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
 
     def _newest(self, tell: Tell) -> State | None:

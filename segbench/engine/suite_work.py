@@ -70,7 +70,7 @@ class SuiteWork:
 
         What does not end in time is left.
         """
-        if not runs or self.stop.due:
+        if not runs:
             return
         with ending_calls(self.stop):
             try:
@@ -82,6 +82,9 @@ class SuiteWork:
     def _do(self, runs: Sequence[Run], known: Planned) -> None:
         stored = self.store.find_all({run.id: run.identity for run in runs})
         finished = {run_id: record for run_id, record in stored.items() if is_finished(record)}
+        if self.stop.due:
+            self._keep([run for run in runs if run.id in finished], finished)
+            return
         found = self._look(runs, finished)
         write_plan(self.suite, known.runs, self.store)
         done = unchanged(finished, found.data, self.observer)
@@ -98,7 +101,9 @@ class SuiteWork:
         self._launch(self._settled(todo, known, found))
 
     def finish(self, known: Planned) -> None:
-        """Make the gallery anew where anything was done."""
+        """Make the gallery anew where anything was done; a command that was told to end leaves it to the next."""
+        if self.stop.terminated:
+            return
         anything = len(self.records) > len(self.done_before)
         if anything or not (self.store.folder / GALLERY_FOLDER).is_dir():
             _hang_pictures(known.shown, self.store, call=self.call, observer=self.observer)
@@ -139,7 +144,7 @@ class SuiteWork:
         limit.expect(job.run.id for job in jobs)
 
         def do(job: Job, place: Place, told: Observer) -> RunRecord | None:
-            if not limit.admits(job.run.id):
+            if not limit.try_begin(job.run.id):
                 return None
             announce(job, told)
             place = replace(place, deadline=self.stop.deadline)

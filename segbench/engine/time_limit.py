@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Event, Observer, Progress, RunEnded
-from segbench.engine.processes import stop_calls, terminate_calls
+from segbench.engine.processes import let_calls_begin, stop_calls, terminate_calls
 from segbench.engine.stopping import Stop
+from segbench.results.record import Status
 
 GRACE_SECONDS = 60.0
 """How long runs under way may take to save when it is time; then they are ended, and go on from their last state."""
@@ -31,12 +32,13 @@ class Begun:
     """A run that was begun by this command.
 
     Attributes:
-        at: When, on the clock.
-        expected: What was estimated to be left of it then, in seconds; None where nothing was known.
+        began: When, on the clock.
+        expected: What was estimated to be left of it then; None where nothing is known.
         share: How much of that is done.
+        seconds: How long it took; None while it is under way.
     """
 
-    at: float
+    began: float
     expected: RunEstimate | None
     share: float = 0.0
     seconds: float | None = None
@@ -65,19 +67,19 @@ class TimeLimit:
         """Note which runs are to be done."""
         self._waiting = list(run_ids)
 
-    def admits(self, run_id: str) -> bool:
-        """Tell whether a run may begin now; if so, it counts as begun.
+    def try_begin(self, run_id: str) -> bool:
+        """Note that a run begins, and return True, if it may; one that may not can be tried again later.
 
         Where no run would end in time, the first of a command begins all the same: it saves where it is, and the next
         command goes on with it.
         """
         with self._lock:
-            if run_id in self._waiting:
-                self._waiting.remove(run_id)
             if self.stop.due:
                 return False
             if not self._fits(run_id) and (self._begun or any(map(self._fits, self._waiting))):
                 return False
+            if run_id in self._waiting:
+                self._waiting.remove(run_id)
             self._begun[run_id] = Begun(self.clock(), self.estimates.get(run_id))
             return True
 
@@ -99,7 +101,7 @@ class TimeLimit:
         work = sum(begun.share * begun.expected.seconds for begun in known if begun.expected is not None)
         if work < LEAST_WORK_SECONDS:
             return self.at_once
-        passed = sum(self.clock() - begun.at if begun.seconds is None else begun.seconds for begun in known)
+        passed = sum(self.clock() - begun.began if begun.seconds is None else begun.seconds for begun in known)
         return min(max(passed / work, PACES[0]), PACES[1])
 
     def _fits(self, run_id: str) -> bool:
@@ -111,17 +113,20 @@ class TimeLimit:
         if begun is None or begun.expected is None:
             return
         if isinstance(event, RunEnded):
-            begun.share, begun.seconds = 1.0, self.clock() - begun.at
+            begun.share, begun.seconds = 1.0, self.clock() - begun.began
+            if event.status is not Status.COMPLETED:  # says nothing of the pace
+                begun.expected = None
         else:
             begun.share = share_done(begun.expected, event)
 
 
 def share_done(estimate: RunEstimate, event: Progress) -> float:
-    """Return how much of a run's estimated time is behind it."""
+    """Return how much of what was left of a run is behind it; steps are counted from the run's beginning."""
     part = event.done / max(event.total, 1)
     done = estimate.overhead_seconds
     if event.stage == "training":
-        done += part * estimate.training_seconds
+        left = 1 - estimate.trained_share
+        done += max(0.0, part - estimate.trained_share) / left * estimate.training_seconds if left else 0.0
     elif event.stage == "evaluation":
         done += estimate.training_seconds + part * estimate.evaluation_seconds
     return done / estimate.seconds if estimate.seconds else 0.0
@@ -149,3 +154,4 @@ def ending_calls(stop: Stop) -> Iterator[None]:
             yield
     finally:
         over.set()
+        let_calls_begin()

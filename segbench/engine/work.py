@@ -22,7 +22,7 @@ from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
-from segbench.engine.facts import compute_facts, cost_facts, derived_seed, weights_digest
+from segbench.engine.facts import accelerator_name, compute_facts, cost_facts, derived_seed, weights_digest
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
@@ -68,6 +68,7 @@ class Work:
     selected_epoch: int | None = None
     micro_batch: int | None = None
     seconds_before: float = 0.0
+    places: list[dict[str, Any]] = field(default_factory=list)
     _save: Callable[[], None] | None = None
 
     def carry_out(self) -> None:
@@ -100,13 +101,13 @@ class Work:
                 total_seconds=self.seconds_before + time.perf_counter() - self.clock,
                 **self.found_of_time,
             ),
-            environment=capture(device=str(self.device), extra=compute_facts(self.device)),
+            environment=capture(device=str(self.device), extra=compute_facts(self.device) | self._earlier_accelerators),
             found={
                 "test_loss": self.test_loss,
                 "selected_epoch": self.selected_epoch,
                 "micro_batch": self.micro_batch,
                 "processes": self.team.size,
-                "runs_at_once": self.runs_at_once,
+                "runs_at_once": max([self.runs_at_once, *(place["runs_at_once"] for place in self.places)]),
             },
         )
 
@@ -167,7 +168,8 @@ class Work:
     def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
-        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop)
+        place = {"accelerator": accelerator_name(self.device), "runs_at_once": self.runs_at_once}
+        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place)
         with (
             materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
             self._validation_loader(materials) as validation,
@@ -186,11 +188,24 @@ class Work:
             )
             self._save = lambda: saver.save(trainer)
             saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
-            self.seconds_before = saver.seconds_before
+            self.seconds_before, self.places = saver.seconds_before, saver.places
+            self._tell_of_other_accelerators()
             with self._arithmetic.matrix_precision():
                 trained = trainer.fit()
         self._note_training(trained)
         return trained.network
+
+    @property
+    def _earlier_accelerators(self) -> dict[str, list[str]]:
+        """Return, for the record, the other accelerators that earlier pieces of the run were done on, if there were."""
+        here = accelerator_name(self.device)
+        others = sorted({place["accelerator"] for place in self.places} - {here, None})
+        return {"earlier_accelerators": others} if others else {}
+
+    def _tell_of_other_accelerators(self) -> None:
+        for others in self._earlier_accelerators.values():
+            was, now = ", ".join(others), accelerator_name(self.device)
+            self.observer(Notice(f"{self.run.label}: was begun on {was} and goes on on {now}: its times are of both"))
 
     def _lasting_facts(self) -> dict[str, Any]:
         """Return what has to be as it was for a saved state to be used."""

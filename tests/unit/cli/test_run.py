@@ -260,3 +260,29 @@ def test_an_error_that_names_its_file_is_left_alone(tmp_path):
     with pytest.raises(SuiteError) as caught, naming(tmp_path):
         raise SuiteError("wrong", file="other.yaml", key="a")
     assert caught.value.file == "other.yaml"
+
+
+def test_a_command_without_time_still_ranks_what_is_done(done, segbench):
+    folder, first = done
+    places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", folder / "small.yaml", *places, "--time-limit", "0.001s")
+    assert answer.code == 0
+    assert "0 runs done, 2 were done before" in answer.err
+    assert answer.out == first.out
+
+
+def test_a_command_without_time_leaves_what_is_not_done_and_exits_with_3(suite, tmp_path, segbench):
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", suite, *places, "--time-limit", "0.001s")
+    assert answer.code == 3
+    assert "2 runs left, the same command goes on: cnn, seed 0; U-Net, seed 0" in answer.err
+    assert answer.out == ""
+    assert not list((tmp_path / "results").rglob("run.json"))
+
+
+def test_without_an_estimate_the_cheapest_cannot_be_told(done, segbench):
+    folder, _ = done
+    places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", folder / "small.yaml", *places, "--order", "cheapest", "--no-report")
+    assert answer.code == 0
+    assert "--order cheapest: nothing is estimated" in answer.err

@@ -73,6 +73,17 @@ def test_a_run_that_is_left_gives_no_record_and_holds_no_other_up(launcher):
     assert sorted(done) == sorted(run.id for run in RUNS if run.id != left)
 
 
+@pytest.mark.parametrize("launcher", [OneByOne("cpu"), SeveralAtOnce(2, devices=["cpu"])])
+def test_a_run_that_was_left_is_tried_again_when_another_is_done(launcher):
+    asked = []
+
+    def do(job, place, told):
+        asked.append(job.run.id)
+        return None if asked.count(RUNS[0].id) == 1 and job.run.id == RUNS[0].id else job.run.id
+
+    assert sorted(launcher(JOBS, do, lambda event: None)) == sorted(run.id for run in RUNS)
+
+
 def test_each_device_does_one_run_at_a_time():
     bench = Bench()
     list(SeveralAtOnce(2, devices=["cuda:0", "cuda:1"], cores=8)(JOBS, bench, lambda event: None))
