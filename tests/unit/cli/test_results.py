@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from packed import write_true_run
 from programs import succeed
+from spoilt_archives import write_true_run
 from stored import write_speed_of
 
 from segbench.results.record import Outcome, Status

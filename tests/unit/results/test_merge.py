@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from packed import forge, members_of, recompress, sealed, write_members, write_true_run
+from spoilt_archives import forge, members_of, recompress, sealed, write_members, write_true_run
 from stored import write_speed_of
 
 from segbench.config.plan import digest

@@ -8,7 +8,7 @@ import tarfile
 from itertools import pairwise
 
 import pytest
-from packed import members_of, write_true_run
+from spoilt_archives import members_of, write_true_run
 from stored import write_speed_of
 
 from segbench.errors import StoreError, UsageError
