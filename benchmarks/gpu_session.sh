@@ -11,7 +11,8 @@
 # archives were merged into the results that it finds.
 #
 # SEGBENCH_DATA names the data. SEGBENCH, where it is set, is the command to use in place of 'segbench', PYTHON the
-# interpreter of the tests, RESULTS the folder of results.
+# interpreter of the tests, RESULTS the folder of results. STATES=1 packs the states of unfinished runs, too, whatever
+# their size (an FCN's is 1.6 GB): without them, runs that were under way begin anew elsewhere.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 read -ra segbench <<<"${SEGBENCH:-segbench}"
@@ -24,6 +25,7 @@ case "${1:-}" in
     "${segbench[@]}" doctor --networks "$suite" --seconds "$seconds" --json "$out/networks.json"
     networks=$?
     mapfile -t files < <(grep -rl --include='*.py' 'mark\.gpu' tests) # the others hold none, and take long to import
+    [ ${#files[@]} -gt 0 ] || { echo "there are no tests marked gpu here" >&2 && exit 1; }
     "$python" -m pytest -q -m "gpu and not slow" -p no:cacheprovider --timeout 120 "${files[@]}" 2>&1 |
       tee "$out/gpu-tests.log"
     tests=$?
@@ -35,8 +37,9 @@ case "${1:-}" in
     "${segbench[@]}" run "$suite" --results "$results" --time-limit "${seconds}s" --jobs 2 --order cheapest \
       --no-speed --no-report "${@:5}"
     ended=$?
-    "${segbench[@]}" results pack "$results/$(basename "$suite" .yaml)" --out "$out/facts.tar.xz" --max-size 15M \
-      --predictions
+    folder=$results/$(basename "$suite" .yaml)
+    "${segbench[@]}" results pack "$folder" --out "$out/facts.tar.xz" --max-size 15M --predictions
+    [ -z "${STATES:-}" ] || "${segbench[@]}" results pack "$folder" --out "$out/states.tar.xz" --states
     exit $ended
     ;;
   *)
