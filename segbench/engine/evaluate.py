@@ -44,8 +44,8 @@ class Evaluation:
         losses: The loss of each image; None without a loss or a labelled pixel.
         digests: Hash of what was fed of each image.
         seconds: Time of the pass, data loading included, without ``looking_seconds``.
-        looking_seconds: For how long the pass stood still to look closer at images. What threads do beside it, which is
-            done on accelerators only, is not in it: there, they take their time from cores that the pass leaves idle.
+        looking_seconds: Time that the pass waited for the closer look at images. On accelerators, threads look while
+            the pass goes on; their work is not counted, as it runs on cores that the pass leaves idle.
         pictures: The predictions that were asked for.
     """
 

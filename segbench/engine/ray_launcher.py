@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,7 +45,7 @@ class RayLauncher:
         gpus: GPUs that a run is given.
         shared: Whether all machines see the store under its path. Runs are stored there then, and one that is begun
             again goes on from where it last saved; else they are sent back through Ray when they end.
-        stop: When to stop. Runs under way end at its deadline; at SIGTERM here, they are ended where they are.
+        stop: When to stop. At its deadline, runs under way end by themselves. At SIGTERM, this process cancels them.
     """
 
     here: ClassVar[bool] = False
@@ -283,17 +285,32 @@ def _joined(address: str | None) -> Any:
     Raises:
         UsageError: Ray is not installed, or nothing answers.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
-    if not ray.is_initialized():
-        _check_address(address)
+    with _sigterm_kept():
         try:
-            ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
+            import ray
+        except ImportError:
+            raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
+        if not ray.is_initialized():
+            _check_address(address)
+            try:
+                ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
     return ray
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Restore the handler of SIGTERM after a block: Ray installs one that exits at once, with nothing reported.
+
+    Only a process's first thread can set handlers, so in other threads Ray installs none.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:  # None: not set by Python
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_address(address: str | None) -> None:

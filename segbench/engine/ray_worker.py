@@ -141,10 +141,9 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
 
     Raises:
         UsageError: This machine has not the files or the folder of the one that gave the command.
+        RunInterrupted: The deadline has passed.
         SegbenchError: The run cannot be done here, for want of its data for example.
     """
-    from segbench.engine.run import perform
-
     run, place = Run.model_validate(order.run), order.place
     if run.identity != order.identity:
         raise UsageError(
@@ -156,18 +155,43 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
         if stop.due:
             raise RunInterrupted("was not begun in time")
         announce(Job(run, order.number, order.total), send)
-        beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
-        job = within(Job(run, order.number, order.total), memory_room(beside))
-        record = perform(
-            job.run,
-            store,
-            device=place.device,
-            threads=place.threads,
-            stop=stop,
-            runs_at_once=beside if place.device == "cpu" else place.runs_at_once,
-            observer=send,
-        )
-        return replace(here, record=record, content=None if order.shared else packed(store.folder_of(run.id)))
+        if order.shared:
+            return replace(here, record=_performed(run, store, order, send, stop))
+        with _state_lost():
+            record = _performed(run, store, order, send, stop)
+        return replace(here, record=record, content=packed(store.folder_of(run.id)))
+
+
+def _performed(run: Run, store: Store, order: Order, send: Sender, stop: Stop) -> RunRecord:
+    """Do a run on the order's device, with its share of this machine's memory."""
+    from segbench.engine.run import perform
+
+    place = order.place
+    beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
+    job = within(Job(run, order.number, order.total), memory_room(beside))
+    return perform(
+        job.run,
+        store,
+        device=place.device,
+        threads=place.threads,
+        stop=stop,
+        runs_at_once=beside if place.device == "cpu" else place.runs_at_once,
+        observer=send,
+    )
+
+
+@contextmanager
+def _state_lost() -> Iterator[None]:
+    """Correct what an interrupted run reports where its store is temporary: the state it saved is deleted with it.
+
+    Raises:
+        RunInterrupted: Says where the run stopped, and that it begins anew.
+    """
+    try:
+        yield
+    except RunInterrupted as stopped:
+        where, _, _ = str(stopped).partition(", ")  # what follows says that the state is saved
+        raise RunInterrupted(f"{where}; it begins anew: only with --shared-results is its state kept") from None
 
 
 @contextmanager

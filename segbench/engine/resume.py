@@ -1,4 +1,4 @@
-"""Saves a training under way, and lets it go on from there to the same end, bit for bit."""
+"""Checkpoints training for bit-exact resume."""
 
 from __future__ import annotations
 

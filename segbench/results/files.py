@@ -62,7 +62,7 @@ def safe_name(text: str) -> str:
 
 @cache
 def host_mark() -> str:
-    """Return eight signs that stand for this machine, for folders that processes of several machines share."""
+    """Return an 8-hex-digit host hash, for names in folders that several machines share."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 

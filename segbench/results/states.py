@@ -31,7 +31,7 @@ class StateFile:
     Attributes:
         path: The file.
         step: Optimizer steps that had been made.
-        digest: The first 32 signs of the SHA-256 that its content has to have.
+        digest: First 32 hex digits of the expected SHA-256.
     """
 
     path: Path

@@ -25,8 +25,8 @@ class Energy(NamedTuple):
 class EnergyMeter:
     """Meters one block of calls: ``start`` on the idle device, the calls, ``stop`` when they are done.
 
-    Both wait for the counter's next step, so that no step is counted in part. The accelerator is idle meanwhile: what
-    it takes for less than a step is all that is counted too much.
+    Both wait for the counter's next step, so that only whole steps are counted. The accelerator is idle while ``stop``
+    waits. The energy is therefore too high by what the idle accelerator takes in at most one step.
 
     Args:
         nvml: The accelerator's counters.

@@ -16,6 +16,9 @@ from segbench.errors import SegbenchError
 
 OUT_OF_TIME = "not tried: out of time"
 
+STOP_SECONDS = 0.5
+"""Between two stops of what still runs when the time is over."""
+
 
 def check_networks(cases: Iterable[NetworkCase], *, deadline: float | None) -> Iterator[NetworkCheck]:
     """Try networks one after the other; yield what was found of each as soon as it is known.
@@ -59,14 +62,25 @@ def _checked(case: NetworkCase, seconds: float | None) -> NetworkCheck:
 
 @contextmanager
 def stopping_after(seconds: float | None) -> Iterator[None]:
-    """End the processes that calls of this one wait for when the time is over; None lets them be."""
+    """End the processes that calls of this one wait for when the time is over; None lets them be.
+
+    This is repeated until the block is over: a process that was being started is not known the first time.
+    """
     if seconds is None:
         yield
         return
-    timer = threading.Timer(seconds, stop_calls)
-    timer.daemon = True
-    timer.start()
+    over = threading.Event()
+
+    def stop() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            stop_calls()
+            wait = STOP_SECONDS
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
+        thread.join()  # no call after the block may be ended

@@ -1,0 +1,44 @@
+"""Claims about what a machine of a Ray cluster reports; Ray itself is not needed for them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tiny import document
+
+import segbench.engine.run  # noqa: F401 - imported before a deadline is set
+from segbench.config.load import check
+from segbench.config.plan import plan
+from segbench.engine.launchers import Place
+from segbench.engine.ray_worker import Done, Order, SharedFolder, _carried_out
+from segbench.errors import RunInterrupted
+from segbench.results.store import Store
+
+
+@pytest.fixture
+def interrupted():
+    """Return a function that does a run whose time is over once it has begun; it returns what the run reports."""
+    (run,) = plan(check(document(models=["cnn"])))
+
+    def do(shared):
+        place = Place("cpu", None, deadline=time.time() + 1.0)
+        order = Order(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
+        with pytest.raises(RunInterrupted) as stopped:
+            _carried_out(order, lambda _: time.sleep(max(0.0, place.deadline - time.time())), Done("node", "host"))
+        return str(stopped.value)
+
+    return do
+
+
+def test_a_run_that_is_sent_back_reports_at_the_deadline_that_it_begins_anew(interrupted):
+    said = "stopped after step 1 of 6; it begins anew: only with --shared-results is its state kept"
+    assert interrupted(None) == said
+
+
+def test_a_run_in_a_shared_folder_reports_at_the_deadline_that_its_state_is_saved(interrupted, tmp_path):
+    store = Store(tmp_path, "tiny")
+    store.folder.mkdir()
+    (store.folder / "sign").touch()
+    assert interrupted(SharedFolder(tmp_path, "sign")) == "stopped after step 1 of 6, which is saved"
+    assert len(store.saved()) == 1
