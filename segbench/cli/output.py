@@ -134,5 +134,5 @@ def duration(seconds: float) -> str:
 
 
 def tell(text: str) -> None:
-    """Write a message to standard error."""
-    typer.echo(text, err=True)
+    """Write a message of one or more lines to standard error; what a terminal would obey is spelled out."""
+    typer.echo("\n".join(map(printable, text.split("\n"))), err=True)

@@ -13,6 +13,7 @@ import typer
 from segbench.cli.options import AsJson
 from segbench.cli.output import byte_count, counted, tell, write_json, write_table
 from segbench.errors import UsageError
+from segbench.report.text import printable
 
 if TYPE_CHECKING:
     from segbench.results.inventory import HeldRun
@@ -226,7 +227,10 @@ def _conflict(placed: Placed) -> str:
         return text
     here, there = _side_facts(placed.here), _side_facts(placed.there)
     keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-    lines = [f"  {key}: {here.get(key)} here, {there.get(key)} in the archive" for key in keys[:_DIFFERENCES_SHOWN]]
+    lines = [
+        printable(f"  {key}: {here.get(key)} here, {there.get(key)} in the archive")
+        for key in keys[:_DIFFERENCES_SHOWN]
+    ]
     more = len(keys) - _DIFFERENCES_SHOWN
     return "\n".join([text, *lines, *([f"  and {counted(more, 'other difference')}"] if more > 0 else [])])
 

@@ -7,11 +7,13 @@ from collections import Counter
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from segbench.config.plan import digest
-from segbench.errors import ArchiveError
+from segbench.errors import ArchiveError, StoreError
+from segbench.results.files import checked_name
 from segbench.results.members import Kind, Member, parse_member
+from segbench.results.store import RECORD_FILE
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 1
@@ -55,6 +57,14 @@ class PackedRun(Strict):
     identity: Sha256
     protocol_id: Sha256
 
+    @field_validator("suite", "id")
+    @classmethod
+    def _leads_nowhere_else(cls, name: str, info: ValidationInfo) -> str:
+        try:
+            return checked_name(name, "suite" if info.field_name == "suite" else "run")
+        except StoreError as error:
+            raise ValueError(str(error)) from None
+
     @property
     def folder(self) -> str:
         """Its path in the archive."""
@@ -82,11 +92,21 @@ class Contents(Strict):
         twice += [name for name, count in Counter(run.folder for run in self.runs).items() if count > 1]
         if twice:
             raise ValueError(f"{twice[0]!r} is listed twice")
-        listed = {run.folder for run in self.runs}
-        strays = {file.member.folder for file in self.files if file.member.kind is Kind.RUN} - listed
-        if strays:
-            raise ValueError(f"{min(strays)!r} has files but is not among the runs")
+        self._refuse_other_runs()
         return self
+
+    def _refuse_other_runs(self) -> None:
+        """Refuse runs without a record, and files of runs that are not listed.
+
+        Raises:
+            ValueError: Names the first.
+        """
+        listed = {run.folder for run in self.runs}
+        of_runs = [file.member for file in self.files if file.member.kind is Kind.RUN]
+        if strays := {member.folder for member in of_runs} - listed:
+            raise ValueError(f"{min(strays)!r} has files but is not among the runs")
+        if bare := listed - {member.folder for member in of_runs if member.inner == RECORD_FILE}:
+            raise ValueError(f"{min(bare)!r} is among the runs but has no {RECORD_FILE}")
 
 
 class Manifest(Contents):

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from segbench.errors import StoreError
 from segbench.results.checks import CHECKS_FILE
+from segbench.results.details import DETAILS_FILE
 from segbench.results.files import checked_name
 from segbench.results.gallery import GALLERY_FOLDER
+from segbench.results.inventory import SAMPLES_FOLDER
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.speed_store import SPEED_FOLDER
 from segbench.results.states import STATE_NAME
-from segbench.results.store import LOCK_FILE, STATES_SUFFIX, SUITE_FILE
+from segbench.results.store import LOCK_FILE, RECORD_FILE, STATES_SUFFIX, SUITE_FILE
 
 MOST_LEVELS = 8
 """Folders within folders in an archive, the suite's included."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 """Signs that mean something to a file system of some kind; a slash separates folders."""
 _SUITE_FILES = (SUITE_FILE, LOCK_FILE, CHECKS_FILE)
+_RUN_FILES = (RECORD_FILE, CONFUSION_FILE, DETAILS_FILE, HISTORY_FILE, PREDICTIONS_FILE)
 
 
 class Kind(StrEnum):
@@ -86,6 +91,19 @@ def is_safe(name: str) -> bool:
     return not odd and name.isprintable() and len(name.encode("utf-8", "replace")) <= 255
 
 
+def is_run_file(parts: Sequence[str]) -> bool:
+    """Tell whether a file of a run, by the parts of its path below the run's folder, may be in an archive.
+
+    Weights may not, nor what segbench does not write: a merge would put it beside a result that it does not belong to.
+    """
+    match parts:
+        case [name]:
+            return name in _RUN_FILES
+        case [folder, name]:
+            return folder == SAMPLES_FOLDER and name.endswith(".png") and is_safe(name)
+    return False
+
+
 def _parsed(suite: str, parts: list[str]) -> Member | None:
     """Return what the parts of a path below a suite's folder are; None for what has no place there.
 
@@ -102,6 +120,7 @@ def _parsed(suite: str, parts: list[str]) -> Member | None:
         case [folder, name] if folder.startswith(".") and folder.endswith(STATES_SUFFIX) and STATE_NAME.fullmatch(name):
             run_id = folder[1:].removesuffix(STATES_SUFFIX)
             return Member(suite, Kind.STATES, checked_name(run_id, "run"), name)
-        case [run_id, _, *_] if run_id not in (SPEED_FOLDER, GALLERY_FOLDER):
-            return Member(suite, Kind.RUN, checked_name(run_id, "run"), "/".join(parts[1:]))
+        case [folder, _, *_] if folder not in (SPEED_FOLDER, GALLERY_FOLDER):
+            run_id = checked_name(folder, "run")
+            return Member(suite, Kind.RUN, run_id, "/".join(parts[1:])) if is_run_file(parts[1:]) else None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from segbench.errors import StoreError
 from segbench.results.checks import CHECKS_FILE, add_checks, read_checks
@@ -60,12 +61,24 @@ def _place_checks(file: Path, suite: str, store: Store) -> list[Placed]:
         move(file, store.folder / CHECKS_FILE)
         return []
     here, there = read_checks(store.folder), read_checks(file.parent)
-    add_checks(store.folder, {key: value for key, value in there.items() if key not in here})
-    differing = [key for key, value in there.items() if key in here and here[key] != value]
+    differing = [key for key, facts in there.items() if key in here and not _agree(here[key], facts)]
+    fuller = {key: _joined(here.get(key), facts) for key, facts in there.items() if key not in differing}
+    add_checks(store.folder, {key: facts for key, facts in fuller.items() if here.get(key) != facts})
     return [
         Placed(f"{suite}/{CHECKS_FILE}: {key[:16]}…", Kind.SUITE, Fate.CONFLICT, "other counts of the same split")
         for key in differing
     ]
+
+
+def _agree(here: Any, there: Any) -> bool:
+    """Tell whether two counts of a split are the same in all that both have; a newer segbench counts more."""
+    if not isinstance(here, dict) or not isinstance(there, dict):
+        return bool(here == there)
+    return all(here[key] == value for key, value in there.items() if key in here)
+
+
+def _joined(here: Any, there: Any) -> Any:
+    return here | there if isinstance(here, dict) else there
 
 
 def _place_gallery(unpacked: Unpacked, files: Sequence[PackedFile], store: Store) -> Placed:

@@ -12,9 +12,9 @@ from segbench.results.archive import Source
 from segbench.results.checks import CHECKS_FILE
 from segbench.results.files import checked_name
 from segbench.results.gallery import find_galleries
-from segbench.results.inventory import SAMPLES_FOLDER, WEIGHTS_FILE, held_runs
+from segbench.results.inventory import SAMPLES_FOLDER, held_runs
 from segbench.results.manifest import PackedRun
-from segbench.results.members import is_safe
+from segbench.results.members import is_run_file, is_safe
 from segbench.results.record import RunRecord
 from segbench.results.scan import PREDICTIONS_FILE
 from segbench.results.speed_store import SPEED_FOLDER, read_speed
@@ -97,9 +97,7 @@ def _run_unit(suite: str, folder: Path, record: RunRecord, extras: Collection[Ex
 
 
 def _is_packed(parts: Sequence[str], extras: Collection[Extra]) -> bool:
-    if parts[0] == WEIGHTS_FILE or not all(map(is_safe, parts)):
-        return False
-    return Extra.PREDICTIONS in extras or parts[0] not in (PREDICTIONS_FILE, SAMPLES_FOLDER)
+    return is_run_file(parts) and (Extra.PREDICTIONS in extras or parts[0] not in (PREDICTIONS_FILE, SAMPLES_FOLDER))
 
 
 def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> Iterator[Unit]:

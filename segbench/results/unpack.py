@@ -20,7 +20,11 @@ MOST_MANIFEST_BYTES = 32 * 2**20
 """Enough for 40,000 runs."""
 _HEADER_BYTES = 16 * tarfile.BLOCKSIZE
 """What the headers of one member may take, and twice what the longest path does."""
+_AHEAD_BYTES = _HEADER_BYTES + tarfile.RECORDSIZE
+"""What may come out before the next member is known: its headers, which tarfile holds in memory, and what it reads
+ahead."""
 _SPARE_BYTES = 2**20
+"""What may follow the last member."""
 _REMEDY = "nothing was merged; get a new copy of the archive, or leave it out"
 
 
@@ -59,25 +63,30 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
         raise UsageError("this Python unpacks no archives safely; use 3.11.4 or later")
     with storing(folder), _refusals(archive), archive.open("rb") as stream:
         folder.mkdir()
-        content = XzReader(stream, MOST_MANIFEST_BYTES + _HEADER_BYTES)
+        content = XzReader(stream, _AHEAD_BYTES)
         with tarfile.open(fileobj=content, mode="r|") as tar:
-            manifest = _manifest(tar, archive)
+            manifest = _manifest(tar, content, archive)
             _refuse_oversized(manifest, archive, folder)
-            headers = (len(manifest.files) + 1) * _HEADER_BYTES
-            content.limit = content.count + manifest.total_bytes + headers + _SPARE_BYTES
-            _extract(tar, {file.path: file for file in manifest.files}, archive, folder)
+            _extract(tar, content, {file.path: file for file in manifest.files}, archive, folder)
+        _allow(content, _SPARE_BYTES)
         while content.read(_SPARE_BYTES):  # to the end, where the last checksum of xz stands
             pass
     return Unpacked(archive, manifest, folder)
 
 
-def _manifest(tar: tarfile.TarFile, archive: Path) -> Manifest:
+def _allow(content: XzReader, size: int) -> None:
+    """Let no more come out than so many bytes and the headers after them."""
+    content.limit = content.count + size + _AHEAD_BYTES
+
+
+def _manifest(tar: tarfile.TarFile, content: XzReader, archive: Path) -> Manifest:
     first = tar.next()
     if first is None or first.name != MANIFEST_FILE or first.type not in _PLAIN:
         raise _refusal(archive, f"does not begin with {MANIFEST_FILE}, so 'segbench results pack' did not write it")
     opened = tar.extractfile(first)
     if first.size > MOST_MANIFEST_BYTES or opened is None:
         raise _refusal(archive, f"{MANIFEST_FILE}: has {first.size:,} bytes; at most {MOST_MANIFEST_BYTES:,} are read")
+    _allow(content, first.size)
     try:
         return read_manifest(opened.read())
     except ArchiveError as error:
@@ -99,7 +108,9 @@ def _refuse_oversized(manifest: Manifest, archive: Path, folder: Path) -> None:
         raise UsageError(f"{archive}: holds {total:,} bytes where {folder.parent} has {free:,} left; free some space")
 
 
-def _extract(tar: tarfile.TarFile, listed: dict[str, PackedFile], archive: Path, folder: Path) -> None:
+def _extract(
+    tar: tarfile.TarFile, content: XzReader, listed: dict[str, PackedFile], archive: Path, folder: Path
+) -> None:
     missing = dict(listed)
     while (member := tar.next()) is not None:
         file = missing.pop(member.name, None)
@@ -110,6 +121,7 @@ def _extract(tar: tarfile.TarFile, listed: dict[str, PackedFile], archive: Path,
             raise _refusal(archive, f"{member.name!r}: is a link, a device or a folder; only ordinary files are read")
         if member.size != file.size:
             raise _refusal(archive, f"{member.name!r}: has {member.size:,} bytes, not {file.size:,} as listed")
+        _allow(content, file.size)
         tar.extract(member, folder, set_attrs=False, filter="data")
         _check_content(folder / file.path, file, archive)
     if missing:

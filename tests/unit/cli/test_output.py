@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segbench.cli.options import names, numbers, size
-from segbench.cli.output import byte_count, duration, plain, shown, write_facts, write_json, write_table
+from segbench.cli.output import byte_count, duration, plain, shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
 
@@ -38,6 +38,11 @@ def test_json_is_pure(capsys):
         "tuple": [1, None, True],
         "3": ["ü"],
     }
+
+
+def test_messages_keep_their_lines_and_obey_nobody(capsys):
+    tell("problem: two lines\n  \x1b[2Jcleared\u202e\n  網路\n")
+    assert capsys.readouterr().err == "problem: two lines\n  \\x1b[2Jcleared\\u202e\n  網路\n\n"
 
 
 def test_plain_values_stay_as_they_are():

@@ -67,6 +67,19 @@ def test_seeds_of_two_people_make_one_leaderboard(segbench, tmp_path):
     assert row["seeds"] == 4
 
 
+def test_what_a_foreign_record_says_does_not_reach_the_terminal_raw(segbench, tmp_path):
+    evil = "2.7\x1b]0;owned\x07\nconflict: toy/other: forged"
+    write_true_run(tmp_path / "ana", seed=0, hits=80, environment={"versions": {"torch": evil}})
+    write_true_run(tmp_path / "ben", seed=0, hits=50)
+    segbench("results", "pack", tmp_path / "ana", "--out", tmp_path / "ana.tar.xz")
+    merged = segbench("results", "merge", tmp_path / "ana.tar.xz", "--into", tmp_path / "ben")
+    assert merged.code == 1
+    assert "\x1b" not in merged.err
+    assert "\x07" not in merged.err
+    assert "2.7\\x1b]0;owned\\x07 conflict: toy/other: forged in the archive" in merged.err
+    assert [line for line in merged.err.splitlines() if line.startswith("conflict:")] == merged.err.splitlines()[:1]
+
+
 def test_a_conflict_is_named_with_what_differs_and_the_rest_is_merged(segbench, tmp_path):
     environment = {"processor": "Example CPU", "versions": {"torch": "2.7"}}
     write_true_run(tmp_path / "ana", seed=0, hits=80)

@@ -202,6 +202,25 @@ def test_checks_of_data_merge_by_split_and_a_suite_that_is_there_stays(results, 
     assert json.loads((home / "data.json").read_text()) == {"f1": {"images": 4}}
 
 
+def test_counts_of_an_earlier_segbench_agree_and_get_what_is_missing_there(results, tmp_path):
+    split = {"dataset": "scenes", "images": 3, "void_pixels": 7}
+    (results / "toy" / "data.json").write_text(json.dumps({"f1": split | {"pixel_digest": "ab"}}))
+    pack(results, tmp_path / "a.tar.xz")
+    home = tmp_path / "there" / "toy"
+    home.mkdir(parents=True)
+    (home / "data.json").write_text(json.dumps({"f1": split | {"sizes": {"3x4": 3}}}))
+    assert merge([tmp_path / "a.tar.xz"], tmp_path / "there").of(Fate.CONFLICT) == []
+    assert json.loads((home / "data.json").read_text()) == {
+        "f1": split | {"sizes": {"3x4": 3}, "pixel_digest": "ab"},
+    }
+    before = touched(home)
+    merge([tmp_path / "a.tar.xz"], tmp_path / "there")
+    assert touched(home) == before
+    (home / "data.json").write_text(json.dumps({"f1": split | {"images": 4}}))
+    assert len(merge([tmp_path / "a.tar.xz"], tmp_path / "there").of(Fate.CONFLICT)) == 1
+    assert json.loads((home / "data.json").read_text()) == {"f1": split | {"images": 4}}
+
+
 def test_a_speed_record_of_other_samples_is_a_conflict(archive, tmp_path):
     record = write_speed_of(tmp_path / "there", "unet", 0.2)
     file = tmp_path / "there" / "toy" / "speed" / f"{record.id}.json"
@@ -241,6 +260,10 @@ def other_identity(document, contents):
 
 def plant(name, content=b"x"):
     return lambda _, contents: contents.update({name: content})
+
+
+def in_first_run(name):
+    return lambda _, contents: plant(f"{first_run(contents)}/{name}")(_, contents)
 
 
 def append(archive, member, content=b"x", listed=True):
@@ -310,6 +333,23 @@ def header_bomb(archive):
     write_members(archive, [(head, manifest)])
 
 
+def hidden_header_bomb(archive):
+    """A pax header of 1 MB in an archive that lists more than that, so that its total would cover it."""
+
+    def plant_bulk(_, contents):
+        contents[first_run(contents) + "/predictions.zip"] = bytes(2 * 10**6)
+
+    forge(archive, plant_bulk)
+    members = members_of(archive)
+    members[1][0].pax_headers = {"comment": "x" * 10**6}
+    write_members(archive, members)
+
+
+def listed_run(**changes):
+    """Add a run to the manifest, without any file."""
+    return lambda document, _: document["runs"].append(document["runs"][0] | changes)
+
+
 def npz_bomb(document, contents):
     """A matrix file that expands ten thousand times."""
     import io
@@ -369,6 +409,7 @@ HOSTILE = {
     "bomb": (bomb, r"would expand from [\d,]+ to 3,000,0\S+ bytes"),
     "unlisted bomb": (unlisted_bomb, "expands to more than its manifest lists"),
     "header bomb": (header_bomb, "expands to more than its manifest lists"),
+    "hidden header bomb": (hidden_header_bomb, "expands to more than its manifest lists"),
     "bomb in a matrix file": (lambda a: forge(a, npz_bomb), "out of all proportion"),
     "wrong id": (lambda a: forge(a, renamed), "is the record of another run"),
     "wrong identity": (lambda a: forge(a, other_identity), "would end in '-seed0-0000000000'"),
@@ -385,6 +426,22 @@ HOSTILE = {
     "part 0": (lambda a: forge(a, lambda d, _: d.update(part=0)), "manifest.json: is damaged"),
     "a number as text": (lambda a: forge(a, lambda d, _: d.update(part="1")), "manifest.json: is damaged"),
     "run unlisted": (lambda a: forge(a, lambda d, _: d["runs"].pop()), "has files but is not among the runs"),
+    "run outside": (lambda a: forge(a, listed_run(id="../../x/../y")), r"'\.\./\.\./x/\.\./y' cannot name .* run"),
+    "suite outside": (lambda a: forge(a, listed_run(suite="..")), r"'\.\.' cannot name the folder of a suite"),
+    "run without files": (
+        lambda a: forge(a, listed_run(id="unet-seed9-0123456789")),
+        "'toy/unet-seed9-0123456789' is among the runs but has no run.json",
+    ),
+    "run of a suite without files": (lambda a: forge(a, listed_run(suite="other")), "'other/.*' is among the runs"),
+    "run without a record": (
+        lambda a: forge(a, lambda _, c: c.pop(first_run(c) + "/run.json")),
+        "is among the runs but has no run.json",
+    ),
+    "weights": (lambda a: forge(a, in_first_run("checkpoint.safetensors")), "checkpoint.safetensors' is no file that"),
+    "page in a run": (lambda a: forge(a, in_first_run("evil.html")), "evil.html' is no file that"),
+    "page among samples": (lambda a: forge(a, in_first_run("samples/evil.html")), "evil.html' is no file that"),
+    "folder among samples": (lambda a: forge(a, in_first_run("samples/a/b.png")), "b.png' is no file that"),
+    "folder named as a file": (lambda a: forge(a, in_first_run("details.npz/b.png")), "b.png' is no file that"),
     "matrices missing": (
         lambda a: forge(a, lambda _, c: c.pop(first_run(c) + "/confusion.npz")),
         "there is no such file",
@@ -439,6 +496,22 @@ def test_a_folder_that_cannot_be_one_of_results_is_named(archive, tmp_path):
     merge([archive], tmp_path / "there")
     with pytest.raises(UsageError, match="folder of one run"):
         merge([archive], run_of(tmp_path / "there", 0))
+
+
+def test_weights_of_others_never_join_a_run_that_is_there(archive, tmp_path):
+    merge([archive], tmp_path / "there")
+    before = tree(tmp_path / "there")
+    forge(archive, in_first_run("checkpoint.safetensors"))
+    with pytest.raises(ArchiveError, match="may hold"):
+        merge([archive], tmp_path / "there")
+    assert tree(tmp_path / "there") == before
+
+
+def test_names_beyond_what_a_tar_header_holds_are_merged(tmp_path):
+    run = write_true_run(tmp_path / "results", "網" * 60, suite="套" * 60)
+    pack(tmp_path / "results", tmp_path / "a.tar.xz")
+    assert fates(merge([tmp_path / "a.tar.xz"], tmp_path / "there")) == {Fate.ADDED: 1}
+    assert tree(tmp_path / "there" / ("套" * 60) / run.name) == tree(run)
 
 
 # what goes wrong on the way

@@ -57,14 +57,14 @@ def test_an_archive_is_an_ordinary_tar_file_of_nobody_without_dates(results, tmp
 
 def test_facts_are_packed_and_nothing_else(results, tmp_path):
     (run,) = results.glob("toy/*-seed0-*")
-    for name in ("checkpoint.safetensors", "predictions.zip", "details.txt", ".DS_Store"):
+    for name in ("checkpoint.safetensors", "predictions.zip", "notes.html", ".DS_Store"):
         (run / name).write_bytes(b"x")
     (run / "samples").mkdir()
     (run / "samples" / "0.png").write_bytes(b"x")
     temporary_path(results / "toy" / "unet-seed9-0123456789").mkdir()
     pack(results, tmp_path / "a.tar.xz")
     held = {name.rpartition("/")[2] for name in names(tmp_path / "a.tar.xz") if f"/{run.name}/" in name}
-    assert held == {"run.json", "confusion.npz", "history.csv", "details.txt"}
+    assert held == {"run.json", "confusion.npz", "history.csv"}
     assert not [name for name in names(tmp_path / "a.tar.xz") if "seed9" in name]
     pack(results, tmp_path / "b.tar.xz", extras={Extra.PREDICTIONS})
     more = set(names(tmp_path / "b.tar.xz")) - set(names(tmp_path / "a.tar.xz"))
