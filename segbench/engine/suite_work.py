@@ -1,18 +1,17 @@
-"""What one command does of a suite: looks what is done, has the rest done by a launcher, and keeps what came of it."""
+"""What one command does of a suite: runs what is missing, as far as there is time, and collects the records."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from segbench.config.plan import Run
 from segbench.config.suite import Suite
 from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
+from segbench.engine.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
 from segbench.engine.launchers import Job, Launcher, Place, announce
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
@@ -21,7 +20,7 @@ from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.time_limit import TimeLimit, ending_calls
 from segbench.engine.tuning import Planned
 from segbench.engine.twins import Twin, take_over, twins_of
-from segbench.errors import DataError, ModelRefusal, RunInterrupted, StoreError
+from segbench.errors import ModelRefusal, RunInterrupted
 from segbench.results.checks import add_checks, read_checks
 from segbench.results.data_identity import DataIdentity
 from segbench.results.gallery import GALLERY_FOLDER
@@ -30,9 +29,6 @@ from segbench.results.store import Store
 
 if TYPE_CHECKING:
     from segbench.engine.preflight import Preflight
-
-Call = Callable[..., Any]
-"""Calls a function, here or in a process of its own."""
 
 
 @dataclass(kw_only=True)
@@ -106,7 +102,7 @@ class SuiteWork:
             return
         anything = len(self.records) > len(self.done_before)
         if anything or not (self.store.folder / GALLERY_FOLDER).is_dir():
-            _hang_pictures(known.shown, self.store, call=self.call, observer=self.observer)
+            renew_gallery(known.shown, self.store, call=self.call, observer=self.observer)
 
     def _look(self, runs: Sequence[Run], finished: Mapping[str, RunRecord]) -> Preflight:
         """Look at what the runs need, and remember what was found of the data.
@@ -210,11 +206,6 @@ def repeat(job: Job, twin: Twin, *, store: Store, observer: Observer) -> RunReco
     return record
 
 
-def is_finished(record: RunRecord) -> bool:
-    """Return whether a run was completed; failed and skipped ones are tried again."""
-    return record.outcome.status is Status.COMPLETED
-
-
 def unchanged(
     finished: Mapping[str, RunRecord], data: Mapping[str, DataIdentity], observer: Observer
 ) -> dict[str, RunRecord]:
@@ -233,57 +224,6 @@ def unchanged(
         runs = "1 finished run is" if encoded_anew == 1 else f"{encoded_anew} finished runs are"
         observer(Notice(f"the data's files differ but decode to the same pixels: {runs} kept"))
     return kept
-
-
-def drop_states(store: Store, done: Sequence[Run]) -> None:
-    """Remove the states that finished runs left when they were killed at their very end."""
-    saved = set(store.saved())
-    for run in done:
-        if run.id in saved and not run.resume.keep:
-            store.states_of(run.id).remove()
-
-
-def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
-    """Tell of stored runs that the suite no longer names; they are kept."""
-    stale = store.stale([run.id for run in runs])
-    if stale:
-        names = ", ".join(sorted(record.id for record in stale))
-        observer(
-            Notice(f"{len(stale)} stored runs come from an earlier form of the suite and stay as they are: {names}")
-        )
-    ids = {run.id for run in runs}
-    unfinished = [run_id for run_id in store.saved() if run_id not in ids]
-    if unfinished:
-        named_ones = ", ".join(unfinished)
-        observer(Notice(f"saved states of runs that the suite no longer names stay in {store.folder}: {named_ones}"))
-
-
-def _hang_pictures(runs: Sequence[Run], store: Store, *, call: Call, observer: Observer) -> None:
-    """Make the suite's gallery of all its completed runs; without one, the results are whole all the same."""
-    try:
-        records = list(filter(is_finished, store.find_all({run.id: run.identity for run in runs}).values()))
-        call(_make_gallery, runs, records, store, observer=observer)
-    except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command at it
-        observer(Notice(f"the gallery of test images was not made: {error}"))
-
-
-def write_plan(suite: Suite, runs: Sequence[Run], store: Store) -> None:
-    """Store the suite as it is run, defaults and overrides included, and the plan that it becomes."""
-    document = suite.model_dump(mode="json")
-    lock = {"suite": suite.name, "runs": [_lock_line(run) for run in runs]}
-    store.write_suite(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), lock)
-
-
-def _lock_line(run: Run) -> dict[str, Any]:
-    line = {
-        "id": run.id,
-        "identity": run.identity,
-        "protocol_id": run.protocol_id,
-        "model": run.model.model_dump(mode="json"),
-        "seed": run.seed,
-        "point": run.point,
-    }
-    return line | {"tuning": {"role": run.tuning.role, "values": run.tuning.values}} if run.tuning else line
 
 
 def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
@@ -311,10 +251,3 @@ def _preflight(
     from segbench.engine.preflight import preflight
 
     return preflight(runs, known=known, device=device, finished=finished, observer=observer)
-
-
-def _make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store, *, observer: Observer) -> None:
-    from segbench.engine.gallery import make_gallery
-
-    del observer
-    make_gallery(runs, records, store)
