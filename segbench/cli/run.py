@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -49,7 +48,6 @@ from segbench.cli.suite_file import load, naming
 from segbench.errors import SegbenchError
 
 if TYPE_CHECKING:
-    from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
     from segbench.engine.launch import SuiteOutcome
@@ -61,6 +59,20 @@ SOMETHING_LEFT = 3
 
 MOST_NAMED = 10
 """Runs that are named of those that were left."""
+
+
+class Wanted(NamedTuple):
+    """The runs that a command is about; None stands for all.
+
+    Attributes:
+        models: Labels or names of their models.
+        seeds: Their seeds.
+        ids: Their ids, or the beginnings of these.
+    """
+
+    models: list[str] | None
+    seeds: list[int] | None
+    ids: list[str] | None
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -110,26 +122,21 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     limit = seconds_of(time_limit, option="--time-limit")
     checked = load(suite, overrides)
-    chosen_models, chosen_seeds, chosen_ids = names(models), numbers(seeds, option="--seeds"), names(only)
+    wanted = Wanted(names(models), numbers(seeds, option="--seeds"), names(only))
     from segbench.cli.progress import observing
     from segbench.cli.report import rank_and_report
     from segbench.cli.trackers import tracking
     from segbench.engine.launch import run_suite
     from segbench.engine.processes import terminate_calls
-    from segbench.engine.selection import RunOrder, chosen, named
+    from segbench.engine.selection import RunOrder
     from segbench.engine.stopping import Stop
-    from segbench.engine.tuning import planned
     from segbench.results.store import Store
 
-    store, stop = Store(results, checked.name), Stop.after(limit)
+    store, stop, here = Store(results, checked.name), Stop.after(limit), launching.can_be_tried_here
     with stop.on_sigterm(), stop.telling(terminate_calls):
-        estimate = None
-        if launching.can_be_tried_here and not no_estimate:
-            with naming(suite):
-                known = planned(checked, store)
-                todo = named(chosen((*known.runs, *known.pending), chosen_models, chosen_seeds), chosen_ids)
-                few = limit is not None or order is Order.CHEAPEST
-                estimate = _estimate(todo, store, device=device, stop=stop, few=few)
+        with naming(suite):
+            tried = here and not no_estimate
+            estimate = _estimate(checked, wanted, store, device=device, stop=stop, order=order) if tried else None
         if order is Order.CHEAPEST and estimate is None:
             tell("--order cheapest: nothing is estimated, so runs are done in the suite's order")
         with (
@@ -141,9 +148,9 @@ def run(  # noqa: PLR0913 - the options of one command
             outcome = run_suite(
                 checked,
                 results=results,
-                models=chosen_models,
-                seeds=chosen_seeds,
-                only=chosen_ids,
+                models=wanted.models,
+                seeds=wanted.seeds,
+                only=wanted.ids,
                 device=device,
                 in_process=launching.here,
                 launcher=doing,
@@ -153,9 +160,8 @@ def run(  # noqa: PLR0913 - the options of one command
                 observer=observer,
             )
         _tell_done(outcome)
-        here = launching.can_be_tried_here
         measured = no_speed or _measure_speed(
-            checked, chosen_models, outcome, stop=stop, here=here, device=device, results=results
+            checked, wanted.models, outcome, stop=stop, here=here, device=device, results=results
         )
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports)
@@ -230,7 +236,19 @@ def _in_time(suite: Suite, outcome: SuiteOutcome, *, stop: Stop, device: str) ->
     return nothing_else or extent is None or stop.seconds_left is None or extent.least_seconds <= stop.seconds_left
 
 
-def _estimate(runs: Sequence[Run], store: Store, *, device: str, stop: Stop, few: bool) -> SuiteEstimate | None:
-    """Tell what the runs that are not done will take, and return it."""
+def _estimate(
+    suite: Suite, wanted: Wanted, store: Store, *, device: str, stop: Stop, order: Order
+) -> SuiteEstimate | None:
+    """Tell what the wanted runs that are not done will take, and return it.
+
+    Raises:
+        UsageError: The suite has no such run.
+    """
+    from segbench.engine.selection import chosen, named
+    from segbench.engine.tuning import planned
+
+    known = planned(suite, store)
+    runs = named(chosen((*known.runs, *known.pending), wanted.models, wanted.seeds), wanted.ids)
     statuses = statuses_of(runs, store)
+    few = stop.seconds_left is not None or order is Order.CHEAPEST
     return announce([run for run in runs if statuses[run.id] != "done"], device=device, stop=stop, few=few)
