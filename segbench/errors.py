@@ -95,7 +95,15 @@ class ModelRefusal(SegbenchError):  # noqa: N818 - a refusal is a result, not a 
 
 
 class RunInterrupted(SegbenchError):  # noqa: N818 - says what happened
-    """A run was stopped on its way, because its time is over or its process was told to end; it goes on later."""
+    """A run was stopped on its way, because its time is over or its process was told to end; it goes on later.
+
+    Attributes:
+        where: How far it had come, such as ``stopped after step 3 of 9``.
+    """
+
+    def __init__(self, where: str, *, kept: str = "") -> None:
+        self.where = where
+        super().__init__(f"{where}, {kept}" if kept else where)
 
 
 class TrainingError(SegbenchError):

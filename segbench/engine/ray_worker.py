@@ -190,8 +190,8 @@ def _state_lost() -> Iterator[None]:
     try:
         yield
     except RunInterrupted as stopped:
-        where, _, _ = str(stopped).partition(", ")  # what follows says that the state is saved
-        raise RunInterrupted(f"{where}; it begins anew: only with --shared-results is its state kept") from None
+        lost = "it begins anew: only with --shared-results is its state kept"
+        raise RunInterrupted(f"{stopped.where}; {lost}") from None
 
 
 @contextmanager

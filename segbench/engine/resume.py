@@ -67,7 +67,7 @@ class Saver:
         """
         if self._agreed(self.stop.due, trainer):
             self.save(trainer)
-            raise RunInterrupted(f"stopped after step {trainer.step} of {trainer.total_steps}, which is saved")
+            raise RunInterrupted(f"stopped after step {trainer.step} of {trainer.total_steps}", kept="which is saved")
         steps, minutes = self.settings.every_steps, self.settings.every_minutes
         by_steps = steps is not None and trainer.step - self._saved_step >= steps
         if by_steps or (minutes is not None and self._minutes_are_over(minutes, trainer)):

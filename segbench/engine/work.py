@@ -329,7 +329,7 @@ class Work:
         if self._save is not None:
             self._save()
         saved = "; the training up to it is saved" if self._save is not None else ""
-        raise RunInterrupted(f"stopped in an evaluation, which is begun again{saved}")
+        raise RunInterrupted("stopped in an evaluation", kept=f"which is begun again{saved}")
 
     def _tell(self, stage: Stage, done: int, total: int, unit: str, fields: Mapping[str, float]) -> None:
         self.observer(Progress(self.run.id, stage, done, total, unit, fields))

@@ -9,6 +9,7 @@ from segbench.errors import (
     DataError,
     ModelRefusal,
     NonFiniteLossError,
+    RunInterrupted,
     SegbenchError,
     SuiteError,
     TrainingError,
@@ -24,6 +25,7 @@ EXAMPLES = [
     DataError("a.png: cannot be read"),
     ModelRefusal("too small"),
     NonFiniteLossError(float("inf"), epoch=3, step=17, learning_rate=0.5),
+    RunInterrupted("stopped after step 3 of 9", kept="which is saved"),
 ]
 
 
