@@ -73,7 +73,7 @@ def _show(found: Compared) -> None:
         for side, which in (("A", "first"), ("B", "second")):
             typer.echo(f"{side}: {printable(row[which])} ({counted(row[f'{which}_seeds'], 'seed')})")
         typer.echo()
-    titles = [title, "A", "B", "B - A", "95 % interval", "p", "B better"]
+    titles = [title, "A", "B", "B - A", "95 % interval", "p"]
     cells = [[_WORDS[row["score"]] if single else _named(row), *_figures(row)] for _, row in rows.iterrows()]
     if rows["speed_ratio"].notna().any() and not single:
         titles.append("speed B/A")
@@ -125,9 +125,8 @@ def _under(values: Mapping[str, Any], protocols: Sequence[str]) -> str:
 def _figures(row: pd.Series[Any]) -> list[str]:
     interval = "" if _missing(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
     p_value = "" if _missing(row["p_value"]) else _probability(row["p_value"])
-    better = "" if _missing(row["better"]) else f"{100 * row['better']:.0f} %"
     values = (_fraction(row["first_value"]), _fraction(row["second_value"]), f"{row['difference']:+.3f}")
-    return [*values, interval, p_value, better]
+    return [*values, interval, p_value]
 
 
 def _probability(value: float) -> str:

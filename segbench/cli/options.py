@@ -25,7 +25,9 @@ Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder 
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label or name.")]
-Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds.")]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds; those the suite lacks are added.")
+]
 OnlyRuns = Annotated[
     str | None, typer.Option("--only", metavar="RUN,…", help="Only these runs, by id or its beginning.")
 ]

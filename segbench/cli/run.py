@@ -121,8 +121,8 @@ def run(  # noqa: PLR0913 - the options of one command
     )
     launching.check()
     limit = seconds_of(time_limit, option="--time-limit")
-    checked = load(suite, overrides)
     wanted = Wanted(names(models), numbers(seeds, option="--seeds"), names(only))
+    checked = load(suite, overrides, seeds=wanted.seeds)
     from segbench.cli.progress import observing
     from segbench.cli.report import rank_and_report
     from segbench.cli.trackers import tracking

@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from segbench.config.suite import Suite
 
 
-def load(file: Path, overrides: Sequence[str] | None) -> Suite:
+def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | None = None) -> Suite:
     """Return a checked suite.
+
+    Args:
+        file: The suite's YAML file.
+        overrides: Dotted keys to set, as ``key=value``.
+        seeds: Seeds that are asked for; the suite gets those that it does not have.
 
     Raises:
         SuiteError: It is wrong; names file, key and value.
     """
     from segbench.config.load import load_suite
 
-    return load_suite(file, overrides=overrides or ())
+    suite = load_suite(file, overrides=overrides or ())
+    further = [seed for seed in dict.fromkeys(seeds or ()) if seed not in suite.seeds]
+    if not further:
+        return suite
+    return load_suite(file, overrides=[*(overrides or ()), f"seeds={[*suite.seeds, *further]}"])
 
 
 @contextmanager

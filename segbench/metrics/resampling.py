@@ -1,19 +1,16 @@
-"""Resamples the images of a test set, and the seeds of networks, to show how far scores would scatter.
+"""Resamples the images of a test set, to show how far the scores of its runs scatter, and scatter together.
 
 The images are the clusters: a resample draws whole images with replacement, never pixels, since those of one image are
-anything but independent. All networks see the same resamples, so that their differences are paired. What a resample
-needs of an image is three numbers a class, so B resamples of N images are one product, (B, N) @ (N, 3 C).
+anything but independent; where images come in groups (patients, cities, videos), it draws whole groups. All runs are
+scored on the same resamples, so that their differences are paired. What a resample needs of an image is three numbers
+a class, so B resamples of N images are one product, (B, N) @ (N, 3 C).
 
-Seeds are few, often three, and drawing three of three with replacement understates their spread by a third. So the
-spread between seeds enters as what is known of a mean of S values: their standard error times a draw from Student's t
-with S - 1 degrees of freedom, less what resampled images already show of it. (For images the bootstrap is left alone:
-B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13.)
+B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 8.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,20 +30,18 @@ _CHUNK = 1_000
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """Plausible values of one score of one network; draw b of all networks belongs to the same images.
+class ImageSpread:
+    """How the test images make one score of several runs scatter.
 
     Attributes:
-        images: (B,) the mean over seeds on resampled images.
-        seed_error: The standard error of that mean over seeds; 0 with one seed, of which no spread is known.
-        seeds: How many seeds.
-        values: (B,) the draws of ``images`` with what the seeds leave open: to take intervals from.
+        scores: (R,) the score of each run on all images.
+        covariance: (R, R) covariance of the runs' scores over samples of as many images; NaN where a score has none.
+        images: How many images, or groups of images, were drawn.
     """
 
-    images: FloatArray
-    seed_error: float
-    seeds: int
-    values: FloatArray
+    scores: FloatArray
+    covariance: FloatArray
+    images: int
 
 
 def counts_by_image(matrices: NDArray[np.int64]) -> ClassCounts:
@@ -60,37 +55,43 @@ def resamples_for(runs: int) -> int:
     return max(LEAST_RESAMPLES, min(RESAMPLES, _MOST_SCORED // max(1, runs)))
 
 
-def draw(
-    networks: Sequence[Sequence[ClassCounts]], *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, list[Draws]]:
-    """Draw plausible scores of networks that were tested on the same images.
+def image_spread(
+    runs: Sequence[ClassCounts],
+    *,
+    groups: Sequence[Hashable] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, ImageSpread]:
+    """Return how the test images make the scores of runs scatter.
+
+    The covariance is that over the resamples times N / (N - 1), since a bootstrap variance is too small by that share.
+    Resamples in which a score of any run is not defined (no labelled pixel was drawn) are left out.
 
     Args:
-        networks: By network, by seed: the counts of every image, (N, C), the images in one order everywhere.
-        resamples: How many draws.
-        seed: Of the generator; equal seeds give equal draws.
+        runs: The counts of every image, (N, C) each, the images in one order everywhere.
+        groups: What each of the N images belongs to; each is a group of its own by default.
+        resamples: How many to draw.
+        seed: Of the generator; equal seeds draw the same.
 
     Returns:
-        By score (the names of ``SummaryScores``), by network.
+        By score, the names of ``SummaryScores``.
 
     Raises:
-        UsageError: There is no run of a network, no image, or the numbers of images or classes differ.
+        UsageError: There is no run, no image, or the numbers of images or classes differ.
     """
-    images = _number_of_images(networks)
-    generator = np.random.default_rng([seed, 1])
-    drawn: dict[str, list[Draws]] = {name: [] for name in SummaryScores._fields}
-    for network in networks:
-        noise = generator.standard_t(max(1, len(network) - 1), size=resamples)
-        scores = _scores_by_seed(network, _weights(images, resamples, seed=seed))
-        for name, by_seed, full in zip(drawn, scores, _full_scores(network), strict=True):
-            values, error = by_seed.mean(axis=1), _seed_error(full, by_seed)
-            drawn[name].append(Draws(values, error, len(network), values + error * noise))
-    return drawn
+    images = _number_of_images(runs)
+    runs, units = _by_group(runs, list(range(images)) if groups is None else groups)
+    drawn = _scores(runs, _weights(units, resamples, seed=seed))
+    full = summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, runs), strict=True))))
+    return {
+        name: ImageSpread(scores, _covariance(values, units), units)
+        for name, scores, values in zip(SummaryScores._fields, full, drawn, strict=True)
+    }
 
 
-def _number_of_images(networks: Sequence[Sequence[ClassCounts]]) -> int:
-    shapes = {counts.hits.shape for network in networks for counts in network}
-    if len(shapes) != 1 or not all(networks):
+def _number_of_images(runs: Sequence[ClassCounts]) -> int:
+    shapes = {counts.hits.shape for counts in runs}
+    if len(shapes) != 1:
         raise UsageError(f"expected runs on the same images and classes, got (images, classes) of {sorted(shapes)}")
     (shape,) = shapes
     if not shape[0]:
@@ -98,49 +99,49 @@ def _number_of_images(networks: Sequence[Sequence[ClassCounts]]) -> int:
     return int(shape[0])
 
 
-def _weights(images: int, resamples: int, *, seed: int) -> Iterator[FloatArray]:
+def _by_group(runs: Sequence[ClassCounts], groups: Sequence[Hashable]) -> tuple[list[ClassCounts], int]:
+    """Return the runs' counts summed over the images of each group, and how many groups there are."""
+    names = list(dict.fromkeys(groups))
+    if len(names) == len(groups):
+        return list(runs), len(groups)
+    place = {name: index for index, name in enumerate(names)}
+    member = np.array([place[group] for group in groups])
+    return [ClassCounts(*(_summed(part, member, len(names)) for part in counts)) for counts in runs], len(names)
+
+
+def _summed(counts: NDArray[np.int64], member: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    found = np.zeros((groups, counts.shape[1]), dtype=np.int64)
+    np.add.at(found, member, counts)
+    return found
+
+
+def _weights(units: int, resamples: int, *, seed: int) -> Iterator[FloatArray]:
     """Yield (b, N) weights, up to ``_CHUNK`` resamples at once: how often each image was drawn."""
     generator = np.random.default_rng([seed, 0])
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
-        drawn = generator.integers(images, size=(size, images)) + images * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
+        drawn = generator.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
 
 
-def _scores_by_seed(network: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
-    """Return each score of each seed in every resample, (B, S) each."""
-    stacked = np.concatenate([part for counts in network for part in counts], axis=1).astype(np.float64)
-    chunks = [_scored(chunk @ stacked, seeds=len(network)) for chunk in weights]
+def _scores(runs: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
+    """Return each score of each run in every resample, (B, R) each."""
+    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
+    chunks = []
+    for chunk in weights:
+        totals = np.stack([(chunk @ counts).reshape(len(chunk), 3, -1) for counts in stacked], axis=1)
+        chunks.append(summary_scores(ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])))
     return SummaryScores(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
 
-def _scored(totals: FloatArray, *, seeds: int) -> SummaryScores:
-    """Score (b, seeds * 3 * C) totals."""
-    parts = totals.reshape(len(totals), seeds, 3, -1)
-    return summary_scores(ClassCounts(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2]))
-
-
-def _full_scores(network: Sequence[ClassCounts]) -> SummaryScores:
-    """Return each score of each seed on all images, (S,) each."""
-    return summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, network), strict=True))))
-
-
-def _seed_error(full: FloatArray, by_seed: FloatArray) -> float:
-    """Return the standard error that seeds leave to a score's mean over them, beside what resampled images show.
-
-    Seeds scatter for two reasons: each is another network, and each errs on other images. The latter is in the
-    resamples already, where it is how far seeds move apart from one another, and is taken off.
-
-    Args:
-        full: (S,) the score of each seed on all images.
-        by_seed: (B, S) the same in every resample.
-    """
-    seeds = len(full)
-    if seeds < 2:
-        return 0.0
-    apart = by_seed - by_seed.mean(axis=1, keepdims=True)
-    of_images = float(np.nanvar(apart, axis=0).sum()) / (seeds - 1) if not np.isnan(apart).all() else math.nan
-    return math.sqrt(max(0.0, float(full.var(ddof=1)) - of_images) / seeds)
+def _covariance(values: FloatArray, units: int) -> FloatArray:
+    """Return the (R, R) covariance of (B, R) scores, for samples of so many images."""
+    runs = values.shape[1]
+    known = values[~np.isnan(values).any(axis=1)]
+    if len(known) < 2 or units < 2:
+        return np.full((runs, runs), np.nan)
+    covariance: FloatArray = np.atleast_2d(np.cov(known, rowvar=False)) * units / (units - 1)
+    return covariance
 
 
 def _totals(counts: ClassCounts) -> ClassCounts:

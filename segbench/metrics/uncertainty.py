@@ -1,4 +1,4 @@
-"""How sure a ranking is: intervals, paired differences, rank intervals, and which networks cannot be told apart."""
+"""How sure a ranking is: intervals, paired differences, ranks, and which networks cannot be told apart."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-from segbench.metrics.resampling import Draws
+from segbench.metrics.trainings import Estimates
 
 CONFIDENCE = 0.95
+SIGNIFICANT = 1 - CONFIDENCE
+"""Holm-adjusted p values below this tell two networks apart."""
 
 
 class Interval(NamedTuple):
@@ -33,7 +34,6 @@ class Comparison:
         second: Index of the other.
         difference: First minus second.
         interval: Of the difference.
-        better: Probability that the first is better; ties count half.
         p_value: Two-sided, of "no difference", Holm-adjusted over all pairs.
     """
 
@@ -41,49 +41,58 @@ class Comparison:
     second: int
     difference: float
     interval: Interval
-    better: float
     p_value: float
 
     @property
     def separable(self) -> bool:
         """Whether the two can be told apart."""
-        return self.p_value < 1 - CONFIDENCE
+        return self.p_value < SIGNIFICANT
 
 
-def interval(draws: NDArray[np.float64]) -> Interval:
-    """Return the central interval of (B,) draws; those that are NaN (no labelled pixel drawn) are left out."""
-    defined = draws[~np.isnan(draws)]
-    if not defined.size:
-        return Interval(math.nan, math.nan)
-    low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(low), float(high))
+def intervals(estimates: Estimates) -> list[Interval]:
+    """Return the interval of each network's score, a fraction of 1.
+
+    Student's t on the logit scale, where no bound leaves [0, 1], with the standard error carried over by the
+    derivative. The degrees of freedom are those of F. E. Satterthwaite, "An approximate distribution of estimates of
+    variance components", Biometrics 2 (1946).
+    """
+    images = np.maximum(np.diagonal(estimates.images), 0.0)  # NaN stays
+    trainings = zip(images.tolist(), estimates.trainings.tolist(), estimates.freedom.tolist(), strict=True)
+    errors = [_error((shared, estimates.image_freedom), (own, freedom)) for shared, own, freedom in trainings]
+    return [_on_logit_scale(float(mean), error) for mean, error in zip(estimates.means, errors, strict=True)]
 
 
-def compare_all(estimates: Sequence[float], draws: Sequence[Draws]) -> list[Comparison]:
-    """Compare every pair of networks, on the same images draw by draw.
+def compare_all(estimates: Estimates) -> list[Comparison]:
+    """Compare every pair of networks on the same images.
 
-    The spread of a difference is that of its draws over images and, apart from it, of either network over its seeds.
-    Intervals and p values are those of Welch's t, with the degrees of freedom of F. E. Satterthwaite, "An approximate
-    distribution of estimates of variance components", Biometrics 2 (1946).
-
-    Args:
-        estimates: (M,) the score of each network.
-        draws: (M,) its draws.
+    The variance of a difference is that which the images give it and, apart from it, that of either network over its
+    trainings. Intervals, which stay within -1 and 1, and p values are those of Student's t with Satterthwaite's degrees
+    of freedom. For p values, the trainings of both networks together count for no more than the fewer of the two (P. L.
+    Hsu, Statistical Research Memoirs 2, 1938): far out, where p values of many pairs are decided, Satterthwaite's sum
+    promises too much of two or three seeds.
 
     Returns:
         One comparison a pair, in the order of the networks.
     """
-    raw = [_compared(pair, estimates, draws) for pair in combinations(range(len(estimates)), 2)]
+    raw = [_compared(pair, estimates) for pair in combinations(range(len(estimates.means)), 2)]
     adjusted = holm([one.p_value for one in raw])
     return [replace(one, p_value=p_value) for one, p_value in zip(raw, adjusted, strict=True)]
 
 
-def rank_intervals(draws: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the interval of each network's rank from (M, B) draws; 1 is the best, and ties share the better rank."""
-    better = draws[None, :, :] > draws[:, None, :]
-    ranks = 1 + better.sum(axis=1)
-    low, high = np.quantile(ranks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1, method="inverted_cdf")
-    return [(int(best), int(worst)) for best, worst in zip(low, high, strict=True)]
+def rank_sets(networks: int, comparisons: Sequence[Comparison]) -> list[tuple[int, int]]:
+    """Return the best and the worst rank of each network that its comparisons leave open; 1 is the best.
+
+    A network ranks below those that are told to be better, and above those that are told to be worse. With adjusted p
+    values, all these ranks together are right as often as the confidence says: M. Mogstad, J. Romano, A. Shaikh and D.
+    Wilhelm, "Inference for ranks", Review of Economic Studies 91 (2024).
+    """
+    better, worse = [0] * networks, [0] * networks
+    for one in comparisons:
+        if one.separable:
+            winner, loser = (one.first, one.second) if one.difference > 0 else (one.second, one.first)
+            better[loser] += 1
+            worse[winner] += 1
+    return [(1 + above, networks - below) for above, below in zip(better, worse, strict=True)]
 
 
 def groups(order: Sequence[int], comparisons: Sequence[Comparison]) -> list[tuple[int, ...]]:
@@ -103,7 +112,7 @@ def groups(order: Sequence[int], comparisons: Sequence[Comparison]) -> list[tupl
         end = start + 1
         while end < len(order) and not any(frozenset((order[end], other)) in apart for other in order[start:end]):
             end += 1
-        if end > reach:  # a group that lies within the one before tells nothing new
+        if end > reach:  # a group that lies within the one before says nothing new
             found.append(tuple(order[start:end]))
             reach = end
     return found
@@ -119,32 +128,49 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _compared(pair: tuple[int, int], estimates: Sequence[float], draws: Sequence[Draws]) -> Comparison:
+class _Error(NamedTuple):
+    """A standard error and its degrees of freedom."""
+
+    size: float
+    freedom: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of an interval of ``CONFIDENCE``."""
+        return self.size * float(special.stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) if self.size else 0.0
+
+
+def _compared(pair: tuple[int, int], estimates: Estimates) -> Comparison:
     """Compare two networks; the p value is not adjusted yet."""
-    first, second = pair
-    one, other = draws[first], draws[second]
-    values = one.values - other.values
-    values = values[~np.isnan(values)]
-    if values.size < 2:
-        return Comparison(first, second, math.nan, Interval(math.nan, math.nan), math.nan, math.nan)
-    difference = float(estimates[first] - estimates[second])
-    better = float(np.mean(values > 0) + np.mean(values == 0) / 2)
-    error, freedom = _error(one, other)
-    if error == 0:  # equal predictions, or one image
-        return Comparison(first, second, difference, Interval(difference, difference), better, float(difference == 0))
-    half = error * float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
-    p_value = float(2 * special.stdtr(freedom, -abs(difference) / error))
-    return Comparison(first, second, difference, Interval(difference - half, difference + half), better, p_value)
+    one, other = pair
+    between = estimates.images
+    images = float(np.maximum(0.0, between[one, one] + between[other, other] - 2 * between[one, other]))
+    trainings = [(float(estimates.trainings[part]), float(estimates.freedom[part])) for part in pair]
+    together = (sum(variance for variance, _ in trainings), min(freedom for _, freedom in trainings))
+    error, strict = (_error((images, estimates.image_freedom), *parts) for parts in (trainings, [together]))
+    difference = float(estimates.means[one] - estimates.means[other])
+    if math.isnan(error.size + difference):
+        return Comparison(one, other, difference, Interval(math.nan, math.nan), math.nan)
+    bounds = Interval(max(-1.0, difference - error.half_width), min(1.0, difference + error.half_width))
+    if not error.size:  # equal predictions
+        return Comparison(one, other, difference, bounds, float(difference == 0))
+    p_value = float(2 * special.stdtr(strict.freedom, -abs(difference) / error.size))
+    return Comparison(one, other, difference, bounds, p_value)
 
 
-def _error(one: Draws, other: Draws) -> tuple[float, float]:
-    """Return the standard error of a difference and its degrees of freedom."""
-    images = float(np.nanvar(one.images - other.images))
-    seeds = [(draws.seed_error**2, draws.seeds - 1) for draws in (one, other) if draws.seed_error > 0]
-    variance = images + sum(part for part, _ in seeds)
-    uncertain = sum(part**2 / freedom for part, freedom in seeds)
-    return math.sqrt(variance), variance**2 / uncertain if uncertain else _MANY
+def _error(*parts: tuple[float, float]) -> _Error:
+    """Return the standard error of variances together, each with its degrees of freedom, and those that it has."""
+    total = sum(variance for variance, _ in parts)
+    uncertain = sum(variance**2 / max(1, freedom) for variance, freedom in parts)
+    return _Error(math.sqrt(total), total**2 / uncertain if uncertain else math.inf)
 
 
-_MANY = 1e9
-"""Degrees of freedom of a variance that counts as known: that over thousands of resamples."""
+def _on_logit_scale(mean: float, error: _Error) -> Interval:
+    if math.isnan(mean) or math.isnan(error.size):
+        return Interval(math.nan, math.nan)
+    if not 0 < mean < 1:
+        return Interval(max(0.0, mean - error.half_width), min(1.0, mean + error.half_width))
+    half = error.half_width / (mean * (1 - mean))
+    middle = special.logit(mean)
+    low, high = special.expit([middle - half, middle + half])
+    return Interval(float(low), float(high))

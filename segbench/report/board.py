@@ -26,8 +26,8 @@ def table_blocks(table: RankedTable, *, level: int = 3) -> list[Block]:
     blocks: list[Block] = [Heading(table.heading, level)]
     if table.apart:
         blocks.append(Paragraph.of(table.apart))
-    if len(table.ranked):
-        blocks.append(_ranked(table.ranked))
+    if len(table.scored):
+        blocks.append(_ranked(table.scored))
     if table.certainty:
         blocks.append(Paragraph.of(table.certainty))
     if len(table.others):

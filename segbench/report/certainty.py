@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from string import ascii_lowercase
 from typing import Any
 
-import numpy as np
-
-from segbench.metrics.resampling import Draws, draw, resamples_for
+from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.scores import ClassCounts, SummaryScores
-from segbench.metrics.uncertainty import Comparison, compare_all, groups, interval, rank_intervals
+from segbench.metrics.trainings import Estimates, Scope, estimate
+from segbench.metrics.uncertainty import Comparison, compare_all, groups, intervals, rank_sets
 
 LEAST_IMAGES = 10
-"""Fewer test images than this say too little of all the others to resample them."""
+"""Fewer test images than this, or groups of images, say too little of all the others to resample them."""
 
 RANKING_SCORE = "mean_iou"
 REAL_BOUNDS = tuple(f"{name}_{end}" for name in SummaryScores._fields for end in ("low", "high"))
 WHOLE_BOUNDS = ("rank_best", "rank_worst", "resamples")
-CERTAINTY = (*REAL_BOUNDS, *WHOLE_BOUNDS, "group")
-"""What a row tells of its certainty; absent where there are too few images, or they are not the same for all rows."""
+CERTAINTY = (*REAL_BOUNDS, *WHOLE_BOUNDS, "group", "scope")
+"""What a row says of its certainty; absent where there are too few images, or they are not the same for all rows.
+``scope`` says of what: of these ``weights``, or of the ``networks``. Ranks and groups are those of networks."""
 
 Seeds = Sequence[ClassCounts]
 """The counts of every test image, (N, C), by seed of one network."""
@@ -33,54 +33,63 @@ class Certainty:
 
     Attributes:
         rows: By network, its ``CERTAINTY``.
-        pairs: Every pair of networks, by their positions; empty where nothing is known.
+        pairs: Every pair of networks, by their positions; empty where nothing is known of networks.
     """
 
     rows: list[dict[str, Any]]
     pairs: list[Comparison]
 
 
-def certainty(networks: Sequence[Seeds], estimates: Sequence[float]) -> Certainty:
+def certainty(
+    networks: Sequence[Seeds],
+    *,
+    trained: bool = True,
+    image_groups: Sequence[Hashable] | None = None,
+    resamples: int | None = None,
+) -> Certainty:
     """Return the certainty of one table.
 
     Bounds are those of 95 % intervals. ``group`` holds a letter for each group of neighbours in the ranking that cannot
-    be told apart (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for the best.
+    be told apart (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for the best. Where each
+    network was trained once, nothing is said of networks: no rank bounds, no groups, no pairs.
 
     Args:
         networks: By network: its runs, all tested on the same images in the same order.
-        estimates: Their mean IoU.
+        trained: Whether there was any training; weights that were only loaded are ranked themselves.
+        image_groups: What each image belongs to (a patient, a city); each stands alone by default.
+        resamples: How often to draw the images; as many as the number of runs allows by default.
     """
-    shapes = {counts.hits.shape for seeds in networks for counts in seeds}
-    if len(shapes) != 1 or next(iter(shapes))[0] < LEAST_IMAGES:
+    runs = [counts for seeds in networks for counts in seeds]
+    units = len(set(image_groups)) if image_groups is not None else None
+    if len({counts.hits.shape for counts in runs}) != 1 or (units or len(runs[0].hits)) < LEAST_IMAGES:
         return Certainty([dict.fromkeys(CERTAINTY) for _ in networks], [])
-    resamples = resamples_for(sum(map(len, networks)))
-    drawn = draw(networks, resamples=resamples)
-    ranks = rank_intervals(np.stack([draws.values for draws in drawn[RANKING_SCORE]]))
-    pairs = compare_all(estimates, drawn[RANKING_SCORE])
-    letters = _letters(estimates, pairs)
-    rows = [
-        {
-            **_bounds([(name, drawn[name][index]) for name in SummaryScores._fields]),
-            "rank_best": best,
-            "rank_worst": worst,
-            "resamples": resamples,
-            "group": letters[index],
-        }
-        for index, (best, worst) in enumerate(ranks)
+    resamples = resamples or resamples_for(len(runs))
+    spread = image_spread(runs, groups=image_groups, resamples=resamples)
+    seeds = [len(given) for given in networks]
+    estimates = {name: estimate(one, seeds) for name, one in spread.items()}
+    ranking = estimates[RANKING_SCORE]
+    rows = [{**bounds, "resamples": resamples, "scope": str(ranking.scope)} for bounds in _bounds(estimates)]
+    if trained and ranking.scope is Scope.WEIGHTS:
+        return Certainty([{**dict.fromkeys(CERTAINTY), **row} for row in rows], [])
+    pairs = compare_all(ranking)
+    places = zip(rank_sets(len(networks), pairs), _letters(ranking, pairs), strict=True)
+    named = [{"rank_best": best, "rank_worst": worst, "group": letters} for (best, worst), letters in places]
+    return Certainty([row | more for row, more in zip(rows, named, strict=True)], pairs)
+
+
+def _bounds(estimates: dict[str, Estimates]) -> list[dict[str, float]]:
+    """Return the bounds of every score, by network."""
+    found = {name: intervals(one) for name, one in estimates.items()}
+    networks = range(len(next(iter(found.values()))))
+    return [
+        {f"{name}_{end}": bound for name in found for end, bound in found[name][index]._asdict().items()}
+        for index in networks
     ]
-    return Certainty(rows, pairs)
 
 
-def _bounds(scores: Sequence[tuple[str, Draws]]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, draws in scores:
-        found[f"{name}_low"], found[f"{name}_high"] = interval(draws.values)
-    return found
-
-
-def _letters(estimates: Sequence[float], pairs: Sequence[Comparison]) -> list[str]:
-    order = sorted(range(len(estimates)), key=lambda index: -estimates[index])
-    letters = [""] * len(estimates)
+def _letters(estimates: Estimates, pairs: Sequence[Comparison]) -> list[str]:
+    order = sorted(range(len(estimates.means)), key=lambda index: -estimates.means[index])
+    letters = [""] * len(order)
     for number, members in zip(count(), groups(order, pairs), strict=False):
         for index in members:
             letters[index] += _letter(number)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segbench.metrics.resampling import draw, resamples_for
+from segbench.metrics.resampling import image_spread, resamples_for
+from segbench.metrics.trainings import estimate
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
 from segbench.report.figures.classes import class_iou
@@ -20,11 +21,11 @@ from segbench.report.runs import SCORES
 from segbench.report.text import canonical, is_absent
 
 COLUMNS = (
-    *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "better", "p_value"),
+    *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),
     *("first_seeds", "second_seeds", "speed_ratio", "differing", "note"),
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
-interval in ``low`` and ``high``; ``better`` is the probability that the second is better; ``p_value`` is that of no
+interval in ``low`` and ``high``; ``p_value`` is that of no
 difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``differing`` holds, by
 option, both values where the two are not one network; ``note`` says why there is no interval."""
 
@@ -117,7 +118,6 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "difference": values[1] - values[0],
         "low": found.interval.low if found else None,
         "high": found.interval.high if found else None,
-        "better": found.better if found else None,
         "p_value": found.p_value if found else np.nan,
         "first_seeds": len(one.runs),
         "second_seeds": len(other.runs),
@@ -138,10 +138,10 @@ def _why_not_paired(one: Side, other: Side) -> str | None:
 
 def _compared(one: Side, other: Side, score: str) -> Comparison:
     """Return the second against the first, on the same resampled images."""
-    resamples = resamples_for(len(one.runs) + len(other.runs))
-    counts = [list(side.runs["image_counts"]) for side in (other, one)]
-    draws = draw(counts, resamples=resamples)[score]
-    return compare_all([_mean(other, score), _mean(one, score)], draws)[0]
+    seeds = [len(side.runs) for side in (other, one)]
+    counts = [counts for side in (other, one) for counts in side.runs["image_counts"]]
+    spread = image_spread(counts, resamples=resamples_for(sum(seeds)))
+    return compare_all(estimate(spread[score], seeds))[0]
 
 
 def _mean(side: Side, score: str) -> float:

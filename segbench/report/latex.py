@@ -31,7 +31,7 @@ _UNSAFE = re.compile("[^A-Za-z0-9]+")
 
 def to_latex(board: pd.DataFrame) -> str:
     """Return a leaderboard's ranked tables as LaTeX ``table`` environments with booktabs rules."""
-    tables = [_table(table) for table in tables_of(board) if len(table.ranked)]
+    tables = [_table(table) for table in tables_of(board) if len(table.scored)]
     return "\n".join(tables) if tables else "% no ranked rows\n"
 
 
@@ -47,10 +47,10 @@ def _label(table: RankedTable) -> str:
 
 
 def _table(table: RankedTable) -> str:
-    columns = [column for column in filled_columns(table.ranked) if column.importance <= MOST_IMPORTANCE]
+    columns = [column for column in filled_columns(table.scored) if column.importance <= MOST_IMPORTANCE]
     lines = [" & ".join(escape_latex(column.title) for column in columns) + r" \\"]
     lines.append(r"\midrule")
-    for _, row in table.ranked.iterrows():
+    for _, row in table.scored.iterrows():
         lines.append(" & ".join(escape_latex(column.show(row)) for column in columns) + r" \\")
     alignment = "".join("r" if column.right else "l" for column in columns)
     caption = " ".join(escape_latex(text) for text in (f"{table.heading}.", table.certainty) if text)

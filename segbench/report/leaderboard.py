@@ -32,7 +32,7 @@ MEASURED = (
 """Columns that are means over seeds, each followed by its sample standard deviation in ``<name>_std``."""
 
 COLUMNS = (
-    *("protocol", "test_data", "rank", "model", "pretrained", "seeds"),
+    *("protocol", "test_data", "position", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
@@ -40,7 +40,10 @@ COLUMNS = (
     *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
-_WHOLE = ("rank", "seeds", "averaged_classes", "test_images", "runs_at_once", *COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS)
+_WHOLE = (
+    *("position", "rank", "seeds", "averaged_classes", "test_images", "runs_at_once"),
+    *(*COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS),
+)
 _REAL = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *REAL_FIGURES,
@@ -54,9 +57,9 @@ _DTYPES = {
 }
 
 
-PAIRS = ("protocol", "test_data", "first", "second", "difference", "low", "high", "better", "p_value")
-"""Columns of what is known of pairs of networks: the difference of mean IoU, first minus second, its 95 % interval, the
-probability that the first is better, and the p value of no difference, Holm-adjusted over the table's pairs."""
+PAIRS = ("protocol", "test_data", "first", "second", "difference", "low", "high", "p_value")
+"""Columns of what is known of pairs of networks: the difference of mean IoU, first minus second, its 95 % interval, and
+the p value of no difference, Holm-adjusted over the table's pairs. Networks that were trained once have no pairs."""
 
 
 class Leaderboard(pd.DataFrame):
@@ -94,17 +97,18 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a network with the columns ``COLUMNS``: protocol by protocol and, in each, by the data that was
-        tested on (``test_data``, the digest of what was fed); in each of these tables the ranked rows and then,
-        without rank, those that failed, were skipped or are damaged, with the reason. A network some of whose
-        seeds failed has both. ``rank`` counts within a table; equal scores share it. Measured columns are means
-        over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. The scores of
-        ``details.npz`` are absent where a seed lacks them. ``pretrained`` is
-        ``pretrained`` or ``scratch``; ``same_data`` tells whether the row was trained on what most rows of its
-        table were, seed by seed; rows that were not keep their rank, as their scores are of the same images. What
-        else disturbs a comparison is told by ``observations``. From ``throughput_images_per_second`` on stand the
-        figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
-        ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
-        other row is both as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the
+        tested on (``test_data``, the digest of what was fed); in each of these tables the scored rows, best first, and
+        then those that failed, were skipped or are damaged, with the reason. A network some of whose seeds failed has
+        both. ``position`` counts the scored rows of a table. ``rank`` does too, and equal scores share it; where each
+        network was trained once there is none, since one training cannot tell networks apart. Measured columns are
+        means over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. The scores of
+        ``details.npz`` are absent where a seed lacks them. ``pretrained`` is ``pretrained`` or ``scratch``;
+        ``same_data`` says whether the row was trained on what most rows of its table were, seed by seed; rows that were
+        not keep their rank, as their scores are of the same images. What else disturbs a comparison is in
+        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.certainty``, from
+        ``throughput_images_per_second`` on those of ``segbench.report.measured``; ``pareto`` says of a row with a
+        measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
+        ``published_source`` reports of the
         network on this data set, with whatever width, data and recipe the paper used. ``runs_at_once`` is how many runs
         may have shared a device: above 1, images a second of the runs are no measure of speed. ``tuning`` says what was
         searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
@@ -157,6 +161,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "runs_at_once": runs["runs_at_once"].max(),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
+        "trained": bool((first["recipe"] or {}).get("train")),
         "image_counts": list(runs["image_counts"]),
         "image_names": set(runs["image_names"]),
         "published_mean_iou": published.mean_iou if published else None,
@@ -174,7 +179,7 @@ def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]
     if len(names) != 1 or not scored:
         return []
-    found = certainty([counts[index] for index in scored], [rows[index]["mean_iou"] for index in scored])
+    found = certainty([counts[index] for index in scored], trained=any(row["trained"] for row in rows))
     for index, certain in zip(scored, found.rows, strict=True):
         rows[index] |= certain
     return [
@@ -183,7 +188,6 @@ def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "second": rows[scored[pair.second]]["model"],
             "difference": pair.difference,
             **pair.interval._asdict(),
-            "better": pair.better,
             "p_value": pair.p_value,
         }
         for pair in found.pairs
@@ -205,11 +209,17 @@ def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _rank(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort rows by mean IoU and number them; rows without a score (no labelled pixel) come last, without rank."""
+    """Sort rows by mean IoU and number them, and rank them where a network was trained more than once or none at all.
+
+    Rows without a score (no labelled pixel) come last, without number.
+    """
+    trained = [row.pop("trained") for row in rows]
     scored = [row for row in rows if not is_absent(row["mean_iou"])]
     scored.sort(key=lambda row: (-row["mean_iou"], row["model"]))
-    for row in scored:
-        row["rank"] = 1 + sum(other["mean_iou"] > row["mean_iou"] for other in scored)
+    several = any(row["seeds"] > 1 for row in scored) or not any(trained)
+    for position, row in enumerate(scored, start=1):
+        row["position"] = position
+        row["rank"] = 1 + sum(other["mean_iou"] > row["mean_iou"] for other in scored) if several else None
     reason = "the test labels hold no pixel that counts"
     return scored + [{**row, "reason": reason} for row in rows if is_absent(row["mean_iou"])]
 

@@ -1,4 +1,4 @@
-"""The tables that a leaderboard falls into: rows that are ranked against each other, and why others stand apart."""
+"""The tables that a leaderboard falls into: rows that are comparable, and why others stand apart."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from segbench.report.text import by_seeds, is_absent, name_of_test_data, plural, short_id
+from segbench.metrics.trainings import Scope
+from segbench.report.text import is_absent, name_of_test_data, plural, short_id
+
+_LETTERS = "Rows that share a letter (group) cannot be told apart."
 
 
 @dataclass(frozen=True, eq=False)
 class RankedTable:
-    """The rows of a leaderboard that are ranked against each other, and those that would be, had they been completed.
+    """The rows of a leaderboard that are comparable: those with a score, best first, and those without.
 
     Attributes:
         protocol: The protocol's id; None for runs that cannot be read.
@@ -28,14 +31,19 @@ class RankedTable:
     rows: pd.DataFrame
 
     @property
-    def ranked(self) -> pd.DataFrame:
-        """The rows with a rank."""
-        return self.rows[self.rows["rank"].notna()]
+    def scored(self) -> pd.DataFrame:
+        """The rows with a score, best first."""
+        return self.rows[self.rows["position"].notna()]
 
     @property
     def others(self) -> pd.DataFrame:
         """The rows without."""
-        return self.rows[self.rows["rank"].isna()]
+        return self.rows[self.rows["position"].isna()]
+
+    @property
+    def tells_networks_apart(self) -> bool:
+        """Whether it ranks: not where every network was trained once, which says nothing of another training."""
+        return bool(self.rows["rank"].notna().any())
 
     @property
     def name(self) -> str:
@@ -49,31 +57,32 @@ class RankedTable:
     def heading(self) -> str:
         """What is ranked, and of how many runs each."""
         name = self.name
-        numbers = sorted(set(self.ranked["seeds"]))
+        numbers = sorted(set(self.scored["seeds"]))
         if not numbers:
             return name
         seeds = plural(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
         spread = ", mean ± standard deviation" if numbers[-1] > 1 else ""
-        each = " each" if len(self.ranked) > 1 else ""
-        return f"{name} · {plural(len(self.ranked), 'network')}, n = {seeds}{each}{spread}"
+        each = " each" if len(self.scored) > 1 else ""
+        unranked = "" if self.tells_networks_apart else ", not ranked"
+        return f"{name} · {plural(len(self.scored), 'network')}, n = {seeds}{each}{spread}{unranked}"
 
     @property
     def certainty(self) -> str:
         """What the intervals rest on; empty without any."""
-        resamples = self.ranked["resamples"].dropna()
-        if resamples.empty:
+        known = self.scored[self.scored["resamples"].notna()]
+        if known.empty:
             return ""
-        seeds = by_seeds(
-            self.ranked["seeds"],
-            several="How far seeds scatter is in them.",
-            some="How far seeds scatter is in them where there are several.",
-            one="With one seed, how far seeds scatter is not known and not in them.",
-        )
-        images = self.ranked["test_images"].iloc[0]
-        return (
-            f"95 % intervals from {resamples.iloc[0]:,} resamples of the {images} test images. {seeds} Rows that share "
-            "a letter (group) cannot be told apart."
-        )
+        drawn = f"{known['resamples'].iloc[0]:,} resamples of the {known['test_images'].iloc[0]} test images"
+        if known["scope"].eq(Scope.NETWORKS).any():
+            borrowed = "" if (known["seeds"] > 1).all() else " Rows with one seed borrow the others' largest variation."
+            return (
+                f"95 % intervals over trainings and test images ({drawn}; variation between seeds shrunk over the "
+                f"networks).{borrowed} {_LETTERS}"
+            )
+        what = f"95 % intervals of these weights over test images ({drawn})."
+        if self.tells_networks_apart:
+            return f"{what} {_LETTERS}"
+        return f"{what} One seed: variation between trainings is not included, so that no network is ranked."
 
     @property
     def apart(self) -> str:

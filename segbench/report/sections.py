@@ -14,7 +14,7 @@ import yaml
 
 from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
 from segbench.report.figures.classes import class_iou
-from segbench.report.figures.shown import MOST_NETWORKS
+from segbench.report.figures.shown import MOST_NETWORKS, scored_rows
 from segbench.report.protocols import Difference
 from segbench.report.published import Published, published_of
 from segbench.report.text import is_absent, plural, short_id, with_spread
@@ -41,8 +41,8 @@ def opening(runs: pd.DataFrame, verdicts: Sequence[str], notes: Sequence[str]) -
 
 
 def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
-    """Return the IoU of every class (rows) and ranked network (columns); nothing without completed runs."""
-    models = list(board[board["rank"].notna()]["model"])
+    """Return the IoU of every class (rows) and network (columns); nothing without completed runs."""
+    models = list(scored_rows(board)["model"])
     if not models:
         return []
     table = class_iou(runs).reindex(models[:MOST_NETWORKS]).T
@@ -58,10 +58,10 @@ def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
 
 
 def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
-    """Return what papers report of the ranked networks on this data set; nothing where that is not known."""
+    """Return what papers report of the networks on this data set; nothing where that is not known."""
     first = runs[runs["status"] == Status.COMPLETED].drop_duplicates("model").set_index("model")
     rows: list[list[Cell | str]] = []
-    for _, row in board[board["rank"].notna()].iterrows():
+    for _, row in scored_rows(board).iterrows():
         run = first.loc[row["model"]]
         rows += [_beside(row, one) for one in published_of(run["name"], run["recipe"], run["classes"])]
     if not rows:

@@ -41,8 +41,8 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
         parts.append(Text(table.heading, style="bold"))
         if table.apart:
             parts.append(Text(table.apart, style="dim"))
-        if len(table.ranked):
-            parts += _ranked_table(table.ranked, width)
+        if len(table.scored):
+            parts += _ranked_table(table.scored, width)
         if table.certainty:
             parts.append(Text(table.certainty, style="dim"))
         if len(table.others):

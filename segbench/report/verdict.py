@@ -1,4 +1,4 @@
-"""Who wins, whether that is more than chance, at what cost and on which classes: a table of a leaderboard in words."""
+"""Who leads, how sure that is, at what cost and on which classes: a table of a leaderboard in words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from segbench.report.figures.certainty import SIGNIFICANT
+from segbench.metrics.trainings import Scope
+from segbench.metrics.uncertainty import SIGNIFICANT
 from segbench.report.figures.classes import class_iou
 from segbench.report.ranked import RankedTable
 from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
+_TRAINED_ONCE = (
+    "Each network was trained once. One training cannot tell networks apart: another seed may change the order. "
+    "To compare them, train each three times or more: segbench run SUITE --seeds 0,1,2."
+)
 
 
 class Judged(NamedTuple):
@@ -24,50 +29,56 @@ class Judged(NamedTuple):
 
 
 def verdicts(judged: Sequence[Judged]) -> list[str]:
-    """Return the verdict on each table that ranks anything; where there are several, each says of which it is."""
-    known = [one for one in judged if len(one.table.ranked)]
+    """Return the verdict on each table that scores anything; where there are several, each says of which it is."""
+    known = [one for one in judged if len(one.table.scored)]
     several = len(known) > 1
     return [f"{one.table.name}: {verdict(*one)}" if several else verdict(*one) for one in known]
 
 
 def verdict(table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame) -> str:
-    """Return what a reader should know of one table first; empty where nothing was ranked.
+    """Return what a reader should know of one table first; empty where nothing was scored.
 
     Args:
         table: The table.
         runs: The runs that it is made of.
         pairs: Its pairs, with the columns of ``Ranking.pairs``.
     """
-    if table.ranked.empty:
+    if table.scored.empty:
         return ""
     sentences = [
-        _winner(table.ranked),
-        _separation(table.ranked, pairs),
-        _cost(table.ranked),
-        _classes(table.ranked, runs),
+        _winner(table),
+        _separation(table, pairs),
+        _cost(table.scored),
+        _classes(table.scored, runs),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _winner(ranked: pd.DataFrame) -> str:
-    first = ranked.iloc[0]
+def _winner(table: RankedTable) -> str:
+    first = table.scored.iloc[0]
     low, high = first["mean_iou_low"], first["mean_iou_high"]
-    interval = "" if is_absent(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-    return f"{printable(first['model'])} is first with a mean IoU of {first['mean_iou']:.3f}{interval}."
+    whose = "" if first["scope"] == Scope.NETWORKS else " of these weights over test images"
+    interval = "" if is_absent(low) else f" (95 % interval{whose} {low:.3f} to {high:.3f})"
+    place = "is first with a mean IoU of" if table.tells_networks_apart else "has the highest mean IoU,"
+    return f"{printable(first['model'])} {place} {first['mean_iou']:.3f}{interval}."
 
 
-def _separation(ranked: pd.DataFrame, pairs: pd.DataFrame) -> str:
+def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
     """Return which networks the first cannot be told apart from."""
-    if len(ranked) < 2:
+    scored = table.scored
+    if len(scored) < 2:
         return "There is no other network to compare it with."
-    first = ranked.iloc[0]["model"]
+    if not table.tells_networks_apart:
+        return _TRAINED_ONCE
+    first = scored.iloc[0]["model"]
     mine = pairs[(pairs["first"] == first) | (pairs["second"] == first)]
     if mine.empty:
-        return "Too few test images, or not the same ones, say whether its lead is more than chance."
+        return "Too few shared test images to compare it with the other networks."
     rivals = set(mine[mine["p_value"] >= SIGNIFICANT][["first", "second"]].to_numpy().ravel()) - {first}
     if not rivals:
-        return f"Its lead over every other network is more than chance (Holm-adjusted p below {SIGNIFICANT})."
-    named = [printable(model) for model in ranked["model"] if model in rivals]
+        over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
+        return f"It leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})."
+    named = [printable(model) for model in scored["model"] if model in rivals]
     return f"It cannot be told apart from {_listed(named)}."
 
 
@@ -87,7 +98,7 @@ def _cost(ranked: pd.DataFrame) -> str:
     smallest = sizes.iloc[int(sizes["parameters"].astype(float).argmin())]
     return (
         f"The smallest network is {printable(smallest['model'])} ({count(smallest['parameters'])} parameters), "
-        f"rank {smallest['rank']} with {smallest['mean_iou']:.3f}."
+        f"with a mean IoU of {smallest['mean_iou']:.3f}."
     )
 
 

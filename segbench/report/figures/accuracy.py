@@ -23,8 +23,8 @@ from segbench.report.figures.shown import (
     accuracy_bar,
     accuracy_bar_words,
     best,
-    ranked_rows,
     sample,
+    scored_rows,
     spanned,
     spread_words,
     standard_deviation,
@@ -50,7 +50,7 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
     measured = board[_MEASURED].notna().any()
     name = _MEASURED if measured else _EVALUATED
     given = board if measured else board[~board["runs_at_once"].gt(1).fillna(value=False)]
-    known = ranked_rows(given[given[name].gt(0)])
+    known = scored_rows(given[given[name].gt(0)])
     shown = best(known)
     if shown.empty:
         return None
@@ -71,7 +71,7 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
 
 def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
     """Draw mean IoU against learned parameters, with the front of networks that no other one beats in both."""
-    known = ranked_rows(board[board["parameters"].gt(0)])
+    known = scored_rows(board[board["parameters"].gt(0)])
     shown = best(known)
     if shown.empty:
         return None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from segbench.metrics.trainings import Scope
+from segbench.metrics.uncertainty import SIGNIFICANT
 from segbench.report.drawing import (
     GRID,
     Plot,
@@ -19,18 +21,15 @@ from segbench.report.drawing import (
     styled,
     whole_numbers,
 )
-from segbench.report.figures.shown import best, ranked_rows, sample
+from segbench.report.figures.shown import best, sample, scored_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIGNIFICANT = 0.05
-"""Holm-adjusted p values below this tell two networks apart."""
-
 
 def rank_intervals(board: pd.DataFrame) -> Plot | None:
     """Draw the rank of each network with its 95 % interval; None where no interval is known."""
-    known = ranked_rows(board[board["rank_best"].notna()])
+    known = scored_rows(board[board["rank_best"].notna()])
     shown = best(known)
     if len(shown) < 2:
         return None
@@ -41,11 +40,12 @@ def rank_intervals(board: pd.DataFrame) -> Plot | None:
             axes.plot([row["rank_best"], row["rank_worst"]], [place, place], color=color, linewidth=3, alpha=0.6)
             axes.plot(row["rank"], place, color=color, marker=marker, markersize=8, linestyle="none")
         named_rows(axes, [f"{row['model']}  {row['group'] or ''}" for _, row in shown.iterrows()])
-        axes.set(title="Rank with its 95 % interval", xlabel="Rank by mean IoU")
+        axes.set(title="Ranks that cannot be excluded (95 %)", xlabel="Rank by mean IoU")
         axes.set_xlim(0.5, max(int(shown["rank_worst"].max()), int(shown["rank"].max())) + 0.5)
         whole_numbers(axes)
     caption = (
-        f"Rank of each network (mark) and its 95 % interval (line) over {shown['resamples'].iloc[0]:,} resamples. "
+        f"Rank of each network (mark) and the ranks that its comparisons leave open (line), all together right in 95 % "
+        f"of tables, over {_over(shown)}. "
         f"{sample(shown, board, known=known, those='with an interval')} Letters behind the names: networks that share "
         "one cannot be told apart."
     )
@@ -53,6 +53,12 @@ def rank_intervals(board: pd.DataFrame) -> Plot | None:
         f"{row['model']}: rank {row['rank']}, {row['rank_best']} to {row['rank_worst']}" for _, row in shown.iterrows()
     )
     return Plot("rank-intervals", "Rank intervals", caption, figure, f"Rank of each network. {listed}.")
+
+
+def _over(shown: pd.DataFrame) -> str:
+    """Return over what ranks and differences are sure."""
+    networks = shown["scope"].eq(Scope.NETWORKS).any()
+    return "trainings and test images" if networks else "test images, of these weights"
 
 
 def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
@@ -66,7 +72,7 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
         figure = _drawn_squares([short_name(name) for name in models], differences, apart)
     caption = (
         "Difference of mean IoU, row minus column, in percentage points, on the same images. In brackets: the two "
-        f"cannot be told apart (paired bootstrap over images, Holm-adjusted p of {SIGNIFICANT:.2f} or more). "
+        f"cannot be told apart (Holm-adjusted p of {SIGNIFICANT:.2f} or more over {_over(shown)}). "
         f"{sample(shown, board)}"
     )
     return Plot("paired-differences", "Paired differences", caption, figure)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from segbench.report.drawing import Plot, colors, dashes, finish, legend_label, panels, styled, whole_numbers
 from segbench.report.figures.accuracy import MIOU
-from segbench.report.figures.shown import best, ranked_rows, sample, spread_words
+from segbench.report.figures.shown import best, sample, scored_rows, spread_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _VALIDATED = "validation_mean_iou"
 
 def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None:
     """Draw training loss and, where there is one, validation mean IoU by epoch; None without histories."""
-    known = ranked_rows(board[board["model"].isin(histories["model"])])
+    known = scored_rows(board[board["model"].isin(histories["model"])])
     shown = best(known)
     measures = [name for name in ("loss", _VALIDATED) if _numbers(histories, name).notna().any()]
     models = list(shown["model"])

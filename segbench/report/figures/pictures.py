@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.report.drawing import Plot, legend_label, panels, short_name, styled
-from segbench.report.figures.shown import networks, ranked_rows, whole
+from segbench.report.figures.shown import networks, scored_rows, whole
 from segbench.report.text import is_absent
 from segbench.results.gallery import Gallery, GalleryImage, find_galleries
 from segbench.results.record import Status
@@ -95,7 +95,7 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     with styled():
         figure = _drawn(seen, pictured, classes)
     words = ", ".join(f"{image.role} ({image.name}, {image.mean_iou:.3f})" for image in images)
-    rows = ranked_rows(board)
+    rows = scored_rows(board)
     pool = rows[rows["model"].isin([network.model for network in known])]
     drawn = networks(pool.head(MOST_PICTURED), board, known=pool, those="whose predictions were kept")
     caption = (
@@ -122,7 +122,7 @@ def _pictured(board: pd.DataFrame, runs: pd.DataFrame, gallery: Gallery) -> list
     in_each = [set(image.predictions) & set(image.scores) for image in gallery.images]
     in_all = set.intersection(*in_each) if in_each else set()
     of_model = {str(run.model): str(run.run) for run in completed.itertuples() if run.run in in_all}
-    return [Pictured(model, of_model[model]) for model in map(str, ranked_rows(board)["model"]) if model in of_model]
+    return [Pictured(model, of_model[model]) for model in map(str, scored_rows(board)["model"]) if model in of_model]
 
 
 def _read(folder: Path, images: Sequence[GalleryImage], runs: Sequence[str]) -> list[Seen]:

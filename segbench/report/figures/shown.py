@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.text import by_seeds, is_absent, name_of_test_data, plural, short_id
+from segbench.metrics.trainings import Scope
+from segbench.report.text import is_absent, name_of_test_data, plural, short_id
 
 MOST_NETWORKS = 20
 """Figures show at most so many networks, the best; their captions say so."""
@@ -15,12 +16,12 @@ MOST_NETWORKS = 20
 
 def best(board: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
     """Return the best rows of one table, at most ``most``, by default ``MOST_NETWORKS``."""
-    return ranked_rows(board).head(MOST_NETWORKS if most is None else most)
+    return scored_rows(board).head(MOST_NETWORKS if most is None else most)
 
 
-def ranked_rows(board: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of one table that have a rank."""
-    return board[board["rank"].notna()]
+def scored_rows(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one table that have a score, best first; ranks are theirs if any are given."""
+    return board[board["position"].notna()]
 
 
 def sample(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | None = None, those: str = "") -> str:
@@ -29,7 +30,7 @@ def sample(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | No
     Args:
         shown: The rows that are drawn.
         board: All rows of the table.
-        known: The rows that could be drawn; by default all that are ranked.
+        known: The rows that could be drawn; by default all that have a score.
         those: What sets these apart from the others, such as ``whose speed was measured``.
     """
     images = shown["test_images"].dropna()
@@ -46,13 +47,13 @@ def whole(board: pd.DataFrame) -> str:
 
 def networks(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | None = None, those: str = "") -> str:
     """Return how many networks are drawn of how many, and which; see ``sample``."""
-    ranked = int(board["rank"].notna().sum())
-    drawable = ranked if known is None else len(known)
-    if drawable == ranked:
-        return f"the best {len(shown)} of {ranked} networks" if len(shown) < ranked else plural(ranked, "network")
+    scored = len(scored_rows(board))
+    drawable = scored if known is None else len(known)
+    if drawable == scored:
+        return f"the best {len(shown)} of {scored} networks" if len(shown) < scored else plural(scored, "network")
     if len(shown) == drawable:
-        return f"{len(shown)} of {ranked} networks, those {those}"
-    return f"the best {len(shown)} of the {drawable} networks {those} ({ranked} are ranked)"
+        return f"{len(shown)} of {scored} networks, those {those}"
+    return f"the best {len(shown)} of the {drawable} networks {those} (of {scored})"
 
 
 def spanned(values: Iterable[int], one: str, several: str | None = None) -> str:
@@ -66,7 +67,7 @@ def spread_words(shown: pd.DataFrame, drawn: str) -> str:
     """Return what bars or bands over seeds mean."""
     several = shown["seeds"] > 1
     if not several.any():
-        return "With one seed, no spread is known."
+        return "One seed: variation between trainings is not known."
     where = "" if several.all() else ", where there are several"
     return f"{drawn}: ± one sample standard deviation over seeds{where}."
 
@@ -82,11 +83,10 @@ def accuracy_bar(row: pd.Series[Any]) -> Any:
 def accuracy_bar_words(shown: pd.DataFrame) -> str:
     """Return what the bars of mean IoU mean."""
     if shown["mean_iou_low"].notna().any():
-        over = by_seeds(
-            shown["seeds"],
-            several="images and seeds",
-            some="images and, where there are several, seeds",
-            one="images; with one seed, its spread is not in them",
+        over = (
+            "test images and trainings"
+            if shown["scope"].eq(Scope.NETWORKS).any()
+            else "test images, of these weights; one seed: variation between trainings is not included"
         )
         return f"Vertical bars: 95 % intervals over {over}."
     return spread_words(shown, "Vertical bars")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.report.drawing import INK, Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
-from segbench.report.figures.shown import best, ranked_rows, sample, spanned
+from segbench.report.figures.shown import best, sample, scored_rows, spanned
 from segbench.report.measured import single_image_records
 from segbench.report.speed import P99_SAMPLES
 from segbench.report.text import is_absent
@@ -26,7 +26,7 @@ _BARS = {
 def latency_distributions(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Draw how the latencies of single images scatter; None where none were measured."""
     records = _single_images(board, runs)
-    known = ranked_rows(board[board["model"].isin(records)])
+    known = scored_rows(board[board["model"].isin(records)])
     shown = best(known)
     if shown.empty:
         return None
@@ -54,7 +54,7 @@ def _single_images(board: pd.DataFrame, runs: pd.DataFrame) -> dict[str, SpeedRe
     """Return what was measured of single images, by ranked network."""
     of_network: dict[str, Any] = dict(zip(map(str, runs["model"]), runs["speed"], strict=True))
     sizes = [size for size in runs["input_size"] if not is_absent(size)]
-    models = [str(model) for model in ranked_rows(board)["model"] if of_network.get(str(model))]
+    models = [str(model) for model in scored_rows(board)["model"] if of_network.get(str(model))]
     records = single_image_records([of_network[model] for model in models], input_size=sizes[0] if sizes else None)
     return {model: record for model, record in zip(models, records, strict=True) if record is not None}
 
@@ -89,7 +89,7 @@ def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
 
 def memory(board: pd.DataFrame) -> Plot | None:
     """Draw the measured peaks of memory in inference and in training steps; None where none were measured."""
-    known = ranked_rows(board[board[list(_BARS)].notna().any(axis=1)])
+    known = scored_rows(board[board[list(_BARS)].notna().any(axis=1)])
     shown = best(known)
     if shown.empty:
         return None

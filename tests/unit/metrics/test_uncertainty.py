@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from segbench.metrics.resampling import Draws, counts_by_image, draw
-from segbench.metrics.scores import score
+from segbench.metrics.trainings import Estimates, Scope
 from segbench.metrics.uncertainty import (
     CONFIDENCE,
     Comparison,
@@ -20,66 +19,90 @@ from segbench.metrics.uncertainty import (
     compare_all,
     groups,
     holm,
-    interval,
-    rank_intervals,
+    intervals,
+    rank_sets,
 )
 
 
-def draws(values, *, seed_error=0.0, seeds=1):
-    values = np.asarray(values, dtype=float)
-    return Draws(values, seed_error, seeds, values)
+def estimates(means, images=0.0, trainings=None, freedom=None, *, image_freedom=10**9):
+    """Return networks whose images scatter independently (a number or a matrix), known very well unless said."""
+    size = len(means)
+    covariance = np.asarray(images, dtype=float) if np.ndim(images) else images * np.eye(size)
+    scope = Scope.WEIGHTS if trainings is None else Scope.NETWORKS
+    own = np.zeros(size) if trainings is None else np.asarray(trainings, dtype=float)
+    known = np.zeros(size) if freedom is None else np.asarray(freedom, dtype=float)
+    return Estimates(scope, np.asarray(means, dtype=float), covariance, own, known, image_freedom)
 
 
-def compared(first, second, p_value):
-    return Comparison(first, second, 0.1, Interval(0.0, 0.2), 0.9, p_value)
+def compared(first, second, p_value, difference=0.1):
+    return Comparison(first, second, difference, Interval(0.0, 0.2), p_value)
 
 
-def test_an_interval_leaves_out_a_fortieth_on_either_side():
-    assert interval(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
+def test_an_interval_of_known_variance_is_that_of_the_normal_distribution_on_the_logit_scale():
+    (found,) = intervals(estimates([0.8], 0.03**2))
+    half = 1.959964 * 0.03 / (0.8 * 0.2)
+    middle = math.log(0.8 / 0.2)
+    assert found == pytest.approx([1 / (1 + math.exp(-(middle + sign * half))) for sign in (-1, 1)])
 
 
-def test_draws_without_a_score_are_left_out_of_the_interval():
-    assert interval(np.array([0.5, math.nan, 0.5])) == (0.5, 0.5)
-    assert all(map(math.isnan, interval(np.array([math.nan]))))
+def test_few_images_and_few_seeds_widen_an_interval_as_students_t_does():
+    ten = intervals(estimates([0.5], 0.01**2, image_freedom=9))[0]
+    assert logit(ten.high) == pytest.approx(2.262157 * 0.01 / 0.25)
+    two = intervals(estimates([0.5], 0.0, [0.01**2], [2.0]))[0]
+    assert logit(two.high) == pytest.approx(4.302653 * 0.01 / 0.25)
+
+
+def logit(value):
+    return math.log(value / (1 - value))
+
+
+@given(st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 0.3))
+def test_no_interval_leaves_the_fractions_or_its_own_estimate(mean, images, trainings):
+    (found,) = intervals(estimates([mean], images**2, [trainings**2], [1.0], image_freedom=9))
+    assert 0 <= found.low <= mean + 1e-9
+    assert mean - 1e-9 <= found.high <= 1
+
+
+def test_a_score_that_is_nowhere_defined_has_no_interval_and_compares_to_nothing():
+    nowhere = estimates([math.nan, 0.5], np.full((2, 2), math.nan))
+    assert all(map(math.isnan, intervals(nowhere)[0]))
+    (one,) = compare_all(nowhere)
+    assert math.isnan(one.p_value)
+    assert not one.separable
 
 
 def test_a_network_is_as_good_as_itself():
-    values = np.random.default_rng(0).normal(size=500)
-    (one,) = compare_all([0.5, 0.5], [draws(values), draws(values)])
-    assert (one.difference, one.better, one.p_value, one.separable) == (0.0, 0.5, 1.0, False)
-    assert one.interval == (0.0, 0.0)
+    (one,) = compare_all(estimates([0.5, 0.5], np.full((2, 2), 0.01)))
+    assert (one.difference, one.p_value, one.separable, one.interval) == (0.0, 1.0, False, (0.0, 0.0))
 
 
 def test_pairing_sees_a_difference_that_is_small_beside_the_spread_of_either():
-    rng = np.random.default_rng(1)
-    images, noise = rng.normal(0, 0.05, 4000), rng.normal(0, 0.002, 4000)
-    (one,) = compare_all([0.51, 0.5], [draws(0.51 + images + noise), draws(0.5 + images)])
+    shared, own = 0.05**2, 0.002**2
+    (one,) = compare_all(estimates([0.51, 0.5], np.array([[shared + own, shared], [shared, shared]])))
     assert one.separable
-    assert one.better > 0.999
-    assert one.interval == pytest.approx((0.01 - 1.96 * 0.002, 0.01 + 1.96 * 0.002), abs=2e-4)
+    assert one.interval == pytest.approx((0.01 - 1.96 * 0.002, 0.01 + 1.96 * 0.002), abs=1e-6)
 
 
-def test_without_spread_over_images_the_p_value_is_that_of_welchs_test_over_seeds():
+def test_without_spread_over_images_the_interval_is_welchs_and_the_p_value_uses_the_fewer_seeds():
     rng = np.random.default_rng(2)
-    networks = [[rng.integers(1, 60, size=(1, 3, 3)) for _ in range(seeds)] for seeds in (4, 3)]
-    drawn = draw([[counts_by_image(one) for one in seeds] for seeds in networks], resamples=100)["mean_iou"]
-    alone = [[score(one.sum(axis=0)).mean_iou for one in seeds] for seeds in networks]
-    (one,) = compare_all([float(np.mean(scores)) for scores in alone], drawn)
+    alone = [rng.normal(0.5, 0.1, size=seeds) for seeds in (4, 3)]
+    variances = [scores.var(ddof=1) / len(scores) for scores in alone]
+    (one,) = compare_all(estimates([scores.mean() for scores in alone], 0.0, variances, [3, 2]))
     expected = stats.ttest_ind(*alone, equal_var=False)
-    assert one.p_value == pytest.approx(expected.pvalue)
     assert one.interval == pytest.approx(tuple(expected.confidence_interval(CONFIDENCE)))
+    assert one.p_value == pytest.approx(2 * stats.t.sf(abs(expected.statistic), 2))
+    assert one.p_value > expected.pvalue
 
 
 def test_without_seeds_the_p_value_is_that_of_the_normal_distribution():
-    values = np.random.default_rng(3).normal(0.02, 0.01, 20_000)
-    (one,) = compare_all([0.52, 0.5], [draws(0.5 + values), draws(np.full(20_000, 0.5))])
-    assert one.p_value == pytest.approx(2 * stats.norm.sf(0.02 / values.std()), rel=1e-6)
+    (one,) = compare_all(estimates([0.52, 0.5], np.diag([0.01**2, 0.0])))
+    assert one.p_value == pytest.approx(2 * stats.norm.sf(2), rel=1e-6)
 
 
-def test_a_score_that_is_nowhere_defined_compares_to_nothing():
-    (one,) = compare_all([math.nan, 0.5], [draws([math.nan] * 9), draws([0.5] * 9)])
-    assert math.isnan(one.p_value)
-    assert not one.separable
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.5))
+def test_no_interval_of_a_difference_is_wider_than_differences_are(first, second, error):
+    (one,) = compare_all(estimates([first, second], 0.0, [error**2] * 2, [1, 1]))
+    assert -1 <= one.interval.low <= one.difference <= one.interval.high <= 1
 
 
 def test_holm_worked_by_hand():
@@ -100,21 +123,21 @@ def test_holm_never_lowers_and_keeps_the_order(p_values):
         assert (before - other) * (after - other_after) >= 0
 
 
-def test_rank_intervals_worked_by_hand():
-    always_best, second_or_third, third_or_second = [0.9, 0.9], [0.5, 0.3], [0.4, 0.4]
-    assert rank_intervals(np.array([always_best, second_or_third, third_or_second])) == [(1, 1), (2, 3), (2, 3)]
-
-
-def test_equal_scores_share_the_better_rank():
-    assert rank_intervals(np.array([[0.5], [0.5], [0.4]])) == [(1, 1), (1, 1), (3, 3)]
+def test_ranks_worked_by_hand():
+    apart = [compared(0, 1, 0.01), compared(0, 2, 0.01), compared(1, 2, 0.4)]
+    assert rank_sets(3, apart) == [(1, 1), (2, 3), (2, 3)]
+    assert rank_sets(2, [compared(0, 1, 0.01, difference=-0.1)]) == [(2, 2), (1, 1)]
+    assert rank_sets(1, []) == [(1, 1)]
 
 
 @settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 1000))
-def test_rank_intervals_lie_among_the_ranks_that_there_are(networks, seed):
-    found = rank_intervals(np.random.default_rng(seed).random((networks, 40)))
-    assert all(1 <= best <= worst <= networks for best, worst in found)
-    assert min(best for best, _ in found) == 1
+def test_the_rank_that_a_network_has_is_among_those_that_its_comparisons_leave_open(networks, seed):
+    rng = np.random.default_rng(seed)
+    means = rng.random(networks)
+    found = rank_sets(networks, compare_all(estimates(means, 0.1**2)))
+    own = [1 + int((means > mean).sum()) for mean in means]
+    assert all(1 <= best <= rank <= worst <= networks for (best, worst), rank in zip(found, own, strict=True))
 
 
 def test_groups_are_neighbours_that_no_pair_of_which_can_be_told_apart():

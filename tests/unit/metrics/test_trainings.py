@@ -1,0 +1,79 @@
+"""Claims about the model of seeds and images: what one training leaves open, and what several say of each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from segbench.metrics.resampling import ImageSpread
+from segbench.metrics.trainings import PRIOR_FREEDOM, Scope, estimate
+
+IMAGES = 100
+
+
+def spread(scores, covariance=None):
+    scores = np.asarray(scores, dtype=float)
+    return ImageSpread(scores, np.zeros((len(scores),) * 2) if covariance is None else np.asarray(covariance), IMAGES)
+
+
+def test_one_training_each_speaks_of_these_weights_alone():
+    covariance = [[4.0, 1.0], [1.0, 9.0]]
+    found = estimate(spread([0.5, 0.6], covariance), [1, 1])
+    assert found.scope is Scope.WEIGHTS
+    assert found.means.tolist() == [0.5, 0.6]
+    assert found.images.tolist() == covariance
+    assert found.trainings.tolist() == [0, 0]
+    assert found.image_freedom == IMAGES - 1
+
+
+def test_what_all_trainings_share_is_of_the_images_and_the_rest_of_each_training():
+    within, between = 5.0, 3.0
+    covariance = np.full((4, 4), 2.0)
+    for block in (slice(0, 2), slice(2, 4)):
+        covariance[block, block] = between
+    np.fill_diagonal(covariance, within)
+    found = estimate(spread([0.5, 0.5, 0.6, 0.6], covariance), [2, 2])
+    assert found.images.tolist() == [[between, 2.0], [2.0, between]]
+    assert found.trainings.tolist() == [(within - between) / 2] * 2  # seeds that agree: what images explain is left
+
+
+def test_five_networks_shrink_towards_their_mean_variance_worked_by_hand():
+    steps = np.array([1.0, 2.0, 3.0, 4.0, 10.0])  # two seeds apart by 2 s scatter with a variance of 2 s^2
+    found = estimate(spread(np.column_stack([0.5 - steps, 0.5 + steps]).ravel()), [2] * 5)
+    raw = 2 * steps**2
+    shrunk = (PRIOR_FREEDOM * raw.mean() + raw) / (PRIOR_FREEDOM + 1)
+    assert found.trainings == pytest.approx(np.maximum(shrunk, raw) / 2)
+    assert found.trainings[-1] == raw[-1] / 2  # the one that scatters furthest keeps its own
+    assert found.freedom.tolist() == [PRIOR_FREEDOM + 1] * 5
+    assert found.scope is Scope.NETWORKS
+
+
+def test_two_networks_say_nothing_of_each_others_spread():
+    found = estimate(spread([0.1, 0.3, 0.5, 0.9]), [2, 2])
+    assert found.trainings == pytest.approx([0.02 / 2, 0.08 / 2])
+    assert found.freedom.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("networks", [2, 3, 5, 9])
+def test_no_more_degrees_of_freedom_are_used_than_there_are(networks):
+    scores = np.random.default_rng(networks).random(2 * networks)
+    assert estimate(spread(scores), [2] * networks).freedom.max() <= networks
+
+
+@given(arrays(float, (5, 3), elements=st.floats(0.1, 0.9)), st.integers(0, 4))
+def test_a_network_that_loses_its_seeds_is_never_surer(scores, network):
+    before = estimate(spread(scores.ravel()), [3] * 5)
+    kept = [row if place != network else row[:1] for place, row in enumerate(scores)]
+    after = estimate(spread(np.concatenate(kept)), [len(row) for row in kept])
+    others = np.delete(after.trainings, network)
+    assert after.trainings[network] >= others.max()
+    assert after.freedom[network] <= before.freedom[network]
+
+
+def test_a_score_that_is_not_defined_stays_so():
+    found = estimate(spread([np.nan, np.nan, 0.5, 0.6], np.full((4, 4), np.nan)), [2, 2])
+    assert np.isnan(found.means[0])
+    assert np.isnan(found.images).all()
