@@ -55,7 +55,9 @@ class RankedTable:
         seeds = plural(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
         spread = ", mean ± standard deviation" if numbers[-1] > 1 else ""
         each = " each" if len(self.ranked) > 1 else ""
-        return f"{name} · {plural(len(self.ranked), 'network')}, n = {seeds}{each}{spread}"
+        folds = self.ranked["folds"].dropna()
+        crossed = f" · {folds.iloc[0]}-fold cross-validation" if len(folds) else ""
+        return f"{name} · {plural(len(self.ranked), 'network')}, n = {seeds}{each}{spread}{crossed}"
 
     @property
     def certainty(self) -> str:
