@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
 from segbench.report.text import canonical, is_absent
+from segbench.results.data_identity import joint_digest
 from segbench.results.record import Status
 
 INCOMPLETE = "incomplete"
@@ -51,14 +50,6 @@ def pool_folds(rows: pd.DataFrame, *, score: Score, damaged: str) -> pd.DataFram
 def folders_of(run: Any) -> list[Path]:
     """Return the folders of a row of ``load_results``: those of its folds, or its own."""
     return [Path(str(run.path))] if is_absent(run.fold_paths) else [Path(path) for path in run.fold_paths]
-
-
-def joint_digest(digests: Iterable[Any]) -> str | None:
-    """Return the hash of the digests of all folds, in order; None where one of them is not known."""
-    known = list(digests)
-    if any(map(is_absent, known)):
-        return None
-    return hashlib.sha256(json.dumps(["folds", *map(str, known)]).encode()).hexdigest()
 
 
 def _units(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -129,7 +120,10 @@ def _pooled(folds: Sequence[Row]) -> dict[str, Any]:
     """Return what is known of all folds together, beside their scores."""
     images = [_labelled_images(fold) for fold in folds]
     return {
-        **{name: joint_digest(fold[name] for fold in folds) for name in _DIGESTS},
+        **{
+            name: joint_digest(None if is_absent(fold[name]) else str(fold[name]) for fold in folds)
+            for name in _DIGESTS
+        },
         **{name: _total(fold[name] for fold in folds) for name in _SECONDS},
         "training_images_per_second": _rate(folds, "training"),
         "evaluation_images_per_second": _rate(folds, "evaluation"),
