@@ -182,7 +182,7 @@ class Suite(Section):
             ValidationError: Nothing would be left to train on.
         """
         if self.dataset.folds == 2:
-            text = f"must be at least 3: {what} need a fold to validate on beside the one that is tested"
+            text = f"must be at least 3: for {what}, a fold is validated on beside the one that is tested"
             raise line_error(type(self).__name__, ("dataset", "folds"), text, self.dataset.folds)
         return self
 

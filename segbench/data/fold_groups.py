@@ -27,19 +27,18 @@ def groups_of(names: Sequence[str], given: FoldGroups) -> tuple[str, ...]:
     if given.file is not None and given.column is not None:
         known = read_groups(Path(given.file), image_column=given.image_column, column=given.column)
         groups = [known.get(name) for name in names]
-        where = f"has no line in {given.file}"
+        where = f"no line in {given.file}"
     elif given.folder is not None:
         groups = [_folder(name, given.folder) for name in names]
-        where = f"has no folder number {given.folder} above it in its name"
+        where = f"no folder number {given.folder} in their names"
     else:
         groups = [_matched(name, given.pattern or "") for name in names]
-        where = f"does not match fold_groups.pattern {given.pattern!r}"
+        where = f"no match of fold_groups.pattern {given.pattern!r}"
     lost = [name for name, group in zip(names, groups, strict=True) if not group]
     if lost:
         shown = ", ".join(lost[:_SHOWN]) + (", …" if len(lost) > _SHOWN else "")
         raise DataError(
-            f"dataset.fold_groups: every image needs a group, but {len(lost):,} of {len(names):,} {_verb(where, lost)} "
-            f"({shown})"
+            f"dataset.fold_groups: each image needs a group, and {len(lost):,} of {len(names):,} have {where} ({shown})"
         )
     return tuple(str(group) for group in groups)
 
@@ -84,8 +83,3 @@ def _matched(name: str, pattern: str) -> str | None:
     if match is None:
         return None
     return match[1] if match.re.groups else match[0]
-
-
-def _verb(words: str, lost: Sequence[str]) -> str:
-    """Return words about one image as words about several."""
-    return words if len(lost) == 1 else words.replace("has no", "have no").replace("does not", "do not")

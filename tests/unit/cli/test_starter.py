@@ -76,7 +76,7 @@ def splits_then_images(root):
 
 def no_splits(root):
     for shade, name in enumerate("abcdefghij"):  # folds must not share an image
-        put(root / "JPEGImages", names=name, suffix=".jpg", pixels=np.dstack([20 * shade // (TWO_CLASSES + 1)] * 3))
+        put(root / "JPEGImages", names=name, suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
     put(root / "SegmentationClass", names="abcdefghij")
 
 
@@ -118,7 +118,7 @@ def test_images_without_splits_are_listed_once(tmp_path, segbench):
 
 def test_names_with_blanks_are_listed(tmp_path, segbench):
     put(tmp_path / "images", names=["my a"])
-    put(tmp_path / "images", names=[" b"], pixels=RED_AND_BLACK[2:, :3] + TWO_CLASSES[..., None])
+    put(tmp_path / "images", names=[" b"], pixels=TWO_CLASSES // 2)
     put(tmp_path / "masks", names=["my a", " b"])
     assert segbench("init", tmp_path).code == 0
     check = segbench("data", "check", tmp_path / "suite.yaml", "--json")
