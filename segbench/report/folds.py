@@ -24,6 +24,13 @@ Score = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
 
 _DIGESTS = ("train_digest", "test_digest", "test_fingerprint", "test_pixel_digest")
 _SECONDS = ("training_seconds", "evaluation_seconds", "total_seconds")
+_OF_ALL_FOLDS = (
+    *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained", "path"),
+    *("parameters", "macs", "activation_bytes", "weights_bytes", "options", "weights_digest", "source_digest"),
+    *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded"),
+    *("folds", "fold", "fold_paths"),
+)
+"""The columns that a row without scores has; those of its first fold stand for all."""
 
 
 def pool_folds(rows: pd.DataFrame, *, score: Score, damaged: str) -> pd.DataFrame:
@@ -101,9 +108,8 @@ def _unit(folds: Sequence[Row], score: Score, damaged: str) -> dict[str, Any]:
 
 
 def _without_scores(row: Row) -> dict[str, Any]:
-    """Return a row without what is known of its first fold only."""
-    told = ("image_counts", "image_names", "confusion", "test_loss", "test_images", "selected_epoch", "mean_iou")
-    return dict(row) | dict.fromkeys((*told, *_DIGESTS, *_SECONDS))
+    """Return a row with what is true of all folds, and nothing that is known of its first fold only."""
+    return {name: row[name] for name in _OF_ALL_FOLDS}
 
 
 def _what_is_missing(folds: Sequence[Row], count: int) -> str:

@@ -121,6 +121,10 @@ def test_a_failed_fold_is_named(add_fold, results):
     add_fold(3, outcome=Outcome(status=Status.FAILED, reason="out of memory"), pool=None)
     (run,) = load_results(results).itertuples()
     assert run.reason == "2 of 3 folds are done; fold 3 is failed: out of memory"
+    assert np.isnan(run.mean_iou)
+    assert np.isnan(run.pixel_accuracy)
+    assert np.isnan(run.training_images_per_second)
+    assert run.parameters == 31_031_685
 
 
 def test_a_network_that_no_fold_can_take_is_skipped(add_fold, results):
