@@ -13,7 +13,8 @@ from torch import Tensor
 
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
-from segbench.data.base import IGNORE_INDEX, Sample
+from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.folds import open_folds
 from segbench.data.loader import EvaluationLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
@@ -44,7 +45,23 @@ class Ready:
             DataError: The data is missing or wrong, or has other classes.
             ModelRefusal: The network cannot take the images.
         """
-        dataset = open_dataset(entry, split, loader=Loader(workers=workers))
+        return self._evaluate(open_dataset(entry, split, loader=Loader(workers=workers)), entry, workers, progress)
+
+    def evaluate_fold(self, entry: DatasetEntry, *, workers: int, progress: Callable[[int, int], None]) -> Evaluation:
+        """Evaluate a network of a cross-validation on the fold that it was not trained on.
+
+        Raises:
+            DataError: The data is missing or wrong, or has other classes.
+            ModelRefusal: The network cannot take the images.
+        """
+        fold = self.checkpoint.run.fold
+        assert fold is not None
+        folds = open_folds(entry, loader=Loader(workers=workers))
+        return self._evaluate(folds.test(fold), entry, workers, progress)
+
+    def _evaluate(
+        self, dataset: SegmentationDataset, entry: DatasetEntry, workers: int, progress: Callable[[int, int], None]
+    ) -> Evaluation:
         trained = self.checkpoint.info.classes
         if dataset.info.classes != trained:
             raise DataError(

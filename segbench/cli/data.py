@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,11 +44,14 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every image and label, and report what there is.
+    """Read every image and label, and report what there is; of a cross-validation, fold by fold.
 
     The exit code is 2 if anything is wrong. What is only unusual, such as a class without pixels, is noted.
     """
     entry = _entry(name, root, options)
+    if entry.folds is not None and not splits:
+        _check_folds(entry, as_json=as_json)
+        return
     chosen = splits or (_suite_splits(entry) if name.endswith(_SUITE_SUFFIXES) else _known_splits(entry.name))
     reports = _reports(entry, list(dict.fromkeys(chosen)))
     if as_json:
@@ -81,6 +85,41 @@ def download(
 
         place = fetch(name, root=root, progress=tell_progress)
     typer.echo(place)
+
+
+def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
+    """Read the pooled images of a cross-validation, and report them as a whole and by fold.
+
+    Raises:
+        DataError: They cannot be cut into folds.
+        UsageError: Something is wrong with them; it was reported.
+    """
+    from segbench.cli.fold_table import fold_facts, notes_on_folds, show_folds
+    from segbench.cli.progress import counting
+    from segbench.data.fold_check import check_folds
+    from segbench.data.folds import cut
+    from segbench.data.pool import create_pool
+
+    folds = cut(create_pool(entry), entry)
+    tests = {fold: folds.test(fold) for fold in range(1, folds.count + 1)}
+    with counting("checking folds", "images") as advance:
+        found = check_folds(folds, [folds.pool, *tests.values()], progress=advance)
+    whole = found.reports[folds.pool.cache_key()]
+    whole = replace(whole, problems=(*whole.problems, *found.shared))
+    reports = {fold: found.reports[split.cache_key()] for fold, split in tests.items()}
+    pixels = {fold: dict(zip(report.classes, report.class_pixels, strict=True)) for fold, report in reports.items()}
+    facts = fold_facts(folds, pixels)
+    if as_json:
+        splits = {f"fold {fold}": _facts(report) for fold, report in reports.items()}
+        told = {"notes": notes_on_folds(facts), "problems": whole.problems}
+        write_json({"dataset": entry.name, "splits": splits, "folds": list(map(asdict, facts)), **told})
+    else:
+        _show(f"{folds.count} folds", whole)
+        show_folds(facts)
+        for note in notes_on_folds(facts):
+            tell(f"note: {note}")
+    if whole.problems:
+        raise UsageError(f"{entry.name}: {counted(len(whole.problems), 'problem')} found")
 
 
 def _entry(name: str, root: str | None, options: Sequence[str] | None) -> DatasetEntry:

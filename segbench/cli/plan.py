@@ -38,7 +38,8 @@ def plan(
 ) -> None:
     """Show the runs of a suite, and which of them are done.
 
-    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk.
+    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk. Of a
+    cross-validation, also its folds, where the data is here.
     """
     checked = load(suite, overrides)
     from segbench.engine.tuning import planned
@@ -57,6 +58,8 @@ def plan(
         write_json({"suite": checked.name, "runs": rows, **_pending(known)})
     else:
         _show_plan(rows)
+        with naming(suite):
+            _show_folds(known.runs, store)
         done = sum(row["status"] == "done" for row in rows)
         tell(f"{counted(len(rows), 'run')}, {done} done, {len(rows) - done} to do")
     if known.pending and not as_json:
@@ -120,6 +123,7 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "status": status,
         "protocol_id": planned.protocol_id,
     }
+    row |= {"fold": planned.fold} if planned.fold is not None else {}
     return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
 
 
@@ -155,14 +159,38 @@ def _answer_with_estimate(
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = {"id": "run", "model": "model", "seed": "seed", "point": "grid", "tuning": "tuning", "status": "status"}
+    columns = {
+        "id": "run",
+        "model": "model",
+        "seed": "seed",
+        "fold": "fold",
+        "point": "grid",
+        "tuning": "tuning",
+        "status": "status",
+    }
+    if not any("fold" in row for row in rows):
+        del columns["fold"]
     if not any(row["point"] for row in rows):
         del columns["point"]
     if not any("tuning" in row for row in rows):
         del columns["tuning"]
     words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
-    table = [[row[key] for key in columns] for row in words]
-    write_table(list(columns.values()), table, right=["seed"], whole=["run"])
+    table = [[row.get(key, "") for key in columns] for row in words]
+    write_table(list(columns.values()), table, right=["seed", "fold"], whole=["run"])
+
+
+def _show_folds(runs: Sequence[Run], store: Store) -> None:
+    """Write the folds of each cross-validation among some runs."""
+    entries = {run.recipe.dataset.model_dump_json(): run.recipe.dataset for run in runs if run.fold is not None}
+    if not entries:
+        return
+    from segbench.cli.fold_table import show_folds_of_plan
+    from segbench.results.checks import read_checks
+
+    checks = read_checks(store.folder)
+    for entry in entries.values():
+        typer.echo()
+        show_folds_of_plan(entry, checks)
 
 
 def _point(point: Mapping[str, Any]) -> str:

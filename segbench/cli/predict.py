@@ -31,7 +31,8 @@ def evaluate(
         typer.Option("--dataset", metavar="NAME", help="A data set of the same classes; that of training by default."),
     ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", metavar="SPLIT", help="The split; that of the recipe by default.")
+        str | None,
+        typer.Option("--split", metavar="SPLIT", help="The split; that of the recipe, or its fold, by default."),
     ] = None,
     options: Annotated[
         list[str] | None,
@@ -48,9 +49,13 @@ def evaluate(
 
     loaded = ready(checkpoint, device=device)
     entry = _dataset_entry(loaded, dataset, options)
-    chosen = split or entry.test_split
+    fold = loaded.checkpoint.run.fold if split is None and entry.folds is not None else None
+    chosen = split or entry.test_split if fold is None else f"fold {fold} of {entry.folds}"
     with counting("evaluating", "images") as advance:
-        found = loaded.evaluate(entry, chosen, workers=workers, progress=advance)
+        if fold is None:
+            found = loaded.evaluate(entry, chosen, workers=workers, progress=advance)
+        else:
+            found = loaded.evaluate_fold(entry, workers=workers, progress=advance)
     facts: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "model": loaded.checkpoint.run.model.label,

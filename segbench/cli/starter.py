@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from segbench.cli.guess import Found
 
 SUITE = "suite.yaml"
+FEW_IMAGES = 60
+"""Of fewer images without splits, a fifth is too small a test: the starter suite cross-validates."""
+FOLDS = 5
 TEST_EVERY = 5
 """Where there are no splits, every fifth image is for the test."""
 
@@ -148,6 +151,7 @@ def _layout_lines(found: Found | None) -> list[str]:
         ]
     if found.pairs:
         lines = ["split_file: '{split}.txt'  # an image and its mask on each line; move lines to change the split"]
+        lines += _fold_lines(len(found.pairs))
     else:
         lines = [f"images: {_text(found.images)}", f"masks: {_text(found.masks)}"]
         if found.image_suffix:
@@ -159,6 +163,19 @@ def _layout_lines(found: Found | None) -> list[str]:
     if found.test_split not in (None, "test"):
         lines.append(f"test_split: {_text(found.test_split)}")
     return lines
+
+
+def _fold_lines(images: int) -> list[str]:
+    """Return the lines of a cross-validation; none where there are enough images for a test split, or only one."""
+    if not 2 <= images < FEW_IMAGES:
+        return []
+    folds = min(FOLDS, images)
+    return [
+        f"folds: {folds}  # cross-validation, as there are few images: those of both lists are pooled, and each",
+        "# is tested once, by networks that are trained on the other folds. Without this line, test.txt is",
+        "# the test. If several images show one patient or place, keep them in one fold:",
+        "# fold_groups: {file: groups.csv, column: group}  # see docs/suites.md",
+    ]
 
 
 def _class_lines(found: Found | None) -> list[str]:

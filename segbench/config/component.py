@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from segbench.config.fold_groups import FoldGroups
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
 from segbench.errors import UnknownNameError, UsageError
 from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
@@ -129,6 +130,23 @@ class DatasetEntry(Component):
     """The share of the training split to use; smaller shares are subsets of larger ones."""
     limit: int | None = Field(default=None, ge=1)
     """At most so many images of the test and validation splits, for trials."""
+    folds: int | None = Field(default=None, ge=2)
+    """Cross-validation: the images of all splits named above are pooled and cut into so many folds, each of which is
+    tested by networks that are trained on the others; none by default."""
+    fold_groups: FoldGroups | None = None
+    """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
+
+    @model_validator(mode="after")
+    def _groups_of_folds(self) -> DatasetEntry:
+        if self.fold_groups is not None and self.folds is None:
+            raise line_error(type(self).__name__, ("fold_groups",), "needs dataset.folds, the number of folds", ...)
+        return self
+
+    @property
+    def named_splits(self) -> tuple[str, ...]:
+        """The splits that it names, each once."""
+        named = (self.train_split, self.validation_split, self.test_split)
+        return tuple(dict.fromkeys(split for split in named if split is not None))
 
 
 class TransformEntry(Component):

@@ -79,11 +79,14 @@ def expand_variables(document: Mapping[str, Any]) -> dict[str, Any]:
 def find_files(document: dict[str, Any], folder: Path) -> None:
     """Make paths that exist beside the suite file point there, whatever the current directory is.
 
-    This concerns ``dataset.root``, and ``weights`` and ``pretrained`` of ``defaults`` and of every model. A path that
-    does not exist below ``folder`` is left alone, and so counts from the current directory.
+    This concerns ``dataset.root`` and ``dataset.fold_groups.file``, and ``weights`` and ``pretrained`` of ``defaults``
+    and of every model. A path that does not exist below ``folder`` is left alone, and so counts from the current
+    directory.
     """
     entries = document.get("models")
-    _place(document.get("dataset"), ("root",), folder)
+    dataset = document.get("dataset")
+    _place(dataset, ("root",), folder)
+    _place(dataset.get("fold_groups") if isinstance(dataset, dict) else None, ("file",), folder)
     for entry in [document.get("defaults"), *(entries if isinstance(entries, list) else [])]:
         _place(entry, ("weights", "pretrained"), folder)
 

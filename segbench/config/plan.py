@@ -50,6 +50,9 @@ class Recipe(BaseModel):
         document = self.model_dump(mode="json")
         for key in _LOCAL_DATASET_OPTIONS:
             document["dataset"].pop(key, None)
+        groups = document["dataset"].get("fold_groups", {})
+        if "file" in groups:
+            groups["file"] = content_digest(groups["file"]) or groups["file"]
         document["evaluate"].pop("samples")
         if document["train"]:
             for key in ("keep_weights", "activation_checkpointing"):
@@ -112,6 +115,8 @@ class Run(BaseModel):
     resume: Resume = Resume()
     tuning: Trial | Tuned | None = None
     """Its part in a tuning; None for a run by the recipe that is the same for all networks."""
+    fold: int | None = None
+    """The fold that it is tested on, from 1; None without cross-validation."""
 
     @cached_property
     def identity(self) -> str:
@@ -119,6 +124,8 @@ class Run(BaseModel):
         members: dict[str, Any] = {"model": canonical_model(self.model), "seed": self.seed}
         if self.role is not None:
             members["role"] = self.role
+        if self.fold is not None:
+            members["fold"] = self.fold
         if isinstance(self.tuning, Tuned):
             members |= {"protocol": self.protocol_id, "values": self.tuning.values}
         texts = {key: canonical_text(member) for key, member in members.items()}
@@ -141,8 +148,9 @@ class Run(BaseModel):
 
     @property
     def title(self) -> str:
-        """The label and, of a trial or a tuned run, its values."""
-        return titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
+        """The label and, of a trial or a tuned run, its values; in a cross-validation, also the fold."""
+        title = titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
+        return with_fold(title, self.fold, self.recipe.dataset.folds)
 
     @property
     def label(self) -> str:
@@ -154,11 +162,18 @@ class Run(BaseModel):
     def id(self) -> str:
         """Folder name of the run: model, seed and the start of its identity."""
         name = re.sub(r"[^\w.-]+", "-", self.model.label)[:80].strip("-.") or "model"
-        return f"{name}-seed{self.seed}-{self.identity[:10]}"
+        return f"{name}-{id_end(self.seed, self.fold, self.identity)}"
+
+    @property
+    def data_key(self) -> str:
+        """What the images of two runs depend on: the recipe and, in a cross-validation, the fold and the role."""
+        if self.fold is None:
+            return self.recipe.protocol_id
+        return f"{self.recipe.protocol_id}-fold{self.fold}{'-trial' if self.role == 'trial' else ''}"
 
 
 def plan(suite: Suite) -> tuple[Run, ...]:
-    """Return the runs of a suite: every grid point, every seed, every model, in this order.
+    """Return the runs of a suite: every grid point, every seed, every fold, every model, in this order.
 
     A run that is the same at several grid points, because they differ in what concerns other models only, is listed
     once, with the values that concern it.
@@ -248,6 +263,21 @@ def titled(label: str, role: str, values: Mapping[str, Any] | None) -> str:
     return f"{label} ({' '.join([role, *([in_words(values)] if values else [])])})"
 
 
+def with_fold(title: str, fold: int | None, folds: int | None) -> str:
+    """Return a run's title with the fold that it is tested on, such as ``unet, fold 2 of 5``."""
+    return title if fold is None else f"{title}, fold {fold} of {folds}"
+
+
+def id_end(seed: int, fold: int | None, identity: str) -> str:
+    """Return what a run's id ends with: its seed, its fold where it has one, and the start of its identity."""
+    return f"seed{seed}-{'' if fold is None else f'fold{fold}-'}{identity[:10]}"
+
+
+def folds_of(dataset: DatasetEntry) -> tuple[int | None, ...]:
+    """Return the folds of a cross-validation, from 1; None alone without one."""
+    return (None,) if dataset.folds is None else tuple(range(1, dataset.folds + 1))
+
+
 def in_words(values: Mapping[str, Any]) -> str:
     """Return values by dotted key in short, such as ``lr=0.1, weight_decay=0``."""
     return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
@@ -267,8 +297,10 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
             point=point,
             loader=variant.loader,
             resume=variant.resume,
+            fold=fold,
         )
         for seed in variant.seeds
+        for fold in folds_of(variant.dataset)
         for model in variant.models
     ]
 

@@ -113,11 +113,16 @@ class Train(Section):
     """Whether the same run gives the same bits on CUDA too, at some cost; on processors it does anyway. An operation
     that cannot is an error."""
     validate_every: int | None = Field(default=None, ge=1)
-    """Epochs between validation scores; needs ``dataset.validation_split``."""
+    """Epochs between validation scores; needs ``dataset.validation_split`` or ``dataset.folds``."""
     select: Literal["last", "best"] = "last"
     """Which weights are reported: the last epoch's, or those with the best validation mIoU."""
     keep_weights: bool = True
     """Whether each run keeps its trained network as ``checkpoint.safetensors``."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether networks are scored on a validation split while they are trained."""
+        return self.validate_every is not None or self.select == "best"
 
     @field_validator("loss", mode="before")
     @classmethod

@@ -129,7 +129,9 @@ class Suite(Section):
     def _validation_split_where_needed(self) -> Suite:
         if self.train is None:
             return self
-        needs = self.train.validate_every is not None or self.train.select == "best"
+        needs = self.train.validates
+        if self.dataset.folds is not None:
+            return self._fold_left_to_train_on("train.validate_every and train.select: best") if needs else self
         if needs and self.dataset.validation_split is None:
             raise ValueError("train.validate_every and train.select: best need dataset.validation_split")
         if self.train.select == "best" and self.dataset.validation_split == self.dataset.test_split:
@@ -143,6 +145,8 @@ class Suite(Section):
         problem = None
         if self.train is None:
             problem = "needs a recipe under train"
+        elif self.dataset.folds is not None:
+            self._fold_left_to_train_on("tuning")
         elif self.dataset.validation_split is None:
             problem = "needs dataset.validation_split to score its trials on"
         elif self.dataset.validation_split == self.dataset.test_split:
@@ -156,12 +160,30 @@ class Suite(Section):
 
     @model_validator(mode="after")
     def _nothing_is_scored_on_what_it_was_trained_on(self) -> Suite:
-        if self.train is None:
+        if self.train is None or self.dataset.folds is not None:
             return self
         for key in ("test_split", "validation_split"):
             if getattr(self.dataset, key) == self.dataset.train_split:
                 text = "is the split that is trained on; scores on it would say nothing: name another split"
                 raise line_error(type(self).__name__, ("dataset", key), text, self.dataset.train_split)
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_trained_on(self) -> Suite:
+        if self.train is None and self.dataset.folds is not None:
+            text = "needs a recipe under train: networks that are not trained can be tested on all images at once"
+            raise line_error(type(self).__name__, ("dataset", "folds"), text, self.dataset.folds)
+        return self
+
+    def _fold_left_to_train_on(self, what: str) -> Self:
+        """Refuse two folds where one is tested and the next one serves as validation split.
+
+        Raises:
+            ValidationError: Nothing would be left to train on.
+        """
+        if self.dataset.folds == 2:
+            text = f"must be at least 3: for {what}, a fold is validated on beside the one that is tested"
+            raise line_error(type(self).__name__, ("dataset", "folds"), text, self.dataset.folds)
         return self
 
 

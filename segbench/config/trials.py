@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from segbench.config.plan import Recipe, Run, Trial, Tuned, once_each, runs_at, variants
+from segbench.config.plan import Recipe, Run, Trial, Tuned, folds_of, once_each, runs_at, variants
 from segbench.config.sections import Train
 from segbench.config.suite import Suite
 from segbench.config.tuning import Tuning
@@ -15,7 +15,7 @@ Kind = TypeVar("Kind", Recipe, Run)
 
 @dataclass(frozen=True)
 class Family:
-    """The tuning of one network at one grid point.
+    """The tuning of one network at one grid point; in a cross-validation, for one fold.
 
     Attributes:
         trials: Its trials, in the order of the tuning's grid.
@@ -47,11 +47,12 @@ class Family:
 def families(suite: Suite) -> tuple[Family, ...]:
     """Return the tuning of every network at every grid point; none for a suite without."""
     return tuple(
-        _family(runs[index :: len(variant.models)], variant, variant.tuning)
+        _family([run for run in runs[index :: len(variant.models)] if run.fold == fold], variant, variant.tuning)
         for point, variant in variants(suite)
         if variant.tuning is not None
         for runs in [runs_at(point, variant)]
         for index in range(len(variant.models))
+        for fold in folds_of(variant.dataset)
     )
 
 
@@ -87,11 +88,16 @@ def _budget(train: Train, tuning: Tuning) -> Train:
 
 
 def _trial_recipe(recipe: Recipe, train: Train) -> Recipe:
-    """Return the recipe of a trial: what is reported otherwise is out of its sight, and it keeps no pictures."""
+    """Return the recipe of a trial: what is reported otherwise is out of its sight, and it keeps no pictures.
+
+    In a cross-validation, the splits stay: a trial is scored on the fold after the one that its network is tested on.
+    """
     dataset = recipe.dataset
+    if dataset.folds is None:
+        dataset = dataset.model_copy(update={"test_split": dataset.validation_split, "validation_split": None})
     return _changed(
         recipe,
-        dataset=dataset.model_copy(update={"test_split": dataset.validation_split, "validation_split": None}),
+        dataset=dataset,
         train=train,
         evaluate=recipe.evaluate.model_copy(update={"samples": 0}),
     )

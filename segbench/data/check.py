@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
-from segbench.data.base import IGNORE_INDEX, SegmentationDataset
+from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
 from segbench.data.pixels import PixelDigest
 from segbench.errors import DataError
 
 Progress = Callable[[int, int], None]
 """Called with the images read so far and the images in all."""
+Look = Callable[[int, Sample], None]
+"""Called with the index of an image and the image."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,42 @@ class DatasetReport:
 
 def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = None) -> DatasetReport:
     """Read every image of a split; problems are collected, not raised."""
-    counts = _Counts(dataset.info.classes, problems=list(dataset.problems))
-    if len(dataset) == 0:
-        counts.problems.append("the split holds no complete pair of image and label")
+    return check_parts(dataset, {"": range(len(dataset))}, progress=progress)[""]
+
+
+def check_parts(
+    dataset: SegmentationDataset,
+    parts: Mapping[str, Iterable[int]],
+    *,
+    look: Look = lambda index, sample: None,
+    progress: Progress | None = None,
+) -> dict[str, DatasetReport]:
+    """Read every image of a split once, and report each of several parts of it; problems are collected, not raised.
+
+    Args:
+        dataset: The split.
+        parts: By name, the images of each part; an image may be in several.
+        look: Called with the index of each image that could be read, and the image.
+        progress: Called after each image.
+    """
+    members = {name: frozenset(indices) for name, indices in parts.items()}
+    counted = {name: _Counts(dataset.info.classes, problems=list(dataset.problems)) for name in parts}
+    for name, indices in members.items():
+        if not indices:
+            counted[name].problems.append("the split holds no complete pair of image and label")
     for index in range(len(dataset)):
-        counts.add(dataset, index)
+        concerned = [counts for name, counts in counted.items() if index in members[name]]
+        try:
+            sample = dataset.read(index)
+            look(index, sample)
+            for counts in concerned:
+                counts.add(sample)
+        except DataError as error:
+            for counts in concerned:
+                counts.problems.append(str(error))
         if progress is not None:
             progress(index + 1, len(dataset))
-    return DatasetReport(
-        name=dataset.info.name,
-        classes=dataset.info.classes,
-        images=sum(counts.sizes.values()),
-        sizes=dict(counts.sizes),
-        class_pixels=tuple(counts.class_pixels.tolist()),
-        class_image_pixels=tuple(counts.class_image_pixels.tolist()),
-        class_images=tuple(counts.class_images.tolist()),
-        void_pixels=counts.void_pixels,
-        problems=tuple(counts.problems),
-        pixel_digest=None if counts.problems else counts.pixels.hexdigest(),
-    )
+    return {name: counts.report(dataset.info.name) for name, counts in counted.items()}
 
 
 def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
@@ -104,13 +123,8 @@ class _Counts:
         self.class_image_pixels = np.zeros(len(self.classes), dtype=np.int64)
         self.class_images = np.zeros(len(self.classes), dtype=np.int64)
 
-    def add(self, dataset: SegmentationDataset, index: int) -> None:
-        """Count one image, or note why it cannot be read."""
-        try:
-            sample = dataset.read(index)
-        except DataError as error:
-            self.problems.append(str(error))
-            return
+    def add(self, sample: Sample) -> None:
+        """Count one image."""
         self.pixels.add(sample)
         label = sample.label
         height, width = label.shape
@@ -121,3 +135,18 @@ class _Counts:
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
+
+    def report(self, dataset: str) -> DatasetReport:
+        """Return what was counted in images of a data set."""
+        return DatasetReport(
+            name=dataset,
+            classes=self.classes,
+            images=sum(self.sizes.values()),
+            sizes=dict(self.sizes),
+            class_pixels=tuple(self.class_pixels.tolist()),
+            class_image_pixels=tuple(self.class_image_pixels.tolist()),
+            class_images=tuple(self.class_images.tolist()),
+            void_pixels=self.void_pixels,
+            problems=tuple(self.problems),
+            pixel_digest=None if self.problems else self.pixels.hexdigest(),
+        )

@@ -43,7 +43,7 @@ def open_dataset(entry: DatasetEntry, split: str, *, loader: Loader, training: b
         DataError: The split is unknown, missing, empty or incomplete, or the cache cannot be written.
     """
     dataset = create_dataset(entry, split)
-    _refuse_problems(dataset, split)
+    refuse_problems(dataset, split)
     if training:
         dataset = take_fraction(dataset, entry.fraction)
     elif entry.limit is not None:
@@ -103,7 +103,12 @@ def _limit(loader: Loader) -> int:
     return round(loader.cache_gigabytes * 1e9)
 
 
-def _refuse_problems(dataset: SegmentationDataset, split: str) -> None:
+def refuse_problems(dataset: SegmentationDataset, split: str) -> None:
+    """Refuse a split that is empty or incomplete.
+
+    Raises:
+        DataError: It is; the first problems are listed.
+    """
     problems = list(dataset.problems)
     if problems:
         shown = "\n  ".join(problems[:_SHOWN_PROBLEMS])

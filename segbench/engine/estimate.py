@@ -139,15 +139,19 @@ def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str
     """Look at the data of every recipe; nothing is computed.
 
     Returns:
-        By protocol id, what is the same for every network.
+        By ``Run.data_key``, what is the same for every network.
 
     Raises:
         UsageError: The data is missing or wrong.
     """
-    keys = _workload_keys(runs)
-    first = {keys[run.recipe.protocol_id]: run for run in reversed(runs)}
+    workloads = _workload_keys(runs)
+    keys = {
+        run.data_key: (workloads[run.recipe.protocol_id], run.fold, run.fold is not None and run.role == "trial")
+        for run in runs
+    }
+    first = {keys[run.data_key]: run for run in reversed(runs)}
     found = {key: call_in_process(_survey, run, observer=observer) for key, run in first.items()}
-    return {protocol: found[key] for protocol, key in keys.items()}
+    return {data_key: found[key] for data_key, key in keys.items()}
 
 
 def estimate_runs(
@@ -185,7 +189,7 @@ def estimate_runs(
     progress(len(probes), len(set(keys)))
     return SuiteEstimate(
         tuple(
-            estimate_run(run, surveys[run.recipe.protocol_id], probes[key], start_seconds=start_seconds)
+            estimate_run(run, surveys[run.data_key], probes[key], start_seconds=start_seconds)
             for key, run in zip(keys, runs, strict=True)
         )
     )
@@ -193,7 +197,7 @@ def estimate_runs(
 
 def images_fed(runs: Sequence[Run], surveys: Mapping[str, Survey]) -> int:
     """Return how many images the runs train and evaluate on, each counted as often as it is fed."""
-    return sum(images_of(run, surveys[run.recipe.protocol_id]) for run in runs)
+    return sum(images_of(run, surveys[run.data_key]) for run in runs)
 
 
 def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds: float) -> RunEstimate:

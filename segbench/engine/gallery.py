@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,15 @@ from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.open import open_dataset
+from segbench.data.pool import open_pool
 from segbench.engine.pictures import palette_image
 from segbench.engine.predictions import read_prediction
 from segbench.errors import StoreError
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import summary_scores
+from segbench.results.data_identity import joint_digest
 from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
-from segbench.results.matrices import load_matrices
+from segbench.results.matrices import joined, load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.store import Store
@@ -31,20 +34,32 @@ from segbench.results.store import Store
 Role = str
 
 
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """A run whose predictions were kept.
+class Place(NamedTuple):
+    """Where a prediction lies.
 
     Attributes:
-        run: Its plan.
-        folder: Its folder.
+        folder: The run's folder.
+        position: Of the image among those that the run was tested on.
+    """
+
+    folder: Path
+    position: int
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A network whose predictions were kept.
+
+    Attributes:
+        run: The plan of its run; of a cross-validation, of its first fold.
+        places: Where the prediction of each test image lies.
         scores: (N,) mean IoU of each test image.
         names: The images' names.
         test_digest: Of the data that was tested on.
     """
 
     run: Run
-    folder: Path
+    places: tuple[Place, ...]
     scores: NDArray[np.float64]
     names: tuple[str, ...]
     test_digest: str | None
@@ -53,15 +68,15 @@ class Shown:
 def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store) -> None:
     """Write the galleries of a suite's protocols anew; nothing where no predictions were kept.
 
-    Of each network the run with the smallest seed is shown. Galleries of other protocols, which an earlier form of the
-    suite had, stay as they are.
+    Of each network the run with the smallest seed is shown, of a cross-validation those of all folds. Galleries of
+    other protocols, which an earlier form of the suite had, stay as they are.
 
     Raises:
         StoreError: The gallery cannot be written, or a prediction cannot be read.
         DataError: The test split cannot be read.
     """
     completed = {record.id: record for record in records if record.outcome.status is Status.COMPLETED}
-    found = [shown for run in _first_seeds(runs, completed) if (shown := _shown(run, completed[run.id], store))]
+    found = [shown for folds in _first_seeds(runs, completed) if (shown := _shown(folds, completed, store))]
     if not found:
         return
     protocols = dict.fromkeys(shown.run.protocol_id for shown in found)
@@ -90,26 +105,42 @@ def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
     return {role: index for index, role in taken.items()}
 
 
-def _first_seeds(runs: Sequence[Run], completed: dict[str, RunRecord]) -> list[Run]:
-    """Return the completed run of the smallest seed for each network and protocol, in the plan's order."""
-    first: dict[tuple[str, str], Run] = {}
+def _first_seeds(runs: Sequence[Run], completed: Mapping[str, RunRecord]) -> list[list[Run]]:
+    """Return the completed run of the smallest seed for each network and protocol, in the plan's order.
+
+    Of a cross-validation, these are the runs of all folds, in order, of the smallest seed that has them all.
+    """
+    found: dict[tuple[str, str], dict[int, list[Run]]] = {}
     for run in runs:
-        key = run.label, run.protocol_id
-        if run.id in completed and (key not in first or run.seed < first[key].seed):
-            first[key] = run
-    return list(first.values())
+        if run.id in completed:
+            found.setdefault((run.label, run.protocol_id), {}).setdefault(run.seed, []).append(run)
+    whole = [
+        [folds for _, folds in sorted(seeds.items()) if len(folds) == (folds[0].recipe.dataset.folds or 1)]
+        for seeds in found.values()
+    ]
+    return [sorted(seeds[0], key=lambda run: run.fold or 0) for seeds in whole if seeds]
 
 
-def _shown(run: Run, record: RunRecord, store: Store) -> Shown | None:
-    folder = store.folder_of(run.id)
-    if not zipfile.is_zipfile(folder / PREDICTIONS_FILE):
+def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store) -> Shown | None:
+    folders = [store.folder_of(run.id) for run in runs]
+    if not all(zipfile.is_zipfile(folder / PREDICTIONS_FILE) for folder in folders):
         return None
     try:
-        matrices = load_matrices(folder / CONFUSION_FILE)
+        parts = [load_matrices(folder / CONFUSION_FILE) for folder in folders]
+        matrices = joined(parts)
     except StoreError:
         return None  # the leaderboard tells of it
     scores = summary_scores(counts_by_image(matrices.matrices)).mean_iou
-    return Shown(run, folder, scores, matrices.names, record.data.test_digest if record.data else None)
+    places = [
+        Place(folder, index) for folder, part in zip(folders, parts, strict=True) for index in range(len(part.names))
+    ]
+    return Shown(runs[0], tuple(places), scores, matrices.names, _test_digest([completed[run.id] for run in runs]))
+
+
+def _test_digest(records: Sequence[RunRecord]) -> str | None:
+    """Return the digest of the test data as the report has it."""
+    digests = [record.data.test_digest if record.data else None for record in records]
+    return joint_digest(digests) if records[0].fold else digests[0]
 
 
 def _comparable(found: Sequence[Shown]) -> list[Shown]:
@@ -123,7 +154,7 @@ def _write(folder: Path, found: Sequence[Shown]) -> None:
     folder.mkdir(parents=True)
     scores = np.stack([one.scores for one in found])
     entry = found[0].run.recipe.dataset
-    split = open_dataset(entry, entry.test_split, loader=Loader())
+    split = open_pool(entry) if entry.folds else open_dataset(entry, entry.test_split, loader=Loader())
     images = [
         _picture(folder, role, index, split, found) for role, index in sorted(choose(scores.mean(axis=0)).items())
     ]
@@ -140,14 +171,16 @@ def _write(folder: Path, found: Sequence[Shown]) -> None:
 
 def _picture(folder: Path, role: Role, index: int, split: SegmentationDataset, found: Sequence[Shown]) -> GalleryImage:
     """Write the pictures of one image."""
-    sample = split.read(index)
+    sample = split.read(list(split.names).index(found[0].names[index]))
     image, label = f"{role}-image.png", f"{role}-label.png"
     Image.fromarray(sample.image).save(folder / image)
     palette_image(sample.label, split.info.palette).save(folder / label)
     predictions = {}
     for number, one in enumerate(found):
         file = f"{role}-{number:03d}.png"
-        (folder / file).write_bytes(read_prediction(one.folder / PREDICTIONS_FILE, index))
+        (folder / file).write_bytes(
+            read_prediction(one.places[index].folder / PREDICTIONS_FILE, one.places[index].position)
+        )
         predictions[one.run.id] = file
     scores = {one.run.id: float(one.scores[index]) for one in found}
     return GalleryImage(

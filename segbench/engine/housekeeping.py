@@ -72,6 +72,7 @@ def _lock_line(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "point": run.point,
     }
+    line |= {"fold": run.fold} if run.fold is not None else {}
     return line | {"tuning": {"role": run.tuning.role, "values": run.tuning.values}} if run.tuning else line
 
 

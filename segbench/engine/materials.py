@@ -94,4 +94,4 @@ def open_materials(run: Run) -> Materials:
 
 def materials_of(opened: OpenedSplits) -> Materials:
     """Return how opened splits are transformed and batched."""
-    return Materials(opened.run, test=opened.test, train=opened.train, validation=opened.validation)
+    return Materials(opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds)

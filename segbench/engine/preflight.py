@@ -10,10 +10,11 @@ from segbench.config.plan import Run, Trial
 from segbench.config.sections import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
+from segbench.data.fold_check import check_folds
 from segbench.data.open import open_dataset
 from segbench.data.overlap import check_disjoint
 from segbench.engine.events import Notice, Observer, Progress
-from segbench.engine.splits import OpenedSplits, open_splits
+from segbench.engine.splits import OpenedSplits, open_splits, splits_of_fold
 from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
 
@@ -23,7 +24,7 @@ class Preflight:
     """What was found.
 
     Attributes:
-        data: For the protocol id of each run, what its data is recognised by.
+        data: By id of each run, what its data is recognised by.
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
     """
@@ -56,7 +57,7 @@ def preflight(
     if device is not None:
         check_device(device, [run for run in runs if run.id not in finished], observer)
     found = Preflight({}, dict(known), {})
-    for group in by_protocol(runs):
+    for group in by_data(runs):
         try:
             opened = open_splits(group[0])
             apart = splits_apart(opened)
@@ -68,7 +69,7 @@ def preflight(
         if todo:
             forget_undigested(apart, found.splits)
         check_splits(apart, found.splits, observer)
-        found.data.update(dict.fromkeys((run.protocol_id for run in group), opened.identity(found.splits)))
+        found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
             from segbench.engine.materials import materials_of
@@ -102,10 +103,12 @@ class Apart(NamedTuple):
     Attributes:
         splits: By what they are for: train, validation, test.
         select: Whether anything is chosen by validation scores, as ``train.select`` says it.
+        opened: The run, and the folds of its cross-validation.
     """
 
     splits: dict[str, SegmentationDataset]
     select: Literal["last", "best"]
+    opened: OpenedSplits
 
 
 def splits_apart(opened: OpenedSplits) -> Apart:
@@ -116,9 +119,12 @@ def splits_apart(opened: OpenedSplits) -> Apart:
     """
     run, train = opened.run, opened.train
     if isinstance(run.tuning, Trial) and train is not None:
-        reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
-        return Apart({"train": train, "validation": opened.test, "test": reported}, "best")
-    return Apart(opened.splits, run.recipe.train.select if run.recipe.train else "last")
+        if opened.folds is not None and run.fold is not None:
+            reported: SegmentationDataset = opened.folds.test(run.fold)
+        else:
+            reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
+        return Apart({"train": train, "validation": opened.test, "test": reported}, "best", opened)
+    return Apart(opened.splits, run.recipe.train.select if run.recipe.train else "last", opened)
 
 
 def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> None:
@@ -128,9 +134,37 @@ def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Obse
         DataError: An image or label is unreadable or inconsistent, or lies in two splits.
     """
     check_disjoint(found.splits, select=found.select)
+    if any(split.cache_key() not in splits for split in found.splits.values()):
+        splits.update(read_folds(found.opened, observer))
     for role, split in found.splits.items():
         if split.cache_key() not in splits:
             splits[split.cache_key()] = summary(checked(split, role, observer), role)
+
+
+def read_folds(opened: OpenedSplits, observer: Observer) -> dict[str, dict[str, Any]]:
+    """Read the images of a cross-validation once for all its folds; return what was counted in each part, by key.
+
+    Without cross-validation, nothing is read.
+
+    Raises:
+        DataError: An image or label is unreadable or inconsistent, or one image lies in two folds.
+    """
+    folds, run = opened.folds, opened.run
+    if folds is None:
+        return {}
+    by_key: dict[str, tuple[str, SegmentationDataset]] = {}
+    for fold in range(1, folds.count + 1):
+        for role, split in splits_of_fold(run.model_copy(update={"fold": fold}), folds).splits.items():
+            by_key.setdefault(split.cache_key(), (f"{role} of fold {fold}", split))
+        by_key.setdefault(folds.test(fold).cache_key(), (f"fold {fold}", folds.test(fold)))
+    found = check_folds(
+        folds,
+        [split for _, split in by_key.values()],
+        progress=lambda done, total: observer(Progress("", "data", done, total, "folds")),
+    )
+    problems = dict.fromkeys(problem for report in found.reports.values() for problem in report.problems)
+    refuse([*problems, *found.shared], folds.pool, "folds")
+    return {key: summary(found.reports[key], name) for key, (name, _) in by_key.items()}
 
 
 def forget_undigested(opened: Apart, splits: dict[str, dict[str, Any]]) -> None:
@@ -140,11 +174,11 @@ def forget_undigested(opened: Apart, splits: dict[str, dict[str, Any]]) -> None:
             splits.pop(key, None)
 
 
-def by_protocol(runs: Iterable[Run]) -> list[list[Run]]:
-    """Group runs whose recipe is the same."""
+def by_data(runs: Iterable[Run]) -> list[list[Run]]:
+    """Group runs whose recipe is the same and, in a cross-validation, the fold."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(run.recipe.protocol_id, []).append(run)
+        groups.setdefault(run.data_key, []).append(run)
     return list(groups.values())
 
 
@@ -155,11 +189,20 @@ def checked(split: SegmentationDataset, name: str, observer: Observer) -> Datase
         DataError: Some are unreadable or inconsistent; the first problems are listed.
     """
     report = check_dataset(split, progress=lambda done, total: observer(Progress("", "data", done, total, name)))
-    if report.problems:
-        shown = "\n  ".join(report.problems[:10])
-        more = f"\n  … and {len(report.problems) - 10} more" if len(report.problems) > 10 else ""
-        raise DataError(f"{split.info.name}, split {name!r}: {len(report.problems)} problems:\n  {shown}{more}")
+    refuse(report.problems, split, name)
     return report
+
+
+def refuse(problems: Sequence[str], split: SegmentationDataset, name: str) -> None:
+    """Raise what is wrong with a split, if anything is.
+
+    Raises:
+        DataError: The first problems are listed.
+    """
+    if problems:
+        shown = "\n  ".join(problems[:10])
+        more = f"\n  … and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise DataError(f"{split.info.name}, split {name!r}: {len(problems)} problems:\n  {shown}{more}")
 
 
 def summary(report: DatasetReport, split: str) -> dict[str, Any]:

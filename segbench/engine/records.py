@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from segbench.config.plan import Run, Tuned, source_digest, titled
+from segbench.config.plan import Run, Tuned, source_digest, titled, with_fold
 from segbench.engine.events import Observer, RunEnded
 from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
 from segbench.results.environment import capture
 from segbench.results.matrices import load_matrices
-from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings, TuningFacts
+from segbench.results.record import (
+    DataFacts,
+    FoldFacts,
+    ModelFacts,
+    Outcome,
+    RunRecord,
+    Status,
+    Timings,
+    TuningFacts,
+)
 from segbench.results.scan import CONFUSION_FILE
 from segbench.results.store import Store, write_record
 
@@ -49,7 +58,7 @@ def record_of(
         timings=timings,
         tuning=part_in_tuning(run),
         environment=environment,
-        **(found or {}),
+        **({"fold": part_in_folds(run)} | dict(found or {})),
     )
 
 
@@ -59,6 +68,21 @@ def part_in_tuning(run: Run) -> TuningFacts | None:
         return None
     trials = run.tuning.trials if isinstance(run.tuning, Tuned) else None
     return TuningFacts(role=run.tuning.role, values=run.tuning.values, trials=trials)
+
+
+def part_in_folds(
+    run: Run, *, groups: Sequence[str] | None = None, pool_fingerprint: str | None = None
+) -> FoldFacts | None:
+    """Return what a record says of the fold that a run is tested on; None without cross-validation."""
+    folds = run.recipe.dataset.folds
+    if run.fold is None or folds is None:
+        return None
+    return FoldFacts(
+        index=run.fold,
+        folds=folds,
+        groups=None if groups is None else tuple(groups),
+        pool_fingerprint=pool_fingerprint,
+    )
 
 
 def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
@@ -96,6 +120,8 @@ def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
     outcome, seconds, tuning = record.outcome, record.timings.total_seconds, record.tuning
     mean_iou = stored_mean_iou(record, store)
     title = titled(record.label, tuning.role, tuning.values) if tuning else record.label
+    if record.fold is not None:
+        title = with_fold(title, record.fold.index, record.fold.folds)
     observer(RunEnded(record.id, title, outcome.status, outcome.reason, seconds, mean_iou))
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, SegmentationDataset
+from segbench.data.folds import Folds, open_folds
 from segbench.data.open import less, open_dataset
+from segbench.data.subset import take, take_fraction
 from segbench.results.data_identity import DataIdentity
 
 
@@ -21,12 +23,14 @@ class OpenedSplits:
         test: The split that is reported.
         train: The split to train on; None when nothing is trained.
         validation: The split for validation scores, when there is one.
+        folds: The folds of a cross-validation, of which these are taken; None without.
     """
 
     run: Run
     test: SegmentationDataset
     train: SegmentationDataset | None
     validation: SegmentationDataset | None
+    folds: Folds | None = None
 
     @property
     def info(self) -> DatasetInfo:
@@ -61,12 +65,41 @@ def open_splits(run: Run) -> OpenedSplits:
         DataError: A split is missing, empty or inconsistent.
     """
     entry, recipe, loader = run.recipe.dataset, run.recipe.train, run.loader
+    if run.fold is not None:
+        return splits_of_fold(run, open_folds(entry, loader=loader))
     train = validation = None
     if recipe:
         train = open_dataset(entry, entry.train_split, loader=loader, training=True)
         loader = less(loader, train)
-    if recipe and entry.validation_split and (recipe.validate_every is not None or recipe.select == "best"):
+    if recipe and entry.validation_split and recipe.validates:
         validation = open_dataset(entry, entry.validation_split, loader=loader)
         loader = less(loader, validation)
     test = open_dataset(entry, entry.test_split, loader=loader)
     return OpenedSplits(run, test=test, train=train, validation=validation)
+
+
+def splits_of_fold(run: Run, folds: Folds) -> OpenedSplits:
+    """Return the splits of a run of a cross-validation.
+
+    Where something is chosen, the next fold serves as validation split, and is not trained on. A trial of a tuning is
+    scored on it, and sees nothing of the fold that the chosen recipe is tested on.
+    """
+    fold, entry, recipe = run.fold, run.recipe.dataset, run.recipe.train
+    assert fold is not None
+    following = folds.next(fold)
+    is_trial = run.role == "trial"
+    held_out = [following] if is_trial or (recipe is not None and recipe.validates) else []
+    train = take_fraction(folds.train(fold, but=held_out), entry.fraction)
+    scored = {number: folds.test(number) for number in (fold, *held_out)}
+    limited = {number: _limited(split, entry.limit) for number, split in scored.items()}
+    return OpenedSplits(
+        run,
+        test=limited[following if is_trial else fold],
+        train=train,
+        validation=limited[following] if held_out and not is_trial else None,
+        folds=folds,
+    )
+
+
+def _limited(split: SegmentationDataset, limit: int | None) -> SegmentationDataset:
+    return split if limit is None else take(split, limit)

@@ -212,7 +212,7 @@ def unchanged(
     """Return the finished runs whose data is still what it was; name the others."""
     kept, encoded_anew = {}, 0
     for run_id, record in finished.items():
-        now = data.get(record.protocol_id)
+        now = data.get(run_id)
         if now is None or record.data is None or now.same_files(record.data.identity):
             kept[run_id] = record
         elif now.same_data(record.data.identity):

@@ -35,7 +35,7 @@ def twins_of(
         runs: What is to be done.
         among: The suite's runs.
         store: Where they are.
-        data: For the protocol id of each run, what its data is recognised by now: a run on other data is no twin.
+        data: By id of a run, what its data is recognised by now: a run on other data is no twin.
     """
     tuned = [run for run in runs if run.role == "tuned"]
     identical = {_work(run): run for run in among if run.role is None} if tuned else {}
@@ -47,7 +47,7 @@ def twins_of(
         if (record := stored.get(other.id)) is not None
         and record.outcome.status is Status.COMPLETED
         and record.data is not None
-        and (now := data.get(run.protocol_id)) is not None
+        and (now := data.get(run.id)) is not None
         and now.same_data(record.data.identity)
     }
 
@@ -83,4 +83,4 @@ def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
 
 def _work(run: Run) -> tuple[str, str, int]:
     """Return what a run does, whatever its part in a tuning."""
-    return run.model.model_dump_json(), run.recipe.protocol_id, run.seed
+    return run.model.model_dump_json(), run.data_key, run.seed

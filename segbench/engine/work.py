@@ -30,7 +30,7 @@ from segbench.engine.merge import Seen, merged, summed
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
-from segbench.engine.records import record_of
+from segbench.engine.records import part_in_folds, record_of
 from segbench.engine.resume import Saver
 from segbench.engine.stopping import Stop
 from segbench.engine.team import ALONE, Team
@@ -41,7 +41,7 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
-from segbench.results.record import DataFacts, Outcome, RunRecord, Timings, WeightsLoaded
+from segbench.results.record import DataFacts, FoldFacts, Outcome, RunRecord, Timings, WeightsLoaded
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.states import StateFolder
 
@@ -63,6 +63,7 @@ class Work:
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
     data: DataFacts | None = None
+    fold: FoldFacts | None = None
     found_of_time: dict[str, float] = field(default_factory=dict)
     test_loss: float | None = None
     selected_epoch: int | None = None
@@ -103,6 +104,7 @@ class Work:
             ),
             environment=capture(device=str(self.device), extra=compute_facts(self.device) | self._earlier_accelerators),
             found={
+                **({"fold": self.fold} if self.fold else {}),
                 "test_loss": self.test_loss,
                 "selected_epoch": self.selected_epoch,
                 "micro_batch": self.micro_batch,
@@ -292,6 +294,9 @@ class Work:
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
         )
+        if materials.folds is not None:
+            groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()
+            self.fold = part_in_folds(self.run, groups=groups, pool_fingerprint=pool)
 
     def _note_training(self, trained: Trained) -> None:
         assert self.data is not None

@@ -35,13 +35,13 @@ COLUMNS = (
     *("protocol", "test_data", "position", "rank", "model", "pretrained", "seeds"),
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
-    *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
+    *("averaged_classes", "test_images", "folds", *COSTS, *FIGURES, "pareto"),
     *("published_mean_iou", "published_source", "runs_at_once"),
     *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
 _WHOLE = (
-    *("position", "rank", "seeds", "averaged_classes", "test_images", "runs_at_once"),
+    *("position", "rank", "seeds", "averaged_classes", "test_images", "folds", "runs_at_once"),
     *(*COSTS, *WHOLE_FIGURES, *WHOLE_BOUNDS),
 )
 _REAL = (
@@ -110,7 +110,8 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
         ``published_source`` reports of the
         network on this data set, with whatever width, data and recipe the paper used. ``runs_at_once`` is how many runs
-        may have shared a device: above 1, images a second of the runs are no measure of speed. ``tuning`` says what was
+        may have shared a device: above 1, images a second of the runs are no measure of speed. ``folds`` is how many
+        folds of a cross-validation are pooled in the row. ``tuning`` says what was
         searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
     """
     return ranked(runs).board
@@ -156,6 +157,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "seeds": len(runs),
         "averaged_classes": runs["averaged_classes"].min(),
         "test_images": first["test_images"],
+        "folds": first["folds"],
         **{name: first[name] for name in COSTS},
         "same_data": bool(runs["same_data"].all()),
         "runs_at_once": runs["runs_at_once"].max(),

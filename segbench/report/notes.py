@@ -61,6 +61,7 @@ def _cause(tables: Sequence[Comparison]) -> str:
 
 
 def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
+    yield from _fold_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
     yield from _class_notes(runs)
@@ -72,6 +73,19 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _speed_notes(runs)
     yield from _sharing_notes(runs)
     yield from _measured_notes(runs)
+
+
+def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell what a score of a cross-validation is made of."""
+    pooled = runs[runs["folds"].notna()]
+    if len(pooled):
+        run = pooled.iloc[0]
+        groups = "" if is_absent(run["image_groups"]) else f" of {plural(len(set(run['image_groups'])), 'group')}"
+        yield (
+            f"cross-validation: each of the {run['test_images']} images{groups} was tested once, in one of "
+            f"{run['folds']} folds, by a network that was trained on other folds; the confusion matrices of all folds "
+            "are summed before scoring."
+        )
 
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:

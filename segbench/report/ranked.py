@@ -63,8 +63,10 @@ class RankedTable:
         seeds = plural(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
         spread = ", mean ± standard deviation" if numbers[-1] > 1 else ""
         each = " each" if len(self.scored) > 1 else ""
+        folds = self.scored["folds"].dropna()
+        crossed = f" · {folds.iloc[0]}-fold cross-validation" if len(folds) else ""
         unranked = "" if self.tells_networks_apart else ", not ranked"
-        return f"{name} · {plural(len(self.scored), 'network')}, n = {seeds}{each}{spread}{unranked}"
+        return f"{name} · {plural(len(self.scored), 'network')}, n = {seeds}{each}{spread}{crossed}{unranked}"
 
     @property
     def certainty(self) -> str:

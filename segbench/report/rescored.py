@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from segbench.metrics.conventions import CONVENTIONS, ConventionScores, convention
+from segbench.report.folds import folders_of
 from segbench.report.leaderboard import leaderboard
 from segbench.report.networks import distinguish, once_each
 from segbench.report.protocols import comparisons
-from segbench.results.matrices import load_matrices
+from segbench.results.matrices import joined, load_matrices
 from segbench.results.record import Status
 from segbench.results.scan import CONFUSION_FILE
 
@@ -40,7 +40,10 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
     for protocol, test_data, group in comparisons(runs):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         for model, seeds in completed.groupby("model", sort=False):
-            matrices = [load_matrices(Path(str(path)) / CONFUSION_FILE).matrices for path in seeds["path"]]
+            matrices = [
+                joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)]).matrices
+                for run in seeds.itertuples()
+            ]
             scores[protocol, test_data, str(model)] = {
                 name: _mean([one.score(each) for each in matrices]) for name, one in chosen.items()
             }

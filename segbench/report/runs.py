@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from segbench.metrics.boundary import BoundaryCounts, boundary_f1, boundary_iou
 from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
+from segbench.report.folds import folders_of, pool_folds
 from segbench.report.tuned import Stored, trials_apart
-from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details
-from segbench.results.matrices import load_matrices
+from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
+from segbench.results.matrices import joined, load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
 from segbench.results.speed_record import SpeedRecord, Task, speed_model
@@ -41,7 +43,7 @@ _WHOSE = ("model", "seed", "protocol", "run")
 COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
 """What a network costs, whatever it was trained on."""
 
-_WHOLE = ("seed", *COSTS, "averaged_classes", "selected_epoch", "test_images")
+_WHOLE = ("seed", *COSTS, "averaged_classes", "selected_epoch", "test_images", "folds")
 _REAL = (
     *SCORES,
     *DETAIL_SCORES,
@@ -61,6 +63,7 @@ COLUMNS = (
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
+    *("folds", "fold", "fold_paths", "image_groups"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -70,7 +73,9 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
 
     Returns:
         One row a run, completed or not, with the columns ``COLUMNS``. Scores are fractions of 1, sizes are in
-        bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason.
+        bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
+        of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.folds`` says;
+        ``fold_paths`` are their folders, and ``image_groups`` the group of each image where the suite has groups.
 
     Raises:
         StoreError: A folder does not exist.
@@ -87,7 +92,7 @@ def load_stored(*folders: str | Path) -> Stored:
     speeds = _Speeds()
     rows = [_row(found, speeds) for found in scan(*folders)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-    return trials_apart(
+    found = trials_apart(
         frame.astype(
             {
                 **dict.fromkeys(_WHOLE, "Int64"),
@@ -96,17 +101,18 @@ def load_stored(*folders: str | Path) -> Stored:
             }
         )
     )
+    return found._replace(runs=pool_folds(found.runs, score=_scores, damaged=DAMAGED))
 
 
 def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
     """Read the learning curves of completed runs.
 
     Returns:
-        The lines of every run's ``history.csv`` with its ``model``, ``seed``, ``protocol`` and ``run`` in front;
-        empty when no run has one. Files that cannot be read are left out.
+        The lines of every run's ``history.csv`` with its ``model``, ``seed``, ``protocol`` and ``run`` in front, of
+        a cross-validation the means over folds; empty when no run has one. Files that cannot be read are left out.
     """
     completed = runs[runs["status"] == Status.COMPLETED]
-    found = ((place, _history(Path(str(path)) / HISTORY_FILE)) for place, path in enumerate(completed["path"]))
+    found = ((place, _mean_history(folders_of(run))) for place, run in enumerate(completed.itertuples()))
     kept = {place: history for place, history in found if history is not None}
     if not kept:
         return pd.DataFrame(columns=[*_WHOSE])
@@ -114,6 +120,14 @@ def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
     whose = completed[[*_WHOSE]].iloc[np.repeat(list(kept), lengths)].reset_index(drop=True)
     lines = pd.concat(kept.values(), ignore_index=True).drop(columns=[*_WHOSE], errors="ignore")
     return pd.concat([whose, lines], axis=1)
+
+
+def _mean_history(folders: Sequence[Path]) -> pd.DataFrame | None:
+    """Return the learning curve of one run, or the mean of those of all folds."""
+    found = [history for folder in folders if (history := _history(folder / HISTORY_FILE)) is not None]
+    if len(found) < 2:
+        return next(iter(found), None)
+    return pd.concat(found).groupby("epoch", as_index=False).mean(numeric_only=True)
 
 
 def _history(file: Path) -> pd.DataFrame | None:
@@ -159,7 +173,7 @@ def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
     if found.record.outcome.status is not Status.COMPLETED:
         return row
     try:
-        return row | _scores(found.folder, found.record)
+        return row | _scores([found.folder], found.record.data.classes if found.record.data else ())
     except SegbenchError as error:
         return row | {"status": DAMAGED, "reason": str(error)}
 
@@ -204,6 +218,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "runs_at_once": record.runs_at_once,
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
+        "fold": record.fold.model_dump() if record.fold else None,
     }
 
 
@@ -217,11 +232,11 @@ def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
     return case.model == speed_model(model.name, model.options) and speed.source_digest == model.source_digest
 
 
-def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
-    file = folder / CONFUSION_FILE
-    matrices = load_matrices(file)
+def _scores(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the columns that the matrices of one run, or of all folds of a network, give."""
+    file = folders[0] / CONFUSION_FILE
+    matrices = joined([load_matrices(folder / CONFUSION_FILE) for folder in folders])
     total = matrices.total
-    classes = record.data.classes if record.data else ()
     if len(total) != len(classes):
         raise StoreError(f"{file}: counts {len(total)} classes where run.json names {len(classes)}")
     scores = score(total)
@@ -234,18 +249,19 @@ def _scores(folder: Path, record: RunRecord) -> dict[str, Any]:
         "image_counts": counts_by_image(matrices.matrices),
         "image_names": matrices.names,
         "confusion": total,
-        **_detail_scores(folder / DETAILS_FILE, matrices.names),
+        **_detail_scores([folder / DETAILS_FILE for folder in folders], matrices.names),
     }
 
 
-def _detail_scores(file: Path, names: tuple[str, ...]) -> dict[str, float]:
+def _detail_scores(files: Sequence[Path], names: tuple[str, ...]) -> dict[str, float]:
     """Return the scores of ``details.npz``; none where a run has no such file.
 
     Raises:
         StoreError: The file is damaged, or tells of other images.
     """
-    details = load_details(file)
-    if details is None:
+    file, parts = files[0], [load_details(file) for file in files]
+    details = together([part for part in parts if part is not None])
+    if details is None or None in parts:
         return {}
     if details.names != names:
         raise StoreError(f"{file}: tells of other images than {CONFUSION_FILE}; delete the run's folder to do it again")

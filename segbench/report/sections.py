@@ -32,7 +32,9 @@ _DIGESTS = 12
 def opening(runs: pd.DataFrame, verdicts: Sequence[str], notes: Sequence[str]) -> list[Block]:
     """Return title, extent, who wins, and what a reader must know before comparing rows."""
     suites = " + ".join(dict.fromkeys(map(str, runs["suite"])))
-    counts = Counter(map(str, runs["status"]))
+    counts: Counter[str] = Counter()
+    for status, folds in zip(runs["status"], runs["folds"], strict=True):
+        counts[str(status)] += 1 if status != Status.COMPLETED or is_absent(folds) else int(folds)
     others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()) if status != Status.COMPLETED)
     extent = f"{plural(counts[Status.COMPLETED], 'run')} completed" + (f", {others}." if others else ".")
     blocks: list[Block] = [Heading(f"Leaderboard: {suites}", 1), Paragraph.of(f"{extent} {_HOW_SCORED}")]
@@ -115,7 +117,10 @@ def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
     if not isinstance(train, Mapping):
         return ("Nothing was trained: the networks were evaluated as loaded.",)
     if train.get("select") == "best":
-        split = (recipe.get("dataset") or {}).get("validation_split")
+        dataset = recipe.get("dataset") or {}
+        if dataset.get("folds"):
+            return ("Reported weights: those with the best mean IoU on the fold after the one that is tested.",)
+        split = dataset.get("validation_split")
         return ("Reported weights: those with the best mean IoU on the split ", Code(str(split)), ".")
     return ("Reported weights: those of the last epoch.",)
 

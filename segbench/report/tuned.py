@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,18 @@ def by_place(trials: pd.DataFrame) -> dict[Path, Any]:
     return {Path(str(trial.path)): trial for trial in trials.itertuples()}
 
 
+def by_fold(runs: pd.DataFrame) -> Iterator[Any]:
+    """Yield rows of ``load_results``, of a tuned cross-validation one for each fold: each has trials of its own."""
+    run: Any
+    for run in runs.itertuples():
+        parts = None if is_absent(run.tuning) else run.tuning.get("folds")
+        if not parts:
+            yield run
+            continue
+        for number, (part, path) in enumerate(zip(parts, run.fold_paths, strict=True), 1):
+            yield run._replace(tuning=part, path=path, model=f"{run.model}, fold {number}")
+
+
 def tried_for(run: Any, stored: Mapping[Path, Any]) -> list[Tried]:
     """Return the trials of a tuned run in the grid's order; none for another run, or where one is missing.
 
@@ -100,7 +112,9 @@ def search_in_words(recipe: Any) -> str:
 
 
 def values_in_words(part: Any) -> str | None:
-    """Return the values of a tuned run in short; None for other runs."""
+    """Return the values of a tuned run in short, those of several folds one after the other; None for other runs."""
+    if not is_absent(part) and part.get("folds"):
+        return " | ".join(dict.fromkeys(in_words(fold["values"] or {}) for fold in part["folds"]))
     return None if is_absent(part) or part["values"] is None else in_words(part["values"])
 
 

@@ -14,7 +14,7 @@ from segbench.report.compare import compare
 from segbench.report.networks import network_key
 from segbench.report.protocols import protocol_groups
 from segbench.report.text import is_absent, short_id, with_spread
-from segbench.report.tuned import Tried, by_place, chosen_of, search_in_words, tried_for, values_in_words
+from segbench.report.tuned import Tried, by_fold, by_place, chosen_of, search_in_words, tried_for, values_in_words
 from segbench.results.record import Status
 
 
@@ -110,6 +110,8 @@ def _records(search: Search, runs: pd.DataFrame) -> list[dict[str, Any]]:
 def _rule(recipe: Mapping[str, Any]) -> str:
     """Return in words how the search went."""
     search, dataset = recipe["tuning"], recipe["dataset"]
+    if dataset.get("folds"):
+        return _rule_of_folds(recipe)
     listed = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in search["grid"].items())
     words = search_in_words(recipe)
     return (
@@ -119,10 +121,21 @@ def _rule(recipe: Mapping[str, Any]) -> str:
     )
 
 
+def _rule_of_folds(recipe: Mapping[str, Any]) -> str:
+    """Return in words how the search of a cross-validation went."""
+    search = recipe["tuning"]
+    listed = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in search["grid"].items())
+    return (
+        f"For each fold, every network was {search_in_words(recipe)} ({listed}), trained with seed {search['seed']} on "
+        "the folds but this one and the next, scored on the next, and never on the fold itself. Each was then trained "
+        "by the whole recipe on all folds but the tested one with what did best for it, the earlier of equal points."
+    )
+
+
 def _by_network(search: Search, trials: pd.DataFrame) -> Iterator[tuple[str, list[Tried]]]:
     """Yield each network's name with its trials; once for all its seeds."""
     stored, seen = by_place(trials), set()
-    for run in search.runs.itertuples():
+    for run in by_fold(search.runs):
         key = network_key(run)
         tried = [] if key in seen else tried_for(run, stored)
         if tried:

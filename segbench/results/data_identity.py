@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+
+def joint_digest(digests: Iterable[str | None]) -> str | None:
+    """Return the hash of the digests of all folds of a cross-validation, in order; None where one is not known."""
+    known = list(digests)
+    return None if None in known else hashlib.sha256(json.dumps(["folds", *known]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ An ordinary compressed NumPy archive without pickles. ``names`` holds the images
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,20 @@ class ImageDetails:
     def part(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Return the arrays whose names begin with a prefix, without it."""
         return {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
+
+
+def together(parts: Sequence[ImageDetails]) -> ImageDetails | None:
+    """Return the counts of several sets of images as one set, in their order; None without any.
+
+    Raises:
+        StoreError: They do not hold the same arrays.
+    """
+    if len({frozenset(part.arrays) for part in parts}) != 1:
+        if parts:
+            raise StoreError("the counts to join are not of one kind")
+        return None
+    arrays = {name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays}
+    return ImageDetails(tuple(name for part in parts for name in part.names), arrays)
 
 
 def save_details(path: Path, details: ImageDetails) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,18 @@ class ImageMatrices:
     def num_classes(self) -> int:
         """The number of classes C."""
         return int(self.matrices.shape[1])
+
+
+def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
+    """Return the matrices of several sets of images as one set, in their order.
+
+    Raises:
+        StoreError: Two hold an image of one name, or count different classes.
+    """
+    if len({part.num_classes for part in parts}) > 1:
+        raise StoreError("the matrices to join count different classes")
+    names = tuple(name for part in parts for name in part.names)
+    return ImageMatrices(names, np.concatenate([part.matrices for part in parts]))
 
 
 def save_matrices(path: str | Path, matrices: ImageMatrices) -> None:

@@ -11,8 +11,8 @@ from segbench.results.data_identity import DataIdentity
 
 SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes``, ``runs_at_once`` and ``tuning``, and ``data`` ``pixel_digests``, which records
-without them leave open."""
+record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests``, which
+records without them leave open."""
 
 
 class Status(StrEnum):
@@ -140,6 +140,20 @@ class TuningFacts(Facts):
     """Of a tuned run: the ids of its network's trials with what they tried, in the grid's order."""
 
 
+class FoldFacts(Facts):
+    """Which fold of a cross-validation a run was tested on."""
+
+    index: int
+    """From 1."""
+    folds: int
+    """How many there are."""
+    groups: tuple[str, ...] | None = None
+    """The group of each test image, in the order of ``confusion.npz``; None without groups, or where the data was not
+    opened."""
+    pool_fingerprint: str | None = None
+    """Hash of the content of all folds; None where the data was not opened."""
+
+
 class RunRecord(Facts):
     """One run: what was asked, what came of it, on what and where."""
 
@@ -170,5 +184,7 @@ class RunRecord(Facts):
     """How many runs may have shared its device, this one included; above 1, its images a second are no measure."""
     tuning: TuningFacts | None = None
     """The part that it has in a tuning; None for runs by the recipe that is the same for all networks."""
+    fold: FoldFacts | None = None
+    """The fold that it was tested on; None without cross-validation."""
     environment: dict[str, Any]
     """Versions, processor, accelerator, threads."""

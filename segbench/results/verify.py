@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from segbench.config.plan import digest
+from segbench.config.plan import digest, id_end
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.details import DETAILS_FILE, load_details
 from segbench.results.matrices import DAMAGE, load_matrices
@@ -49,6 +49,7 @@ def identities(record: RunRecord) -> set[str]:
     if model.pretrained or model.options.get("pretrained") or model.source_digest or role == "tuned":
         return set()
     rest = {"seed": record.seed, "recipe": record.recipe} | ({"role": role} if role else {})
+    rest |= {"fold": record.fold.index} if record.fold else {}
     networks = [{"name": model.name, "strict": strict, **model.options} for strict in (True, False)]
     return {digest({"model": network, **rest}) for network in networks}
 
@@ -56,7 +57,7 @@ def identities(record: RunRecord) -> set[str]:
 def _wrong_id(record: RunRecord, run_id: str) -> str | None:
     if record.id != run_id:
         return f"is the record of another run, {record.id!r}; expected {run_id!r}"
-    end = f"-seed{record.seed}-{record.identity[:10]}"
+    end = f"-{id_end(record.seed, record.fold.index if record.fold else None, record.identity)}"
     return None if run_id.endswith(end) else f"its id is {run_id!r}; by its seed and identity it would end in {end!r}"
 
 

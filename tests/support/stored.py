@@ -11,6 +11,7 @@ import numpy as np
 from speed_cases import record as speed_record
 from speed_cases import restart
 
+from segbench.config.plan import id_end
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed_record import SpeedRecord, speed_model
@@ -65,11 +66,11 @@ def write_run(
     classes = changes.pop("classes", CLASSES)
     speed = changes.pop("speed", 50.0)
     history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
-    tuning = changes.pop("tuning", None)
+    tuning, fold = changes.pop("tuning", None), changes.pop("fold", None)
     protocol = changes.pop("protocol", hashlib.sha256(repr(recipe).encode()).hexdigest())
-    facts = repr((label, seed, recipe, options, *([tuning] if tuning else [])))
+    facts = repr((label, seed, recipe, options, *([tuning] if tuning else []), *([fold] if fold else [])))
     identity = changes.pop("identity", hashlib.sha256(facts.encode()).hexdigest())
-    run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-seed{seed}-{identity[:10]}"
+    run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-{id_end(seed, fold and fold.index, identity)}"
     record = RunRecord(
         id=run_id,
         suite=suite,
@@ -107,14 +108,15 @@ def write_run(
         timings=Timings(
             started="2026-01-01T00:00:00+00:00",
             total_seconds=2.0,
-            training_seconds=1.5,
+            training_seconds=changes.pop("training_seconds", 1.5),
             evaluation_seconds=0.5,
             training_images_per_second=speed / 4,
             evaluation_images_per_second=speed,
         ),
-        test_loss=0.5,
+        test_loss=changes.pop("test_loss", 0.5),
         selected_epoch=2,
         tuning=tuning,
+        fold=fold,
         runs_at_once=changes.pop("runs_at_once", 1),
         environment=changes.pop(
             "environment",

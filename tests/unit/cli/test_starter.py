@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.guess import guess
-from segbench.cli.starter import split_lists
+from segbench.cli.guess import Found, guess
+from segbench.cli.starter import split_lists, suite_text
 from segbench.config import load_suite
+from segbench.config.document import read_yaml
+from segbench.config.load import check
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)
@@ -73,7 +75,8 @@ def splits_then_images(root):
 
 
 def no_splits(root):
-    put(root / "JPEGImages", names="abcdefghij", suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
+    for shade, name in enumerate("abcdefghij"):  # folds must not share an image
+        put(root / "JPEGImages", names=name, suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
     put(root / "SegmentationClass", names="abcdefghij")
 
 
@@ -100,7 +103,7 @@ def test_what_is_there_is_found_and_the_data_checks_out(layout, tmp_path, segben
     check = segbench("data", "check", suite, "--json")
     assert check.code == 0, check.err
     splits = check.json["splits"]
-    assert len(splits) == 2
+    assert len(splits) == (5 if layout is no_splits else 2)
     assert all(split["images"] >= 2 and not split["problems"] for split in splits.values())
 
 
@@ -114,7 +117,8 @@ def test_images_without_splits_are_listed_once(tmp_path, segbench):
 
 
 def test_names_with_blanks_are_listed(tmp_path, segbench):
-    put(tmp_path / "images", names=["my a", " b"])
+    put(tmp_path / "images", names=["my a"])
+    put(tmp_path / "images", names=[" b"], pixels=TWO_CLASSES // 2)
     put(tmp_path / "masks", names=["my a", " b"])
     assert segbench("init", tmp_path).code == 0
     check = segbench("data", "check", tmp_path / "suite.yaml", "--json")
@@ -190,3 +194,15 @@ def test_the_starter_trains(tmp_path, segbench):
     places = ("--results", tmp_path / "r", "--reports", tmp_path / "p", "--device", "cpu", "--in-process")
     answer = segbench("run", tmp_path / "suite.yaml", *small, *smaller, *places)
     assert answer.code == 0, answer.err
+
+
+def test_few_images_without_splits_are_cross_validated(tmp_path, segbench):
+    no_splits(tmp_path)
+    segbench("init", tmp_path)
+    assert load_suite(tmp_path / "suite.yaml").dataset.folds == 5
+
+
+@pytest.mark.parametrize(("images", "folds"), [(1, None), (2, 2), (59, 5), (60, None)])
+def test_only_few_images_are_cross_validated(images, folds):
+    found = Found("images", "masks", pairs=tuple((f"i/{number}.png", f"m/{number}.png") for number in range(images)))
+    assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds

@@ -1,0 +1,65 @@
+"""The section of a data set that says which images stay together in one fold of a cross-validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
+
+from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
+
+_SOURCES = ("file", "folder", "pattern")
+
+
+class FoldGroups(BaseModel):
+    """Where the group of each image stands: in a CSV file, in its folder's name, or in its own name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    file: str | None = None
+    """A CSV file with one line an image and a first line that names the columns."""
+    column: str | None = None
+    """The file's column with the group, such as ``patient``."""
+    image_column: str = "image"
+    """The file's column with the image's name."""
+    folder: int | None = Field(default=None, ge=1)
+    """Which folder of the image's name is the group: 1 is the one that the image lies in, 2 the one above it."""
+    pattern: str | None = None
+    """A regular expression that is searched for in the image's name: the group is what its first pair of brackets
+    holds or, without brackets, all that it matches."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        unknown = [key for key in given if key not in cls.model_fields]
+        if unknown:
+            raise unknown_keys(cls.__name__, unknown, given, known=cls.model_fields, what="key")
+        refuse_misplaced_booleans(cls.__name__, given, cls.model_fields)
+        return given
+
+    @field_validator("pattern")
+    @classmethod
+    def _regular_expression(cls, given: str | None) -> str | None:
+        try:
+            re.compile(given or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return given
+
+    @model_validator(mode="after")
+    def _one_source(self) -> FoldGroups:
+        given = [key for key in _SOURCES if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of file, folder and pattern, got {' and '.join(given) or 'none'}")
+        if (self.file is None) != (self.column is None):
+            raise ValueError("file and column belong together: the CSV file, and its column with the group")
+        return self
+
+    @model_serializer
+    def _write_what_counts(self) -> dict[str, Any]:
+        keys = ("file", "column", "image_column") if self.file is not None else ("folder", "pattern")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}

@@ -1,0 +1,85 @@
+"""The group of each image, such as its patient, city or video: images of one group stay in one fold."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from segbench.config.fold_groups import FoldGroups
+from segbench.data.files import IMAGE_SUFFIXES
+from segbench.errors import DataError
+
+_SHOWN = 3
+
+
+def groups_of(names: Sequence[str], given: FoldGroups) -> tuple[str, ...]:
+    """Return the group of each image.
+
+    Args:
+        names: The images' names.
+        given: Where the groups stand.
+
+    Raises:
+        DataError: Some images have no group, or the file cannot be read; names them.
+    """
+    if given.file is not None and given.column is not None:
+        known = read_groups(Path(given.file), image_column=given.image_column, column=given.column)
+        groups = [known.get(name) for name in names]
+        where = f"no line in {given.file}"
+    elif given.folder is not None:
+        groups = [_folder(name, given.folder) for name in names]
+        where = f"no folder number {given.folder} in their names"
+    else:
+        groups = [_matched(name, given.pattern or "") for name in names]
+        where = f"no match of fold_groups.pattern {given.pattern!r}"
+    lost = [name for name, group in zip(names, groups, strict=True) if not group]
+    if lost:
+        shown = ", ".join(lost[:_SHOWN]) + (", …" if len(lost) > _SHOWN else "")
+        raise DataError(
+            f"dataset.fold_groups: each image needs a group, and {len(lost):,} of {len(names):,} have {where} ({shown})"
+        )
+    return tuple(str(group) for group in groups)
+
+
+def read_groups(file: Path, *, image_column: str, column: str) -> dict[str, str]:
+    """Return the group by image that a CSV file lists; images are written with or without the suffix of their file.
+
+    Raises:
+        DataError: The file cannot be read, lacks a column, or puts an image into two groups; names the line.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, restval="")
+            columns = list(reader.fieldnames or ())
+            for wanted in (image_column, column):
+                if wanted not in columns:
+                    raise DataError(f"{file}: has no column {wanted!r}; it has {', '.join(columns) or 'none'}")
+            lines = [(reader.line_num, line[image_column].strip(), line[column].strip()) for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: cannot be read as the CSV file of dataset.fold_groups: {error}") from None
+    found: dict[str, str] = {}
+    for number, image, group in lines:
+        for name in {image, _without_suffix(image)}:
+            if group and found.setdefault(name, group) != group:
+                raise DataError(f"{file}:{number}: {image!r} is in the group {group!r}, and above in {found[name]!r}")
+    return found
+
+
+def _without_suffix(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.with_suffix("").as_posix() if path.suffix.lower() in IMAGE_SUFFIXES else path.as_posix()
+
+
+def _folder(name: str, above: int) -> str | None:
+    """Return the path down to a folder of a name, so that folders of one name in different places are two groups."""
+    parents = [parent.as_posix() for parent in PurePosixPath(name).parents if parent.as_posix() != "."]
+    return parents[above - 1] if above <= len(parents) else None
+
+
+def _matched(name: str, pattern: str) -> str | None:
+    match = re.search(pattern, name)
+    if match is None:
+        return None
+    return match[1] if match.re.groups else match[0]

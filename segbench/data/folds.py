@@ -1,0 +1,114 @@
+"""The folds of a cross-validation: which images are tested together, and which are trained on meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segbench.config.component import DatasetEntry
+from segbench.config.sections import Loader
+from segbench.data.base import SegmentationDataset
+from segbench.data.fold_groups import groups_of
+from segbench.data.open import cached
+from segbench.data.pool import open_pool
+from segbench.data.subset import Subset
+from segbench.errors import DataError
+
+_SHOWN_GROUPS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The images of a cross-validation, and the fold of each.
+
+    Attributes:
+        pool: All images.
+        numbers: The fold of each image, from 1.
+        groups: The group of each image; None where each is its own.
+        count: How many folds there are.
+    """
+
+    pool: SegmentationDataset
+    numbers: tuple[int, ...]
+    groups: tuple[str, ...] | None
+    count: int
+
+    def test(self, fold: int) -> Subset:
+        """Return the images of a fold."""
+        return self._where({fold})
+
+    def train(self, fold: int, *, but: Sequence[int] = ()) -> Subset:
+        """Return the images of all folds but one, or but some others as well."""
+        return self._where(set(range(1, self.count + 1)) - {fold, *but})
+
+    def next(self, fold: int) -> int:
+        """Return the fold on which the networks that are tested on another one are validated."""
+        return fold % self.count + 1
+
+    def groups_in(self, split: SegmentationDataset) -> tuple[str, ...] | None:
+        """Return the group of each image of a split that was taken from the pool; None without groups."""
+        if self.groups is None:
+            return None
+        by_name = dict(zip(self.pool.names, self.groups, strict=True))
+        return tuple(by_name[name] for name in split.names)
+
+    def _where(self, folds: set[int]) -> Subset:
+        return Subset(self.pool, [index for index, number in enumerate(self.numbers) if number in folds])
+
+
+def open_folds(entry: DatasetEntry, *, loader: Loader) -> Folds:
+    """Pool the images of a data set and cut them into folds.
+
+    Args:
+        entry: A suite's data set, with ``folds``.
+        loader: Whether and where decoded images are kept; all runs share one cache of the pooled images.
+
+    Raises:
+        DataError: A split is missing or incomplete, an image has no group, or there are more folds than images or
+            groups.
+    """
+    return cut(cached(open_pool(entry), loader), entry)
+
+
+def cut(pool: SegmentationDataset, entry: DatasetEntry) -> Folds:
+    """Cut pooled images into the folds that an entry asks for.
+
+    Raises:
+        DataError: An image has no group, or there are more folds than images or groups.
+    """
+    assert entry.folds is not None
+    names = pool.names
+    groups = None if entry.fold_groups is None else groups_of(names, entry.fold_groups)
+    different = sorted(set(names if groups is None else groups))
+    if len(different) < entry.folds:
+        what = "images" if groups is None else "groups"
+        shown = ", ".join(different[:_SHOWN_GROUPS])
+        raise DataError(
+            f"{pool.info.name}: dataset.folds is {entry.folds}, but there are {len(different)} {what} ({shown}); each "
+            f"fold needs at least one: set dataset.folds to {len(different)} or less"
+        )
+    return Folds(pool, assigned(names if groups is None else groups, entry.folds), groups, entry.folds)
+
+
+def assigned(groups: Sequence[str], folds: int) -> tuple[int, ...]:
+    """Return the fold of each image, from 1.
+
+    The largest group goes first, each to the fold with the fewest images so far, as scikit-learn's ``GroupKFold`` does
+    it. Equal groups go in the order of the SHA-256 of their names, which no version, machine or order of files
+    changes; scikit-learn promises that of none of its shuffles.
+
+    Args:
+        groups: The group of each image; its name where each is its own.
+        folds: How many folds, at most as many as there are groups.
+    """
+    images = Counter(groups)
+    order = sorted(images, key=lambda group: (-images[group], hashlib.sha256(group.encode()).digest()))
+    sizes = [0] * folds
+    number: dict[str, int] = {}
+    for group in order:
+        lightest = sizes.index(min(sizes))
+        sizes[lightest] += images[group]
+        number[group] = lightest + 1
+    return tuple(number[group] for group in groups)

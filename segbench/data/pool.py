@@ -1,0 +1,106 @@
+"""The pooled images of several splits: what a cross-validation cuts into folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from itertools import chain
+
+from segbench.config.component import DatasetEntry
+from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.open import create_dataset, refuse_problems
+from segbench.data.subset import Subset
+from segbench.errors import DataError
+
+_HINT = (
+    "; with dataset.folds, the images of train_split, validation_split and test_split are pooled: give train_split and "
+    "test_split one name where all images are in one split"
+)
+
+
+class Pool(SegmentationDataset):
+    """The images of several splits, one split after the other.
+
+    Args:
+        splits: The splits by name; no two share an image. Where images of two splits have the same name, all names
+            get their split's in front, such as ``train/0001``.
+    """
+
+    def __init__(self, splits: dict[str, SegmentationDataset]) -> None:
+        self.splits = splits
+        self.info = next(iter(splits.values())).info
+        self._places = [(split, index) for split in splits.values() for index in range(len(split))]
+        names = [name for split in splits.values() for name in split.names]
+        if len(set(names)) < len(names):
+            names = [f"{title}/{name}" for title, split in splits.items() for name in split.names]
+        self._names = tuple(names)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The images' names."""
+        return self._names
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """What tells each image from all others."""
+        return list(chain.from_iterable(split.image_ids for split in self.splits.values()))
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with any of the splits."""
+        return list(dict.fromkeys(chain.from_iterable(split.problems for split in self.splits.values())))
+
+    def read(self, index: int) -> Sample:
+        """Return one image under its name in the pool."""
+        split, place = self._places[index]
+        return split.read(place)._replace(name=self._names[index])
+
+    def fingerprint(self) -> str:
+        """Return a hash of the splits' fingerprints and the names."""
+        return self._hash([split.fingerprint() for split in self.splits.values()])
+
+    def cache_key(self) -> str:
+        """Return a hash of the splits' keys and the names."""
+        return self._hash([split.cache_key() for split in self.splits.values()])
+
+    def prepare(self) -> None:
+        """Prepare every split."""
+        for split in self.splits.values():
+            split.prepare()
+
+    def _hash(self, keys: Sequence[str]) -> str:
+        return hashlib.sha256(json.dumps([*keys, self._names]).encode()).hexdigest()
+
+
+def create_pool(entry: DatasetEntry) -> SegmentationDataset:
+    """Return the images of all splits that a data set's entry names, each once, with the problems of the splits.
+
+    A split whose images are all in an earlier one, as where one folder holds all images whatever the split, adds none.
+
+    Raises:
+        DataError: A split is unknown, or the data is missing.
+    """
+    try:
+        created = {split: create_dataset(entry, split) for split in entry.named_splits}
+    except DataError as error:
+        raise type(error)(f"{error}{_HINT}") from None
+    splits: dict[str, SegmentationDataset] = {}
+    seen: set[str] = set()
+    for title, split in created.items():
+        fresh = [index for index, image in enumerate(split.image_ids) if image not in seen]
+        seen.update(split.image_ids)
+        if fresh or not splits:
+            splits[title] = split if len(fresh) == len(split) else Subset(split, fresh)
+    return Pool(splits) if len(splits) > 1 else next(iter(splits.values()))
+
+
+def open_pool(entry: DatasetEntry) -> SegmentationDataset:
+    """Return the pooled images as ``create_pool`` does, once nothing is wrong with them.
+
+    Raises:
+        DataError: A split is unknown, missing or incomplete, or all are empty.
+    """
+    pool = create_pool(entry)
+    refuse_problems(pool, ", ".join(entry.named_splits))
+    return pool
