@@ -67,7 +67,7 @@ def test_the_command_shows_one_convention_with_its_rule(toy):
     done = segbench(toy, "--convention", "nnunet")
     assert done.exit_code == 0, done.output
     assert "without the first (background)" in done.output
-    assert [line.split()[:2] for line in done.stdout.splitlines()[3:]] == [["1", "toy"], ["2", "unet"]]
+    assert [line.split()[:3:2] for line in done.stdout.splitlines()[3:]] == [["1", "0.667"], ["-", "NaN"]]
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
