@@ -17,6 +17,7 @@ from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
 from segbench.report.tuned import search_in_words, values_in_words
+from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
 
 __all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
@@ -36,7 +37,8 @@ COLUMNS = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
     *("averaged_classes", "test_images", *COSTS, *FIGURES, "pareto"),
-    *("published_mean_iou", "published_source", "runs_at_once"),
+    *("published_mean_iou", "published_source", "published_convention", "runs_at_once"),
+    *("predicts", *UNPREDICTED),
     *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
@@ -105,7 +107,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         figures of ``segbench.report.measured``; before them, from ``pixel_accuracy_low`` on, what
         ``segbench.report.certainty`` says; ``pareto`` tells of a row with a measured throughput whether no
         other row is both as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the
-        network on this data set, with whatever width, data and recipe the paper used. ``runs_at_once`` is how many runs
+        network on this data set, with whatever width, data and recipe the paper used; ``published_convention`` says
+        what it does with void. ``never_predicted`` names the classes that test labels hold and a network predicts
+        nowhere, ``predicts_only`` the class that it predicts everywhere, ``precision_over`` over how many classes mean
+        precision is then taken, and ``predicts`` says it in short. ``runs_at_once`` is how many runs
         may have shared a device: above 1, images a second of the runs are no measure of speed. ``tuning`` says what was
         searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
     """
@@ -161,6 +166,9 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "image_names": set(runs["image_names"]),
         "published_mean_iou": published.mean_iou if published else None,
         "published_source": published.source if published else None,
+        "published_convention": published.convention if published else None,
+        "predicts": in_short(runs),
+        **unpredicted(runs),
         "tuned": values_in_words(first["tuning"]),
         "speed": first["speed"],
         "input_size": first["input_size"],
