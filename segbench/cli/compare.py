@@ -97,6 +97,10 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
     """Tell what stands in no table."""
     for note in dict.fromkeys(rows["note"].dropna()):
         tell(f"note: no interval: {note}")
+    for which, side in (("A", "first"), ("B", "second")):
+        over = rows[f"{side}_precision_over"].iloc[0]
+        if len(found.scores) and isinstance(over, str):
+            tell(f"note: mean precision of {which} is {over}: the others are labelled but never predicted")
     ratio = rows["speed_ratio"].iloc[0]
     if len(found.scores) and ratio == ratio and ratio is not None:  # noqa: PLR0124 - NaN is what it does not equal
         tell(f"speed: B makes {_ratio(ratio)} times the images a second of A")

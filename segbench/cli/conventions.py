@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 ALL = "all"
 _FIGURES = {"mean_iou": "mIoU", "accuracy": "accuracy", "mean_accuracy": "mean accuracy"}
+_UNKNOWN = "unknown"
+_NARROW_COLUMNS = 6
+"""Conventions side by side in 80 signs, beside a name of 30."""
 
 
 def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
-    """Write the scores of stored runs by one convention, or the mean IoU by all of them.
+    """Write the scores of stored runs by one convention, ranked by it, or the mean IoU by all of them.
 
     Args:
         runs: Rows of ``load_results``.
@@ -34,11 +37,11 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
     if form == "latex":
         raise UsageError("--convention is written as table, markdown, csv or json")
     from segbench.metrics.conventions import CONVENTIONS
-    from segbench.report.rescored import rescored
+    from segbench.report.rescored import ranked_anew, rescored
     from segbench.report.tables import to_csv
 
     names = list(CONVENTIONS) if name == ALL else [name]
-    frame = rescored(runs, names)
+    frame = rescored(runs, names) if name == ALL else ranked_anew(rescored(runs, names))
     if form == "json":
         write_json(frame.astype(object).where(frame.notna(), None).to_dict("records"))
     elif form == "csv":
@@ -48,6 +51,8 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
         marks = ascii_lowercase if len(names) > 1 and form == "table" else ""
         for mark, one in zip_longest(marks[: len(names)], names):
             tell(f"{f'{mark}  ' if mark else ''}{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}")
+    for note in _unknown_notes(frame):
+        tell(note)
 
 
 def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
@@ -66,22 +71,37 @@ def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
             _write_narrow(cells) if several else write_table(titles, cells, right=titles[2:], whole=["model"])
 
 
+def _unknown_notes(frame: pd.DataFrame) -> list[str]:
+    """Return, in sentences, which figures are not known, why, and what can be done."""
+    from segbench.report.text import printable
+
+    return [
+        f"note: {convention} of {', '.join(dict.fromkeys(map(printable, rows['model'])))} is not known: {reason}; "
+        "'segbench results recount' counts it where the predictions are kept"
+        for (convention, reason), rows in frame.groupby(["convention", "reason"], sort=False)
+    ]
+
+
 def _write_narrow(cells: Sequence[Sequence[str]]) -> None:
-    """Write the mean IoU by many conventions so that 80 signs are enough: a letter stands for each."""
+    """Write the mean IoU by many conventions so that 80 signs are enough: a letter for each, and a few at a time."""
     letters = list(ascii_lowercase[: len(cells[0]) - 2]) if cells else []
-    lines = [[*line[:2], *map(_per_cent, line[2:])] for line in cells]
-    write_table(["#", "model", *letters], lines, right=["#", *letters])
+    for start in range(0, len(letters), _NARROW_COLUMNS):
+        part = letters[start : start + _NARROW_COLUMNS]
+        lines = [[*line[:2], *map(_per_cent, line[2 + start : 2 + start + _NARROW_COLUMNS])] for line in cells]
+        if start:
+            typer.echo()
+        write_table(["#", "model", *part], lines, right=["#", *part])
 
 
 def _per_cent(text: str) -> str:
-    return text if text == "NaN" else f"{100 * float(text):.1f}"
+    return {"NaN": text, _UNKNOWN: "?"}.get(text) or f"{100 * float(text):.1f}"
 
 
 def _by_convention(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return one line a network with its mean IoU by every convention."""
     lines = [
-        [str(rank), str(model), *map(_fraction, same["mean_iou"])]
-        for (rank, model), same in rows.groupby(["rank", "model"], sort=False)
+        [_rank(same["rank"].iloc[0]), str(model), *map(_fraction, same["mean_iou"], same["reason"])]
+        for model, same in rows.groupby("model", sort=False)
     ]
     return ["#", "model", *dict.fromkeys(map(str, rows["convention"]))], lines
 
@@ -90,10 +110,20 @@ def _by_figure(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return one line a network with everything that the tool prints."""
     shown = [name for name in _FIGURES if rows[name].notna().any() or name == "mean_iou"]
     lines = [
-        [str(row["rank"]), str(row["model"]), *(_fraction(row[name]) for name in shown)] for _, row in rows.iterrows()
+        [_rank(row["rank"]), str(row["model"]), *(_fraction(row[name], row["reason"]) for name in shown)]
+        for _, row in rows.iterrows()
     ]
     return ["#", "model", *(_FIGURES[name] for name in shown)], lines
 
 
-def _fraction(value: float) -> str:
-    return "NaN" if value != value else f"{value:.3f}"  # noqa: PLR0124 - NaN is what it does not equal
+def _rank(value: Any) -> str:
+    from segbench.report.text import is_absent
+
+    return "-" if is_absent(value) else str(value)
+
+
+def _fraction(value: float, reason: Any) -> str:
+    """Return a figure; a reason is given where one that is missing is not known."""
+    if value == value:  # noqa: PLR0124 - NaN is what it does not equal
+        return f"{value:.3f}"
+    return _UNKNOWN if isinstance(reason, str) else "NaN"

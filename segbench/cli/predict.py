@@ -46,6 +46,7 @@ def evaluate(
     from segbench.cli.apply import ready
     from segbench.cli.progress import counting
     from segbench.cli.score import write_scores
+    from segbench.metrics.confusion import PixelCounts
 
     loaded = ready(checkpoint, device=device)
     entry = _dataset_entry(loaded, dataset, options)
@@ -63,7 +64,10 @@ def evaluate(
         "split": chosen,
         "images": len(found.matrices.names),
     }
-    write_scores(found.matrices.total, facts, classes=loaded.checkpoint.info.classes, as_json=as_json)
+    void_predicted = found.matrices.total_void_predicted
+    assert void_predicted is not None, "evaluate counts it"
+    counts = PixelCounts(found.matrices.total, void_predicted)
+    write_scores(counts, facts, classes=loaded.checkpoint.info.classes, as_json=as_json)
 
 
 def predict(

@@ -39,7 +39,9 @@ def leaderboard(
     convention: Annotated[
         str | None,
         typer.Option(
-            "--convention", metavar="NAME|all", help="Score as another tool would: mmsegmentation, smp-macro, … or all."
+            "--convention",
+            metavar="NAME|all",
+            help="Score, order and rank by another rule: void-as-error, mmsegmentation, smp-macro … or show all.",
         ),
     ] = None,
     reports: Annotated[

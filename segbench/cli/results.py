@@ -1,4 +1,4 @@
-"""Commands about folders of results: results list, results pack, results merge."""
+"""Commands about folders of results: results list, results pack, results merge, results recount."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from segbench.results.pack import Packed
     from segbench.results.placing import Placed, Side
 
-app = typer.Typer(help="List, pack and merge stored results.", no_args_is_help=True)
+app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="A folder of results: of all suites, or of one.")]
 
@@ -92,6 +92,38 @@ def merge(
     from segbench.results.merge import merge as merge_results
 
     _tell_merged(merge_results(archives, into), into)
+
+
+@app.command()
+def recount(
+    results: Folder,
+    *,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Where the data set lies here, such as root=DIR."),
+    ] = None,
+) -> None:
+    """Add the void row to runs of earlier versions whose predictions were kept (predictions.zip).
+
+    Predictions are counted against the test labels. Where they do not give the stored matrices bit for bit, nothing is
+    changed, and the exit code is 1.
+    """
+    from segbench.cli.progress import counting
+    from segbench.config.load import read_override, set_key
+    from segbench.engine.recount import Recounter
+    from segbench.results.scan import scan
+
+    given: dict[str, Any] = {}
+    for option in options or ():
+        set_key(given, *read_override(option))
+    recounter, refused = Recounter(given), False
+    for found in scan(results):
+        with counting(found.folder.name, "images") as advance:
+            done = recounter.recount(found, progress=advance)
+        typer.echo(f"{printable(done.run)}: {'void row added' if done.counted else printable(done.reason)}")
+        refused |= done.refused
+    if refused:
+        raise typer.Exit(1)
 
 
 def _bytes(text: str | None) -> int | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from segbench.metrics.confusion import PixelCounts
     from segbench.metrics.scores import Scores
 
 MOST_CLASSES = 4096
@@ -45,26 +46,28 @@ def score(
     Masks hold class indices, grey or palette; files are paired by name.
     """
     pairs = paired(predictions, labels)
-    matrix = _count(pairs, classes=classes, ignore_index=ignore_index if ignore_index >= 0 else None)
-    write_scores(matrix, {"images": len(pairs)}, as_json=as_json)
+    counts = _count(pairs, classes=classes, ignore_index=ignore_index if ignore_index >= 0 else None)
+    write_scores(counts, {"images": len(pairs)}, as_json=as_json)
 
 
 def write_scores(
-    matrix: NDArray[np.int64], facts: Mapping[str, Any], *, classes: Sequence[str] = (), as_json: bool = False
+    counts: PixelCounts, facts: Mapping[str, Any], *, classes: Sequence[str] = (), as_json: bool = False
 ) -> None:
-    """Write the scores of a confusion matrix to standard output.
+    """Write the scores of a confusion matrix to standard output, and what void counted as error would make of mIoU.
 
     Args:
-        matrix: (C, C) counts, rows = label.
+        counts: The matrix with its void row.
         facts: What to write before them.
         classes: The classes' names, if they have any.
         as_json: Whether to write JSON.
     """
+    from segbench.metrics.conventions import void_as_error
     from segbench.metrics.scores import score as scores_of
 
-    found = scores_of(matrix)
-    summary = {**facts, **_summary(found)}
-    rows = _per_class(found, classes)
+    found = scores_of(counts.confusion)
+    void = void_as_error(counts.confusion[None], counts.void_predicted[None])
+    summary = {**facts, **_summary(found), "mean_iou_void_as_error": void.mean_iou}
+    rows = _per_class(found, counts.void_predicted, classes)
     if as_json:
         write_json({**summary, "per_class": rows})
         return
@@ -75,6 +78,9 @@ def write_scores(
     if found.predicted_but_unlabelled:
         named = ", ".join(str(rows[index]["class"]) for index in found.predicted_but_unlabelled)
         tell(f"note: predicted but in no label, so with an IoU of 0: {named}")
+    if found.never_predicted:
+        named = ", ".join(str(rows[index]["class"]) for index in found.never_predicted)
+        tell(f"note: in a label but never predicted, so left out of the mean precision: {named}")
 
 
 def paired(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
@@ -113,20 +119,20 @@ def read_mask(file: Path) -> NDArray[np.integer[Any]]:
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
 
 
-def compare(label: Path, prediction: Path, *, classes: int, ignore_index: int | None) -> NDArray[np.int64]:
-    """Return the (C, C) counts of one label file against its prediction.
+def compare(label: Path, prediction: Path, *, classes: int, ignore_index: int | None) -> PixelCounts:
+    """Return the counts of one label file against its prediction.
 
     Raises:
         DataError: A file cannot be read, or holds what is no class; the one at fault is named.
     """
-    from segbench.metrics.confusion import confusion_matrix
+    from segbench.metrics.confusion import count_pixels
 
     labels, predicted = read_mask(label), read_mask(prediction)
     try:
-        return confusion_matrix(labels, predicted, num_classes=classes, ignore_index=ignore_index, name=str(prediction))
+        return count_pixels(labels, predicted, num_classes=classes, ignore_index=ignore_index, name=str(prediction))
     except DataError:
         # against itself, a label fails only by its own fault
-        confusion_matrix(labels, labels, num_classes=classes, ignore_index=ignore_index, name=str(label))
+        count_pixels(labels, labels, num_classes=classes, ignore_index=ignore_index, name=str(label))
         raise
 
 
@@ -139,15 +145,17 @@ def _masks(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _count(pairs: list[tuple[Path, Path]], *, classes: int, ignore_index: int | None) -> NDArray[np.int64]:
+def _count(pairs: list[tuple[Path, Path]], *, classes: int, ignore_index: int | None) -> PixelCounts:
     import numpy as np
 
     from segbench.cli.progress import counting
+    from segbench.metrics.confusion import PixelCounts
 
-    total = np.zeros((classes, classes), dtype=np.int64)
+    total = PixelCounts(np.zeros((classes, classes), np.int64), np.zeros(classes, np.int64))
     with counting("scoring", "images") as advance:
         for done, (prediction, label) in enumerate(pairs, 1):
-            total += compare(label, prediction, classes=classes, ignore_index=ignore_index)
+            counts = compare(label, prediction, classes=classes, ignore_index=ignore_index)
+            total = PixelCounts(total.confusion + counts.confusion, total.void_predicted + counts.void_predicted)
             advance(done, len(pairs))
     return total
 
@@ -158,13 +166,14 @@ def _summary(found: Scores) -> dict[str, Any]:
     return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
-def _per_class(found: Scores, names: Sequence[str]) -> list[dict[str, Any]]:
+def _per_class(found: Scores, void_predicted: NDArray[np.int64], names: Sequence[str]) -> list[dict[str, Any]]:
     columns = {
         "iou": found.iou,
         "recall": found.recall,
         "precision": found.precision,
         "dice": found.dice,
         "label_pixels": found.label_pixels,
+        "void_predicted": void_predicted,
     }
     return [
         {"class": names[index] if names else index, **{name: values[index].item() for name, values in columns.items()}}

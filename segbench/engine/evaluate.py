@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from segbench.data.loader import EvaluationBatch, EvaluationLoader, FedDigest
 from segbench.engine.predict import Predictor, best_class, confidence, resized
-from segbench.metrics.confusion import confusion_matrix
+from segbench.metrics.confusion import PixelCounts, count_pixels
 from segbench.results.matrices import ImageMatrices
 
 
@@ -40,7 +40,7 @@ class Evaluation:
 
     Attributes:
         positions: Where the images stand in the split.
-        matrices: One confusion matrix for each image.
+        matrices: One confusion matrix for each image, with its void row.
         losses: The loss of each image; None without a loss or a labelled pixel.
         digests: Hash of what was fed of each image.
         seconds: Time of the pass, data loading included, without ``looking_seconds``.
@@ -116,7 +116,7 @@ class Tally:
         self.classes, self.loss, self.keep, self.look = classes, loss, keep, look
         self.looking_seconds = 0.0
         self.names: list[str] = []
-        self.matrices: list[NDArray[np.int64]] = []
+        self.counts: list[PixelCounts] = []
         self.losses: list[float | None] = []
         self.pictures: list[Picture] = []
 
@@ -125,11 +125,11 @@ class Tally:
         predictions = stacked_on_host([best_class(image.scores[0]) for image in images])
         for image, prediction in zip(images, predictions, strict=True):
             label = image.label.numpy()
-            matrix = confusion_matrix(label, prediction, num_classes=self.classes, name=image.name)
+            counts = count_pixels(label, prediction, num_classes=self.classes, name=image.name)
             if image.position in self.keep:
                 self.pictures.append(Picture(image.position, image.name, prediction))
             self.names.append(image.name)
-            self.matrices.append(matrix)
+            self.counts.append(counts)
         self.losses += self._losses(images)
         if self.look is not None:
             with self.looking():
@@ -139,7 +139,7 @@ class Tally:
 
     def _losses(self, images: Sequence[Scored]) -> list[float | None]:
         """Return the loss of each image that was just counted; labels are known to be in range."""
-        counted = [bool(matrix.any()) for matrix in self.matrices[len(self.matrices) - len(images) :]]
+        counted = [bool(counts.confusion.any()) for counts in self.counts[len(self.counts) - len(images) :]]
         if self.loss is None or not any(counted):
             return [None] * len(images)
         losses = [
@@ -157,10 +157,13 @@ class Tally:
         yield
         self.looking_seconds += time.perf_counter() - started
 
-    def stacked(self) -> NDArray[np.int64]:
-        """Return the (N, classes, classes) matrices; a process with a share of few images may have seen none."""
-        none = np.zeros((0, self.classes, self.classes), np.int64)
-        return np.stack(self.matrices) if self.matrices else none
+    def matrices(self) -> ImageMatrices:
+        """Return what was counted of each image; a process with a share of few images may have seen none."""
+        matrices = np.zeros((len(self.counts), self.classes, self.classes), np.int64)
+        void_predicted = np.zeros((len(self.counts), self.classes), np.int64)
+        for index, counts in enumerate(self.counts):
+            matrices[index], void_predicted[index] = counts
+        return ImageMatrices(tuple(self.names), matrices, void_predicted)
 
 
 @torch.inference_mode()
@@ -200,7 +203,7 @@ def evaluate(
     seconds = time.perf_counter() - started - tally.looking_seconds
     return Evaluation(
         positions=tuple(positions),
-        matrices=ImageMatrices(tuple(tally.names), tally.stacked()),
+        matrices=tally.matrices(),
         losses=tuple(tally.losses),
         digests=tuple(digests),
         seconds=seconds,

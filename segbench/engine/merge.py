@@ -68,15 +68,23 @@ def merged(seen: Seen, team: Team) -> Seen | None:
 
 def _evaluation(parts: Sequence[Evaluation], order: Sequence[int]) -> Evaluation:
     pictures = [picture for part in parts for picture in part.pictures]
-    matrices = np.concatenate([part.matrices.matrices for part in parts])
     return Evaluation(
         positions=tuple(_ordered([part.positions for part in parts], order)),
-        matrices=ImageMatrices(tuple(_ordered([part.matrices.names for part in parts], order)), matrices[order]),
+        matrices=_matrices([part.matrices for part in parts], order),
         losses=tuple(_ordered([part.losses for part in parts], order)),
         digests=tuple(_ordered([part.digests for part in parts], order)),
         seconds=max(part.seconds for part in parts),
         looking_seconds=max(part.looking_seconds for part in parts),
         pictures=tuple(sorted(pictures, key=lambda picture: picture.index)),
+    )
+
+
+def _matrices(parts: Sequence[ImageMatrices], order: Sequence[int]) -> ImageMatrices:
+    void = [part.void_predicted for part in parts if part.void_predicted is not None]
+    return ImageMatrices(
+        tuple(_ordered([part.names for part in parts], order)),
+        np.concatenate([part.matrices for part in parts])[order],
+        np.concatenate(void)[order] if len(void) == len(parts) else None,
     )
 
 

@@ -1,8 +1,8 @@
-"""Counts how often each label met each prediction: one confusion matrix from one image."""
+"""Counts how often each label met each prediction: one confusion matrix from one image, with its void row."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,19 @@ IntegerArray = NDArray[Any]
 Confusion = NDArray[np.int64]
 
 
+class PixelCounts(NamedTuple):
+    """What was counted in an image.
+
+    Attributes:
+        confusion: (C, C) int64, rows = label, columns = prediction, void pixels left out.
+        void_predicted: (C,) int64, the void row: how many void pixels were predicted as each class. A void pixel whose
+            prediction is no class, as where another tool predicts void, is in neither.
+    """
+
+    confusion: Confusion
+    void_predicted: NDArray[np.int64]
+
+
 def confusion_matrix(
     label: IntegerArray,
     prediction: IntegerArray,
@@ -26,11 +39,25 @@ def confusion_matrix(
     ignore_index: int | None = 255,
     name: str | None = None,
 ) -> Confusion:
+    """Return the confusion matrix of ``count_pixels``, (C, C) int64, without the void row."""
+    counts = count_pixels(label, prediction, num_classes=num_classes, ignore_index=ignore_index, name=name)
+    return counts.confusion
+
+
+def count_pixels(
+    label: IntegerArray,
+    prediction: IntegerArray,
+    *,
+    num_classes: int,
+    ignore_index: int | None = 255,
+    name: str | None = None,
+) -> PixelCounts:
     """Count labels against predictions.
 
-    Void pixels, those whose label is ``ignore_index``, are masked from both sides: what was predicted there is never
-    looked at. Everywhere else both values have to be classes; a wrong value is an error, never a silent count. Two
-    uint8 arrays take the fast way, one bincount of the joint value; any other integer types are counted alike, slower.
+    Void pixels, those whose label is ``ignore_index``, are left out of the matrix; what is predicted there makes the
+    void row, and may be anything. Everywhere else both values have to be classes; a wrong value is an error, never a
+    silent count. Two uint8 arrays take the fast way, one bincount of the joint value; any other integer types are
+    counted alike, slower.
 
     Args:
         label: Integer array of any shape, such as (H, W).
@@ -39,9 +66,6 @@ def confusion_matrix(
         ignore_index: The label that counts nowhere, also when it lies within [0, C); None if every pixel counts.
         name: What the arrays were read from, for messages.
 
-    Returns:
-        (C, C) int64, rows = label, columns = prediction.
-
     Raises:
         DataError: The shapes differ, an array is not of integers, or a value lies outside [0, C).
     """
@@ -49,16 +73,20 @@ def confusion_matrix(
     _check_arrays(label, prediction, num_classes=num_classes, name=name)
     if label.dtype == prediction.dtype == np.uint8 and num_classes <= _VALUES:
         counts = _joint_counts(label, prediction)
+        void = np.zeros(num_classes, np.int64)
         if ignore_index is not None and 0 <= ignore_index < _VALUES:
+            void = counts[ignore_index, :num_classes].copy()
             counts[ignore_index] = 0
         if counts.sum() == counts[:num_classes, :num_classes].sum():
-            return counts[:num_classes, :num_classes].copy()
-    labels, predictions = _labelled(label, prediction, ignore_index)
+            return PixelCounts(counts[:num_classes, :num_classes].copy(), void)
+    labels, predictions, on_void = _parted(label, prediction, ignore_index)
     _check_range("label", labels, num_classes=num_classes, ignore_index=ignore_index, name=name)
     _check_range("prediction", predictions, num_classes=num_classes, ignore_index=None, name=name)
     joint = labels.astype(np.int64) * num_classes + predictions.astype(np.int64)
     counts = np.bincount(joint, minlength=num_classes**2).reshape(num_classes, num_classes)
-    return counts.astype(np.int64, copy=False)
+    of_classes = on_void[(on_void >= 0) & (on_void < num_classes)].astype(np.int64)
+    void = np.bincount(of_classes, minlength=num_classes)
+    return PixelCounts(counts.astype(np.int64, copy=False), void.astype(np.int64, copy=False))
 
 
 def _joint_counts(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Confusion:
@@ -70,14 +98,19 @@ def _joint_counts(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Co
     return counts.reshape(_VALUES, _VALUES).astype(np.int64, copy=False)
 
 
-def _labelled(
-    label: IntegerArray, prediction: IntegerArray, ignore_index: int | None
-) -> tuple[IntegerArray, IntegerArray]:
-    """Return both arrays flat, without the void pixels."""
+class _Parted(NamedTuple):
+    """Labels and predictions of labelled pixels, flat, and the predictions on void ones."""
+
+    labels: IntegerArray
+    predictions: IntegerArray
+    on_void: IntegerArray
+
+
+def _parted(label: IntegerArray, prediction: IntegerArray, ignore_index: int | None) -> _Parted:
     if ignore_index is None:
-        return label.ravel(), prediction.ravel()
-    keep = label != ignore_index
-    return label[keep], prediction[keep]
+        return _Parted(label.ravel(), prediction.ravel(), prediction.ravel()[:0])
+    labelled = label != ignore_index
+    return _Parted(label[labelled], prediction[labelled], prediction[~labelled])
 
 
 def _check_arrays(label: IntegerArray, prediction: IntegerArray, *, num_classes: int, name: str | None) -> None:

@@ -1,7 +1,8 @@
 """The same confusion matrices scored as other tools score theirs, which explains most numbers that do not match.
 
-Every convention gets the matrices of all images, void left out, at the labels' own size. What a tool does before it
-counts (torchvision's references resize labels, nnU-Net reads saved masks) cannot be redone from matrices.
+Every convention gets the matrices of all images, void left out, at the labels' own size, and the void row of each: the
+void pixels by what was predicted there. What a tool does before it counts (torchvision's references resize labels,
+nnU-Net reads saved masks) cannot be redone from matrices.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts, score
 
 FloatArray = NDArray[np.float64]
+CountArray = NDArray[np.int64]
+
+VOID_AS_ERROR = "void-as-error"
+"""The name of the convention that needs the void row."""
 
 
 class ConventionScores(NamedTuple):
-    """What a tool would print, as fractions of 1; None where it prints no such figure, NaN where it prints NaN.
+    """What a tool would print, as fractions of 1; NaN where it prints NaN.
+
+    None stands where it prints no such figure, or where the figure rests on a void row that is not known.
 
     Attributes:
         mean_iou: What the tool calls mean IoU, IoU score or the like.
@@ -30,7 +37,7 @@ class ConventionScores(NamedTuple):
         mean_accuracy: What it calls mean or class accuracy.
     """
 
-    mean_iou: float
+    mean_iou: float | None
     accuracy: float | None = None
     mean_accuracy: float | None = None
 
@@ -42,12 +49,12 @@ class Convention:
     Attributes:
         title: The tool, and which of its ways.
         rule: What it does with absent classes and over what it averages.
-        score: From (N, C, C) matrices to what it prints.
+        score: From (N, C, C) matrices and the (N, C) void row, None where it is not known, to what it prints.
     """
 
     title: str
     rule: str
-    score: Callable[[NDArray[np.int64]], ConventionScores]
+    score: Callable[[CountArray, CountArray | None], ConventionScores]
 
 
 def convention(name: str) -> Convention:
@@ -61,48 +68,68 @@ def convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def _segbench(matrices: NDArray[np.int64]) -> ConventionScores:
+def _segbench(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     scores = score(matrices.sum(axis=0))
     return ConventionScores(scores.mean_iou, scores.pixel_accuracy, scores.mean_recall)
 
 
-def _mmsegmentation(matrices: NDArray[np.int64]) -> ConventionScores:
+def void_as_error(matrices: CountArray, void_predicted: CountArray | None) -> ConventionScores:
+    """Score with void pixels counted as false positives of what is predicted there.
+
+    The union of a class grows by the void pixels that are predicted as it, so that its IoU falls; a class that is
+    predicted on void alone has an IoU of 0. Accuracy is taken over labelled pixels and void ones that are predicted as
+    a class, which are all wrong. No void pixel is labelled as a class, so the mean recall stays what it is.
+
+    Args:
+        matrices: (N, C, C) confusion matrices, void left out.
+        void_predicted: (N, C) the void row; None where it is not known, which leaves only the mean recall.
+    """
+    counts = _pooled(matrices)
+    mean_recall = _nanmean(_divided(counts.hits, counts.labelled))
+    if void_predicted is None:
+        return ConventionScores(None, None, mean_recall)
+    void = void_predicted.sum(axis=0)
+    mean_iou = _nanmean(_divided(counts.hits, counts.union + void))
+    return ConventionScores(mean_iou, _single(counts.hits.sum(), counts.labelled.sum() + void.sum()), mean_recall)
+
+
+def _mmsegmentation(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = _pooled(matrices)
     recall, iou = _divided(counts.hits, counts.labelled), _divided(counts.hits, counts.union)
     return ConventionScores(_nanmean(iou), _accuracy(counts), _nanmean(recall))
 
 
-def _torchvision(matrices: NDArray[np.int64]) -> ConventionScores:
+def _torchvision(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = _pooled(matrices)
     recall, iou = _divided(counts.hits, counts.labelled), _divided(counts.hits, counts.union)
     return ConventionScores(float(iou.mean()), _accuracy(counts), float(recall.mean()))
 
 
-def _paddleseg(matrices: NDArray[np.int64]) -> ConventionScores:
+def _paddleseg(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = _pooled(matrices)
     iou = np.nan_to_num(_divided(counts.hits, counts.union))
     precision = np.nan_to_num(_divided(counts.hits, counts.predicted))
     return ConventionScores(float(iou.mean()), _accuracy(counts), float(precision.mean()))
 
 
-def _nnunet(matrices: NDArray[np.int64]) -> ConventionScores:
+def _nnunet(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = counts_by_image(matrices)
     by_image = _divided(counts.hits, counts.union)
     foreground = [_nanmean(column) for column in by_image.T[1:]]
     return ConventionScores(float(np.mean(foreground)) if foreground else math.nan)
 
 
-def _torchmetrics(matrices: NDArray[np.int64]) -> ConventionScores:
+def _torchmetrics(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = counts_by_image(matrices)
     return ConventionScores(_nanmean(_divided(counts.hits, counts.union)))
 
 
-def _smp_macro(matrices: NDArray[np.int64]) -> ConventionScores:
+def _smp_macro(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     iou, accuracy, recall = _smp_ratios(_pooled(matrices))
     return ConventionScores(float(iou.mean()), float(accuracy.mean()), float(recall.mean()))
 
 
-def _smp_micro(matrices: NDArray[np.int64]) -> ConventionScores:
+def _smp_micro(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     counts = _pooled(matrices)
     hits, labelled, predicted = (part.sum() for part in counts)
     classes = len(counts.hits)
@@ -112,14 +139,14 @@ def _smp_micro(matrices: NDArray[np.int64]) -> ConventionScores:
     )
 
 
-def _smp_macro_imagewise(matrices: NDArray[np.int64]) -> ConventionScores:
+def _smp_macro_imagewise(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
     iou, accuracy, recall = _smp_ratios(counts_by_image(matrices))
     return ConventionScores(float(iou.mean()), float(accuracy.mean()), float(recall.mean()))
 
 
-def _smp_micro_imagewise(matrices: NDArray[np.int64]) -> ConventionScores:
-    each = [_smp_micro(matrix[None]) for matrix in matrices]
-    means = (np.mean([1.0 if math.isnan(value) else value for value in values]) for values in zip(*each, strict=True))
+def _smp_micro_imagewise(matrices: CountArray, _void: CountArray | None = None) -> ConventionScores:
+    each = np.array([_smp_micro(matrix[None]) for matrix in matrices], dtype=np.float64)
+    means = np.nan_to_num(each, nan=1.0).mean(axis=0)
     return ConventionScores(*map(float, means))
 
 
@@ -165,9 +192,21 @@ CONVENTIONS: Mapping[str, Convention] = {
         "one matrix over the data set; classes neither labelled nor predicted are left out of the mean",
         _segbench,
     ),
+    VOID_AS_ERROR: Convention(
+        "segbench, void as error",
+        "as segbench, but void pixels count as false positives of what is predicted there, as in part of the CamVid "
+        "literature",
+        void_as_error,
+    ),
     "mmsegmentation": Convention(
         "mmsegmentation",
         "one matrix over the data set; absent classes are NaN and left out (nanmean); its mAcc is mean recall",
+        _mmsegmentation,
+    ),
+    "hf-evaluate": Convention(
+        "Hugging Face evaluate, mean_iou",
+        "one matrix over the data set; absent classes are NaN and left out (nanmean); with a real class as its "
+        "ignore_index, what is wrongly found on that class's pixels is not counted and IoU reads as recall",
         _mmsegmentation,
     ),
     "torchvision": Convention(

@@ -39,7 +39,9 @@ class Scores:
         mean_dice: Mean of ``dice``.
         mean_precision: Mean of ``precision``.
         averaged_classes: How many classes the mean IoU and the mean Dice are taken over.
+        precision_classes: How many classes the mean precision is taken over: those that are predicted anywhere.
         predicted_but_unlabelled: Classes predicted somewhere and labelled nowhere.
+        never_predicted: Classes labelled somewhere and predicted nowhere.
         recall: (C,) TP / (TP + FN).
         precision: (C,) TP / (TP + FP).
         iou: (C,) TP / (TP + FP + FN).
@@ -54,7 +56,9 @@ class Scores:
     mean_dice: float
     mean_precision: float
     averaged_classes: int
+    precision_classes: int
     predicted_but_unlabelled: tuple[int, ...]
+    never_predicted: tuple[int, ...]
     recall: FloatArray
     precision: FloatArray
     iou: FloatArray
@@ -86,7 +90,9 @@ def score(matrix: NDArray[Any]) -> Scores:
         mean_dice=float(over_all.mean_dice),
         mean_precision=float(over_all.mean_precision),
         averaged_classes=int(np.count_nonzero(totals.union)),
-        predicted_but_unlabelled=tuple(int(index) for index in np.flatnonzero((labelled == 0) & (predicted > 0))),
+        precision_classes=int(np.count_nonzero(predicted)),
+        predicted_but_unlabelled=_indices((labelled == 0) & (predicted > 0)),
+        never_predicted=_indices((labelled > 0) & (predicted == 0)),
         recall=by_class.recall,
         precision=by_class.precision,
         iou=by_class.iou,
@@ -159,6 +165,10 @@ def summary_scores(counts: ClassCounts) -> SummaryScores:
         mean_dice=_mean_of_defined(scores.dice),
         mean_precision=_mean_of_defined(scores.precision),
     )
+
+
+def _indices(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(index) for index in np.flatnonzero(chosen))
 
 
 def _checked(matrix: NDArray[Any]) -> CountArray:

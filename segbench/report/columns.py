@@ -94,10 +94,16 @@ def _ranks(row: pd.Series[Any]) -> str:
 
 
 def _published(row: pd.Series[Any]) -> str:
-    """Return the mean IoU that was published of a network, with the paper."""
+    """Return the mean IoU that was published of a network, with the paper and what it does with void."""
     if is_absent(row["published_mean_iou"]):
         return ""
-    return f"{row['published_mean_iou']:.3f} ({row['published_source']})"
+    return f"{row['published_mean_iou']:.3f} ({row['published_source']}, {row['published_convention']})"
+
+
+def _precision(row: pd.Series[Any]) -> str:
+    """Return the mean precision, and over how many classes it is taken where some are left out."""
+    left_out = "" if is_absent(row["precision_over"]) else f" {row['precision_over']}"
+    return f"{_fraction('mean_precision')(row)}{left_out}"
 
 
 def _same_data(row: pd.Series[Any]) -> str:
@@ -107,19 +113,20 @@ def _same_data(row: pd.Series[Any]) -> str:
 COLUMNS = (
     Column("#", _whole("rank"), 0, "rank"),
     Column("model", _word("model"), 0, right=False),
-    Column("tuned", _word("tuned"), 1, right=False),
+    Column("tuned", _word("tuned"), 2, right=False),
     Column("mIoU", _fraction("mean_iou"), 0, "mean_iou"),
     Column("95 % interval", _interval, 2, "mean_iou_low"),
     Column("ranks", _ranks, 5, "rank_best"),
     Column("group", _word("group"), 9, right=False),
     Column("weights", _word("pretrained"), 7, right=False),
+    Column("predicts", _word("predicts"), 1, right=False),
     Column("seeds", _whole("seeds"), 1, "seeds"),
     Column("published", _published, 30, "published_mean_iou"),
     Column("pixel acc.", _fraction("pixel_accuracy"), 8, "pixel_accuracy"),
     Column("mean recall", _fraction("mean_recall"), 12, "mean_recall"),
     Column("fw-IoU", _fraction("frequency_weighted_iou"), 16, "frequency_weighted_iou"),
     Column("Dice", _fraction("mean_dice"), 17, "mean_dice"),
-    Column("precision", _fraction("mean_precision"), 18, "mean_precision"),
+    Column("precision", _precision, 18, "mean_precision"),
     Column("boundary F1", _fraction("boundary_f1"), 27, "boundary_f1"),
     Column("boundary IoU", _fraction("boundary_iou"), 28, "boundary_iou"),
     Column("ECE", _fraction("calibration_error"), 29, "calibration_error"),

@@ -19,15 +19,18 @@ from segbench.report.pairing import Pair, Side, paired, sides
 from segbench.report.protocols import Difference, protocol_differences
 from segbench.report.runs import SCORES
 from segbench.report.text import canonical, is_absent
+from segbench.report.unpredicted import unpredicted
 
 COLUMNS = (
     *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),
-    *("first_seeds", "second_seeds", "speed_ratio", "differing", "note"),
+    *("first_seeds", "second_seeds", "speed_ratio", "differing", "note", "first_precision_over"),
+    "second_precision_over",
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
 interval in ``low`` and ``high``; ``p_value`` is that of no
 difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``differing`` holds, by
-option, both values where the two are not one network; ``note`` says why there is no interval."""
+option, both values where the two are not one network; ``note`` says why there is no interval; ``…_precision_over`` over
+how many classes a side's mean precision is taken, where it never predicts one that is labelled."""
 
 
 Protocols = tuple[tuple[str, ...], tuple[str, ...]]
@@ -124,6 +127,8 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "speed_ratio": _speed_ratio(one, other),
         "differing": pair.differing,
         "note": note,
+        "first_precision_over": unpredicted(one.runs)["precision_over"],
+        "second_precision_over": unpredicted(other.runs)["precision_over"],
     }
 
 

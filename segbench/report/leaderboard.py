@@ -17,6 +17,7 @@ from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
 from segbench.report.tuned import search_in_words, values_in_words
+from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
 
 __all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
@@ -36,7 +37,8 @@ COLUMNS = (
     *(name for measured in MEASURED for name in (measured, f"{measured}_std")),
     *CERTAINTY,
     *("averaged_classes", "test_images", "folds", *COSTS, *FIGURES, "pareto"),
-    *("published_mean_iou", "published_source", "runs_at_once"),
+    *("published_mean_iou", "published_source", "published_convention", "runs_at_once"),
+    *("predicts", *UNPREDICTED),
     *("tuning", "tuned", "same_data", "device", "status", "reason"),
 )
 
@@ -109,7 +111,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         ``throughput_images_per_second`` on those of ``segbench.report.measured``; ``pareto`` says of a row with a
         measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
         ``published_source`` reports of the
-        network on this data set, with whatever width, data and recipe the paper used. ``runs_at_once`` is how many runs
+        network on this data set, with whatever width, data and recipe the paper used; ``published_convention`` says
+        what it does with void. ``never_predicted`` names the classes that test labels hold and a network predicts
+        nowhere, ``predicts_only`` the class that it predicts everywhere, ``precision_over`` over how many classes mean
+        precision is then taken, and ``predicts`` says it in short. ``runs_at_once`` is how many runs
         may have shared a device: above 1, images a second of the runs are no measure of speed. ``folds`` is how many
         folds of a cross-validation are pooled in the row. ``tuning`` says what was
         searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
@@ -166,8 +171,12 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "trained": bool((first["recipe"] or {}).get("train")),
         "image_counts": list(runs["image_counts"]),
         "image_names": set(runs["image_names"]),
+        "image_groups": first["image_groups"],
         "published_mean_iou": published.mean_iou if published else None,
         "published_source": published.source if published else None,
+        "published_convention": published.convention if published else None,
+        "predicts": in_short(runs),
+        **unpredicted(runs),
         "tuned": values_in_words(first["tuning"]),
         "speed": first["speed"],
         "input_size": first["input_size"],
@@ -176,12 +185,16 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
 
 def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put intervals, rank intervals and groups into the rows of one table, all of the same images; return its pairs."""
-    counts = [row.pop("image_counts") for row in rows]
+    counts, groups = ([row.pop(name) for row in rows] for name in ("image_counts", "image_groups"))
     names = set().union(*(row.pop("image_names") for row in rows))
     scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]
     if len(names) != 1 or not scored:
         return []
-    found = certainty([counts[index] for index in scored], trained=any(row["trained"] for row in rows))
+    found = certainty(
+        [counts[index] for index in scored],
+        trained=any(row["trained"] for row in rows),
+        image_groups=next((given for given in groups if not is_absent(given)), None),
+    )
     for index, certain in zip(scored, found.rows, strict=True):
         rows[index] |= certain
     return [

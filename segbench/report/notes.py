@@ -14,6 +14,7 @@ from segbench.report.protocols import Comparison, comparisons
 from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
 from segbench.report.tuned import batch_size_of
+from segbench.report.unpredicted import unpredicted_notes
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
@@ -65,6 +66,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
     yield from _class_notes(runs)
+    yield from unpredicted_notes(runs)
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)

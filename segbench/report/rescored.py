@@ -16,7 +16,7 @@ from segbench.results.matrices import joined, load_matrices
 from segbench.results.record import Status
 from segbench.results.scan import CONFUSION_FILE
 
-COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *ConventionScores._fields)
+COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *ConventionScores._fields, "reason")
 
 
 def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> pd.DataFrame:
@@ -28,34 +28,65 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
 
     Returns:
         One row a network and convention with the columns ``COLUMNS``, in the leaderboard's order: ``rank`` is that of
-        the leaderboard, scores are means over seeds, NaN where the tool prints NaN or no such figure.
+        the leaderboard, scores are means over seeds, NaN where the tool prints NaN or no such figure. Where the mean
+        IoU is not known, it is NaN and ``reason`` says why.
 
     Raises:
         UnknownNameError: There is no such convention.
         StoreError: A run's matrices cannot be read.
     """
     chosen = {name: convention(name) for name in names}
-    scores: dict[tuple[Any, Any, str], dict[str, ConventionScores]] = {}
+    scores: dict[tuple[Any, Any, str], dict[str, dict[str, Any]]] = {}
     runs = distinguish(runs)
     for protocol, test_data, group in comparisons(runs):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         for model, seeds in completed.groupby("model", sort=False):
-            matrices = [
-                joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)]).matrices
+            stored = [
+                joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)])
                 for run in seeds.itertuples()
             ]
             scores[protocol, test_data, str(model)] = {
-                name: _mean([one.score(each) for each in matrices]) for name, one in chosen.items()
+                name: _mean([one.score(each.matrices, each.void_predicted) for each in stored])
+                for name, one in chosen.items()
             }
     board = leaderboard(runs)
     rows = [
-        {**row[["protocol", "test_data", "rank", "model", "seeds"]].to_dict(), "convention": name, **found._asdict()}
-        for _, row in board[board["rank"].notna()].iterrows()
+        {**row[["protocol", "test_data", "rank", "model", "seeds"]].to_dict(), "convention": name, **found}
+        for _, row in board[(board["status"] == Status.COMPLETED) & board["mean_iou"].notna()].iterrows()
         for name, found in scores[row["protocol"], row["test_data"], row["model"]].items()
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"rank": "Int64"})
+    return frame.astype(dict.fromkeys(ConventionScores._fields, "float64"))
 
 
-def _mean(scores: Sequence[ConventionScores]) -> ConventionScores:
-    frame = pd.DataFrame(scores, dtype="float64")
-    return ConventionScores(*(float(frame[name].mean(skipna=False)) for name in ConventionScores._fields))
+def ranked_anew(scores: pd.DataFrame) -> pd.DataFrame:
+    """Order the rows of one convention by its mean IoU, and rank them by it.
+
+    Args:
+        scores: What ``rescored`` returns for one convention.
+
+    Returns:
+        The same rows, table by table; those whose mean IoU is NaN or not known come last, without a rank. Rows that
+        the leaderboard gives no rank get none.
+    """
+    tables = [_by_mean_iou(rows) for _, rows in scores.groupby(["protocol", "test_data"], sort=False, dropna=False)]
+    return pd.concat(tables, ignore_index=True) if tables else scores
+
+
+def _by_mean_iou(rows: pd.DataFrame) -> pd.DataFrame:
+    ranks = rows["mean_iou"].rank(method="min", ascending=False).astype("Int64")
+    ordered = rows.assign(rank=ranks.mask(rows["rank"].isna()))
+    return ordered.sort_values("mean_iou", ascending=False, kind="stable", na_position="last")
+
+
+def _mean(scores: Sequence[ConventionScores]) -> dict[str, Any]:
+    """Return the means over seeds, and why there is none of the mean IoU where it is not known."""
+    frame = pd.DataFrame(scores, columns=list(ConventionScores._fields), dtype="float64")
+    unknown = sum(one.mean_iou is None for one in scores)
+    means = {name: float(frame[name].mean(skipna=False)) for name in ConventionScores._fields}
+    return {**means, "reason": _why_unknown(unknown, len(scores)) if unknown else None}
+
+
+def _why_unknown(unknown: int, seeds: int) -> str:
+    where = f" in {unknown} of {seeds} seeds" if unknown < seeds else ""
+    return f"what was predicted on void pixels was not counted{where}"

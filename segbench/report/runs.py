@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segbench.errors import SegbenchError, StoreError
 from segbench.metrics.boundary import BoundaryCounts, boundary_f1, boundary_iou
 from segbench.metrics.calibration import CalibrationCounts, calibration_error
+from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
 from segbench.report.folds import folders_of, pool_folds
@@ -43,10 +45,11 @@ _WHOSE = ("model", "seed", "protocol", "run")
 COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
 """What a network costs, whatever it was trained on."""
 
-_WHOLE = ("seed", *COSTS, "averaged_classes", "selected_epoch", "test_images", "folds")
+_WHOLE = ("seed", *COSTS, "averaged_classes", "precision_classes", "selected_epoch", "test_images", "folds")
 _REAL = (
     *SCORES,
     *DETAIL_SCORES,
+    "mean_iou_void_as_error",
     "test_loss",
     "training_images_per_second",
     "evaluation_images_per_second",
@@ -63,6 +66,7 @@ COLUMNS = (
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
+    *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
     *("folds", "fold", "fold_paths", "image_groups"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
@@ -246,11 +250,21 @@ def _scores(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
         "class_iou": tuple(float(value) for value in scores.iou),
         "class_recall": tuple(float(value) for value in scores.recall),
         "predicted_but_unlabelled": tuple(classes[index] for index in scores.predicted_but_unlabelled),
+        "never_predicted": tuple(classes[index] for index in scores.never_predicted),
+        "predicts_only": _only_class(total, classes) if scores.never_predicted else None,
+        "precision_classes": scores.precision_classes,
+        "mean_iou_void_as_error": void_as_error(matrices.matrices, matrices.void_predicted).mean_iou,
         "image_counts": counts_by_image(matrices.matrices),
         "image_names": matrices.names,
         "confusion": total,
         **_detail_scores([folder / DETAILS_FILE for folder in folders], matrices.names),
     }
+
+
+def _only_class(confusion: NDArray[np.int64], classes: Sequence[str]) -> str | None:
+    """Return the name of the class that is predicted everywhere; None where there are several."""
+    predicted = np.flatnonzero(confusion.sum(axis=0))
+    return classes[predicted[0]] if len(predicted) == 1 else None
 
 
 def _detail_scores(files: Sequence[Path], names: tuple[str, ...]) -> dict[str, float]:

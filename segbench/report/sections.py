@@ -61,25 +61,34 @@ def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
 
 def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     """Return what papers report of the networks on this data set; nothing where that is not known."""
-    first = runs[runs["status"] == Status.COMPLETED].drop_duplicates("model").set_index("model")
+    completed = runs[runs["status"] == Status.COMPLETED]
+    first = completed.drop_duplicates("model").set_index("model")
     rows: list[list[Cell | str]] = []
     for _, row in scored_rows(board).iterrows():
-        run = first.loc[row["model"]]
-        rows += [_beside(row, one) for one in published_of(run["name"], run["recipe"], run["classes"])]
+        run, own = first.loc[row["model"]], completed[completed["model"] == row["model"]]
+        as_error = float(own["mean_iou_void_as_error"].mean(skipna=False))
+        rows += [_beside(row, as_error, one) for one in published_of(run["name"], run["recipe"], run["classes"])]
     if not rows:
         return []
-    words = "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own."
-    titles = ["network", "mIoU here", "mIoU published", "pixel acc. published", "paper", "trained or tested on"]
-    return [Heading("Published figures", 4), Paragraph.of(words), Table.of("published", titles, rows, ":---::")]
+    words = (
+        "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own. Ours "
+        "leave void pixels out; where a paper counts them as errors, the second column is the one to hold against it "
+        "(unknown where what was predicted on void pixels was not counted)."
+    )
+    titles = ["network", "mIoU here", "void as error", "mIoU published", "pixel acc. published", "void", "paper"]
+    table = Table.of("published", [*titles, "trained or tested on"], rows, ":----:::")
+    return [Heading("Published figures", 4), Paragraph.of(words), table]
 
 
-def _beside(row: pd.Series[Any], paper: Published) -> list[Cell | str]:
+def _beside(row: pd.Series[Any], void_as_error: float, paper: Published) -> list[Cell | str]:
     """Return our figure and a paper's in one line."""
     return [
         str(row["model"]),
         _fraction(row["mean_iou"]),
+        "unknown" if is_absent(void_as_error) else _fraction(void_as_error),
         _fraction(paper.mean_iou),
         _fraction(paper.pixel_accuracy),
+        paper.convention,
         paper.source,
         paper.note,
     ]

@@ -1,20 +1,27 @@
 """Confusion matrices of single images, and the file ``confusion.npz`` that keeps them.
 
 The file is an ordinary compressed NumPy archive without pickles, readable by anything that reads ``.npz``. It lists
-the cells that are not 0; the four cell arrays have one length::
+the cells that are not 0; the four cell arrays have one length, and so have the three of the void row::
 
-    image        int32   position of the image in ``names``
-    label        int32   the labelled class (row)
-    prediction   int32   the predicted class (column)
-    count        int64   pixels
-    names        text    the images' names, in order
-    num_classes  int64   the number of classes C, a single number
+    image            int32   position of the image in ``names``
+    label            int32   the labelled class (row)
+    prediction       int32   the predicted class (column)
+    count            int64   pixels
+    void_image       int32   position of the image in ``names``
+    void_prediction  int32   the class that was predicted on void pixels
+    void_count       int64   void pixels
+    names            text    the images' names, in order
+    num_classes      int64   the number of classes C, a single number
 
-To read it without segbench::
+Files of schema version 1 have no ``void_…`` arrays: what was predicted on their void pixels is not known, which is not
+the same as 0. To read a file without segbench::
 
     with np.load("confusion.npz") as file:
         matrices = np.zeros((file["names"].size, file["num_classes"], file["num_classes"]), np.int64)
         matrices[file["image"], file["label"], file["prediction"]] = file["count"]
+        if "void_count" in file:
+            void_predicted = np.zeros((file["names"].size, file["num_classes"]), np.int64)
+            void_predicted[file["void_image"], file["void_prediction"]] = file["void_count"]
 """
 
 from __future__ import annotations
@@ -32,6 +39,7 @@ from numpy.typing import NDArray
 from segbench.errors import StoreError
 
 _CELLS = ("image", "label", "prediction", "count")
+_VOID_CELLS = ("void_image", "void_prediction", "void_count")
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise on files that are cut off, altered or no archive at all."""
 
@@ -43,10 +51,12 @@ class ImageMatrices:
     Attributes:
         names: The images' names, each once.
         matrices: (N, C, C) int64, rows = label, columns = prediction.
+        void_predicted: (N, C) int64, the void row: void pixels by what was predicted there; None where it is not known.
     """
 
     names: tuple[str, ...]
     matrices: NDArray[np.int64]
+    void_predicted: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         shape = self.matrices.shape
@@ -54,6 +64,9 @@ class ImageMatrices:
             raise StoreError(f"{len(self.names)} images with matrices of shape {shape}; expected (images, C, C)")
         if self.matrices.dtype != np.int64:
             raise StoreError(f"the matrices hold {self.matrices.dtype}; expected int64 counts")
+        void = self.void_predicted
+        if void is not None and (void.shape != shape[:2] or void.dtype != np.int64):
+            raise StoreError(f"the void row is {void.dtype} of shape {void.shape}; expected int64 of {shape[:2]}")
         if len(set(self.names)) < len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise StoreError(f"images are listed twice: {', '.join(twice[:5])}")
@@ -63,6 +76,11 @@ class ImageMatrices:
         """(C, C) int64, the sum over all images."""
         summed: NDArray[np.int64] = self.matrices.sum(axis=0, dtype=np.int64)
         return summed
+
+    @property
+    def total_void_predicted(self) -> NDArray[np.int64] | None:
+        """(C,) int64, the void row over all images; None where it is not known."""
+        return None if self.void_predicted is None else self.void_predicted.sum(axis=0, dtype=np.int64)
 
     @property
     def num_classes(self) -> int:
@@ -79,7 +97,9 @@ def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
     if len({part.num_classes for part in parts}) > 1:
         raise StoreError("the matrices to join count different classes")
     names = tuple(name for part in parts for name in part.names)
-    return ImageMatrices(names, np.concatenate([part.matrices for part in parts]))
+    void = [part.void_predicted for part in parts]
+    known = None if any(rows is None for rows in void) else np.concatenate(void)
+    return ImageMatrices(names, np.concatenate([part.matrices for part in parts]), known)
 
 
 def save_matrices(path: str | Path, matrices: ImageMatrices) -> None:
@@ -93,6 +113,7 @@ def save_matrices(path: str | Path, matrices: ImageMatrices) -> None:
         StoreError: The file cannot be written.
     """
     image, label, prediction = np.nonzero(matrices.matrices)
+    void = {} if matrices.void_predicted is None else _void_cells(matrices.void_predicted)
     try:
         with Path(path).open("wb") as file:
             np.savez_compressed(
@@ -101,6 +122,7 @@ def save_matrices(path: str | Path, matrices: ImageMatrices) -> None:
                 label=label.astype(np.int32),
                 prediction=prediction.astype(np.int32),
                 count=matrices.matrices[image, label, prediction],
+                **void,
                 names=np.array(matrices.names, dtype=np.str_),
                 num_classes=np.int64(matrices.num_classes),
             )
@@ -119,7 +141,8 @@ def load_matrices(path: str | Path) -> ImageMatrices:
     """
     try:
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in (*_CELLS, "names", "num_classes")}
+            void = _VOID_CELLS if any(key in file for key in _VOID_CELLS) else ()
+            arrays = {key: file[key] for key in (*_CELLS, *void, "names", "num_classes")}
         _check(arrays)
         return _from_cells(arrays)
     except FileNotFoundError as error:
@@ -128,11 +151,21 @@ def load_matrices(path: str | Path) -> ImageMatrices:
         raise StoreError(f"{path}: is damaged ({describe(error)}); delete the run's folder to do it again") from error
 
 
+def _void_cells(void_predicted: NDArray[np.int64]) -> dict[str, Any]:
+    image, prediction = np.nonzero(void_predicted)
+    cells = (image.astype(np.int32), prediction.astype(np.int32), void_predicted[image, prediction])
+    return dict(zip(_VOID_CELLS, cells, strict=True))
+
+
 def _from_cells(arrays: Mapping[str, NDArray[Any]]) -> ImageMatrices:
     names, num_classes = tuple(str(name) for name in arrays["names"]), int(arrays["num_classes"])
     matrices = np.zeros((len(names), num_classes, num_classes), dtype=np.int64)
     matrices[arrays["image"], arrays["label"], arrays["prediction"]] = arrays["count"]
-    return ImageMatrices(names, matrices)
+    if _VOID_CELLS[-1] not in arrays:
+        return ImageMatrices(names, matrices)
+    void_predicted = np.zeros((len(names), num_classes), dtype=np.int64)
+    void_predicted[arrays["void_image"], arrays["void_prediction"]] = arrays["void_count"]
+    return ImageMatrices(names, matrices, void_predicted)
 
 
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -146,17 +179,33 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
         raise StoreError("names is no list of texts")
     if num_classes.ndim != 0 or num_classes.dtype.kind not in "iu" or num_classes < 1:
         raise StoreError("num_classes is no positive whole number")
-    if len({arrays[key].shape for key in _CELLS}) > 1 or arrays["count"].ndim != 1:
-        raise StoreError("image, label, prediction and count differ in length")
-    limits = {"image": names.size, "label": int(num_classes), "prediction": int(num_classes)}
-    for key in _CELLS:
-        values, limit = arrays[key], limits.get(key)
+    _check_cells(arrays, _CELLS, (names.size, int(num_classes), int(num_classes)))
+    if _VOID_CELLS[-1] in arrays:
+        _check_cells(arrays, _VOID_CELLS, (names.size, int(num_classes)))
+
+
+def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape: tuple[int, ...]) -> None:
+    """Refuse lists of cells that do not fit together.
+
+    Args:
+        arrays: The file's arrays.
+        keys: Those that list cells: a position for each axis, then the count.
+        shape: The array that they are the cells of.
+
+    Raises:
+        StoreError: Says which.
+    """
+    if len({arrays[key].shape for key in keys}) > 1 or arrays[keys[-1]].ndim != 1:
+        raise StoreError(f"{', '.join(keys[:-1])} and {keys[-1]} differ in length")
+    for key, limit in zip(keys, (*shape, None), strict=True):
+        values = arrays[key]
         if values.dtype.kind not in "iu":
             raise StoreError(f"{key} holds {values.dtype}, not integers")
         if values.size and (values.min() < 0 or (limit is not None and values.max() >= limit)):
             raise StoreError(f"{key} holds a value outside its range")
-    image, label, prediction = (arrays[key].astype(np.int64) for key in _CELLS[:3])
-    cells = (image * int(num_classes) + label) * int(num_classes) + prediction
+    cells = np.zeros(arrays[keys[-1]].size, np.int64)
+    for key, size in zip(keys, shape, strict=False):
+        cells = cells * size + arrays[key].astype(np.int64)
     in_order = bool((np.diff(cells) > 0).all())  # as they are written; sorting others takes a hundred times as long
     if not in_order and np.unique(cells).size < cells.size:
         raise StoreError("a cell is listed twice")

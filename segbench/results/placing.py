@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +39,13 @@ class Fate(StrEnum):
     """What is there stays, and nothing is lost by it."""
     CONFLICT = "conflict"
     """What is there stays, and the archive holds another result."""
+
+
+class VoidRow(StrEnum):
+    """Which of two files of equal matrices has a void row."""
+
+    HERE = "here"
+    THERE = "in the archive"
 
 
 class Side(NamedTuple):
@@ -101,8 +108,10 @@ def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
     missing = [file for file in files if not (here / file.member.inner).exists()]
     common = [file for file in files if file not in missing]
     differing = [file.member.inner for file in common if not is_same(here / file.member.inner, file)]
-    if not differing:
-        return _extend(staged, here, missing, run)
+    void = _void_row(staged / CONFUSION_FILE, here / CONFUSION_FILE) if differing == [CONFUSION_FILE] else None
+    if not differing or void is not None:
+        extended = _extend(staged, here, missing, run)
+        return _with_void_row(extended, staged, here) if void is VoidRow.THERE else extended
     fate = _fate(known.outcome.status, record.outcome.status)
     if fate is Fate.CONFLICT:
         note = f"other {', '.join(differing)}"
@@ -111,6 +120,27 @@ def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
         _install(staged, run.id, store)
     note = f"{known.outcome.status} here, {record.outcome.status} in the archive"
     return Placed(run.folder, Kind.RUN, fate, note)
+
+
+def _void_row(staged: Path, here: Path) -> VoidRow | None:
+    """Say which of two files of equal matrices has a void row that the other lacks; None where they differ in more."""
+    there, known = load_matrices(staged), load_matrices(here)
+    if there.names != known.names or not np.array_equal(there.matrices, known.matrices):
+        return None
+    has_it = known.void_predicted is not None, there.void_predicted is not None
+    return {(True, False): VoidRow.HERE, (False, True): VoidRow.THERE}.get(has_it)
+
+
+def _with_void_row(placed: Placed, staged: Path, here: Path) -> Placed:
+    """Take the archive's matrices, which have a void row beside what is here."""
+    file = here / CONFUSION_FILE
+    temporary = temporary_path(file)
+    with storing(here):
+        shutil.copyfile(staged / CONFUSION_FILE, temporary)
+        flush_to_disk(temporary)
+        temporary.replace(file)
+    note = f"{placed.note} and its void row" if placed.note else "with its void row"
+    return replace(placed, fate=Fate.EXTENDED, note=note)
 
 
 def _fate(here: Status, there: Status) -> Fate:

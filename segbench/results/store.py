@@ -21,8 +21,8 @@ LOCK_FILE = "suite.lock.json"
 STATES_SUFFIX = ".resume"
 """What the hidden folder of a run's states ends with."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""By schema version: how a record of that version becomes one of the next."""
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: dict}
+"""By schema version: how a record of that version becomes one of the next; what 2 brought is not in the record."""
 
 _log = logging.getLogger(__name__)
 

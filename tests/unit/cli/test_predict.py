@@ -31,6 +31,10 @@ def test_evaluating_a_checkpoint_gives_the_scores_of_its_run(done, checkpoint, s
         assert found[score] == pytest.approx(expected[score], abs=1e-12)
     assert (found["model"], found["dataset"], found["split"], found["images"]) == ("U-Net", "scenes", "test", 2)
     assert found["per_class"][0]["class"] == "background"
+    by_void = segbench("leaderboard", done[0] / "results", "--convention", "void-as-error", "--format", "json").json
+    (of_run,) = (row["mean_iou"] for row in by_void if row["model"] == "U-Net")
+    assert found["mean_iou_void_as_error"] == pytest.approx(of_run, abs=1e-12)
+    assert of_run < expected["mean_iou"]
     assert "images_per_second" not in found, "it would be taken without warm-up"
 
 

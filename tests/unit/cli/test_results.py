@@ -1,6 +1,7 @@
-"""results list, results pack, results merge."""
+"""results list, results pack, results merge, results recount."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from programs import succeed
 from spoilt_archives import write_true_run
 from stored import write_speed_of
 
+from segbench.results.matrices import load_matrices, save_matrices
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
 
@@ -191,6 +193,32 @@ def test_the_list_shows_what_a_folder_holds(segbench, tmp_path):
 def test_a_folder_without_runs_is_told(segbench, tmp_path):
     assert "holds no runs" in segbench("results", "list", tmp_path).err
     assert segbench("results", "list", tmp_path / "none").code == 2
+
+
+def test_a_void_row_is_counted_anew_as_the_run_counted_it(done, segbench, tmp_path):
+    folder = shutil.copytree(done[0] / "results" / "small", tmp_path / "small")
+    before, files = tree(folder), sorted(folder.glob("*/confusion.npz"))
+    assert len(files) == 2
+    for file in files:
+        counted = load_matrices(file)
+        assert counted.void_predicted is not None
+        save_matrices(file, replace(counted, void_predicted=None))
+    answer = segbench("results", "recount", folder)
+    assert (answer.code, answer.out.count(": void row added")) == (0, 2)
+    assert tree(folder) == before
+    assert segbench("results", "recount", folder).out.count("has a void row already") == 2
+
+
+def test_predictions_that_do_not_give_the_stored_matrices_end_with_1(done, segbench, tmp_path):
+    folder = shutil.copytree(done[0] / "results" / "small", tmp_path / "small")
+    file = sorted(folder.glob("*/confusion.npz"))[0]
+    counted = load_matrices(file)
+    save_matrices(file, replace(counted, matrices=counted.matrices + 1, void_predicted=None))
+    before = tree(folder)
+    answer = segbench("results", "recount", folder)
+    assert answer.code == 1
+    assert "do not give the stored matrix" in answer.out
+    assert tree(folder) == before
 
 
 def test_packing_and_merging_need_no_torch(tmp_path):

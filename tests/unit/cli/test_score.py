@@ -51,6 +51,9 @@ def test_scores_are_those_worked_by_hand(score):
     assert scores["averaged_classes"] == 3
     assert [row["iou"] for row in scores["per_class"]] == pytest.approx([1 / 2, 2 / 3, 1])
     assert [row["label_pixels"] for row in scores["per_class"]] == [2, 2, 1]
+    assert [row["void_predicted"] for row in scores["per_class"]] == [1, 0, 0]
+    assert scores["mean_iou_void_as_error"] == pytest.approx((1 / 3 + 2 / 3 + 1) / 3)
+    assert scores["precision_classes"] == 3
 
 
 def test_scores_are_shown_to_people(score):
@@ -81,6 +84,20 @@ def test_classes_that_are_predicted_but_never_labelled_are_named(score, folders)
     save(labels / "a.png", np.zeros((2, 3), np.uint8))
     save(predictions / "a.png", np.full((2, 3), 2, np.uint8))
     assert "with an IoU of 0: 2" in score().err
+
+
+def test_classes_that_are_labelled_but_never_predicted_are_named(score, folders):
+    save(folders[0] / "a.png", np.zeros((2, 3), np.uint8))
+    assert "left out of the mean precision: 1, 2" in score().err
+    scores = score("--json").json
+    assert (scores["precision_classes"], scores["averaged_classes"]) == (1, 3)
+
+
+def test_masks_may_predict_void_on_void_pixels_alone(score, folders):
+    save(folders[0] / "a.png", np.array([[0, 1, 1], [1, 2, 255]], np.uint8))
+    scores = score("--json").json
+    assert scores["mean_iou_void_as_error"] == scores["mean_iou"]
+    assert [row["void_predicted"] for row in scores["per_class"]] == [0, 0, 0]
 
 
 def test_every_pixel_counts_without_an_ignored_index(score, folders):

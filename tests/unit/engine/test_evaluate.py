@@ -82,7 +82,7 @@ def predictor():
 
 def test_each_images_matrix_is_that_of_scikit_learn_at_the_labels_size():
     subject, batches = predictor(), Batches(labels())
-    found = evaluate(subject, batches, keep=(1,))
+    found, checked = evaluate(subject, batches, keep=(1,)), []
     for batch, matrix in zip(batches.batches, found.matrices.matrices, strict=True):
         label = batch.labels[0]
         logits = functional.interpolate(
@@ -92,6 +92,10 @@ def test_each_images_matrix_is_that_of_scikit_learn_at_the_labels_size():
         seen = label.numpy() != 255
         expected = confusion_matrix(label.numpy()[seen], prediction[seen], labels=range(CLASSES))
         assert np.array_equal(matrix, expected)
+        void = found.matrices.void_predicted[len(checked)]
+        assert void.tolist() == [int((prediction[~seen] == index).sum()) for index in range(CLASSES)]
+        checked.append(int(void.sum()))
+    assert sum(checked) > 0
     assert found.matrices.names == ("image 0", "image 1", "image 2")
     assert [picture.index for picture in found.pictures] == [1]
     assert found.pictures[0].prediction.shape == (7, 9)
@@ -137,6 +141,8 @@ def test_images_of_one_batch_are_counted_as_one_by_one(sizes):
         kept = label.numpy() != 255
         expected = confusion_matrix(label.numpy()[kept], prediction[kept], labels=range(CLASSES)) if kept.any() else 0
         assert np.array_equal(found.matrices.matrices[index], np.broadcast_to(expected, (CLASSES, CLASSES)))
+        void = np.bincount(prediction[~kept], minlength=CLASSES)
+        assert np.array_equal(found.matrices.void_predicted[index], void)
         value = functional.cross_entropy(own, label[None].long(), ignore_index=255).item()
         assert found.losses[index] == (value if kept.any() else None)
         name, seen_label, seen_prediction, sure = seen.images[index]

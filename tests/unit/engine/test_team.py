@@ -322,6 +322,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
             matrices=ImageMatrices(
                 tuple(f"image {position}" for position in positions),
                 np.array(positions, np.int64)[:, None, None] * np.ones((1, 2, 2), np.int64),
+                np.array(positions, np.int64)[:, None] * np.array([[1, 7]]),
             ),
             losses=tuple(None if position == 2 else float(position) for position in positions),
             digests=tuple(f"{position:032x}" for position in positions),
@@ -341,6 +342,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
         whole, evaluation = found([0, 1, 2, 3, 4]), all_of_it.evaluation
         assert evaluation.matrices.names == whole.matrices.names
         assert np.array_equal(evaluation.matrices.matrices, whole.matrices.matrices)
+        assert np.array_equal(evaluation.matrices.void_predicted, whole.matrices.void_predicted)
         assert (evaluation.loss, evaluation.digest) == (2.0, whole.digest)
         assert evaluation.seconds == 1.0 + max(len(ours), len(theirs))
         assert [picture.index for picture in evaluation.pictures] == [0, 1, 2, 3, 4]

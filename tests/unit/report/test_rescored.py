@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from stored import matrices
 from typer.testing import CliRunner
 
 from segbench.cli.app import app
 from segbench.metrics.conventions import CONVENTIONS
 from segbench.report.leaderboard import leaderboard
-from segbench.report.rescored import COLUMNS, rescored
+from segbench.report.rescored import COLUMNS, ranked_anew, rescored
 from segbench.report.runs import load_results
 from segbench.results.matrices import ImageMatrices
 
@@ -67,7 +69,53 @@ def test_the_command_shows_one_convention_with_its_rule(toy):
     done = segbench(toy, "--convention", "nnunet")
     assert done.exit_code == 0, done.output
     assert "without the first (background)" in done.output
-    assert [line.split()[:2] for line in done.stdout.splitlines()[3:]] == [["1", "toy"], ["2", "unet"]]
+    assert [line.split()[:3:2] for line in done.stdout.splitlines()[3:]] == [["1", "0.667"], ["-", "NaN"]]
+
+
+def test_void_as_error_orders_and_ranks_the_table(add, results):
+    """Without void 'a' is ahead; its 120 void pixels predicted as sky cost it the lead."""
+    for label, hits, on_void in (("a", 80, 120), ("b", 75, 0)):
+        counted = matrices(hits)
+        void = np.zeros((2, 3), np.int64)
+        void[0, 0] = on_void
+        add(label, matrices=replace(counted, void_predicted=void))
+    by_default = segbench(results, "--convention", "segbench").stdout
+    by_void = segbench(results, "--convention", "void-as-error").stdout
+    assert [line.split()[:2] for line in by_default.splitlines()[3:]] == [["1", "a"], ["2", "b"]]
+    assert [line.split()[:2] for line in by_void.splitlines()[3:]] == [["1", "b"], ["2", "a"]]
+    frame = ranked_anew(rescored(load_results(results), ["void-as-error"])).set_index("model")
+    assert frame.loc["a", "mean_iou"] == pytest.approx((160 / 360 + 2 * 160 / 240) / 3)
+    assert frame.loc["b", "mean_iou"] == pytest.approx(75 / 125)
+
+
+def test_equal_scores_share_a_rank(add, results):
+    for label, hits in (("a", 80), ("b", 80), ("c", 70)):
+        add(label, hits=hits)
+    frame = ranked_anew(rescored(load_results(results), ["mmsegmentation"]))
+    assert dict(zip(frame["model"], frame["rank"], strict=True)) == {"a": 1, "b": 1, "c": 3}
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
+def test_a_run_without_a_void_row_is_shown_as_unknown_with_the_reason(add, results, form):
+    add("known", matrices=replace(matrices(60), void_predicted=np.ones((2, 3), np.int64)))
+    add("half known", 0, matrices=replace(matrices(80), void_predicted=np.ones((2, 3), np.int64)))
+    for label, seed in (("half known", 1), ("early", 0)):
+        add(label, seed, hits=90)
+    done = segbench(results, "--convention", "void-as-error", "--format", form)
+    assert done.exit_code == 0, done.output
+    if form == "json":
+        (first, *rest) = json.loads(done.stdout)
+        assert (first["model"], first["rank"], first["reason"]) == ("known", 1, None)
+        assert [(row["mean_iou"], row["rank"]) for row in rest] == [(None, None)] * 2
+    elif form in ("table", "markdown"):
+        assert done.stdout.count("unknown") == 4  # mIoU and accuracy of two rows
+        assert "early is not known: what was predicted on void pixels was not counted; " in done.stderr
+        assert "half known is not known: what was predicted on void pixels was not counted in 1 of 2" in done.stderr
+    if form in ("csv", "json"):
+        assert "not counted in 1 of 2 seeds" in done.stdout
+    narrow = segbench(results, "--convention", "all").stdout
+    assert "?" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])

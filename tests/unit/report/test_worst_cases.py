@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from stored import CLASSES
 
+from segbench.report.board import board_blocks, to_markdown
+from segbench.report.html import to_fragment
 from segbench.report.leaderboard import leaderboard
 from segbench.report.markdown import render_markdown
-from segbench.report.published import PUBLISHED, published_of
+from segbench.report.published import NOT_STATED, PUBLISHED, VOID_LEFT_OUT, published_of
 from segbench.report.runs import load_results
 from segbench.report.sections import published
+from segbench.report.tables import to_csv, to_json
 from segbench.report.worst_cases import image_scores, worst_cases
 from segbench.results.matrices import ImageMatrices
 from segbench.results.record import Outcome, Status
@@ -69,9 +72,24 @@ def test_published_figures_stand_beside_ours_with_their_paper(add, read):
     board, runs = read()
     assert board["published_mean_iou"].tolist() == [0.464]
     assert board["published_source"].tolist() == ["Jégou 2017"]
+    assert board["published_convention"].tolist() == ["convention not stated"]
     text = render_markdown(published(board, runs))
-    assert "| SegNet | 1.000 | 0.464 |  | Jégou 2017 |" in text
-    assert "| SegNet | 1.000 | 0.601 | 0.904 | Badrinarayanan 2017 |" in text
+    assert "| SegNet | 1.000 | unknown | 0.464 |  | convention not stated | Jégou 2017 |" in text
+    assert "| SegNet | 1.000 | unknown | 0.601 | 0.904 | void left out | Badrinarayanan 2017 |" in text
+
+
+def test_a_published_figure_stands_beside_ours_with_void_as_error_and_its_convention_in_every_form(add, results):
+    names = tuple(f"class{index}" for index in range(11))
+    void = np.full((1, 11), 3)
+    counted = ImageMatrices(("i",), np.eye(11, dtype=np.int64)[None] * 9, void)
+    add("SegNet", name="segnet", recipe=CAMVID, classes=names, matrices=counted)
+    runs = load_results(results)
+    board = leaderboard(runs)
+    assert "| SegNet | 1.000 | 0.750 | 0.464 |" in render_markdown(published(board, runs))
+    for text in (to_markdown(board), to_fragment(board_blocks(board)), to_csv(board), to_json(board)):
+        assert "convention not stated" in text
+    for word in ("published_convention", "Jégou 2017"):
+        assert word in to_csv(board)
 
 
 def test_other_data_other_classes_and_other_networks_have_none(add, read):
@@ -92,3 +110,4 @@ def test_published_figures_are_fractions_of_networks_and_data_that_exist():
         assert 0 < one.mean_iou < (one.pixel_accuracy or 1) <= 1
         assert one.factory in MODELS.entries()
         assert one.dataset in DATASETS.entries()
+        assert one.convention in (VOID_LEFT_OUT, NOT_STATED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,11 +12,15 @@ from hypothesis import strategies as st
 from segbench.errors import StoreError
 from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
 
+CAMVID_CPU = Path(__file__).parents[3] / "results" / "camvid-cpu"
+
 
 def example(images: int = 3, classes: int = 4, seed: int = 0) -> ImageMatrices:
     generator = np.random.default_rng(seed)
     counts = generator.integers(0, 10**10, (images, classes, classes)) * (generator.random((images, classes, 1)) < 0.4)
-    return ImageMatrices(tuple(f"image {index} ü.png" for index in range(images)), counts.astype(np.int64))
+    void = generator.integers(0, 10**10, (images, classes)) * (generator.random((images, classes)) < 0.4)
+    names = tuple(f"image {index} ü.png" for index in range(images))
+    return ImageMatrices(names, counts.astype(np.int64), void.astype(np.int64))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -27,6 +33,25 @@ def test_what_is_saved_is_loaded(tmp_path, images, classes, seed):
     assert loaded.num_classes == classes
     assert loaded.matrices.dtype == np.int64
     np.testing.assert_array_equal(loaded.matrices, saved.matrices)
+    assert loaded.void_predicted.dtype == np.int64
+    np.testing.assert_array_equal(loaded.void_predicted, saved.void_predicted)
+
+
+def test_a_void_row_that_is_not_known_stays_unknown_and_one_of_no_void_pixels_stays_0(tmp_path):
+    file = tmp_path / "confusion.npz"
+    for void in (None, np.zeros((3, 4), np.int64)):
+        save_matrices(file, ImageMatrices(("a", "b", "c"), np.ones((3, 4, 4), np.int64), void))
+        loaded = load_matrices(file)
+        np.testing.assert_array_equal(loaded.void_predicted, void)
+        np.testing.assert_array_equal(loaded.total_void_predicted, None if void is None else np.zeros(4))
+        assert ("void_count" in np.load(file)) == (void is not None)
+
+
+@pytest.mark.skipif(not CAMVID_CPU.is_dir(), reason="the published results are in the repository only")
+def test_files_of_earlier_versions_are_read_with_an_unknown_void_row():
+    files = sorted(CAMVID_CPU.glob("*/confusion.npz"))
+    assert len(files) == 10
+    assert all(load_matrices(file).void_predicted is None for file in files)
 
 
 def test_the_file_is_read_without_segbench_as_documented(tmp_path):
@@ -35,9 +60,13 @@ def test_the_file_is_read_without_segbench_as_documented(tmp_path):
     with np.load(tmp_path / "confusion.npz") as file:
         matrices = np.zeros((file["names"].size, file["num_classes"], file["num_classes"]), np.int64)
         matrices[file["image"], file["label"], file["prediction"]] = file["count"]
-        assert sorted(file.files) == ["count", "image", "label", "names", "num_classes", "prediction"]
+        void_predicted = np.zeros((file["names"].size, file["num_classes"]), np.int64)
+        void_predicted[file["void_image"], file["void_prediction"]] = file["void_count"]
+        void = ["void_count", "void_image", "void_prediction"]
+        assert sorted(file.files) == ["count", "image", "label", "names", "num_classes", "prediction", *void]
         assert not any(file[key].dtype.hasobject for key in file.files)
     np.testing.assert_array_equal(matrices, saved.matrices)
+    np.testing.assert_array_equal(void_predicted, saved.void_predicted)
 
 
 def test_total_is_the_sum_over_images():
@@ -88,6 +117,7 @@ def test_a_changed_byte_is_found_or_harmless(tmp_path):
         else:
             assert loaded.names == saved.names
             np.testing.assert_array_equal(loaded.matrices, saved.matrices)
+            np.testing.assert_array_equal(loaded.void_predicted, saved.void_predicted)
     assert refused > 50
 
 
@@ -106,6 +136,14 @@ WRONG = {
         {"image": [0, 0], "label": [1, 1], "prediction": [1, 1], "count": np.array([1, 1])},
         "cell is listed twice",
     ),
+    "void cells without counts": ({"void_count": None}, "lacks an array: .*void_count"),
+    "void cells of different length": ({"void_image": np.array([0, 1])}, "void_image, .* differ in length"),
+    "a void class out of range": ({"void_prediction": np.array([3])}, "void_prediction holds a value outside"),
+    "a negative void count": ({"void_count": np.array([-1])}, "void_count holds a value outside"),
+    "a void cell twice": (
+        {"void_image": [0, 0], "void_prediction": [1, 1], "void_count": np.array([1, 1])},
+        "cell is listed twice",
+    ),
     "pickles": ({"names": np.array(["a", None], dtype=object)}, "allow_pickle"),
 }
 
@@ -113,13 +151,21 @@ WRONG = {
 @pytest.mark.parametrize(("changes", "message"), WRONG.values(), ids=list(WRONG))
 def test_a_file_of_another_layout_is_refused_with_its_name(tmp_path, changes, message):
     cells = {"image": np.array([1]), "label": np.array([0]), "prediction": np.array([2]), "count": np.array([9])}
-    arrays = cells | {"names": np.array(["a", "b"]), "num_classes": np.array(3)}
+    void = {"void_image": np.array([1]), "void_prediction": np.array([2]), "void_count": np.array([4])}
+    arrays = cells | void | {"names": np.array(["a", "b"]), "num_classes": np.array(3)}
     path = tmp_path / "confusion.npz"
     np.savez(path, **arrays)
     assert load_matrices(path).matrices[1, 0, 2] == 9
+    assert load_matrices(path).void_predicted[1, 2] == 4
     np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
     with pytest.raises(StoreError, match=rf"confusion\.npz: is damaged \(.*{message}"):
         load_matrices(path)
+
+
+@pytest.mark.parametrize("void", [np.zeros((1, 2), np.int64), np.zeros((1, 3), np.int32), np.zeros(3, np.int64)])
+def test_a_void_row_that_does_not_fit_its_matrices_is_refused(void):
+    with pytest.raises(StoreError, match="the void row is"):
+        ImageMatrices(("a",), np.zeros((1, 3, 3), np.int64), void)
 
 
 def test_a_folder_that_does_not_exist_cannot_be_written_to(tmp_path):

@@ -12,9 +12,11 @@ import sys
 import tarfile
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from spoilt_archives import forge, members_of, recompress, sealed, write_members, write_true_run
@@ -24,6 +26,7 @@ from segbench.config.plan import digest
 from segbench.errors import ArchiveError, StoreError, UsageError
 from segbench.results.archive import END
 from segbench.results.files import temporary_path
+from segbench.results.matrices import load_matrices, save_matrices
 from segbench.results.members import Kind
 from segbench.results.merge import merge
 from segbench.results.pack import pack
@@ -102,6 +105,51 @@ def test_merging_again_changes_nothing(archive, tmp_path):
     assert fates(merged) == {Fate.SAME: 6}
     assert fates(merged, Kind.SPEED) == {Fate.SAME: 2}
     assert touched(tmp_path / "there") == before
+
+
+def void_row(folder, void):
+    """Write a run's matrices anew with a void row, or without one, and return the file."""
+    file = folder / "confusion.npz"
+    save_matrices(file, replace(load_matrices(file), void_predicted=void))
+    return file
+
+
+def test_a_void_row_comes_with_an_archive_and_is_added_where_it_is_not_known(results, archive, tmp_path):
+    here = tmp_path / "there"
+    merge([archive], here)
+    void = np.arange(6, dtype=np.int64).reshape(2, 3)
+    counted = void_row(run_of(results, 1), void).read_bytes()
+    pack(results, tmp_path / "counted.tar.xz")
+    merged = merge([tmp_path / "counted.tar.xz"], here)
+    assert fates(merged) == {Fate.SAME: 2, Fate.EXTENDED: 1}
+    (extended,) = merged.of(Fate.EXTENDED)
+    assert extended.note == "with its void row"
+    assert (run_of(here, 1) / "confusion.npz").read_bytes() == counted
+    assert tree(here) == tree(results)
+    again = merge([archive], here)  # without it
+    assert fates(again) == {Fate.SAME: 3}
+    assert (run_of(here, 1) / "confusion.npz").read_bytes() == counted
+
+
+def test_two_void_rows_that_differ_are_a_conflict(results, tmp_path):
+    void_row(run_of(results, 0), np.zeros((2, 3), np.int64))
+    pack(results, tmp_path / "a.tar.xz")
+    here = tmp_path / "there"
+    merge([tmp_path / "a.tar.xz"], here)
+    void_row(run_of(here, 0), np.ones((2, 3), np.int64))
+    merged = merge([tmp_path / "a.tar.xz"], here)
+    assert fates(merged) == {Fate.SAME: 2, Fate.CONFLICT: 1}
+    assert load_matrices(run_of(here, 0) / "confusion.npz").void_predicted.sum() == 6
+
+
+def test_a_damaged_void_row_is_left_out_of_an_archive(results, tmp_path):
+    file = void_row(run_of(results, 0), np.ones((2, 3), np.int64))
+    with np.load(file) as stored:
+        arrays = {key: stored[key] for key in stored.files} | {"void_prediction": np.full(6, 99, np.int32)}
+    np.savez_compressed(file, **arrays)
+    packed = pack(results, tmp_path / "a.tar.xz")
+    assert len(packed.problems) == 1
+    assert "void_prediction holds a value outside its range" in packed.problems[0]
 
 
 def test_a_suites_folder_stands_for_its_suite_and_for_no_other(archive, tmp_path):

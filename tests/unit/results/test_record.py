@@ -84,8 +84,8 @@ def test_an_older_record_goes_through_every_upgrade_in_turn(tmp_path, make_recor
 
 def test_an_older_record_without_an_upgrade_is_refused(tmp_path, make_record, monkeypatch):
     write_record(tmp_path, make_record())
-    monkeypatch.setattr(store, "SCHEMA_VERSION", 2)
-    with pytest.raises(StoreError, match="schema 1 can no longer be read"):
+    monkeypatch.setattr(store, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    with pytest.raises(StoreError, match=f"schema {SCHEMA_VERSION} can no longer be read"):
         read_record(tmp_path / "run.json")
 
 

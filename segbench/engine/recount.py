@@ -1,0 +1,152 @@
+"""Counts stored runs anew from the predictions that were kept, to add the void row that earlier versions lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from segbench.config.component import DatasetEntry
+from segbench.config.load import check_part
+from segbench.config.suite import Loader
+from segbench.data.base import SegmentationDataset
+from segbench.data.open import open_dataset
+from segbench.engine.predictions import read_prediction
+from segbench.errors import DataError, StoreError
+from segbench.metrics.confusion import PixelCounts, count_pixels
+from segbench.results.files import flush_to_disk, storing, temporary_path
+from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.record import RunRecord, Status
+from segbench.results.scan import CONFUSION_FILE, PREDICTIONS_FILE, FoundRun
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Recounted:
+    """What became of a run.
+
+    Attributes:
+        run: Its id.
+        counted: Whether its file of matrices was written anew, with the void row.
+        reason: Why it was not.
+        refused: Whether that is because something is wrong.
+    """
+
+    run: str
+    counted: bool
+    reason: str = ""
+    refused: bool = False
+
+
+class Recounter:
+    """Counts runs anew; each test split is opened once."""
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        """Take options of the data set that say where it lies here, such as ``root``, which records do not hold."""
+        self.options = dict(options or {})
+        self._splits: dict[str, SegmentationDataset] = {}
+
+    def recount(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> Recounted:
+        """Add the void row to a run's matrices, which must come out as they are stored, bit for bit.
+
+        Args:
+            found: The run.
+            progress: Called with images done and images in all.
+
+        Raises:
+            DataError: The test split is missing or cannot be read.
+            StoreError: The file cannot be written.
+        """
+        name, record = found.folder.name, found.record
+        if record is None or record.outcome.status is not Status.COMPLETED:
+            return Recounted(name, counted=False, reason=found.problem or "was not completed")
+        try:
+            stored = load_matrices(found.folder / CONFUSION_FILE)
+        except StoreError as error:
+            return Recounted(name, counted=False, reason=str(error), refused=True)
+        if stored.void_predicted is not None:
+            return Recounted(name, counted=False, reason="has a void row already")
+        if not (found.folder / PREDICTIONS_FILE).is_file():
+            return Recounted(name, counted=False, reason=f"its predictions were not kept ({PREDICTIONS_FILE})")
+        try:
+            counted = count_predictions(found.folder / PREDICTIONS_FILE, stored, self._split(record), progress=progress)
+        except StoreError as error:
+            return Recounted(name, counted=False, reason=str(error), refused=True)
+        _replace(found.folder / CONFUSION_FILE, counted)
+        return Recounted(name, counted=True)
+
+    def _split(self, record: RunRecord) -> SegmentationDataset:
+        document = record.recipe["dataset"] | self.options
+        key = repr(sorted(document.items()))
+        if key not in self._splits:
+            entry = check_part(DatasetEntry, document, key="dataset")
+            self._splits[key] = open_dataset(entry, entry.test_split, loader=Loader())
+        return self._splits[key]
+
+
+def count_predictions(
+    archive: Path,
+    stored: ImageMatrices,
+    split: SegmentationDataset,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> ImageMatrices:
+    """Count the predictions of an archive against a split's labels.
+
+    Args:
+        archive: The zip archive of predictions.
+        stored: The matrices that have to come out.
+        split: The split that was tested on.
+        progress: Called with images done and images in all.
+
+    Returns:
+        The stored matrices with their void row.
+
+    Raises:
+        StoreError: The archive cannot be read, or the matrices come out otherwise; nothing was written.
+        DataError: A label cannot be read.
+    """
+    if tuple(split.names) != stored.names:
+        raise StoreError(
+            f"{archive}: is of {len(stored.names)} test images, and the split here holds other ones ({len(split)}); "
+            "give the data that was tested on"
+        )
+    void_predicted = np.zeros(stored.matrices.shape[:2], np.int64)
+    for index, name in enumerate(stored.names):
+        counts = _counts(archive, index, split, classes=stored.num_classes)
+        if not np.array_equal(counts.confusion, stored.matrices[index]):
+            raise StoreError(
+                f"{archive}: the prediction for {name} and its label here do not give the stored matrix, so one of "
+                "them is not what was scored; nothing was changed"
+            )
+        void_predicted[index] = counts.void_predicted
+        progress(index + 1, len(stored.names))
+    return ImageMatrices(stored.names, stored.matrices, void_predicted)
+
+
+def _counts(archive: Path, index: int, split: SegmentationDataset, *, classes: int) -> PixelCounts:
+    label, picture = split.read(index).label, BytesIO(read_prediction(archive, index))
+    try:
+        with Image.open(picture) as image:
+            prediction = np.asarray(image)
+        return count_pixels(label, prediction, num_classes=classes, name=f"{archive}: prediction {index}")
+    except (DataError, OSError, SyntaxError, ValueError) as error:
+        raise StoreError(f"{archive}: the prediction of image {index} cannot be counted: {error}") from None
+
+
+def _replace(file: Path, matrices: ImageMatrices) -> None:
+    """Write matrices whole or not at all."""
+    temporary = temporary_path(file)
+    with storing(file.parent):
+        try:
+            save_matrices(temporary, matrices)
+            flush_to_disk(temporary)
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""What networks never predict: rows that predict one class only, or miss a labelled class, and what precision omits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.text import is_absent, printable
+
+UNPREDICTED = ("predicts_only", "never_predicted", "precision_over")
+"""What a row of the leaderboard tells in words; None where there is nothing to tell."""
+
+_ROOM = 20
+"""Signs of class names in a cell: a row of a terminal of 80 has no more."""
+
+
+def unpredicted(runs: pd.DataFrame) -> dict[str, str | None]:
+    """Return the columns ``UNPREDICTED`` of one network from its completed runs, one for each seed."""
+    return {
+        "predicts_only": ", ".join(_in_seeds([[name] for name in runs["predicts_only"] if name], len(runs))) or None,
+        "never_predicted": ", ".join(_in_seeds(runs["never_predicted"], len(runs))) or None,
+        "precision_over": _precision_over(list(runs["precision_classes"]), list(runs["averaged_classes"])),
+    }
+
+
+def in_short(runs: pd.DataFrame) -> str | None:
+    """Return what one network's runs never predict in at most 32 signs, such as ``never pole, sign``."""
+    only = [name for name in runs["predicts_only"] if name]
+    missed = [names for names in runs["never_predicted"] if names]
+    if not missed:
+        return None
+    if only:
+        name = printable(only[0])
+        text = f"{name} only" if len(set(only)) == 1 and len(name) <= _ROOM else "one class only"
+        return text + _short_seeds(len(only), len(runs))
+    names = list(dict.fromkeys(name for names in missed for name in names))
+    listed = ", ".join(map(printable, names))
+    classes = len(runs["classes"].iloc[0])
+    text = listed if len(listed) <= _ROOM else f"{len(names)} of {classes} classes"
+    return f"never {text}" + _short_seeds(len(missed), len(runs))
+
+
+def unpredicted_notes(runs: pd.DataFrame) -> Iterable[str]:
+    """Yield a sentence for each network that predicts one class only, or never predicts a class that is labelled."""
+    for model, group in runs.groupby("model", sort=False):
+        found = unpredicted(group)
+        if found["predicts_only"]:
+            yield f"{printable(model)} predicts one class only: {printable(found['predicts_only'])}."
+        if found["never_predicted"]:
+            yield (
+                f"{printable(model)} never predicts classes that test labels hold: "
+                f"{printable(found['never_predicted'])}. Its mean precision leaves them out "
+                f"({found['precision_over']}); recall and IoU count them as 0."
+            )
+
+
+def _in_seeds(names: Iterable[Sequence[str]], seeds: int) -> list[str]:
+    """Return class names, each with the number of seeds where it is not all, such as ``pole (2 of 3 seeds)``."""
+    counts = Counter(name for own in names for name in own)
+    return [name if count == seeds else f"{name} ({count} of {seeds} seeds)" for name, count in counts.items()]
+
+
+def _short_seeds(count: int, seeds: int) -> str:
+    return "" if count == seeds else f", {count}/{seeds} seeds"
+
+
+def _precision_over(averaged: Sequence[Any], all_classes: Sequence[Any]) -> str | None:
+    """Return over how many classes mean precision is taken, of those that are labelled or predicted; None if all."""
+    known = [(int(part), int(whole)) for part, whole in zip(averaged, all_classes, strict=True) if not is_absent(part)]
+    if all(part == whole for part, whole in known):
+        return None
+    parts = sorted({part for part, _ in known})
+    shown = str(parts[0]) if len(parts) == 1 else f"{parts[0]} to {parts[-1]}"
+    return f"over {shown} of {max(whole for _, whole in known)} classes"

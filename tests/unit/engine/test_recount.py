@@ -1,0 +1,133 @@
+"""Claims about counting stored runs anew from their kept predictions."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from stored import write_run
+
+from segbench.config.component import DatasetEntry
+from segbench.config.suite import Loader
+from segbench.data.open import open_dataset
+from segbench.engine.predictions import PredictionArchive, prediction_picture
+from segbench.engine.recount import Recounter
+from segbench.metrics.confusion import count_pixels
+from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.record import Outcome, Status
+from segbench.results.scan import scan
+
+NAMES = ("sky", "road")
+COLOURS = ((0, 0, 0), (9, 9, 9))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of three images of two classes, whose labels have void pixels."""
+    generator = np.random.default_rng(0)
+    root = tmp_path / "data"
+    for index in range(3):
+        label = generator.integers(0, 2, (5, 6)).astype(np.uint8)
+        label[generator.random(label.shape) < 0.3] = 255
+        for folder, pixels in (("images", np.zeros((5, 6, 3), np.uint8)), ("masks", label)):
+            (root / folder / "test").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / folder / "test" / f"{index}.png")
+    return {
+        "name": "folder",
+        "classes": list(NAMES),
+        "root": str(root),
+    }
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    """A run of an earlier version: its predictions are kept, its void row is not known."""
+    split = open_dataset(DatasetEntry.model_validate(data), "test", loader=Loader())
+    predictions = np.random.default_rng(1).integers(0, 2, (3, 5, 6)).astype(np.uint8)
+    labels = [split.read(index).label for index in range(3)]
+    counts = [count_pixels(label, guess, num_classes=2) for label, guess in zip(labels, predictions, strict=True)]
+    stored = ImageMatrices(tuple(split.names), np.stack([one.confusion for one in counts]))
+    recipe = {"dataset": {key: value for key, value in data.items() if key != "root"}}
+    folder = write_run(tmp_path / "results", matrices=stored, classes=NAMES, recipe=recipe)
+    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
+        for prediction in predictions:
+            archive.add(prediction_picture(prediction, COLOURS))
+    expected = [
+        [int(((label == 255) & (guess == index)).sum()) for index in range(2)]
+        for label, guess in zip(labels, predictions, strict=True)
+    ]
+    assert np.sum(expected) > 0
+    return folder, np.array(expected)
+
+
+def recounted(data, folder):
+    (found,) = scan(folder)
+    return Recounter({"root": data["root"]}).recount(found)
+
+
+def test_the_void_row_is_added_and_the_matrices_stay(data, run):
+    folder, expected = run
+    before, record = load_matrices(folder / "confusion.npz"), (folder / "run.json").read_bytes()
+    assert recounted(data, folder).counted
+    after = load_matrices(folder / "confusion.npz")
+    np.testing.assert_array_equal(after.void_predicted, expected)
+    np.testing.assert_array_equal(after.matrices, before.matrices)
+    assert after.names == before.names
+    assert (folder / "run.json").read_bytes() == record
+    assert recounted(data, folder).reason == "has a void row already"
+
+
+def altered_prediction(data, folder):
+    with zipfile.ZipFile(folder / "predictions.zip") as archive:
+        pictures = [archive.read(name) for name in archive.namelist()]
+    with Image.open(BytesIO(pictures[1])) as image:
+        pictures[1] = prediction_picture(1 - np.asarray(image), COLOURS)
+    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
+        for picture in pictures:
+            archive.add(picture)
+
+
+def altered_label(data, folder):
+    Image.fromarray(np.zeros((5, 6), np.uint8)).save(f"{data['root']}/masks/test/2.png")
+
+
+def other_images(data, folder):
+    stored = load_matrices(folder / "confusion.npz")
+    save_matrices(folder / "confusion.npz", replace(stored, names=("x", "y", "z")))
+
+
+def damaged_archive(data, folder):
+    (folder / "predictions.zip").write_bytes(b"no archive")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (altered_prediction, "do not give the stored matrix"),
+        (altered_label, "do not give the stored matrix"),
+        (other_images, "the split here holds other ones"),
+        (damaged_archive, "cannot be read"),
+    ],
+)
+def test_predictions_that_do_not_give_the_stored_matrices_change_nothing(data, run, spoil, message):
+    folder, _ = run
+    spoil(data, folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    done = recounted(data, folder)
+    assert (done.counted, done.refused) == (False, True)
+    assert message in done.reason
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_runs_without_predictions_or_a_result_are_passed_over_with_the_reason(data, run, tmp_path):
+    folder, _ = run
+    (folder / "predictions.zip").unlink()
+    failed = write_run(tmp_path / "results", "x", outcome=Outcome(status=Status.FAILED, reason="no"))
+    for place, reason in ((folder, "predictions were not kept"), (failed, "was not completed")):
+        done = recounted(data, place)
+        assert (done.counted, done.refused) == (False, False)
+        assert reason in done.reason
