@@ -110,6 +110,8 @@ class Run(BaseModel):
     """The grid's values for this run, by dotted key."""
     loader: Loader
     resume: Resume = Resume()
+    threads: int = 1
+    """Threads of an operation on the processor: no part of the identity; records say it, and reports compare it."""
     tuning: Trial | Tuned | None = None
     """Its part in a tuning; None for a run by the recipe that is the same for all networks."""
 
@@ -267,6 +269,7 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
             point=point,
             loader=variant.loader,
             resume=variant.resume,
+            threads=variant.threads,
         )
         for seed in variant.seeds
         for model in variant.models

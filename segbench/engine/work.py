@@ -59,6 +59,7 @@ class Work:
     team: Team = ALONE
     checks: Mapping[str, Any] = field(default_factory=dict)
     runs_at_once: int = 1
+    cores: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -343,7 +344,7 @@ class Work:
 
     @property
     def _threads(self) -> Threads:
-        return threads_of_run(self.device, self.team, workers=self.run.loader.workers)
+        return threads_of_run(self.device, self.team, workers=self.run.loader.workers, cores=self.cores)
 
     @property
     def _share(self) -> Share:

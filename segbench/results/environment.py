@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("segbench", "torch", "torchvision", "timm", "numpy", "pandas")
+PACKAGES = ("segbench", "torch", "torchvision", "timm", "numpy", "pandas", "pillow")
 
 _COMMAND_TIMEOUT_SECONDS = 2.0
 _CPU_INFORMATION = Path("/proc/cpuinfo")
