@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from speed_cases import record as speed_record
 from speed_cases import restart
 
+from segbench.config.plan import digest
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed_record import SpeedRecord, speed_model
@@ -66,9 +66,11 @@ def write_run(
     speed = changes.pop("speed", 50.0)
     history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
     tuning = changes.pop("tuning", None)
-    protocol = changes.pop("protocol", hashlib.sha256(repr(recipe).encode()).hexdigest())
-    facts = repr((label, seed, recipe, options, *([tuning] if tuning else [])))
-    identity = changes.pop("identity", hashlib.sha256(facts.encode()).hexdigest())
+    protocol = changes.pop("protocol", digest(recipe))
+    name = changes.pop("name", "unet")
+    role = {"role": tuning.role} if tuning else {}
+    network = {"name": name, "strict": True, **options}
+    identity = changes.pop("identity", digest({"model": network, "seed": seed, "recipe": recipe, **role}))
     run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-seed{seed}-{identity[:10]}"
     record = RunRecord(
         id=run_id,
@@ -81,7 +83,7 @@ def write_run(
         recipe=recipe,
         outcome=outcome,
         model=ModelFacts(
-            name=changes.pop("name", "unet"),
+            name=name,
             options=options,
             pretrained=changes.pop("pretrained", False),
             weights_digest=changes.pop("weights_digest", None),
