@@ -12,6 +12,7 @@ import pandas as pd
 from segbench.metrics.resampling import draw, resamples_for
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
+from segbench.report.environments import facts_of
 from segbench.report.figures.classes import class_iou
 from segbench.report.measured import speed_figures
 from segbench.report.pairing import Pair, Side, paired, sides
@@ -20,13 +21,19 @@ from segbench.report.runs import SCORES
 from segbench.report.text import canonical, is_absent
 
 COLUMNS = (
-    *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "better", "p_value"),
+    *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),
     *("first_seeds", "second_seeds", "speed_ratio", "differing", "note"),
+    *("scope", "trained", "same_network", "same_recipe", "seeds", "environment"),
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
-interval in ``low`` and ``high``; ``better`` is the probability that the second is better; ``p_value`` is that of no
-difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``differing`` holds, by
-option, both values where the two are not one network; ``note`` says why there is no interval."""
+interval in ``low`` and ``high``; ``p_value`` is that of no difference, Holm-adjusted over networks; ``speed_ratio`` is
+images a second, second over first; ``differing`` holds, by option, both values where the two are not one network;
+``note`` says why there is no interval.
+
+``scope`` is what interval and p value are about: ``networks`` where both sides have several seeds, else ``weights``.
+Networks that were trained (``trained``) have no p value then: one training cannot tell them apart. ``same_network`` and
+``same_recipe`` say whether both sides are one; ``seeds`` holds those of each side; ``environment`` holds, by fact, both
+values where they differ."""
 
 
 Protocols = tuple[tuple[str, ...], tuple[str, ...]]
@@ -108,6 +115,8 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
     values = _mean(one, score), _mean(other, score)
     note = _why_not_paired(one, other)
     found = None if note else _compared(one, other, score)
+    scope = "networks" if min(len(one.runs), len(other.runs)) > 1 else "weights"
+    trained = any((side.runs["recipe"].iloc[0] or {}).get("train") for side in pair)
     return {
         "first": one.model,
         "second": other.model,
@@ -117,14 +126,30 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "difference": values[1] - values[0],
         "low": found.interval.low if found else None,
         "high": found.interval.high if found else None,
-        "better": found.better if found else None,
-        "p_value": found.p_value if found else np.nan,
+        "p_value": found.p_value if found and (scope == "networks" or not trained) else np.nan,
         "first_seeds": len(one.runs),
         "second_seeds": len(other.runs),
         "speed_ratio": _speed_ratio(one, other),
         "differing": pair.differing,
         "note": note,
+        "scope": scope,
+        "trained": trained,
+        "same_network": not pair.differing,
+        "same_recipe": one.protocol == other.protocol,
+        "seeds": tuple(tuple(sorted(map(int, side.runs["seed"]))) for side in pair),
+        "environment": _environments(pair),
     }
+
+
+def _environments(pair: Pair) -> dict[str, tuple[str, str]]:
+    """Return the facts whose known values are not the same on both sides, with the values of each."""
+    first, second = (facts_of(side.runs) for side in pair)
+    found = {}
+    for fact in dict.fromkeys(fact for facts in (*first, *second) for fact in facts):
+        both = [{facts[fact] for facts in side if facts.get(fact) is not None} for side in (first, second)]
+        if all(both) and both[0] != both[1]:
+            found[fact] = (", ".join(sorted(map(str, both[0]))), ", ".join(sorted(map(str, both[1]))))
+    return found
 
 
 def _why_not_paired(one: Side, other: Side) -> str | None:

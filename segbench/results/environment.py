@@ -53,6 +53,18 @@ def package_versions() -> dict[str, str | None]:
     return {name: _version(name) for name in PACKAGES}
 
 
+def precision_in_words(train: str | None, evaluate: str | None) -> str:
+    """Return the precisions of training and evaluation, such as ``bf16`` or ``bf16, evaluated in fp32``.
+
+    Args:
+        train: That of training; None without any.
+        evaluate: That of the evaluation; None where it is that of training, or fp32 without any.
+    """
+    if train is None:
+        return evaluate or "fp32"
+    return train if evaluate in (None, train) else f"{train}, evaluated in {evaluate}"
+
+
 def processor_name() -> str:
     """Return the processor's name as its maker gives it, or its architecture where that is not told."""
     with suppress(OSError):

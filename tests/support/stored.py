@@ -33,6 +33,9 @@ HOSTILE = (
     "![i](x.png)",
 )
 CLASSES = ("sky", "road", "car")
+VERSIONS = {"torch": "2.6", "torchvision": "0.21", "timm": "1.0", "numpy": "2.0", "pillow": "10.3"}
+COMPUTED = {"threads": 1, "cpu_capability": "AVX2", "precision": "fp32"}
+"""With the versions, all of an environment that scores depend on."""
 
 
 def matrices(hits: int, *, images: int = 2, classes: int = len(CLASSES)) -> ImageMatrices:
@@ -120,7 +123,7 @@ def write_run(
         runs_at_once=changes.pop("runs_at_once", 1),
         environment=changes.pop(
             "environment",
-            {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": {"torch": "2.6"}},
+            {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": dict(VERSIONS), **COMPUTED},
         ),
     )
     assert not changes, f"unknown: {changes}"
