@@ -77,7 +77,8 @@ def _show(found: Compared) -> None:
         for side, which in (("A", "first"), ("B", "second")):
             typer.echo(f"{side}: {printable(row[which])} ({counted(row[f'{which}_seeds'], 'seed')})")
         typer.echo()
-    titles = [title, "A", "B", "B - A", "95 % interval", "p"]
+    of_weights = bool(((rows["scope"] == "weights") & rows["trained"]).all())
+    titles = [title, "A", "B", "B - A", "95 %, these weights" if of_weights else "95 % interval", "p"]
     cells = [
         [_WORDS[row["score"]] if single else named(row["first"], row["second"]), *_figures(row)]
         for _, row in rows.iterrows()
@@ -111,8 +112,8 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
         tell(f"speed: B makes {_ratio(ratio)} times the images a second of A")
     for _, row in found.networks.iterrows():
         for name, values in row["differing"].items():
-            both = " | ".join(map(shown, values))
-            tell(printable(f"not the same network: {named(row['first'], row['second'])}: {name}: {both}"))
+            shown_values = " | ".join(map(shown, values))
+            tell(printable(f"not the same network: {named(row['first'], row['second'])}: {name}: {shown_values}"))
     for key, values in found.recipe:
         both = (_under(values, protocols) for protocols in found.protocols)
         tell(printable(f"the recipes differ: {key}: {' | '.join(both)}"))

@@ -12,7 +12,7 @@ import pandas as pd
 from segbench.metrics.resampling import draw, resamples_for
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
-from segbench.report.environments import facts_of
+from segbench.report.environments import facts_of, unknown_facts
 from segbench.report.figures.classes import class_iou
 from segbench.report.measured import speed_figures
 from segbench.report.pairing import Pair, Side, paired, sides
@@ -23,7 +23,7 @@ from segbench.report.text import canonical, is_absent
 COLUMNS = (
     *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),
     *("first_seeds", "second_seeds", "speed_ratio", "differing", "note"),
-    *("scope", "trained", "same_network", "same_recipe", "seeds", "environment"),
+    *("scope", "trained", "same_network", "same_recipe", "seeds", "environment", "unrecorded"),
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
 interval in ``low`` and ``high``; ``p_value`` is that of no difference, Holm-adjusted over networks; ``speed_ratio`` is
@@ -33,7 +33,7 @@ images a second, second over first; ``differing`` holds, by option, both values 
 ``scope`` is what interval and p value are about: ``networks`` where both sides have several seeds, else ``weights``.
 Networks that were trained (``trained``) have no p value then: one training cannot tell them apart. ``same_network`` and
 ``same_recipe`` say whether both sides are one; ``seeds`` holds those of each side; ``environment`` holds, by fact, both
-values where they differ."""
+values where they differ, and ``unrecorded`` the facts that some run does not record."""
 
 
 Protocols = tuple[tuple[str, ...], tuple[str, ...]]
@@ -138,6 +138,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "same_recipe": one.protocol == other.protocol,
         "seeds": tuple(tuple(sorted(map(int, side.runs["seed"]))) for side in pair),
         "environment": _environments(pair),
+        "unrecorded": tuple(unknown_facts([facts for side in pair for facts in facts_of(side.runs)])),
     }
 
 

@@ -159,7 +159,16 @@ def test_environments_of_several_pairs_are_told_once(sides):
 def test_what_one_side_does_not_record_is_no_difference(sides):
     write_run(sides[0], "a")
     write_run(sides[1], "a", environment={"processor": "Example CPU", "device": "cpu"})
-    assert compared(sides).networks["environment"].iloc[0] == {}
+    found = compared(sides).networks
+    assert found["environment"].iloc[0] == {}
+    assert caveats(found)[-1].startswith("not recorded of all runs, so that they may differ in it unseen: threads, CPU")
+
+
+def test_without_an_interval_none_is_spoken_of(sides):
+    for folder, hits in zip(sides, (60, 80), strict=True):
+        write_run(folder, "a", hits=hits, options={"width": hits})
+    (said,) = caveats(compared(sides).networks)
+    assert said.startswith("One training cannot tell networks apart")
 
 
 def test_folders_are_compared_network_by_network_and_the_others_are_named(sides):
