@@ -60,7 +60,11 @@ def piece(arguments: argparse.Namespace, results: Path, *options: str) -> tuple[
     command = [sys.executable, "-m", "segbench", "run", arguments.suite, "--results", results, "--no-report"]
     sets = [part for change in arguments.set or () for part in ("--set", change)]
     done = subprocess.run(
-        [*command, "--no-speed", *sets, *options], env=dict(os.environ), capture_output=True, text=True, check=False
+        [*command, "--no-speed", "--jobs", "1", *sets, *options],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode not in (0, SOMETHING_LEFT):
         raise SystemExit(done.stderr)

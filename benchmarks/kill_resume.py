@@ -153,7 +153,7 @@ def worn_out(folder: Path, *, kills: int, draw: random.Random, by: signal.Signal
 
 def start(folder: Path, events: Path) -> subprocess.Popen[bytes]:
     """Begin the command, in a session of its own."""
-    options = ["--device", "cpu", "--no-speed", "--no-estimate", "--no-report", "--events", events.name]
+    options = ["--device", "cpu", "--jobs", "1", "--no-speed", "--no-estimate", "--no-report", "--events", events.name]
     command = [sys.executable, "-m", "segbench", "run", "killed.yaml", *options]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads would wait for each other where the machine is busy
     quiet = subprocess.DEVNULL

@@ -10,6 +10,7 @@ import typer
 
 from segbench.cli.options import AsJson
 from segbench.cli.output import counted, shown, tell, write_json, write_table
+from segbench.report.compare_notes import caveats, named
 from segbench.report.text import printable
 
 if TYPE_CHECKING:
@@ -35,17 +36,20 @@ def compare(
 ) -> None:
     """Compare two runs, or two folders of results.
 
-    Of folders, the networks that both have are compared. Differences are B minus A; they have 95 % intervals over the
-    test images, and over seeds where there are several, when both were tested on the same data.
+    Of folders, the networks that both have are compared. Differences are B minus A, with 95 % intervals where both were
+    tested on the same data. Of networks with several seeds each, these are about the networks. Else they are about the
+    weights at hand: one training cannot tell networks apart.
     """
     from segbench.report.compare import compare as compared
     from segbench.report.runs import load_results
 
     found = compared(load_results(first), load_results(second))
     if as_json:
-        write_json(_facts(found))
+        write_json(_facts(found) | {"notes": caveats(found.networks)})
         return
     _show(found)
+    for text in caveats(found.networks):
+        tell(f"note: {text}")
 
 
 def _facts(found: Compared) -> dict[str, Any]:
@@ -73,8 +77,14 @@ def _show(found: Compared) -> None:
         for side, which in (("A", "first"), ("B", "second")):
             typer.echo(f"{side}: {printable(row[which])} ({counted(row[f'{which}_seeds'], 'seed')})")
         typer.echo()
-    titles = [title, "A", "B", "B - A", "95 % interval", "p"]
-    cells = [[_WORDS[row["score"]] if single else _named(row), *_figures(row)] for _, row in rows.iterrows()]
+    of_weights = bool(((rows["scope"] == "weights") & rows["trained"]).all())
+    titles = [title, "A", "B", "B - A", "95 %, these weights" if of_weights else "95 % interval", "p"]
+    cells = [
+        [_WORDS[row["score"]] if single else named(row["first"], row["second"]), *_figures(row)]
+        for _, row in rows.iterrows()
+    ]
+    if rows["p_value"].isna().all():
+        titles, cells = titles[:-1], [line[:-1] for line in cells]
     if rows["speed_ratio"].notna().any() and not single:
         titles.append("speed B/A")
         cells = [[*line, _ratio(value)] for line, value in zip(cells, rows["speed_ratio"], strict=True)]
@@ -106,18 +116,14 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
         tell(f"speed: B makes {_ratio(ratio)} times the images a second of A")
     for _, row in found.networks.iterrows():
         for name, values in row["differing"].items():
-            tell(printable(f"not the same network: {_named(row)}: {name}: {' | '.join(map(shown, values))}"))
+            shown_values = " | ".join(map(shown, values))
+            tell(printable(f"not the same network: {named(row['first'], row['second'])}: {name}: {shown_values}"))
     for key, values in found.recipe:
         both = (_under(values, protocols) for protocols in found.protocols)
         tell(printable(f"the recipes differ: {key}: {' | '.join(both)}"))
     for which, models in (("A", found.only_first), ("B", found.only_second)):
         if models:
             tell(printable(f"only in {which}: {', '.join(models)}"))
-
-
-def _named(row: pd.Series[Any]) -> str:
-    """Return what a pair is called: both names where they are not the same."""
-    return " | ".join(dict.fromkeys((row["first"], row["second"])))
 
 
 def _under(values: Mapping[str, Any], protocols: Sequence[str]) -> str:

@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segbench.cli.output import counted, tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from segbench.engine.estimate import SuiteEstimate
     from segbench.engine.launchers import Launcher
     from segbench.engine.stopping import Stop
     from segbench.results.store import Store
+
+
+AUTO = "auto"
+"""Of ``--jobs``: as many runs at a time as this machine has cores for."""
 
 
 class LauncherName(StrEnum):
@@ -30,8 +36,12 @@ InProcess = Annotated[
     bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
 ]
 Jobs = Annotated[
-    int | None,
-    typer.Option("--jobs", metavar="N", min=1, help="Runs at a time, else 1: a GPU each, or a part of the cores."),
+    str | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="Runs at a time, a GPU each; else auto: as the CPU's cores allow, 1 on GPUs.",
+    ),
 ]
 LauncherOption = Annotated[
     LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
@@ -40,7 +50,8 @@ Address = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
 ]
 CpusPerRun = Annotated[
-    int | None, typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores that a run on Ray is given, else 1.")
+    int | None,
+    typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores of a run on Ray, else one a thread."),
 ]
 GpusPerRun = Annotated[
     float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
@@ -62,7 +73,7 @@ class Launching:
         launcher: Who does them.
         device: auto, cpu, cuda, cuda:N or mps.
         in_process: Whether they share this process.
-        jobs: How many at a time.
+        jobs: How many at a time: a number, or auto.
         address: The Ray cluster's.
         cpus_per_run: Cores that a run on Ray is given.
         gpus_per_run: GPUs that a run on Ray is given.
@@ -72,7 +83,7 @@ class Launching:
     launcher: LauncherName = LauncherName.LOCAL
     device: str = "auto"
     in_process: bool = False
-    jobs: int | None = None
+    jobs: str | None = None
     address: str | None = None
     cpus_per_run: int | None = None
     gpus_per_run: float | None = None
@@ -85,9 +96,10 @@ class Launching:
             UsageError: Names them.
         """
         on_ray = self.launcher is LauncherName.RAY
-        if started_by_torchrun() and (on_ray or (self.jobs or 1) > 1):
+        several = (self.number_of_jobs or 1) > 1
+        if started_by_torchrun() and (on_ray or several):
             raise UsageError("torchrun's processes do one run at a time, together; leave --jobs and --launcher out")
-        if self.in_process and (on_ray or (self.jobs or 1) > 1):
+        if self.in_process and (on_ray or several):
             raise UsageError("--in-process does one run at a time, here; leave --jobs and --launcher out")
         of_ray = {
             "--address": self.address,
@@ -105,6 +117,19 @@ class Launching:
             )
 
     @property
+    def number_of_jobs(self) -> int | None:
+        """How many runs are to be done at a time; None where that is found out.
+
+        Raises:
+            UsageError: What was given is no such number.
+        """
+        if self.jobs is None or self.jobs == AUTO:
+            return None
+        if not self.jobs.isdecimal() or int(self.jobs) < 1:
+            raise UsageError(f"--jobs {self.jobs}: expected auto or a whole number, at least 1")
+        return int(self.jobs)
+
+    @property
     def here(self) -> bool:
         """Whether runs are done in this process."""
         return self.in_process or started_by_torchrun()
@@ -114,11 +139,39 @@ class Launching:
         """Whether runs are done on this machine in processes of their own, so that a trial tells what they take."""
         return not self.here and self.launcher is LauncherName.LOCAL
 
+    def jobs_for(self, pending: int, *, threads: int, estimate: SuiteEstimate | None = None) -> int:
+        """Return how many runs to do at a time: what was asked for, or what this machine has cores and memory for.
+
+        Args:
+            pending: How many are to be done.
+            threads: Threads of an operation in each.
+            estimate: What they take, as far as it is known.
+
+        Raises:
+            UsageError: There is no such device.
+        """
+        from segbench.engine.concurrency import runs_at_once
+
+        if self.number_of_jobs is not None or not self.can_be_tried_here:
+            return self.number_of_jobs or 1
+        peak_bytes = estimate.peak_memory_bytes if estimate else 0
+        found = runs_at_once(pending, device=self.device, threads=threads, peak_memory_bytes=peak_bytes)
+        if found > 1:
+            each = f"{counted(threads, 'thread')} each"
+            tell(f"{found} runs at a time, {each}; --jobs 1 does one after the other, with the same results")
+        return found
+
     @contextmanager
-    def launcher_into(self, store: Store, *, stop: Stop) -> Iterator[Launcher | None]:
+    def launcher_into(self, store: Store, *, stop: Stop, jobs: int = 1, threads: int = 1) -> Iterator[Launcher | None]:
         """Give who does the runs and puts them into a store; None for one after the other on the device.
 
         Of torchrun's processes the first goes on; the others take part in its runs, and leave the command after them.
+
+        Args:
+            store: Where they go.
+            stop: When to stop.
+            jobs: How many at a time on this machine.
+            threads: Threads of an operation in each.
         """
         from segbench.engine.launchers import SeveralAtOnce
         from segbench.engine.ray_launcher import RayLauncher
@@ -127,10 +180,11 @@ class Launching:
             with _leading(self.device) as leader:
                 yield leader
         elif self.launcher is LauncherName.RAY:
-            cpus, gpus = self.cpus_per_run or 1, self.gpus_per_run or 0.0
+            cpus, gpus = self.cpus_per_run or threads, self.gpus_per_run or 0.0
             yield RayLauncher(store, self.address, cpus=cpus, gpus=gpus, shared=self.shared_results, stop=stop)
-        elif self.jobs is not None and self.jobs > 1:
-            yield SeveralAtOnce(self.jobs, devices=devices_for(self.jobs, self.device))
+        elif jobs > 1:
+            devices = [self.device] if self.number_of_jobs is None else devices_for(jobs, self.device)
+            yield SeveralAtOnce(jobs, devices=devices, threads=threads)
         else:
             yield None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +49,7 @@ from segbench.cli.suite_file import load, naming
 from segbench.errors import SegbenchError
 
 if TYPE_CHECKING:
+    from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.estimate import SuiteEstimate
     from segbench.engine.launch import SuiteOutcome
@@ -136,11 +138,13 @@ def run(  # noqa: PLR0913 - the options of one command
     with stop.on_sigterm(), stop.telling(terminate_calls):
         with naming(suite):
             tried = here and not no_estimate
-            estimate = _estimate(checked, wanted, store, device=device, stop=stop, order=order) if tried else None
+            todo = _todo(checked, wanted, store) if here else []
+            estimate = _estimate(todo, device=device, stop=stop, order=order) if tried else None
+            at_once = launching.jobs_for(len(todo), threads=checked.threads, estimate=estimate)
         if order is Order.CHEAPEST and estimate is None:
             tell("--order cheapest: nothing is estimated, so runs are done in the suite's order")
         with (
-            launching.launcher_into(store, stop=stop) as doing,
+            launching.launcher_into(store, stop=stop, jobs=at_once, threads=checked.threads) as doing,
             naming(suite),
             observing() as shown,
             tracking(shown, suite=checked.name, events=events, tensorboard=tensorboard, mlflow=mlflow) as observer,
@@ -236,10 +240,14 @@ def _in_time(suite: Suite, outcome: SuiteOutcome, *, stop: Stop, device: str) ->
     return nothing_else or extent is None or stop.seconds_left is None or extent.least_seconds <= stop.seconds_left
 
 
-def _estimate(
-    suite: Suite, wanted: Wanted, store: Store, *, device: str, stop: Stop, order: Order
-) -> SuiteEstimate | None:
-    """Tell what the wanted runs that are not done will take, and return it.
+def _estimate(todo: Sequence[Run], *, device: str, stop: Stop, order: Order) -> SuiteEstimate | None:
+    """Tell what runs will take, and return it."""
+    few = stop.seconds_left is not None or order is Order.CHEAPEST
+    return announce(todo, device=device, stop=stop, few=few)
+
+
+def _todo(suite: Suite, wanted: Wanted, store: Store) -> list[Run]:
+    """Return the wanted runs that are not done.
 
     Raises:
         UsageError: The suite has no such run.
@@ -250,5 +258,4 @@ def _estimate(
     known = planned(suite, store)
     runs = named(chosen((*known.runs, *known.pending), wanted.models, wanted.seeds), wanted.ids)
     statuses = statuses_of(runs, store)
-    few = stop.seconds_left is not None or order is Order.CHEAPEST
-    return announce([run for run in runs if statuses[run.id] != "done"], device=device, stop=stop, few=few)
+    return [run for run in runs if statuses[run.id] != "done"]

@@ -113,6 +113,8 @@ class Run(BaseModel):
     """The grid's values for this run, by dotted key."""
     loader: Loader
     resume: Resume = Resume()
+    threads: int = 1
+    """Threads of an operation on the processor: no part of the identity; records say it, and reports compare it."""
     tuning: Trial | Tuned | None = None
     """Its part in a tuning; None for a run by the recipe that is the same for all networks."""
     fold: int | None = None
@@ -298,6 +300,7 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
             loader=variant.loader,
             resume=variant.resume,
             fold=fold,
+            threads=variant.threads,
         )
         for seed in variant.seeds
         for fold in folds_of(variant.dataset)

@@ -51,6 +51,8 @@ class Suite(Section):
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
     """Saving runs under way; does not change results."""
+    threads: int = Field(default=1, ge=1)
+    """Threads of an operation on the processor, in every run, whoever does it; another number changes results."""
     speed: Speed | None = None
     """What ``segbench speed`` measures of every network; without it, the block's defaults."""
 

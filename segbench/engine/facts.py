@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from segbench.config.plan import Run, digest, seeding_model
+from segbench.results.environment import precision_in_words
+
+_EARLIER = {
+    "accelerator": "earlier_accelerators",
+    "threads": "earlier_threads",
+    "cpu_capability": "earlier_cpu_capabilities",
+}
+"""Where a record's environment tells what earlier pieces of a run were done with."""
+_GOES_ON = {
+    "accelerator": "was begun on {was} and goes on on {now}: its times are of both",
+    "threads": "was begun with threads: {was} and goes on with threads: {now}; its scores are those of neither alone",
+    "cpu_capability": "was begun on a processor of {was} and goes on on one of {now}; its scores are those of neither "
+    "alone",
+}
 
 
 def weights_digest(run: Run, network: nn.Module) -> str | None:
@@ -56,6 +70,44 @@ def compute_facts(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,  # type: ignore[no-untyped-call]
     }
+
+
+def recipe_precision(run: Run) -> str:
+    """Return in words the precision that a run's recipe asks for."""
+    train, evaluate = run.recipe.train, run.recipe.evaluate
+    return precision_in_words(train.precision if train else None, evaluate.precision)
+
+
+def place_facts(device: torch.device) -> dict[str, Any]:
+    """Return what may differ between the pieces of a run that is gone on with, and changes times or results."""
+    return {
+        "accelerator": accelerator_name(device),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def earlier_places(places: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return, for a run's record, what of its earlier pieces was not as in the last: threads, for example.
+
+    Args:
+        places: The ``place_facts`` of its pieces, this one last; earlier versions told accelerators only.
+    """
+    found: dict[str, list[Any]] = {}
+    for fact, key in _EARLIER.items():
+        values = dict.fromkeys(place.get(fact) for place in places)
+        others = [value for value in values if value not in (None, places[-1].get(fact))]
+        if others:
+            found[key] = others
+    return found
+
+
+def tell_of_other_places(places: Sequence[Mapping[str, Any]], tell: Callable[[str], None]) -> None:
+    """Tell that a run goes on elsewhere than it was begun."""
+    for fact, key in _EARLIER.items():
+        was, now = ", ".join(map(str, earlier_places(places).get(key, ()))), places[-1].get(fact)
+        if was:
+            tell(_GOES_ON[fact].format(was=was, now=now))
 
 
 def derived_seed(run: Run) -> int:

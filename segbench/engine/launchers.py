@@ -32,14 +32,14 @@ class Place:
 
     Attributes:
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: Threads of an operation on the processor; None leaves torch's choice.
+        cores: Cores that are the run's own; None for all that this process may use. Its threads are the suite's.
         team: The processes that do it together, where there are several.
         deadline: When it has to stop, in seconds since the epoch; None sets no limit.
         runs_at_once: How many runs may share the device meanwhile, this one included.
     """
 
     device: str
-    threads: int | None = None
+    cores: int | None = None
     team: Team | None = None
     deadline: float | None = None
     runs_at_once: int = 1
@@ -106,19 +106,24 @@ class OneByOne:
 class SeveralAtOnce:
     """Does several runs at a time on this machine: a device each where there are several, else a part of the cores.
 
+    How many threads a run computes with does not depend on it: that is the suite's ``threads``.
+
     Args:
         jobs: How many at a time.
         devices: What they are done on; each is used by one run at a time where there are as many as jobs.
         cores: Cores of the processor, which runs on it share.
+        threads: Threads of an operation in each run.
     """
 
     here: ClassVar[bool] = True
 
-    def __init__(self, jobs: int, *, devices: Sequence[str], cores: int | None = None) -> None:
+    def __init__(self, jobs: int, *, devices: Sequence[str], cores: int | None = None, threads: int = 1) -> None:
         if jobs < 1:
             raise UsageError(f"--jobs {jobs}: expected at least 1")
         self.jobs = jobs
-        self.threads = max(1, (cores or available_cores()) // jobs)
+        self.threads = threads
+        self._all_cores = cores or available_cores()
+        self._cores = max(1, self._all_cores // jobs)
         given = [devices[number % len(devices)] for number in range(jobs)]
         self._sharing = Counter(given)
         self._devices: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -127,8 +132,10 @@ class SeveralAtOnce:
 
     @property
     def sharing(self) -> float:
-        """How many runs share a device, or the cores."""
-        return max(self._sharing.values())
+        """How many runs share a device or a core: on the processor, runs with a core for each thread share none."""
+        if any(device.startswith(("cuda", "mps")) for device in self._sharing):
+            return max(self._sharing.values())
+        return max(1.0, self.jobs * self.threads / self._all_cores)
 
     def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
         """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
@@ -140,7 +147,7 @@ class SeveralAtOnce:
                 raise CallStopped(f"{job.run.id} was not begun")
             device = self._devices.get()
             try:
-                place = Place(device, self.threads, runs_at_once=min(self._sharing[device], at_once))
+                place = Place(device, self._cores, runs_at_once=min(self._sharing[device], at_once))
                 return do(within(job, room, runs=at_once), place, told)
             except BaseException:
                 stopping.set()

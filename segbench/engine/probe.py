@@ -19,6 +19,7 @@ from segbench.data.base import SegmentationDataset
 from segbench.data.cache import MemoryCache
 from segbench.data.loader import Batch
 from segbench.data.subset import Subset
+from segbench.data.threads import torch_threads
 from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
@@ -61,7 +62,12 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
         UsageError: The data or the weights are missing, or there is no such device.
         ModelRefusal: The network cannot take the images.
     """
-    chosen = use_device(device)
+    with torch_threads(run.threads):
+        return _measured(run, use_device(device), seconds=seconds)
+
+
+def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
+    """Build a network and time it; the arguments are those of ``probe``."""
     whole = uncached(run)
     materials = _first_images(whole)
     for split in materials.splits.values():

@@ -41,7 +41,7 @@ class RayLauncher:
     Attributes:
         store: Where results go, on this machine.
         address: The cluster's; None starts one on this machine.
-        cpus: Cores that a run is given, and uses.
+        cpus: Cores that a run is given; how many threads it computes with is the suite's ``threads``.
         gpus: GPUs that a run is given.
         shared: Whether all machines see the store under its path. Runs are stored there then, and one that is begun
             again goes on from where it last saved; else they are sent back through Ray when they end.

@@ -49,7 +49,7 @@ class Order:
         identity: What that has to come to.
         number: Its position among the runs to be done, from 1.
         total: How many these are.
-        place: Device and threads.
+        place: Device and cores.
         shared: Where it is stored; None when it is sent back.
         checks: What is known of the suite's splits, by their key.
     """
@@ -167,13 +167,13 @@ def _performed(run: Run, store: Store, order: Order, send: Sender, stop: Stop) -
     from segbench.engine.run import perform
 
     place = order.place
-    beside = max(1, (os.cpu_count() or 1) // (place.threads or 1))  # as many may be under way on this machine
+    beside = max(1, (os.cpu_count() or 1) // (place.cores or 1))  # as many may be under way on this machine
     job = within(Job(run, order.number, order.total), memory_room(beside))
     return perform(
         job.run,
         store,
         device=place.device,
-        threads=place.threads,
+        cores=place.cores,
         stop=stop,
         runs_at_once=beside if place.device == "cpu" else place.runs_at_once,
         observer=send,

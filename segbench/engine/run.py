@@ -6,9 +6,8 @@ import traceback
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-
 from segbench.config.plan import Run
+from segbench.data.threads import torch_threads
 from segbench.engine.arithmetic import use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.memory import is_out_of_memory
@@ -38,7 +37,7 @@ def perform(
     store: Store,
     *,
     device: str = "auto",
-    threads: int | None = None,
+    cores: int | None = None,
     team: Team = ALONE,
     stop: Stop | None = None,
     runs_at_once: int = 1,
@@ -47,13 +46,13 @@ def perform(
     """Do one run and store what came of it.
 
     A network that cannot do what is asked is Skipped; one that goes wrong is Failed. What is wrong with the suite or
-    its data would meet every run, and is raised instead.
+    its data would meet every run, and is raised instead. Operations on the processor use the threads that the run says.
 
     Args:
         run: What to do.
         store: Where its folder goes.
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: Threads of an operation on the processor; None leaves torch's choice.
+        cores: Cores that are the run's own; None for all that this process may use.
         team: The processes that do it together, of which this is the first.
         stop: When to stop, beside the word of SIGTERM: it saves where it is then, and the next call goes on.
         runs_at_once: How many runs may share the device meanwhile, this one included.
@@ -65,10 +64,8 @@ def perform(
         TrainingError: Of several processes, only some were stopped.
     """
     chosen = use_device(device)
-    if threads is not None:
-        torch.set_num_threads(threads)
     stop = stop or Stop()
-    with stop.on_sigterm(), store.writing(run.id) as folder:
+    with torch_threads(run.threads), stop.on_sigterm(), store.writing(run.id) as folder:
         work = Work(
             run,
             folder,
@@ -79,6 +76,7 @@ def perform(
             team=team,
             checks=read_checks(store.folder),
             runs_at_once=runs_at_once,
+            cores=cores,
         )
         record = work.record(agreed(attempt(work), team))
         write_record(folder, record)
@@ -97,7 +95,7 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
         RunInterrupted: It was time to stop, as the first process says.
     """
     stop = Stop()
-    with stop.on_sigterm(), TemporaryDirectory() as name:
+    with torch_threads(run.threads), stop.on_sigterm(), TemporaryDirectory() as name:
         folder = Path(name)
         states = StateFolder(folder / "none")
         work = Work(run, folder, use_device(device), ignore, states=states, team=team, stop=stop)

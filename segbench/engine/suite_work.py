@@ -237,7 +237,7 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
         run,
         store,
         device=place.device,
-        threads=place.threads,
+        cores=place.cores,
         team=team,
         stop=Stop(place.deadline),
         runs_at_once=place.runs_at_once,

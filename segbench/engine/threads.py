@@ -41,18 +41,18 @@ class Threads:
 INLINE = Threads()
 
 
-def threads_of_run(device: torch.device, team: Team, *, workers: int) -> Threads:
-    """Return the threads of a run, or of one of the processes that do it together.
-
-    The cores are those that torch may use, of which ``--jobs`` gives each run its part; torchrun's processes share the
-    machine's.
+def threads_of_run(device: torch.device, team: Team, *, workers: int, cores: int | None = None) -> Threads:
+    """Return the threads of a run, or of one of the processes that do it together; no result depends on them.
 
     Args:
         device: Where the network computes.
         team: The processes that do the run.
         workers: Processes that load images meanwhile.
+        cores: Cores that are the run's own; by default all that this process may use, which torchrun's processes
+            share.
     """
-    cores = torch.get_num_threads()
+    if cores is None:
+        cores = available_cores()
     if team.size > 1:
         cores = available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", team.size))
     if device.type == "cpu" or cores < 2:

@@ -22,7 +22,16 @@ from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
-from segbench.engine.facts import accelerator_name, compute_facts, cost_facts, derived_seed, weights_digest
+from segbench.engine.facts import (
+    compute_facts,
+    cost_facts,
+    derived_seed,
+    earlier_places,
+    place_facts,
+    recipe_precision,
+    tell_of_other_places,
+    weights_digest,
+)
 from segbench.engine.history import History
 from segbench.engine.losses import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
@@ -59,6 +68,7 @@ class Work:
     team: Team = ALONE
     checks: Mapping[str, Any] = field(default_factory=dict)
     runs_at_once: int = 1
+    cores: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.perf_counter)
     found_of_model: dict[str, Any] = field(default_factory=dict)
@@ -102,7 +112,7 @@ class Work:
                 total_seconds=self.seconds_before + time.perf_counter() - self.clock,
                 **self.found_of_time,
             ),
-            environment=capture(device=str(self.device), extra=compute_facts(self.device) | self._earlier_accelerators),
+            environment=capture(device=str(self.device), extra=self._environment_facts),
             found={
                 **({"fold": self.fold} if self.fold else {}),
                 "test_loss": self.test_loss,
@@ -170,7 +180,7 @@ class Work:
     def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
-        place = {"accelerator": accelerator_name(self.device), "runs_at_once": self.runs_at_once}
+        place = {**place_facts(self.device), "runs_at_once": self.runs_at_once}
         saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place)
         with (
             materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
@@ -191,23 +201,17 @@ class Work:
             self._save = lambda: saver.save(trainer)
             saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             self.seconds_before, self.places = saver.seconds_before, saver.places
-            self._tell_of_other_accelerators()
+            tell_of_other_places(self.places, lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             with self._arithmetic.matrix_precision():
                 trained = trainer.fit()
         self._note_training(trained)
         return trained.network
 
     @property
-    def _earlier_accelerators(self) -> dict[str, list[str]]:
-        """Return, for the record, the other accelerators that earlier pieces of the run were done on, if there were."""
-        here = accelerator_name(self.device)
-        others = sorted({place["accelerator"] for place in self.places} - {here, None})
-        return {"earlier_accelerators": others} if others else {}
-
-    def _tell_of_other_accelerators(self) -> None:
-        for others in self._earlier_accelerators.values():
-            was, now = ", ".join(others), accelerator_name(self.device)
-            self.observer(Notice(f"{self.run.label}: was begun on {was} and goes on on {now}: its times are of both"))
+    def _environment_facts(self) -> dict[str, Any]:
+        """Return what the run computes with, and what its earlier pieces computed with where that was not the same."""
+        earlier = earlier_places(self.places) if self.places else {}
+        return {**compute_facts(self.device), "precision": recipe_precision(self.run), **earlier}
 
     def _lasting_facts(self) -> dict[str, Any]:
         """Return what has to be as it was for a saved state to be used."""
@@ -348,7 +352,7 @@ class Work:
 
     @property
     def _threads(self) -> Threads:
-        return threads_of_run(self.device, self.team, workers=self.run.loader.workers)
+        return threads_of_run(self.device, self.team, workers=self.run.loader.workers, cores=self.cores)
 
     @property
     def _share(self) -> Share:

@@ -118,6 +118,7 @@ COLUMNS = (
     Column("95 % interval", _interval, 2, "mean_iou_low"),
     Column("ranks", _ranks, 5, "rank_best"),
     Column("group", _word("group"), 9, right=False),
+    Column("differs in", _word("environment_differs"), 3, right=False),
     Column("weights", _word("pretrained"), 7, right=False),
     Column("predicts", _word("predicts"), 1, right=False),
     Column("seeds", _whole("seeds"), 1, "seeds"),
@@ -150,4 +151,5 @@ COLUMNS = (
 )
 """All columns, as they stand from left to right. Scores are fractions of 1; ``img/s`` to ``Pareto`` were measured by
 ``segbench speed``, ``test img/s`` and ``train img/s`` are those of the runs, data loading included, and marked where
-several runs at once shared a device."""
+several runs at once shared a device. ``differs in`` names what of a row's environment is not that of most rows; it is
+left out where nothing is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.trainings import estimate
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
+from segbench.report.environments import facts_of, unknown_facts
 from segbench.report.figures.classes import class_iou
 from segbench.report.measured import speed_figures
 from segbench.report.pairing import Pair, Side, paired, sides
@@ -24,13 +25,18 @@ from segbench.report.unpredicted import unpredicted
 COLUMNS = (
     *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),
     *("first_seeds", "second_seeds", "speed_ratio", "differing", "note", "first_precision_over"),
-    "second_precision_over",
+    *("second_precision_over", "scope", "trained", "same_network", "same_recipe", "seeds", "environment", "unrecorded"),
 )
 """Columns of what ``compare`` finds: scores are fractions of 1; ``difference`` is second minus first, with its 95 %
-interval in ``low`` and ``high``; ``p_value`` is that of no
-difference, Holm-adjusted over networks; ``speed_ratio`` is images a second, second over first; ``differing`` holds, by
-option, both values where the two are not one network; ``note`` says why there is no interval; ``…_precision_over`` over
-how many classes a side's mean precision is taken, where it never predicts one that is labelled."""
+interval in ``low`` and ``high``; ``p_value`` is that of no difference, Holm-adjusted over networks; ``speed_ratio`` is
+images a second, second over first; ``differing`` holds, by option, both values where the two are not one network;
+``note`` says why there is no interval; ``…_precision_over`` over how many classes a side's mean precision is taken,
+where it never predicts one that is labelled.
+
+``scope`` is what interval and p value are about: ``networks`` where a side has several seeds, else ``weights``.
+Networks that were trained (``trained``) have no p value then: one training cannot tell them apart. ``same_network`` and
+``same_recipe`` say whether both sides are one; ``seeds`` holds those of each side; ``environment`` holds, by fact, both
+values where they differ, and ``unrecorded`` the facts that some run does not record."""
 
 
 Protocols = tuple[tuple[str, ...], tuple[str, ...]]
@@ -112,6 +118,8 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
     values = _mean(one, score), _mean(other, score)
     note = _why_not_paired(one, other)
     found = None if note else _compared(one, other, score)
+    scope = "networks" if max(len(one.runs), len(other.runs)) > 1 else "weights"
+    trained = any((side.runs["recipe"].iloc[0] or {}).get("train") for side in pair)
     return {
         "first": one.model,
         "second": other.model,
@@ -121,7 +129,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "difference": values[1] - values[0],
         "low": found.interval.low if found else None,
         "high": found.interval.high if found else None,
-        "p_value": found.p_value if found else np.nan,
+        "p_value": found.p_value if found and (scope == "networks" or not trained) else np.nan,
         "first_seeds": len(one.runs),
         "second_seeds": len(other.runs),
         "speed_ratio": _speed_ratio(one, other),
@@ -129,15 +137,33 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "note": note,
         "first_precision_over": unpredicted(one.runs)["precision_over"],
         "second_precision_over": unpredicted(other.runs)["precision_over"],
+        "scope": scope,
+        "trained": trained,
+        "same_network": not pair.differing,
+        "same_recipe": one.protocol == other.protocol,
+        "seeds": tuple(tuple(sorted(map(int, side.runs["seed"]))) for side in pair),
+        "environment": _environments(pair),
+        "unrecorded": tuple(unknown_facts([facts for side in pair for facts in facts_of(side.runs)])),
     }
+
+
+def _environments(pair: Pair) -> dict[str, tuple[str, str]]:
+    """Return the facts whose known values are not the same on both sides, with the values of each."""
+    first, second = (facts_of(side.runs) for side in pair)
+    found = {}
+    for fact in dict.fromkeys(fact for facts in (*first, *second) for fact in facts):
+        both = [{facts[fact] for facts in side if facts.get(fact) is not None} for side in (first, second)]
+        if all(both) and both[0] != both[1]:
+            found[fact] = (", ".join(sorted(map(str, both[0]))), ", ".join(sorted(map(str, both[1]))))
+    return found
 
 
 def _why_not_paired(one: Side, other: Side) -> str | None:
     """Return why the two cannot be compared image by image; None when they can."""
     if len(_tested_on(one) | _tested_on(other)) > 1:
         return "not tested on the same data"
-    if len(one.runs["image_names"].iloc[0]) < LEAST_IMAGES:
-        return f"fewer than {LEAST_IMAGES} test images"
+    if len(set(_groups(one) or one.runs["image_names"].iloc[0])) < LEAST_IMAGES:
+        return f"fewer than {LEAST_IMAGES} test images{', or groups of them' if _groups(one) else ''}"
     return None
 
 
@@ -145,8 +171,14 @@ def _compared(one: Side, other: Side, score: str) -> Comparison:
     """Return the second against the first, on the same resampled images."""
     seeds = [len(side.runs) for side in (other, one)]
     counts = [counts for side in (other, one) for counts in side.runs["image_counts"]]
-    spread = image_spread(counts, resamples=resamples_for(sum(seeds)))
+    spread = image_spread(counts, groups=_groups(one), resamples=resamples_for(sum(seeds)))
     return compare_all(estimate(spread[score], seeds))[0]
+
+
+def _groups(side: Side) -> Sequence[Hashable] | None:
+    """Return what each test image belongs to; None where each stands alone."""
+    groups = side.runs["image_groups"].iloc[0]
+    return None if is_absent(groups) else groups
 
 
 def _mean(side: Side, score: str) -> float:

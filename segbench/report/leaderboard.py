@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.certainty import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
+from segbench.report.environments import differing_facts, facts_of, mixed_facts
 from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
@@ -39,7 +40,7 @@ COLUMNS = (
     *("averaged_classes", "test_images", "folds", *COSTS, *FIGURES, "pareto"),
     *("published_mean_iou", "published_source", "published_convention", "runs_at_once"),
     *("predicts", *UNPREDICTED),
-    *("tuning", "tuned", "same_data", "device", "status", "reason"),
+    *("tuning", "tuned", "same_data", "same_environment", "environment_differs", "device", "status", "reason"),
 )
 
 _WHOLE = (
@@ -55,7 +56,7 @@ _REAL = (
 _DTYPES = {
     **dict.fromkeys(_WHOLE, "Int64"),
     **dict.fromkeys(_REAL, "float64"),
-    **dict.fromkeys(("same_data", "speed_steady", "pareto"), "boolean"),
+    **dict.fromkeys(("same_data", "same_environment", "speed_steady", "pareto"), "boolean"),
 }
 
 
@@ -106,7 +107,9 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         means over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. The scores of
         ``details.npz`` are absent where a seed lacks them. ``pretrained`` is ``pretrained`` or ``scratch``;
         ``same_data`` says whether the row was trained on what most rows of its table were, seed by seed; rows that were
-        not keep their rank, as their scores are of the same images. What else disturbs a comparison is in
+        not keep their rank, as their scores are of the same images. ``same_environment`` says so of threads, processor,
+        device, precision and versions, and ``environment_differs`` names those that differ, also between the seeds of
+        the row itself. What else disturbs a comparison is in
         ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.certainty``, from
         ``throughput_images_per_second`` on those of ``segbench.report.measured``; ``pareto`` says of a row with a
         measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
@@ -128,7 +131,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     pairs: list[dict[str, Any]] = []
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
-        completed = completed.assign(same_data=same_data(completed))
+        completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
         table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group)}
         summaries = [_summary(seeds) for seeds in _by_model(completed)]
         pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
@@ -165,6 +168,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "folds": first["folds"],
         **{name: first[name] for name in COSTS},
         "same_data": bool(runs["same_data"].all()),
+        **_environment(runs),
         "runs_at_once": runs["runs_at_once"].max(),
         "device": ", ".join(dict.fromkeys(str(device) for device in runs["device"] if not is_absent(device))) or None,
         "status": str(Status.COMPLETED),
@@ -181,6 +185,15 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "speed": first["speed"],
         "input_size": first["input_size"],
     }
+
+
+def _environment(runs: pd.DataFrame) -> dict[str, Any]:
+    """Return whether the runs of one network were done as most of the table, and as each other, and what differs."""
+    facts = facts_of(runs)
+    named = {fact for names in runs["differing_facts"] for fact in names} | set(mixed_facts(runs))
+    differing = [fact for fact in dict.fromkeys(fact for one in facts for fact in one) if fact in named]
+    known = any(value is not None for one in facts for value in one.values())
+    return {"same_environment": not differing if known else None, "environment_differs": ", ".join(differing) or None}
 
 
 def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
 from segbench.report.protocols import Comparison, comparisons
@@ -71,6 +72,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
     yield from _team_notes(runs)
+    yield from _environment_notes(runs)
     yield from _repeatability_notes(runs)
     yield from _speed_notes(runs)
     yield from _sharing_notes(runs)
@@ -181,6 +183,34 @@ def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:
             "done on CUDA without train.deterministic: the same run again may differ in its last digits: "
             f"{_named(list(dict.fromkeys(loose)))}."
         )
+
+
+def _environment_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell in which facts rows, or the seeds of a row, were not computed alike, and which are not recorded."""
+    facts = facts_of(runs)
+    found = [_values_in_words(one) for one in fact_differences(list(zip(facts, _titles(runs), strict=True)))]
+    if found:
+        yield f"not all rows were computed alike, and scores depend on it: {'; '.join(found)}."
+    lacking = [
+        fact if number == len(facts) else f"{fact} (of {plural(number, 'run')})"
+        for fact, number in unknown_facts(facts).items()
+    ]
+    if lacking:
+        yield f"not recorded, so that rows may differ in it unseen: {', '.join(lacking)}."
+
+
+def _values_in_words(difference: FactDifference) -> str:
+    """Return a fact's values, that of most runs first, each other one with its rows."""
+    (most, _), *others = difference.holders.items()
+    parts = (f"{printable(value)}: {_named(list(dict.fromkeys(titles)))}" for value, titles in others)
+    return f"{difference.fact} {printable(most)} | {' | '.join(parts)}"
+
+
+def _titles(runs: pd.DataFrame) -> list[str]:
+    """Return what each run is called: by its network alone where that has no other."""
+    alone = Counter(runs["model"])
+    pairs = zip(runs["model"], runs["seed"], strict=True)
+    return [printable(model) if alone[model] == 1 else f"{printable(model)} seed {seed}" for model, seed in pairs]
 
 
 def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -101,7 +101,7 @@ def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
     agrees = pd.Series(data=True, index=runs.index, dtype=bool)
     for _, group in runs.groupby("seed", dropna=False):
         fed = [canonical(value) for value in group["train_digest"]]
-        agrees.loc[group.index] = pd.Series(_as_most(fed), index=group.index, dtype=bool)
+        agrees.loc[group.index] = pd.Series(as_most(fed), index=group.index, dtype=bool)
     return agrees
 
 
@@ -136,7 +136,7 @@ def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _as_most(values: list[Any]) -> list[bool]:
+def as_most(values: list[Any]) -> list[bool]:
     """Tell of each value whether it is the one that most hold; none is when there is a tie."""
     ranked = Counter(values).most_common(2)
     if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:

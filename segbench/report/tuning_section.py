@@ -167,9 +167,14 @@ def _both(search: Search, runs: pd.DataFrame) -> list[Block]:
     chosen = {str(run.model): values_in_words(run.tuning) for run in completed.itertuples()}
     rows = [_beside(row, chosen.get(str(row["second"])) or "") for _, row in found.iterrows()]
     titles = ["network", "identical recipe", "tuned", "tuned to", "difference", "95 % interval", "p"]
+    certainty = (
+        "p values are Holm-adjusted over networks"
+        if found["p_value"].notna().any()
+        else "trained once each: intervals are of these weights, and there is no p value"
+    )
     words = (
         f"Test mIoU by the identical recipe (protocol {short_id(search.untuned)}) and tuned, the mean over seeds; "
-        "p values are Holm-adjusted over networks."
+        f"{certainty}."
     )
     notes = [Paragraph.of(f"No interval: {note}.") for note in dict.fromkeys(found["note"].dropna())]
     return [Paragraph.of(words), Table.of("both-protocols", titles, rows, ":--:-:-"), *notes]

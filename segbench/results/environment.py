@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("segbench", "torch", "torchvision", "timm", "numpy", "pandas")
+PACKAGES = ("segbench", "torch", "torchvision", "timm", "numpy", "pandas", "pillow")
 
 _COMMAND_TIMEOUT_SECONDS = 2.0
 _CPU_INFORMATION = Path("/proc/cpuinfo")
@@ -51,6 +51,18 @@ def capture(
 def package_versions() -> dict[str, str | None]:
     """Return the versions of what results are computed with; None for what is not installed."""
     return {name: _version(name) for name in PACKAGES}
+
+
+def precision_in_words(train: str | None, evaluate: str | None) -> str:
+    """Return the precisions of training and evaluation, such as ``bf16`` or ``bf16, evaluated in fp32``.
+
+    Args:
+        train: That of training; None without any.
+        evaluate: That of the evaluation; None where it is that of training, or fp32 without any.
+    """
+    if train is None:
+        return evaluate or "fp32"
+    return train if evaluate in (None, train) else f"{train}, evaluated in {evaluate}"
 
 
 def processor_name() -> str:

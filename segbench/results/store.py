@@ -11,6 +11,7 @@ from typing import Any
 
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
+from segbench.results.hashes import wrong_hash
 from segbench.results.record import SCHEMA_VERSION, RunRecord
 from segbench.results.states import StateFolder
 from segbench.results.swap import Leftover, finish_swap, leftovers, remove, swap
@@ -174,10 +175,11 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def read_record(file: Path) -> RunRecord:
-    """Read a ``run.json`` of this or an earlier schema version.
+    """Read a ``run.json`` of this or an earlier schema version, and compute its hashes again.
 
     Raises:
-        DamagedRunError: The file is missing, is not JSON or lacks something.
+        DamagedRunError: The file is missing, is not JSON, lacks something, or holds a recipe, network or seed that its
+            hashes are not of.
         StoreError: It was written by a newer segbench, cannot be upgraded, or cannot be read.
     """
     try:
@@ -185,13 +187,16 @@ def read_record(file: Path) -> RunRecord:
         version = document["schema_version"]
         if type(version) is not int or version < 1:
             raise ValueError(f"schema_version is {version!r}")
-        return RunRecord.model_validate(_upgrade(document, version, file))
+        record = RunRecord.model_validate(_upgrade(document, version, file))
+        if (problem := wrong_hash(record)) is not None:
+            raise DamagedRunError(f"{file}: {problem}")
     except FileNotFoundError:
         raise DamagedRunError(f"{file}: is missing") from None
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedRunError(f"{file}: is damaged: {_one_line(error)}") from error
+    return record
 
 
 def readable_folder(target: Path, among: Sequence[Leftover] | None = None) -> Path | None:

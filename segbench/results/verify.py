@@ -1,11 +1,11 @@
-"""Checks a stored run as far as that can be done without its data: ids, hashes, and that its arrays can be read."""
+"""Checks a stored run as far as that can be done without its data: ids, and that its arrays can be read."""
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
 
-from segbench.config.plan import digest, id_end
+from segbench.config.plan import id_end
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.details import DETAILS_FILE, load_details
 from segbench.results.matrices import DAMAGE, load_matrices
@@ -27,31 +27,15 @@ def verified_record(folder: Path, run_id: str) -> RunRecord:
         run_id: The id that it has to have.
 
     Raises:
-        DamagedRunError: Something does not hold; says what.
+        DamagedRunError: Something does not hold, a hash that ``read_record`` computes again among it; says what.
         StoreError: It was written by a newer segbench, or cannot be read.
     """
     record = read_record(folder / RECORD_FILE)
-    problem = _wrong_id(record, run_id) or _wrong_hash(record)
-    if problem:
+    if problem := _wrong_id(record, run_id):
         raise DamagedRunError(f"{folder / RECORD_FILE}: {problem}")
     if record.outcome.status is Status.COMPLETED:
         _check_arrays(folder, record)
     return record
-
-
-def identities(record: RunRecord) -> set[str]:
-    """Return the identities that a record's run can have; empty where the record does not tell all that they hold.
-
-    They hold files of weights by their content, sources by theirs, and what the trials of a tuned run chose: of runs
-    with any of these, the identity cannot be computed again.
-    """
-    model, role = record.model, record.tuning.role if record.tuning else None
-    if model.pretrained or model.options.get("pretrained") or model.source_digest or role == "tuned":
-        return set()
-    rest = {"seed": record.seed, "recipe": record.recipe} | ({"role": role} if role else {})
-    rest |= {"fold": record.fold.index} if record.fold else {}
-    networks = [{"name": model.name, "strict": strict, **model.options} for strict in (True, False)]
-    return {digest({"model": network, **rest}) for network in networks}
 
 
 def _wrong_id(record: RunRecord, run_id: str) -> str | None:
@@ -59,18 +43,6 @@ def _wrong_id(record: RunRecord, run_id: str) -> str | None:
         return f"is the record of another run, {record.id!r}; expected {run_id!r}"
     end = f"-{id_end(record.seed, record.fold.index if record.fold else None, record.identity)}"
     return None if run_id.endswith(end) else f"its id is {run_id!r}; by its seed and identity it would end in {end!r}"
-
-
-def _wrong_hash(record: RunRecord) -> str | None:
-    try:
-        if digest(record.recipe) != record.protocol_id:
-            return f"protocol_id {record.protocol_id[:16]}… is not the hash of its recipe, so one of them was altered"
-        known = identities(record)
-    except ValueError as error:
-        return f"holds a number that JSON does not have: {error}"
-    if known and record.identity not in known:
-        return f"identity {record.identity[:16]}… is not the hash of its network, recipe and seed: one was altered"
-    return None
 
 
 def _check_arrays(folder: Path, record: RunRecord) -> None:

@@ -26,7 +26,7 @@ def wait_for(condition, *, seconds=120):
 
 def interrupted(start_segbench, tmp_path, how):
     """Start a suite, wait until its first run is stored and its second is on its way, and interrupt it."""
-    process = start_segbench("run", "tiny.yaml")
+    process = start_segbench("run", "tiny.yaml", "--jobs", "1")
     results = tmp_path / "results" / "tiny"
     wait_for(lambda: list(results.glob("short-*/run.json")))
     wait_for(lambda: list(results.glob(".endless-*")))

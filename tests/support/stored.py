@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from speed_cases import record as speed_record
 from speed_cases import restart
 
-from segbench.config.plan import id_end
+from segbench.config.plan import digest, id_end
 from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed_record import SpeedRecord, speed_model
@@ -34,6 +33,9 @@ HOSTILE = (
     "![i](x.png)",
 )
 CLASSES = ("sky", "road", "car")
+VERSIONS = {"torch": "2.6", "torchvision": "0.21", "timm": "1.0", "numpy": "2.0", "pillow": "10.3"}
+COMPUTED = {"threads": 1, "cpu_capability": "AVX2", "precision": "fp32"}
+"""With the versions, all of an environment that scores depend on."""
 
 
 def matrices(hits: int, *, images: int = 2, classes: int = len(CLASSES)) -> ImageMatrices:
@@ -67,9 +69,12 @@ def write_run(
     speed = changes.pop("speed", 50.0)
     history = changes.pop("history", "epoch,step,loss,seconds\n1,4,1.5,0.1\n2,8,0.75,0.1\n")
     tuning, fold = changes.pop("tuning", None), changes.pop("fold", None)
-    protocol = changes.pop("protocol", hashlib.sha256(repr(recipe).encode()).hexdigest())
-    facts = repr((label, seed, recipe, options, *([tuning] if tuning else []), *([fold] if fold else [])))
-    identity = changes.pop("identity", hashlib.sha256(facts.encode()).hexdigest())
+    protocol = changes.pop("protocol", digest(recipe))
+    name = changes.pop("name", "unet")
+    role = {"role": tuning.role} if tuning else {}
+    role |= {"fold": fold.index} if fold else {}
+    network = {"name": name, "strict": True, **options}
+    identity = changes.pop("identity", digest({"model": network, "seed": seed, "recipe": recipe, **role}))
     run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-{id_end(seed, fold and fold.index, identity)}"
     record = RunRecord(
         id=run_id,
@@ -82,7 +87,7 @@ def write_run(
         recipe=recipe,
         outcome=outcome,
         model=ModelFacts(
-            name=changes.pop("name", "unet"),
+            name=name,
             options=options,
             pretrained=changes.pop("pretrained", False),
             weights_digest=changes.pop("weights_digest", None),
@@ -120,7 +125,7 @@ def write_run(
         runs_at_once=changes.pop("runs_at_once", 1),
         environment=changes.pop(
             "environment",
-            {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": {"torch": "2.6"}},
+            {"python": "3.11", "processor": "Example CPU", "device": "cpu", "versions": dict(VERSIONS), **COMPUTED},
         ),
     )
     assert not changes, f"unknown: {changes}"

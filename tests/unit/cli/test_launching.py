@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from segbench.cli.launching import LauncherName, Launching, devices_for, started_by_torchrun
+from segbench.engine.estimate import RunEstimate, SuiteEstimate
 from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.ray_launcher import RayLauncher
 from segbench.engine.stopping import NEVER
@@ -17,15 +18,67 @@ def store(tmp_path) -> Store:
 
 
 def test_one_run_at_a_time_needs_no_launcher(store):
-    for launching in (Launching(), Launching(jobs=1, in_process=True)):
-        with launching.launcher_into(store, stop=NEVER) as doing:
+    for launching in (Launching(), Launching(jobs="1", in_process=True)):
+        with launching.launcher_into(store, stop=NEVER, jobs=launching.jobs_for(1, threads=1)) as doing:
             assert doing is None
 
 
-def test_several_runs_at_a_time_are_done_on_the_device(store):
-    with Launching(jobs=3, device="cpu").launcher_into(store, stop=NEVER) as doing:
-        assert isinstance(doing, SeveralAtOnce)
-        assert doing.jobs == 3
+def test_several_runs_at_a_time_are_done_on_the_device_with_the_threads_of_the_suite(store):
+    for launching in (Launching(jobs="3", device="cpu"), Launching(device="cpu")):
+        with launching.launcher_into(store, stop=NEVER, jobs=3, threads=4) as doing:
+            assert isinstance(doing, SeveralAtOnce)
+            assert (doing.jobs, doing.threads) == (3, 4)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Give this machine so many cores and so much memory."""
+
+    def make(*, cores, memory_bytes=10**12):
+        monkeypatch.setattr("segbench.engine.concurrency.usable_cores", lambda: cores)
+        monkeypatch.setattr("segbench.engine.concurrency.free_memory_bytes", lambda: memory_bytes)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "pending", "expected"),
+    [(8, 1, 20, 8), (8, 1, 3, 3), (8, 3, 20, 2), (8, 16, 20, 1), (1, 1, 20, 1), (8, 1, 1, 1), (8, 1, 0, 1)],
+)
+def test_without_jobs_a_processor_does_as_many_runs_as_its_cores_allow(machine, cores, threads, pending, expected):
+    machine(cores=cores)
+    for jobs in (None, "auto"):
+        assert Launching(jobs=jobs, device="cpu").jobs_for(pending, threads=threads) == expected
+
+
+def test_without_jobs_no_more_runs_are_done_at_a_time_than_fit_into_memory(machine):
+    machine(cores=8, memory_bytes=10 * 10**9)
+    runs = tuple(RunEstimate(str(size), "a", 0, peak_memory_bytes=size) for size in (1, 4 * 10**9))
+    assert Launching(device="cpu").jobs_for(8, threads=1, estimate=SuiteEstimate(runs)) == 2
+    assert Launching(device="cpu").jobs_for(8, threads=1, estimate=SuiteEstimate(runs[:1])) == 8
+
+
+def test_without_jobs_an_accelerator_does_one_run_at_a_time(machine, monkeypatch):
+    machine(cores=8)
+    monkeypatch.setattr("segbench.engine.concurrency.device_type", lambda device, observer: "cuda")
+    assert Launching().jobs_for(8, threads=1) == 1
+
+
+def test_in_one_process_or_on_a_cluster_nothing_is_shared_out(machine):
+    machine(cores=8)
+    for launching in (Launching(device="cpu", in_process=True), Launching(launcher=LauncherName.RAY)):
+        assert launching.jobs_for(8, threads=1) == 1
+
+
+def test_a_number_of_jobs_is_taken_as_it_is(machine):
+    machine(cores=2)
+    assert Launching(device="cpu", jobs="5").jobs_for(2, threads=1) == 5
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5", ""])
+def test_what_is_no_number_of_jobs_is_refused(jobs):
+    with pytest.raises(UsageError, match=f"^--jobs {jobs}: expected auto or a whole number, at least 1"):
+        Launching(jobs=jobs).check()
 
 
 def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
@@ -36,6 +89,8 @@ def test_ray_is_told_what_was_given_and_else_gives_a_core(store):
         assert doing == RayLauncher(store, "host:1", cpus=2, gpus=0.5, shared=True)
     with Launching(launcher=LauncherName.RAY).launcher_into(store, stop=NEVER) as doing:
         assert doing == RayLauncher(store, None, cpus=1, gpus=0.0)
+    with Launching(launcher=LauncherName.RAY).launcher_into(store, stop=NEVER, threads=4) as doing:
+        assert doing == RayLauncher(store, None, cpus=4, gpus=0.0)
 
 
 def test_a_shared_folder_is_of_a_ray_cluster_only():
@@ -45,13 +100,13 @@ def test_a_shared_folder_is_of_a_ray_cluster_only():
 
 def test_torchruns_processes_do_one_run_at_a_time(monkeypatch):
     assert not Launching().here
-    assert Launching(jobs=2).can_be_tried_here
+    assert Launching(jobs="2").can_be_tried_here
     assert not Launching(launcher=LauncherName.RAY).can_be_tried_here
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert Launching().here
     assert not Launching().can_be_tried_here
-    for launching in (Launching(jobs=2), Launching(launcher=LauncherName.RAY)):
+    for launching in (Launching(jobs="2"), Launching(launcher=LauncherName.RAY)):
         with pytest.raises(UsageError, match="torchrun's processes do one run at a time"):
             launching.check()
 

@@ -76,6 +76,11 @@ def test_two_runs_are_compared(results, segbench):
     facts = segbench("compare", *folders, "--json").json
     assert facts["networks"][0]["score"] == "mean_iou"
     assert len(facts["scores"]) == 6
+    assert facts["networks"][0]["scope"] == "weights"
+    assert facts["networks"][0]["p_value"] is None
+    assert any("One training cannot tell networks apart" in note for note in facts["notes"])
+    assert "--seeds 0,1,2" in answer.err
+    assert answer.out.splitlines()[3].split() == ["score", "A", "B", "B", "-", "A", "95", "%,", "these", "weights"]
     again = segbench("compare", results, results)
     assert again.code == 0
     assert "+0.000" in again.out

@@ -55,15 +55,22 @@ def test_several_at_once_do_every_job_and_share_the_cores():
     found = list(SeveralAtOnce(3, devices=["cpu"], cores=8)(JOBS, bench, told.append))
     assert sorted(found) == sorted(run.id for run in RUNS)
     assert bench.most == 3
-    assert {(place.device, place.threads) for place in bench.places} == {("cpu", 2)}
+    assert {(place.device, place.cores) for place in bench.places} == {("cpu", 2)}
     assert len(told) == len(JOBS)
 
 
 @pytest.mark.parametrize(
-    ("jobs", "devices", "sharing"), [(3, ["cpu"], 3), (2, ["cuda:0", "cuda:1"], 1), (3, ["cuda:0", "cuda:1"], 2)]
+    ("jobs", "devices", "threads", "sharing"),
+    [
+        (3, ["cpu"], 1, 1),
+        (3, ["cpu"], 4, 1.5),
+        (16, ["cpu"], 1, 2),
+        (2, ["cuda:0", "cuda:1"], 1, 1),
+        (3, ["cuda:0", "cuda:1"], 1, 2),
+    ],
 )
-def test_it_is_known_how_many_runs_share_a_device(jobs, devices, sharing):
-    assert SeveralAtOnce(jobs, devices=devices, cores=8).sharing == sharing
+def test_it_is_known_how_many_runs_share_a_device_or_a_core(jobs, devices, threads, sharing):
+    assert SeveralAtOnce(jobs, devices=devices, cores=8, threads=threads).sharing == sharing
 
 
 @pytest.mark.parametrize("launcher", [OneByOne("cpu"), SeveralAtOnce(2, devices=["cpu"])])

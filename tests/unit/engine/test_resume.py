@@ -21,6 +21,7 @@ from segbench.data.loader import TrainingLoader
 from segbench.data.pipeline import Pipeline
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.events import Notice
+from segbench.engine.facts import earlier_places
 from segbench.engine.history import History
 from segbench.engine.launch import run_suite
 from segbench.engine.losses import build_loss
@@ -337,3 +338,38 @@ def test_a_whole_run_that_was_interrupted_goes_on_from_its_last_state(tmp_path, 
     assert files[0].read_bytes() == files[1].read_bytes()
     assert one.data == other.data
     assert not list(tmp_path.rglob("*.state"))
+
+
+def test_a_run_that_goes_on_with_other_threads_says_so_and_its_record_names_both(tmp_path, monkeypatch):
+    """Under its own number of threads a run would have had other bits."""
+    resume, told = {"every_minutes": None, "every_steps": 2}, []
+
+    def run(threads):
+        suite = check(document(models=["cnn"], resume=resume, train={"epochs": 2}, threads=threads))
+        return run_suite(suite, results=tmp_path, device="cpu", in_process=True, observer=told.append)
+
+    after_step = Saver.after_step
+
+    def killed(saver, subject):
+        after_step(saver, subject)
+        if subject.step == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Saver, "after_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(2)
+    (record,) = run(1).records
+    assert (record.environment["threads"], record.environment["earlier_threads"]) == (1, [2])
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    said = "cnn: was begun with threads: 2 and goes on with threads: 1; its scores are those of neither alone"
+    assert said in notices
+
+
+def test_what_earlier_pieces_were_done_with_is_told_as_far_as_they_say_it():
+    here = {"accelerator": "B", "threads": 1, "cpu_capability": "AVX2"}
+    assert earlier_places([here]) == {}
+    assert earlier_places([here, here]) == {}
+    assert earlier_places([{"accelerator": "A", "runs_at_once": 2}, here]) == {"earlier_accelerators": ["A"]}
+    pieces = [{**here, "threads": 4, "cpu_capability": "AVX512"}, {**here, "threads": 2}, {**here, "threads": 4}, here]
+    assert earlier_places(pieces) == {"earlier_threads": [4, 2], "earlier_cpu_capabilities": ["AVX512"]}

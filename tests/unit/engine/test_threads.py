@@ -82,8 +82,10 @@ def test_threads_end_when_they_are_closed():
     ],
 )
 def test_a_run_has_the_threads_that_its_cores_allow(device, cores, workers, expected, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr("segbench.engine.threads.available_cores", lambda: cores)
     assert threads_of_run(torch.device(device), ALONE, workers=workers) == expected
+    monkeypatch.setattr("segbench.engine.threads.available_cores", lambda: 128)
+    assert threads_of_run(torch.device(device), ALONE, workers=workers, cores=cores) == expected
 
 
 def test_torchruns_processes_share_the_cores_of_their_machine(monkeypatch):

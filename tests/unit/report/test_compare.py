@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from stored import iou_of, matrices, some_images, write_run, write_speed_of
+from stored import COMPUTED, VERSIONS, iou_of, matrices, some_images, write_run, write_speed_of
 
 from segbench.errors import StoreError
 from segbench.report.compare import compare
+from segbench.report.compare_notes import caveats
 from segbench.report.runs import load_results
 from segbench.results.record import Outcome, Status
 
@@ -31,19 +32,143 @@ def test_two_runs_are_compared_score_by_score_whatever_they_are_called(sides):
     assert (row["first"], row["second"]) == ("old", "new")
     assert row["difference"] == pytest.approx(row["second_value"] - row["first_value"])
     assert 0 < row["low"] < row["difference"] < row["high"]
-    assert row["better"] == 1.0
-    assert row["p_value"] < 1e-6
     assert found.classes["difference"].tolist() == pytest.approx(
         (found.classes["second"] - found.classes["first"]).tolist()
     )
 
 
+def write_seeds(folder, label, hits, seeds=(0, 1, 2), **changes):
+    """Write runs of several seeds, each of its own images' luck."""
+    for seed in seeds:
+        write_run(folder, label, seed, matrices=some_images(hits, seed=10 * hits + seed), **changes)
+
+
+def test_networks_of_several_seeds_are_told_apart_where_the_difference_is_more_than_chance(sides):
+    for folder, hits in zip(sides, (60, 80), strict=True):
+        write_seeds(folder, "a", hits)
+    row = compared(sides).networks.iloc[0]
+    assert row["scope"] == "networks"
+    assert row["p_value"] < 0.01
+
+
 def test_what_only_chance_keeps_apart_is_not_significant(sides):
-    for seed, folder in enumerate(sides):
-        write_run(folder, "a", matrices=some_images(70, seed=seed))
+    for folder, seeds in zip(sides, ((0, 1, 2), (3, 4, 5)), strict=True):
+        write_seeds(folder, "a", 70, seeds)
     row = compared(sides).networks.iloc[0]
     assert row["low"] < 0 < row["high"]
     assert row["p_value"] > 0.05
+
+
+@pytest.mark.parametrize("seeds", [((0,), (0,)), ((0,), (0, 1, 2)), ((0, 1, 2), (0,))])
+def test_of_one_training_nothing_is_claimed_about_networks(sides, seeds):
+    for folder, hits, numbers in zip(sides, (60, 80), seeds, strict=True):
+        write_seeds(folder, "a", hits, numbers, options={"width": hits})
+    found = compared(sides)
+    for row in (found.networks.iloc[0], found.scores.iloc[1]):
+        assert row["scope"] == "weights"
+        assert math.isnan(row["p_value"])
+        assert row["low"] < row["difference"] < row["high"]
+    (said,) = caveats(found.networks)
+    assert said == (
+        "the interval is of these weights on images like these test images; another seed gives other weights. One "
+        "training cannot tell networks apart: train each three times or more (segbench run SUITE --seeds 0,1,2) and "
+        "compare the folders"
+    )
+
+
+def test_of_several_pairs_those_that_were_trained_once_are_named(sides):
+    for folder, hits in zip(sides, (60, 80), strict=True):
+        write_seeds(folder, "a", hits)
+        write_seeds(folder, "b", hits, (0,), options={"depth": 2})
+    found = compared(sides).networks
+    assert dict(zip(found["first"], found["scope"], strict=True)) == {"a": "networks", "b": "weights"}
+    assert [math.isnan(value) for value in found["p_value"]] == [name == "b" for name in found["first"]]
+    assert any(said.startswith("b: the interval is of these weights") for said in caveats(found))
+
+
+def test_weights_that_were_not_trained_here_keep_their_p_value(sides):
+    for folder, hits in zip(sides, (60, 80), strict=True):
+        write_run(folder, "a", matrices=some_images(hits), recipe={"train": None}, options={"width": hits})
+    found = compared(sides).networks
+    assert (found["scope"].iloc[0], found["trained"].iloc[0]) == ("weights", False)
+    assert found["p_value"].iloc[0] < 0.01
+    assert caveats(found) == []
+
+
+def test_two_seeds_of_one_network_are_called_that_with_their_seeds(sides):
+    for seed, folder in enumerate(sides):
+        write_run(folder, "U-Net", seed, matrices=some_images(60 + 10 * seed))
+    found = compared(sides).networks
+    row = found.iloc[0]
+    assert (row["same_network"], row["same_recipe"], row["seeds"]) == (True, True, ((0,), (1,)))
+    assert math.isnan(row["p_value"])
+    said = (
+        "U-Net: the same network on both sides, seeds 0 | 1: the difference is between trainings, not between networks"
+    )
+    assert caveats(found)[0] == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "a: the same network on both sides, with the same seeds: only where it was trained can make a difference"),
+        ({"recipe": {"train": {"epochs": 9, "select": "last"}}}, "a: the same network on both sides, by two recipes"),
+        ({"label": "b"}, "a | b: the same network on both sides, with the same seeds: only where it was trained can"),
+    ],
+)
+def test_one_network_on_both_sides_is_said_whatever_else_differs(sides, changes, said):
+    write_run(sides[0], "a", matrices=some_images(60))
+    write_run(sides[1], changes.pop("label", "a"), matrices=some_images(60), **changes)
+    assert caveats(compared(sides).networks)[0].startswith(said)
+
+
+def test_other_networks_are_not_called_the_same(sides):
+    for folder, width in zip(sides, (1.0, 0.5), strict=True):
+        write_run(folder, "a", options={"width": width})
+    found = compared(sides).networks
+    assert not found["same_network"].iloc[0]
+    assert not any("same network" in said for said in caveats(found))
+
+
+def environment(**changes):
+    versions = {**VERSIONS, **changes.pop("versions", {})}
+    return {"processor": "Example CPU", "device": "cpu", "versions": versions, **COMPUTED, **changes}
+
+
+def test_what_is_not_the_same_in_both_environments_is_named_with_both_values(sides):
+    write_run(sides[0], "a")
+    there = {"processor": "GPU host", "precision": "bf16", "cpu_capability": "AVX512"}
+    write_run(sides[1], "a", environment=environment(threads=2, versions={"torch": "2.7", "pillow": "11"}, **there))
+    found = compared(sides).networks
+    assert found["environment"].iloc[0]["threads"] == ("1", "2")
+    assert caveats(found)[-1] == (
+        "not computed alike, and scores depend on it: threads 1 | 2; CPU capability AVX2 | AVX512; device Example CPU "
+        "| GPU host; precision fp32 | bf16; torch 2.6 | 2.7; Pillow 10.3 | 11"
+    )
+
+
+def test_environments_of_several_pairs_are_told_once(sides):
+    for folder, threads in zip(sides, (1, 2), strict=True):
+        for name, depth in (("a", 1), ("b", 2)):
+            write_run(folder, name, options={"depth": depth}, environment=environment(threads=threads))
+        write_run(folder, "c", options={"depth": 3})
+    said = [text for text in caveats(compared(sides).networks) if "computed alike" in text]
+    assert said == ["a, b: not computed alike, and scores depend on it: threads 1 | 2"]
+
+
+def test_what_one_side_does_not_record_is_no_difference(sides):
+    write_run(sides[0], "a")
+    write_run(sides[1], "a", environment={"processor": "Example CPU", "device": "cpu"})
+    found = compared(sides).networks
+    assert found["environment"].iloc[0] == {}
+    assert caveats(found)[-1].startswith("not recorded of all runs, so that they may differ in it unseen: threads, CPU")
+
+
+def test_without_an_interval_none_is_spoken_of(sides):
+    for folder, hits in zip(sides, (60, 80), strict=True):
+        write_run(folder, "a", hits=hits, options={"width": hits})
+    (said,) = caveats(compared(sides).networks)
+    assert said.startswith("One training cannot tell networks apart")
 
 
 def test_folders_are_compared_network_by_network_and_the_others_are_named(sides):
@@ -60,11 +185,11 @@ def test_folders_are_compared_network_by_network_and_the_others_are_named(sides)
 
 
 def test_p_values_are_adjusted_over_networks(sides):
-    for folder, seed in zip(sides, (0, 1), strict=True):
-        write_run(folder, "a", matrices=some_images(70, seed=seed))
+    for folder, seeds in zip(sides, ((0, 1), (2, 3)), strict=True):
+        write_seeds(folder, "a", 70, seeds)
     alone = compared(sides).networks["p_value"].iloc[0]
-    for folder, seed in zip(sides, (0, 1), strict=True):
-        write_run(folder, "b", matrices=some_images(70, seed=seed))
+    for folder, seeds in zip(sides, ((0, 1), (2, 3)), strict=True):
+        write_seeds(folder, "b", 70, seeds)
     assert compared(sides).networks["p_value"].tolist() == pytest.approx([min(1.0, 2 * alone)] * 2)
 
 
@@ -182,6 +307,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(sides):
 
 def test_one_image_matrix_more_changes_nothing_for_equal_runs(sides):
     for folder in sides:
-        write_run(folder, "a", matrices=matrices(70, images=12))
+        for seed in (0, 1):
+            write_run(folder, "a", seed, matrices=matrices(70, images=12))
     row = compared(sides).networks.iloc[0]
-    assert (row["difference"], row["p_value"], row["better"]) == (0.0, 1.0, 0.5)
+    assert (row["difference"], row["p_value"]) == (0.0, 1.0)

@@ -50,8 +50,8 @@ def test_every_table_has_a_label_of_its_own_in_plain_signs(add, results):
     add("b", test_digest="te_st}2")
     add("c", test_digest=None)
     add("d", recipe={"train": None})
-    for file in results.rglob("run.json"):
-        file.write_text(re.sub(r'"protocol_id": ?"(..)', r'"protocol_id":"\1_%#}', file.read_text()))
-    labels = re.findall(r"\\label\{(.*)\}$", to_latex(leaderboard(load_results(results))), flags=re.MULTILINE)
+    runs = load_results(results)
+    hostile = runs.assign(protocol=[f"{protocol[:2]}_%#}}{protocol[2:]}" for protocol in runs["protocol"]])
+    labels = re.findall(r"\\label\{(.*)\}$", to_latex(leaderboard(hostile)), flags=re.MULTILINE)
     assert len(labels) == len(set(labels)) == 4
     assert all(re.fullmatch(r"tab:segbench(-[A-Za-z0-9]+)+-?", label) for label in labels), labels

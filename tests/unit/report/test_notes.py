@@ -73,6 +73,7 @@ def test_unequal_seeds_copies_and_machines_are_pointed_out(add, notes):
     add("b", 0, environment={"processor": "Other CPU"})
     add("b", 0, suite="copy", environment={"processor": "Other CPU"})
     text = "\n".join(notes())
+    assert "device Example CPU | Other CPU: b" in text
     assert "not all rows have equally many seeds (1 to 2)" in text
     assert "1 run of the same network and seed as another counted once only" in text
     assert "2 different environments, so that their speeds do not compare" in text

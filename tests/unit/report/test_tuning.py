@@ -131,7 +131,7 @@ def test_each_network_is_held_against_itself_with_an_interval(tune, plain, resul
         assert abs(row["difference"]) == pytest.approx(given.networks["difference"].iloc[0])
         assert row["low"] < row["difference"] < row["high"]
     assert rows["unet"]["low"] > 0
-    assert rows["segnet"]["p_value"] > rows["unet"]["p_value"]
+    assert [row["p_value"] for row in rows.values()] == [None, None]  # trained once each
     shown = {row[0]: row for row in tables(section(results), "both-protocols")}
     assert shown["unet"][3] == "lr=0.2"
     assert shown["unet"][4] == f"{rows['unet']['difference']:+.3f}"
@@ -182,7 +182,8 @@ def test_two_tuned_sets_are_compared_tuned_with_tuned(tune, plain, results):
     tune("unet", 50, 60, 40, chosen=0.2)
     runs = load_results(results)
     found = compare(runs, runs).networks
-    assert list(zip(found["first"], found["second"], strict=True)) == [("unet", "unet"), ("unet, tuned", "unet, tuned")]
+    pairs = sorted(zip(found["first"], found["second"], strict=True))
+    assert pairs == [("unet", "unet"), ("unet, tuned", "unet, tuned")]
     assert list(found["difference"]) == [0, 0]
 
 

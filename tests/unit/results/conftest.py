@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from segbench.config.plan import digest
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 
 
 @pytest.fixture
 def make_record() -> Callable[..., RunRecord]:
     def make(run_id: str = "unet-seed0-abc", **changes: Any) -> RunRecord:
+        recipe = changes.pop("recipe", {"train": {"epochs": 1}})
         facts: dict[str, Any] = {
             "id": run_id,
             "suite": "toy",
@@ -20,10 +22,12 @@ def make_record() -> Callable[..., RunRecord]:
             "seed": 0,
             "point": {},
             "identity": "abc",
-            "protocol_id": "p" * 64,
-            "recipe": {"train": {"epochs": 1}},
+            "protocol_id": digest(recipe),
+            "recipe": recipe,
             "outcome": Outcome(status=Status.COMPLETED),
-            "model": ModelFacts(name="unet", options={"width": 0.5}, pretrained=False, input_size=(32, 48)),
+            "model": ModelFacts(
+                name="unet", options={"width": 0.5}, pretrained=False, source_digest="s", input_size=(32, 48)
+            ),
             "data": DataFacts(
                 dataset="scenes",
                 classes=("sky", "road"),

@@ -461,11 +461,14 @@ HOSTILE = {
     "bomb in a matrix file": (lambda a: forge(a, npz_bomb), "out of all proportion"),
     "wrong id": (lambda a: forge(a, renamed), "is the record of another run"),
     "wrong identity": (lambda a: forge(a, other_identity), "would end in '-seed0-0000000000'"),
-    "wrong protocol id": (lambda a: forge(a, with_record(protocol_id="0" * 64)), "is not the hash of its recipe"),
-    "other recipe": (lambda a: forge(a, with_record(recipe={"train": {"epochs": 9}})), "is not the hash of its recipe"),
+    "wrong protocol id": (
+        lambda a: forge(a, with_record(protocol_id="0" * 64)),
+        "its recipe was edited: .* protocol_id says 0000",
+    ),
+    "other recipe": (lambda a: forge(a, with_record(recipe={"train": {"epochs": 9}})), "its recipe was edited"),
     "other recipe, hash mended": (
         lambda a: forge(a, with_record(recipe={"epochs": 9}, protocol_id=digest({"epochs": 9}))),
-        "is not the hash of its network, recipe and seed",
+        "its network, recipe or seed was edited: .* identity says",
     ),
     "newer record": (lambda a: forge(a, with_record(schema_version=99)), "was written by a newer segbench"),
     "newer archive": (lambda a: forge(a, lambda d, _: d.update(schema_version=2)), "newer segbench .* update it"),

@@ -116,9 +116,9 @@ def test_a_run_that_is_larger_than_the_limit_is_named_and_nothing_written(result
         (lambda run: (run / "confusion.npz").unlink(), "there is no such file"),
         (lambda run: (run / "details.npz").write_bytes(b"PK"), "is damaged"),
         (lambda run: run.rename(run.with_name("other-seed0-0123456789")), "another run"),
-        (lambda run: alter(run, '"epochs": 2', '"epochs": 3'), "not the hash of its recipe"),
-        (lambda run: alter(run, '"width": 1.0', '"width": 2.0'), "not the hash of its network"),
-        (lambda run: alter(run, '"seed": 0', '"seed": 7'), "would end in '-seed7-"),
+        (lambda run: alter(run, '"epochs": 2', '"epochs": 3'), "its recipe was edited"),
+        (lambda run: alter(run, '"width": 1.0', '"width": 2.0'), "its network, recipe or seed was edited"),
+        (lambda run: alter(run, '"seed": 0', '"seed": 7'), "its network, recipe or seed was edited"),
     ],
 )
 def test_a_damaged_run_is_named_and_left_out_and_the_rest_packed(results, tmp_path, damage, told):

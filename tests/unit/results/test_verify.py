@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+from stored import write_run
 from tiny import document
 
 from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import families, trials
 from segbench.engine.records import record_of
-from segbench.errors import UsageError
+from segbench.errors import DamagedRunError, UsageError
+from segbench.report.leaderboard import leaderboard
+from segbench.report.runs import load_results
+from segbench.results.hashes import identities
 from segbench.results.inventory import held_runs
 from segbench.results.record import Outcome, Status, Timings
-from segbench.results.store import read_record, write_record
-from segbench.results.verify import identities, verified_record
+from segbench.results.store import Store, read_record, write_record
+from segbench.results.verify import verified_record
 
 REPOSITORY = Path(__file__).parents[3]
 ENDED = {
@@ -66,3 +72,64 @@ def test_all_published_runs_pass():
     held = held_runs(REPOSITORY / "results" / "camvid-cpu")
     assert len(held) == 10
     assert [run.problem for run in held if run.problem] == []
+
+
+@pytest.mark.skipif(not (REPOSITORY / "results").is_dir(), reason="the published results are in the repository only")
+def test_all_published_records_can_be_read_and_their_hashes_hold():
+    files = sorted((REPOSITORY / "results").glob("*/*/run.json"))
+    assert len(files) >= 14
+    assert all(read_record(file).id == file.parent.name for file in files)
+
+
+def edited(folder, change):
+    """Edit a stored record by hand; return its file."""
+    file = folder / "run.json"
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_text(json.dumps(document))
+    return file
+
+
+EDITS = {
+    "recipe": (
+        lambda record: record["recipe"]["train"].update(epochs=99),
+        "its recipe was edited: .* protocol_id says",
+    ),
+    "new key": (lambda record: record["recipe"].update(extra=1), "its recipe was edited"),
+    "protocol": (lambda record: record.update(protocol_id="0" * 64), "its recipe was edited: .* says 000000000000…"),
+    "options": (lambda record: record["model"]["options"].update(width=2.0), "its network, recipe or seed was edited"),
+    "network": (lambda record: record["model"].update(name="segnet"), "its network, recipe or seed was edited"),
+    "seed": (lambda record: record.update(seed=7), "its network, recipe or seed was edited: .* identity says"),
+}
+
+
+@pytest.mark.parametrize("case", EDITS)
+def test_a_record_that_was_edited_by_hand_is_damaged_and_named(case, tmp_path):
+    change, said = EDITS[case]
+    folder = write_run(tmp_path, "a")
+    write_run(tmp_path, "b")
+    assert load_results(tmp_path)["status"].tolist() == ["completed"] * 2
+    file = edited(folder, change)
+    with pytest.raises(DamagedRunError, match=f"^{re.escape(str(file))}: {said}"):
+        read_record(file)
+    with pytest.raises(DamagedRunError, match=said):
+        verified_record(folder, folder.name)
+    board = leaderboard(load_results(tmp_path))
+    ranked, damaged = board[board["rank"].notna()], board[board["rank"].isna()]
+    assert ranked["model"].tolist() == ["b"]
+    assert damaged["status"].tolist() == ["damaged"]
+    assert re.search(said, damaged["reason"].iloc[0])
+
+
+def test_what_no_hash_holds_may_be_edited(tmp_path):
+    file = edited(write_run(tmp_path, "a"), lambda record: record.update(label="better name"))
+    assert read_record(file).label == "better name"
+
+
+def test_an_edited_run_counts_as_not_done(tmp_path):
+    folder = write_run(tmp_path, "a")
+    store = Store(tmp_path, "toy")
+    identity = read_record(folder / "run.json").identity
+    assert store.find_all({folder.name: identity})
+    edited(folder, EDITS["recipe"][0])
+    assert store.find_all({folder.name: identity}) == {}
