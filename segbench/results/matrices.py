@@ -97,8 +97,8 @@ def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
     if len({part.num_classes for part in parts}) > 1:
         raise StoreError("the matrices to join count different classes")
     names = tuple(name for part in parts for name in part.names)
-    void = [part.void_predicted for part in parts]
-    known = None if any(rows is None for rows in void) else np.concatenate(void)
+    void = [part.void_predicted for part in parts if part.void_predicted is not None]
+    known = np.concatenate(void) if len(void) == len(parts) else None
     return ImageMatrices(names, np.concatenate([part.matrices for part in parts]), known)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from stored import HOSTILE, write_run, write_speed_of
+from stored import HOSTILE, some_images, write_run, write_speed_of
 
 from segbench.results.record import Outcome, Status
 from segbench.results.speed_record import SpeedRecord
@@ -17,6 +18,17 @@ from segbench.results.speed_record import SpeedRecord
 def add(results) -> Callable[..., Path]:
     """Write one run below ``results``; see ``write_run``."""
     return partial(write_run, results)
+
+
+@pytest.fixture
+def train(add) -> Callable[..., None]:
+    """Write three trainings of a network that differ a little, tested on the same images."""
+
+    def train(label: str, hits: int, **changes: Any) -> None:
+        for seed in range(3):
+            add(label, seed=seed, matrices=some_images(hits + seed - 1, seed=10 * hits + seed), **changes)
+
+    return train
 
 
 @pytest.fixture

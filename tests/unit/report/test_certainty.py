@@ -24,12 +24,6 @@ def board(results):
     return lambda: leaderboard(load_results(results)).set_index("model")
 
 
-def train(add, label, hits, *, seeds=3):
-    """Store several trainings of a network that differ a little."""
-    for seed in range(seeds):
-        add(label, seed=seed, matrices=some_images(hits + seed - 1, seed=seed))
-
-
 def test_every_score_has_the_interval_of_its_spread_over_images(add, board):
     given = some_images(80)
     add("a", matrices=given)
@@ -50,20 +44,20 @@ def test_networks_that_were_trained_once_have_an_order_and_intervals_but_no_rank
     assert rows["mean_iou_low"].notna().all()
 
 
-def test_networks_far_apart_in_several_trainings_have_ranks_and_groups_of_their_own(add, board):
+def test_networks_far_apart_in_several_trainings_have_ranks_and_groups_of_their_own(train, board):
     for label, hits in (("best", 90), ("middle", 70), ("worst", 50)):
-        train(add, label, hits)
+        train(label, hits)
     rows = board()
     found = zip(rows["rank"], rows["rank_best"], rows["rank_worst"], rows["group"], strict=True)
     assert list(found) == [(1, 1, 1, "a"), (2, 2, 2, "b"), (3, 3, 3, "c")]
     assert set(rows["scope"]) == {"networks"}
 
 
-def test_networks_that_only_chance_tells_apart_share_a_letter_and_their_ranks(add, board):
+def test_networks_that_only_chance_tells_apart_share_a_letter_and_their_ranks(add, train, board):
     for network in range(3):
         for seed in range(3):
             add(f"net{network}", seed=seed, matrices=some_images(75, seed=10 * network + seed))
-    train(add, "worst", 40)
+    train("worst", 40)
     rows = board()
     assert set(rows["group"][:3]) == {"a"}
     assert rows["group"]["worst"] == "b"
@@ -127,9 +121,9 @@ def test_other_images_are_not_compared(add, board):
     assert board()[list(CERTAINTY)].isna().all(axis=None)
 
 
-def test_intervals_stand_in_every_format(add, results):
-    train(add, "a", 80)
-    train(add, "b", 60)
+def test_intervals_stand_in_every_format(train, results):
+    train("a", 80)
+    train("b", 60)
     rows = leaderboard(load_results(results))
     low, high = rows["mean_iou_low"][0], rows["mean_iou_high"][0]
     text = to_markdown(rows)

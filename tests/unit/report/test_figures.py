@@ -70,7 +70,7 @@ def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
 
 def test_one_seed_is_said_to_have_no_spread(add, read):
     add("a")
-    told = {plot.name for plot in plots(*read()) if "no spread is known" in plot.caption}
+    told = {plot.name for plot in plots(*read()) if "variation between trainings is not known" in plot.caption}
     assert told == {"accuracy-throughput", "accuracy-parameters", "class-iou", "learning-curves"}
 
 
@@ -185,7 +185,8 @@ def test_very_long_names_are_cut_and_leave_room_for_the_drawing(add, read, tmp_p
     classes = tuple(f"{number}{'x' * 100}" for number in range(12))
     for number in range(3):
         counted = matrices(90 - number, images=12, classes=12)
-        add(f"{number}{'y' * 100}", matrices=counted, classes=classes)
+        for seed in (0, 1):
+            add(f"{number}{'y' * 100}", seed, matrices=counted, classes=classes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn = {plot.name: plot for plot in plots(*read())}
@@ -234,20 +235,28 @@ def test_bars_of_accuracy_are_the_intervals_where_they_are_known(add, read):
     add("a", matrices=matrices(80, images=12))
     board = read()[0]
     plot = accuracy_throughput(board)
-    assert "Vertical bars: 95 % intervals over images" in plot.caption
+    assert "Vertical bars: 95 % intervals over test images, of these weights; one seed: variation" in plot.caption
     bars = [path.vertices for bar in plot.figure.axes[0].collections for path in bar.get_paths()]
     ends = [value for bar in bars for value in bar[:, 1]]
     assert min(ends) == pytest.approx(board["mean_iou_low"].iloc[0])
     assert max(ends) == pytest.approx(board["mean_iou_high"].iloc[0])
 
 
-def test_each_rank_has_its_interval(add, read):
+def test_each_rank_has_those_that_its_comparisons_leave_open(train, read):
     for name, hits in (("a", 90), ("b", 70), ("c", 50)):
-        add(name, matrices=matrices(hits, images=12))
+        train(name, hits)
     axes = rank_intervals(read()[0]).figure.axes[0]
     lines = axes.get_lines()
     assert [line.get_xydata().tolist() for line in lines[::2]] == [[[n, n - 1], [n, n - 1]] for n in (1, 2, 3)]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a  a", "b  b", "c  c"]
+
+
+def test_one_training_each_draws_neither_ranks_nor_pairs(add, read):
+    for name, hits in (("a", 90), ("b", 50)):
+        add(name, matrices=some_images(hits))
+    board, _, _, pairs = read()
+    assert rank_intervals(board) is None
+    assert paired_differences(board, pairs) is None
 
 
 def test_too_few_images_draw_neither_ranks_nor_pairs(add, read):
@@ -259,9 +268,10 @@ def test_too_few_images_draw_neither_ranks_nor_pairs(add, read):
 
 
 def test_differences_of_pairs_stand_mirrored_and_those_of_chance_in_brackets(add, read):
-    add("a", matrices=matrices(90, images=12))
-    add("same", matrices=matrices(90, images=12), name="other")
-    add("worse", matrices=matrices(50, images=12))
+    for seed in (0, 1):
+        add("a", seed, matrices=matrices(90, images=12))
+        add("same", seed, matrices=matrices(90, images=12), name="other")
+        add("worse", seed, matrices=matrices(50, images=12))
     board, _, _, pairs = read()
     axes = paired_differences(board, pairs).figure.axes[0]
     texts = np.array([text.get_text() for text in axes.texts]).tolist()
@@ -334,7 +344,7 @@ def test_more_measured_networks_than_a_figure_shows_are_counted_among_the_measur
         measure(name, 0.01, options={"width": width})
     board, runs, _, _ = read()
     plot = latency_distributions(board, runs)
-    assert "the best 1 of the 2 networks whose latency was measured (3 are ranked)" in plot.caption
+    assert "the best 1 of the 2 networks whose latency was measured (of 3)" in plot.caption
     assert [label.get_text() for label in plot.figure.axes[0].get_yticklabels()] == ["b"]
 
 
@@ -343,7 +353,7 @@ def test_bars_of_rows_with_and_without_several_seeds_are_told_apart(add, read):
         add("a", seed, matrices=some_images(80, seed=seed))
     add("b", matrices=some_images(60))
     caption = accuracy_throughput(read()[0]).caption
-    assert "Vertical bars: 95 % intervals over images and, where there are several, seeds." in caption
+    assert "Vertical bars: 95 % intervals over test images and trainings." in caption
     assert "± one sample standard deviation over seeds, where there are several." in caption
     assert "n = 1 to 2 seeds each" in caption
 

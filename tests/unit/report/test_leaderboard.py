@@ -22,15 +22,29 @@ def board(results):
     return lambda: leaderboard(load_results(results))
 
 
-def test_networks_are_ranked_by_mean_iou(add, board):
+def test_networks_are_ordered_by_mean_iou(add, board):
     add("worst", hits=20)
     add("best", hits=90)
     add("middle", hits=50)
     rows = board()
     assert tuple(rows.columns) == COLUMNS
     assert list(rows["model"]) == ["best", "middle", "worst"]
-    assert list(rows["rank"]) == [1, 2, 3]
+    assert list(rows["position"]) == [1, 2, 3]
     assert list(rows["mean_iou"]) == pytest.approx([iou_of(90), iou_of(50), iou_of(20)])
+
+
+def test_one_training_ranks_nothing_and_a_second_of_any_network_all(add, board):
+    add("a", hits=20)
+    add("b", hits=90)
+    assert board()["rank"].isna().all()
+    add("a", seed=1, hits=21)
+    assert list(board()["rank"]) == [1, 2]
+
+
+def test_weights_that_were_only_evaluated_are_ranked(add, board):
+    for name, hits in (("a", 20), ("b", 90)):
+        add(name, hits=hits, recipe={"dataset": {"name": "scenes"}, "train": None})
+    assert list(zip(board()["model"], board()["rank"], strict=True)) == [("b", 1), ("a", 2)]
 
 
 def test_seeds_give_mean_and_sample_standard_deviation(add, board):
@@ -83,24 +97,25 @@ def test_rows_of_different_protocol_are_never_ranked_together(add, board):
     add("a", hits=99, recipe=OTHER)
     rows = board()
     assert list(rows["model"]) == ["b", "a", "a"]
-    assert list(rows["rank"]) == [1, 2, 1]
+    assert list(rows["position"]) == [1, 2, 1]
     assert rows["protocol"].nunique() == 2
 
 
 def test_equal_scores_share_a_rank(add, board):
     for name, hits in (("b", 50), ("a", 50), ("c", 40)):
-        add(name, hits=hits)
+        for seed in (0, 1):
+            add(name, seed, hits=hits)
     rows = board()
     assert list(zip(rows["model"], rows["rank"], strict=True)) == [("a", 1), ("b", 1), ("c", 3)]
 
 
-def test_failures_come_after_the_ranked_rows_with_reason_and_without_rank(add, board):
+def test_failures_come_after_the_scored_rows_with_reason_and_without_position(add, board):
     add("a", outcome=Outcome(status=Status.FAILED, reason="NaN loss"))
     add("b")
     (add("c") / "run.json").write_text("{")
     rows = board()
     assert list(rows["status"]) == ["completed", "failed", "damaged"]
-    assert rows["rank"].isna().tolist() == [False, True, True]
+    assert rows["position"].isna().tolist() == [False, True, True]
     assert rows["reason"][1] == "seed 0: NaN loss"
     assert "is damaged" in rows["reason"][2]
     assert rows["protocol"].isna().tolist() == [False, False, True]
@@ -148,7 +163,7 @@ def test_all_void_is_a_row_without_rank_that_says_why(add, board):
     add("good")
     rows = board()
     assert list(rows["model"]) == ["good", "void"]
-    assert pd.isna(rows["rank"][1])
+    assert pd.isna(rows["position"][1])
     assert "no pixel" in rows["reason"][1]
 
 
@@ -158,7 +173,7 @@ def test_rows_tested_on_other_data_are_never_ranked_together(add, board):
     add("c", hits=99, test_digest="there")
     rows = board()
     assert rows["protocol"].nunique() == 1
-    assert list(zip(rows["test_data"], rows["model"], rows["rank"], strict=True)) == [
+    assert list(zip(rows["test_data"], rows["model"], rows["position"], strict=True)) == [
         ("here", "b", 1),
         ("here", "a", 2),
         ("there", "c", 1),
@@ -174,9 +189,10 @@ def test_the_same_network_on_two_folders_of_data_is_two_rows_and_no_mean(add, bo
 
 
 def test_rows_trained_on_other_data_than_most_are_marked_and_keep_their_rank(add, board):
-    add("a", hits=90)
-    add("b", hits=80, train_digest="other")
-    add("c", hits=70)
+    for seed in (0, 1):
+        add("a", seed, hits=90)
+        add("b", seed, hits=80, train_digest="other")
+        add("c", seed, hits=70)
     rows = board()
     assert list(rows["rank"]) == [1, 2, 3]
     assert list(rows["same_data"]) == [True, False, True]

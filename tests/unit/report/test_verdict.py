@@ -1,6 +1,8 @@
-"""Claims about the sentence that opens a report: who wins, whether it is more than chance, at what cost, where not."""
+"""Claims about the sentence that opens a report: who leads, how sure that is, at what cost, and where not."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from stored import some_images
@@ -20,21 +22,33 @@ def said(results):
     return said
 
 
-def test_a_clear_lead_is_said_to_be_one(add, said):
-    add("best", matrices=some_images(90), parameters=2_000_000)
-    add("worst", matrices=some_images(50), parameters=1_000)
+def test_a_clear_lead_in_several_trainings_is_said_to_be_one(train, said):
+    train("best", 90, parameters=2_000_000)
+    train("worst", 50, parameters=1_000)
     text = said()
     assert text.startswith("best is first with a mean IoU of 0.8")
     assert "(95 % interval 0." in text
-    assert "Its lead over every other network is more than chance" in text
-    assert "The smallest network is worst (1.00 k parameters), rank 2" in text
+    assert "It leads every other network, over trainings and test images (Holm-adjusted p below 0.05)." in text
+    assert "The smallest network is worst (1.00 k parameters), with a mean IoU of 0." in text
     assert "The hardest class is" in text
 
 
-def test_rivals_that_only_chance_keeps_apart_are_named(add, said):
-    for seed in range(3):
-        add(f"net{seed}", matrices=some_images(75, seed=seed))
-    add("worst", matrices=some_images(40))
+def test_one_training_each_is_no_verdict_on_networks_and_says_what_to_run(add, said):
+    add("best", matrices=some_images(90))
+    add("worst", matrices=some_images(50))
+    text = said()
+    assert text.startswith("best has the highest mean IoU, 0.8")
+    assert "(95 % interval of these weights over test images 0." in text
+    assert "One training cannot tell networks apart" in text
+    assert "segbench run SUITE --seeds 0,1,2" in text
+    assert not re.search(r"\bp\b|chance|first|leads", text)
+
+
+def test_rivals_that_only_chance_keeps_apart_are_named(add, train, said):
+    for network in range(3):
+        for seed in range(3):
+            add(f"net{network}", seed=seed, matrices=some_images(75, seed=10 * network + seed))
+    train("worst", 40)
     text = said()
     first = text.split(" ")[0]
     others = sorted({"net0", "net1", "net2"} - {first})
@@ -44,9 +58,10 @@ def test_rivals_that_only_chance_keeps_apart_are_named(add, said):
 
 
 def test_with_too_few_images_nothing_is_claimed(add, said):
-    add("a")
-    add("b", hits=50)
-    assert "Too few test images, or not the same ones" in said()
+    for seed in (0, 1):
+        add("a", seed)
+        add("b", seed, hits=50)
+    assert "Too few shared test images to compare it with the other networks." in said()
 
 
 def test_a_network_alone_has_nothing_to_be_compared_with(add, said):
@@ -73,13 +88,13 @@ def test_of_several_tables_each_verdict_says_what_it_is_of(add, results):
         return verdicts([Judged(table, ranking.runs, ranking.pairs) for table in tables_of(ranking.board)])
 
     add("a")
-    assert [text.split(" is first")[0] for text in told()] == ["a"]
+    assert [text.split(" has the")[0] for text in told()] == ["a"]
     add("b", test_digest="other")
     add("c", test_digest="other", outcome=Outcome(status=Status.FAILED, reason="x"))
     add("d", recipe={"train": {"epochs": 9}})
     (add("torn") / "run.json").write_text("{")
     protocols = [str(one)[:8] for one in dict.fromkeys(rank(results).board["protocol"].dropna())]
-    assert [text.split(" is first")[0] for text in told()] == [
+    assert [text.split(" has the")[0] for text in told()] == [
         f"Protocol {protocols[0]} · test data other: b",
         f"Protocol {protocols[0]} · test data test: a",
         f"Protocol {protocols[1]}: d",
