@@ -73,16 +73,35 @@ def estimate(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
         spread: Of one score, the runs network by network.
         seeds: How many runs each network has; where all have one, the scope is these weights.
     """
-    ends = np.cumsum(seeds)
-    networks = [slice(int(end) - size, int(end)) for end, size in zip(ends, seeds, strict=True)]
-    means = np.array([spread.scores[runs].mean() for runs in networks])
-    images, own = _split(spread.covariance, networks)
     if max(seeds) == 1:
-        none = np.zeros(len(seeds))
-        return Estimates(Scope.WEIGHTS, means, images, none, none, spread.images - 1)
+        return estimate_weights(spread, seeds)
+    networks = _networks(seeds)
+    images, own = _split(spread.covariance, networks)
     scatter = np.array([spread.scores[runs].var(ddof=1) if runs.stop - runs.start > 1 else np.nan for runs in networks])
     variances, freedom = _shrunk(scatter, own, np.array(seeds) - 1)
+    means = _means(spread.scores, networks)
     return Estimates(Scope.NETWORKS, means, images, variances / np.array(seeds), freedom, spread.images - 1)
+
+
+def estimate_weights(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
+    """Work out what runs say of these weights, or of the mean over several, on other images; see ``estimate``."""
+    networks, none = _networks(seeds), np.zeros(len(seeds))
+    means, images = _means(spread.scores, networks), _between(spread.covariance, networks)
+    return Estimates(Scope.WEIGHTS, means, images, none, none, spread.images - 1)
+
+
+def _networks(seeds: Sequence[int]) -> list[slice]:
+    """Return which runs are those of each network."""
+    return [slice(int(end) - size, int(end)) for end, size in zip(np.cumsum(seeds), seeds, strict=True)]
+
+
+def _means(scores: FloatArray, networks: Sequence[slice]) -> FloatArray:
+    return np.array([scores[runs].mean() for runs in networks])
+
+
+def _between(covariance: FloatArray, networks: Sequence[slice]) -> FloatArray:
+    """Return the (M, M) covariance of the means over seeds."""
+    return np.array([[covariance[one, other].mean() for other in networks] for one in networks])
 
 
 def _split(covariance: FloatArray, networks: Sequence[slice]) -> tuple[FloatArray, FloatArray]:
@@ -92,7 +111,7 @@ def _split(covariance: FloatArray, networks: Sequence[slice]) -> tuple[FloatArra
         (M, M) the mean covariance of different runs, of one network on the diagonal, and (M,) by how much that of a run
         with itself exceeds it. Of a network with one run, all counts as shared.
     """
-    shared = np.array([[covariance[one, other].mean() for other in networks] for one in networks])
+    shared = _between(covariance, networks)
     own = np.zeros(len(networks))
     for place, runs in enumerate(networks):
         size = runs.stop - runs.start

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.metrics.resampling import image_spread, resamples_for
-from segbench.metrics.trainings import estimate
+from segbench.metrics.trainings import Scope, estimate, estimate_weights
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
 from segbench.report.environments import facts_of, unknown_facts
@@ -33,7 +33,7 @@ images a second, second over first; ``differing`` holds, by option, both values 
 ``note`` says why there is no interval; ``…_precision_over`` over how many classes a side's mean precision is taken,
 where it never predicts one that is labelled.
 
-``scope`` is what interval and p value are about: ``networks`` where a side has several seeds, else ``weights``.
+``scope`` is what interval and p value are about: ``networks`` where both sides have several seeds, else ``weights``.
 Networks that were trained (``trained``) have no p value then: one training cannot tell them apart. ``same_network`` and
 ``same_recipe`` say whether both sides are one; ``seeds`` holds those of each side; ``environment`` holds, by fact, both
 values where they differ, and ``unrecorded`` the facts that some run does not record."""
@@ -118,7 +118,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
     values = _mean(one, score), _mean(other, score)
     note = _why_not_paired(one, other)
     found = None if note else _compared(one, other, score)
-    scope = "networks" if max(len(one.runs), len(other.runs)) > 1 else "weights"
+    scope = _scope(one, other)
     trained = any((side.runs["recipe"].iloc[0] or {}).get("train") for side in pair)
     return {
         "first": one.model,
@@ -129,7 +129,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "difference": values[1] - values[0],
         "low": found.interval.low if found else None,
         "high": found.interval.high if found else None,
-        "p_value": found.p_value if found and (scope == "networks" or not trained) else np.nan,
+        "p_value": found.p_value if found and (scope is Scope.NETWORKS or not trained) else np.nan,
         "first_seeds": len(one.runs),
         "second_seeds": len(other.runs),
         "speed_ratio": _speed_ratio(one, other),
@@ -137,7 +137,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
         "note": note,
         "first_precision_over": unpredicted(one.runs)["precision_over"],
         "second_precision_over": unpredicted(other.runs)["precision_over"],
-        "scope": scope,
+        "scope": str(scope),
         "trained": trained,
         "same_network": not pair.differing,
         "same_recipe": one.protocol == other.protocol,
@@ -172,7 +172,13 @@ def _compared(one: Side, other: Side, score: str) -> Comparison:
     seeds = [len(side.runs) for side in (other, one)]
     counts = [counts for side in (other, one) for counts in side.runs["image_counts"]]
     spread = image_spread(counts, groups=_groups(one), resamples=resamples_for(sum(seeds)))
-    return compare_all(estimate(spread[score], seeds))[0]
+    known = estimate if _scope(one, other) is Scope.NETWORKS else estimate_weights
+    return compare_all(known(spread[score], seeds))[0]
+
+
+def _scope(one: Side, other: Side) -> Scope:
+    """Return of what a comparison speaks: of the networks, where both were trained several times."""
+    return Scope.NETWORKS if min(len(one.runs), len(other.runs)) > 1 else Scope.WEIGHTS
 
 
 def _groups(side: Side) -> Sequence[Hashable] | None:

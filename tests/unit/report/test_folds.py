@@ -93,7 +93,7 @@ def test_pooling_is_no_mean_of_folds(whole):
 def test_one_table_ranks_all_networks(whole):
     runs = load_results(whole)
     board = leaderboard(runs)
-    assert list(board["rank"]) == [1, 2]
+    assert list(board["position"]) == [1, 2]
     assert set(board["folds"]) == {3}
     assert set(board["seeds"]) == {1}
     assert board["same_data"].all()
@@ -108,10 +108,10 @@ def test_a_missing_fold_leaves_a_network_without_rank(add_fold, results):
     add_fold(1)
     add_fold(3)
     board = leaderboard(load_results(results)).set_index("model")
-    assert board.loc["cnn", "rank"] == 1
+    assert board.loc["cnn", "position"] == 1
     assert board.loc["unet", "status"] == "incomplete"
     assert board.loc["unet", "reason"] == "seed 0: 2 of 3 folds are done"
-    assert board["rank"].isna().loc["unet"]
+    assert board["position"].isna().loc["unet"]
     assert np.isnan(board.loc["unet", "mean_iou"])
 
 

@@ -100,8 +100,9 @@ def test_downloads_are_in_the_page():
 
 
 def test_a_report_has_every_figure_with_width_and_words_in_light_and_dark(add, results, tmp_path):
-    add("a")
-    add("<b>", hits=50)
+    for seed in (0, 1):
+        add("a", seed)
+        add("<b>", seed, hits=50)
     files = write_report(results, tmp_path)
     page = Page(files.page.read_text(encoding="utf-8"))
     images, dark = page.all("img"), page.all("source")

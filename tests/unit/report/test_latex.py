@@ -13,12 +13,14 @@ from segbench.results.record import Outcome, Status
 
 
 def test_a_table_has_its_rules_its_caption_and_its_rows(add, results):
-    add("a_b & c")
-    add("d", hits=50)
+    for seed in (0, 1):
+        add("a_b & c", seed)
+        add("d", seed, hits=50)
     text = to_latex(leaderboard(load_results(results)))
     assert [re.findall(rf"\\{rule}", text) != [] for rule in ("toprule", "midrule", "bottomrule")] == [True] * 3
     assert r"1 & a\_b \& c & 0.667" in text
-    assert re.search(r"\\caption\{Protocol [0-9a-f]{8} · 2 networks, n = 1 seed each\.\}", text)
+    (caption,) = re.findall(r"\\caption\{Protocol [0-9a-f]{8} · (.*)\}", text)
+    assert caption.startswith("2 networks, n = 2 seeds each, mean")
     columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1]
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 3

@@ -121,7 +121,7 @@ def test_other_test_data_has_a_table_and_figures_of_its_own(add, results, tmp_pa
     assert len(files.figures) == 30
     assert "Same protocol, other test data: not ranked together with test data other." in text
     rows = json.loads(files.json.read_text(encoding="utf-8"))["rows"]
-    assert [(row["model"], row["test_data"], row["rank"]) for row in rows] == [
+    assert [(row["model"], row["test_data"], row["position"]) for row in rows] == [
         ("a", "test", 1),
         ("b", "test", 2),
         ("c", "test", None),
