@@ -61,6 +61,7 @@ SUITE = {
         {"name": "fc_densenet", "growth": 4, "first_channels": 12, "down_layers": [2, 2], "bottleneck_layers": 2},
     ],
     "train": {"epochs": 200, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.003}, "schedule": "poly"},
+    "seeds": [0],
 }
 _TIMES = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
 

@@ -39,6 +39,7 @@ SUITE: dict[str, Any] = {
     "transforms": {"train": ["horizontal_flip", "normalize"], "test": ["normalize"]},
     "models": MODELS,
     "evaluate": {"batch_size": 4, "samples": 2},
+    "seeds": [0],
 }
 TRAIN = {"epochs": 3, "batch_size": 6, "drop_last": False, "optimizer": {"name": "sgd", "lr": 0.05}, "schedule": "poly"}
 SUITES = {

@@ -130,7 +130,7 @@ train:  # one recipe for all
 evaluate:
   batch_size: 1  # images of different sizes cannot share a batch
 
-seeds: [0]  # more seeds show how far results scatter, such as [0, 1, 2]
+seeds: [0, 1, 2]  # trainings of each network; a single one cannot tell a better network from a lucky seed
 
 loader:
   workers: 0  # processes that read images; changes the time, never the results

@@ -23,7 +23,8 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "train": {"deterministic": False, "micro_batch": None, "sync_batch_norm": False}
+    "dataset": {"things": None},
+    "train": {"deterministic": False, "micro_batch": None, "sync_batch_norm": False},
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
@@ -59,7 +60,7 @@ class Recipe(BaseModel):
                 document["train"].pop(key)
         for section, keys in _LATER_KEYS.items():
             for key, before in keys.items():
-                if document[section] and document[section][key] == before:
+                if document[section] and document[section].get(key, ...) == before:
                     del document[section][key]
         return document | {"recipe_version": RECIPE_VERSION}
 

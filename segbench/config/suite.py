@@ -41,8 +41,8 @@ class Suite(Section):
     """The training recipe; null evaluates networks as loaded."""
     evaluate: Evaluate = Field(default_factory=Evaluate)
     """The evaluation."""
-    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
-    """One run for each network and seed."""
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
+    """One run for each network and seed; one seed alone cannot tell networks apart."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     """Dotted keys with lists of values; the suite is run for every combination."""
     tuning: Tuning | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,6 +51,12 @@ PAINTS = {
 TEXTURES = {SceneClass.DISC: "plain", SceneClass.SQUARE: "checks", SceneClass.TRIANGLE: "stripes"}
 """The usual texture of a class."""
 
+THINGS = tuple(PAINTS)
+"""What can be drawn on a photograph; a ring comes with what it encloses."""
+
+SOLIDS = tuple(TEXTURES)
+"""Things whose whole area is painted, in a texture."""
+
 OWN_CUE_PERCENT = 90
 """How often a thing wears a paint or texture of its own class; otherwise any."""
 
@@ -78,23 +85,35 @@ class Composer:
         size: Height and width in pixels.
         draws: The scene's own stream of integers.
         zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
+        things: What is drawn; all by default.
     """
 
-    def __init__(self, sources: Sources, size: tuple[int, int], *, draws: Draws, zoom: int = 100) -> None:
-        self.sources, self.size, self.draws, self.zoom = sources, size, draws, zoom
+    def __init__(
+        self,
+        sources: Sources,
+        size: tuple[int, int],
+        *,
+        draws: Draws,
+        zoom: int = 100,
+        things: Collection[SceneClass] = THINGS,
+    ) -> None:
+        self.sources, self.size, self.draws, self.zoom, self.things = sources, size, draws, zoom, things
         self.unit = min(size)
         self.canvas = self._photograph().astype(np.int16)
         self.label = np.full(size, SceneClass.BACKGROUND, dtype=np.uint8)
 
     def compose(self) -> tuple[ImageArray, LabelArray]:
         """Return the image (H, W, 3) and its label (H, W), both uint8."""
-        self._ring()
-        if self.draws.chance(75):
+        if SceneClass.RING in self.things:
+            self._ring()
+        if SceneClass.FENCE in self.things and self.draws.chance(75):
             self._fence()
-        for _ in range(self._fewer(self.draws.between(2, 3))):
-            self._solid(self.draws.choice((SceneClass.DISC, SceneClass.SQUARE, SceneClass.TRIANGLE)))
-        for _ in range(self._fewer(self.draws.between(1, 2))):
-            self._digit()
+        if solids := tuple(kind for kind in SOLIDS if kind in self.things):
+            for _ in range(self._fewer(self.draws.between(2, 3))):
+                self._solid(self.draws.choice(solids))
+        if SceneClass.DIGIT in self.things:
+            for _ in range(self._fewer(self.draws.between(1, 2))):
+                self._digit()
         return self._exposed(), self.label
 
     def _photograph(self) -> ImageArray:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
-from segbench.data.composer import Composer, SceneClass, Sources
+from segbench.data.base import IGNORE_INDEX, DatasetInfo, Sample, SegmentationDataset
+from segbench.data.composer import THINGS, Composer, SceneClass, Sources
 from segbench.data.draws import Draws
 from segbench.data.splits import check_split
 from segbench.errors import DataError
@@ -64,12 +65,13 @@ def scenes(
     root: str | None = None,
     size: list[int] = [48, 64],  # noqa: B006 - read as a literal, never changed
     zoom: int = 100,
+    things: list[Literal["disc", "square", "triangle", "ring", "fence", "digit"]] | None = None,
     train_images: int = 400,
     validation_images: int = 100,
     test_images: int = 200,
     seed: int = 0,
 ) -> SegmentationDataset:
-    """Synthetic scenes of eight classes that need no download.
+    """Synthetic scenes of up to eight classes that need no download.
 
     Discs, squares, triangles, rings, fences and handwritten digits lie on parts of two photographs. Paint and
     texture hint at the class, shape decides it; what a ring encloses is a class that only its surroundings tell
@@ -80,13 +82,16 @@ def scenes(
         root: Not used; the data comes with scikit-learn.
         size: Height and width of every image in pixels.
         zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
+        things: What is drawn, so that there are fewer classes: the background, these and what a ring encloses; null
+            draws all.
         train_images: Images of the split ``train``.
         validation_images: Images of the split ``val``.
         test_images: Images of the split ``test``.
         seed: Selects other scenes of the same kind.
 
     Raises:
-        DataError: The split is unknown, the size too small, the zoom not 50 to 200, or a number negative.
+        DataError: The split is unknown, the size too small, the zoom not 50 to 200, a number negative, or
+            a thing unknown.
     """
     del root
     counts = {"train": train_images, "val": validation_images, "test": test_images}
@@ -97,16 +102,41 @@ def scenes(
         raise DataError(f"scenes: zoom {zoom}: expected 50 to 200 hundredths of the usual size")
     if min(*counts.values(), seed) < 0:
         raise DataError(f"scenes: the numbers of images ({counts}) and the seed ({seed}) must not be negative")
-    return Scenes(split, size=(size[0], size[1]), zoom=zoom, count=counts[split], seed=seed)
+    return Scenes(split, size=(size[0], size[1]), zoom=zoom, things=_drawn(things), count=counts[split], seed=seed)
+
+
+def _drawn(things: Sequence[str] | None) -> tuple[SceneClass, ...]:
+    """Return the things that are drawn, in the order of their classes."""
+    if things is None:
+        return THINGS
+    known = {thing.name.lower(): thing for thing in THINGS}
+    if not things or not set(things) <= set(known):
+        raise DataError(f"scenes: things {things}: expected at least one of {', '.join(known)}")
+    return tuple(thing for name, thing in known.items() if name in things)
 
 
 class Scenes(SegmentationDataset):
-    """One split of the generated scenes; scene ``i`` depends on (seed, split, i), size and zoom only."""
+    """One split of the generated scenes; scene ``i`` depends on (seed, split, i), size, zoom and things only."""
 
-    info = INFO
-
-    def __init__(self, split: str, *, size: tuple[int, int], zoom: int, count: int, seed: int) -> None:
-        self._split, self._size, self._zoom, self._seed = split, size, zoom, seed
+    def __init__(
+        self,
+        split: str,
+        *,
+        size: tuple[int, int],
+        zoom: int,
+        things: tuple[SceneClass, ...],
+        count: int,
+        seed: int,
+    ) -> None:
+        self._split, self._size, self._zoom, self._things, self._seed = split, size, zoom, things, seed
+        kept = sorted({SceneClass.BACKGROUND, *things, *([SceneClass.ENCLOSED] if SceneClass.RING in things else [])})
+        self.info = replace(
+            INFO,
+            classes=tuple(INFO.classes[kind] for kind in kept),
+            palette=tuple(INFO.palette[kind] for kind in kept),
+        )
+        self._renumbered = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        self._renumbered[kept] = np.arange(len(kept), dtype=np.uint8)
         self._names = tuple(f"{split}-{index:05d}" for index in range(count))
 
     @property
@@ -117,8 +147,9 @@ class Scenes(SegmentationDataset):
     def read(self, index: int) -> Sample:
         """Return one scene."""
         draws = Draws(self._seed, SPLITS.index(self._split), index)
-        image, label = Composer(load_sources(self._split), self._size, draws=draws, zoom=self._zoom).compose()
-        return Sample(self._names[index], image, label)
+        composer = Composer(load_sources(self._split), self._size, draws=draws, zoom=self._zoom, things=self._things)
+        image, label = composer.compose()
+        return Sample(self._names[index], image, self._renumbered[label])
 
     def fingerprint(self) -> str:
         """Return a hash of the generator's version, its options, and the decoded photographs and digits."""

@@ -79,7 +79,9 @@ def test_defaults_in_the_tables_are_those_of_the_schema():
 
 def test_the_smallest_suite_is_a_suite():
     smallest = next(block for block in blocks("suites.md", "yaml") if "train: {epochs: 3}" in block)
-    assert len(plan(check(read_yaml(smallest)))) == 2
+    assert [(run.label, run.seed) for run in plan(check(read_yaml(smallest)))] == [
+        *(("cnn", 0), ("unet", 0), ("cnn", 1), ("unet", 1), ("cnn", 2), ("unet", 2))
+    ]
 
 
 @pytest.mark.parametrize("block", blocks("suites.md", "yaml"), ids=lambda block: block.split("\n")[0])

@@ -16,6 +16,7 @@ models:
   - {name: cnn, width: 0.05}
   - {name: unet, width: 0.05, label: U-Net}
 train: {steps: 2, batch_size: 2, loss: cross_entropy, optimizer: {name: adamw, lr: 0.001}}
+seeds: [0]
 """
 
 

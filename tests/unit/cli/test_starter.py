@@ -29,6 +29,7 @@ def test_without_data_the_suite_shows_where_to_put_it(tmp_path, segbench):
     assert text.count("#") > 10
     suite = load_suite(tmp_path / "new" / "suite.yaml")
     assert suite.name == "new"
+    assert suite.seeds == (0, 1, 2)
     assert suite.dataset.options["images"] == "images/{split}"
     assert segbench("validate", tmp_path / "new" / "suite.yaml").code == 0
 
@@ -190,6 +191,7 @@ def test_the_starter_trains(tmp_path, segbench):
     no_splits(tmp_path)
     segbench("init", tmp_path)
     small = ("--set", "transforms.train.1.size=[32, 32]", "--set", "train.epochs=1", "--set", "models=[keras_cnn]")
+    small += ("--set", "seeds=[0]")
     smaller = ("--set", "models.keras_cnn.width=0.05")
     places = ("--results", tmp_path / "r", "--reports", tmp_path / "p", "--device", "cpu", "--in-process")
     answer = segbench("run", tmp_path / "suite.yaml", *small, *smaller, *places)

@@ -173,6 +173,11 @@ def test_ids_are_stable_across_versions(mini):
     assert [run.id for run in plan(check(read_yaml(mini)))] == GOLDEN_IDS
 
 
+def test_a_suite_that_names_no_seeds_trains_each_network_three_times(mini):
+    runs = plan(check({key: value for key, value in read_yaml(mini).items() if key != "seeds"}))
+    assert [run.seed for run in runs if run.label == "tiny"] == [0, 1, 2]
+
+
 def test_ids_are_stable_across_processes_and_hash_seeds(write, mini):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

@@ -4,6 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from segbench.config.load import check
+from segbench.config.plan import plan
 from segbench.data.check import check_dataset
 from segbench.data.scenes import load_sources, scenes
 from segbench.errors import DataError
@@ -65,9 +67,9 @@ def test_splits_share_no_digit_and_no_part_of_a_photograph():
 
 
 def test_fingerprint_follows_everything_that_changes_the_images():
-    kinds = [{}, {"seed": 1}, {"size": [32, 32]}, {"train_images": 5}]
+    kinds = [{}, {"seed": 1}, {"size": [32, 32]}, {"train_images": 5}, {"things": ["disc"]}]
     prints = {scenes("train", **kind).fingerprint() for kind in kinds} | {scenes("test").fingerprint()}
-    assert len(prints) == 5
+    assert len(prints) == 6
     assert scenes("train").fingerprint() == scenes("train", test_images=3, root="anywhere").fingerprint()
 
 
@@ -98,11 +100,41 @@ def test_300_scenes_a_second_on_one_core():
         ({"size": [64]}, r"\[height, width\]"),
         ({"seed": -1}, "must not be negative"),
         ({"test_images": -2}, "must not be negative"),
+        ({"things": []}, "at least one of disc, square, triangle"),
+        ({"things": ["disk"]}, r"things \['disk'\]"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         scenes(options.pop("split", "train"), **options)
+
+
+def test_things_that_are_not_drawn_are_no_classes():
+    split = scenes("train", things=["square", "disc"], train_images=20)
+    assert (split.info.classes, len(split.info.palette)) == (("background", "disc", "square"), 3)
+    assert set(np.unique([split.read(index).label for index in range(20)])) == {0, 1, 2}
+
+
+def test_recipes_without_things_are_what_they_were_before_there_was_this_option():
+    def recipe(**options):
+        suite = check({"dataset": {"name": "scenes", **options}, "models": ["cnn"], "train": {"epochs": 1}})
+        return plan(suite)[0].recipe.canonical()["dataset"]
+
+    assert "things" not in recipe()
+    assert recipe(things=None) == recipe()
+    assert recipe(things=["disc"]) == recipe() | {"things": ["disc"]}
+
+
+def test_a_ring_brings_what_it_encloses():
+    split = scenes("train", things=["ring", "digit"], train_images=20)
+    assert split.info.classes == ("background", "ring", "enclosed", "digit")
+    assert set(np.unique([split.read(index).label for index in range(20)])) == {0, 1, 2, 3, 255}
+
+
+def test_naming_all_things_draws_the_same_scenes():
+    things = ["digit", "fence", "ring", "triangle", "square", "disc"]
+    assert content(scenes("train", things=things).read(3)) == content(scenes("train").read(3))
+    assert scenes("train", things=things).fingerprint() == scenes("train").fingerprint()
 
 
 def test_zoom_makes_fewer_and_larger_things():
