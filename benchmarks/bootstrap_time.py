@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from segbench.metrics.resampling import RESAMPLES, counts_by_image, draw
+from segbench.metrics.resampling import RESAMPLES, counts_by_image, image_spread
 from segbench.results.environment import capture
 
 IMAGES, CLASSES = 1449, 21
@@ -30,7 +30,7 @@ def main() -> int:
     seconds = []
     for _ in range(rounds):
         started = time.perf_counter()
-        draw([[counts]], resamples=RESAMPLES)
+        image_spread([counts], resamples=RESAMPLES)
         seconds.append(time.perf_counter() - started)
     machine = capture("cpu")
     print(

@@ -48,7 +48,7 @@ def verdict(table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame) -> str:
     sentences = [
         _winner(table),
         _separation(table, pairs),
-        _cost(table.scored),
+        _cost(table),
         _classes(table.scored, runs),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -82,17 +82,19 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
     return f"It cannot be told apart from {_listed(named)}."
 
 
-def _cost(ranked: pd.DataFrame) -> str:
+def _cost(table: RankedTable) -> str:
     """Return the networks that no other one beats in both accuracy and speed or, unmeasured, the smallest good one."""
-    front = ranked[ranked["pareto"].fillna(value=False).astype(bool)]
+    scored = table.scored
+    front = scored[scored["pareto"].fillna(value=False).astype(bool)]
     if len(front):
         fastest = front.sort_values("throughput_images_per_second", ascending=False)
         named = [
             f"{printable(row['model'])} ({rate(row['throughput_images_per_second'])} img/s)"
             for _, row in fastest.iterrows()
         ]
-        return f"No other network is both more accurate and faster than {_listed(named)}."
-    sizes = ranked[ranked["parameters"].notna()]
+        none = "No other network" if table.tells_networks_apart else "With these weights, no other network"
+        return f"{none} is both more accurate and faster than {_listed(named)}."
+    sizes = scored[scored["parameters"].notna()]
     if len(sizes) < 2:
         return ""
     smallest = sizes.iloc[int(sizes["parameters"].astype(float).argmin())]

@@ -74,7 +74,10 @@ def test_measured_speed_names_the_front(add, measure, said):
     measure("a", 0.1)
     add("b", hits=50, options={"width": 0.5})
     measure("b", 0.01, options={"width": 0.5})
-    assert "No other network is both more accurate and faster than b (100 img/s) and a (10.0 img/s)." in said()
+    front = "no other network is both more accurate and faster than b (100 img/s) and a (10.0 img/s)."
+    assert f"With these weights, {front}" in said()
+    add("a", 1, hits=90)
+    assert f"N{front[1:]}" in said()
 
 
 def test_nothing_ranked_says_nothing(add, said):
