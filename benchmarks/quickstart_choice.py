@@ -2,7 +2,7 @@
 
     python benchmarks/quickstart_choice.py [--only NAME,NAME] [--models A,B] [--seeds 0,1,2]
 
-Trains the quickstart as it stands with its seeds, and every change to it that was tried with seed 0, one run after the
+Trains the quickstart as it stands with its seeds, and with one change at a time with seed 0, one run after the
 other on one thread each. All scores are of the scenes' split `val`; the test split is never read. Printed are each
 network's mean IoU by seed and the processor seconds of a run. Ends with 1 unless the quickstart as it stands has every
 network at 0.40 or more with every seed, and its runs end within three minutes on two cores.
@@ -41,7 +41,7 @@ TRIED = {
     "class weights": ("train.loss=[{name: cross_entropy, class_weights: median_frequency}, dice]",),
     "group norm": ("defaults.norm=group",),
 }
-"""What was tried: changes to the suite, as ``--set`` takes them."""
+"""Changes to the suite, as ``--set`` takes them."""
 
 LEAST_MEAN_IOU = 0.40
 MOST_SECONDS = 180.0
