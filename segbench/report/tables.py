@@ -103,7 +103,7 @@ def _fitting(cells: dict[str, list[str]], width: int) -> tuple[list[Column], int
     chosen: set[str] = set()
     room = width + _CELL_PADDING
     for column in sorted(COLUMNS, key=lambda column: column.importance):
-        if column.importance and (column.title in needless or widths[column.title] > room):
+        if column.title in needless or (column.importance and widths[column.title] > room):
             continue
         chosen.add(column.title)
         room -= widths[column.title]
