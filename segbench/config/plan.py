@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
+from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
 from segbench.errors import SuiteError
 
@@ -23,7 +24,7 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "train": {"deterministic": False, "micro_batch": None, "sync_batch_norm": False}
+    "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False}
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
@@ -44,6 +45,11 @@ class Recipe(BaseModel):
     transforms: Transforms
     train: Train | None
     evaluate: Evaluate
+
+    @property
+    def init(self) -> InitScheme:
+        """What initial weights are drawn from: each network's own scheme where nothing is trained."""
+        return self.train.init if self.train is not None else "paper"
 
     def canonical(self) -> dict[str, Any]:
         """Return the recipe as plain values, without what is local to one machine or changes no score."""
@@ -69,6 +75,18 @@ class Recipe(BaseModel):
     def protocol_id(self) -> str:
         """Hash of the canonical recipe: rows with equal protocol ids may be ranked against each other."""
         return _sha256(self.canonical_text)
+
+
+def with_later_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as it was written, with the keys that are younger than it as they were before they came.
+
+    A default may change when its key comes; what was written before then still means what it did.
+    """
+    filled = dict(recipe)
+    for section, keys in _LATER_KEYS.items():
+        if filled.get(section):
+            filled[section] = keys | filled[section]
+    return filled
 
 
 class Trial(BaseModel):
