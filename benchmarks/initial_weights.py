@@ -1,37 +1,50 @@
-"""Compares the schemes of `train.init` over all built-in networks: which one costs none of them its rank.
+"""Compares the schemes of `train.init` over the built-in networks: which one costs none of them its rank.
 
-    python benchmarks/initial_weights.py run --nuclei FOLDER --results DIR [--data scenes] [--seeds 0,1,2]
+    python benchmarks/initial_weights.py run --nuclei FOLDER --results DIR [--data scenes] [--groups none] [--seeds 0]
     python benchmarks/initial_weights.py facts DIR > results/initial-weights/runs.csv
     python benchmarks/initial_weights.py table results/initial-weights/runs.csv
 
-`run` trains every network from every scheme with every seed, on the embedded scenes and on a folder of nuclei in
-`images/SPLIT` and `masks/SPLIT`; runs that are done are not repeated. `facts` writes one line a run. `table` prints
-the mean mIoU of each network, scheme and data set with its spread over seeds, each scheme's mean rank, its regret
-(how much it lies behind the best scheme for that network and data set) and the share of networks that it hurts; it
-ends with 1 when the default is hurt more than another scheme beyond the noise of the seeds.
+`run` trains each network from each scheme with each seed, on the embedded scenes and on a folder of nuclei (2018 Data
+Science Bowl) with `images/SPLIT` and `masks/SPLIT`; runs that are done are not repeated. `facts` writes one line a
+run. `table` prints, for each network and data set, the mean mIoU of each scheme with its standard deviation over the
+seeds; then each scheme's mean rank and its regret: how much it lies behind the best scheme for the same network and
+data set. It ends with 1 when another scheme is better than the default, on average over networks and data sets, by
+more than twice the standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from PIL import Image
 
+from segbench.cli.output import write_table
+from segbench.config.plan import with_later_keys
+from segbench.config.sections import Train
+from segbench.metrics.scores import score
+from segbench.results.matrices import load_matrices
+from segbench.results.record import RunRecord, Status
+from segbench.results.scan import CONFUSION_FILE, scan
+
 SCHEMES = ("paper", "torch", "kaiming", "xavier")
+DEFAULT = str(Train.model_fields["init"].default)
 
 SMALL = {"growth": 4, "first_channels": 12, "down_layers": [2, 2, 2, 2], "bottleneck_layers": 2, "width": 1.0}
+"""FC-DenseNet at the size of the others."""
 
 WITHOUT_NORM: list[dict[str, Any]] = [
     {"name": "cnn", "norm": "none"},
     {"name": "keras_cnn", "norm": "none", "width": 0.0625},
     {"name": "fcn32s", "norm": "none"},
-    {"name": "fcn16s", "norm": "none"},
     {"name": "fcn8s", "norm": "none"},
     {"name": "unet", "norm": "none"},
     {"name": "deeplab_largefov", "norm": "none"},
@@ -40,6 +53,7 @@ WITHOUT_NORM: list[dict[str, Any]] = [
 
 WITH_NORM: list[dict[str, Any]] = [
     {"name": "fcn32s", "norm": "batch"},
+    {"name": "fcn16s", "norm": "batch"},
     {"name": "fcn8s", "norm": "batch"},
     {"name": "unet", "norm": "batch"},
     {"name": "deeplab_largefov", "norm": "batch"},
@@ -52,35 +66,50 @@ WITH_NORM: list[dict[str, Any]] = [
     {"name": "unet", "norm": "batch", "encoder": "test_resnet", "width": 0.25},
     {"name": "smp:Segformer", "encoder_name": "mit_b0", "decoder_segmentation_channels": 32},
 ]
-"""The other networks, and the same ones as suites have them: with batch norm. The last is a transformer."""
+"""The other networks, and some of the same ones as suites have them: with batch norm. The last is a transformer."""
 
 GROUPS = {"none": (WITHOUT_NORM, 0.001), "batch": (WITH_NORM, 0.004)}
 """Each group's networks, and the learning rate that networks of its kind learn at."""
 
-DATA = ("scenes", "nuclei")
-
+SIZES = {"scenes": (32, 48), "nuclei": (48, 64)}
+STEPS = {"none": 200, "batch": 120}
 NUCLEI = {"train": 200, "test": 60}
 """How many nuclei images of each split are used, the first by name."""
+SHRINKING = 2
+"""By what factor they are made smaller before their middle is cut out."""
 
-STEPS = {"scenes": 120, "nuclei": 80}
+COLUMNS = (
+    *("data", "network", "init", "learning_rate", "steps", "seed", "mean_iou", "test_loss"),
+    *("segbench", "torch", "processor", "cpu_capability", "threads"),
+)
 
 
-def suite(data: str, group: str, *, nuclei: str, schemes: list[str]) -> dict[str, Any]:
+def main() -> int:
+    arguments = _arguments()
+    if arguments.command == "facts":
+        write_facts(arguments.folders)
+        return 0
+    if arguments.command == "table":
+        return print_table(pd.read_csv(arguments.facts))
+    nuclei = prepared(arguments.nuclei, arguments.results / "nuclei")
+    for data in arguments.data.split(","):
+        for seed in map(int, arguments.seeds.split(",")):
+            for group in arguments.groups.split(","):
+                run(suite(data, group, nuclei=nuclei), f"{data}-{group}", results=arguments.results, seed=seed)
+    return 0
+
+
+def suite(data: str, group: str, *, nuclei: Path) -> dict[str, Any]:
     """Return a suite of one group of networks on one data set, with a grid over the schemes."""
     networks, rate = GROUPS[group]
-    scenes = {"name": "scenes", "size": [32, 48], "zoom": 200, "train_images": 256, "test_images": 60}
-    folder = {"name": "folder", "root": nuclei, "classes": ["background", "nucleus"]}
+    scenes = {"name": "scenes", "size": list(SIZES["scenes"]), "zoom": 200, "train_images": 256, "test_images": 60}
+    folder = {"name": "folder", "root": str(nuclei), "classes": ["background", "nucleus"]}
     return {
         "dataset": scenes if data == "scenes" else folder,
         "transforms": {"train": ["horizontal_flip", "normalize"], "test": ["normalize"]},
-        "models": [
-            {"width": 0.125, **entry, "label": label_of(entry)}
-            if ":" not in entry["name"]
-            else entry | {"label": label_of(entry)}
-            for entry in networks
-        ],
+        "models": [narrow(entry) | {"label": label_of(entry)} for entry in networks],
         "train": {
-            "steps": STEPS[data],
+            "steps": STEPS[group],
             "batch_size": 8,
             "loss": ["cross_entropy", "dice"],
             "optimizer": {"name": "adamw", "lr": rate, "weight_decay": 0.01},
@@ -89,15 +118,25 @@ def suite(data: str, group: str, *, nuclei: str, schemes: list[str]) -> dict[str
         },
         "evaluate": {"batch_size": 20, "samples": 0},
         "seeds": [0, 1, 2],
-        "grid": {"train.init": schemes},
+        "grid": {"train.init": list(SCHEMES)},
         "loader": {"cache": "memory"},
         "resume": {"every_minutes": None},
     }
 
 
-def shrunk(nuclei: Path, folder: Path, *, size: tuple[int, int]) -> Path:
-    """Write the nuclei at one small height and width, so that reading them costs next to nothing; return the folder."""
-    height, width = size
+def narrow(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a built-in network at an eighth of the paper's width, where it names none."""
+    return entry if ":" in entry["name"] else {"width": 0.125, **entry}
+
+
+def label_of(entry: dict[str, Any]) -> str:
+    """Return a network's name with its encoder and its norm."""
+    words = [entry["name"], str(entry.get("encoder", "")), str(entry.get("norm", ""))]
+    return " ".join(word for word in words if word)
+
+
+def prepared(nuclei: Path, folder: Path) -> Path:
+    """Write the middle of each image of nuclei, made smaller, so that reading costs little; return the folder."""
     for kind, resampling in (("images", Image.Resampling.BILINEAR), ("masks", Image.Resampling.NEAREST)):
         for split, count in NUCLEI.items():
             target = folder / kind / split
@@ -107,49 +146,104 @@ def shrunk(nuclei: Path, folder: Path, *, size: tuple[int, int]) -> Path:
             for file in sorted((nuclei / kind / split).iterdir())[:count]:
                 with Image.open(file) as image:
                     plain = image.convert("RGB") if kind == "images" else image
-                    plain.resize((width, height), resampling).save(target / f"{file.stem}.png")
+                    _middle(plain, resampling).save(target / f"{file.stem}.png")
     return folder
 
 
-def label_of(entry: dict[str, Any]) -> str:
-    """Return a network's name with its encoder, and with its norm where networks are tried with and without."""
-    words = [entry["name"], str(entry.get("encoder", "")), str(entry.get("norm", ""))]
-    return " ".join(word for word in words if word)
+def _middle(image: Image.Image, resampling: Image.Resampling) -> Image.Image:
+    height, width = SIZES["nuclei"]
+    smaller = image.resize((image.width // SHRINKING, image.height // SHRINKING), resampling)
+    left, top = (smaller.width - width) // 2, (smaller.height - height) // 2
+    return smaller.crop((left, top, left + width, top + height))
 
 
-def run(data: str, groups: list[str], *, results: Path, nuclei: str, schemes: list[str], seeds: list[int]) -> None:
-    """Train what is missing, seed by seed, so that an early stop leaves all networks with fewer seeds."""
+def run(document: dict[str, Any], name: str, *, results: Path, seed: int) -> None:
+    """Run what is missing of one seed, so that an early end leaves all networks with fewer seeds."""
     with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            for group in groups:
-                file = Path(folder) / f"{data}-{group}.yaml"
-                file.write_text(yaml.safe_dump(suite(data, group, nuclei=nuclei, schemes=schemes), sort_keys=False))
-                command = ["run", str(file), "--results", str(results), "--in-process", "--seeds", str(seed)]
-                subprocess.run([sys.executable, "-m", "segbench", *command], check=False)
+        file = Path(folder) / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        command = ["run", str(file), "--results", str(results), "--in-process", "--seeds", str(seed)]
+        subprocess.run([sys.executable, "-m", "segbench", *command], check=True)
 
 
-def main() -> int:
+def write_facts(folders: Sequence[Path]) -> None:
+    """Write one line of CSV for each completed run, in order, to the standard output."""
+    lines = [
+        facts(found.record, found.folder) for found in scan(*folders) if found.record is not None and done(found.record)
+    ]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(sorted(lines, key=lambda line: (line[0], line[1], SCHEMES.index(line[2]), *line[3:6])))
+
+
+def done(record: RunRecord) -> bool:
+    """Tell whether a run was trained and scored."""
+    return record.outcome.status is Status.COMPLETED
+
+
+def facts(record: RunRecord, folder: Path) -> list[Any]:
+    """Return a run's line."""
+    train, environment = with_later_keys(record.recipe)["train"], record.environment
+    mean_iou = score(load_matrices(folder / CONFUSION_FILE).total).mean_iou
+    return [
+        "scenes" if record.recipe["dataset"]["name"] == "scenes" else "nuclei",
+        *(record.label, train["init"], train["optimizer"]["lr"], train["steps"], record.seed),
+        *(f"{mean_iou:.4f}", f"{record.test_loss:.4f}"),
+        *(environment["versions"][package] for package in ("segbench", "torch")),
+        *(environment[key] for key in ("processor", "cpu_capability", "threads")),
+    ]
+
+
+def print_table(runs: pd.DataFrame) -> int:
+    """Print what each scheme reaches; return 1 when the default is not as good as the best, else 0."""
+    seeds = runs.groupby(["data", "network", "learning_rate", "steps", "init"])["mean_iou"]
+    means, spreads, counts = (getattr(seeds, name)().unstack() for name in ("mean", "std", "count"))
+    schemes = [scheme for scheme in SCHEMES if scheme in means]
+    rows = [
+        [*map(str, cell), *(_cell(means, spreads, counts, cell, scheme) for scheme in schemes)] for cell in means.index
+    ]
+    write_table(["data", "network", "lr", "steps", *schemes], rows, whole=["network"])
+    complete = means[schemes].dropna()
+    regret = complete.rsub(complete.max(axis=1), axis=0)
+    ranks = complete.round(3).rank(axis=1, ascending=False).mean()
+    summary = []
+    for scheme in schemes:
+        worst = regret[scheme].idxmax()
+        behind = complete[DEFAULT] - complete[scheme]
+        lead = f"{behind.mean():+.3f} ± {behind.sem():.3f}" if scheme != DEFAULT else ""
+        share = f"{(regret[scheme] > 0.02).mean():.0%}"
+        place = f"{worst[1]} on {worst[0]}"
+        figures = (
+            f"{ranks[scheme]:.2f}",
+            f"{regret[scheme].mean():.3f}",
+            share,
+            f"{regret[scheme].max():.3f} ({place})",
+        )
+        summary.append([scheme, *figures, lead])
+    titles = ["init", "mean rank", "mean regret", "behind by > 0.02", "worst regret", "default's lead ± s.e."]
+    write_table(titles, summary, whole=["init"])
+    leads = (complete[DEFAULT] - complete[scheme] for scheme in schemes if scheme != DEFAULT)
+    return int(any(lead.mean() < -2 * lead.sem() for lead in leads))
+
+
+def _cell(means: pd.DataFrame, spreads: pd.DataFrame, counts: pd.DataFrame, cell: Any, scheme: str) -> str:
+    mean, spread, count = (frame.loc[cell, scheme] for frame in (means, spreads, counts))
+    if pd.isna(mean):
+        return ""
+    return f"{mean:.3f} ± {spread:.3f}" if count > 1 else f"{mean:.3f} (n = 1)"
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
-    running.add_argument("--nuclei", required=True)
+    running = commands.add_parser("run", help="train what is missing")
+    running.add_argument("--nuclei", type=Path, required=True)
     running.add_argument("--results", type=Path, required=True)
-    running.add_argument("--data", default=",".join(DATA))
-    running.add_argument("--groups", default=",".join(GROUPS))
-    running.add_argument("--schemes", default=",".join(SCHEMES))
-    running.add_argument("--seeds", default="0,1,2")
-    arguments = parser.parse_args()
-    nuclei = shrunk(Path(arguments.nuclei), arguments.results / "nuclei", size=(32, 48))
-    for data in arguments.data.split(","):
-        run(
-            data,
-            arguments.groups.split(","),
-            results=arguments.results,
-            nuclei=str(nuclei),
-            schemes=arguments.schemes.split(","),
-            seeds=[int(s) for s in arguments.seeds.split(",")],
-        )
-    return 0
+    for key, known in (("data", SIZES), ("groups", GROUPS), ("seeds", (0, 1, 2))):
+        running.add_argument(f"--{key}", default=",".join(map(str, known)))
+    commands.add_parser("facts", help="write runs as CSV").add_argument("folders", type=Path, nargs="+")
+    commands.add_parser("table", help="print the comparison").add_argument("facts", type=Path)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

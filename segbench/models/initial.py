@@ -68,7 +68,7 @@ def initialise(
         if name in weighted:
             _draw(layer, scheme, small=name in small)
         elif isinstance(layer, NORMS):
-            layer.reset_parameters()  # type: ignore[operator]
+            layer.reset_parameters()
     drawn_small = () if scheme == "torch" else tuple(name for name in weighted if name in small)
     return InitialWeights(scheme, tuple(weighted), drawn_small, tuple(name for name in layers if name in kept))
 
