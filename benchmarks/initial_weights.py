@@ -1,15 +1,17 @@
 """Compares the schemes of `train.init` over the built-in networks: which one costs none of them its rank.
 
     python benchmarks/initial_weights.py run --nuclei FOLDER --results DIR [--data scenes] [--groups none] [--seeds 0]
+    python benchmarks/initial_weights.py example --nuclei FOLDER --results DIR
     python benchmarks/initial_weights.py facts DIR > results/initial-weights/runs.csv
     python benchmarks/initial_weights.py table results/initial-weights/runs.csv
 
 `run` trains each network from each scheme with each seed, on the embedded scenes and on a folder of nuclei (2018 Data
-Science Bowl) with `images/SPLIT` and `masks/SPLIT`; runs that are done are not repeated. `facts` writes one line a
-run. `table` prints, for each network and data set, the mean mIoU of each scheme with its standard deviation over the
-seeds; then each scheme's mean rank and its regret: how much it lies behind the best scheme for the same network and
-data set. It ends with 1 when another scheme is better than the default, on average over networks and data sets, by
-more than twice the standard error.
+Science Bowl) with `images/SPLIT` and `masks/SPLIT`; runs that are done are not repeated. `example` trains the U-Net
+without norm alone, for 60 steps at a low learning rate. `facts` writes one line a run. `table` prints, for each
+network and data set, the mean mIoU and test loss of each scheme with their standard deviation over the seeds; then
+each scheme's mean rank and its regret: how much mIoU it lies behind the best scheme for the same network and data set.
+It ends with 1 when another scheme is better than the default, on average over networks and data sets, by more than
+twice the standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,6 @@ import yaml
 from PIL import Image
 
 from segbench.cli.output import write_table
-from segbench.config.plan import with_later_keys
 from segbench.config.sections import Train
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
@@ -91,11 +93,15 @@ def main() -> int:
         return 0
     if arguments.command == "table":
         return print_table(pd.read_csv(arguments.facts))
-    nuclei = prepared(arguments.nuclei, arguments.results / "nuclei")
-    for data in arguments.data.split(","):
-        for seed in map(int, arguments.seeds.split(",")):
-            for group in arguments.groups.split(","):
-                run(suite(data, group, nuclei=nuclei), f"{data}-{group}", results=arguments.results, seed=seed)
+    results, seeds = arguments.results, [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.command == "example":
+        nuclei = prepared(arguments.nuclei, results / "nuclei-whole", prepare=_whole)
+        run(example(nuclei), "example", results=results, seeds=seeds)
+        return 0
+    nuclei = prepared(arguments.nuclei, results / "nuclei", prepare=_middle)
+    for data, seed in product(arguments.data.split(","), seeds):
+        for group in arguments.groups.split(","):
+            run(suite(data, group, nuclei=nuclei), f"{data}-{group}", results=results, seeds=[seed])
     return 0
 
 
@@ -124,6 +130,13 @@ def suite(data: str, group: str, *, nuclei: Path) -> dict[str, Any]:
     }
 
 
+def example(nuclei: Path) -> dict[str, Any]:
+    """Return the suite of the U-Net without norm at a low learning rate."""
+    document = suite("nuclei", "none", nuclei=nuclei)
+    recipe = {"steps": 60, "batch_size": 4, "loss": ["cross_entropy"], "schedule": "constant"}
+    return document | {"models": [{"name": "unet", "width": 0.125}], "train": document["train"] | recipe}
+
+
 def narrow(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a built-in network at an eighth of the paper's width, where it names none."""
     return entry if ":" in entry["name"] else {"width": 0.125, **entry}
@@ -135,8 +148,8 @@ def label_of(entry: dict[str, Any]) -> str:
     return " ".join(word for word in words if word)
 
 
-def prepared(nuclei: Path, folder: Path) -> Path:
-    """Write the middle of each image of nuclei, made smaller, so that reading costs little; return the folder."""
+def prepared(nuclei: Path, folder: Path, *, prepare: Callable[[Image.Image, int], Image.Image]) -> Path:
+    """Write the nuclei as small PNGs, so that reading them costs little; return the folder."""
     for kind, resampling in (("images", Image.Resampling.BILINEAR), ("masks", Image.Resampling.NEAREST)):
         for split, count in NUCLEI.items():
             target = folder / kind / split
@@ -146,23 +159,29 @@ def prepared(nuclei: Path, folder: Path) -> Path:
             for file in sorted((nuclei / kind / split).iterdir())[:count]:
                 with Image.open(file) as image:
                     plain = image.convert("RGB") if kind == "images" else image
-                    _middle(plain, resampling).save(target / f"{file.stem}.png")
+                    prepare(plain, resampling).save(target / f"{file.stem}.png")
     return folder
 
 
-def _middle(image: Image.Image, resampling: Image.Resampling) -> Image.Image:
+def _middle(image: Image.Image, resampling: int) -> Image.Image:
+    """Return the middle of an image that was made smaller."""
     height, width = SIZES["nuclei"]
     smaller = image.resize((image.width // SHRINKING, image.height // SHRINKING), resampling)
     left, top = (smaller.width - width) // 2, (smaller.height - height) // 2
     return smaller.crop((left, top, left + width, top + height))
 
 
-def run(document: dict[str, Any], name: str, *, results: Path, seed: int) -> None:
-    """Run what is missing of one seed, so that an early end leaves all networks with fewer seeds."""
+def _whole(image: Image.Image, resampling: int) -> Image.Image:
+    """Return the whole image at the example's size."""
+    return image.resize((96, 64), resampling)
+
+
+def run(document: dict[str, Any], name: str, *, results: Path, seeds: Sequence[int]) -> None:
+    """Run what is missing of these seeds; ``main`` goes seed by seed, so that an early end leaves whole seeds."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.yaml"
         file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        command = ["run", str(file), "--results", str(results), "--in-process", "--seeds", str(seed)]
+        command = ["run", str(file), "--results", str(results), "--in-process", "--seeds", ",".join(map(str, seeds))]
         subprocess.run([sys.executable, "-m", "segbench", *command], check=True)
 
 
@@ -183,11 +202,11 @@ def done(record: RunRecord) -> bool:
 
 def facts(record: RunRecord, folder: Path) -> list[Any]:
     """Return a run's line."""
-    train, environment = with_later_keys(record.recipe)["train"], record.environment
+    train, environment = record.recipe["train"], record.environment
     mean_iou = score(load_matrices(folder / CONFUSION_FILE).total).mean_iou
     return [
         "scenes" if record.recipe["dataset"]["name"] == "scenes" else "nuclei",
-        *(record.label, train["init"], train["optimizer"]["lr"], train["steps"], record.seed),
+        *(record.label, train.get("init", "paper"), train["optimizer"]["lr"], train["steps"], record.seed),
         *(f"{mean_iou:.4f}", f"{record.test_loss:.4f}"),
         *(environment["versions"][package] for package in ("segbench", "torch")),
         *(environment[key] for key in ("processor", "cpu_capability", "threads")),
@@ -195,52 +214,48 @@ def facts(record: RunRecord, folder: Path) -> list[Any]:
 
 
 def print_table(runs: pd.DataFrame) -> int:
-    """Print what each scheme reaches; return 1 when the default is not as good as the best, else 0."""
-    seeds = runs.groupby(["data", "network", "learning_rate", "steps", "init"])["mean_iou"]
-    means, spreads, counts = (getattr(seeds, name)().unstack() for name in ("mean", "std", "count"))
-    schemes = [scheme for scheme in SCHEMES if scheme in means]
-    rows = [
-        [*map(str, cell), *(_cell(means, spreads, counts, cell, scheme) for scheme in schemes)] for cell in means.index
-    ]
-    write_table(["data", "network", "lr", "steps", *schemes], rows, whole=["network"])
-    complete = means[schemes].dropna()
+    """Print what each scheme reaches; return 1 when another is better than the default, else 0."""
+    cells = runs.groupby(["data", "network", "learning_rate", "steps", "init"])
+    for column, title in (("mean_iou", "mIoU"), ("test_loss", "test loss")):
+        print(title)
+        _print_cells(cells[column])
+    complete = cells["mean_iou"].mean().unstack().dropna()
+    print(f"{len(complete)} networks and data sets of {2 * len(WITHOUT_NORM + WITH_NORM)} have runs from all schemes")
     regret = complete.rsub(complete.max(axis=1), axis=0)
     ranks = complete.round(3).rank(axis=1, ascending=False).mean()
-    summary = []
-    for scheme in schemes:
-        worst = regret[scheme].idxmax()
-        behind = complete[DEFAULT] - complete[scheme]
-        lead = f"{behind.mean():+.3f} ± {behind.sem():.3f}" if scheme != DEFAULT else ""
-        share = f"{(regret[scheme] > 0.02).mean():.0%}"
-        place = f"{worst[1]} on {worst[0]}"
-        figures = (
-            f"{ranks[scheme]:.2f}",
-            f"{regret[scheme].mean():.3f}",
-            share,
-            f"{regret[scheme].max():.3f} ({place})",
-        )
-        summary.append([scheme, *figures, lead])
-    titles = ["init", "mean rank", "mean regret", "behind by > 0.02", "worst regret", "default's lead ± s.e."]
-    write_table(titles, summary, whole=["init"])
-    leads = (complete[DEFAULT] - complete[scheme] for scheme in schemes if scheme != DEFAULT)
-    return int(any(lead.mean() < -2 * lead.sem() for lead in leads))
+    leads = {scheme: complete[DEFAULT] - complete[scheme] for scheme in complete if scheme != DEFAULT}
+    lines = []
+    for scheme in sorted(complete, key=SCHEMES.index):
+        worst, own = regret[scheme].idxmax(), regret[scheme]
+        lead = f"{leads[scheme].mean():+.3f} ± {leads[scheme].sem():.3f}" if scheme in leads else "the default"
+        figures = (f"{ranks[scheme]:.2f}", f"{own.mean():.3f}", f"{own.max():.3f} ({worst[1]} on {worst[0]})")
+        lines.append([scheme, *figures, lead])
+    write_table(["init", "mean rank", "mean regret", "worst regret", "default's lead ± s.e."], lines, whole=["init"])
+    return int(any(lead.mean() < -2 * lead.sem() for lead in leads.values()))
 
 
-def _cell(means: pd.DataFrame, spreads: pd.DataFrame, counts: pd.DataFrame, cell: Any, scheme: str) -> str:
-    mean, spread, count = (frame.loc[cell, scheme] for frame in (means, spreads, counts))
-    if pd.isna(mean):
-        return ""
-    return f"{mean:.3f} ± {spread:.3f}" if count > 1 else f"{mean:.3f} (n = 1)"
+def _print_cells(column: Any) -> None:
+    """Print mean and standard deviation over seeds, a column a scheme."""
+    means, spreads, counts = (getattr(column, name)().unstack() for name in ("mean", "std", "count"))
+    schemes = [scheme for scheme in SCHEMES if scheme in means]
+    rows = []
+    for cell in means.index:
+        found = ((frame.loc[cell, scheme] for frame in (means, spreads, counts)) for scheme in schemes)
+        rows.append([*map(str, cell), *(f"{mean:.3f} ± {spread:.3f} ({count:g})" for mean, spread, count in found)])
+    write_table(["data", "network", "lr", "steps", *schemes], rows, whole=["network"])
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="train what is missing")
-    running.add_argument("--nuclei", type=Path, required=True)
-    running.add_argument("--results", type=Path, required=True)
-    for key, known in (("data", SIZES), ("groups", GROUPS), ("seeds", (0, 1, 2))):
-        running.add_argument(f"--{key}", default=",".join(map(str, known)))
+    for name, help_ in (("run", "train what is missing"), ("example", "train the U-Net without norm")):
+        training = commands.add_parser(name, help=help_)
+        training.add_argument("--nuclei", type=Path, required=True)
+        training.add_argument("--results", type=Path, required=True)
+        training.add_argument("--seeds", default="0,1,2")
+        if name == "run":
+            training.add_argument("--data", default=",".join(SIZES))
+            training.add_argument("--groups", default=",".join(GROUPS))
     commands.add_parser("facts", help="write runs as CSV").add_argument("folders", type=Path, nargs="+")
     commands.add_parser("table", help="print the comparison").add_argument("facts", type=Path)
     return parser.parse_args()

@@ -77,31 +77,6 @@ class Recipe(BaseModel):
         return _sha256(self.canonical_text)
 
 
-def with_later_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe as it was written, with the keys that are younger than it as they were before they came.
-
-    A default may change when its key comes; what was written before then still means what it did.
-    """
-    filled = dict(recipe)
-    for section, keys in _LATER_KEYS.items():
-        if filled.get(section):
-            filled[section] = keys | filled[section]
-    return filled
-
-
-def older_settings(suite: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a suite that was stored with all its defaults meant by keys that it lacks, by dotted key.
-
-    Only keys that came later, and whose default is now another, are in it.
-    """
-    return {
-        f"{section}.{key}": before
-        for section, keys in _LATER_KEYS.items()
-        for key, before in keys.items()
-        if suite.get(section) and key not in suite[section] and Train.model_fields[key].default != before
-    }
-
-
 class Trial(BaseModel):
     """What makes a run a trial: it is scored on the validation split, to choose a recipe for its network."""
 

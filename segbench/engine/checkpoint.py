@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
-from segbench.config.plan import Run, with_later_keys
+from segbench.config.plan import Run
 from segbench.data.base import Color, DatasetInfo
 from segbench.errors import WeightsError
 
@@ -61,7 +61,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
 
     facts = _read_facts(file)
     try:
-        run = Run.model_validate({**facts["run"], "recipe": with_later_keys(facts["run"]["recipe"])})
+        run = Run.model_validate(facts["run"])
         palette: tuple[Color, ...] = tuple((r, g, b) for r, g, b in facts["palette"])
         info = DatasetInfo(facts["dataset"], tuple(facts["classes"]), palette, channels=facts["channels"])
     except (KeyError, TypeError, ValueError, ValidationError) as error:

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from segbench.config.plan import older_settings
 from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
 from segbench.report.figures.classes import class_iou
 from segbench.report.figures.shown import MOST_NETWORKS
@@ -152,18 +151,9 @@ def reproduction(runs: pd.DataFrame) -> list[Block]:
     for folder in sorted(_folders(runs)):
         place = f"{folder.parent.name}/{folder.name}"
         if (folder / SUITE_FILE).is_file():
-            changes = {"name": folder.name, **_older_settings(folder / SUITE_FILE)}
-            settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
-            commands.append(shlex.join(["segbench", "run", f"{place}/{SUITE_FILE}", *settings]))
+            commands.append(shlex.join(["segbench", "run", f"{place}/{SUITE_FILE}", "--set", f"name={folder.name}"]))
         commands.append(shlex.join(["segbench", "leaderboard", place]))
     return [Heading("Reproduce"), Listing("\n".join(commands), "sh")]
-
-
-def _older_settings(suite: Path) -> dict[str, Any]:
-    try:
-        return older_settings(yaml.safe_load(suite.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
-        return {}  # no suite: the listing above shows what it is
 
 
 def _folders(runs: pd.DataFrame) -> set[Path]:
