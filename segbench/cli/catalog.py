@@ -152,7 +152,8 @@ def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size:
     """Return the smallest size that a model takes and that is not below the given one."""
     import torch
 
-    from segbench.models.build import constraint_of, create
+    from segbench.models.base import constraint_of
+    from segbench.models.build import create
 
     if entry.options.get("pretrained"):
         entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})

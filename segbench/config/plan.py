@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
+from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
 from segbench.errors import SuiteError
 
@@ -24,7 +25,7 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
     "dataset": {"things": None},
-    "train": {"deterministic": False, "micro_batch": None, "sync_batch_norm": False},
+    "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False},
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
@@ -45,6 +46,11 @@ class Recipe(BaseModel):
     transforms: Transforms
     train: Train | None
     evaluate: Evaluate
+
+    @property
+    def init(self) -> InitScheme:
+        """What initial weights are drawn from: each network's own scheme where nothing is trained."""
+        return self.train.init if self.train is not None else "paper"
 
     def canonical(self) -> dict[str, Any]:
         """Return the recipe as plain values, without what is local to one machine or changes no score."""

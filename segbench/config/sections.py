@@ -13,6 +13,7 @@ from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
+InitScheme = Literal["paper", "torch", "kaiming", "xavier"]
 Casting = Literal["weights", "autocast"]
 EXECUTION_MODES = (
     *("eager", "cuda_graph", "compile"),
@@ -83,6 +84,10 @@ class Train(Section):
     """Images in one batch: one forward and backward pass, unless ``micro_batch`` cuts it."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
     """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
+    init: InitScheme = "paper"
+    """What initial weights are drawn from: ``paper`` is each network's own; ``torch`` PyTorch's default of every layer;
+    ``kaiming`` (He) and ``xavier`` (Glorot) are normal, with small score layers. Pretrained parts and bilinear kernels
+    keep their values."""
     micro_batch: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["auto"] | None = None
     """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
     their labelled pixels. ``auto`` cuts only what does not fit into memory; null never does."""

@@ -200,7 +200,9 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
 def _built(run: Run, materials: Materials) -> nn.Module:
     """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
     info = materials.info
-    network = build_network(run.model, classes=len(info.classes), channels=info.channels, seed=run.seed)
+    network = build_network(
+        run.model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
+    )
     weights_digest(run, network)
     for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
         check_input(network, *size)

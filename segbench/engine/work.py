@@ -50,7 +50,15 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
-from segbench.results.record import DataFacts, FoldFacts, Outcome, RunRecord, Timings, WeightsLoaded
+from segbench.results.record import (
+    DataFacts,
+    FoldFacts,
+    InitialWeights,
+    Outcome,
+    RunRecord,
+    Timings,
+    WeightsLoaded,
+)
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.states import StateFolder
 
@@ -127,14 +135,17 @@ class Work:
         from segbench.models.base import count_parameters
         from segbench.models.build import build_network, check_input
 
-        info = materials.info
-        network = build_network(self.run.model, classes=len(info.classes), channels=info.channels, seed=self.run.seed)
+        info, run = materials.info, self.run
+        network = build_network(
+            run.model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
+        )
         height, width = materials.first_test_size()
         self.found_of_model |= {
             "parameters": count_parameters(network),
             "weights_digest": weights_digest(self.run, network),
             "weights_left_out": self._weights_left_out(network),
             "weights_loaded": self._weights_loaded(network),
+            "initial_weights": self._initial_weights(network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
         }
@@ -166,6 +177,18 @@ class Work:
         if loaded.initialised:
             self.observer(Notice(f"{self.run.label}: {loaded}"))
         return loaded
+
+    def _initial_weights(self, network: nn.Module) -> InitialWeights | None:
+        """Return what the scheme did; tell what no seed changes in a network that is not called pretrained."""
+        from segbench.models.build import initial_weights_of
+
+        found = initial_weights_of(network)
+        if found is None:
+            return None
+        if found.kept and not self.run.model.pretrained:
+            layers = f"{len(found.kept)} layer(s) of the network, {found.kept[0]} for one,"
+            self.observer(Notice(f"{self.run.label}: {layers} start the same for every seed; train.init leaves them"))
+        return InitialWeights(score_layers=found.small, kept=found.kept)
 
     def _loss(self, materials: Materials) -> WeightedSum:
         from segbench.data.check import check_dataset, median_frequency_weights

@@ -59,6 +59,12 @@ class InputConstraint:
 ANY_SIZE = InputConstraint()
 
 
+def constraint_of(network: nn.Module) -> InputConstraint:
+    """Return which image sizes a network takes, any if it does not say."""
+    constraint = getattr(network, "input_constraint", ANY_SIZE)
+    return constraint if isinstance(constraint, InputConstraint) else ANY_SIZE
+
+
 class SegmentationNetwork(nn.Module):
     """Base of the built-in networks: maps (N, channels, H, W) images to (N, classes, H, W) logits.
 

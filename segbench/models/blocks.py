@@ -67,20 +67,38 @@ def bilinear_kernel(kernel_size: int) -> Tensor:
     return torch.outer(ramp, ramp).float()
 
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
 def init_he(module: nn.Module) -> None:
-    """Initialise convolutions as He et al. (2015, arXiv:1502.01852), fan-in, normal; biases zero.
+    """Initialise convolutions as He et al. (2015, arXiv:1502.01852), fan-in, normal; biases zero."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            he_normal(part)
+
+
+def he_normal(layer: nn.Module) -> None:
+    """Draw a layer's weights as He et al. (2015, arXiv:1502.01852): normal, variance 2 / fan-in; its biases zero."""
+    draw_normal(layer, math.sqrt(2 / fan_in(layer)))
+
+
+def draw_normal(layer: nn.Module, std: float) -> None:
+    """Draw a layer's weights from a normal distribution around 0; its biases are zero."""
+    nn.init.normal_(layer.get_parameter("weight"), std=std)
+    if isinstance(layer.bias, Tensor):
+        nn.init.zeros_(layer.bias)
+
+
+def fan_in(layer: nn.Module) -> int:
+    """Return how many inputs an output of a convolution or a fully connected layer sums.
 
     An output of a transposed convolution sums kernel / stride taps of each input channel; PyTorch's own fan-in would
     take its output channels for inputs.
     """
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            fan = part.in_channels // part.groups * math.prod(part.kernel_size)
-            if isinstance(part, nn.ConvTranspose2d):
-                fan = max(1, fan // math.prod(part.stride))
-            nn.init.normal_(part.weight, std=math.sqrt(2 / fan))
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
+    if not isinstance(layer, TRANSPOSED):
+        return math.prod(layer.get_parameter("weight").shape[1:])
+    taps = layer.in_channels // layer.groups * math.prod(layer.kernel_size)
+    return max(1, taps // math.prod(layer.stride))
 
 
 class Switches(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +12,11 @@ from torch import nn
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import digest, seeding_model
+from segbench.config.sections import InitScheme
 from segbench.models import CATALOG
-from segbench.models.base import (
-    ANY_SIZE,
-    InputConstraint,
-    OverlapTile,
-    SegmentationNetwork,
-)
+from segbench.models.base import OverlapTile, SegmentationNetwork, constraint_of
 from segbench.models.cost import cost_of
+from segbench.models.initial import InitialWeights, initialise
 from segbench.models.timm_encoders import TimmEncoder, weights_file
 from segbench.models.vgg import VGG16Trunk
 from segbench.models.weights import WeightsReport, load_weights
@@ -49,16 +48,20 @@ class Description:
     output_size: tuple[int, int]
 
 
-def build_network(entry: ModelEntry, *, classes: int, channels: int, seed: int) -> nn.Module:
+def build_network(
+    entry: ModelEntry, *, classes: int, channels: int, seed: int, init: InitScheme = "paper"
+) -> nn.Module:
     """Build a model entry's network on the CPU, with the weights that it starts from.
 
-    The initial weights depend on the entry, without its label, and the seed alone; no random state outside changes.
+    The initial weights depend on the entry, without its label, the seed and the scheme alone; no random state outside
+    changes.
 
     Args:
         entry: The network and its options.
         classes: Number of classes.
         channels: Channels of the images.
         seed: The run's seed.
+        init: What weights are drawn from; any but ``paper`` builds the network twice, to see what no seed changes.
 
     Returns:
         A network from (N, channels, H, W) images to (N, classes, H, W) logits. When the entry names ``weights``, its
@@ -68,14 +71,38 @@ def build_network(entry: ModelEntry, *, classes: int, channels: int, seed: int) 
         UsageError: An option is impossible, or weights cannot be read or do not fit.
         ModelRefusal: The network cannot do what is asked of it.
     """
-    with torch.random.fork_rng(devices=[]):
-        # Of the CPU alone: torch.manual_seed would change the state of the accelerators too.
-        torch.default_generator.manual_seed(initial_seed(entry, seed))
+    with _seeded(entry, seed):
         network = _labelling_every_pixel(create(entry, classes=classes, channels=channels))
+    if init != "paper":
+        network.initial_weights = _initialise(network, entry, init, classes=classes, channels=channels, seed=seed)  # type: ignore[assignment]
     if entry.weights is not None:
         report = load_weights(network, entry.weights, strict=entry.strict)
         network.weights_report = report  # type: ignore[assignment]
     return network
+
+
+def _initialise(
+    network: nn.Module, entry: ModelEntry, init: InitScheme, *, classes: int, channels: int, seed: int
+) -> InitialWeights:
+    with _seeded(entry, seed + 1):
+        twin = _labelling_every_pixel(create(entry, classes=classes, channels=channels))
+    with _seeded(entry, seed):
+        return initialise(network, init, twin=twin, classes=classes, channels=channels)
+
+
+@contextmanager
+def _seeded(entry: ModelEntry, seed: int) -> Iterator[None]:
+    """Seed torch's random state on the CPU for a network, and put the state back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        # Of the CPU alone: torch.manual_seed would change the state of the accelerators too.
+        torch.default_generator.manual_seed(initial_seed(entry, seed))
+        yield
+
+
+def initial_weights_of(network: nn.Module) -> InitialWeights | None:
+    """Return what ``build_network`` drew by a scheme; None for ``paper``."""
+    drawn = getattr(network, "initial_weights", None)
+    return drawn if isinstance(drawn, InitialWeights) else None
 
 
 def weights_report_of(network: nn.Module) -> WeightsReport | None:
@@ -198,12 +225,6 @@ def check_input(network: nn.Module, height: int, width: int) -> None:
         ModelRefusal: The size is impossible; the message says which are not.
     """
     constraint_of(network).check(type(network).__name__, height, width)
-
-
-def constraint_of(network: nn.Module) -> InputConstraint:
-    """Return which image sizes a network takes, any if it does not say."""
-    constraint = getattr(network, "input_constraint", ANY_SIZE)
-    return constraint if isinstance(constraint, InputConstraint) else ANY_SIZE
 
 
 def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:

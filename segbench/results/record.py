@@ -59,6 +59,15 @@ class WeightsLoaded(Facts):
         return f"{_listed(*loaded)} from {self.source}; {_listed(*self.initialised, 'the rest')} initialised"
 
 
+class InitialWeights(Facts):
+    """What ``train.init`` did to the network, where it is not ``paper``; all other layers with weights were drawn."""
+
+    score_layers: tuple[str, ...] = ()
+    """The layers that were drawn small, since the logits are made of what they give."""
+    kept: tuple[str, ...] = ()
+    """The layers that kept their values, which no seed changes: pretrained ones and bilinear kernels."""
+
+
 def _listed(*names: str) -> str:
     """Return names in a sentence, such as ``a, b and c``."""
     *others, last = names
@@ -80,6 +89,8 @@ class ModelFacts(Facts):
     """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
     weights_loaded: WeightsLoaded | None = None
     """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
+    initial_weights: InitialWeights | None = None
+    """Which layers ``train.init`` drew small and which it kept; None where it is ``paper``."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None

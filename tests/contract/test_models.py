@@ -14,8 +14,8 @@ from torch import nn
 from segbench.config.component import ModelEntry, options_schema
 from segbench.errors import ModelRefusal
 from segbench.models import CATALOG
-from segbench.models.base import InputConstraint, OverlapTile, count_parameters
-from segbench.models.build import build_network, check_input, constraint_of, create, describe_network
+from segbench.models.base import InputConstraint, OverlapTile, constraint_of, count_parameters
+from segbench.models.build import build_network, check_input, create, describe_network
 from segbench.registry import MODELS
 
 CLASSES = 3

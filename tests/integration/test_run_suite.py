@@ -275,6 +275,36 @@ def test_a_record_says_what_started_from_a_vggs_weights(tiny, tmp_path):
     assert f"segnet: {words}" in [event.text for event in events if isinstance(event, Notice)]
 
 
+UPSAMPLED = """
+import torch
+from torch import nn
+
+def network(*, classes, channels):
+    up = nn.ConvTranspose2d(classes, classes, 2, 2, groups=classes)
+    up.weight.data = torch.tensor([[1.0, 0.5], [0.5, 0.25]]).expand(classes, 1, 2, 2).clone()
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, classes, 1), up)
+"""
+
+
+def test_a_record_says_which_layers_started_small_and_which_no_seed_changes(tiny, tmp_path, monkeypatch):
+    (tmp_path / "upsampled_nets.py").write_text(UPSAMPLED)
+    monkeypatch.syspath_prepend(tmp_path)
+    events = []
+    suite = tiny(
+        models=[{"name": "unet", "width": 0.0625}, {"name": "python:upsampled_nets.network", "label": "foreign"}],
+        defaults={},
+        train={"init": "kaiming", "epochs": 1},
+    )
+    outcome = run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
+    unet, foreign = (outcome.store.find(record.id) for record in outcome.records)
+    assert [record.recipe["train"]["init"] for record in (unet, foreign)] == ["kaiming", "kaiming"]
+    assert (unet.model.initial_weights.score_layers, unet.model.initial_weights.kept) == (("score",), ())
+    assert foreign.model.initial_weights.score_layers == ("model.2",)
+    assert foreign.model.initial_weights.kept == ("model.3",)
+    words = "foreign: 1 layer(s) of the network, model.3 for one, start the same for every seed; train.init leaves them"
+    assert [event.text for event in events if isinstance(event, Notice) and "seed" in event.text] == [words]
+
+
 def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
     root = tmp_path / "data"
     for split in ("train", "test"):

@@ -33,7 +33,8 @@ from segbench.engine.meter import EpochMeter
 from segbench.engine.predict import Predictor
 from segbench.engine.probe import MOST_STEPS, repeated, step_times, typical
 from segbench.engine.train import Trainer
-from segbench.models.build import build_network, check_input, constraint_of
+from segbench.models.base import constraint_of
+from segbench.models.build import build_network, check_input
 
 COMPARED_IMAGES = 1
 """On which numbers are compared; of several, torch's float64 convolutions on processors use a core for each alone."""

@@ -53,6 +53,7 @@ CHANGES = {
     "train.channels_last": [True],
     "train.compile": [True, "default"],
     "train.deterministic": [True],
+    "train.init": ["torch", "kaiming", "xavier"],
     "train.micro_batch": [2, "auto"],
     "evaluate.batch_size": [1],
     "evaluate.window": [{"size": [8, 8], "stride": [4, 4]}],
@@ -104,7 +105,7 @@ def test_whatever_changes_the_result_changes_the_identity(key, value, mini):
 
 def test_a_key_that_came_later_leaves_the_ids_of_recipes_that_do_not_use_it(mini):
     train = first_run(read_yaml(mini)).recipe.canonical()["train"]
-    assert not {"deterministic", "micro_batch"} & train.keys()
+    assert not {"deterministic", "init", "micro_batch"} & train.keys()
 
 
 @pytest.mark.parametrize(("key", "value"), pairs(NO_CHANGES))
@@ -433,3 +434,13 @@ def test_digests_are_those_of_canonical_json():
     assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     with pytest.raises(ValueError, match="Out of range"):
         digest(float("nan"))
+
+
+def test_recipes_that_start_as_papers_do_keep_their_ids(mini):
+    document = read_yaml(mini)
+    plain, same = first_run(document), first_run(with_keys(document, {"train.init": "paper"}))
+    assert (same.id, same.protocol_id) == (plain.id, plain.protocol_id)
+
+
+def test_without_training_there_is_no_scheme(mini):
+    assert first_run(with_keys(read_yaml(mini), {"train": None})).recipe.init == "paper"

@@ -1,0 +1,116 @@
+"""The schemes of ``train.init``: which layers of a network are drawn anew, and from what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.sections import InitScheme
+from segbench.models.blocks import TRANSPOSED, draw_normal, fan_in, he_normal
+from segbench.models.score_layers import SCORE_STD, find_score_layers
+
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+"""Layers whose weights a scheme draws."""
+
+NORMS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
+"""Layers that start as the identity: weight 1, bias 0, fresh running statistics."""
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """What a scheme did to a network.
+
+    Attributes:
+        scheme: Its name.
+        drawn: The layers that it drew, by name.
+        small: Those of them that it drew small, since they give the scores.
+        kept: The layers that kept their values, which no seed changes: pretrained ones and bilinear kernels.
+    """
+
+    scheme: InitScheme
+    drawn: tuple[str, ...]
+    small: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def initialise(
+    network: nn.Module, scheme: InitScheme, *, twin: nn.Module, classes: int, channels: int
+) -> InitialWeights:
+    """Draw a network's weights by a scheme, from torch's random state on the CPU.
+
+    Convolutions and fully connected layers are drawn and norms reset. Layers whose values are the same for every seed,
+    and not all one number, keep them: pretrained weights and bilinear kernels. So does what is none of these layers,
+    such as position tables.
+
+    Args:
+        network: The network, changed in place.
+        scheme: Any; ``paper`` changes nothing.
+        twin: The same network built with another seed; it is run once, and of no use afterwards.
+        classes: Number of classes.
+        channels: Channels of the images.
+    """
+    if scheme == "paper":
+        return InitialWeights(scheme, (), (), ())
+    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, WEIGHTED + NORMS)}
+    others = dict(twin.named_modules())
+    kept = {name for name, layer in layers.items() if name in others and _any_fixed(layer, others[name])}
+    free = {name: layer for name, layer in layers.items() if name not in kept}
+    weighted = {name: layer for name, layer in free.items() if _is_drawable(layer)}
+    small = find_score_layers(twin, frozenset(weighted), classes=classes, channels=channels)
+    for name, layer in free.items():
+        if name in weighted:
+            _draw(layer, scheme, small=name in small)
+        elif isinstance(layer, NORMS):
+            layer.reset_parameters()
+    drawn_small = () if scheme == "torch" else tuple(name for name in weighted if name in small)
+    return InitialWeights(scheme, tuple(weighted), drawn_small, tuple(name for name in layers if name in kept))
+
+
+def fan_out(layer: nn.Module) -> int:
+    """Return how many outputs an input goes into, as PyTorch counts it for a convolution: strides left out."""
+    weight = layer.get_parameter("weight")
+    if isinstance(layer, TRANSPOSED):
+        return math.prod(weight.shape[1:])
+    outputs = weight.shape[0] // getattr(layer, "groups", 1)
+    return outputs * math.prod(weight.shape[2:])
+
+
+def glorot_normal(layer: nn.Module) -> None:
+    """Draw weights as Glorot and Bengio (2010): normal, variance 2 / (fan-in + fan-out); biases zero."""
+    draw_normal(layer, math.sqrt(2 / (fan_in(layer) + fan_out(layer))))
+
+
+SCHEMES: Mapping[InitScheme, Callable[[nn.Module], None]] = {"kaiming": he_normal, "xavier": glorot_normal}
+"""How a scheme draws a layer that is no score layer."""
+
+
+def _draw(layer: nn.Module, scheme: InitScheme, *, small: bool) -> None:
+    if scheme == "torch":
+        layer.reset_parameters()  # type: ignore[operator]
+    elif small:
+        draw_normal(layer, SCORE_STD)
+    else:
+        SCHEMES[scheme](layer)
+
+
+def _is_drawable(layer: nn.Module) -> bool:
+    """Tell whether a layer's weight is its own: with a weight or spectral norm it follows from other tensors."""
+    return isinstance(layer, WEIGHTED) and isinstance(layer._parameters.get("weight"), nn.Parameter)
+
+
+def _any_fixed(layer: nn.Module, other: nn.Module) -> bool:
+    own, others = layer.state_dict(), other.state_dict()
+    return any(_is_fixed(tensor, others[key]) for key, tensor in own.items() if key in others)
+
+
+def _is_fixed(tensor: Tensor, other: Tensor) -> bool:
+    """Tell whether a tensor's values are the same in both networks, and not all one number, as fresh norms have it."""
+    same = tensor.shape == other.shape and torch.equal(tensor, other)
+    return same and tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())
