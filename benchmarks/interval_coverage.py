@@ -7,15 +7,16 @@ classes they show and in how well each class is recognised, for all networks ali
 network recognises all classes, by a given spread of mean IoU, and errs on images of its own. The leaderboard's own code
 makes the table. Counted are
 
-* coverage: how often the interval of a network's mean IoU holds the truth, over all networks and for the one that does
-  worst; of several seeds, the truth is the mean over infinitely many trainings and images; of one seed, where the table
+* coverage: how often the interval of a network's mean IoU holds the truth, over all networks and, where some scatter
+  further or have one seed only, of these alone; of several seeds, the truth is the mean over infinitely many trainings
+  and images; of one seed, where the table
   speaks of these weights, it is that of these weights over infinitely many images;
 * coverage of the interval of a difference, over all 36 pairs;
 * tables with any false separation: two networks, equally good, that are told apart;
 * power: of a tenth network that is better by 0.02, how many of eight others it is told apart from.
 
-Ends with 1 if a coverage, over all networks or all pairs, is outside 93 to 97 %, or more tables than 5 % separate
-falsely, by more than two standard errors each. A row that fails stays in the table.
+Ends with 1 if a coverage, over all networks, those alone or all pairs, is outside 93 to 97 %, or more tables than 5 %
+separate falsely, by more than two standard errors each. A row that fails stays in the table.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +84,11 @@ class Situation:
         """The seeds of each network, those of the better one last; the last of the equal ones are the lone ones."""
         return [self.seeds] * (self.networks - self.lone) + [1] * self.lone + [self.seeds]
 
+    @property
+    def special(self) -> slice:
+        """The networks that scatter further than the others, or have one seed only."""
+        return slice(0, self.wild) if self.wild else slice(self.networks - self.lone, self.networks)
+
     def __str__(self) -> str:
         others = f"{self.wild} of {self.networks} at {UNEQUAL * self.spread:g}" if self.wild else "equal"
         lone = f", {self.lone} with one seed" if self.lone else ""
@@ -95,7 +101,7 @@ SITUATIONS = (
     *(Situation(seeds, spread) for seeds in (2, 3, 5) for spread in (0.0, 0.005, 0.01, 0.03)),
     *(Situation(seeds, spread, wild=wild) for seeds in (2, 3, 5) for wild in (1, 3) for spread in (0.0025, 0.0075)),
     *(Situation(3, spread, lone=1) for spread in (0.0, 0.01)),
-    *(Situation(seeds, 0.01, networks=2) for seeds in (2, 3, 5)),
+    *(Situation(seeds, 0.01, networks=networks) for seeds in (2, 3) for networks in (2, 4)),
 )
 
 
@@ -170,14 +176,14 @@ def main() -> int:
             rows.append(_row(situation, fact))
             good &= not fact["failed"]
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    titles = ["seeds", "spread", "trainings", "coverage", "worst", "of differences", "false tables", "power", ""]
+    titles = ["seeds", "spread", "trainings", "coverage", "of these", "of differences", "false tables", "power", ""]
     write_table(titles, rows, right=("seeds", "spread", *titles[3:8]))
     print(
         f"wanted: coverage {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%}, false tables at most {FALSE_TABLES:.0%}, "
-        "each with two standard errors to spare"
+        "each give or take two standard errors"
     )
     if arguments.facts:
-        arguments.facts.write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
+        arguments.facts.write_text("".join(json.dumps(_without_nan(fact)) + "\n" for fact in facts), encoding="utf-8")
     return 0 if good else 1
 
 
@@ -195,7 +201,8 @@ def _look(situation: Situation, images: int, number: int) -> Found:
     shifts = [world.shift(gain) for gain in (*gains[:-1], gains[-1] + LEAD)]
     runs = world.observe(shifts, images, rng)
     table = certainty(runs[:-1], resamples=RESAMPLES)
-    found = _told_apart([*runs[1:-1], runs[-1]]) if number % POWER_WORLDS == 0 and situation.seeds > 1 else []
+    calm = situation.wild  # the first that scatters as the others do makes room for the better one
+    found = _told_apart([*runs[:calm], *runs[calm + 1 :]]) if number % POWER_WORLDS == 0 and situation.seeds > 1 else []
     expected = float(world.mean_iou(np.zeros(1))[0])  # gains have mean 0: over trainings, this is the mean
     of_weights = [float(world.mean_iou(shift)[0]) for shift in shifts[:-1]]
     truths = of_weights if table.rows[0]["scope"] == "weights" else [expected] * situation.networks
@@ -223,12 +230,20 @@ def _summed(situation: Situation, found: Iterable[Found]) -> dict[str, object]:
     """Return shares over worlds with their standard errors."""
     worlds = list(found)
     held = np.array([one.held for one in worlds])
-    coverage, error = float(held.mean()), float(held.mean(axis=1).std(ddof=1) / math.sqrt(len(worlds)))
+    coverage, error = float(held.mean()), _error(held.mean(axis=1))
+    special = held[:, situation.special]
+    of_special = (float(special.mean()), _error(special.mean(axis=1))) if special.size else (math.nan, math.nan)
     differences = np.array([one.held_differences for one in worlds])
     false = float(np.mean([one.separated for one in worlds]))
     false_error = math.sqrt(max(false, FALSE_TABLES) * (1 - max(false, FALSE_TABLES)) / len(worlds))
     power = np.array([one.power for one in worlds if not math.isnan(one.power)])
-    reasons = list(_failures(coverage, error, float(differences.mean()), _error(differences), false, false_error))
+    coverages = {
+        "coverage": (coverage, error),
+        "coverage of these": of_special,
+        "differences": (float(differences.mean()), _error(differences)),
+    }
+    reasons = [name for name, (share, own) in coverages.items() if _outside(share, own)]
+    reasons += ["false tables"] if false > FALSE_TABLES + 2 * false_error else []
     return {
         "seeds": situation.seeds,
         "spread": situation.spread,
@@ -237,7 +252,8 @@ def _summed(situation: Situation, found: Iterable[Found]) -> dict[str, object]:
         "worlds": len(worlds),
         "coverage": coverage,
         "coverage_error": error,
-        "worst_coverage": float(held.mean(axis=0).min()),
+        "special_coverage": of_special[0],
+        "special_coverage_error": of_special[1],
         "difference_coverage": float(differences.mean()),
         "difference_coverage_error": _error(differences),
         "false_tables": false,
@@ -248,16 +264,12 @@ def _summed(situation: Situation, found: Iterable[Found]) -> dict[str, object]:
     }
 
 
-def _failures(
-    coverage: float, error: float, differences: float, differences_error: float, false: float, false_error: float
-) -> Iterator[str]:
-    if not COVERAGE[0] - 2 * error <= coverage <= COVERAGE[1] + 2 * error:
-        yield "coverage"
-    low, high = COVERAGE[0] - 2 * differences_error, COVERAGE[1] + 2 * differences_error
-    if not math.isnan(differences) and not low <= differences <= high:
-        yield "differences"
-    if false > FALSE_TABLES + 2 * false_error:
-        yield "false tables"
+def _outside(share: float, error: float) -> bool:
+    return not math.isnan(share) and not COVERAGE[0] - 2 * error <= share <= COVERAGE[1] + 2 * error
+
+
+def _without_nan(fact: dict[str, object]) -> dict[str, object]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fact.items()}
 
 
 def _error(values: NDArray[np.float64]) -> float:
@@ -267,7 +279,7 @@ def _error(values: NDArray[np.float64]) -> float:
 def _row(situation: Situation, fact: dict[str, object]) -> list[str]:
     shown = [
         f"{fact['coverage']:.1%} ± {fact['coverage_error']:.1%}",
-        f"{fact['worst_coverage']:.0%}",
+        _share(fact["special_coverage"], fact["special_coverage_error"]),
         _share(fact["difference_coverage"], fact["difference_coverage_error"]),
         f"{fact['false_tables']:.1%} ± {fact['false_tables_error']:.1%}" if situation.seeds > 1 else "none said",
         _share(fact["power"], fact["power_error"]),

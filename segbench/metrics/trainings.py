@@ -30,8 +30,9 @@ from segbench.metrics.resampling import ImageSpread
 FloatArray = NDArray[np.float64]
 
 PRIOR_FREEDOM = 4.0
-"""Degrees of freedom that the table's mean variance counts for. Estimating them from the table, as Smyth does, gains
-nothing, and many more let networks of unequal spread be told apart by chance (``interval_coverage.py --prior``)."""
+"""Degrees of freedom that the table's mean variance counts for. Smyth estimates them from the table; with two or three
+seeds a table says little of them. Many more let networks of unequal spread be told apart by chance (``--prior`` of
+``benchmarks/interval_coverage.py``)."""
 _NETWORKS_FOR_THE_PRIOR = 5
 """Networks with several seeds from which on the mean variance counts in full; of two it says nothing new."""
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.scores import ClassCounts, SummaryScores
-from segbench.metrics.trainings import Estimates, Scope, estimate
+from segbench.metrics.trainings import Estimates, Scope, estimate, estimate_weights
 from segbench.metrics.uncertainty import Comparison, compare_all, groups, intervals, rank_sets
 
 LEAST_IMAGES = 10
-"""Fewer test images than this, or groups of images, say too little of all the others to resample them."""
+"""Fewer labelled test images than this, or groups of images, say too little of all the others to resample them."""
 
 RANKING_SCORE = "mean_iou"
 REAL_BOUNDS = tuple(f"{name}_{end}" for name in SummaryScores._fields for end in ("low", "high"))
@@ -60,13 +60,13 @@ def certainty(
         resamples: How often to draw the images; as many as the number of runs allows by default.
     """
     runs = [counts for seeds in networks for counts in seeds]
-    units = len(set(image_groups)) if image_groups is not None else None
-    if len({counts.hits.shape for counts in runs}) != 1 or (units or len(runs[0].hits)) < LEAST_IMAGES:
+    if len({counts.hits.shape for counts in runs}) != 1 or _labelled_units(runs[0], image_groups) < LEAST_IMAGES:
         return Certainty([dict.fromkeys(CERTAINTY) for _ in networks], [])
     resamples = resamples or resamples_for(len(runs))
     spread = image_spread(runs, groups=image_groups, resamples=resamples)
     seeds = [len(given) for given in networks]
-    estimates = {name: estimate(one, seeds) for name, one in spread.items()}
+    known = estimate if trained else estimate_weights
+    estimates = {name: known(one, seeds) for name, one in spread.items()}
     ranking = estimates[RANKING_SCORE]
     rows = [{**bounds, "resamples": resamples, "scope": str(ranking.scope)} for bounds in _bounds(estimates)]
     if trained and ranking.scope is Scope.WEIGHTS:
@@ -75,6 +75,13 @@ def certainty(
     places = zip(rank_sets(len(networks), pairs), _letters(ranking, pairs), strict=True)
     named = [{"rank_best": best, "rank_worst": worst, "group": letters} for (best, worst), letters in places]
     return Certainty([row | more for row, more in zip(rows, named, strict=True)], pairs)
+
+
+def _labelled_units(counts: ClassCounts, image_groups: Sequence[Hashable] | None) -> int:
+    """Return how many images, or groups of them, have a labelled pixel."""
+    labelled: list[bool] = (counts.labelled.sum(axis=1) > 0).tolist()
+    units: Sequence[Hashable] = range(len(labelled)) if image_groups is None else image_groups
+    return len({unit for unit, known in zip(units, labelled, strict=True) if known})
 
 
 def _bounds(estimates: dict[str, Estimates]) -> list[dict[str, float]]:

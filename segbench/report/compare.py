@@ -1,4 +1,4 @@
-"""Two sets of stored runs against each other, network by network: what changed, and whether it is more than chance."""
+"""Two sets of stored runs against each other, network by network: what changed, and how sure that is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ images a second, second over first; ``differing`` holds, by option, both values 
 ``note`` says why there is no interval; ``…_precision_over`` over how many classes a side's mean precision is taken,
 where it never predicts one that is labelled.
 
-``scope`` is what interval and p value are about: ``networks`` where both sides have several seeds, else ``weights``.
+``scope`` is what interval and p value are about: ``networks`` where both sides were trained several times, else
+``weights``.
 Networks that were trained (``trained``) have no p value then: one training cannot tell them apart. ``same_network`` and
 ``same_recipe`` say whether both sides are one; ``seeds`` holds those of each side; ``environment`` holds, by fact, both
 values where they differ, and ``unrecorded`` the facts that some run does not record."""
@@ -119,7 +120,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
     note = _why_not_paired(one, other)
     found = None if note else _compared(one, other, score)
     scope = _scope(one, other)
-    trained = any((side.runs["recipe"].iloc[0] or {}).get("train") for side in pair)
+    trained = _trained(one, other)
     return {
         "first": one.model,
         "second": other.model,
@@ -178,7 +179,12 @@ def _compared(one: Side, other: Side, score: str) -> Comparison:
 
 def _scope(one: Side, other: Side) -> Scope:
     """Return of what a comparison speaks: of the networks, where both were trained several times."""
-    return Scope.NETWORKS if min(len(one.runs), len(other.runs)) > 1 else Scope.WEIGHTS
+    several = min(len(one.runs), len(other.runs)) > 1
+    return Scope.NETWORKS if several and _trained(one, other) else Scope.WEIGHTS
+
+
+def _trained(one: Side, other: Side) -> bool:
+    return any((side.runs["recipe"].iloc[0] or {}).get("train") for side in (one, other))
 
 
 def _groups(side: Side) -> Sequence[Hashable] | None:

@@ -30,7 +30,7 @@ def named(first: Any, second: Any) -> str:
 def _of_one_network(networks: pd.DataFrame) -> Iterator[str]:
     """Tell of pairs that are one network, unless two recipes or environments are what is held against each other."""
     for row in _rows(networks):
-        if not row["same_network"]:
+        if not row["same_network"] or not row["trained"]:
             continue
         seeds = " | ".join(", ".join(map(str, numbers)) for numbers in (row["seeds"] or ()))
         whose = f"{printable(_pair(row))}: the same network on both sides"
@@ -39,7 +39,7 @@ def _of_one_network(networks: pd.DataFrame) -> Iterator[str]:
         elif len(set(row["seeds"])) > 1:
             yield f"{whose}, seeds {seeds}: the difference is between trainings, not between networks"
         else:
-            yield f"{whose}, with the same seeds: only where it was trained can make a difference"
+            yield f"{whose}, with the same seeds: a difference is one of machine, versions, data or chance on a GPU"
 
 
 def _of_weights(networks: pd.DataFrame) -> Iterator[str]:

@@ -109,18 +109,17 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         ``same_data`` says whether the row was trained on what most rows of its table were, seed by seed; rows that were
         not keep their rank, as their scores are of the same images. ``same_environment`` says so of threads, processor,
         device, precision and versions, and ``environment_differs`` names those that differ, also between the seeds of
-        the row itself. What else disturbs a comparison is in
-        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.certainty``, from
-        ``throughput_images_per_second`` on those of ``segbench.report.measured``; ``pareto`` says of a row with a
-        measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
-        ``published_source`` reports of the
-        network on this data set, with whatever width, data and recipe the paper used; ``published_convention`` says
-        what it does with void. ``never_predicted`` names the classes that test labels hold and a network predicts
-        nowhere, ``predicts_only`` the class that it predicts everywhere, ``precision_over`` over how many classes mean
-        precision is then taken, and ``predicts`` says it in short. ``runs_at_once`` is how many runs
-        may have shared a device: above 1, images a second of the runs are no measure of speed. ``folds`` is how many
-        folds of a cross-validation are pooled in the row. ``tuning`` says what was
-        searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose.
+        the row itself. What else disturbs a comparison is in ``observations``. From ``pixel_accuracy_low`` on stand the
+        columns of ``segbench.report.certainty``, from ``throughput_images_per_second`` on those of
+        ``segbench.report.measured``; ``pareto`` says of a row with a measured throughput whether no other row is both as
+        accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the network on this data
+        set, with whatever width, data and recipe the paper used; ``published_convention`` says what it does with void.
+        ``never_predicted`` names the classes that test labels hold and a network predicts nowhere, ``predicts_only``
+        the class that it predicts everywhere, ``precision_over`` over how many classes mean precision is then taken,
+        and ``predicts`` says it in short. ``runs_at_once`` is how many runs may have shared a device: above 1, images a
+        second of the runs are no measure of speed. ``folds`` is how many folds of a cross-validation are pooled in the
+        row. ``tuning`` says what was searched where each network has a recipe that its own trials chose, and ``tuned``
+        what they chose.
     """
     return ranked(runs).board
 
@@ -197,7 +196,7 @@ def _environment(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put intervals, rank intervals and groups into the rows of one table, all of the same images; return its pairs."""
+    """Put intervals, ranks and groups into the rows of one table, all of the same images; return its pairs."""
     counts, groups = ([row.pop(name) for row in rows] for name in ("image_counts", "image_groups"))
     names = set().union(*(row.pop("image_names") for row in rows))
     scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]

@@ -72,7 +72,7 @@ def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
         return []
     words = (
         "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own. Ours "
-        "leave void pixels out; where a paper counts them as errors, the second column is the one to hold against it "
+        'leave void pixels out; where a paper counts them as errors, hold "void as error" against it '
         "(unknown where what was predicted on void pixels was not counted)."
     )
     titles = ["network", "mIoU here", "void as error", "mIoU published", "pixel acc. published", "void", "paper"]

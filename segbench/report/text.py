@@ -114,9 +114,3 @@ def _visible(sign: str) -> str:
     if sign.isspace() or unicodedata.category(sign) == "Zs":
         return " "
     return sign.encode("unicode_escape").decode("ascii")
-
-
-def by_seeds(seeds: Any, *, several: str, some: str, one: str) -> str:
-    """Return what is said of rows where all have several seeds, some, or none; ``seeds`` is a column of numbers."""
-    more = seeds > 1
-    return several if more.all() else some if more.any() else one

@@ -9,6 +9,7 @@ import pandas as pd
 
 from segbench.config.plan import digest, in_words
 from segbench.errors import StoreError
+from segbench.metrics.trainings import Scope
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
 from segbench.report.compare import compare
 from segbench.report.networks import network_key
@@ -167,11 +168,12 @@ def _both(search: Search, runs: pd.DataFrame) -> list[Block]:
     chosen = {str(run.model): values_in_words(run.tuning) for run in completed.itertuples()}
     rows = [_beside(row, chosen.get(str(row["second"])) or "") for _, row in found.iterrows()]
     titles = ["network", "identical recipe", "tuned", "tuned to", "difference", "95 % interval", "p"]
-    certainty = (
-        "p values are Holm-adjusted over networks"
-        if found["p_value"].notna().any()
-        else "trained once each: intervals are of these weights, and there is no p value"
-    )
+    known = found[found["low"].notna()]
+    once = known[known["scope"] == Scope.WEIGHTS]
+    certainty = "p values are Holm-adjusted over networks"
+    if len(once):
+        whose = "" if len(once) == len(known) else f" of {', '.join(map(str, once['first']))}"
+        certainty = f"one training on a side: the intervals{whose} are of these weights, without a p value"
     words = (
         f"Test mIoU by the identical recipe (protocol {short_id(search.untuned)}) and tuned, the mean over seeds; "
         f"{certainty}."

@@ -15,7 +15,7 @@ from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
 _TRAINED_ONCE = (
-    "Each network was trained once. One training cannot tell networks apart: another seed may change the order. "
+    "Each network was trained once{}. One training cannot tell networks apart: another seed may change the order. "
     "To compare them, train each three times or more: segbench run SUITE --seeds 0,1,2."
 )
 
@@ -69,12 +69,12 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
     if len(scored) < 2:
         return "There is no other network to compare it with."
     if not table.tells_networks_apart:
-        return _TRAINED_ONCE
+        return _TRAINED_ONCE.format(" on each fold" if scored["folds"].notna().any() else "")
     first = scored.iloc[0]["model"]
     mine = pairs[(pairs["first"] == first) | (pairs["second"] == first)]
     if mine.empty:
         return "Too few shared test images to compare it with the other networks."
-    rivals = set(mine[mine["p_value"] >= SIGNIFICANT][["first", "second"]].to_numpy().ravel()) - {first}
+    rivals = set(mine[~(mine["p_value"] < SIGNIFICANT)][["first", "second"]].to_numpy().ravel()) - {first}
     if not rivals:
         over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
         return f"It leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})."

@@ -37,7 +37,7 @@ def class_scores(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     spread = (shown["seeds"] > 1).any()
     caption = (
         f"IoU of each class on the test split, mean over seeds. {sample(shown, board)} "
-        + ("The spread over seeds is not drawn. " if spread else "With one seed, no spread is known. ")
+        + ("The spread over seeds is not drawn. " if spread else "One seed: variation between trainings is not known. ")
         + "Grey: the class is in no label and no prediction."
     )
     return Plot("class-iou", "IoU by class", caption, figure, f"{caption} {_extremes(table)}")

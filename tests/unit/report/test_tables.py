@@ -174,7 +174,7 @@ def test_json_is_strict_and_complete(hostile, board):
     rows = board()
     document = json.loads(to_json(rows, suite="x"), parse_constant=pytest.fail)
     assert document["suite"] == "x"
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert len(document["rows"]) == len(rows)
     first = document["rows"][0]
     assert first["mean_iou"] == rows["mean_iou"][0]
