@@ -61,13 +61,14 @@ def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
 
     for (protocol, _), rows in frame.groupby(["protocol", "test_data"], sort=False, dropna=False):
         titles, cells = _by_convention(rows) if len(names) > 1 else _by_figure(rows)
+        unranked = ", not ranked" if rows["rank"].isna().all() else ""
         if markdown:
             escaped = [[escape_markdown(cell) for cell in line] for line in cells]
-            typer.echo(f"### Protocol {short_id(protocol)}\n")
+            typer.echo(f"### Protocol {short_id(protocol)}{unranked}\n")
             typer.echo(markdown_table(titles, escaped, "-:" + "-" * (len(titles) - 2)) + "\n")
         else:
             several = len(names) > 1
-            typer.echo(f"Protocol {short_id(protocol)}{', mean IoU in %' if several else ''}")
+            typer.echo(f"Protocol {short_id(protocol)}{unranked}{', mean IoU in %' if several else ''}")
             _write_narrow(cells) if several else write_table(titles, cells, right=titles[2:], whole=["model"])
 
 

@@ -111,8 +111,8 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         device, precision and versions, and ``environment_differs`` names those that differ, also between the seeds of
         the row itself. What else disturbs a comparison is in ``observations``. From ``pixel_accuracy_low`` on stand the
         columns of ``segbench.report.certainty``, from ``throughput_images_per_second`` on those of
-        ``segbench.report.measured``; ``pareto`` says of a row with a measured throughput whether no other row is both as
-        accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the network on this data
+        ``segbench.report.measured``; ``pareto`` says of a row with a measured throughput whether no other row is both
+        as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the network on this data
         set, with whatever width, data and recipe the paper used; ``published_convention`` says what it does with void.
         ``never_predicted`` names the classes that test labels hold and a network predicts nowhere, ``predicts_only``
         the class that it predicts everywhere, ``precision_over`` over how many classes mean precision is then taken,

@@ -18,7 +18,8 @@ from segbench.report.ranked import tables_of
 from segbench.report.text import is_absent, printable
 
 JSON_SCHEMA_VERSION = 2
-"""History: 2, rows have a position and a scope, those that cannot be ranked no rank, pairs no ``better``; 1, the first."""
+"""History: 2, rows have ``position`` and ``scope``, those that cannot be ranked no rank, pairs no ``better``; 1, the
+first."""
 
 _CELL_PADDING = 2
 _NARROWEST_MODEL = 12
