@@ -197,7 +197,7 @@ def test_a_network_that_cannot_be_tuned_is_a_row_with_the_reason(tmp_path):
     assert row.outcome.reason == "none of its trials gave a score: RuntimeError: the flux capacitor is empty"
     assert row.tuning.values is None
     board = rank(tmp_path).board
-    assert list(board[board["rank"].isna()]["status"]) == ["failed", "failed"]
+    assert list(board[board["position"].isna()]["status"]) == ["failed", "failed"]
     assert len(board[board["tuning"].notna()]) == 2
 
 

@@ -43,7 +43,7 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_1(suite, tmp_path, segbench)
     ("options", "message"),
     [
         (["--models", "U-Nett"], "small.yaml: --models: unknown model of this suite: 'U-Nett', did you mean 'U-Net'?"),
-        (["--seeds", "7"], "no seed 7"),
+        (["--seeds", "4294967296"], "small.yaml: seeds[1]: "),
         (["--seeds", "zero"], "--seeds 'zero': expected whole numbers"),
         (["--device", "abacus"], "--device 'abacus'"),
         (["--set", "train.stepps=3"], "small.yaml: train.stepps: unknown key, did you mean 'steps'?"),

@@ -111,9 +111,9 @@ def test_two_seeds_of_one_network_are_called_that_with_their_seeds(sides):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "a: the same network on both sides, with the same seeds: only where it was trained can make a difference"),
+        ({}, "a: the same network on both sides, with the same seeds: a difference is one of"),
         ({"recipe": {"train": {"epochs": 9, "select": "last"}}}, "a: the same network on both sides, by two recipes"),
-        ({"label": "b"}, "a | b: the same network on both sides, with the same seeds: only where it was trained can"),
+        ({"label": "b"}, "a | b: the same network on both sides, with the same seeds: a difference is one of"),
     ],
 )
 def test_one_network_on_both_sides_is_said_whatever_else_differs(sides, changes, said):

@@ -460,7 +460,10 @@ HOSTILE = {
     "hidden header bomb": (hidden_header_bomb, "expands to more than its manifest lists"),
     "bomb in a matrix file": (lambda a: forge(a, npz_bomb), "out of all proportion"),
     "wrong id": (lambda a: forge(a, renamed), "is the record of another run"),
-    "wrong identity": (lambda a: forge(a, other_identity), "would end in '-seed0-0000000000'"),
+    "wrong identity": (
+        lambda a: forge(a, other_identity),
+        "its network, recipe or seed was edited: .* identity says 0000",
+    ),
     "wrong protocol id": (
         lambda a: forge(a, with_record(protocol_id="0" * 64)),
         "its recipe was edited: .* protocol_id says 0000",

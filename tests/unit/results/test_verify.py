@@ -115,8 +115,8 @@ def test_a_record_that_was_edited_by_hand_is_damaged_and_named(case, tmp_path):
     with pytest.raises(DamagedRunError, match=said):
         verified_record(folder, folder.name)
     board = leaderboard(load_results(tmp_path))
-    ranked, damaged = board[board["rank"].notna()], board[board["rank"].isna()]
-    assert ranked["model"].tolist() == ["b"]
+    scored, damaged = board[board["position"].notna()], board[board["position"].isna()]
+    assert scored["model"].tolist() == ["b"]
     assert damaged["status"].tolist() == ["damaged"]
     assert re.search(said, damaged["reason"].iloc[0])
 
