@@ -46,7 +46,8 @@ def check(
 ) -> None:
     """Read every image and label, and report what there is.
 
-    A cross-validation is reported fold by fold. The exit code is 2 if anything is wrong. What is only unusual, such as a class without pixels, is noted.
+    A cross-validation is reported fold by fold. The exit code is 2 if anything is wrong. What is only unusual, such as
+    a class without pixels, is noted.
     """
     entry = _entry(name, root, options)
     if entry.folds is not None and not splits:
