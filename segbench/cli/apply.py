@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from segbench.cli.unseen import refuse_other_images, refuse_other_options
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
@@ -36,38 +37,48 @@ class Ready:
     predictor: Predictor
     pipeline: Pipeline
 
-    def evaluate(
-        self, entry: DatasetEntry, split: str, *, workers: int, progress: Callable[[int, int], None]
-    ) -> Evaluation:
-        """Evaluate on one split of a data set.
+    def open_fold(self, entry: DatasetEntry) -> SegmentationDataset:
+        """Return the images of the fold that a network of a cross-validation was not trained on.
 
         Raises:
-            DataError: The data is missing or wrong, or has other classes.
-            ModelRefusal: The network cannot take the images.
-        """
-        return self._evaluate(open_dataset(entry, split, loader=Loader(workers=workers)), entry, workers, progress)
-
-    def evaluate_fold(self, entry: DatasetEntry, *, workers: int, progress: Callable[[int, int], None]) -> Evaluation:
-        """Evaluate a network of a cross-validation on the fold that it was not trained on.
-
-        Raises:
-            DataError: The data is missing or wrong, or has other classes.
-            ModelRefusal: The network cannot take the images.
+            UsageError: The data set's options make other folds.
+            DataError: The data is missing or wrong, not that of training, or has other classes.
         """
         fold = self.checkpoint.run.fold
         assert fold is not None
-        folds = open_folds(entry, loader=Loader(workers=workers))
-        return self._evaluate(folds.test(fold), entry, workers, progress)
+        refuse_other_options(self.checkpoint, entry)
+        folds = open_folds(entry, loader=Loader())
+        self._refuse_other_classes(folds.pool)
+        refuse_other_images(self.checkpoint, folds)
+        return folds.test(fold)
 
-    def _evaluate(
-        self, dataset: SegmentationDataset, entry: DatasetEntry, workers: int, progress: Callable[[int, int], None]
-    ) -> Evaluation:
+    def open_split(self, entry: DatasetEntry, split: str) -> SegmentationDataset:
+        """Return the images of a split.
+
+        Raises:
+            DataError: The data is missing or wrong, or has other classes.
+        """
+        dataset = open_dataset(entry, split, loader=Loader())
+        self._refuse_other_classes(dataset)
+        return dataset
+
+    def _refuse_other_classes(self, dataset: SegmentationDataset) -> None:
         trained = self.checkpoint.info.classes
         if dataset.info.classes != trained:
             raise DataError(
-                f"{entry.name}: has the classes {', '.join(dataset.info.classes)}; "
+                f"{dataset.info.name}: has the classes {', '.join(dataset.info.classes)}; "
                 f"the checkpoint was trained on {', '.join(trained)}"
             )
+
+    def evaluate(
+        self, dataset: SegmentationDataset, *, workers: int, progress: Callable[[int, int], None]
+    ) -> Evaluation:
+        """Evaluate on images with labels.
+
+        Raises:
+            DataError: An image cannot be read.
+            ModelRefusal: The network cannot take the images.
+        """
         batch_size = self.predictor.settings.batch_size
         with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
             return evaluate(self.predictor, loader, progress=progress)

@@ -42,6 +42,7 @@ class Found:
         image_suffix: What follows the common name in image files.
         mask_suffix: What follows the common name in mask files.
         pairs: File names of image and mask without splits, relative to the root; empty when there are splits.
+        train_images: How many images the training split has; 0 when there are no splits.
         classes: How many classes the masks hold, 0 when they could not be read.
         palette: The masks' colours when they are RGB pictures.
         values: The masks' value of each class where they are not 0, 1, ..., as in black-and-white masks.
@@ -54,6 +55,7 @@ class Found:
     image_suffix: str = ""
     mask_suffix: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
+    train_images: int = 0
     classes: int = 0
     palette: tuple[tuple[int, int, int], ...] = ()
     values: tuple[int, ...] = ()
@@ -111,6 +113,7 @@ def guess(root: Path) -> Found | None:
         image_suffix=image_suffix,
         mask_suffix=mask_suffix,
         pairs=() if layout.splits else tuple(pairs),
+        train_images=len(pairs) if layout.splits else 0,
         classes=classes.count,
         palette=classes.palette,
         values=classes.values,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from segbench.cli.apply import Ready
     from segbench.config.component import DatasetEntry
+    from segbench.data.base import SegmentationDataset
 
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.safetensors that 'segbench run' wrote.")
@@ -42,7 +43,10 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a checkpoint on a split, as its suite would."""
+    """Evaluate a checkpoint on a split, as its suite would; of a cross-validation, on the fold it was not trained on.
+
+    A warning says where a split holds images that it was trained on.
+    """
     from segbench.cli.apply import ready
     from segbench.cli.progress import counting
     from segbench.cli.score import write_scores
@@ -50,13 +54,9 @@ def evaluate(
 
     loaded = ready(checkpoint, device=device)
     entry = _dataset_entry(loaded, dataset, options)
-    fold = loaded.checkpoint.run.fold if split is None and entry.folds is not None else None
-    chosen = split or entry.test_split if fold is None else f"fold {fold} of {entry.folds}"
+    chosen, images = _images(loaded, entry, split)
     with counting("evaluating", "images") as advance:
-        if fold is None:
-            found = loaded.evaluate(entry, chosen, workers=workers, progress=advance)
-        else:
-            found = loaded.evaluate_fold(entry, workers=workers, progress=advance)
+        found = loaded.evaluate(images, workers=workers, progress=advance)
     facts: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "model": loaded.checkpoint.run.model.label,
@@ -153,6 +153,23 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
             raise UsageError(f"{target}: the mask would replace the image; choose another --output")
         masks[file] = target
     return masks
+
+
+def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str, SegmentationDataset]:
+    """Return what is evaluated on, in words and opened: the checkpoint's fold where no split is named, or a split."""
+    from segbench.cli.unseen import warning_of_trained_images
+
+    run = loaded.checkpoint.run
+    of_its_folds = entry.folds is not None or entry.name == run.recipe.dataset.name
+    if run.fold is not None and split is None and of_its_folds:
+        return f"fold {run.fold} of {run.recipe.dataset.folds}", loaded.open_fold(entry)
+    chosen = split or entry.test_split
+    images = loaded.open_split(entry, chosen)
+    if chosen != run.recipe.dataset.test_split or run.fold is not None:
+        warning = warning_of_trained_images(loaded.checkpoint, entry, images)
+        if warning:
+            tell(warning)
+    return chosen, images
 
 
 def _dataset_entry(loaded: Ready, name: str | None, options: Sequence[str] | None) -> DatasetEntry:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +25,8 @@ FEW_IMAGES = 60
 FOLDS = 5
 TEST_EVERY = 5
 """Where there are no splits, every fifth image is for the test."""
+BATCH_SIZE = 8
+"""Images in a batch, where the training split has as many."""
 
 
 def init(
@@ -122,7 +127,7 @@ models:  # 'segbench list models' shows all, 'segbench describe NAME' what they 
 
 train:  # one recipe for all
   epochs: 30
-  batch_size: 8
+  batch_size: {_batch_size(found)}  # no more than the images of the smallest training split
   loss: cross_entropy
   optimizer: {{name: adamw, lr: 0.001}}
   schedule: poly
@@ -151,7 +156,7 @@ def _layout_lines(found: Found | None) -> list[str]:
         ]
     if found.pairs:
         lines = ["split_file: '{split}.txt'  # an image and its mask on each line; move lines to change the split"]
-        lines += _fold_lines(len(found.pairs))
+        lines += _fold_lines([image for image, _ in found.pairs])
     else:
         lines = [f"images: {_text(found.images)}", f"masks: {_text(found.masks)}"]
         if found.image_suffix:
@@ -165,17 +170,43 @@ def _layout_lines(found: Found | None) -> list[str]:
     return lines
 
 
-def _fold_lines(images: int) -> list[str]:
-    """Return the lines of a cross-validation; none where there are enough images for a test split, or only one."""
-    if not 2 <= images < FEW_IMAGES:
+def _batch_size(found: Found | None) -> int:
+    """Return a batch size that the smallest training part has the images for."""
+    if found is None:
+        return BATCH_SIZE
+    images = len(found.pairs)
+    in_training = images - ceil(images / (_folds(images) or TEST_EVERY)) if found.pairs else found.train_images
+    return max(1, min(BATCH_SIZE, in_training))
+
+
+def _folds(images: int) -> int | None:
+    """Return how many folds images without splits are cut into; None for one alone, or enough for a test split."""
+    return min(FOLDS, images) if 2 <= images < FEW_IMAGES else None
+
+
+def _fold_lines(images: Sequence[str]) -> list[str]:
+    """Return the lines of a cross-validation; none where there is none."""
+    folds = _folds(len(images))
+    if folds is None:
         return []
-    folds = min(FOLDS, images)
     return [
         f"folds: {folds}  # cross-validation, as there are few images: those of both lists are pooled, and each",
         "# is tested once, by networks that are trained on the other folds. Without this line, test.txt is",
         "# the test. If several images show one patient or place, keep them in one fold:",
         "# fold_groups: {file: groups.csv, column: group}  # see docs/suites.md",
+        "# The first line of groups.csv is",
+        "#   image,group",
+        "# and each image has a line with its name as in train.txt and test.txt, such as",
+        f"#   {_group_line(images)}",
     ]
+
+
+def _group_line(images: Iterable[str]) -> str:
+    """Return an example line of the CSV file of groups, about an image whose name a comment can hold."""
+    image = next((name for name in images if name.isprintable()), "images/0001.png")
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([image, "patient1"])
+    return line.getvalue()
 
 
 def _class_lines(found: Found | None) -> list[str]:

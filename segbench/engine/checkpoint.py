@@ -12,6 +12,7 @@ from torch import nn
 
 from segbench.config.plan import Run
 from segbench.data.base import Color, DatasetInfo
+from segbench.data.folds import Folds
 from segbench.errors import WeightsError
 
 METADATA_KEY = "segbench"
@@ -25,15 +26,21 @@ class Checkpoint:
         network: The network with its trained weights, on the CPU.
         run: The run that trained it.
         info: The data set whose classes it knows.
+        pool_fingerprint: Hash of all images of its cross-validation; None without one, or where it is not known.
+        fold_fingerprint: Hash of the images of the fold that it was not trained on, likewise.
     """
 
     network: nn.Module
     run: Run
     info: DatasetInfo
+    pool_fingerprint: str | None = None
+    fold_fingerprint: str | None = None
 
 
-def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetInfo) -> None:
+def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetInfo, folds: Folds | None = None) -> None:
     """Write a network's weights with the run and the classes as metadata (safetensors).
+
+    In a cross-validation, these include fingerprints of its ``folds``.
 
     Raises:
         StoreError: The file cannot be written.
@@ -46,8 +53,17 @@ def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetIn
         "classes": info.classes,
         "palette": info.palette,
         "channels": info.channels,
+        **({} if folds is None else _fingerprints(run, folds)),
     }
     save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
+
+
+def _fingerprints(run: Run, folds: Folds) -> dict[str, str]:
+    assert run.fold is not None
+    return {
+        "pool_fingerprint": folds.pool.fingerprint(),
+        "fold_fingerprint": folds.test(run.fold).fingerprint(),
+    }
 
 
 def load_checkpoint(file: Path) -> Checkpoint:
@@ -69,7 +85,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
     plain = run.model.model_copy(update={"weights": None, "options": _without_pretrained(run)})
     network = build_network(plain, classes=len(info.classes), channels=info.channels, seed=run.seed)
     load_weights(network, file)
-    return Checkpoint(network.eval(), run, info)
+    return Checkpoint(network.eval(), run, info, facts.get("pool_fingerprint"), facts.get("fold_fingerprint"))
 
 
 def _without_pretrained(run: Run) -> dict[str, object]:

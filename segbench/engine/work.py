@@ -106,7 +106,8 @@ class Work:
                 network = self._train(network, loss, materials)
             self._evaluate(network, loss, materials)
         if self.team.leads and (train is None or train.keep_weights):
-            save_checkpoint(self.folder / "checkpoint.safetensors", network, run=self.run, info=materials.info)
+            file = self.folder / "checkpoint.safetensors"
+            save_checkpoint(file, network, run=self.run, info=materials.info, folds=materials.folds)
 
     def record(self, outcome: Outcome) -> RunRecord:
         """Return the record of what was found."""

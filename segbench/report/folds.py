@@ -186,8 +186,15 @@ def _together(facts: Sequence[Any]) -> Any:
         return distinct[0]
     if all(isinstance(fact, Mapping) for fact in distinct):
         keys = dict.fromkeys(key for fact in facts for key in fact)
-        return {key: _together([fact.get(key) for fact in facts]) for key in keys}
+        return {key: _fact(key, [fact.get(key) for fact in facts]) for key in keys}
     return ", ".join(str(fact) for fact in distinct)
+
+
+def _fact(name: str, values: Sequence[Any]) -> Any:
+    """Return one fact of all folds; of what was so before a resume, the list of all folds, as one run stores it."""
+    if not name.startswith("earlier_"):
+        return _together(values)
+    return list({canonical(value): value for earlier in values for value in earlier or ()}.values())
 
 
 def _tuning(parts: Sequence[Any]) -> Any:

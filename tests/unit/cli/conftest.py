@@ -39,7 +39,7 @@ def call(*arguments) -> Answer:
     return Answer(result)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def segbench():
     return call
 

@@ -1,5 +1,7 @@
 """init: a starter suite for a person's own data."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,8 @@ from segbench.cli.starter import split_lists, suite_text
 from segbench.config import load_suite
 from segbench.config.document import read_yaml
 from segbench.config.load import check
+from segbench.config.sections import Loader
+from segbench.data.folds import assigned, open_folds
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)
@@ -75,10 +79,10 @@ def splits_then_images(root):
         put(root / split / "gt", names="ab")
 
 
-def no_splits(root):
-    for shade, name in enumerate("abcdefghij"):  # folds must not share an image
-        put(root / "JPEGImages", names=name, suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
-    put(root / "SegmentationClass", names="abcdefghij")
+def no_splits(root, names="abcdefghij"):
+    for shade, name in enumerate(names):  # folds must not share an image
+        put(root / "JPEGImages", names=[name], suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
+    put(root / "SegmentationClass", names=names)
 
 
 def suffixes(root):
@@ -187,8 +191,8 @@ def test_every_fifth_pair_is_for_the_test(count, train, test):
     assert [len(lists[split].split()) // 2 for split in ("train", "test")] == [train, test]
 
 
-def test_the_starter_trains(tmp_path, segbench):
-    no_splits(tmp_path)
+def test_the_starter_trains_where_a_batch_of_eight_would_be_too_large(tmp_path, segbench):
+    no_splits(tmp_path, names="abc")
     segbench("init", tmp_path)
     small = ("--set", "transforms.train.1.size=[32, 32]", "--set", "train.epochs=1", "--set", "models=[keras_cnn]")
     small += ("--set", "seeds=[0]")
@@ -204,7 +208,40 @@ def test_few_images_without_splits_are_cross_validated(tmp_path, segbench):
     assert load_suite(tmp_path / "suite.yaml").dataset.folds == 5
 
 
+def pairs(images):
+    return tuple((f"i/{number}.png", f"m/{number}.png") for number in range(images))
+
+
+@pytest.mark.parametrize(("images", "batch_size"), [(1, 1), (2, 1), (3, 2), (7, 5), (9, 7), (10, 8), (59, 8), (60, 8)])
+def test_a_batch_is_no_larger_than_the_smallest_training_part(images, batch_size):
+    suite = check(read_yaml(suite_text(Found("images", "masks", pairs=pairs(images)), name="few")))
+    assert suite.train.batch_size == batch_size
+    if suite.dataset.folds:
+        sizes = Counter(assigned([image for image, _ in pairs(images)], suite.dataset.folds)).values()
+        assert batch_size == min(8, images - max(sizes))
+
+
+def test_a_batch_is_no_larger_than_a_training_split_that_is_there(tmp_path):
+    images_then_splits(tmp_path)
+    assert check(read_yaml(suite_text(guess(tmp_path), name="few"))).train.batch_size == 2
+
+
+def test_the_groups_of_the_starter_work_as_it_shows_them(tmp_path, segbench):
+    no_splits(tmp_path, names=["a,1", "a,2", "b", "c", "d", "e"])
+    segbench("init", tmp_path)
+    suite = tmp_path / "suite.yaml"
+    text = suite.read_text(encoding="utf-8")
+    header, line = "#   image,group\n", '#   "JPEGImages/a,1.jpg",patient1\n'
+    assert text.index(header) < text.index(line)
+    others = ['"JPEGImages/a,2.jpg",patient1\n', *(f"JPEGImages/{name}.jpg,{name}\n" for name in "bcde")]
+    (tmp_path / "groups.csv").write_text("".join([header[4:], line[4:], *others]), encoding="utf-8")
+    suite.write_text(text.replace("# fold_groups:", "fold_groups:"), encoding="utf-8")
+    folds = open_folds(load_suite(suite).dataset, loader=Loader())
+    by_name = dict(zip(folds.pool.names, folds.numbers, strict=True))
+    assert by_name["JPEGImages/a,1"] == by_name["JPEGImages/a,2"]
+
+
 @pytest.mark.parametrize(("images", "folds"), [(1, None), (2, 2), (59, 5), (60, None)])
 def test_only_few_images_are_cross_validated(images, folds):
-    found = Found("images", "masks", pairs=tuple((f"i/{number}.png", f"m/{number}.png") for number in range(images)))
+    found = Found("images", "masks", pairs=pairs(images))
     assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds

@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from stored import CLASSES, some_images
 
 from segbench.report.compare import compare
+from segbench.report.environments import facts_of
 from segbench.report.leaderboard import leaderboard
 from segbench.report.notes import observations
 from segbench.report.render import write_report
@@ -194,6 +195,20 @@ def test_where_folds_were_done_in_two_ways_both_are_told(add_fold, results):
         add_fold(fold, environment={"device": "cpu", "threads": 1 if fold == 3 else 2, "versions": {"torch": "2.6"}})
     (run,) = load_results(results).itertuples()
     assert run.environment == {"device": "cpu", "threads": "2, 1", "versions": {"torch": "2.6"}}
+
+
+def test_a_fold_that_was_resumed_elsewhere_is_told_as_a_run_that_was(add_fold, results):
+    earlier = {1: {"earlier_threads": [2]}, 2: {}, 3: {"earlier_threads": [4, 2], "earlier_accelerators": ["GPU A"]}}
+    for fold, facts in earlier.items():
+        add_fold(fold, environment={"device": "cpu", "threads": 1, **facts})
+    runs = load_results(results)
+    assert runs["environment"].iloc[0] == {
+        "device": "cpu",
+        "threads": 1,
+        "earlier_threads": [2, 4],
+        "earlier_accelerators": ["GPU A"],
+    }
+    assert facts_of(runs)[0]["threads"] == "2, then 4, then 1"
 
 
 def test_every_image_has_its_group(add_fold, results):

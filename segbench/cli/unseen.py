@@ -1,0 +1,108 @@
+"""Keeps a checkpoint from being scored, without a word, on images that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from segbench.config.component import DatasetEntry
+from segbench.config.plan import Run
+from segbench.config.sections import Loader
+from segbench.data.base import SegmentationDataset
+from segbench.data.folds import Folds
+from segbench.engine.checkpoint import Checkpoint
+from segbench.engine.splits import open_splits
+from segbench.errors import DataError, UsageError
+
+_LOCAL = ("root", "download")
+"""Options that say where data lies on this machine."""
+_NOT_OF_FOLDS = (*_LOCAL, "limit", "fraction")
+"""Options that leave every image in its fold."""
+_OF_FOLDS = ("name", "train_split", "validation_split", "test_split", "folds", "fold_groups")
+"""Options that make the folds; the fingerprints in a checkpoint tell of all others."""
+_SHOWN_IMAGES = 3
+
+
+def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
+    """Refuse options of the data set that would cut other folds than those of training.
+
+    The CSV file of the groups may lie elsewhere where the checkpoint has the fingerprint of its fold.
+
+    Raises:
+        UsageError: One differs; all that differ are named, with what they were.
+    """
+    before, now = (_options(part, checkpoint) for part in (checkpoint.run.recipe.dataset, entry))
+    keys = dict.fromkeys([*before, *now]) if checkpoint.fold_fingerprint is None else _OF_FOLDS
+    changed = [key for key in keys if key not in _NOT_OF_FOLDS and before.get(key) != now.get(key)]
+    if changed:
+        what = "; ".join(f"dataset.{key} is {now.get(key)}, in training {before.get(key)}" for key in changed)
+        raise UsageError(
+            f"{what}: in other folds, the checkpoint may be scored on images that it was trained on. Leave out what "
+            "changes the folds (root=DIR is no such option), or name a whole split: --split SPLIT"
+        )
+
+
+def refuse_other_images(checkpoint: Checkpoint, folds: Folds) -> None:
+    """Refuse a fold that is not known to hold the images that were left out of training; older checkpoints pass.
+
+    Raises:
+        DataError: The images, the labels or their groups are others.
+    """
+    fold, name = checkpoint.run.fold, folds.pool.info.name
+    assert fold is not None
+    known = checkpoint.pool_fingerprint, checkpoint.fold_fingerprint
+    if known[0] not in (None, folds.pool.fingerprint()):
+        what = "the pooled images or labels are not those that the checkpoint's folds were cut from"
+    elif known[1] not in (None, folds.test(fold).fingerprint()):
+        what = f"fold {fold} holds other images than in training, so that dataset.fold_groups has other groups"
+    else:
+        return
+    raise DataError(
+        f"{name}: {what}; the checkpoint may be scored on images that it was trained on. Give the data of training "
+        "(--set root=DIR, --set fold_groups.file=FILE), or name a whole split: --split SPLIT"
+    )
+
+
+def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, dataset: SegmentationDataset) -> str | None:
+    """Return what to say of a split that holds images that the checkpoint was trained on; None where it holds none.
+
+    Args:
+        checkpoint: The checkpoint.
+        entry: The data set that it is evaluated on; of another one than that of training, nothing is known.
+        dataset: The split that it is evaluated on.
+    """
+    run = checkpoint.run
+    if run.recipe.train is None or entry.name != run.recipe.dataset.name:
+        return None
+    try:
+        trained = _trained_images(run, entry)
+    except DataError as error:
+        return f"note: whether these images were trained on is not known, as those of training are not here: {error}"
+    shared = [name for name, image in zip(dataset.names, dataset.image_ids, strict=True) if image in trained]
+    if not shared:
+        return None
+    shown = ", ".join(shared[:_SHOWN_IMAGES]) + (", …" if len(shared) > _SHOWN_IMAGES else "")
+    return (
+        f"warning: the checkpoint was trained on {len(shared):,} of these {len(dataset):,} images ({shown}); scores on "
+        "them do not tell how it does on new images"
+    )
+
+
+def _options(entry: DatasetEntry, checkpoint: Checkpoint) -> dict[str, Any]:
+    document: dict[str, Any] = entry.model_dump(mode="json")
+    if checkpoint.fold_fingerprint is not None and "file" in document.get("fold_groups", {}):
+        document["fold_groups"] = {**document["fold_groups"], "file": "the CSV file"}
+    return document
+
+
+def _trained_images(run: Run, entry: DatasetEntry) -> frozenset[str]:
+    """Return what tells the images of training from others, of the data where it lies now; nothing is decoded."""
+    trained = run.recipe.dataset
+    options = trained.options | _only(entry.options, _LOCAL)
+    recipe = run.recipe.model_copy(update={"dataset": trained.model_copy(update={"options": options})})
+    train = open_splits(run.model_copy(update={"recipe": recipe, "loader": Loader()})).train
+    return frozenset() if train is None else frozenset(train.image_ids)
+
+
+def _only(options: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: options[key] for key in keys if key in options}
