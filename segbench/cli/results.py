@@ -100,13 +100,17 @@ def recount(
     *,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Where the data set lies here, such as root=DIR."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Where the data set lies here, such as root=DIR, for all runs of RESULTS.",
+        ),
     ] = None,
 ) -> None:
     """Add the void row to runs of earlier versions whose predictions were kept (predictions.zip).
 
-    Predictions are counted against the test labels. Where they do not give the stored matrices bit for bit, nothing is
-    changed, and the exit code is 1.
+    Predictions are counted against the test labels. A run where they do not give the stored matrices bit for bit, or
+    whose data is missing, is named and stays as it is, and makes the exit code 1.
     """
     from segbench.cli.progress import counting
     from segbench.config.load import read_override, set_key

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segbench.cli.output import tell
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | 
     Args:
         file: The suite's YAML file.
         overrides: Dotted keys to set, as ``key=value``.
-        seeds: Seeds that are asked for; the suite gets those that it does not have.
+        seeds: Seeds that are asked for; the suite gets those that it does not have, which is told.
 
     Raises:
         SuiteError: It is wrong; names file, key and value.
@@ -30,7 +31,18 @@ def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | 
     further = [seed for seed in dict.fromkeys(seeds or ()) if seed not in suite.seeds]
     if not further:
         return suite
-    return load_suite(file, overrides=[*(overrides or ()), f"seeds={[*suite.seeds, *further]}"])
+    enlarged = load_suite(file, overrides=[*(overrides or ()), f"seeds={[*suite.seeds, *further]}"])
+    _tell_added(further)
+    return enlarged
+
+
+def _tell_added(seeds: Sequence[int]) -> None:
+    """Tell which seeds a command adds to its suite: one that was meant otherwise costs a training of each network."""
+    named = ", ".join(map(str, seeds))
+    if len(seeds) == 1:
+        tell(f"seed {named} is not in the suite; it is added for this command")
+    else:
+        tell(f"seeds {named} are not in the suite; they are added for this command")
 
 
 @contextmanager

@@ -42,7 +42,8 @@ class Suite(Section):
     evaluate: Evaluate = Field(default_factory=Evaluate)
     """The evaluation."""
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
-    """One run for each network and seed; one seed alone cannot tell networks apart."""
+    """One run for each network and seed; one seed alone cannot tell trained networks apart. Default for ``train: null``
+    is 0 alone, since what is loaded is the same for every seed."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     """Dotted keys with lists of values; the suite is run for every combination."""
     tuning: Tuning | None = None
@@ -101,6 +102,13 @@ class Suite(Section):
         if not isinstance(defaults, Mapping):
             return given
         return {**given, "models": with_defaults(given["models"], defaults)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _evaluate_what_is_loaded_once(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "train" in given and given["train"] is None:
+            return {"seeds": (0,), **given}
+        return given
 
     @field_validator("name")
     @classmethod

@@ -6,6 +6,9 @@ from segbench.data.room import free_memory_bytes
 from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
 
+UNKNOWN_PEAK_BYTES = 2 * 10**9
+"""What a run is taken to need where nothing was estimated: Python with torch, a batch, and a network of middle size."""
+
 
 def runs_at_once(
     pending: int, *, device: str, threads: int, peak_memory_bytes: int = 0, observer: Observer = ignore
@@ -16,15 +19,15 @@ def runs_at_once(
         pending: How many are to be done.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: Threads of an operation in each of them.
-        peak_memory_bytes: What the largest takes; 0 where that is not known.
+        peak_memory_bytes: What the largest takes of those of which it is known, which stands for the others too; 0
+            where it is known of none, and ``UNKNOWN_PEAK_BYTES`` are assumed.
         observer: Told of what the process tells that looks for the device.
 
     Raises:
         UsageError: There is no such device.
     """
-    most = min(pending, usable_cores() // threads)
-    if peak_memory_bytes:
-        most = min(most, free_memory_bytes() // peak_memory_bytes)
+    fitting = free_memory_bytes() // (peak_memory_bytes or UNKNOWN_PEAK_BYTES)
+    most = min(pending, usable_cores() // threads, fitting)
     try:
         return most if most > 1 and device_type(device, observer=observer) == "cpu" else 1
     except ProcessDied:  # told to end, as the command was: nothing will be begun

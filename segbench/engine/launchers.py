@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from segbench.config.plan import Run
 from segbench.data.room import free_memory_bytes
+from segbench.engine.concurrency import usable_cores
 from segbench.engine.events import Event, Observer, RunStarted
 from segbench.engine.processes import CallStopped, stop_calls
 from segbench.errors import UsageError
@@ -122,7 +122,7 @@ class SeveralAtOnce:
             raise UsageError(f"--jobs {jobs}: expected at least 1")
         self.jobs = jobs
         self.threads = threads
-        self._all_cores = cores or available_cores()
+        self._all_cores = cores or usable_cores()
         self._cores = max(1, self._all_cores // jobs)
         given = [devices[number % len(devices)] for number in range(jobs)]
         self._sharing = Counter(given)
@@ -215,8 +215,3 @@ def one_at_a_time(observer: Observer) -> Observer:
             observer(event)
 
     return tell
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

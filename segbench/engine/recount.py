@@ -59,8 +59,11 @@ class Recounter:
             found: The run.
             progress: Called with images done and images in all.
 
+        Returns:
+            What became of it: a run whose files or test split are missing or cannot be read is refused.
+
         Raises:
-            DataError: The test split is missing or cannot be read.
+            SuiteError: The data set has no such option.
             StoreError: The file cannot be written.
         """
         name, record = found.folder.name, found.record
@@ -76,7 +79,7 @@ class Recounter:
             return Recounted(name, counted=False, reason=f"its predictions were not kept ({PREDICTIONS_FILE})")
         try:
             counted = count_predictions(found.folder / PREDICTIONS_FILE, stored, self._split(record), progress=progress)
-        except StoreError as error:
+        except (DataError, StoreError) as error:
             return Recounted(name, counted=False, reason=str(error), refused=True)
         _replace(found.folder / CONFUSION_FILE, counted)
         return Recounted(name, counted=True)

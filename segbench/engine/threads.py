@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
-from segbench.engine.launchers import available_cores
+from segbench.engine.concurrency import usable_cores
 from segbench.engine.team import Team
 
 T = TypeVar("T")
@@ -52,9 +52,9 @@ def threads_of_run(device: torch.device, team: Team, *, workers: int, cores: int
             share.
     """
     if cores is None:
-        cores = available_cores()
+        cores = usable_cores()
     if team.size > 1:
-        cores = available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", team.size))
+        cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", team.size))
     if device.type == "cpu" or cores < 2:
         return Threads(max(1, min(cores, MOST_THREADS)))
     return Threads(max(1, min(cores - 1 - workers, MOST_THREADS)), beside=True)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from segbench.results.data_identity import DataIdentity
 
 SCHEMA_VERSION = 2
-"""History: 2, ``confusion.npz`` holds a void row; of runs of version 1 it is not known, unless it was counted later.
+"""History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
+version 1 and in copies of them that tuned runs took over, the void row is not known.
 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
 record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests``, which
 records without them leave open."""

@@ -97,7 +97,7 @@ class Trial:
     def build(self) -> None:
         """Build the network, and see which sizes it takes."""
         case = self.case
-        base = build_network(case.model, classes=case.classes, channels=case.channels, seed=case.seed)
+        base = self._built()
         constraint = constraint_of(base)
 
         def taken(size: tuple[int, int]) -> tuple[int, int]:
@@ -121,8 +121,13 @@ class Trial:
         try:
             return deepcopy(self.base)
         except Exception:  # foreign networks may hold what cannot be copied
-            case = self.case
-            return build_network(case.model, classes=case.classes, channels=case.channels, seed=case.seed)
+            return self._built()
+
+    def _built(self) -> nn.Module:
+        case = self.case
+        return build_network(
+            case.model, classes=case.classes, channels=case.channels, seed=case.seed, init=case.recipe.init
+        )
 
     def time_training(self) -> None:
         """Time the trainer's own steps on one batch."""

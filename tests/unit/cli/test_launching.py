@@ -58,6 +58,21 @@ def test_without_jobs_no_more_runs_are_done_at_a_time_than_fit_into_memory(machi
     assert Launching(device="cpu").jobs_for(8, threads=1, estimate=SuiteEstimate(runs[:1])) == 8
 
 
+def test_without_an_estimate_a_run_is_taken_to_need_2_gigabytes(machine):
+    untried = SuiteEstimate(tuple(RunEstimate(name, name, 0, problem="no time") for name in "ab"))
+    for free, expected in ((7 * 10**9, 3), (2 * 10**9, 1), (10**9, 1), (10**12, 8)):
+        machine(cores=8, memory_bytes=free)
+        for estimate in (None, untried):
+            assert Launching(device="cpu").jobs_for(8, threads=1, estimate=estimate) == expected
+
+
+def test_runs_that_could_not_be_tried_are_taken_to_need_what_the_largest_does_that_was(machine):
+    machine(cores=8, memory_bytes=12 * 10**9)
+    untried = tuple(RunEstimate(str(number), "a", number, problem="no time") for number in range(7))
+    known = RunEstimate("known", "b", 0, peak_memory_bytes=5 * 10**9)
+    assert Launching(device="cpu").jobs_for(8, threads=1, estimate=SuiteEstimate((known, *untried))) == 2
+
+
 def test_without_jobs_an_accelerator_does_one_run_at_a_time(machine, monkeypatch):
     machine(cores=8)
     monkeypatch.setattr("segbench.engine.concurrency.device_type", lambda device, observer: "cuda")

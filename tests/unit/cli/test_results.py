@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from programs import succeed
 from spoilt_archives import write_true_run
-from stored import write_speed_of
+from stored import write_run, write_speed_of
 
 from segbench.results.matrices import load_matrices, save_matrices
 from segbench.results.record import Outcome, Status
@@ -219,6 +219,21 @@ def test_predictions_that_do_not_give_the_stored_matrices_end_with_1(done, segbe
     assert answer.code == 1
     assert "do not give the stored matrix" in answer.out
     assert tree(folder) == before
+
+
+def test_a_run_whose_data_is_missing_is_named_and_the_others_are_counted(done, segbench, tmp_path):
+    folder = shutil.copytree(done[0] / "results" / "small", tmp_path / "small")
+    for file in folder.glob("*/confusion.npz"):
+        save_matrices(file, replace(load_matrices(file), void_predicted=None))
+    absent = str(tmp_path / "absent")
+    data = {"name": "folder", "root": absent, "classes": ["a", "b", "c"]}
+    run = write_run(tmp_path, "Early", suite="small", recipe={"dataset": data})
+    (run / "predictions.zip").write_bytes(b"not looked into")
+    answer = segbench("results", "recount", folder)
+    assert answer.code == 1
+    (refused,) = [line for line in answer.out.splitlines() if line.startswith(f"{run.name}: ")]
+    assert absent in refused
+    assert answer.out.count(": void row added") == 2
 
 
 def test_packing_and_merging_need_no_torch(tmp_path):

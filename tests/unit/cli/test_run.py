@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from segbench import models
-from segbench.cli.suite_file import naming
+from segbench.cli.suite_file import load, naming
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 
@@ -126,6 +126,20 @@ def test_models_are_chosen_by_label_or_name_in_any_capitals(done, segbench):
         answer = segbench("run", folder / "small.yaml", *places, "--models", wanted)
         assert answer.code == 0
         assert "0 runs done, 1 was done before" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [
+        ([0], []),
+        ([12], ["seed 12 is not in the suite; it is added for this command"]),
+        ([0, 7, 12, 7], ["seeds 7, 12 are not in the suite; they are added for this command"]),
+    ],
+)
+def test_seeds_that_the_suite_does_not_have_are_told_once(seeds, told, suite, capsys):
+    found = load(suite, None, seeds=seeds).seeds
+    assert found == tuple(dict.fromkeys((0, *seeds)))
+    assert capsys.readouterr().err.splitlines() == told
 
 
 def test_a_failed_run_is_to_do_again(done, tmp_path, segbench):

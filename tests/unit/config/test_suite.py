@@ -7,6 +7,7 @@ from segbench.config import Suite
 from segbench.config.component import DatasetEntry, LossEntry, ModelEntry, TransformEntry, flat, options_schema
 from segbench.config.document import read_yaml
 from segbench.config.load import check
+from segbench.config.plan import plan
 from segbench.config.suite import Train
 from segbench.errors import SuiteError
 from segbench.registry import MODELS, Entry
@@ -131,6 +132,15 @@ def test_train_null_evaluates_only_and_has_to_be_written(mini):
     del document["train"]
     with pytest.raises(SuiteError, match="train: is required and missing"):
         check(document)
+
+
+def test_what_is_loaded_is_evaluated_once_unless_seeds_are_given(mini):
+    document = {key: value for key, value in read_yaml(mini).items() if key != "seeds"}
+    assert check(document).seeds == (0, 1, 2)
+    evaluated = document | {"train": None}
+    assert check(evaluated).seeds == (0,)
+    assert [run.seed for run in plan(check(evaluated))] == [0] * len(document["models"])
+    assert check(evaluated | {"seeds": [4, 5]}).seeds == (4, 5)
 
 
 def test_splits_may_be_equal_where_nothing_is_learnt_from_them(mini):

@@ -15,7 +15,9 @@ from segbench.engine.doctor.check import check_network
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.doctor.numbers import fill_zeros, reference, relative_error
 from segbench.engine.doctor.record import NetworkCheck
+from segbench.engine.doctor.trial import Trial
 from segbench.engine.events import ignore
+from segbench.models.build import build_network
 from segbench.registry import MODELS
 
 CPU = torch.device("cpu")
@@ -104,6 +106,24 @@ def test_a_network_that_is_only_evaluated_is_not_trained():
     assert found.training_step_ms is None
     assert found.same_bits is None
     assert found.inference_ms > 0
+
+
+class Uncopyable(nn.Module):
+    def __deepcopy__(self, memo):
+        raise TypeError("holds a lock")
+
+
+@pytest.mark.parametrize("init", ["paper", "kaiming"])
+def test_a_network_is_tried_from_the_initial_weights_of_its_recipe(init):
+    case = case_of({"name": "cnn", "width": 0.05}, train={"init": init})
+    expected = build_network(case.model, classes=case.classes, channels=case.channels, seed=case.seed, init=init)
+    trial = Trial(case, CPU)
+    trial.build()
+    copied = trial.network()
+    trial.base = Uncopyable()
+    for network in (copied, trial.network()):
+        found = network.state_dict()
+        assert all(torch.equal(tensor, found[name]) for name, tensor in expected.state_dict().items())
 
 
 def test_networks_that_hold_on_to_float32_are_compared_in_it():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def other_images(data, folder):
     save_matrices(folder / "confusion.npz", replace(stored, names=("x", "y", "z")))
 
 
+def missing_data(data, folder):
+    data["root"] += "-elsewhere"
+
+
+def damaged_label(data, folder):
+    Path(data["root"], "masks", "test", "1.png").write_bytes(b"no picture")
+
+
 def damaged_archive(data, folder):
     (folder / "predictions.zip").write_bytes(b"no archive")
 
@@ -111,6 +120,8 @@ def damaged_archive(data, folder):
         (altered_label, "do not give the stored matrix"),
         (other_images, "the split here holds other ones"),
         (damaged_archive, "cannot be read"),
+        (missing_data, "-elsewhere"),
+        (damaged_label, "1.png"),
     ],
 )
 def test_predictions_that_do_not_give_the_stored_matrices_change_nothing(data, run, spoil, message):

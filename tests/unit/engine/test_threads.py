@@ -9,6 +9,8 @@ from functools import partial
 import pytest
 import torch
 
+from segbench.engine.concurrency import usable_cores
+from segbench.engine.launchers import SeveralAtOnce
 from segbench.engine.team import ALONE, Team
 from segbench.engine.threads import CALLS_A_THREAD, MOST_THREADS, OrderedCalls, Threads, threads_of_run
 
@@ -82,14 +84,23 @@ def test_threads_end_when_they_are_closed():
     ],
 )
 def test_a_run_has_the_threads_that_its_cores_allow(device, cores, workers, expected, monkeypatch):
-    monkeypatch.setattr("segbench.engine.threads.available_cores", lambda: cores)
+    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: cores)
     assert threads_of_run(torch.device(device), ALONE, workers=workers) == expected
-    monkeypatch.setattr("segbench.engine.threads.available_cores", lambda: 128)
+    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: 128)
     assert threads_of_run(torch.device(device), ALONE, workers=workers, cores=cores) == expected
 
 
+def test_a_limit_below_the_affinity_is_one_for_jobs_and_threads_alike(monkeypatch):
+    monkeypatch.setenv(
+        "LOKY_MAX_CPU_COUNT", "1"
+    )  # joblib takes the least of it, the affinity and the container's limit
+    assert usable_cores() == 1
+    assert threads_of_run(torch.device("cpu"), ALONE, workers=0) == Threads(1)
+    assert SeveralAtOnce(3, devices=["cpu"]).sharing == 3
+
+
 def test_torchruns_processes_share_the_cores_of_their_machine(monkeypatch):
-    monkeypatch.setattr("segbench.engine.threads.available_cores", lambda: 8)
+    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     found = threads_of_run(torch.device("cuda"), Team(rank=0, size=4), workers=1)
     assert found == Threads(2, beside=True)
