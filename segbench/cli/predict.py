@@ -43,7 +43,9 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a checkpoint on a split, as its suite would; of a cross-validation, on the fold it was not trained on.
+    """Evaluate a checkpoint on a split, as its suite would.
+
+    One of a cross-validation is evaluated on the fold that it was not trained on.
 
     A warning says where a split holds images that it was trained on.
     """
