@@ -10,7 +10,7 @@ images than its siblings. A network's estimate is its mean over seeds.
 
 * The variance of ``images`` is the covariance between *different* runs over resampled images.
 * The variance of ``training`` is that of the scores over seeds. Two or three seeds know it badly, so it is shrunk
-  towards the mean over the table's networks, as G. K. Smyth shrinks the variances of genes ("Linear models and
+  towards what is typical of the table's networks, as G. K. Smyth shrinks the variances of genes ("Linear models and
   empirical Bayes methods for assessing differential expression", Stat. Appl. Genet. Mol. Biol. 3, 2004), and never
   below the network's own: trainings of some networks scatter several times as far as those of others.
 * A network with one seed borrows the largest of these variances, so that a seed less never makes it surer.
@@ -24,17 +24,21 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from segbench.metrics.resampling import ImageSpread
 
 FloatArray = NDArray[np.float64]
 
 PRIOR_FREEDOM = 4.0
-"""Degrees of freedom that the table's mean variance counts for. Smyth estimates them from the table; with two or three
-seeds a table says little of them. Many more let networks of unequal spread be told apart by chance (``--prior`` of
-``benchmarks/interval_coverage.py``)."""
+"""Degrees of freedom that the table's typical variance counts for, at most: twice those of a network's own. Smyth
+estimates them from the table; with two or three seeds a table says little of them. Many more let networks of unequal
+spread be told apart by chance (``--prior`` of ``benchmarks/interval_coverage.py``)."""
+_MOST_OF_THE_MEDIAN = 2.0
+"""The typical variance is the mean over networks, but at most so many times their median: one network that scatters ten
+times as far as the others says nothing of these."""
 _NETWORKS_FOR_THE_PRIOR = 5
-"""Networks with several seeds from which on the mean variance counts in full; of two it says nothing new."""
+"""Networks with several seeds from which on the typical variance counts in full; of two it says nothing new."""
 
 
 class Scope(StrEnum):
@@ -132,10 +136,19 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
         freedom: (M,) seeds less one.
     """
     several = freedom > 0
-    pooled = float(np.average(scatter[several], weights=freedom[several]))
-    weight = PRIOR_FREEDOM * min(1.0, max(0.0, (several.sum() - 2) / (_NETWORKS_FOR_THE_PRIOR - 2)))
-    shrunk = (weight * pooled + freedom * np.nan_to_num(scatter)) / np.maximum(weight + freedom, 1)
+    weight = np.minimum(PRIOR_FREEDOM, 2 * freedom)
+    weight = weight * min(1.0, max(0.0, (several.sum() - 2) / (_NETWORKS_FOR_THE_PRIOR - 2)))
+    shrunk = (weight * _typical(scatter[several], freedom[several]) + freedom * np.nan_to_num(scatter)) / np.maximum(
+        weight + freedom, 1
+    )
     variances = np.fmax(np.fmax(shrunk, scatter), own)
     known = np.minimum(weight + freedom, freedom[several].sum())
     variances[~several], known[~several] = variances[several].max(), known[several].min()
     return variances, known
+
+
+def _typical(scatter: FloatArray, freedom: NDArray[np.int64]) -> float:
+    """Return the variance that networks have in common: their mean, unless a few lie far above the median."""
+    mean = float(np.average(scatter, weights=freedom))
+    medians = 2 * special.gammaincinv(freedom / 2, 0.5) / freedom  # of a chi-square over its degrees of freedom
+    return min(mean, _MOST_OF_THE_MEDIAN * float(np.median(scatter / medians)))

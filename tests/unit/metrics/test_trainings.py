@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segbench.metrics.resampling import ImageSpread
-from segbench.metrics.trainings import PRIOR_FREEDOM, Scope, estimate
+from segbench.metrics.trainings import PRIOR_FREEDOM, Scope, estimate, estimate_weights
 
 IMAGES = 100
 
@@ -40,15 +40,33 @@ def test_what_all_trainings_share_is_of_the_images_and_the_rest_of_each_training
     assert found.trainings.tolist() == [(within - between) / 2] * 2  # seeds that agree: what images explain is left
 
 
-def test_five_networks_shrink_towards_their_mean_variance_worked_by_hand():
+def test_five_networks_shrink_towards_what_is_typical_worked_by_hand():
     steps = np.array([1.0, 2.0, 3.0, 4.0, 10.0])  # two seeds apart by 2 s scatter with a variance of 2 s^2
     found = estimate(spread(np.column_stack([0.5 - steps, 0.5 + steps]).ravel()), [2] * 5)
     raw = 2 * steps**2
-    shrunk = (PRIOR_FREEDOM * raw.mean() + raw) / (PRIOR_FREEDOM + 1)
+    typical = min(raw.mean(), 2 * np.median(raw) / 0.454936)  # the median of a chi-square of one degree of freedom
+    shrunk = (2 * typical + raw) / (2 + 1)
     assert found.trainings == pytest.approx(np.maximum(shrunk, raw) / 2)
     assert found.trainings[-1] == raw[-1] / 2  # the one that scatters furthest keeps its own
-    assert found.freedom.tolist() == [PRIOR_FREEDOM + 1] * 5
+    assert found.freedom.tolist() == [2 + 1] * 5
     assert found.scope is Scope.NETWORKS
+
+
+def test_one_wild_network_says_nothing_of_the_others():
+    scores = np.array([[0.5, 0.51, 0.52]] * 4 + [[0.2, 0.5, 0.8]])
+    found = estimate(spread(scores.ravel()), [3] * 5)
+    calm = 0.01**2
+    typical = 2 * calm / (1.386294 / 2)  # twice the median of a chi-square of two degrees of freedom, over two
+    assert found.trainings[:4] == pytest.approx((PRIOR_FREEDOM * typical + 2 * calm) / (PRIOR_FREEDOM + 2) / 3)
+    assert found.trainings[4] == pytest.approx(0.3**2 / 3)
+
+
+def test_of_several_weights_their_mean_is_meant():
+    covariance = np.diag([1.0, 3.0, 5.0])
+    found = estimate_weights(spread([0.4, 0.6, 0.9], covariance), [2, 1])
+    assert found.scope is Scope.WEIGHTS
+    assert found.means == pytest.approx([0.5, 0.9])
+    assert found.images.tolist() == [[1.0, 0.0], [0.0, 5.0]]
 
 
 def test_two_networks_say_nothing_of_each_others_spread():
