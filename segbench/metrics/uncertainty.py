@@ -96,26 +96,31 @@ def rank_sets(networks: int, comparisons: Sequence[Comparison]) -> list[tuple[in
 
 
 def groups(order: Sequence[int], comparisons: Sequence[Comparison]) -> list[tuple[int, ...]]:
-    """Return the groups of neighbours in a ranking that cannot be told apart, best first; a network may be in several.
+    """Return the largest groups of networks that cannot be told apart; two share one exactly if that is true of them.
+
+    Each pair that can be told apart splits the groups that hold both, and what lies within another group is left out:
+    H.-P. Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons", J. Comput. Graph. Stat.
+    13 (2004).
 
     Args:
         order: The networks from best to worst.
         comparisons: Of every pair of them.
 
     Returns:
-        Each group as the networks in it; a network that can be told from all others is a group of its own.
+        Each group as the networks in it, from best to worst, the group of the best first.
     """
-    apart = {frozenset((one.first, one.second)) for one in comparisons if one.separable}
-    found: list[tuple[int, ...]] = []
-    reach = 0
-    for start in range(len(order)):
-        end = start + 1
-        while end < len(order) and not any(frozenset((order[end], other)) in apart for other in order[start:end]):
-            end += 1
-        if end > reach:  # a group that lies within the one before says nothing new
-            found.append(tuple(order[start:end]))
-            reach = end
-    return found
+    found = [frozenset(order)] if order else []
+    for one in comparisons:
+        pair = {one.first, one.second}
+        if one.separable:
+            whole = [group for group in found if not pair <= group]
+            split = dict.fromkeys(group - {member} for group in found if pair <= group for member in pair)
+            found = whole + [group for group in split if not any(group < other for other in (*whole, *split))]
+    place = {network: index for index, network in enumerate(order)}
+    return sorted(
+        (tuple(sorted(group, key=place.__getitem__)) for group in found),
+        key=lambda group: [place[one] for one in group],
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

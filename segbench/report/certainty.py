@@ -49,9 +49,9 @@ def certainty(
 ) -> Certainty:
     """Return the certainty of one table.
 
-    Bounds are those of 95 % intervals. ``group`` holds a letter for each group of neighbours in the ranking that cannot
-    be told apart (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for the best. Where each
-    network was trained once, nothing is said of networks: no rank bounds, no groups, no pairs.
+    Bounds are those of 95 % intervals. ``group`` holds a letter for each group of networks that cannot be told apart
+    (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for that of the best. Where each network was
+    trained once, nothing is said of networks: no rank bounds, no groups, no pairs.
 
     Args:
         networks: By network: its runs, all tested on the same images in the same order.

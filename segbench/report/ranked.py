@@ -9,7 +9,7 @@ import pandas as pd
 from segbench.metrics.trainings import Scope
 from segbench.report.text import is_absent, name_of_test_data, plural, short_id
 
-_LETTERS = "Rows that share a letter (group) cannot be told apart."
+_LETTERS = "Two rows share a letter (group) exactly if they cannot be told apart."
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,7 +140,7 @@ def test_the_rank_that_a_network_has_is_among_those_that_its_comparisons_leave_o
     assert all(1 <= best <= rank <= worst <= networks for (best, worst), rank in zip(found, own, strict=True))
 
 
-def test_groups_are_neighbours_that_no_pair_of_which_can_be_told_apart():
+def test_groups_hold_no_pair_that_can_be_told_apart_worked_by_hand():
     order = [2, 0, 3, 1]
     apart = {(2, 3), (2, 1), (0, 1)}  # so 2 and 0 belong together, 0 and 3, 3 and 1
     comparisons = [
@@ -155,3 +155,20 @@ def test_networks_that_are_all_apart_are_groups_of_their_own_and_equal_ones_are_
     assert groups([0, 1, 2], [compared(*pair, 0.001) for pair in pairs]) == [(0,), (1,), (2,)]
     assert groups([0, 1, 2], [compared(*pair, 0.9) for pair in pairs]) == [(0, 1, 2)]
     assert groups([], []) == []
+
+
+def test_a_network_of_wide_spread_shares_a_letter_beyond_its_neighbour():
+    order, apart = [0, 1, 2], {(0, 1)}  # the last one scatters so far that neither other can be told from it
+    comparisons = [compared(*pair, 0.001 if pair in apart else 0.5) for pair in itertools.combinations(order, 2)]
+    assert groups(order, comparisons) == [(0, 2), (1, 2)]
+
+
+@given(st.integers(0, 7), st.data())
+def test_two_networks_share_a_group_exactly_if_they_cannot_be_told_apart(size, data):
+    pairs = list(itertools.combinations(range(size), 2))
+    apart = data.draw(st.lists(st.booleans(), min_size=len(pairs), max_size=len(pairs)))
+    comparisons = [compared(*pair, 0.001 if one else 0.5) for pair, one in zip(pairs, apart, strict=True)]
+    found = groups(list(range(size)), comparisons)
+    for pair, one in zip(pairs, apart, strict=True):
+        assert any(set(pair) <= set(group) for group in found) == (not one)
+    assert {network for group in found for network in group} == set(range(size))
