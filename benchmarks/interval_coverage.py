@@ -187,8 +187,9 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _use_prior(freedom: float) -> None:
-    trainings.PRIOR_FREEDOM = freedom
+def _use_prior(freedom: float | None) -> None:
+    if freedom is not None:
+        trainings.PRIOR_FREEDOM, trainings.PRIOR_SHARE = freedom, math.inf
 
 
 def _look(situation: Situation, images: int, number: int) -> Found:
@@ -308,7 +309,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=100, help="test images in each")
     parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core by default")
     parser.add_argument(
-        "--prior", type=float, default=trainings.PRIOR_FREEDOM, help="its degrees of freedom; 1e6 pools"
+        "--prior", type=float, metavar="N", help="try another prior, of N degrees of freedom; 1e6 pools"
     )
     parser.add_argument("--seeds", type=int, action="append", help="only rows of so many seeds; may be given again")
     parser.add_argument("--facts", type=Path, help="also write the figures here, one JSON object a line")

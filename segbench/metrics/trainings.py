@@ -31,9 +31,10 @@ from segbench.metrics.resampling import ImageSpread
 FloatArray = NDArray[np.float64]
 
 PRIOR_FREEDOM = 4.0
-"""Degrees of freedom that the table's typical variance counts for, at most: twice those of a network's own. Smyth
-estimates them from the table; with two or three seeds a table says little of them. Many more let networks of unequal
-spread be told apart by chance (``--prior`` of ``benchmarks/interval_coverage.py``)."""
+"""Degrees of freedom that the table's typical variance counts for, at most. Smyth estimates them from the table; with
+two or three seeds a table says little of them. ``benchmarks/interval_coverage.py --prior`` tries others."""
+PRIOR_SHARE = 2.0
+"""How many times a network's own degrees of freedom it counts for, as far as the above allows."""
 _MOST_OF_THE_MEDIAN = 2.0
 """The typical variance is the mean over networks, but at most so many times their median: one network that scatters ten
 times as far as the others says nothing of these."""
@@ -136,7 +137,7 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
         freedom: (M,) seeds less one.
     """
     several = freedom > 0
-    weight = np.minimum(PRIOR_FREEDOM, 2 * freedom)
+    weight = np.minimum(PRIOR_FREEDOM, PRIOR_SHARE * freedom)
     weight = weight * min(1.0, max(0.0, (several.sum() - 2) / (_NETWORKS_FOR_THE_PRIOR - 2)))
     shrunk = (weight * _typical(scatter[several], freedom[several]) + freedom * np.nan_to_num(scatter)) / np.maximum(
         weight + freedom, 1
