@@ -206,7 +206,7 @@ CONVENTIONS: Mapping[str, Convention] = {
     "hf-evaluate": Convention(
         "Hugging Face evaluate, mean_iou",
         "one matrix over the data set; absent classes are NaN and left out (nanmean); with a real class as its "
-        "ignore_index, what is wrongly found on that class's pixels is not counted and IoU reads as recall",
+        "ignore_index, what is wrongly found on that class's pixels is not counted, so that IoU is too high",
         _mmsegmentation,
     ),
     "torchvision": Convention(
