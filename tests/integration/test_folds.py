@@ -99,7 +99,7 @@ def test_two_networks_in_three_folds_are_one_table(done):
     assert answer.exit_code == 0, answer.stderr
     assert len(records(file)) == 2 * FOLDS
     board = json.loads(segbench("leaderboard", file.parent / "results", "--format", "json").stdout)
-    assert [(row["rank"], row["folds"], row["test_images"], row["seeds"]) for row in board["rows"]] == [
+    assert [(row["position"], row["folds"], row["test_images"], row["seeds"]) for row in board["rows"]] == [
         (1, FOLDS, 8, 1),
         (2, FOLDS, 8, 1),
     ]
