@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
+from segbench.config.mistakes import check_keys
 
 _SOURCES = ("file", "folder", "pattern")
 
@@ -35,10 +35,7 @@ class FoldGroups(BaseModel):
     def _known_keys(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
-        unknown = [key for key in given if key not in cls.model_fields]
-        if unknown:
-            raise unknown_keys(cls.__name__, unknown, given, known=cls.model_fields, what="key")
-        refuse_misplaced_booleans(cls.__name__, given, cls.model_fields)
+        check_keys(cls, given)
         return given
 
     @field_validator("pattern")

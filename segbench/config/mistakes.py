@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
@@ -56,6 +56,18 @@ def unknown_keys(
     return _lines(
         title, [((str(key),), f"unknown {what}{did_you_mean(str(key), names)}", given[key]) for key in unknown]
     )
+
+
+def check_keys(model: type[BaseModel], given: Mapping[Any, Any]) -> None:
+    """Refuse keys that a section of a suite does not have, and booleans where it has numbers.
+
+    Raises:
+        ValidationError: Lists every unknown key with the nearest known one, or the misplaced booleans.
+    """
+    unknown = [key for key in given if key not in model.model_fields]
+    if unknown:
+        raise unknown_keys(model.__name__, unknown, given, known=model.model_fields, what="key")
+    refuse_misplaced_booleans(model.__name__, given, model.model_fields)
 
 
 def refuse_misplaced_booleans(title: str, given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> None:

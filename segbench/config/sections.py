@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validat
 from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
-from segbench.config.mistakes import refuse_misplaced_booleans, unknown_keys
+from segbench.config.mistakes import check_keys
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
@@ -48,10 +48,7 @@ class Section(BaseModel):
         """Refuse unknown keys; let ``optimizer: {lr: 0.1}`` mean the default optimizer with that option."""
         if not isinstance(given, Mapping):
             return given
-        unknown = [key for key in given if key not in cls.model_fields]
-        if unknown:
-            raise unknown_keys(cls.__name__, unknown, given, known=cls.model_fields, what="key")
-        refuse_misplaced_booleans(cls.__name__, given, cls.model_fields)
+        check_keys(cls, given)
         return {key: _named(value, cls.model_fields[key]) for key, value in given.items()}
 
 

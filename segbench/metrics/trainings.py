@@ -139,9 +139,8 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
     several = freedom > 0
     weight = np.minimum(PRIOR_FREEDOM, PRIOR_SHARE * freedom)
     weight = weight * min(1.0, max(0.0, (several.sum() - 2) / (_NETWORKS_FOR_THE_PRIOR - 2)))
-    shrunk = (weight * _typical(scatter[several], freedom[several]) + freedom * np.nan_to_num(scatter)) / np.maximum(
-        weight + freedom, 1
-    )
+    typical = _typical(scatter[several], freedom[several])
+    shrunk = (weight * typical + freedom * np.nan_to_num(scatter)) / np.maximum(weight + freedom, 1)
     variances = np.fmax(np.fmax(shrunk, scatter), own)
     known = np.minimum(weight + freedom, freedom[several].sum())
     variances[~several], known[~several] = variances[several].max(), known[several].min()
