@@ -16,10 +16,10 @@ from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
 from segbench.data.folds import open_folds
+from segbench.data.images import read_image
 from segbench.data.loader import EvaluationLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
-from segbench.data.reading import read_image
 from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate

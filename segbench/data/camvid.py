@@ -8,7 +8,7 @@ from segbench.data.base import IGNORE_INDEX, DatasetInfo, SegmentationDataset
 from segbench.data.files import FileDataset, ImageFolder
 from segbench.data.listing import Listed, read_list, resolve
 from segbench.data.locate import locate
-from segbench.data.reading import IndexLabels
+from segbench.data.masks import IndexLabels
 from segbench.data.splits import check_split
 
 SPLITS = ("train", "val", "test")

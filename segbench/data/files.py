@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.digests import file_digests
-from segbench.data.reading import LabelDecoder, read_pair
+from segbench.data.masks import LabelDecoder
+from segbench.data.reading import read_pair
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 """Suffixes of files that are taken for images, preferred ones first."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, LabelArray, SegmentationDataset
+from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
 from segbench.data.files import IMAGE_SUFFIXES, FileDataset, ImageFolder, Pair
 from segbench.data.listing import read_list, resolve
 from segbench.data.locate import locate
-from segbench.data.reading import ColorLabels, IndexLabels, LabelDecoder, read_index_label
+from segbench.data.masks import ColorLabels, IndexLabels, LabelDecoder, ValueLabels
 from segbench.errors import DataError, MissingDataError
 
 REMEDY = (
@@ -125,37 +122,6 @@ def _color(given: list[int]) -> Color:
     if len(given) != 3 or min(given) < 0 or max(given) > 255:
         raise DataError(f"folder: {given} is no colour; expected [red, green, blue], each 0 to 255")
     return (given[0], given[1], given[2])
-
-
-class ValueLabels:
-    """Decodes index labels whose numbers are not 0, 1, ...
-
-    Args:
-        values: The stored number of each class.
-        ignore: The stored number that counts nowhere, if any.
-    """
-
-    def __init__(self, values: Sequence[int], *, ignore: int | None) -> None:
-        self.known = np.zeros(256, dtype=bool)
-        self.table = np.zeros(256, dtype=np.uint8)
-        self.known[list(values)] = True
-        self.table[list(values)] = np.arange(len(values))
-        if ignore is not None:
-            self.known[ignore] = True
-            self.table[ignore] = IGNORE_INDEX
-
-    def __call__(self, path: Path) -> LabelArray:
-        """Return (H, W) uint8.
-
-        Raises:
-            DataError: A number stands for no class; names the file and the numbers.
-        """
-        stored = read_index_label(path)
-        strange = [str(value) for value in np.unique(stored) if not self.known[value]]
-        if strange:
-            raise DataError(f"{path}: holds {', '.join(strange[:5])}, which is the value of no class; see 'values'")
-        labels: LabelArray = self.table[stored]
-        return labels
 
 
 def _index_labels(classes: list[str], values: list[int] | None, *, ignore: int | None) -> LabelDecoder:

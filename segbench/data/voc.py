@@ -12,7 +12,7 @@ from segbench.data.base import DatasetInfo, LabelArray, SegmentationDataset
 from segbench.data.download import download as fetch
 from segbench.data.files import FileDataset, Pair
 from segbench.data.locate import candidates, locate
-from segbench.data.reading import read_index_label
+from segbench.data.masks import read_index_label
 from segbench.data.splits import check_split
 from segbench.errors import DataError, MissingDataError
 
