@@ -96,7 +96,10 @@ class ReadMask(NamedTuple):
         """Return in words which numbers or colours are no class's at some pixels, and what to do."""
         if self.by_color:
             return _strange_colors(self.stored, where) + self.stored.advice
-        return _strange_numbers(used_numbers(_numbers(self.stored)[where]).tolist(), self.table) + self.stored.advice
+        numbers = used_numbers(_numbers(self.stored)[where]).tolist()
+        if self.stored.lossy:
+            return f"holds {_some(list(map(str, numbers)))}, which is no class{self.stored.advice}"
+        return _strange_numbers(numbers, self.table)
 
 
 def read_mask(path: Path, table: LabelTable) -> ReadMask:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
 from segbench.data.stored_masks import palette_of, read_stored, used_numbers
 from segbench.errors import DataError
+
+_REMEMBERED = 100_000
+"""Files whose palettes are remembered in this process: a split is opened more than once."""
 
 
 def differing_palettes(files: Iterable[Path]) -> str | None:
@@ -51,10 +56,19 @@ def _used_colors(file: Path) -> dict[int, tuple[int, ...]]:
 
 
 def _palette(file: Path) -> bytes | None:
-    """Return the bytes of a file's palette, None where it has none or cannot be read."""
+    """Return a hash of a file's palette, None where it has none or cannot be read."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return _palette_hash(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(_REMEMBERED)
+def _palette_hash(file: Path, _size: int, _changed_ns: int) -> bytes | None:
     try:
         with Image.open(file) as image:
             colors = palette_of(image)
-            return None if colors is None else colors.tobytes()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
+    return None if colors is None else hashlib.blake2b(colors.tobytes(), digest_size=16).digest()
