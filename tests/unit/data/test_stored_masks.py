@@ -39,13 +39,14 @@ def test_a_pgm_of_a_small_range_is_read_as_stored(tmp_path, maximum, header):
     assert read_stored(tmp_path / "a.pgm").numbers.tolist() == NUMBERS
 
 
-def signed_tiff(file, numbers):
-    """Write a TIFF of signed bytes, by hand, since Pillow writes none."""
+def written_tiff(file, packed, *, size, bits, sample_format=1):
+    """Write a grey TIFF by hand, since Pillow writes neither signed bytes nor few bits."""
     import struct
 
-    height, width = numbers.shape
-    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: width * height, 339: 2}
-    content = numbers.astype(np.int8).tobytes().ljust(8, b"\0")
+    width, height = size
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(packed)}
+    tags[339] = sample_format
+    content = packed.ljust(8, b"\0")
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     offset = 8 + len(content)
     file.write_bytes(
@@ -55,8 +56,22 @@ def signed_tiff(file, numbers):
 
 
 def test_signed_bytes_keep_their_sign(tmp_path):
-    numbers = np.array([[-1, 0, 1], [2, -1, 0]])
-    assert read_stored(signed_tiff(tmp_path / "a.tif", numbers)).numbers.tolist() == numbers.tolist()
+    numbers = np.array([[-1, 0, 1], [2, -1, 0]], dtype=np.int8)
+    file = written_tiff(tmp_path / "a.tif", numbers.tobytes(), size=(3, 2), bits=8, sample_format=2)
+    assert read_stored(file).numbers.tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize(
+    ("bits", "packed", "numbers", "stretch"),
+    [
+        (1, [0b01010000], [0, 1, 0, 1], 255),
+        (2, [0b00011011], [0, 1, 2, 3], 85),
+        (4, [0x0F, 0x12], [0, 15, 1, 2], 17),
+    ],
+)
+def test_few_bits_of_a_tiff_are_read_as_stored(tmp_path, bits, packed, numbers, stretch):
+    stored = read_stored(written_tiff(tmp_path / "a.tif", bytes(packed), size=(4, 1), bits=bits))
+    assert (stored.numbers.tolist(), stored.stretch) == ([numbers], stretch)
 
 
 @pytest.mark.parametrize("suffix", ["tif", "gif", "png"])
