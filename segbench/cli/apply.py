@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.cli.unseen import refuse_other_images, refuse_other_options
@@ -23,7 +23,6 @@ from segbench.data.pipeline import Pipeline
 from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.pictures import palette_image
 from segbench.engine.predict import Predictor, class_map, resized
 from segbench.errors import DataError, ModelRefusal
 from segbench.models.build import check_input
@@ -83,8 +82,8 @@ class Ready:
         with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
             return evaluate(self.predictor, loader, progress=progress)
 
-    def predict(self, file: Path) -> Image.Image:
-        """Return the classes of an image file, at its size, as a palette image.
+    def predict(self, file: Path) -> NDArray[np.uint8]:
+        """Return the classes of an image file, (H, W) uint8, at its size.
 
         Raises:
             DataError: The file cannot be read as an image.
@@ -97,7 +96,7 @@ class Ready:
             scores = self._scores(image[None])
         except ModelRefusal as refusal:
             raise ModelRefusal(f"{file}: {refusal}") from None
-        return palette_image(class_map(resized(scores, pixels.shape[:2])[0]), self.checkpoint.info.palette)
+        return class_map(resized(scores, pixels.shape[:2])[0])
 
     def _scores(self, images: Tensor) -> Tensor:
         settings = self.predictor.settings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.mask_forms import MaskForm, mask_writer
 from segbench.cli.options import AsJson, Device
 from segbench.cli.output import counted, tell, write_json
 from segbench.errors import DataError, ModelRefusal, UsageError
@@ -79,10 +80,19 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the masks; made if it is not there.")
     ],
+    form: Annotated[
+        MaskForm | None,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="What the pixels of the masks are: index (palette PNGs of class indices), values (grey PNGs of the "
+            "data set's own values, the default where it has any) or palette (RGB colours).",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Predict the classes of images, as palette PNGs.
+    """Predict the classes of images, as PNG masks.
 
     The masks have the images' size. An image that cannot be read or predicted stops no other; those are listed at the
     end, with exit code 2.
@@ -92,20 +102,22 @@ def predict(
     from segbench.cli.progress import counting
 
     loaded = ready(checkpoint, device=device)
+    writer = mask_writer(form, loaded.checkpoint.run.recipe.dataset, loaded.checkpoint.info.palette)
     written, faults = {}, []
     with counting("predicting", "images") as advance:
         for done, (file, target) in enumerate(files.items(), 1):
             try:
-                write_mask(loaded.predict(file), target)
+                write_mask(writer.image(loaded.predict(file)), target)
                 written[str(file)] = str(target)
             except (DataError, ModelRefusal) as fault:
                 faults.append(str(fault))
             advance(done, len(files))
     if as_json:
         classes = dict(enumerate(loaded.checkpoint.info.classes))
-        write_json({"classes": classes, "masks": written, "problems": faults})
+        values = dict(enumerate(writer.values)) if writer.form is MaskForm.VALUES else None
+        write_json({"classes": classes, "as": writer.form, "values": values, "masks": written, "problems": faults})
     else:
-        tell(f"{counted(len(written), 'mask')} written to {output}")
+        tell(f"{counted(len(written), 'mask')} written to {output}: {writer.in_words}")
     for problem in faults:
         tell(f"problem: {problem}")
     if faults:

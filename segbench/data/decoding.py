@@ -28,3 +28,16 @@ def decode(path: Path) -> Image.Image:
         raise DataError(f"{path}: there is no such file") from None
     except _DECODE_ERRORS as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
+
+
+def page_count(path: Path) -> int:
+    """Return how many pictures an image file holds: the pages of a TIFF, the frames of an animation.
+
+    Raises:
+        DataError: The file cannot be read; names it.
+    """
+    try:
+        with Image.open(path) as image:
+            return int(getattr(image, "n_frames", 1))
+    except _DECODE_ERRORS as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import colorsys
 from pathlib import Path
+from typing import Literal
 
 from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
 from segbench.data.files import IMAGE_SUFFIXES, FileDataset, ImageFolder, Pair
+from segbench.data.label_maps import LabelMap, label_map
+from segbench.data.label_table import LabelTable
 from segbench.data.listing import read_list, resolve
 from segbench.data.locate import locate
-from segbench.data.masks import ColorLabels, IndexLabels, LabelDecoder, ValueLabels
+from segbench.data.mask_options import Ignore, class_colors, label_table, table_of_map
+from segbench.data.masks import TableLabels
+from segbench.data.palettes import differing_palettes
 from segbench.errors import DataError, MissingDataError
 
 REMEDY = (
@@ -21,45 +26,54 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     split: str,
     *,
     root: str | None = None,
-    classes: list[str],
+    classes: list[str] | str,
     images: str = "images/{split}",
     masks: str = "masks/{split}",
     image_suffix: str = "",
     mask_suffix: str = "",
     split_file: str | None = None,
-    values: list[int] | None = None,
-    palette: list[list[int]] | None = None,
-    ignore: int | None = 255,
-    ignore_color: list[int] | None = None,
+    values: list[int | list[int]] | None = None,
+    palette: list[list[int | list[int]]] | None = None,
+    ignore: int | list[int] | Literal["others"] | None = 255,
+    ignore_color: list[int | list[int]] | Literal["others"] | None = None,
 ) -> SegmentationDataset:
     """Your own images and masks: two folders paired by file name, or a list of pairs.
 
-    Masks are index or palette PNGs (the stored number is the class, or one of ``values``), or RGB images in the colours
-    of ``palette``.
+    The number that a mask stores is the class, or one of ``values``. With ``palette``, colours decide in RGB and
+    palette images.
 
     Args:
         split: Any name; it fills ``{split}`` below.
         root: The folder that holds everything.
-        classes: Names of the classes 0, 1, ...
+        classes: Names of the classes 0, 1, ...; or a ready-made map, which knows their values as well:
+            cityscapes-label-ids, cityscapes-train-ids or ade20k.
         images: Folder of the images, relative to root.
         masks: Folder of the masks, relative to root.
         image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
         mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
         split_file: A text file with an image and a mask on each line, relative to root, in place of the two folders.
-        values: The mask value of each class, such as [0, 255] for black-and-white masks; 0, 1, ... by default.
-        palette: One [red, green, blue] for each class; needed for RGB masks, else used for pictures only.
-        ignore: The mask value that counts nowhere; null where every pixel has a class. Without ``values``, 255 is
-            always ignored.
-        ignore_color: The colour that counts nowhere in RGB masks.
+        values: The mask value of each class, such as [0, 255] for black-and-white masks, or several: [[7, 8], 11];
+            0, 1, ... by default.
+        palette: One [red, green, blue] for each class, or several; needed for RGB masks and for palette images whose
+            numbers mean nothing.
+        ignore: The mask value that counts nowhere, or several; others for all that are no class's; null where every
+            pixel has a class.
+        ignore_color: The colour that counts nowhere, or several; others for all that are no class's.
 
     Raises:
+        UnknownNameError: There is no ready-made map of this name.
         DataError: Classes, values and palette do not fit together, a listing is wrong, or no pair is found.
         MissingDataError: The root, or the split's folder or list, does not exist.
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
-    info = DatasetInfo("folder", tuple(classes), _colors(classes, palette))
-    indices = _index_labels(classes, values, ignore=ignore)
-    decoder = indices if palette is None else _color_labels(info, ignore_color, indices=indices)
+    known = label_map(classes) if isinstance(classes, str) else None
+    names = list(known.classes) if known else list(classes)
+    _check_names(names)
+    if known is None:
+        table = label_table(names, values=values, ignore=ignore, palette=palette, ignore_color=ignore_color)
+    else:
+        table = _ready_made(known, str(classes), given={"values": values, "palette": palette}, ignore=ignore)
+    info = DatasetInfo("folder", tuple(names), _pictured(names, palette, known))
     if split_file is not None:
         entries = read_list(_existing(place / split_file.format(split=split), "list"))
         pairs, problems = resolve(place, entries, name=lambda image: image.with_suffix("").as_posix())
@@ -68,7 +82,10 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         mask_files = ImageFolder(_existing(place / masks.format(split=split), "folder of masks"))
         pairs, problems = pair_by_name(image_files, mask_files, suffixes=(image_suffix, mask_suffix))
         problems += dict.fromkeys([*doubled(image_files, image_suffix), *doubled(mask_files, mask_suffix)])
-    return FileDataset(info, pairs, decoder=decoder, problems=problems)
+    differing = None if table.colors else differing_palettes(pair.label for pair in pairs)
+    return FileDataset(
+        info, pairs, decoder=TableLabels(table), problems=[*problems, *([differing] if differing else [])]
+    )
 
 
 def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: tuple[str, str]) -> tuple[list[Pair], list[str]]:
@@ -106,43 +123,27 @@ def default_palette(count: int) -> tuple[Color, ...]:
     return tuple(colors)
 
 
-def _colors(classes: list[str], palette: list[list[int]] | None) -> tuple[Color, ...]:
+def _check_names(classes: list[str]) -> None:
     if not 1 <= len(classes) <= IGNORE_INDEX:
         raise DataError(f"folder: {len(classes)} classes given; there can be 1 to {IGNORE_INDEX}")
     if len(set(classes)) < len(classes):
         raise DataError(f"folder: a class is named twice in {classes}")
-    if palette is None:
-        return default_palette(len(classes))
-    if len(palette) != len(classes):
-        raise DataError(f"folder: {len(classes)} classes but {len(palette)} colours in the palette; give one for each")
-    return tuple(_color(color) for color in palette)
 
 
-def _color(given: list[int]) -> Color:
-    if len(given) != 3 or min(given) < 0 or max(given) > 255:
-        raise DataError(f"folder: {given} is no colour; expected [red, green, blue], each 0 to 255")
-    return (given[0], given[1], given[2])
+def _ready_made(known: LabelMap, name: str, *, given: dict[str, object], ignore: Ignore) -> LabelTable:
+    beside = [key for key, value in given.items() if value is not None] + ["ignore"] * (ignore != IGNORE_INDEX)
+    if beside:
+        raise DataError(f"folder: classes: {name} brings its own numbers; leave {' and '.join(beside)} out")
+    return table_of_map(known)
 
 
-def _index_labels(classes: list[str], values: list[int] | None, *, ignore: int | None) -> LabelDecoder:
-    if ignore is not None and not 0 <= ignore <= 255:
-        raise DataError(f"folder: ignore is {ignore}; expected a mask value from 0 to 255, or null")
-    if values is None:
-        return IndexLabels({} if ignore is None else {ignore: IGNORE_INDEX})
-    if len(values) != len(classes):
-        raise DataError(f"folder: {len(classes)} classes but {len(values)} values; give one for each")
-    if len(set(values)) < len(values) or min(values) < 0 or max(values) > 255:
-        raise DataError(f"folder: values {values}: expected different mask values from 0 to 255")
-    if ignore in values:
-        raise DataError(f"folder: {ignore} is the value of a class and ignored as well; set ignore: null")
-    return ValueLabels(values, ignore=ignore)
-
-
-def _color_labels(info: DatasetInfo, ignore_color: list[int] | None, *, indices: LabelDecoder) -> LabelDecoder:
-    ignored = None if ignore_color is None else _color(ignore_color)
-    if len(set(info.palette)) < len(info.palette) or ignored in info.palette:
-        raise DataError("folder: two classes, or a class and ignore_color, have the same colour")
-    return ColorLabels(info.palette, ignored=ignored, indices=indices)
+def _pictured(
+    classes: list[str], palette: list[list[int | list[int]]] | None, known: LabelMap | None
+) -> tuple[Color, ...]:
+    """Return the colours of the classes in pictures."""
+    if palette is not None:
+        return class_colors(palette)
+    return known.palette if known is not None and known.palette is not None else default_palette(len(classes))
 
 
 def _existing(place: Path, what: str) -> Path:

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
+from PIL import Image
+from pydantic import ValidationError
 
+from segbench.config.component import DatasetEntry
+from segbench.config.suite import Loader
 from segbench.data.folder import default_palette, folder
+from segbench.data.open import open_dataset
 from segbench.errors import DataError, MissingDataError
 
 
@@ -80,7 +85,10 @@ def test_a_label_without_class_is_named(mine):
         ({"palette": [[0, 0, 0], [0, 0, 256]]}, "is no colour"),
         ({"palette": [[0, 0, 0], [0, 0, 0]]}, "have the same colour"),
         ({"palette": [[0, 0, 0], [1, 1, 1]], "ignore_color": [1, 1, 1]}, "have the same colour"),
-        ({"ignore": 256}, "ignore is 256"),
+        ({"ignore": 2**31}, "ignore: 2147483648 is no mask value"),
+        ({"ignore": [7, 7]}, "a mask value is given twice"),
+        ({"palette": [[[0, 0, 0], [9, 9, 9]], [9, 9, 9]]}, "have the same colour"),
+        ({"palette": [[0, 0, 0], [[1, 1]]]}, "is no colour"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(mine, options, message):
@@ -104,11 +112,11 @@ def test_default_colours_differ():
 def test_the_cache_follows_how_masks_are_read(mine):
     """The same files with another void value decode to other labels."""
     palette = [[0, 0, 0], [0, 0, 255]]
-    ways = [{"ignore": 255}, {"ignore": 0}, {"palette": palette}, {"palette": palette, "ignore_color": [9, 9, 9]}]
+    ways = [{"ignore": 255}, {"ignore": 7}, {"palette": palette}, {"palette": palette, "ignore_color": [9, 9, 9]}]
     splits = [folder("train", root=str(mine), classes=["x", "y"], **way) for way in ways]
     assert len({split.fingerprint() for split in splits}) == 1
     assert len({split.cache_key() for split in splits}) == len(ways)
-    again = folder("train", root=str(mine), classes=["x", "y"], ignore=0)
+    again = folder("train", root=str(mine), classes=["x", "y"], ignore=7)
     assert again.cache_key() == splits[1].cache_key()
 
 
@@ -126,8 +134,12 @@ def test_mask_values_can_be_other_than_the_class_numbers(mine, save):
     [
         ({"values": [0]}, "2 classes but 1 values"),
         ({"values": [3, 3]}, "expected different mask values"),
-        ({"values": [0, 256]}, "from 0 to 255"),
-        ({"values": [0, 255]}, "255 is the value of a class and ignored as well; set ignore: null"),
+        ({"values": [[3, 4], [5, 4]]}, "4 is given of x and of y"),
+        ({"values": [[], 4]}, "the class x has .*at least one whole number"),
+        ({"values": [0, 255]}, "255 is the value of the class y and ignored as well; set ignore: null"),
+        ({"values": [[0, 1], 5], "ignore": [4, 1]}, "1 is the value of the class x and ignored"),
+        ({"ignore": 0}, r"x has the mask value 0, which is ignored, .*values: \[1, 2\] where 0 is none"),
+        ({"ignore": [9, 1]}, r"y has the mask value 1, .*values: \[0, 2\] .*leave y out of classes"),
     ],
 )
 def test_impossible_values_are_refused(options, problem, mine):
@@ -155,3 +167,59 @@ def test_names_with_blanks_are_listed_with_tabs(mine, save):
     (mine / "test.txt").write_text("my images/a b.jpg masks/a b.png")
     with pytest.raises(DataError, match=r"test\.txt:1: expected .* \(by a tab where their names hold blanks"):
         folder("test", root=str(mine), **options)
+
+
+def palette_masks(place, palettes):
+    """Write one palette PNG for each list of colours, which shows the first two of them."""
+    for name, colors in zip("abc", palettes, strict=True):
+        image = Image.fromarray(np.array([[0, 1, 1, 1, 1, 1, 1]] * 5, dtype=np.uint8))
+        image.putpalette([channel for color in colors for channel in color])
+        image.save(place / f"masks/train/{name}.png")
+
+
+BLACK, RED, GREEN = (0, 0, 0), (255, 0, 0), (0, 255, 0)
+
+
+@pytest.mark.parametrize(
+    ("palettes", "differ"),
+    [
+        ([[BLACK, RED], [RED, BLACK], [BLACK, RED]], True),
+        ([[BLACK, RED], [BLACK, RED], [BLACK, GREEN]], True),
+        ([[BLACK, RED], [BLACK, RED, GREEN], [BLACK, RED, BLACK]], False),
+        ([[BLACK, RED], [(level, level, level) for level in range(256)], [BLACK, RED]], False),
+    ],
+)
+def test_palettes_that_differ_in_used_numbers_are_a_problem(mine, palettes, differ):
+    palette_masks(mine, palettes)
+    dataset = folder("train", root=str(mine), classes=["x", "y"])
+    assert [".png: the palette's colour" in problem for problem in dataset.problems] == [True] * differ
+    given = {"palette": [list(BLACK), [list(RED), list(GREEN)]]}
+    assert folder("train", root=str(mine), classes=["x", "y"], **given).problems == ()
+
+
+def test_a_split_whose_palettes_differ_is_not_opened(mine):
+    palette_masks(mine, [[BLACK, RED], [RED, BLACK], [BLACK, RED]])
+    entry = DatasetEntry(name="folder", root=str(mine), classes=["x", "y"])
+    with pytest.raises(DataError, match="give 'palette', the colour of each class"):
+        open_dataset(entry, "train", loader=Loader())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"values": [[7, 8], [11]], "ignore": [0, 1, 4]},
+        {"values": [[7, 8], 11], "ignore": -1},
+        {"ignore": "others"},
+        {"palette": [[0, 0, 0], [[1, 1, 1], [2, 2, 2]]], "ignore_color": [[9, 9, 9], [8, 8, 8]]},
+        {"palette": [[0, 0, 0], [1, 1, 1]], "ignore_color": "others"},
+    ],
+)
+def test_a_suite_may_say_all_of_it(options):
+    entry = DatasetEntry(name="folder", classes=["x", "y"], **options)
+    assert {key: entry.options[key] for key in options} == options
+
+
+def test_what_a_suite_says_wrongly_is_named():
+    for options in ({"ignore": "other"}, {"values": ["a", 1]}, {"values": [True, 1]}, {"classes": 3}):
+        with pytest.raises(ValidationError, match=next(iter(options))):
+            DatasetEntry(**{"name": "folder", "classes": ["x", "y"], **options})
