@@ -137,9 +137,11 @@ def compare(label: Path, prediction: Path, *, classes: int, ignore_index: int | 
 
 
 def _masks(folder: Path) -> dict[str, Path]:
+    from segbench.data.image_folder import image_files, same_name
+
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
-    found = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".png"}
+    found = {same_name(file.stem): file for file in image_files(folder) if file.suffix.lower() == ".png"}
     if not found:
         raise DataError(f"{folder}: holds no PNG files")
     return found

@@ -140,7 +140,7 @@ def test_files_of_one_name_are_reported_once_and_only_where_they_matter(mine, sa
         save(np.zeros((5, 7, 3)), mine / "flat" / name)
     options = {"images": "flat", "masks": "flat", "image_suffix": "_rgb", "mask_suffix": "_mask"}
     (problem,) = folder("any", root=str(mine), classes=["x"], **options).problems
-    assert problem.startswith(f"{mine / 'flat' / 'd_rgb.jpg'}: d_rgb.png has the same name")
+    assert problem.startswith(f"{mine / 'flat' / 'd_rgb.jpg'}: which of d_rgb.jpg, d_rgb.png is meant?")
 
 
 def test_names_with_blanks_are_listed_with_tabs(mine, save):
