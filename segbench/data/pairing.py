@@ -67,7 +67,7 @@ def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], l
     """
     files = [(os.path.realpath(pair.image), os.path.realpath(pair.label)) for pair in pairs]
     labels = {label for _, label in files}
-    found = list(problems)
+    found = list(dict.fromkeys(problems))
     kept = []
     for pair, (image, label) in zip(pairs, files, strict=True):
         if image == label:

@@ -129,3 +129,11 @@ def test_impossible_images_are_refused_by_name(pictures, tmp_path):
     (pictures / "one.bmp").touch()
     with pytest.raises(DataError, match="another image of the name one"):
         image_files([pictures], output=tmp_path)
+
+
+def test_hidden_files_are_no_images_and_subfolders_are_told(pictures, tmp_path):
+    for name in ("._one.jpg", "._two.png", ".DS_Store", "Thumbs.db"):
+        (pictures / name).write_bytes(b"no image")
+    assert [file.name for file in image_files([pictures], output=tmp_path)] == ["one.jpg", "two.png"]
+    with pytest.raises(DataError, match=r"holds no images .*; give its subfolders, such as .*pictures$"):
+        image_files([tmp_path], output=tmp_path / "masks")

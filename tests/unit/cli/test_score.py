@@ -191,3 +191,13 @@ def test_capitals_in_the_suffix_do_not_matter(folders):
     predictions, labels = folders
     (labels / "a.png").rename(labels / "a.PNG")
     assert paired(predictions, labels) == [(predictions / "a.png", labels / "a.PNG")]
+
+
+def test_hidden_files_are_not_scored_and_accents_pair_however_stored(folders, score):
+    predictions, labels = folders
+    for folder in folders:
+        (folder / "._a.png").write_bytes(b"no image")
+    (labels / "._b.png").write_bytes(b"no image")
+    save(labels / "\u00e9.png", LABEL)
+    save(predictions / "e\u0301.png", PREDICTION)
+    assert score("--json").json["images"] == 2
