@@ -133,10 +133,11 @@ def resolve(
 
 def _relative(file: Path, folder: Path) -> PurePosixPath:
     """Return a file's path relative to a folder, or as it is where it lies elsewhere."""
-    for path, above in ((file, folder), (Path(os.path.realpath(file)), Path(os.path.realpath(folder)))):
-        if path.is_relative_to(above):
-            return PurePosixPath(path.relative_to(above).as_posix())
-    return PurePosixPath(file.as_posix())
+    try:
+        return PurePosixPath(file.relative_to(folder).as_posix())
+    except ValueError:
+        real, above = Path(os.path.realpath(file)), Path(os.path.realpath(folder))
+    return PurePosixPath((real.relative_to(above) if real.is_relative_to(above) else file).as_posix())
 
 
 def _names(folder: Path) -> _Names:

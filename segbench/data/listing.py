@@ -15,6 +15,8 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16"
 _BLANKS = " \t"
 _COLUMNS = "image|img|picture|photo|rgb|input|mask|label|annotation|target|segmentation|gt|file|filename|name|path|id"
 _HEADER = re.compile(f"({_COLUMNS})s?([ _-]?(path|file|filename|name|id)s?)?")
+_LINES_JUDGED = 1000
+"""So many lines tell whether a list holds pairs or names."""
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
@@ -102,8 +104,9 @@ def _lines(file: Path) -> list[_Line]:
 
 def _is_list_of_names(lines: Sequence[_Line], is_name: Callable[[str], bool]) -> bool:
     """Whether most lines hold one name; the others then are names that no image has."""
-    alone = [len(split_line(line.text)) == 1 or is_name(_unquoted(line.text)) for line in lines]
-    return 2 * sum(alone) > len(lines)
+    looked = lines[:_LINES_JUDGED]
+    alone = [len(split_line(line.text)) == 1 or is_name(_unquoted(line.text)) for line in looked]
+    return 2 * sum(alone) > len(looked)
 
 
 def _pair(file: Path, line: _Line, *, may_be_name: bool) -> Listed:

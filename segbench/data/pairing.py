@@ -65,7 +65,7 @@ def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], l
     Returns:
         The other pairs, and the problems with one line more for each file that is an image and a mask.
     """
-    files = [(os.path.realpath(pair.image), os.path.realpath(pair.label)) for pair in pairs]
+    files = [(_file_id(pair.image), _file_id(pair.label)) for pair in pairs]
     labels = {label for _, label in files}
     found = list(dict.fromkeys(problems))
     kept = []
@@ -77,6 +77,15 @@ def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], l
             found.append(f"{pair.image}: is given as an image, and as the mask of another image")
         kept.append(pair)
     return kept, found
+
+
+def _file_id(path: Path) -> object:
+    """Return what is equal for all links to one file; one call of the system, where resolving a path takes many."""
+    try:
+        found = path.stat()
+    except OSError:  # a link to a file that is gone
+        return path
+    return found.st_dev, found.st_ino
 
 
 def _roles(images: ImageFolder, masks: ImageFolder, suffixes: Suffixes) -> tuple[Candidates, Candidates]:
