@@ -32,6 +32,7 @@ from PIL import Image
 
 from segbench.cli.output import write_table
 from segbench.config.sections import Train
+from segbench.data.files import image_files
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
@@ -159,7 +160,7 @@ def prepared(nuclei: Path, folder: Path, *, prepare: Callable[[Image.Image, int]
             if target.is_dir():
                 continue
             target.mkdir(parents=True)
-            for file in sorted((nuclei / kind / split).iterdir())[:count]:
+            for file in image_files(nuclei / kind / split)[:count]:
                 with Image.open(file) as image:
                     plain = image.convert("RGB") if kind == "images" else image
                     prepare(plain, resampling).save(target / f"{file.stem}.png")

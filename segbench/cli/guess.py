@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.files import IMAGE_SUFFIXES
+from segbench.data.files import image_files
 from segbench.data.stored_masks import read_stored, used_numbers
 from segbench.errors import DataError
 
@@ -142,8 +142,7 @@ def _first(root: Path, wanted: Iterable[str]) -> str | None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in found if path.suffix.lower() in IMAGE_SUFFIXES}
+    return {path.stem: path for path in image_files(folder)}
 
 
 def _suffixes(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str]:

@@ -144,19 +144,17 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
         UsageError: A mask would replace an image.
     """
-    from segbench.data.files import IMAGE_SUFFIXES
+    from segbench.data import image_folder
 
     files: list[Path] = []
     for path in given:
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
-        found = (
-            [file for file in sorted(path.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES]
-            if path.is_dir()
-            else [path]
-        )
+        found = image_folder.image_files(path) if path.is_dir() else [path]
         if not found:
-            raise DataError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+            below = image_folder.image_files(path, recursive=True)
+            hint = f"; give its subfolders, such as {below[0].parent}" if below else ""
+            raise DataError(f"{path}: holds no images ({', '.join(image_folder.IMAGE_SUFFIXES)}){hint}")
         files += found
     masks: dict[Path, Path] = {}
     for file in dict.fromkeys(files):

@@ -175,9 +175,11 @@ def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Colle
 
 def _masks(folder: Path, suffix: str, *, option: str) -> dict[str, Path]:
     """Return the mask files of a folder by the name they share with their partners."""
+    from segbench.data.image_folder import same_name, visible
+
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
-    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and file.is_file()]
+    files = [Path(entry.path) for entry in visible(folder) if entry.is_file()]
     masks = [file for file in files if file.suffix.lower() in MASK_SUFFIXES]
     if not masks:
         raise DataError(f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}){_instead(files)}")
@@ -186,7 +188,7 @@ def _masks(folder: Path, suffix: str, *, option: str) -> dict[str, Path]:
         raise DataError(f"{folder}: no mask ends with {suffix!r} before the dot, such as {masks[0].name}; see {option}")
     found: dict[str, Path] = {}
     for file in chosen:
-        other = found.setdefault(file.stem.removesuffix(suffix), file)
+        other = found.setdefault(same_name(file.stem.removesuffix(suffix)), file)
         if other != file:
             raise DataError(f"{file}: {other.name} has the same name, so that it is not clear which is meant; keep one")
     return found

@@ -24,7 +24,7 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "dataset": {"things": None},
+    "dataset": {"recursive": False, "things": None},
     "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False},
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep

@@ -6,18 +6,17 @@ import hashlib
 import json
 import os
 import pickle
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.digests import file_digests
+from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, image_files
 from segbench.data.masks import LabelDecoder
 from segbench.data.reading import read_pair
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-"""Suffixes of files that are taken for images, preferred ones first."""
+__all__ = ["IMAGE_SUFFIXES", "FileDataset", "ImageFolder", "Pair", "image_files"]
 
 
 class Pair(NamedTuple):
@@ -45,8 +44,7 @@ class FileDataset(SegmentationDataset):
         self.pairs = tuple(pairs)
         self._decoder = decoder
         self._names = tuple(pair.name for pair in pairs)
-        twice = [name for name, count in Counter(self._names).items() if count > 1]
-        self._problems = (*problems, *(f"{name}: the split lists this image twice" for name in twice))
+        self._problems = (*problems, *_doubled(pairs))
 
     @property
     def names(self) -> Sequence[str]:
@@ -83,19 +81,19 @@ class FileDataset(SegmentationDataset):
         return _digest([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
 
 
-class ImageFolder:
-    """The image files of one folder, found by stem whatever their suffix."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files: dict[str, Path] = {}
-        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES] if folder.is_dir() else []
-        for path in sorted(found, key=lambda path: (path.stem, IMAGE_SUFFIXES.index(path.suffix.lower()), path.name)):
-            self.files.setdefault(path.stem, path)
-
-    def find(self, stem: str) -> Path | None:
-        """Return the file with this stem; of several, the one whose suffix comes first in ``IMAGE_SUFFIXES``."""
-        return self.files.get(stem)
+def _doubled(pairs: Sequence[Pair]) -> list[str]:
+    """Return one line for each name that several pairs have."""
+    images: dict[str, list[Path]] = {}
+    for pair in pairs:
+        images.setdefault(pair.name, []).append(pair.image)
+    return [
+        f"{name}: the split lists this image twice"
+        if len(set(files)) == 1
+        else f"{name}: the split lists several images of this name ({', '.join(sorted({file.name for file in files}))})"
+        "; a name without suffix has to be of one image: rename the others"
+        for name, files in images.items()
+        if len(files) > 1
+    ]
 
 
 def _digest(content: object) -> str:

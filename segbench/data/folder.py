@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
-from segbench.data.files import IMAGE_SUFFIXES, FileDataset, ImageFolder, Pair
+from segbench.data.files import FileDataset
 from segbench.data.label_maps import LabelMap, label_map
 from segbench.data.label_table import LabelTable
-from segbench.data.listing import read_list, resolve
+from segbench.data.layout import Layout
 from segbench.data.locate import locate
 from segbench.data.mask_options import Ignore, class_colors, label_table, table_of_map
 from segbench.data.masks import TableLabels
+from segbench.data.pairing import Suffixes
 from segbench.data.palettes import differing_palettes
-from segbench.errors import DataError, MissingDataError
+from segbench.errors import DataError
 
 REMEDY = (
     "Give dataset.root, a folder that holds the images and masks; 'segbench init' writes a suite that shows the layout"
@@ -32,6 +33,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     image_suffix: str = "",
     mask_suffix: str = "",
     split_file: str | None = None,
+    recursive: bool = False,
     values: list[int | list[int]] | None = None,
     palette: list[list[int | list[int]]] | None = None,
     ignore: int | list[int] | Literal["others"] | None = 255,
@@ -51,7 +53,9 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         masks: Folder of the masks, relative to root.
         image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
         mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
-        split_file: A text file with an image and a mask on each line, relative to root, in place of the two folders.
+        split_file: A text file, relative to root, with an image and a mask on each line; or with one name on each
+            line, of an image in ``images`` whose mask is in ``masks``.
+        recursive: Whether ``images`` and ``masks`` hold folders, such as one for each city; both in the same way.
         values: The mask value of each class, such as [0, 255] for black-and-white masks, or several: [[7, 8], 11];
             0, 1, ... by default.
         palette: One [red, green, blue] for each class, or several; needed for RGB masks and for palette images whose
@@ -74,44 +78,12 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     else:
         table = _ready_made(known, str(classes), given={"values": values, "palette": palette}, ignore=ignore)
     info = DatasetInfo("folder", tuple(names), _pictured(names, palette, known))
-    if split_file is not None:
-        entries = read_list(_existing(place / split_file.format(split=split), "list"))
-        pairs, problems = resolve(place, entries, name=lambda image: image.with_suffix("").as_posix())
-    else:
-        image_files = ImageFolder(_existing(place / images.format(split=split), "folder of images"))
-        mask_files = ImageFolder(_existing(place / masks.format(split=split), "folder of masks"))
-        pairs, problems = pair_by_name(image_files, mask_files, suffixes=(image_suffix, mask_suffix))
-        problems += dict.fromkeys([*doubled(image_files, image_suffix), *doubled(mask_files, mask_suffix)])
+    layout = Layout(place, images, masks, Suffixes(image_suffix, mask_suffix), split)
+    pairs, problems = layout.listed(split_file) if split_file is not None else layout.paired(recursive=recursive)
     differing = None if table.colors else differing_palettes(pair.label for pair in pairs)
     return FileDataset(
         info, pairs, decoder=TableLabels(table), problems=[*problems, *([differing] if differing else [])]
     )
-
-
-def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: tuple[str, str]) -> tuple[list[Pair], list[str]]:
-    """Pair files whose names agree without their suffixes.
-
-    Returns:
-        The pairs in the order of their names, and one line for each file that has no partner.
-    """
-    found = [
-        {stem.removesuffix(suffix): path for stem, path in files.files.items() if stem.endswith(suffix)}
-        for files, suffix in zip((images, masks), suffixes, strict=True)
-    ]
-    left, right = found
-    pairs = [Pair(name, left[name], right[name]) for name in sorted(left.keys() & right.keys())]
-    problems = [f"{left[name]}: has no mask in {masks.folder}" for name in sorted(left.keys() - right.keys())]
-    problems += [f"{right[name]}: has no image in {images.folder}" for name in sorted(right.keys() - left.keys())]
-    return pairs, problems
-
-
-def doubled(found: ImageFolder, suffix: str) -> list[str]:
-    """Return one line for each file that differs from another one in what follows the dot only, and so is not used."""
-    return [
-        f"{path}: {found.files[path.stem].name} has the same name, so that it is not clear which is meant; keep one"
-        for path in sorted(found.folder.iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.stem.endswith(suffix) and path != found.files[path.stem]
-    ]
 
 
 def default_palette(count: int) -> tuple[Color, ...]:
@@ -144,9 +116,3 @@ def _pictured(
     if palette is not None:
         return class_colors(palette)
     return known.palette if known is not None and known.palette is not None else default_palette(len(classes))
-
-
-def _existing(place: Path, what: str) -> Path:
-    if not place.exists():
-        raise MissingDataError(f"folder: the {what} {place} does not exist; check dataset.root and the split's name")
-    return place

@@ -137,6 +137,14 @@ def test_impossible_images_are_refused_by_name(pictures, tmp_path):
         image_files([pictures], output=tmp_path)
 
 
+def test_hidden_files_are_no_images_and_subfolders_are_told(pictures, tmp_path):
+    for name in ("._one.jpg", "._two.png", ".DS_Store", "Thumbs.db"):
+        (pictures / name).write_bytes(b"no image")
+    assert [file.name for file in image_files([pictures], output=tmp_path)] == ["one.jpg", "two.png"]
+    with pytest.raises(DataError, match=r"holds no images .*; give its subfolders, such as .*pictures$"):
+        image_files([tmp_path], output=tmp_path / "masks")
+
+
 VALUES = [255, 7, 30, 31, 32, 33, 34, 35]
 """The classes' numbers in a person's own masks, in no order and with 255 among them."""
 

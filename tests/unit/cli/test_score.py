@@ -181,6 +181,16 @@ def test_capitals_in_the_suffix_do_not_matter(folders):
     assert paired(predictions, labels) == [(predictions / "a.png", labels / "a.PNG")]
 
 
+def test_hidden_files_are_not_scored_and_accents_pair_however_stored(folders, score):
+    predictions, labels = folders
+    for folder in folders:
+        (folder / "._a.png").write_bytes(b"no image")
+    (labels / "._b.png").write_bytes(b"no image")
+    save(labels / "\u00e9.png", LABEL)
+    save(predictions / "e\u0301.png", PREDICTION)
+    assert score("--json").json["images"] == 2
+
+
 def square(value, *, background=0, size=40, side=14, at=8):
     """Return a label with a square of another value."""
     pixels = np.full((size, size), background, np.uint8)

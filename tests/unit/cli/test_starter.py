@@ -245,3 +245,13 @@ def test_the_groups_of_the_starter_work_as_it_shows_them(tmp_path, segbench):
 def test_only_few_images_are_cross_validated(images, folds):
     found = Found("images", "masks", pairs=pairs(images))
     assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds
+
+
+def test_hidden_files_are_not_found(tmp_path):
+    for part in ("images", "masks"):
+        put(tmp_path / part, names="abcdefg")
+        for name in ("._a.png", "._h.png", ".i.png", ".DS_Store"):
+            (tmp_path / part / name).write_bytes(b"no image")
+    found = guess(tmp_path)
+    assert [image for image, _ in found.pairs] == [f"images/{name}.png" for name in "abcdefg"]
+    assert found.classes == 2

@@ -45,6 +45,19 @@ def test_without_a_list_file_the_folder_is_listed(camvid_tree):
     assert camvid("train", root=str(camvid_tree)).names == listed
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_image_kept_in_two_formats_is_a_problem(camvid_tree, save, listed):
+    """The list names the PNG, which is gone: it does not say which of the others is meant."""
+    save(np.zeros((12, 16, 3)), camvid_tree / "train" / "0001TP_train.1.bmp")
+    save(np.zeros((12, 16, 3)), camvid_tree / "train" / "._0001TP_train.0.png")
+    if not listed:
+        (camvid_tree / "train.txt").unlink()
+    dataset = camvid("train", root=str(camvid_tree))
+    assert dataset.names == ("0001TP_train.0", "0001TP_train.2")
+    (problem,) = dataset.problems
+    assert "which of 0001TP_train.1.bmp, 0001TP_train.1.jpg is meant" in problem
+
+
 def test_missing_files_are_problems_not_surprises(camvid_tree):
     (camvid_tree / "testannot" / "0001TP_test.1.png").unlink()
     dataset = camvid("test", root=str(camvid_tree))
