@@ -73,7 +73,7 @@ def test_two_files_of_one_name_are_a_problem(own, segbench):
     Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(own.parent / "images" / "train" / "a.jpg")
     answer = segbench("data", "check", own)
     assert answer.code == 2
-    assert "a.jpg: a.png has the same name" in answer.err
+    assert "a.jpg: which of a.jpg, a.png is meant" in answer.err
 
 
 def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
