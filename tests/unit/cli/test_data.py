@@ -88,11 +88,20 @@ def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
     assert len(splits["holdout"]["problems"]) == 1
 
 
-def test_a_class_without_pixels_is_noted_and_no_problem(own, segbench):
-    own.write_text(own.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+def with_a_class_too_many(suite):
+    suite.write_text(suite.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+    return suite
+
+
+def test_a_class_that_no_label_holds_is_a_problem_unless_it_is_allowed(own, segbench):
+    with_a_class_too_many(own)
     answer = segbench("data", "check", own)
-    assert answer.code == 0
-    assert "note: test: no pixel is of 1 class: ghost" in answer.err
+    assert answer.code == 2
+    assert "problem: test: no label is of the class ghost" in answer.err
+    assert "dataset.allow: [absent-class]" in answer.err
+    allowed = segbench("data", "check", own, "--allow", "absent-class")
+    assert allowed.code == 0
+    assert "note: test: no label is of the class ghost" in allowed.err
 
 
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):
