@@ -14,8 +14,8 @@ from segbench.data.overlap import must_differ
 from segbench.data.pictures import alike
 
 MOST_VOID = 0.5
-"""The share of void pixels above which a split is a problem: of CamVid and VOC, 3 to 6 % of the pixels are void, of ADE20K
-about 10 %, of sparsely labelled sets such as PASCAL-Context up to 30 %. Above one half, a class is probably ignored."""
+"""The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
+up to 30 % of sparsely labelled sets such as PASCAL-Context. Above one half, a class is probably ignored."""
 
 MOST_STATED_VOID = 0.9
 """The same where the suite says both which mask value each class has and which one is void, such as "other" in a set of
@@ -93,7 +93,7 @@ class Judge:
         facts = split.facts
         if facts.images and not facts.labelled_pixels:
             nothing = (
-                f"all pixels are void, so that there is nothing to train on or to score. {self._values_hint(facts)}"
+                f"all pixels are void: there is nothing to train on or to score. {self._values_hint(facts)}"
             )
             yield Finding("unlabelled", Level.PROBLEM, split.title, nothing.strip())
             return
@@ -142,7 +142,7 @@ class Judge:
             is_note = chance or "classes" not in self.entry.options  # a built-in set is read as it is meant
             remedy = self._values_hint(splits[0].facts)
             yield self.judged("absent-class", splits[0], text, remedy=remedy, is_note=is_note)
-        unlearnt = ", so that it cannot be learnt; class_weights: median_frequency gives it the weight 0"
+        unlearnt = ", which cannot be learnt (class_weights: median_frequency gives it the weight 0)"
         for role, split in by_role.items():
             if here := [name for name in split.facts.absent_classes if name not in everywhere]:
                 text = f"no label is of {_classes(here)}{unlearnt if role == 'train' else ''}"
