@@ -92,9 +92,7 @@ class Judge:
         """Yield what is to be said about one split."""
         facts = split.facts
         if facts.images and not facts.labelled_pixels:
-            nothing = (
-                f"all pixels are void: there is nothing to train on or to score. {self._values_hint(facts)}"
-            )
+            nothing = f"all pixels are void: there is nothing to train on or to score. {self._values_hint(facts)}"
             yield Finding("unlabelled", Level.PROBLEM, split.title, nothing.strip())
             return
         yield from self._one_class(split)
@@ -168,9 +166,9 @@ class Judge:
         pairs = alike(first.facts.pictures, second.facts.pictures)
         found = [(one, other) for one, other in pairs if second.image_ids[other] not in known]
         if found:
-            shown = _listed(
-                [f"{_shown(second.image_ids[other])} is {_shown(first.image_ids[one])}" for one, other in found]
-            )
+            allowed = "same-picture" in (self.entry.allow or ())  # results outlast the folders of one machine
+            ids, others = (first.names, second.names) if allowed else (first.image_ids, second.image_ids)
+            shown = _listed([f"{_shown(others[other])} is {_shown(ids[one])}" for one, other in found])
             text = (
                 f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well, "
                 f"so that scores on them say nothing ({shown})"
