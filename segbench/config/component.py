@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from segbench.config.fold_groups import FoldGroups
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
-from segbench.errors import UnknownNameError, UsageError
+from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
 from segbench.signature import Parameter
 
@@ -115,6 +115,10 @@ class ModelEntry(Component):
         return bool(self.options.get("pretrained")) or self.weights is not None
 
 
+AllowedKind = Literal["one-class", "absent-class", "void", "same-picture"]
+"""What the check of a data set refuses unless the suite allows it."""
+
+
 class DatasetEntry(Component):
     """The data set that every network is trained and tested on."""
 
@@ -135,6 +139,19 @@ class DatasetEntry(Component):
     tested by networks that are trained on the others; none by default."""
     fold_groups: FoldGroups | None = None
     """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
+    allow: tuple[AllowedKind, ...] | None = None
+    """Findings of the check that do not stop a run: ``one-class`` (all labels of a split), ``absent-class`` (in no
+    label), ``void`` (more than half of a split), ``same-picture`` (in two splits); none by default."""
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _known_kinds(cls, given: Any) -> Any:
+        known = get_args(AllowedKind)
+        for index, kind in enumerate(given if isinstance(given, list | tuple) else ()):
+            if kind not in known:
+                text = f"cannot be allowed{did_you_mean(str(kind), known)}"
+                raise line_error(cls.__name__, (index,), text, kind)
+        return given
 
     @model_validator(mode="after")
     def _groups_of_folds(self) -> DatasetEntry:

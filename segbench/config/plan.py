@@ -57,6 +57,7 @@ class Recipe(BaseModel):
         document = self.model_dump(mode="json")
         for key in _LOCAL_DATASET_OPTIONS:
             document["dataset"].pop(key, None)
+        document["dataset"].pop("allow", None)
         groups = document["dataset"].get("fold_groups", {})
         if "file" in groups:
             groups["file"] = content_digest(groups["file"]) or groups["file"]

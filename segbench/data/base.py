@@ -88,7 +88,11 @@ class SegmentationDataset(ABC):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is already known to be wrong before any image is read, one line each, such as an unpaired file."""
+        """What is known to be wrong, one line each, such as an unpaired file.
+
+        It is asked for before any image is read, and again when all were read: what shows in many files together only,
+        such as palettes that differ from mask to mask, may be added meanwhile.
+        """
         return ()
 
     def cache_key(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from segbench.config.plan import Run
 from segbench.config.suite import Suite
+from segbench.data.findings import Finding
 from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
@@ -47,6 +48,7 @@ class SuiteWork:
         estimates: What runs take, as far as it is known, by id.
         records: Of the runs that are done by now, by id.
         done_before: Ids of those that were done before the command.
+        told: What was told of the data.
     """
 
     suite: Suite
@@ -60,6 +62,7 @@ class SuiteWork:
     estimates: Mapping[str, RunEstimate] = field(default_factory=dict)
     records: dict[str, RunRecord] = field(default_factory=dict)
     done_before: set[str] = field(default_factory=set)
+    told: list[Finding] = field(default_factory=list)
 
     def do(self, runs: Sequence[Run], known: Planned) -> None:
         """Do those of some runs that are not done; tuned ones wait as long as there are any others to do.
@@ -114,6 +117,10 @@ class SuiteWork:
         device = self.device if self.launcher.here else None
         found: Preflight = call(_preflight, runs, known, device, frozenset(finished), observer=self.observer)
         add_checks(self.store.folder, found.splits)
+        for finding in found.findings:
+            if finding not in self.told:
+                self.told.append(finding)
+                self.observer(Notice(str(finding)))
         return found
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:

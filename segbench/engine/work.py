@@ -19,6 +19,7 @@ from segbench.config.plan import Run
 from segbench.data.loader import EvaluationLoader, Share
 from segbench.engine.arithmetic import Arithmetic, deterministic
 from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.data_findings import splits_of
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
@@ -321,6 +322,7 @@ class Work:
             test_images=len(materials.test),
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
+            notes=tuple(str(note) for note in splits_of(materials).findings(self.checks)),
         )
         if materials.folds is not None:
             groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()

@@ -64,6 +64,7 @@ def _cause(tables: Sequence[Comparison]) -> str:
 
 def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _fold_notes(runs)
+    yield from _data_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
     yield from _class_notes(runs)
@@ -90,6 +91,12 @@ def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
             f"{run['folds']} folds, by a network that was trained on other folds; the confusion matrices of all folds "
             "are summed before scoring."
         )
+
+
+def _data_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell what the check of the data noted when the rows were done."""
+    for note in dict.fromkeys(note for notes in runs["data_notes"] for note in notes):
+        yield f"data, {printable(note)}."
 
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:

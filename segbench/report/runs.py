@@ -67,7 +67,7 @@ COLUMNS = (
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
-    *("folds", "fold", "fold_paths", "image_groups"),
+    *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -166,6 +166,7 @@ def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
             "model": folder.name,
             "status": DAMAGED,
             "reason": found.problem,
+            "data_notes": (),
             "path": str(found.folder),
         }
     measured = speeds.beside(found.folder)
@@ -202,6 +203,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
         "test_images": data.test_images if data else None,
+        "data_notes": data.notes if data else (),
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,
         "training_images_per_second": timings.training_images_per_second,

@@ -13,8 +13,8 @@ SCHEMA_VERSION = 2
 """History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
 version 1 and in copies of them that tuned runs took over, the void row is not known.
 1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests``, which
-records without them leave open."""
+record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests`` and
+``notes``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -117,6 +117,8 @@ class DataFacts(Facts):
     """Hash of each split's files or generator, by its role: train, validation, test."""
     pixel_digests: dict[str, str] = Field(default_factory=dict)
     """Hash of each split's names and decoded pixels, by its role, where it is known."""
+    notes: tuple[str, ...] = ()
+    """What the check of the splits noted, each with its split in front."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
     test_digest: str | None = None

@@ -107,6 +107,7 @@ def write_run(
             test_images=len(counted.names),
             fingerprints=changes.pop("fingerprints", {}),
             pixel_digests=changes.pop("pixel_digests", {}),
+            notes=changes.pop("data_notes", ()),
             train_digest=changes.pop("train_digest", f"train-{seed}"),
             test_digest=changes.pop("test_digest", "test"),
         ),

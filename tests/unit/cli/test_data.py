@@ -88,11 +88,59 @@ def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
     assert len(splits["holdout"]["problems"]) == 1
 
 
-def test_a_class_without_pixels_is_noted_and_no_problem(own, segbench):
-    own.write_text(own.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+def with_a_class_too_many(suite):
+    suite.write_text(suite.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+    return suite
+
+
+def test_a_class_that_no_label_holds_is_a_problem_unless_it_is_allowed(own, segbench):
+    with_a_class_too_many(own)
     answer = segbench("data", "check", own)
-    assert answer.code == 0
-    assert "note: test: no pixel is of 1 class: ghost" in answer.err
+    assert answer.code == 2
+    assert "problem: test: no label is of the class ghost" in answer.err
+    assert "dataset.allow: [absent-class]" in answer.err
+    allowed = segbench("data", "check", own, "--allow", "absent-class")
+    assert allowed.code == 0
+    assert "note: test: no label is of the class ghost" in allowed.err
+
+
+def trained(suite):
+    """Make a suite one whose test images must not be among those that are trained on."""
+    suite.write_text(suite.read_text(encoding="utf-8").replace("train: null", "train: {epochs: 1}"), encoding="utf-8")
+    return suite
+
+
+def test_one_picture_in_two_splits_is_a_problem_with_both_files(own, segbench):
+    answer = segbench("data", "check", trained(own))  # d.png of test is a.png of train
+    assert answer.code == 2
+    assert "1 of the 1 images show a picture that train has as well" in answer.err
+    for file in ("images/test/d.png", "images/train/a.png"):
+        assert file in answer.err
+    allowed = segbench("data", "check", own, "--allow", "same-picture", "--json")
+    assert allowed.code == 0
+    (finding,) = allowed.json["splits"]["test"]["findings"]
+    assert (finding["kind"], finding["level"]) == ("same-picture", "note")
+    assert allowed.json["splits"]["test"]["notes"] == [finding["message"]]
+
+
+def test_one_picture_that_is_encoded_anew_is_found_as_well(own, segbench):
+    file = own.parent / "images" / "test" / "d.png"
+    Image.open(file).save(file.with_suffix(".webp"), lossless=True)
+    file.unlink()
+    assert "d.webp is " in segbench("data", "check", trained(own)).err
+
+
+def test_one_folder_for_two_splits_is_a_problem(own, segbench):
+    answer = segbench("data", "check", trained(own), "--set", "images=images/train", "--set", "masks=masks/train")
+    assert answer.code == 2
+    assert "3 of the 3 images for test are among those for train" in answer.err
+    assert "show a picture" not in answer.err
+
+
+def test_a_kind_that_cannot_be_allowed_is_refused(own, segbench):
+    answer = segbench("data", "check", own, "--allow", "voids")
+    assert answer.code == 2
+    assert "did you mean 'void'" in answer.err
 
 
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):
