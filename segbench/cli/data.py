@@ -108,9 +108,10 @@ def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
     from segbench.data.findings import notes_among, problems_among
     from segbench.data.fold_check import check_folds, judge_folds
     from segbench.data.folds import cut
-    from segbench.data.pool import create_pool
+    from segbench.data.pool import create_pool, names_in_splits
 
-    folds = cut(create_pool(entry), entry)
+    pool = create_pool(entry)
+    folds = cut(pool, entry, own_names=names_in_splits(pool))
     tests = {fold: folds.test(fold) for fold in range(1, folds.count + 1)}
     with counting("checking folds", "images") as advance:
         reports = check_folds(folds, tests.values(), progress=advance)

@@ -14,12 +14,14 @@ from segbench.errors import DataError
 _SHOWN = 3
 
 
-def groups_of(names: Sequence[str], given: FoldGroups) -> tuple[str, ...]:
+def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the group of each image.
 
     Args:
         names: The images' names.
         given: Where the groups stand.
+        own_names: What the images are called in their own splits, where that differs: a folder or a pattern is
+            looked for in these, so that a city that lies in two splits is one group.
 
     Raises:
         DataError: Some images have no group, or the file cannot be read; names them.
@@ -29,10 +31,10 @@ def groups_of(names: Sequence[str], given: FoldGroups) -> tuple[str, ...]:
         groups = [known.get(same_name(name)) for name in names]
         where = f"no line in {given.file}"
     elif given.folder is not None:
-        groups = [_folder(name, given.folder) for name in names]
+        groups = [_folder(name, given.folder) for name in own_names or names]
         where = f"no folder number {given.folder} in their names"
     else:
-        groups = [_matched(name, given.pattern or "") for name in names]
+        groups = [_matched(name, given.pattern or "") for name in own_names or names]
         where = f"no match of fold_groups.pattern {given.pattern!r}"
     lost = [name for name, group in zip(names, groups, strict=True) if not group]
     if lost:

@@ -42,6 +42,11 @@ class Pool(SegmentationDataset):
         return self._names
 
     @property
+    def names_in_splits(self) -> Sequence[str]:
+        """What the images are called in their own splits; two may have the same name."""
+        return [name for split in self.splits.values() for name in split.names]
+
+    @property
     def image_ids(self) -> Sequence[str]:
         """What tells each image from all others."""
         return list(chain.from_iterable(split.image_ids for split in self.splits.values()))
@@ -93,6 +98,11 @@ def create_pool(entry: DatasetEntry) -> SegmentationDataset:
         if fresh or not splits:
             splits[title] = split if len(fresh) == len(split) else Subset(split, fresh)
     return Pool(splits) if len(splits) > 1 else next(iter(splits.values()))
+
+
+def names_in_splits(pool: SegmentationDataset) -> Sequence[str]:
+    """Return what pooled images are called in their own splits."""
+    return pool.names_in_splits if isinstance(pool, Pool) else pool.names
 
 
 def open_pool(entry: DatasetEntry) -> SegmentationDataset:

@@ -155,6 +155,18 @@ def test_groups_come_from_names(groups, expected, tmp_path):
     assert groups_of(names, entry(tmp_path, fold_groups=groups).fold_groups) == expected
 
 
+@pytest.mark.parametrize("groups", [{"folder": 1}, {"pattern": r"^\w+"}])
+def test_a_city_that_lies_in_two_splits_is_one_group(tmp_path, groups):
+    for split in ("train", "test"):
+        for city in ("berlin", "zurich"):
+            (tmp_path / "images" / split / city).mkdir(parents=True)
+            (tmp_path / "masks" / split / city).mkdir(parents=True)
+        put(tmp_path, ["berlin/0", "zurich/0"], split=split)
+    folds = open_folds(entry(tmp_path, folds=2, recursive=True, fold_groups=groups), loader=Loader())
+    assert folds.groups == ("berlin", "zurich", "berlin", "zurich")
+    assert [len(set(folds.groups_in(folds.test(fold)))) for fold in (1, 2)] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
