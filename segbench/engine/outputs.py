@@ -1,0 +1,34 @@
+"""What a run's network returns, tried before it is trained, and which auxiliary outputs the recipe trains on."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from segbench.config.suite import Train
+from segbench.engine.auxiliary import names_in, weights_by_path
+from segbench.models.tryout import try_outputs
+from segbench.results.outputs import OutputFacts
+
+
+def outputs_of_run(
+    network: nn.Module, recipe: Train | None, *, channels: int, size: tuple[int, int]
+) -> OutputFacts | None:
+    """Try a network from elsewhere on a random image.
+
+    Args:
+        network: The network, on the CPU or the meta device.
+        recipe: What it is to be trained by.
+        channels: Channels of the images.
+        size: Height and width of the images.
+
+    Returns:
+        What it returned; None for built-in networks, and for those that cannot be run.
+
+    Raises:
+        ModelRefusal: It returns no logits, or not as many auxiliary outputs as the recipe has weights.
+    """
+    weights = recipe.auxiliary if recipe is not None else None
+    found = try_outputs(network, channels=channels, size=size, also=names_in(weights))
+    if found is None or weights is None:
+        return found
+    return found.model_copy(update={"auxiliary_weights": weights_by_path(weights, found.auxiliary)})
