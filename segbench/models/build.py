@@ -19,7 +19,7 @@ from segbench.models.base import OverlapTile, SegmentationNetwork, constraint_of
 from segbench.models.cost import cost_of
 from segbench.models.initial import InitialWeights, initialise
 from segbench.models.timm_encoders import TimmEncoder, weights_file
-from segbench.models.tryout import try_outputs
+from segbench.models.tryout import refuse_sizes, try_outputs
 from segbench.models.vgg import VGG16Trunk
 from segbench.models.weights import WeightsReport, load_weights
 from segbench.registry import MODELS
@@ -251,6 +251,8 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)
+    outputs = try_outputs(network, channels=channels, size=size)
+    refuse_sizes(network, channels=channels, sizes=[size])
     cost = cost_of(network, channels, *size)
     return Description(
         name=entry.label or entry.name,
@@ -261,5 +263,5 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
         citation=getattr(network, "citation", ""),
         input_constraint=str(constraint),
         output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
-        outputs=try_outputs(network, channels=channels, size=size),
+        outputs=outputs,
     )

@@ -73,7 +73,6 @@ class Trial:
     def parts(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """Yield the parts of the check; times first, while the process has used no other memory."""
         yield "building", self.build
-        yield "outputs", self.look_at_outputs
         if self.train is not None:
             yield "training", self.time_training
         yield "inference", self.time_inference
@@ -99,7 +98,7 @@ class Trial:
         return Arithmetic(self.device, self.train.precision, self.train.channels_last)
 
     def build(self) -> None:
-        """Build the network, and see which sizes it takes."""
+        """Build the network, and see which sizes it takes and what it returns."""
         case = self.case
         base = self._built()
         constraint = constraint_of(base)
@@ -110,6 +109,7 @@ class Trial:
         training, test = taken(case.training_size), taken(case.test_size)
         for size in (training, test):
             check_input(base, *size)
+        self._look_at_outputs(base, training)
         self.base = base
         self.found |= {
             "training_size": training,
@@ -119,11 +119,9 @@ class Trial:
             "precision": self.arithmetic.precision,
         }
 
-    def look_at_outputs(self) -> None:
+    def _look_at_outputs(self, base: nn.Module, size: tuple[int, int]) -> None:
         """See what a network from elsewhere returns; that a loss would not learn from it is a problem."""
-        assert self.base is not None
-        size = self.found["training_size"]
-        found = outputs_of_run(self.base, self.train, channels=self.case.channels, size=size)
+        found = outputs_of_run(base, self.train, channels=self.case.channels, size=size)
         if found is not None:
             wrong = not found.finite or (found.returns_probabilities and self.train is not None)
             told = found.notes(trained=self.train is not None)

@@ -46,7 +46,7 @@ def found(returned, **options):
 
 
 def auxiliary(returned, **options):
-    return {path: value for path, value in find_auxiliary(returned, classes=5, name="theirs", **options)}
+    return dict(find_auxiliary(returned, classes=5, name="theirs", **options))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_is_no_logits_is_refused_with_what_was_returned_and_what_to_write(r
 
 
 def test_one_score_for_two_classes_is_refused_as_one():
-    with pytest.raises(ModelRefusal, match="one score for two classes, as a sigmoid takes it.*2 output channels"):
+    with pytest.raises(ModelRefusal, match=r"one score for two classes, as a sigmoid takes it.*2 output channels"):
         find_logits(torch.zeros(2, 1, 8, 8), classes=2, name="theirs")
 
 
@@ -162,9 +162,7 @@ def test_auxiliary_outputs_are_found_beside_the_logits(returned, options, paths)
 
 
 def test_an_auxiliary_output_of_other_classes_is_refused():
-    with pytest.raises(
-        ModelRefusal, match="as its auxiliary output 'aux': scores of 64 classes, and the data set has 5"
-    ):
+    with pytest.raises(ModelRefusal, match="as its auxiliary output 'aux': scores of 64 classes, and"):
         auxiliary({"out": SCORES, "aux": FEATURES})
 
 
