@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ from segbench.data.base import DatasetInfo
 from segbench.engine.losses import build_loss
 from segbench.engine.materials import Materials
 from segbench.engine.optimizers import create_optimizer
-from segbench.engine.outputs import outputs_of_run
 from segbench.engine.schedules import create_schedule
 from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError, WeightsError
 from segbench.models.build import check_input, check_pretrained, skeleton
-from segbench.models.tryout import refuse_sizes
 
 
 def try_recipe(materials: Materials) -> None:
@@ -61,15 +59,13 @@ def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, A
     return {run_id: reason for run_id, reason in reasons.items() if reason is not None}
 
 
-def refusal(run: Run, info: DatasetInfo, sizes: Collection[tuple[int, int]]) -> str | None:
+def refusal(run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]]) -> str | None:
     """Return why a network cannot take the images; None when nothing speaks against it."""
     try:
         check_weights(run.model)
         network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
         for size in sorted(sizes):
             check_input(network, *size)
-        outputs_of_run(network, run.recipe.train, channels=info.channels, size=min(sizes))
-        refuse_sizes(network, channels=info.channels, sizes=sizes)
     except ModelRefusal as error:
         return str(error)
     except UsageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -67,10 +68,10 @@ def try_outputs(
         return None
     constraint = constraint_of(network)
     small = (constraint.next(SMALL_SIZE[0]), constraint.next(SMALL_SIZE[1]))
-    with _unchanged(network):
+    with _copied(network) as copy:
         for tried in dict.fromkeys((small, size)):
             try:
-                network.tried = _facts(network, channels, tried, also)
+                network.tried = _facts(copy, channels, tried, also)
             except ModelRefusal:
                 raise
             except Exception:  # noqa: S112 - foreign networks may refuse an image, or the device, for their own reasons
@@ -94,9 +95,9 @@ def refuse_sizes(network: nn.Module, *, channels: int, sizes: Iterable[tuple[int
         return
     last = SUGGESTED[-1]
     differing = list({(height % last, width % last): (height, width) for height, width in sizes}.values())[:MOST_SIZES]
-    with _unchanged(network):
-        errors = [(size, error) for size in differing if (error := _error(network, channels, size, 1)) is not None]
-        fitting = (step for step in SUGGESTED if not any(_error(network, channels, size, step) for size in differing))
+    with _copied(network) as copy:
+        errors = [(size, error) for size in differing if (error := _error(copy, channels, size, 1)) is not None]
+        fitting = (step for step in SUGGESTED if not any(_error(copy, channels, size, step) for size in differing))
         step = next(fitting, None) if errors else None
     if step is not None:
         (height, width), error = errors[0]
@@ -214,13 +215,20 @@ def _sums_to_one(scores: Tensor) -> bool:
 
 
 @contextmanager
-def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Put modes, buffers and torch's random state on the CPU back after a trial."""
+def _copied(network: ExternalNetwork) -> Iterator[ExternalNetwork]:
+    """Give a copy of a network for trials; torch's random state on the CPU is put back after them.
+
+    A network that cannot be copied is given itself, and its modes and buffers are put back.
+    """
+    try:
+        copy = deepcopy(network)
+    except Exception:  # foreign networks may hold what cannot be copied
+        copy = network
     modes = [(module, module.training) for module in network.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     try:
         with torch.random.fork_rng(devices=[]):
-            yield
+            yield copy
     finally:
         for module, training in modes:
             module.training = training
