@@ -101,9 +101,10 @@ from torch.nn import functional
 class Skipping(nn.Module):
     def __init__(self, classes, channels, nested=False):
         super().__init__()
-        self.whole, self.half, self.nested = nn.Conv2d(channels, classes, 1), nn.Conv2d(channels, classes, 2, 2), nested
+        self.whole, self.coarse = nn.Conv2d(channels, classes, 1), nn.Conv2d(channels, classes, 2, 2)
+        self.nested = nested
     def forward(self, images):
-        half = self.half(images)
+        half = self.coarse(images)
         scores = self.whole(images) + functional.interpolate(half, scale_factor=2.0)
         return {"out": [scores]} if self.nested else {"out": half, "aux": scores}
 """
