@@ -102,7 +102,10 @@ class Ready:
         settings = self.predictor.settings
         if settings.window is None and tuple(settings.scales) == (1.0,):
             check_input(self.checkpoint.network, *images.shape[-2:])
-        return self.predictor.scores(images)
+        scores = self.predictor.scores(images)
+        if not bool(scores.isfinite().all()):
+            raise ModelRefusal("the network gives scores that are not finite, of which no class is the best")
+        return scores
 
 
 def ready(file: Path, *, device: str) -> Ready:

@@ -17,6 +17,9 @@ from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
 from segbench.signature import Parameter
 
+ADAPTING_KEYS = ("pad_to", "output")
+"""What a model's entry says of how its network is used, beside its options; none of it changes its weights."""
+
 _ANNOTATIONS: dict[str, Any] = {
     "Any": Any,
     "Literal": Literal,
@@ -100,6 +103,11 @@ class ModelEntry(Component):
     """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
     strict: bool = True
     """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
+    pad_to: int | None = Field(default=None, ge=1)
+    """Images are padded with zeros (the mean colour after ``normalize``) to a multiple of this, and scores are cropped
+    to the image; by default only where the network's family always does."""
+    output: str | int | None = None
+    """Where the scores are in what a foreign network returns: a key, an index, or several with dots between."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,6 +121,12 @@ class ModelEntry(Component):
     def pretrained(self) -> bool:
         """Whether any of its weights were trained before this suite."""
         return bool(self.options.get("pretrained")) or self.weights is not None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options, with what else of the entry changes what its network computes from its weights."""
+        adapted = {key: value for key in ADAPTING_KEYS if (value := getattr(self, key)) is not None}
+        return adapted | self.options
 
 
 AllowedKind = Literal["one-class", "absent-class", "void", "same-picture"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.component import ADAPTING_KEYS, DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
@@ -25,7 +25,13 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
     "dataset": {"recursive": False, "things": None},
-    "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False},
+    "train": {
+        "auxiliary": None,
+        "deterministic": False,
+        "init": "paper",
+        "micro_batch": None,
+        "sync_batch_norm": False,
+    },
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
@@ -237,9 +243,11 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
 def seeding_model(model: ModelEntry) -> dict[str, Any]:
     """Return what the seeds of a network depend on: what it is, but not the text of its source.
 
-    A comment in the module of a ``python:`` network makes another run, which starts from the same weights.
+    A comment in the module of a ``python:`` network, or another ``pad_to``, makes another run, which starts from the
+    same weights.
     """
-    return {key: value for key, value in canonical_model(model).items() if key != _SOURCE_KEY}
+    apart = (_SOURCE_KEY, *ADAPTING_KEYS)
+    return {key: value for key, value in canonical_model(model).items() if key not in apart}
 
 
 def source_digest(name: str) -> str | None:

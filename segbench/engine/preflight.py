@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
@@ -22,6 +22,20 @@ from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
 
 
+class NetworkInputs(NamedTuple):
+    """What a suite's networks see.
+
+    Attributes:
+        classes: How many classes.
+        channels: Channels of an image.
+        sizes: Every height and width that they meet.
+    """
+
+    classes: int
+    channels: int
+    sizes: tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True)
 class Preflight:
     """What was found.
@@ -31,12 +45,14 @@ class Preflight:
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
         findings: What is to be said about the data; problems only of what finished runs were done on.
+        inputs: For each run that is to be done, what its network sees.
     """
 
     data: dict[str, DataIdentity]
     splits: dict[str, dict[str, Any]]
     refusals: dict[str, str]
     findings: list[Finding]
+    inputs: dict[str, NetworkInputs] = field(default_factory=dict)
 
 
 def preflight(
@@ -82,10 +98,12 @@ def preflight(
         if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
             from segbench.engine.materials import materials_of
+            from segbench.engine.outputs import inputs_of
 
             materials = materials_of(opened)
             try_recipe(materials)
             found.refusals.update(try_models(todo, materials, found.splits))
+            found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(materials, found.splits)))
     return found
 
 

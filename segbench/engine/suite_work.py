@@ -14,6 +14,7 @@ from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
 from segbench.engine.launchers import Job, Launcher, Place, announce
+from segbench.engine.output_trials import output_refusals
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.selection import RunOrder, ordered
@@ -121,7 +122,8 @@ class SuiteWork:
             if finding not in self.told:
                 self.told.append(finding)
                 self.observer(Notice(str(finding)))
-        return found
+        refusals = output_refusals(runs, found, call=call, observer=self.observer)
+        return replace(found, refusals=found.refusals | refusals)
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:
         """Take the records of runs that were done before."""

@@ -51,6 +51,7 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
+from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
     FoldFacts,
@@ -151,10 +152,22 @@ class Work:
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
         }
-        for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+        sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
+        for size in sizes:
             check_input(network, *size)
+        self.found_of_model["outputs"] = self._outputs(network, channels=info.channels, size=sizes[0])
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
+
+    def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
+        """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
+        from segbench.engine.outputs import outputs_of_run
+
+        found = outputs_of_run(network, self.run.recipe.train, channels=channels, size=size)
+        if found is not None:
+            for note in found.notes(trained=self.run.recipe.train is not None):
+                self.observer(Notice(f"{self.run.label}: {note}"))
+        return found
 
     def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:
         """Return, and tell, what of the checkpoint did not fit; None when all did."""

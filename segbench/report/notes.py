@@ -11,6 +11,7 @@ import pandas as pd
 from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
+from segbench.report.output_notes import output_notes
 from segbench.report.protocols import Comparison, comparisons
 from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
@@ -67,6 +68,7 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _data_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
+    yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)
     yield from _copy_notes(runs)

@@ -65,7 +65,7 @@ COLUMNS = (
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
-    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
+    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
 )
@@ -224,6 +224,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "runs_at_once": record.runs_at_once,
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
+        "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
     }
 

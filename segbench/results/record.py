@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
+from segbench.results.outputs import OutputFacts
 
 SCHEMA_VERSION = 2
 """History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
@@ -80,6 +81,7 @@ class ModelFacts(Facts):
 
     name: str
     options: dict[str, Any]
+    """Its options and, where they were given, ``pad_to`` and ``output``."""
     pretrained: bool
     """Whether any weights were trained before the suite."""
     weights_digest: str | None = None
@@ -92,6 +94,8 @@ class ModelFacts(Facts):
     """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
     initial_weights: InitialWeights | None = None
     """Which layers ``train.init`` drew small and which it kept; None where it is ``paper``."""
+    outputs: OutputFacts | None = None
+    """What a network from elsewhere returned when it was tried; None for built-in ones, and where it was not tried."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None

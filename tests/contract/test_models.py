@@ -58,6 +58,7 @@ CASES = [
     Case("unet", SMALL),
     Case("unet", SMALL | {"padding": "valid"}),
     Case("unet", SMALL | {"up": "bilinear"}),
+    Case("unet", SMALL | {"pad_to": 16}, scalable=False),
     Case("unet", {"width": 0.125, "encoder": "resnet10t"}),
     Case("deconvnet", SMALL),
     Case("segnet", SMALL),
@@ -243,7 +244,7 @@ def test_an_impossible_image_size_is_refused_in_words(case):
     assert isinstance(constraint, InputConstraint)
     if constraint.minimum == 1:
         check_input(network, 1, 1)
-        assert str(constraint) == "any size"
+        assert str(constraint).startswith("any size")
     else:
         too_small = constraint.minimum - 1
         with pytest.raises(

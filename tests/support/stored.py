@@ -93,6 +93,7 @@ def write_run(
             weights_digest=changes.pop("weights_digest", None),
             source_digest=changes.pop("source_digest", None),
             weights_loaded=changes.pop("weights_loaded", None),
+            outputs=changes.pop("outputs", None),
             parameters=changes.pop("parameters", 31_031_685),
             macs=changes.pop("macs", 20_400_000_000),
             activation_bytes=changes.pop("activation_bytes", 118_000_000),
