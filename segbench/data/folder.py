@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
 from segbench.data.files import IMAGE_SUFFIXES, FileDataset, ImageFolder, Pair
+from segbench.data.images import ImageReader
 from segbench.data.listing import read_list, resolve
 from segbench.data.locate import locate
 from segbench.data.masks import ColorLabels, IndexLabels, LabelDecoder, ValueLabels
+from segbench.data.pages import chosen_pages, first_dtype
 from segbench.errors import DataError, MissingDataError
 
 REMEDY = (
@@ -31,6 +35,8 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     palette: list[list[int]] | None = None,
     ignore: int | None = 255,
     ignore_color: list[int] | None = None,
+    channels: int | list[int] | None = None,
+    pages: Literal["each", "first"] | None = None,
 ) -> SegmentationDataset:
     """Your own images and masks: two folders paired by file name, or a list of pairs.
 
@@ -51,12 +57,19 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         ignore: The mask value that counts nowhere; null where every pixel has a class. Without ``values``, 255 is
             always ignored.
         ignore_color: The colour that counts nowhere in RGB masks.
+        channels: How many bands the images have, or a list of the bands to read, which count from 0. They are read at
+            full depth: uint8 and uint16 as stored, other numbers as float32. null reads 8-bit RGB, and refuses images
+            that hold more.
+        pages: What to do with files of several pages, such as TIFF stacks: ``each`` takes every page of an image, with
+            that of its mask, as a sample ``name#1``, ``name#2``, ...; ``first`` takes the first alone. null refuses
+            them; with ``channels``, pages of one band each are the bands of one image.
 
     Raises:
         DataError: Classes, values and palette do not fit together, a listing is wrong, or no pair is found.
         MissingDataError: The root, or the split's folder or list, does not exist.
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
+    reader = reader_of(channels)
     info = DatasetInfo("folder", tuple(classes), _colors(classes, palette))
     indices = _index_labels(classes, values, ignore=ignore)
     decoder = indices if palette is None else _color_labels(info, ignore_color, indices=indices)
@@ -68,7 +81,9 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         mask_files = ImageFolder(_existing(place / masks.format(split=split), "folder of masks"))
         pairs, problems = pair_by_name(image_files, mask_files, suffixes=(image_suffix, mask_suffix))
         problems += dict.fromkeys([*doubled(image_files, image_suffix), *doubled(mask_files, mask_suffix)])
-    return FileDataset(info, pairs, decoder=decoder, problems=problems)
+    pairs, unpaged = chosen_pages(pairs, pages)
+    info = replace(info, channels=reader.count, dtype=first_dtype(pairs, reader))
+    return FileDataset(info, pairs, decoder=decoder, problems=[*problems, *unpaged], reader=reader)
 
 
 def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: tuple[str, str]) -> tuple[list[Pair], list[str]]:
@@ -104,6 +119,21 @@ def default_palette(count: int) -> tuple[Color, ...]:
         red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
         colors.append((round(red * 255), round(green * 255), round(blue * 255)))
     return tuple(colors)
+
+
+def reader_of(channels: int | list[int] | None) -> ImageReader:
+    """Return what reads images as the option ``channels`` says.
+
+    Raises:
+        DataError: It is no number of bands, and no list of bands.
+    """
+    given = channels if isinstance(channels, list) else [0 if channels is None else channels - 1]
+    if not given or min(given) < 0:
+        raise DataError(
+            f"folder: channels is {channels}; expected how many bands the images have, such as 4, or a list of bands, "
+            "which count from 0"
+        )
+    return ImageReader(tuple(channels) if isinstance(channels, list) else channels)
 
 
 def _colors(classes: list[str], palette: list[list[int]] | None) -> tuple[Color, ...]:
