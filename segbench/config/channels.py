@@ -11,6 +11,10 @@ _RGB = 3
 _COLOUR_STEPS = ("color_jitter",)
 """Steps that take three channels for red, green and blue."""
 _IMAGENET = [0.485, 0.456, 0.406]
+_NOT_MEASURED = (
+    "statistics: measured needs a recipe under train, whose split is measured; give mean and std, such as those that "
+    "the record of a training holds (data.statistics)"
+)
 
 
 class Mismatch(NamedTuple):
@@ -47,7 +51,7 @@ def mismatches(steps: Sequence[TransformEntry], channels: int | None, *, trained
 
 def _problem(step: TransformEntry, channels: int | None, *, trained: bool) -> str | None:
     if step.options.get("statistics") == "measured":
-        return None if trained else "statistics: measured needs a recipe under train, whose split is measured"
+        return None if trained else _NOT_MEASURED
     if channels is None:
         return None
     if step.name in _COLOUR_STEPS and channels != _RGB:

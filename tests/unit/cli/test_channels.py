@@ -125,3 +125,25 @@ def test_the_report_says_what_it_shows_of_the_images(deep):
         with Image.open(picture) as shown:
             assert shown.mode in ("RGB", "L")
             assert np.ptp(np.asarray(shown)) > 60
+
+
+def test_each_page_of_a_stack_gets_its_mask(tmp_path, segbench):
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for part in ("images", "masks"):
+            (tmp_path / part / split).mkdir(parents=True)
+        pages = generator.integers(0, 256, (3, 34, 36, 3)).astype(np.uint8)
+        tifffile.imwrite(tmp_path / "images" / split / "stack.tif", pages, photometric="rgb")
+        tifffile.imwrite(tmp_path / "masks" / split / "stack.tif", pages[..., 0] % 2, photometric="minisblack")
+    pages_of_folder = SUITE.partition("transforms")[0].replace("channels: CHANNELS", "pages: each")
+    rest = "models: [{name: cnn, width: 0.05}]\ntrain: {steps: 1, batch_size: 3}\nseeds: [0]\n"
+    (tmp_path / "suite.yaml").write_text(pages_of_folder + rest, encoding="utf-8")
+    places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports", "--device", "cpu", "--in-process")
+    answer = segbench("run", tmp_path / "suite.yaml", *places)
+    assert answer.code == 0, answer.err
+    (run,) = run_folders(tmp_path)
+    assert json.loads((run / "run.json").read_text())["data"]["test_images"] == 3
+    stack, masks = tmp_path / "images/test/stack.tif", tmp_path / "predicted"
+    answer = segbench("predict", run / "checkpoint.safetensors", stack, "--output", masks, "--device", "cpu", "--json")
+    assert answer.json["masks"] == {f"{stack}#{page}": str(masks / f"stack#{page}.png") for page in (1, 2, 3)}
+    assert sorted(file.name for file in masks.iterdir()) == ["stack#1.png", "stack#2.png", "stack#3.png"]
