@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from segbench.cli.unseen import refuse_other_images, refuse_other_options
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.decoding import page_count
+from segbench.data.folder import reader_of
 from segbench.data.folds import open_folds
-from segbench.data.images import read_image
 from segbench.data.loader import EvaluationLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
+from segbench.data.reading import check_format
 from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
@@ -62,6 +64,9 @@ class Ready:
         return dataset
 
     def _refuse_other_classes(self, dataset: SegmentationDataset) -> None:
+        expected, found = self.checkpoint.info.image_format, dataset.info.image_format
+        if found != expected:
+            raise DataError(f"{dataset.info.name}: its images have {found}; the checkpoint was trained on {expected}")
         trained = self.checkpoint.info.classes
         if dataset.info.classes != trained:
             raise DataError(
@@ -82,14 +87,30 @@ class Ready:
         with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
             return evaluate(self.predictor, loader, progress=progress)
 
-    def predict(self, file: Path) -> NDArray[np.uint8]:
-        """Return the classes of an image file, (H, W) uint8, at its size.
+    def pages(self, file: Path) -> Sequence[int | None]:
+        """Return the pages of an image file that are predicted, as training took them; None alone for its only one.
 
         Raises:
-            DataError: The file cannot be read as an image.
+            DataError: The file cannot be opened.
+        """
+        wanted = self.checkpoint.run.recipe.dataset.options.get("pages")
+        if wanted == "each" and (count := page_count(file)) > 1:
+            return range(count)
+        return [None if wanted is None else 0]
+
+    def predict(self, file: Path, *, page: int | None = None) -> NDArray[np.uint8]:
+        """Return the classes of an image file, (H, W) uint8, at its size and as viewers show it.
+
+        Args:
+            file: The file.
+            page: Which of several pages, from 0.
+
+        Raises:
+            DataError: The file cannot be read as an image, or is none of the kind that the network was trained on.
             ModelRefusal: The network cannot take an image of this size.
         """
-        pixels = read_image(file)
+        pixels = reader_of(self.checkpoint.run.recipe.dataset.options.get("channels"))(file, page=page)
+        check_format(pixels, self.checkpoint.info.image_format, source=str(file))
         unlabelled = np.full(pixels.shape[:2], IGNORE_INDEX, dtype=np.uint8)
         image, _ = self.pipeline(Sample(file.stem, pixels, unlabelled))
         try:
@@ -123,7 +144,7 @@ def ready(file: Path, *, device: str) -> Ready:
     return Ready(
         checkpoint,
         Predictor(checkpoint.network, recipe.evaluate, classes=len(checkpoint.info.classes), arithmetic=arithmetic),
-        Pipeline(recipe.transforms.test, training=False),
+        Pipeline(recipe.transforms.test, training=False, images=checkpoint.images),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from segbench.cli.apply import Ready
+    from segbench.cli.mask_forms import MaskWriter
     from segbench.config.component import DatasetEntry
     from segbench.data.base import SegmentationDataset
 
@@ -94,7 +95,8 @@ def predict(
 ) -> None:
     """Predict the classes of images, as PNG masks.
 
-    The masks have the images' size. An image that cannot be read or predicted stops no other; those are listed at the
+    The masks have the images' size, as viewers show them; of a file whose pages were samples in training, each page has
+    its mask, such as stack#1.png. An image that cannot be read or predicted stops no other; those are listed at the
     end, with exit code 2.
     """
     files = image_files(images, output=output)
@@ -103,12 +105,12 @@ def predict(
 
     loaded = ready(checkpoint, device=device)
     writer = mask_writer(form, loaded.checkpoint.run.recipe.dataset, loaded.checkpoint.info.palette)
-    written, faults = {}, []
+    written: dict[str, str] = {}
+    faults: list[str] = []
     with counting("predicting", "images") as advance:
         for done, (file, target) in enumerate(files.items(), 1):
             try:
-                write_mask(writer.image(loaded.predict(file)), target)
-                written[str(file)] = str(target)
+                written |= _predict(loaded, writer, file, target)
             except (DataError, ModelRefusal) as fault:
                 faults.append(str(fault))
             advance(done, len(files))
@@ -122,6 +124,18 @@ def predict(
         tell(f"problem: {problem}")
     if faults:
         raise DataError(f"{len(faults)} of {counted(len(files), 'image')} could not be predicted")
+
+
+def _predict(loaded: Ready, writer: MaskWriter, file: Path, target: Path) -> dict[str, str]:
+    """Write the masks of an image file; return the file of each, by that of the image and its page."""
+    pages = loaded.pages(file)
+    written = {}
+    for number, page in enumerate(pages, 1):
+        mark = f"#{number}" if len(pages) > 1 else ""
+        place = target.with_name(f"{target.stem}{mark}{target.suffix}")
+        write_mask(writer.image(loaded.predict(file, page=page)), place)
+        written[f"{file}{mark}"] = str(place)
+    return written
 
 
 def write_mask(mask: Image, target: Path) -> None:

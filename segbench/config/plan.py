@@ -24,7 +24,7 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "dataset": {"recursive": False, "things": None},
+    "dataset": {"channels": None, "pages": None, "recursive": False, "things": None},
     "train": {
         "auxiliary": None,
         "deterministic": False,
@@ -35,6 +35,9 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
+
+_LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}}
+"""Likewise, options of transforms by their name."""
 
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
@@ -75,6 +78,10 @@ class Recipe(BaseModel):
             for key, before in keys.items():
                 if document[section] and document[section].get(key, ...) == before:
                     del document[section][key]
+        for step in (step for steps in document["transforms"].values() for step in steps):
+            for key, before in _LATER_STEP_KEYS.get(step["name"], {}).items():
+                if step.get(key, ...) == before:
+                    del step[key]
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property

@@ -11,20 +11,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.decoding import turned_images
 from segbench.data.digests import file_digests
 from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, image_files
+from segbench.data.images import READ_RGB, ImageReader
 from segbench.data.masks import LabelDecoder
-from segbench.data.reading import read_pair
+from segbench.data.reading import check_format, read_pair
 
 __all__ = ["IMAGE_SUFFIXES", "FileDataset", "ImageFolder", "Pair", "image_files"]
 
 
 class Pair(NamedTuple):
-    """The files of one sample."""
+    """The files of one sample.
+
+    Attributes:
+        name: The sample's name.
+        image: The image file.
+        label: The mask file.
+        page: Which page of both it is, from 0; None where they hold one.
+    """
 
     name: str
     image: Path
     label: Path
+    page: int | None = None
 
 
 class FileDataset(SegmentationDataset):
@@ -35,14 +45,22 @@ class FileDataset(SegmentationDataset):
         pairs: The files.
         decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
         problems: What was found wrong while the files were listed.
+        reader: Reads an image file; as 8-bit RGB by default.
     """
 
     def __init__(
-        self, info: DatasetInfo, pairs: Sequence[Pair], *, decoder: LabelDecoder, problems: Sequence[str] = ()
+        self,
+        info: DatasetInfo,
+        pairs: Sequence[Pair],
+        *,
+        decoder: LabelDecoder,
+        problems: Sequence[str] = (),
+        reader: ImageReader = READ_RGB,
     ) -> None:
         self.info = info
         self.pairs = tuple(pairs)
         self._decoder = decoder
+        self._reader = reader
         self._names = tuple(pair.name for pair in pairs)
         self._problems = (*problems, *_doubled(pairs))
 
@@ -53,8 +71,8 @@ class FileDataset(SegmentationDataset):
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """The image files, links followed."""
-        return [os.path.realpath(pair.image) for pair in self.pairs]
+        """The image files, links followed; of further pages, with their number."""
+        return [os.path.realpath(pair.image) + (f"#{pair.page + 1}" if pair.page else "") for pair in self.pairs]
 
     @property
     def problems(self) -> Sequence[str]:
@@ -64,17 +82,34 @@ class FileDataset(SegmentationDataset):
     def read(self, index: int) -> Sample:
         """Read one image with its label."""
         pair = self.pairs[index]
-        return read_pair(pair.name, pair.image, pair.label, num_classes=len(self.info.classes), decoder=self._decoder)
+        sample = read_pair(
+            pair.name,
+            pair.image,
+            pair.label,
+            num_classes=len(self.info.classes),
+            decoder=self._decoder,
+            reader=self._reader,
+            page=pair.page,
+        )
+        check_format(sample.image, self.info.image_format, source=str(pair.image))
+        return sample
 
     def fingerprint(self) -> str:
         """Return a hash of the class names, the samples' names and all that is in the files, wherever they lie.
+
+        It follows which bands are read, and which images are turned by their EXIF orientation.
 
         Raises:
             DataError: A file cannot be read; names it.
         """
         digests = file_digests([path for pair in self.pairs for path in (pair.image, pair.label)])
-        contents = list(zip(self._names, digests[::2], digests[1::2], strict=True))
-        return _digest([self.info.name, list(self.info.classes), contents])
+        turned = turned_images([pair.image for pair in self.pairs], digests[::2])
+        contents = [
+            (name, image, label, *(["turned"] if image in turned else []))
+            for name, image, label in zip(self._names, digests[::2], digests[1::2], strict=True)
+        ]
+        bands = [] if self._reader.channels is None else [self._reader.channels]
+        return _digest([self.info.name, list(self.info.classes), contents, *bands])
 
     def cache_key(self) -> str:
         """Return a hash that also follows how labels are decoded."""

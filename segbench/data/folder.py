@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
 from segbench.data.files import FileDataset
+from segbench.data.images import ImageReader
 from segbench.data.label_maps import LabelMap, label_map
 from segbench.data.label_table import LabelTable
 from segbench.data.layout import Layout
 from segbench.data.locate import locate
 from segbench.data.mask_options import Ignore, class_colors, label_table, table_of_map
 from segbench.data.masks import TableLabels
+from segbench.data.pages import chosen_pages, first_dtype
 from segbench.data.pairing import Suffixes
 from segbench.data.palettes import differing_palettes
 from segbench.errors import DataError
@@ -38,6 +41,8 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     palette: list[list[int | list[int]]] | None = None,
     ignore: int | list[int] | Literal["others"] | None = 255,
     ignore_color: list[int | list[int]] | Literal["others"] | None = None,
+    channels: int | list[int] | None = None,
+    pages: Literal["each", "first"] | None = None,
 ) -> SegmentationDataset:
     """Your own images and masks: two folders paired by file name, or a list of pairs.
 
@@ -63,6 +68,12 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         ignore: The mask value that counts nowhere, or several; others for all that are no class's; null where every
             pixel has a class.
         ignore_color: The colour that counts nowhere, or several; others for all that are no class's.
+        channels: How many bands the images have, or a list of the bands to read, which count from 0. They are read at
+            full depth: uint8 and uint16 as stored, other numbers as float32. null reads 8-bit RGB, and refuses images
+            that hold more.
+        pages: What to do with files of several pages, such as TIFF stacks: ``each`` takes every page of an image, with
+            that of its mask, as a sample ``name#1``, ``name#2``, ...; ``first`` takes the first alone. null refuses
+            them; with ``channels``, pages of one band each are the bands of one image.
 
     Raises:
         UnknownNameError: There is no ready-made map of this name.
@@ -70,6 +81,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         MissingDataError: The root, or the split's folder or list, does not exist.
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
+    reader = reader_of(channels)
     known = label_map(classes) if isinstance(classes, str) else None
     names = list(known.classes) if known else list(classes)
     _check_names(names)
@@ -77,13 +89,14 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         table = label_table(names, values=values, ignore=ignore, palette=palette, ignore_color=ignore_color)
     else:
         table = _ready_made(known, str(classes), given={"values": values, "palette": palette}, ignore=ignore)
-    info = DatasetInfo("folder", tuple(names), _pictured(names, palette, known))
     layout = Layout(place, images, masks, Suffixes(image_suffix, mask_suffix), split)
     pairs, problems = layout.listed(split_file) if split_file is not None else layout.paired(recursive=recursive)
-    differing = None if table.colors else differing_palettes(pair.label for pair in pairs)
-    return FileDataset(
-        info, pairs, decoder=TableLabels(table), problems=[*problems, *([differing] if differing else [])]
-    )
+    pairs, unpaged = chosen_pages(pairs, pages)
+    info = DatasetInfo("folder", tuple(names), _pictured(names, palette, known), channels=reader.count)
+    info = replace(info, dtype=first_dtype(pairs, reader))
+    differing = None if table.colors else differing_palettes(dict.fromkeys(pair.label for pair in pairs))
+    problems = [*problems, *unpaged, *([differing] if differing else [])]
+    return FileDataset(info, pairs, decoder=TableLabels(table), problems=problems, reader=reader)
 
 
 def default_palette(count: int) -> tuple[Color, ...]:
@@ -93,6 +106,21 @@ def default_palette(count: int) -> tuple[Color, ...]:
         red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
         colors.append((round(red * 255), round(green * 255), round(blue * 255)))
     return tuple(colors)
+
+
+def reader_of(channels: int | list[int] | None) -> ImageReader:
+    """Return what reads images as the option ``channels`` says.
+
+    Raises:
+        DataError: It is no number of bands, and no list of bands.
+    """
+    given = channels if isinstance(channels, list) else [0 if channels is None else channels - 1]
+    if not given or min(given) < 0:
+        raise DataError(
+            f"folder: channels is {channels}; expected how many bands the images have, such as 4, or a list of bands, "
+            "which count from 0"
+        )
+    return ImageReader(tuple(channels) if isinstance(channels, list) else channels)
 
 
 def _check_names(classes: list[str]) -> None:

@@ -9,7 +9,7 @@ from itertools import chain
 
 from segbench.config.component import DatasetEntry
 from segbench.data.base import Sample, SegmentationDataset
-from segbench.data.open import create_dataset, refuse_problems
+from segbench.data.open import create_dataset, refuse_mixed_images, refuse_problems
 from segbench.data.subset import Subset
 from segbench.errors import DataError
 
@@ -90,6 +90,7 @@ def create_pool(entry: DatasetEntry) -> SegmentationDataset:
         created = {split: create_dataset(entry, split) for split in entry.named_splits}
     except DataError as error:
         raise type(error)(f"{error}{_HINT}") from None
+    refuse_mixed_images(created)
     splits: dict[str, SegmentationDataset] = {}
     seen: set[str] = set()
     for title, split in created.items():

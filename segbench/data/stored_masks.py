@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from segbench.data.decoding import decode, page_count
+from segbench.data.decoding import SeveralPagesError, decode, seek_chosen_page
 from segbench.errors import DataError
 
 NumberArray = NDArray[Any]
@@ -69,9 +69,6 @@ def read_stored(path: Path) -> StoredMask:
         DataError: The file cannot be read, or holds no whole numbers and no colours; it is named.
     """
     image = _decoded(path)
-    pages = page_count(path)
-    if pages > 1:
-        raise DataError(f"{path}: holds {pages} pages, of which one would be used; save each as a mask of its own")
     mode = _raw_mode(path)
     if "I" in mode.packing:
         raise DataError(
@@ -114,6 +111,7 @@ class _RawMode:
 def _raw_mode(path: Path) -> _RawMode:
     """Return how the pixels are packed, which Pillow forgets once it has decoded them."""
     with Image.open(path) as image:
+        seek_chosen_page(image, path)
         arguments = image.tile[0][3] if image.tile else ""
     if isinstance(arguments, str):
         return _RawMode(arguments)
@@ -126,6 +124,8 @@ def _raw_mode(path: Path) -> _RawMode:
 def _decoded(path: Path) -> Image.Image:
     try:
         return decode(path)
+    except SeveralPagesError:
+        raise
     except DataError as error:
         reason = _known_kind(path)
         raise (DataError(f"{path}: {reason}") if reason else error) from None

@@ -97,11 +97,13 @@ def preflight(
         found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
-            from segbench.engine.materials import materials_of
+            from segbench.engine.materials import materials_of, measured
             from segbench.engine.outputs import inputs_of
 
-            materials = materials_of(opened)
+            materials = materials_of(opened, found.splits)
             try_recipe(materials)
+            for key, facts in measured(materials).items():
+                found.splits[key] = {**found.splits[key], **facts}
             found.refusals.update(try_models(todo, materials, found.splits))
             found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(materials, found.splits)))
     return found

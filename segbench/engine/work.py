@@ -94,7 +94,7 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        materials = open_materials(self.run)
+        materials = open_materials(self.run, self.checks)
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
@@ -109,7 +109,14 @@ class Work:
             self._evaluate(network, loss, materials)
         if self.team.leads and (train is None or train.keep_weights):
             file = self.folder / "checkpoint.safetensors"
-            save_checkpoint(file, network, run=self.run, info=materials.info, folds=materials.folds)
+            save_checkpoint(
+                file,
+                network,
+                run=self.run,
+                info=materials.info,
+                folds=materials.folds,
+                statistics=materials.images.statistics,
+            )
 
     def record(self, outcome: Outcome) -> RunRecord:
         """Return the record of what was found."""
@@ -326,7 +333,7 @@ class Work:
         return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
 
     def _note_data(self, materials: Materials) -> None:
-        identity = materials.identity(self.checks)
+        identity, statistics = materials.identity(self.checks), materials.images.statistics
         self.data = DataFacts(
             dataset=materials.info.name,
             classes=materials.info.classes,
@@ -336,6 +343,9 @@ class Work:
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
             notes=tuple(str(note) for note in splits_of(materials).findings(self.checks)),
+            channels=materials.info.channels,
+            dtype=materials.info.dtype,
+            statistics=statistics and {"mean": statistics.mean, "std": statistics.std},
         )
         if materials.folds is not None:
             groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()

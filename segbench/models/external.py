@@ -117,7 +117,10 @@ def torchvision_model(
     if target not in known:
         raise UnknownNameError("segmentation network of torchvision", target, known)
     if channels != TORCHVISION_CHANNELS:
-        raise ModelRefusal(f"{name} takes images of 3 channels, not {channels}")
+        raise ModelRefusal(
+            f"{name} takes images of 3 channels, not {channels}; read three bands (dataset.channels: [0, 1, 2]), or "
+            "take a network with a timm encoder, which is adapted"
+        )
     _refuse_weights(name, options, ("weights", "weights_backbone"))
     builder = inspect.signature(models.get_model_builder(target))
     for key in options:
@@ -178,7 +181,8 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
 
     Args:
         classes: Number of classes, passed on as ``classes=``.
-        channels: Channels of the images, passed on as ``channels=``.
+        channels: Channels of the images, passed on as ``channels=``, or as ``in_channels=`` or ``in_chans=`` where that
+            is what it takes.
         target: ``package.module.attribute`` of a class or function that returns a ``torch.nn.Module``.
         **options: Passed on.
 
@@ -187,16 +191,26 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
     """
     name = f"python:{target}"
     factory = _import_attribute(name, target)
+    passed = {_channels_keyword(factory): channels}
     try:
-        model = factory(classes=classes, channels=channels, **options)
+        model = factory(classes=classes, **passed, **options)
     except TypeError as error:
-        given = ", ".join(["classes", "channels", *options])
+        given = ", ".join(["classes", *passed, *options])
         raise UsageError(f"{name} cannot be called with {given}: {error}") from error
     if isinstance(model, SegmentationNetwork):
         return model
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name} returned {type(model).__name__}; a torch.nn.Module is expected")
     return ExternalNetwork(model, classes, name=name)
+
+
+def _channels_keyword(factory: Any) -> str:
+    """Return under which name a factory takes the channels of the images; ``channels`` where that is not known."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return "channels"
+    return next((key for key in ("channels", "in_channels", "in_chans") if key in parameters), "channels")
 
 
 def _import_attribute(name: str, target: str) -> Any:

@@ -127,6 +127,13 @@ class DataFacts(Facts):
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
     test_digest: str | None = None
     """Hash of all that was fed in the final evaluation, in order."""
+    channels: int | None = None
+    """Channels of the images; None in records of before."""
+    dtype: str | None = None
+    """NumPy's name of the type of their pixels; None in records of before."""
+    statistics: dict[Literal["mean", "std"], tuple[float, ...]] | None = None
+    """Mean and deviation of each channel that ``statistics: measured`` found in the training split, as ``normalize``
+    takes them; None where nothing was measured."""
 
     @property
     def identity(self) -> DataIdentity:

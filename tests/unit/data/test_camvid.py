@@ -143,7 +143,7 @@ def test_the_real_files_are_hashed_in_a_moment(camvid_root):
 @pytest.mark.data
 def test_median_frequency_weights_agree_with_the_published_ones(camvid_root, monkeypatch):
     """Up to a common factor (void took part in the published median), and but for signs, which those labels lack."""
-    monkeypatch.setattr("segbench.data.reading.read_image", lambda path: np.zeros((360, 480, 3), dtype=np.uint8))
+    monkeypatch.setattr("segbench.data.images.read_image", lambda path, *, page: np.zeros((360, 480, 3), np.uint8))
     report = check_dataset(camvid("train", root=str(camvid_root)))
     weights = np.array(median_frequency_weights(report))
     assert report.images == 367
