@@ -305,11 +305,11 @@ def test_a_record_says_which_layers_started_small_and_which_no_seed_changes(tiny
 
 def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
     root = tmp_path / "data"
-    for split in ("train", "test"):
+    for number, split in enumerate(("train", "test")):
         for kind in ("images", "masks"):
             (root / kind / split).mkdir(parents=True)
         for index in range(4):
-            pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
+            pixels = np.random.default_rng((number, index)).integers(0, 255, (16, 16, 3), np.uint8)
             Image.fromarray(pixels).save(root / "images" / split / f"{index}.png")
             Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{index}.bmp")
     suite = tiny(models=["cnn"])

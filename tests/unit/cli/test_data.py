@@ -143,6 +143,19 @@ def test_a_kind_that_cannot_be_allowed_is_refused(own, segbench):
     assert "did you mean 'void'" in answer.err
 
 
+@pytest.mark.parametrize(("names", "words"), [("[no, yes]", "expected text"), ("[0, 1]", "should be text")])
+def test_class_names_that_yaml_does_not_read_as_text_are_refused_with_the_remedy(names, words, own, segbench):
+    own.write_text(own.read_text(encoding="utf-8").replace("[ground, thing]", names), encoding="utf-8")
+    answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "dataset.classes" in answer.err
+    assert words in answer.err
+    assert "quotes" in answer.err
+    own.write_text(own.read_text(encoding="utf-8").replace(names, "['no', '1']"), encoding="utf-8")
+    facts = segbench("data", "check", own, "--json").json["splits"]["test"]["classes"]
+    assert [one["class"] for one in facts] == ["no", "1"]
+
+
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):
     monkeypatch.setattr("segbench.cli.data._PROBLEMS_SHOWN", 1)
     for name in "ab":

@@ -1,5 +1,6 @@
 """init: a starter suite for a person's own data."""
 
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -20,9 +21,13 @@ RED_AND_BLACK[:2, :, 0] = 255
 
 
 def put(folder, *, names, pixels=TWO_CLASSES, suffix=".png"):
+    """Write images or masks; no two images are the same picture, since splits and folds must not share any."""
     folder.mkdir(parents=True, exist_ok=True)
+    are_images = {"images", "imgs", "JPEGImages"} & set(folder.parts)
     for name in names:
-        Image.fromarray(pixels).save(folder / f"{name}{suffix}")
+        seed = zlib.crc32(f"{folder}/{name}".encode())
+        noise = np.random.default_rng(seed).integers(0, 256, pixels.shape, np.uint8)
+        Image.fromarray(noise if are_images else pixels).save(folder / f"{name}{suffix}")
 
 
 def test_without_data_the_suite_shows_where_to_put_it(tmp_path, segbench):
@@ -80,8 +85,7 @@ def splits_then_images(root):
 
 
 def no_splits(root, names="abcdefghij"):
-    for shade, name in enumerate(names):  # folds must not share an image
-        put(root / "JPEGImages", names=[name], suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
+    put(root / "JPEGImages", names=names, suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
     put(root / "SegmentationClass", names=names)
 
 

@@ -78,6 +78,7 @@ NO_CHANGES = {
     "dataset.root": ["/data/pictures", "pictures"],
     "dataset.download": [True],
     "evaluate.samples": [0, 9],
+    "dataset.allow": [["void"], ["one-class", "same-picture"]],
     "train.keep_weights": [False],
     "train.activation_checkpointing": [True],
     "loader.workers": [2],
