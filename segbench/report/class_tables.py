@@ -48,8 +48,9 @@ def confusion_matrix(runs: pd.DataFrame, model: str, *, seed: int | None = None)
     """
     found = runs_of_network(one_table(runs).completed, model)
     if seed is not None:
-        if seed not in set(found["seed"]):
-            raise UsageError(f"{model} has no completed run of seed {seed}; there are {sorted(found['seed'])}")
+        there = sorted(map(int, found["seed"]))
+        if seed not in there:
+            raise UsageError(f"{model} has no completed run of seed {seed}; there are {there}")
         found = found[found["seed"] == seed]
     names = distinct_names(found["classes"].iloc[0])
     total = np.sum(np.stack(found["confusion"].tolist()), axis=0)
