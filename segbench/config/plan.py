@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import ADAPTING_KEYS, DatasetEntry, ModelEntry
+from segbench.config.definitions import MAIN, definition_digest
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
@@ -258,9 +259,20 @@ def seeding_model(model: ModelEntry) -> dict[str, Any]:
 
 
 def source_digest(name: str) -> str | None:
-    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
+    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none.
+
+    Of what a notebook or a script defines, it is that of the definition and of all that it uses there.
+
+    Raises:
+        UsageError: Such a definition uses a value that cannot be told from another one.
+    """
     family, _, target = name.partition(":")
-    source = module_source(target.rpartition(".")[0]) if family == "python" else None
+    if family != "python":
+        return None
+    module, _, attribute = target.rpartition(".")
+    if module == MAIN:
+        return definition_digest(attribute)
+    source = module_source(module)
     return content_digest(source) if source is not None else None
 
 

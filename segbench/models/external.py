@@ -227,6 +227,8 @@ def _import_attribute(name: str, target: str) -> Any:
     except ImportError as error:
         raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
     public = [key for key in vars(module) if not key.startswith("_")]
+    if not hasattr(module, attribute) and module_name == "__main__":
+        raise UsageError(f"{name}: known only to the notebook or script that defines {attribute!r} at its top level")
     if not hasattr(module, attribute):
         raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
     found = getattr(module, attribute)
