@@ -130,10 +130,10 @@ def test_one_picture_that_is_encoded_anew_is_found_as_well(own, segbench):
     assert "d.webp is " in segbench("data", "check", trained(own)).err
 
 
-def test_one_folder_for_two_splits_is_a_problem(own, segbench):
+def test_one_folder_for_two_splits_is_right_as_data_and_no_run(own, segbench):
     answer = segbench("data", "check", trained(own), "--set", "images=images/train", "--set", "masks=masks/train")
-    assert answer.code == 2
-    assert "3 of the 3 images for test are among those for train" in answer.err
+    assert answer.code == 0
+    assert "'segbench run' refuses: 3 of the 3 images for test are among those for train" in answer.err
     assert "show a picture" not in answer.err
 
 
