@@ -205,9 +205,11 @@ class Judge:
             return "See whether dataset.values, palette and ignore are those of the masks"
         if not facts.void_pixels:
             return "Where masks hold other values than 0, 1, ..., give them as dataset.values"
-        if len(self._ignored_values) == 1:
+        if self._ignored_values == [255]:
             return "255 is ignored; black-and-white masks need values: [0, 255] and ignore: null"
-        return f"{_and(self._ignored_values)} are ignored; give the mask values of the classes as dataset.values"
+        if not self._ignored_values:
+            return "See whether dataset.classes and ignore are those of the masks"
+        return f"{_and(self._ignored_values)} {'is' if len(self._ignored_values) == 1 else 'are'} ignored; give the mask values of the classes as dataset.values"
 
     @property
     def _void_is_stated(self) -> bool:
@@ -220,8 +222,8 @@ class Judge:
     def _ignored_values(self) -> list[int]:
         """Return the mask values that count nowhere in masks without ``values``."""
         given = self.entry.options.get("ignore")
-        some = given if isinstance(given, list | tuple) else [] if given is None else [given]
-        return sorted({*some, 255})
+        some = given if isinstance(given, list | tuple) else [given]
+        return sorted(value for value in some if isinstance(value, int))
 
     @property
     def _ignored(self) -> list[str]:
@@ -229,7 +231,8 @@ class Judge:
         options = self.entry.options
         by_index = "values" in options and options["values"] is None and options.get("palette") is None
         classes = options.get("classes") or []
-        return [classes[value] for value in self._ignored_values if by_index and value < len(classes)]
+        by_index = by_index and not isinstance(classes, str)  # a ready-made map has numbers of its own
+        return [classes[value] for value in self._ignored_values if by_index and 0 <= value < len(classes)]
 
 
 def _repeats(facts: SplitFacts) -> str:
