@@ -209,7 +209,8 @@ class Judge:
             return "255 is ignored; black-and-white masks need values: [0, 255] and ignore: null"
         if not self._ignored_values:
             return "See whether dataset.classes and ignore are those of the masks"
-        return f"{_and(self._ignored_values)} {'is' if len(self._ignored_values) == 1 else 'are'} ignored; give the mask values of the classes as dataset.values"
+        verb = "is" if len(self._ignored_values) == 1 else "are"
+        return f"{_and(self._ignored_values)} {verb} ignored; give the mask values of the classes as dataset.values"
 
     @property
     def _void_is_stated(self) -> bool:
