@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.guess import Found, guess
-from segbench.cli.starter import split_lists, suite_text
+from segbench.cli.starter import drawn
+from segbench.cli.starter_text import suite_text
 from segbench.config import load_suite
 from segbench.config.document import read_yaml
 from segbench.config.load import check
 from segbench.config.sections import Loader
 from segbench.data.folds import assigned, open_folds
+from segbench.data.guess import Found, guess
+from segbench.data.guess_layout import FoundLayout
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)
@@ -167,7 +169,7 @@ def test_masks_that_cannot_be_read_leave_the_classes_open(tmp_path):
     put(tmp_path / "masks", names="ab")
     for file in (tmp_path / "masks").iterdir():
         file.write_bytes(b"broken")
-    assert guess(tmp_path).classes == 0
+    assert guess(tmp_path).classes.count == 0
 
 
 @pytest.mark.parametrize("names", ["ab", ""])
@@ -182,13 +184,13 @@ def test_photographs_are_no_masks(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     put(tmp_path / "images", names="ab", pixels=noise)
     put(tmp_path / "masks", names="ab", pixels=noise)
-    assert (guess(tmp_path).classes, guess(tmp_path).palette) == (0, ())
+    assert (guess(tmp_path).classes.count, guess(tmp_path).classes.palette) == (0, ())
 
 
 @pytest.mark.parametrize(("count", "train", "test"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (12, 10, 2)])
 def test_every_fifth_pair_is_for_the_test(count, train, test):
-    lists = split_lists([(f"i/{number}", f"m/{number}") for number in range(count)])
-    assert [len(lists[split].split()) // 2 for split in ("train", "test")] == [train, test]
+    lists = drawn([(f"i/{number}", f"m/{number}") for number in range(count)])
+    assert [len(lists[split]) for split in ("train", "test")] == [train, test]
 
 
 def test_the_starter_trains_where_a_batch_of_eight_would_be_too_large(tmp_path, segbench):
@@ -212,9 +214,13 @@ def pairs(images):
     return tuple((f"i/{number}.png", f"m/{number}.png") for number in range(images))
 
 
+def drawn_from(images):
+    return Found(FoundLayout("images", "masks"), lists={"all": pairs(images)}, drawn=True)
+
+
 @pytest.mark.parametrize(("images", "batch_size"), [(1, 1), (2, 1), (3, 2), (7, 5), (9, 7), (10, 8), (59, 8), (60, 8)])
 def test_a_batch_is_no_larger_than_the_smallest_training_part(images, batch_size):
-    suite = check(read_yaml(suite_text(Found("images", "masks", pairs=pairs(images)), name="few")))
+    suite = check(read_yaml(suite_text(drawn_from(images), name="few")))
     assert suite.train.batch_size == batch_size
     if suite.dataset.folds:
         sizes = Counter(assigned([image for image, _ in pairs(images)], suite.dataset.folds)).values()
@@ -243,8 +249,7 @@ def test_the_groups_of_the_starter_work_as_it_shows_them(tmp_path, segbench):
 
 @pytest.mark.parametrize(("images", "folds"), [(1, None), (2, 2), (59, 5), (60, None)])
 def test_only_few_images_are_cross_validated(images, folds):
-    found = Found("images", "masks", pairs=pairs(images))
-    assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds
+    assert check(read_yaml(suite_text(drawn_from(images), name="few"))).dataset.folds == folds
 
 
 def test_hidden_files_are_not_found(tmp_path):
@@ -254,4 +259,4 @@ def test_hidden_files_are_not_found(tmp_path):
             (tmp_path / part / name).write_bytes(b"no image")
     found = guess(tmp_path)
     assert [image for image, _ in found.pairs] == [f"images/{name}.png" for name in "abcdefg"]
-    assert found.classes == 2
+    assert found.classes.count == 2
