@@ -90,10 +90,14 @@ def _check_can_be_listed(folder: Path, found: Found) -> None:
 def _answered(found: Found) -> Found:
     """Ask on a terminal what only a person knows."""
     value = found.classes.open_value
-    if value is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if value is None or not _on_a_terminal():
         return found
     void = typer.confirm(f"The mask value {value} fills more than thin borders. Is it void, so that it counts nowhere?")
     return replace(found, classes=found.classes.with_void() if void else replace(found.classes, open_value=None))
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _explained(folder: Path, found: Found | None) -> list[str]:

@@ -95,9 +95,12 @@ def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
     """Yield places that may hold images and their masks; folders whose names tell nothing are looked into."""
     unknown = {place.template for place in found if place.role is Role.UNKNOWN and _holds_masks(place)}
     masks = [place for place in found if place.role is Role.MASKS or place.template in unknown]
-    images = [place for place in found if place.role is not Role.MASKS and place.template not in unknown]
+    images = [place for place in found if place.role is not Role.MASKS]
     few = len(images) * len(masks) <= _MOST_PLACES**2
-    yield from ((left, right) for left, right in product(images, masks) if few or left.beside == right.beside)
+    for left, right in product(images, masks):
+        told = left.role is Role.IMAGES or right.role is Role.MASKS or left.template not in unknown
+        if left != right and told and (few or left.beside == right.beside):
+            yield left, right
     yield from ((place, place) for place in found)
 
 
