@@ -36,8 +36,9 @@ def init(
         found = _answered(found)
     lists = split_lists(found) if found is not None else {}
     texts = {folder / f"{split}.txt": text for split, text in lists.items()}
+    lines = _explained(folder, found)
     write_new({folder / SUITE: suite_text(found, name=suite_name(folder)), **texts})
-    for line in _explained(folder, found):
+    for line in lines:
         tell(line)
     tell(
         f"next: segbench validate {folder / SUITE}, segbench data check {folder / SUITE}, segbench run {folder / SUITE}"

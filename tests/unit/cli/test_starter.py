@@ -305,6 +305,7 @@ def test_a_folder_that_cannot_be_used_is_described(tmp_path, segbench):
     answer = segbench("init", tmp_path)
     assert answer.code == 0
     assert "scans: 2 .png" in answer.err
+    assert "1 .yaml" not in answer.err
     assert "put images into images/ and masks of the same names into masks/" in answer.err
 
 
