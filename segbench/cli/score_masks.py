@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segbench.cli.output import counted
+from segbench.data.void_borders import BORDER_WIDTH, only_borders, thick_pixels
 from segbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
 """Suffixes of files that keep exact values."""
-BORDER_WIDTH = 6
-"""Borders are at most so many pixels wide; those of PASCAL VOC are 5."""
-MOST_VOID = 0.2
-"""The largest share of the label pixels that borders fill, and of the ignored ones that may lie in wider places."""
 VOID = "void"
 ONE_CLASS = "one-class"
 PROBLEMS = (VOID, ONE_CLASS)
@@ -133,20 +130,6 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
     return Counted(counts, truth.labels.size, int(void.sum()), thick_pixels(void))
 
 
-def thick_pixels(void: NDArray[np.bool_]) -> int:
-    """Return how many void pixels no border explains: those with nothing but void in a square around them.
-
-    The square is ``BORDER_WIDTH`` + 1 pixels wide. Beyond the image's edge all counts as void.
-    """
-    import numpy as np
-    from scipy.ndimage import binary_erosion
-
-    if not void.any():
-        return 0
-    square = np.ones((BORDER_WIDTH + 1, BORDER_WIDTH + 1), dtype=np.bool_)
-    return int(binary_erosion(void, square, border_value=1).sum())
-
-
 def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Collection[str]) -> None:
     """Refuse scores that leave out what is more than void.
 
@@ -166,7 +149,8 @@ def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Colle
         classes = "one class" if left else "no class"
         raise DataError(f"{what}, and {classes} is left; {remedy}, or --allow {ONE_CLASS}")
     thick = found.thick / found.ignored if found.ignored else 0.0
-    if not chosen and max(found.ignored_share, thick) > MOST_VOID and VOID not in allowed:
+    borders = only_borders(pixels=found.pixels, void=found.ignored, thick=found.thick)
+    if not chosen and not borders and VOID not in allowed:
         raise DataError(
             f"{what}; that is more than thin borders ({thick:.0%} of it in places wider than {BORDER_WIDTH} pixels); "
             f"{remedy}, --ignore-index {ignored} where it is void, or --allow {VOID}"
