@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.component import SOURCE_KEY, DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
@@ -25,7 +25,13 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
     "dataset": {"things": None},
-    "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False},
+    "train": {
+        "deterministic": False,
+        "early_stopping": None,
+        "init": "paper",
+        "micro_batch": None,
+        "sync_batch_norm": False,
+    },
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
@@ -33,8 +39,11 @@ their ids."""
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
-_SOURCE_KEY = "python: source"
-"""Where the digest of a ``python:`` network's source stands; no option can have this name."""
+_LATER_OPTIONS: dict[str, dict[str, Any]] = {
+    "focal": {"class_weights": "none"},
+    "dice": {"class_weights": "none"},
+}
+"""The same of options of losses, by name."""
 
 
 class Recipe(BaseModel):
@@ -68,6 +77,12 @@ class Recipe(BaseModel):
             for key, before in keys.items():
                 if document[section] and document[section].get(key, ...) == before:
                     del document[section][key]
+        for part in _parts(document):
+            for key, before in _LATER_OPTIONS.get(part["name"], {}).items():
+                if part.get(key, ...) == before:
+                    del part[key]
+            if (source := source_digest(part["name"])) is not None:
+                part[SOURCE_KEY] = source
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property
@@ -229,7 +244,7 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
     if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
         document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
     if (source := source_digest(model.name)) is not None:
-        document[_SOURCE_KEY] = source
+        document[SOURCE_KEY] = source
     return document
 
 
@@ -238,11 +253,19 @@ def seeding_model(model: ModelEntry) -> dict[str, Any]:
 
     A comment in the module of a ``python:`` network makes another run, which starts from the same weights.
     """
-    return {key: value for key, value in canonical_model(model).items() if key != _SOURCE_KEY}
+    return {key: value for key, value in canonical_model(model).items() if key != SOURCE_KEY}
+
+
+def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the components of a recipe but for its data set, as they stand in it."""
+    for steps in recipe["transforms"].values():
+        yield from steps
+    if recipe["train"]:
+        yield from (*recipe["train"]["loss"], recipe["train"]["optimizer"], recipe["train"]["schedule"])
 
 
 def source_digest(name: str) -> str | None:
-    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
+    """Return the SHA-256 of the source of a ``python:`` part's module; None for others and where it has none."""
     family, _, target = name.partition(":")
     source = module_source(target.rpartition(".")[0]) if family == "python" else None
     return content_digest(source) if source is not None else None

@@ -70,6 +70,15 @@ class Transforms(Section):
     """Steps for validation and test images; labels keep their original size."""
 
 
+class EarlyStopping(Section):
+    """Ends a training whose validation mIoU does not rise any more."""
+
+    patience: int = Field(default=5, ge=1)
+    """Validations in a row without a rise after which a training ends."""
+    min_delta: float = Field(default=0.0, ge=0, lt=1)
+    """What counts as a rise: a mIoU above the best one so far by more than this."""
+
+
 class Train(Section):
     """The one recipe by which every network is trained."""
 
@@ -118,13 +127,25 @@ class Train(Section):
     """Epochs between validation scores; needs ``dataset.validation_split`` or ``dataset.folds``."""
     select: Literal["last", "best"] = "last"
     """Which weights are reported: the last epoch's, or those with the best validation mIoU."""
+    early_stopping: EarlyStopping | None = None
+    """Ends a training early, by its validation mIoU; ``epochs`` or ``steps`` are then the most. None by default."""
     keep_weights: bool = True
     """Whether each run keeps its trained network as ``checkpoint.safetensors``."""
 
     @property
     def validates(self) -> bool:
         """Whether networks are scored on a validation split while they are trained."""
-        return self.validate_every is not None or self.select == "best"
+        return self.validation_interval is not None
+
+    @property
+    def validation_interval(self) -> int | None:
+        """Epochs between validation scores; None where there are none."""
+        return self.validate_every or (1 if self.chooses_by_validation else None)
+
+    @property
+    def chooses_by_validation(self) -> bool:
+        """Whether validation scores choose what is reported: its epoch, or the length of the training."""
+        return self.select == "best" or self.early_stopping is not None
 
     @field_validator("loss", mode="before")
     @classmethod

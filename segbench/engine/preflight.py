@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from segbench.config.plan import Run, Trial
@@ -27,11 +27,13 @@ class Preflight:
         data: By id of each run, what its data is recognised by.
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
+        classes: The numbers of classes of the data that is still to be trained or tested on.
     """
 
     data: dict[str, DataIdentity]
     splits: dict[str, dict[str, Any]]
     refusals: dict[str, str]
+    classes: set[int] = field(default_factory=set)
 
 
 def preflight(
@@ -75,7 +77,9 @@ def preflight(
             from segbench.engine.materials import materials_of
 
             materials = materials_of(opened)
-            try_recipe(materials)
+            found.classes.add(len(materials.info.classes))
+            for remark in try_recipe(materials):
+                observer(Notice(remark))
             found.refusals.update(try_models(todo, materials, found.splits))
     return found
 
@@ -102,7 +106,7 @@ class Apart(NamedTuple):
 
     Attributes:
         splits: By what they are for: train, validation, test.
-        select: Whether anything is chosen by validation scores, as ``train.select`` says it.
+        select: ``best`` where anything is chosen by validation scores, as ``train.select`` says it.
         opened: The run, and the folds of its cross-validation.
     """
 
@@ -124,7 +128,8 @@ def splits_apart(opened: OpenedSplits) -> Apart:
         else:
             reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
         return Apart({"train": train, "validation": opened.test, "test": reported}, "best", opened)
-    return Apart(opened.splits, run.recipe.train.select if run.recipe.train else "last", opened)
+    chooses = run.recipe.train is not None and run.recipe.train.chooses_by_validation
+    return Apart(opened.splits, "best" if chooses else "last", opened)
 
 
 def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> None:

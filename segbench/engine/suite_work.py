@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from segbench.config.plan import Run
+from segbench.config.plan import Run, variants
 from segbench.config.suite import Suite
 from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
@@ -114,7 +114,18 @@ class SuiteWork:
         device = self.device if self.launcher.here else None
         found: Preflight = call(_preflight, runs, known, device, frozenset(finished), observer=self.observer)
         add_checks(self.store.folder, found.splits)
+        if len(finished) < len(runs):
+            self._look_at_parts(call, found)
         return found
+
+    def _look_at_parts(self, call: Call, found: Preflight) -> None:
+        """Try what concerns the suite as a whole: its own metrics, and parameter groups over all networks."""
+        own = bool(self.suite.metrics) or any(
+            train.optimizer.groups for _, variant in variants(self.suite) for train in variant.recipes
+        )
+        if own:
+            for classes in found.classes:
+                call(_check_parts, self.suite, classes, observer=self.observer)
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:
         """Take the records of runs that were done before."""
@@ -243,6 +254,14 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
         runs_at_once=place.runs_at_once,
         observer=observer,
     )
+
+
+def _check_parts(suite: Suite, classes: int, *, observer: Observer) -> None:
+    from segbench.engine.suite_parts import check_groups, check_metrics
+
+    check_metrics(suite.metrics, classes=classes)
+    for line in check_groups(suite, classes=classes):
+        observer(Notice(line))
 
 
 def _preflight(

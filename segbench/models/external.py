@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsError, did_you_mean
+from segbench.import_path import import_attribute
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import resize
 
@@ -159,7 +160,7 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
         UsageError: There is no such module or attribute, it cannot be called like this, or returns something else.
     """
     name = f"python:{target}"
-    factory = _import_attribute(name, target)
+    factory = import_attribute(name, target)
     try:
         model = factory(classes=classes, channels=channels, **options)
     except TypeError as error:
@@ -170,28 +171,6 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name} returned {type(model).__name__}; a torch.nn.Module is expected")
     return ExternalNetwork(model, classes, name=name)
-
-
-def _import_attribute(name: str, target: str) -> Any:
-    module_name, _, attribute = target.rpartition(".")
-    if not module_name:
-        raise UsageError(f"{name}: expected python:package.module.attribute")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            hint = "is its package installed, or its folder in PYTHONPATH?"
-            raise UsageError(f"{name}: there is no module {error.name!r}; {hint}") from error
-        raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
-    except ImportError as error:
-        raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
-    public = [key for key in vars(module) if not key.startswith("_")]
-    if not hasattr(module, attribute):
-        raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
-    found = getattr(module, attribute)
-    if not callable(found):
-        raise UsageError(f"{name}: {attribute!r} is a {type(found).__name__}; a class or function is expected")
-    return found
 
 
 def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]) -> None:

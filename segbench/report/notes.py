@@ -71,6 +71,9 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
+    yield from _length_notes(runs)
+    yield from _group_notes(runs)
+    yield from _metric_notes(runs)
     yield from _team_notes(runs)
     yield from _environment_notes(runs)
     yield from _repeatability_notes(runs)
@@ -149,6 +152,45 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
             f"{printable(model)} was trained in parts of {size} of {batch} images, since whole batches "
             f"did not fit into memory{seen}."
         )
+
+
+def _length_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows were trained for how long, where the validation split decides it."""
+    asked = [((recipe or {}).get("train") or {}).get("early_stopping") for recipe in runs["recipe"]]
+    if not any(asked):
+        return
+    lengths = []
+    for model, group in runs.groupby("model", sort=False):
+        stops = [stop for stop in group["early_stop"] if not is_absent(stop)]
+        if stops:
+            epochs = sorted({stop["epoch"] for stop in stops})
+            span = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+            of_runs = "" if len(stops) == len(group) else f" ({len(stops)} of {plural(len(group), 'run')})"
+            lengths.append(f"{printable(model)} after {span} of {stops[0]['epochs']} epochs{of_runs}")
+    if lengths:
+        yield f"rows were not trained equally long: by their validation scores, these stopped early: {_named(lengths)}."
+
+
+def _group_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows have none of the parameters that a group of the optimizer names."""
+    lacking: dict[str, list[str]] = {}
+    for model, groups in zip(runs["model"], runs["parameter_groups"], strict=True):
+        for group in [] if is_absent(groups) else groups:
+            if not group["tensors"]:
+                lacking.setdefault(", ".join(group["parameters"]), []).append(printable(model))
+    for patterns, models in lacking.items():
+        named = _named(list(dict.fromkeys(models)))
+        yield f"train.optimizer.groups: {printable(patterns)} fits no parameter of {named}."
+
+
+def _metric_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which of the suites' own metrics cannot be shown."""
+    yield from dict.fromkeys(
+        printable(problem)
+        for problems in runs["metric_problems"]
+        if isinstance(problems, tuple | list)
+        for problem in problems
+    )
 
 
 def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
