@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from segbench.config.mistakes import check_keys
+from segbench.config.one_or_several import ONE_OR_SEVERAL
 
 Pattern = Annotated[str, Field(min_length=1)]
 
@@ -18,7 +19,7 @@ class ParameterGroup(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    parameters: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    parameters: Annotated[tuple[Pattern, ...], ONE_OR_SEVERAL]
     """A pattern of parameter names, or several: ``encoder.*``, ``*.bias``. ``*`` stands for anything, dots included,
     and ``?`` for one sign; capitals count."""
     lr: float | None = Field(default=None, gt=0)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
 from segbench.config.mistakes import check_keys
+from segbench.config.one_or_several import ONE_OR_SEVERAL
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
@@ -24,15 +25,6 @@ _REPLAYING = ("reduce-overhead", "max-autotune")
 """Modes of ``torch.compile`` that replay CUDA graphs."""
 Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
-
-
-def _alone_or_in_a_list(schema: dict[str, Any]) -> None:
-    """Let a JSON Schema of a list also take one of its items."""
-    listed = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
-    schema["anyOf"] = [listed["items"], listed]
-
-
-_ONE_OR_SEVERAL: Any = Field(min_length=1, json_schema_extra=_alone_or_in_a_list)
 
 
 class Section(BaseModel):
@@ -102,7 +94,7 @@ class Train(Section):
     only, and not with ``micro_batch``."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
-    loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
+    loss: Annotated[tuple[LossEntry, ...], ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
     """One loss, or several with weights that are summed."""
     optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
     """The optimizer; the learning rate is its option ``lr``."""

@@ -112,7 +112,7 @@ class ForeignTransform:
         if not isinstance(found, Tensor) or found.shape != image.shape[-2:]:
             what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
             raise DataError(
-                f"{self.name} returned {what} as label; {tuple(image.shape[-2:])}, the image's, is expected"
+                f"{self.name} returned {what} as label; {tuple(image.shape[-2:])}, as of the image, is expected"
             )
         new = sorted(set(_values(found)) - set(_values(before)) - {IGNORE_INDEX})
         if new:

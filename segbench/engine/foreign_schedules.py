@@ -83,9 +83,7 @@ class ForeignSchedule:
         """
         value = self._value(min(done, self.span.total_steps - 1))
         if not (math.isfinite(value) and value >= 0):
-            raise ForeignPartError(
-                f"{self.name} gives the learning rate {value} at step {done}; at least 0 is expected"
-            )
+            raise ForeignPartError(f"{self.name} gives a learning rate of {value} at step {done}; expected at least 0")
         for group in self.optimizer.param_groups:
             group["lr"] = value * group.get(LR_SCALE, 1.0)
 

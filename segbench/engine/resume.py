@@ -182,6 +182,7 @@ def state_of(trainer: Trainer) -> State:
         "best": tuple(trainer.best) if trainer.best else None,
         "patience": trainer.patience.state() if trainer.patience else None,
         "stopped_early": trainer.stopped_early,
+        "epoch_digests": list(trainer.epoch_digests),
     }
 
 
@@ -210,4 +211,5 @@ def load_state(trainer: Trainer, state: State) -> None:
     if trainer.patience and state.get("patience"):
         trainer.patience.restore(state["patience"])
     trainer.stopped_early = state.get("stopped_early", False)
+    trainer.epoch_digests = list(state.get("epoch_digests", ()))
     trainer.meter = EpochMeter.resumed(own["meter"], trainer.loss.names) if own["meter"] else None

@@ -63,6 +63,7 @@ class Trained:
         epochs: Epochs that it was trained for, the last one perhaps in part.
         planned_epochs: Those of the whole recipe, likewise.
         stopped_early: Why it was stopped before the end of the recipe; None where it was not.
+        epoch_digests: Hash of all that was fed up to the end of each epoch.
     """
 
     network: nn.Module
@@ -74,6 +75,7 @@ class Trained:
     epochs: int = 0
     planned_epochs: int = 0
     stopped_early: str | None = None
+    epoch_digests: tuple[str, ...] = ()
 
     @property
     def images_per_second(self) -> float:
@@ -153,6 +155,7 @@ class Trainer:
         self.best: Best | None = None
         self.patience = Patience(recipe.early_stopping) if recipe.early_stopping else None
         self.stopped_early = False
+        self.epoch_digests: list[str] = []
 
     def fit(self) -> Trained:
         """Train to the end of the recipe, or until it is stopped early, from wherever a saved state has brought it.
@@ -185,6 +188,7 @@ class Trainer:
             self.images,
             micro_batch=self.micro_batch,
             epochs=self.epoch,
+            epoch_digests=tuple(self.epoch_digests),
             planned_epochs=math.ceil(self.total_steps / self.steps_per_epoch),
             stopped_early=self.patience.reason() if self.patience and self.stopped_early else None,
         )
@@ -221,7 +225,7 @@ class Trainer:
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
         parts = self.team.gathered(meter.totals())
         self.images += sum(part.images for part in parts)
-        self.fed_so_far()
+        self.epoch_digests.append(self.fed_so_far())
         line = meter.line(self.step, parts)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
 

@@ -349,7 +349,9 @@ class Work:
 
     def _note_training(self, trained: Trained) -> None:
         assert self.data is not None
-        self.data = self.data.model_copy(update={"train_digest": trained.digest})
+        recipe = self.run.recipe.train
+        by_epoch = trained.epoch_digests if recipe is not None and recipe.early_stopping else None
+        self.data = self.data.model_copy(update={"train_digest": trained.digest, "epoch_digests": by_epoch})
         self.selected_epoch, self.micro_batch = trained.selected_epoch, trained.micro_batch
         if trained.stopped_early is not None:
             self._note_early_stop(trained, trained.stopped_early)

@@ -144,6 +144,7 @@ def _pooled(folds: Sequence[Row]) -> dict[str, Any]:
         "environment": _together([fold["environment"] for fold in folds]),
         "tuning": _tuning([fold["tuning"] for fold in folds]),
         "image_groups": _groups(folds),
+        "epoch_digests": _epoch_digests([fold["epoch_digests"] for fold in folds]),
         "early_stop": _early_stop([fold["early_stop"] for fold in folds]),
     }
 
@@ -206,6 +207,11 @@ def _tuning(parts: Sequence[Any]) -> Any:
     common = {key: value for key, value in chosen[0].items() if all(other.get(key) == value for other in chosen)}
     trials = {name: values for part in parts for name, values in (part["trials"] or {}).items()}
     return {**parts[0], "values": common, "trials": trials, "folds": list(parts)}
+
+
+def _epoch_digests(folds: Sequence[Any]) -> tuple[tuple[str, ...], ...] | None:
+    """Return the digests by epoch of each fold; None where any lacks them."""
+    return None if any(map(is_absent, folds)) else tuple(digests for fold in folds for digests in fold)
 
 
 def _early_stop(folds: Sequence[Any]) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
-from segbench.report.protocols import Comparison, comparisons
+from segbench.report.protocols import Comparison, comparisons, fed_alike
 from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
 from segbench.report.tuned import batch_size_of
@@ -97,7 +97,8 @@ def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
     for seed, group in runs.groupby("seed", dropna=False):
-        trained = [_models(same) for _, same in group.groupby(group["train_digest"].map(canonical), sort=False)]
+        fed = pd.Series(map(canonical, fed_alike(group)), index=group.index, dtype=object)
+        trained = [_models(same) for _, same in group.groupby(fed, sort=False)]
         if len(trained) > 1:
             named = " | ".join(map(_named, sorted(trained, key=len, reverse=True)))
             yield f"with seed {seed}, not all rows were trained on the same data: {named}."

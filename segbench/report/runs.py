@@ -69,7 +69,7 @@ COLUMNS = (
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
     *("folds", "fold", "fold_paths", "image_groups"),
-    *("early_stop", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
+    *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -207,6 +207,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "pretrained": record.model.pretrained,
         **{name: getattr(record.model, name) for name in COSTS},
         "train_digest": data.train_digest if data else None,
+        "epoch_digests": (data.epoch_digests,) if data and data.epoch_digests else None,
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,

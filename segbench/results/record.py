@@ -149,6 +149,8 @@ class DataFacts(Facts):
     """Hash of each split's names and decoded pixels, by its role, where it is known."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
+    epoch_digests: tuple[str, ...] | None = None
+    """The same after each epoch, where trainings may stop early: those of different lengths are compared by it."""
     test_digest: str | None = None
     """Hash of all that was fed in the final evaluation, in order."""
 

@@ -80,9 +80,7 @@ class ForeignLoss(Loss):
             what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ForeignPartError(f"{self.name} returned {what}; a tensor of one number is expected")
         if logits.requires_grad and not value.requires_grad:
-            raise ForeignPartError(
-                f"{self.name} returned a number without a gradient: it does not depend on the logits"
-            )
+            raise ForeignPartError(f"{self.name} returned a number that has no gradient by the logits")
         return value.float().reshape(())
 
 
