@@ -146,6 +146,8 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
         "citation": found.citation,
         "input_constraint": found.input_constraint,
         "output_size": found.output_size,
+        **({"pad_to": entry.pad_to} if entry.pad_to else {}),
+        **({"returns": found.outputs.in_words} if found.outputs else {}),
     }
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.files import IMAGE_SUFFIXES
+from segbench.data.files import image_files
+from segbench.data.stored_masks import read_stored, used_numbers
 from segbench.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "rgb", "photos", "pictures")
@@ -142,8 +142,7 @@ def _first(root: Path, wanted: Iterable[str]) -> str | None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in found if path.suffix.lower() in IMAGE_SUFFIXES}
+    return {path.stem: path for path in image_files(folder)}
 
 
 def _suffixes(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str]:
@@ -181,7 +180,7 @@ def _classes(masks: Sequence[Path]) -> Classes:
     for mask in masks[::step]:
         try:
             _collect(mask, values, colors)
-        except (OSError, ValueError, SyntaxError, DataError):
+        except DataError:
             continue
     if colors and len(colors) <= _MOST_COLORS:
         return Classes(len(colors), palette=tuple(sorted(colors)))
@@ -192,9 +191,9 @@ def _classes(masks: Sequence[Path]) -> Classes:
 
 
 def _collect(mask: Path, values: set[int], colors: set[tuple[int, int, int]]) -> None:
-    with Image.open(mask) as picture:
-        if picture.mode in ("RGB", "RGBA"):
-            unique = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)
-            colors.update((int(red), int(green), int(blue)) for red, green, blue in unique[: _MOST_COLORS + 1])
-        else:
-            values.update(int(value) for value in np.unique(np.asarray(picture)))
+    stored = read_stored(mask)
+    if stored.colors is not None:
+        unique = np.unique(stored.colors.reshape(-1, 3), axis=0)
+        colors.update((int(red), int(green), int(blue)) for red, green, blue in unique[: _MOST_COLORS + 1])
+    elif stored.numbers is not None:
+        values.update(map(int, used_numbers(stored.numbers)))

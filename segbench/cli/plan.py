@@ -96,9 +96,10 @@ def _check_groups(suite: Suite) -> list[str]:
     from segbench.config.plan import variants
 
     if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
+        from segbench.config.channels import given_channels
         from segbench.engine.suite_parts import check_groups
 
-        return check_groups(suite, classes=2)
+        return check_groups(suite, classes=2, channels=given_channels(suite.dataset) or 3)
     return []
 
 
@@ -138,6 +139,7 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "protocol_id": planned.protocol_id,
     }
     row |= {"fold": planned.fold} if planned.fold is not None else {}
+    row |= {"pad_to": planned.model.pad_to} if planned.model.pad_to is not None else {}
     return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
 
 
@@ -178,19 +180,22 @@ def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         "model": "model",
         "seed": "seed",
         "fold": "fold",
+        "pad_to": "padded to",
         "point": "grid",
         "tuning": "tuning",
         "status": "status",
     }
     if not any("fold" in row for row in rows):
         del columns["fold"]
+    if not any("pad_to" in row for row in rows):
+        del columns["pad_to"]
     if not any(row["point"] for row in rows):
         del columns["point"]
     if not any("tuning" in row for row in rows):
         del columns["tuning"]
     words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
     table = [[row.get(key, "") for key in columns] for row in words]
-    write_table(list(columns.values()), table, right=["seed", "fold"], whole=["run"])
+    write_table(list(columns.values()), table, right=["seed", "fold", "padded to"], whole=["run"])
 
 
 def _show_folds(runs: Sequence[Run], store: Store) -> None:

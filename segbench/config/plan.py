@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from segbench.config.component import SOURCE_KEY, DatasetEntry, ModelEntry
+from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, ModelEntry
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
@@ -24,8 +24,9 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "dataset": {"things": None},
+    "dataset": {"channels": None, "pages": None, "recursive": False, "things": None},
     "train": {
+        "auxiliary": None,
         "deterministic": False,
         "early_stopping": None,
         "init": "paper",
@@ -35,6 +36,9 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
+
+_LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}}
+"""Likewise, options of transforms by their name."""
 
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
@@ -66,6 +70,7 @@ class Recipe(BaseModel):
         document = self.model_dump(mode="json")
         for key in _LOCAL_DATASET_OPTIONS:
             document["dataset"].pop(key, None)
+        document["dataset"].pop("allow", None)
         groups = document["dataset"].get("fold_groups", {})
         if "file" in groups:
             groups["file"] = content_digest(groups["file"]) or groups["file"]
@@ -74,13 +79,11 @@ class Recipe(BaseModel):
             for key in ("keep_weights", "activation_checkpointing"):
                 document["train"].pop(key)
         for section, keys in _LATER_KEYS.items():
-            for key, before in keys.items():
-                if document[section] and document[section].get(key, ...) == before:
-                    del document[section][key]
+            _drop_unchanged(document[section] or {}, keys)
+        for step in (step for steps in document["transforms"].values() for step in steps):
+            _drop_unchanged(step, _LATER_STEP_KEYS.get(step["name"], {}))
         for part in _parts(document):
-            for key, before in _LATER_OPTIONS.get(part["name"], {}).items():
-                if part.get(key, ...) == before:
-                    del part[key]
+            _drop_unchanged(part, _LATER_OPTIONS.get(part["name"], {}))
             if (source := source_digest(part["name"])) is not None:
                 part[SOURCE_KEY] = source
         return document | {"recipe_version": RECIPE_VERSION}
@@ -251,9 +254,18 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
 def seeding_model(model: ModelEntry) -> dict[str, Any]:
     """Return what the seeds of a network depend on: what it is, but not the text of its source.
 
-    A comment in the module of a ``python:`` network makes another run, which starts from the same weights.
+    A comment in the module of a ``python:`` network, or another ``pad_to``, makes another run, which starts from the
+    same weights.
     """
-    return {key: value for key, value in canonical_model(model).items() if key != SOURCE_KEY}
+    apart = (SOURCE_KEY, *ADAPTING_KEYS)
+    return {key: value for key, value in canonical_model(model).items() if key not in apart}
+
+
+def _drop_unchanged(part: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    """Leave out of a part of a recipe the keys that say what was so before there were any."""
+    for key, before in keys.items():
+        if part.get(key, ...) == before:
+            del part[key]
 
 
 def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,15 @@ Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
 
+Share = Annotated[float, Field(ge=0)]
+AuxiliaryWeights = (
+    Annotated[float, Field(gt=0)]
+    | Annotated[tuple[Share, ...], Field(min_length=1)]
+    | Annotated[dict[str, Share], Field(min_length=1)]
+)
+"""Weights of auxiliary losses: one for all, one for each in their order, or by name."""
+
+
 class Section(BaseModel):
     """Base of a suite's sections: frozen, and unknown keys are refused with the nearest known one."""
 
@@ -96,6 +105,9 @@ class Train(Section):
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
     loss: Annotated[tuple[LossEntry, ...], ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
     """One loss, or several with weights that are summed."""
+    auxiliary: AuxiliaryWeights | None = None
+    """Weights of the losses of auxiliary outputs, which are added to that of the scores: one for all, a list in their
+    order, or a mapping by name. Null does not train on them. Networks without auxiliary outputs are not affected."""
     optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
     """The optimizer; the learning rate is its option ``lr``."""
     schedule: ScheduleEntry = "constant"  # type: ignore[assignment]
@@ -143,6 +155,15 @@ class Train(Section):
     @classmethod
     def _one_or_several(cls, given: Any) -> Any:
         return [given] if isinstance(given, str | Mapping) else given
+
+    @field_validator("auxiliary", mode="before")
+    @classmethod
+    def _weights_of_auxiliary_losses(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if any(isinstance(weight, bool) for weight in given.values()):
+            raise ValueError("expected numbers, not true or false")
+        return {str(key): weight for key, weight in given.items()}  # YAML reads an index as a number
 
     @field_validator("accumulate")
     @classmethod

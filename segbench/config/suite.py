@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
+from segbench.config.channels import given_channels, mismatches
 from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
 from segbench.config.defaults import with_defaults
 from segbench.config.grid import expand
@@ -203,6 +204,15 @@ class Suite(Section):
         if self.train is None and self.dataset.folds is not None:
             text = "needs a recipe under train: networks that are not trained can be tested on all images at once"
             raise line_error(type(self).__name__, ("dataset", "folds"), text, self.dataset.folds)
+        return self
+
+    @model_validator(mode="after")
+    def _transforms_fit_the_channels(self) -> Suite:
+        channels, trained = given_channels(self.dataset), self.train is not None
+        for split in ("train", "test") if trained else ("test",):
+            steps = getattr(self.transforms, split)
+            for place, problem in mismatches(steps, channels, trained=trained):
+                raise line_error(type(self).__name__, ("transforms", split, place), problem, steps[place].name)
         return self
 
     def _fold_left_to_train_on(self, what: str) -> Self:

@@ -13,7 +13,8 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, digest
 from segbench.config.sections import Train
 from segbench.data.base import DatasetInfo
-from segbench.data.pipeline import Pipeline, check_repeatable
+from segbench.data.pipeline import check_repeatable
+from segbench.engine.lone_images import check_lone_image, least_images
 from segbench.engine.losses.base import Loss
 from segbench.engine.losses.foreign import try_loss
 from segbench.engine.losses.weighted_sum import build_loss
@@ -73,8 +74,7 @@ def _tried_losses(train: Train, *, classes: int) -> list[str]:
 def _try_transforms(materials: Materials) -> None:
     """See that training transforms from elsewhere can be repeated."""
     assert materials.train is not None
-    pipeline = Pipeline(materials.run.recipe.transforms.train, training=True)
-    check_repeatable(pipeline, materials.train.read(0), (materials.run.seed, 1, 0))
+    check_repeatable(materials.training_pipeline(), materials.train.read(0), (materials.run.seed, 1, 0))
 
 
 @contextmanager
@@ -97,22 +97,42 @@ def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, A
     """
     counted = splits[materials.test.cache_key()]["sizes"]
     sizes = materials.seen_sizes([read_size(size) for size in counted])
+    lone = lone_training_size(materials)
     tried: dict[str, str | None] = {}
     for run in runs:
         key = digest(run.model.model_dump(mode="json"))
         if key not in tried:
-            tried[key] = refusal(run, materials.info, sizes)
+            tried[key] = refusal(run, materials.info, sizes, lone)
     reasons = {run.id: tried[digest(run.model.model_dump(mode="json"))] for run in runs}
     return {run_id: reason for run_id, reason in reasons.items() if reason is not None}
 
 
-def refusal(run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]]) -> str | None:
-    """Return why a network cannot take the images; None when nothing speaks against it."""
+def lone_training_size(materials: Materials) -> tuple[int, int] | None:
+    """Return the size of training images where a forward pass of training has one alone; None where none has."""
+    train = materials.run.recipe.train
+    if train is None or materials.train is None or least_images(train, len(materials.train)) > 1:
+        return None
+    return materials.first_training_size()
+
+
+def refusal(
+    run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]], lone: tuple[int, int] | None = None
+) -> str | None:
+    """Return why a network cannot take the images; None when nothing speaks against it.
+
+    Args:
+        run: The run of the network.
+        info: What is true of the data set.
+        sizes: Heights and widths that it meets.
+        lone: The size of a training image that is alone in its batch, if there is one.
+    """
     try:
         check_weights(run.model)
         network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
         for size in sorted(sizes):
             check_input(network, *size)
+        if lone is not None:
+            check_lone_image(network, channels=info.channels, size=lone)
     except ModelRefusal as error:
         return str(error)
     except UsageError as error:

@@ -16,12 +16,16 @@ from segbench.metrics.foreign import Metric, as_metric
 from segbench.models.build import skeleton
 from segbench.registry import METRICS
 
-_USUAL_CHANNELS = 3
 _SHOWN_PARTS = 8
 
 
-def check_groups(suite: Suite, *, classes: int) -> list[str]:
+def check_groups(suite: Suite, *, classes: int, channels: int = 3) -> list[str]:
     """See what each parameter group takes of each network, at every point of the grid and of a tuning.
+
+    Args:
+        suite: The suite.
+        classes: How many classes its networks are built for.
+        channels: Channels of the images.
 
     Returns:
         It in words, a line a group, for people.
@@ -33,7 +37,7 @@ def check_groups(suite: Suite, *, classes: int) -> list[str]:
     for _, variant in variants(suite):
         for train in variant.recipes:
             for index, group in enumerate(train.optimizer.groups or ()):
-                networks = [_built(model, classes) for model in variant.models]
+                networks = [_built(model, classes, channels) for model in variant.models]
                 taken = [None if network is None else shares([group], network)[0] for network in networks]
                 if not any(share is None or share.tensors for share in taken):
                     parts = "; ".join(map(_parts_in_words, variant.models, networks))
@@ -68,10 +72,10 @@ def create_metric(entry: MetricEntry) -> Metric:
     return as_metric(entry.name, METRICS.create(entry.name, **entry.options))
 
 
-def _built(model: ModelEntry, classes: int) -> nn.Module | None:
+def _built(model: ModelEntry, classes: int, channels: int) -> nn.Module | None:
     """Return a network without memory; None where it cannot be built so: its run will show why."""
     try:
-        return skeleton(model, classes=classes, channels=_USUAL_CHANNELS)
+        return skeleton(model, classes=classes, channels=channels)
     except Exception:
         return None
 

@@ -18,6 +18,7 @@ from segbench.data.batch import Batch, FedDigest, check_sizes, cut
 from segbench.data.loader import TrainingLoader
 from segbench.engine.ahead import copy_stream, marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.auxiliary import split, supervised
 from segbench.engine.early_stopping import Patience
 from segbench.engine.history import History
 from segbench.engine.losses.weighted_sum import WeightedSum
@@ -133,7 +134,8 @@ class Trainer:
         self.history, self.validate, self.progress, self.saver = history, validate, progress, saver
         self.team = team
         self.network = arithmetic.place(self._synchronised(network))
-        self.loss = loss.to(arithmetic.device)
+        forward, training_loss = supervised(self.network, loss, recipe.auxiliary)
+        self.loss = training_loss.to(arithmetic.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
         self.total_steps = total_steps(recipe, len(loader))
         self.optimizer = create_optimizer(recipe.optimizer, self.network)
@@ -141,7 +143,7 @@ class Trainer:
             recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
         )
         self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
-        self.forward = team.parallel(self._compiled(), arithmetic.device)
+        self.forward = team.parallel(self._compiled(forward), arithmetic.device)
         self.averaged = self._averaged()
         if recipe.activation_checkpointing:
             recompute_blocks(self.network)  # after the average has copied it
@@ -374,14 +376,15 @@ class Trainer:
         images = self.arithmetic.images(batch.images)
         labels = batch.labels.to(self.arithmetic.device, non_blocking=True)
         with self.arithmetic.autocast():
-            logits = self.forward(images)
+            outputs = self.forward(images)
+        logits, _ = split(outputs)
         count, height, width = labels.shape
         if logits.shape != (count, self.loss.classes, height, width):
             raise ModelRefusal(
                 f"gave an output of shape {tuple(logits.shape)}, expected {(count, self.loss.classes, height, width)}: "
                 "a network has to score every class at every pixel of its input"
             )
-        return self.loss.terms(logits, labels)
+        return self.loss.terms(outputs, labels)
 
     def _validation(self, epoch: int) -> dict[str, float]:
         """Return validation scores when they are due, and remember the best weights when asked to."""
@@ -407,11 +410,11 @@ class Trainer:
         wanted = self.recipe.sync_batch_norm and self.team.size > 1
         return synchronised(network, self.arithmetic.device) if wanted else network
 
-    def _compiled(self) -> nn.Module:
+    def _compiled(self, forward: nn.Module) -> nn.Module:
         if self.recipe.compile is False:
-            return self.network
+            return forward
         mode = "default" if self.recipe.compile is True else self.recipe.compile
-        compiled: nn.Module = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
+        compiled: nn.Module = torch.compile(forward, mode=mode)  # type: ignore[assignment]
         return compiled
 
     def _averaged(self) -> ModelEmaV3 | None:

@@ -19,6 +19,7 @@ from segbench.config.plan import Run
 from segbench.data.loader import EvaluationLoader, Share
 from segbench.engine.arithmetic import Arithmetic, deterministic
 from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.data_findings import splits_of
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
@@ -51,6 +52,7 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
+from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
     EarlyStop,
@@ -96,7 +98,7 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        materials = open_materials(self.run)
+        materials = open_materials(self.run, self.checks)
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
@@ -111,7 +113,14 @@ class Work:
             self._evaluate(network, loss, materials)
         if self.team.leads and (train is None or train.keep_weights):
             file = self.folder / "checkpoint.safetensors"
-            save_checkpoint(file, network, run=self.run, info=materials.info, folds=materials.folds)
+            save_checkpoint(
+                file,
+                network,
+                run=self.run,
+                info=materials.info,
+                folds=materials.folds,
+                statistics=materials.images.statistics,
+            )
 
     def record(self, outcome: Outcome) -> RunRecord:
         """Return the record of what was found."""
@@ -156,8 +165,10 @@ class Work:
             "input_size": (height, width),
             "parameter_groups": self._parameter_groups(network),
         }
-        for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+        sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
+        for size in sizes:
             check_input(network, *size)
+        self.found_of_model["outputs"] = self._outputs(network, channels=info.channels, size=sizes[0])
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
 
@@ -175,6 +186,16 @@ class Work:
             GroupFacts(tensors=share.tensors, matched=share.parameters, **group.model_dump())
             for group, share in zip(groups, found, strict=True)
         )
+
+    def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
+        """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
+        from segbench.engine.outputs import outputs_of_run
+
+        found = outputs_of_run(network, self.run.recipe.train, channels=channels, size=size)
+        if found is not None:
+            for note in found.notes(trained=self.run.recipe.train is not None):
+                self.observer(Notice(f"{self.run.label}: {note}"))
+        return found
 
     def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:
         """Return, and tell, what of the checkpoint did not fit; None when all did."""
@@ -333,7 +354,7 @@ class Work:
         return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
 
     def _note_data(self, materials: Materials) -> None:
-        identity = materials.identity(self.checks)
+        identity, statistics = materials.identity(self.checks), materials.images.statistics
         self.data = DataFacts(
             dataset=materials.info.name,
             classes=materials.info.classes,
@@ -342,6 +363,10 @@ class Work:
             test_images=len(materials.test),
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
+            notes=tuple(str(note) for note in splits_of(materials).findings(self.checks)),
+            channels=materials.info.channels,
+            dtype=materials.info.dtype,
+            statistics=statistics and {"mean": statistics.mean, "std": statistics.std},
         )
         if materials.folds is not None:
             groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()

@@ -14,13 +14,16 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import digest, seeding_model
 from segbench.config.sections import InitScheme
 from segbench.models import CATALOG
+from segbench.models.adapt import adapted
 from segbench.models.base import OverlapTile, SegmentationNetwork, constraint_of
 from segbench.models.cost import cost_of
 from segbench.models.initial import InitialWeights, initialise
 from segbench.models.timm_encoders import TimmEncoder, weights_file
+from segbench.models.tryout import refuse_sizes, try_outputs
 from segbench.models.vgg import VGG16Trunk
 from segbench.models.weights import WeightsReport, load_weights
 from segbench.registry import MODELS
+from segbench.results.outputs import OutputFacts
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Description:
         citation: The paper.
         input_constraint: Which image sizes the network takes, in words.
         output_size: Height and width of the logits; smaller than the image's for valid convolutions.
+        outputs: What a network from elsewhere returns; None for built-in ones.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Description:
     citation: str
     input_constraint: str
     output_size: tuple[int, int]
+    outputs: OutputFacts | None = None
 
 
 def build_network(
@@ -185,9 +190,8 @@ def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
 
 
 def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Call an entry's factory, with whatever random state there is."""
-    network: nn.Module = MODELS.create(entry.name, classes, channels, **entry.options)
-    return network
+    """Call an entry's factory, with whatever random state there is, and adapt what it makes to the entry."""
+    return adapted(MODELS.create(entry.name, classes, channels, **entry.options), entry, classes=classes)
 
 
 def initial_seed(entry: ModelEntry, seed: int) -> int:
@@ -224,7 +228,7 @@ def check_input(network: nn.Module, height: int, width: int) -> None:
     Raises:
         ModelRefusal: The size is impossible; the message says which are not.
     """
-    constraint_of(network).check(type(network).__name__, height, width)
+    constraint_of(network).check(str(getattr(network, "name", type(network).__name__)), height, width)
 
 
 def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:
@@ -247,6 +251,8 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)
+    outputs = try_outputs(network, channels=channels, size=size)
+    refuse_sizes(network, channels=channels, sizes=[size])
     cost = cost_of(network, channels, *size)
     return Description(
         name=entry.label or entry.name,
@@ -257,4 +263,5 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
         citation=getattr(network, "citation", ""),
         input_constraint=str(constraint),
         output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
+        outputs=outputs,
     )

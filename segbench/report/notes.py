@@ -11,6 +11,7 @@ import pandas as pd
 from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
+from segbench.report.output_notes import output_notes
 from segbench.report.protocols import Comparison, comparisons, fed_alike
 from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
@@ -64,8 +65,10 @@ def _cause(tables: Sequence[Comparison]) -> str:
 
 def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _fold_notes(runs)
+    yield from _data_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
+    yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)
     yield from _copy_notes(runs)
@@ -93,6 +96,12 @@ def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
             f"{run['folds']} folds, by a network that was trained on other folds; the confusion matrices of all folds "
             "are summed before scoring."
         )
+
+
+def _data_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell what the check of the data noted when the rows were done."""
+    for note in dict.fromkeys(note for notes in runs["data_notes"] for note in notes):
+        yield f"data, {printable(note)}."
 
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:

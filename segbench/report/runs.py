@@ -66,9 +66,9 @@ COLUMNS = (
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
-    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
+    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
-    *("folds", "fold", "fold_paths", "image_groups"),
+    *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
@@ -175,6 +175,7 @@ def _row(found: FoundRun, speeds: _Speeds, scored: Score) -> dict[str, Any]:
             "model": folder.name,
             "status": DAMAGED,
             "reason": found.problem,
+            "data_notes": (),
             "path": str(found.folder),
         }
     measured = speeds.beside(found.folder)
@@ -212,6 +213,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
         "test_images": data.test_images if data else None,
+        "data_notes": data.notes if data else (),
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,
         "training_images_per_second": timings.training_images_per_second,
@@ -232,6 +234,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "runs_at_once": record.runs_at_once,
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
+        "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
         "early_stop": record.early_stop.model_dump() if record.early_stop else None,
         "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,

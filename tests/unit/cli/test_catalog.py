@@ -1,5 +1,7 @@
 """list and describe."""
 
+import sys
+
 import pytest
 
 from segbench import models
@@ -90,6 +92,49 @@ def test_wrong_arguments_exit_with_2(arguments, message, segbench):
     answer = segbench("describe", *arguments)
     assert answer.code == 2
     assert message in answer.err
+
+
+NETWORKS = """
+from torch import nn
+from torch.nn import functional
+
+class Skipping(nn.Module):
+    def __init__(self, classes, channels, nested=False):
+        super().__init__()
+        self.whole, self.coarse = nn.Conv2d(channels, classes, 1), nn.Conv2d(channels, classes, 2, 2)
+        self.nested = nested
+    def forward(self, images):
+        half = self.coarse(images)
+        scores = self.whole(images) + functional.interpolate(half, scale_factor=2.0)
+        return {"out": [scores]} if self.nested else {"out": half, "aux": scores}
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    (tmp_path / "skipping_networks.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "python:skipping_networks.Skipping"
+    sys.modules.pop("skipping_networks", None)
+
+
+def test_what_a_foreign_network_returns_is_described(theirs, segbench):
+    facts = segbench("describe", theirs, "--classes", 5, "--size", "32x48", "--json").json
+    assert facts["returns"] == (
+        "a dict of out: (2, 5, 32, 48), aux: (2, 5, 64, 96) for images (2, 3, 64, 96); scores: out; scores are resized "
+        "by 2, bilinearly (align_corners=False); auxiliary: aux"
+    )
+
+
+def test_a_foreign_network_whose_sizes_or_outputs_do_not_fit_is_told_what_to_write(theirs, segbench):
+    odd = segbench("describe", theirs, "--size", "45x61")
+    assert odd.code != 0
+    assert "fails on 45x61 images" in odd.err
+    assert "write 'pad_to: 8' in the model's entry" in odd.err
+    padded = segbench("describe", theirs, "--size", "45x61", "--set", "pad_to=8", "--json").json
+    assert (padded["pad_to"], padded["output_size"]) == (8, [45, 61])
+    nested = segbench("describe", theirs, "--set", "nested=true")
+    assert "write 'output: out.0' in the model's entry" in nested.err
 
 
 def test_a_model_that_refuses_every_size_says_why(segbench):

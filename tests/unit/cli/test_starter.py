@@ -1,5 +1,6 @@
 """init: a starter suite for a person's own data."""
 
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -20,9 +21,13 @@ RED_AND_BLACK[:2, :, 0] = 255
 
 
 def put(folder, *, names, pixels=TWO_CLASSES, suffix=".png"):
+    """Write images or masks; no two images are the same picture, since splits and folds must not share any."""
     folder.mkdir(parents=True, exist_ok=True)
+    are_images = {"images", "imgs", "JPEGImages"} & set(folder.parts)
     for name in names:
-        Image.fromarray(pixels).save(folder / f"{name}{suffix}")
+        seed = zlib.crc32(f"{folder}/{name}".encode())
+        noise = np.random.default_rng(seed).integers(0, 256, pixels.shape, np.uint8)
+        Image.fromarray(noise if are_images else pixels).save(folder / f"{name}{suffix}")
 
 
 def test_without_data_the_suite_shows_where_to_put_it(tmp_path, segbench):
@@ -80,8 +85,7 @@ def splits_then_images(root):
 
 
 def no_splits(root, names="abcdefghij"):
-    for shade, name in enumerate(names):  # folds must not share an image
-        put(root / "JPEGImages", names=[name], suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
+    put(root / "JPEGImages", names=names, suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
     put(root / "SegmentationClass", names=names)
 
 
@@ -245,3 +249,13 @@ def test_the_groups_of_the_starter_work_as_it_shows_them(tmp_path, segbench):
 def test_only_few_images_are_cross_validated(images, folds):
     found = Found("images", "masks", pairs=pairs(images))
     assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds
+
+
+def test_hidden_files_are_not_found(tmp_path):
+    for part in ("images", "masks"):
+        put(tmp_path / part, names="abcdefg")
+        for name in ("._a.png", "._h.png", ".i.png", ".DS_Store"):
+            (tmp_path / part / name).write_bytes(b"no image")
+    found = guess(tmp_path)
+    assert [image for image, _ in found.pairs] == [f"images/{name}.png" for name in "abcdefg"]
+    assert found.classes == 2

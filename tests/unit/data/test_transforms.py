@@ -139,14 +139,14 @@ def test_normalize_agrees_with_torchvision():
 
     image, _ = pair()
     expected = v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(v2.ToDtype(torch.float32, scale=True)(image))
-    result = steps.normalize()(image)
+    result = REGISTRY.create("normalize")(image)
     assert result.dtype == torch.float32
     assert torch.allclose(result, expected, atol=2e-6)
 
 
 def test_mean_colour_is_zero_after_normalisation():
     image = tv_tensors.Image(torch.tensor(MEAN_COLOR, dtype=torch.uint8).view(3, 1, 1))
-    assert steps.normalize()(image).abs().max() < 0.01
+    assert REGISTRY.create("normalize")(image).abs().max() < 0.01
 
 
 def test_a_blur_that_never_happens_changes_nothing():

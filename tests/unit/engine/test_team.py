@@ -253,6 +253,7 @@ def write_pictures(folder, sizes):
             (folder / kind / split).mkdir(parents=True)
             for number, size in enumerate(sizes):
                 picture = np.zeros((*size, 3) if kind == "images" else size, np.uint8)
+                picture[:4] = kind == "masks"
                 Image.fromarray(picture).save(folder / kind / split / f"{split}{number}.png")
 
 
