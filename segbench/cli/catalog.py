@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LOSSES = "losses"
     OPTIMIZERS = "optimizers"
     SCHEDULES = "schedules"
+    METRICS = "metrics"
 
 
 def list_catalog(

@@ -55,7 +55,8 @@ class Asked(NamedTuple):
         """Whether anything is chosen by validation scores."""
         if self.suite is None or self.suite.train is None:
             return "last"
-        return "best" if self.suite.tuning is not None else self.suite.train.select
+        chooses = self.suite.tuning is not None or self.suite.train.chooses_by_validation
+        return "best" if chooses else "last"
 
 
 @dataclass(frozen=True)

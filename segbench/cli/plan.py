@@ -77,8 +77,11 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
     with naming(suite):
         runs = runs_of(checked)
         _check_files(checked)
+        shares = _check_groups(checked)
     tuned = _extent_of_tuning(checked)
     typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
+    for line in shares:
+        tell(line)
 
 
 def schema() -> None:
@@ -86,6 +89,18 @@ def schema() -> None:
     from segbench.config.schema import suite_schema
 
     write_json(suite_schema())
+
+
+def _check_groups(suite: Suite) -> list[str]:
+    """See that every parameter group takes something of a network, and return what; nothing is built without groups."""
+    from segbench.config.plan import variants
+
+    if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
+        from segbench.config.channels import given_channels
+        from segbench.engine.suite_parts import check_groups
+
+        return check_groups(suite, classes=2, channels=given_channels(suite.dataset) or 3)
+    return []
 
 
 def _check_files(suite: Suite) -> None:

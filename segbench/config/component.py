@@ -13,9 +13,13 @@ from pydantic_core import PydanticCustomError
 
 from segbench.config.fold_groups import FoldGroups
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
+from segbench.config.parameter_groups import ParameterGroup
 from segbench.errors import UnknownNameError, UsageError, did_you_mean
-from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
+from segbench.registry import DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
 from segbench.signature import Parameter
+
+SOURCE_KEY = "python: source"
+"""Where the digest of the source of a ``python:`` part stands in a recipe or a model; no option can have this name."""
 
 ADAPTING_KEYS = ("pad_to", "output")
 """What a model's entry says of how its network is used, beside its options; none of it changes its weights."""
@@ -56,7 +60,7 @@ class Component(BaseModel):
             )
         own = {key: given[key] for key in cls.own_fields() if key in given}
         refuse_misplaced_booleans(cls.__name__, own, cls.model_fields)
-        options = {key: value for key, value in given.items() if key not in own}
+        options = {key: value for key, value in given.items() if key not in own and key != SOURCE_KEY}
         return {**own, "options": cls._check_options(own["name"], options)}
 
     @classmethod
@@ -199,6 +203,26 @@ class OptimizerEntry(Component):
     """The optimizer and its options."""
 
     registry = OPTIMIZERS
+
+    groups: tuple[ParameterGroup, ...] | None = None
+    """Parameters, by patterns of their names, with a learning rate or a weight decay of their own; none by default."""
+
+
+class MetricEntry(Component):
+    """A metric of confusion matrices, beside the scores that every table has."""
+
+    registry = METRICS
+
+    label: str = ""
+    """What its column is called; the last part of the name by default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_label(cls, given: Any) -> Any:
+        given = flat(given)
+        if isinstance(given, Mapping) and not given.get("label") and isinstance(given.get("name"), str):
+            return {**given, "label": re.split("[.:]", given["name"])[-1]}
+        return given
 
 
 class ScheduleEntry(Component):

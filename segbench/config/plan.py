@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from segbench.config.component import ADAPTING_KEYS, DatasetEntry, ModelEntry
+from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, ModelEntry
 from segbench.config.definitions import MAIN, definition_digest
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
@@ -29,6 +29,7 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
     "train": {
         "auxiliary": None,
         "deterministic": False,
+        "early_stopping": None,
         "init": "paper",
         "micro_batch": None,
         "sync_batch_norm": False,
@@ -43,8 +44,11 @@ _LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "give
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
-_SOURCE_KEY = "python: source"
-"""Where the digest of a ``python:`` network's source stands; no option can have this name."""
+_LATER_OPTIONS: dict[str, dict[str, Any]] = {
+    "focal": {"class_weights": "none"},
+    "dice": {"class_weights": "none"},
+}
+"""The same of options of losses, by name."""
 
 
 class Recipe(BaseModel):
@@ -76,13 +80,13 @@ class Recipe(BaseModel):
             for key in ("keep_weights", "activation_checkpointing"):
                 document["train"].pop(key)
         for section, keys in _LATER_KEYS.items():
-            for key, before in keys.items():
-                if document[section] and document[section].get(key, ...) == before:
-                    del document[section][key]
+            _drop_unchanged(document[section] or {}, keys)
         for step in (step for steps in document["transforms"].values() for step in steps):
-            for key, before in _LATER_STEP_KEYS.get(step["name"], {}).items():
-                if step.get(key, ...) == before:
-                    del step[key]
+            _drop_unchanged(step, _LATER_STEP_KEYS.get(step["name"], {}))
+        for part in _parts(document):
+            _drop_unchanged(part, _LATER_OPTIONS.get(part["name"], {}))
+            if (source := source_digest(part["name"])) is not None:
+                part[SOURCE_KEY] = source
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property
@@ -244,7 +248,7 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
     if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
         document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
     if (source := source_digest(model.name)) is not None:
-        document[_SOURCE_KEY] = source
+        document[SOURCE_KEY] = source
     return document
 
 
@@ -254,12 +258,27 @@ def seeding_model(model: ModelEntry) -> dict[str, Any]:
     A comment in the module of a ``python:`` network, or another ``pad_to``, makes another run, which starts from the
     same weights.
     """
-    apart = (_SOURCE_KEY, *ADAPTING_KEYS)
+    apart = (SOURCE_KEY, *ADAPTING_KEYS)
     return {key: value for key, value in canonical_model(model).items() if key not in apart}
 
 
+def _drop_unchanged(part: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    """Leave out of a part of a recipe the keys that say what was so before there were any."""
+    for key, before in keys.items():
+        if part.get(key, ...) == before:
+            del part[key]
+
+
+def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the components of a recipe but for its data set, as they stand in it."""
+    for steps in recipe["transforms"].values():
+        yield from steps
+    if recipe["train"]:
+        yield from (*recipe["train"]["loss"], recipe["train"]["optimizer"], recipe["train"]["schedule"])
+
+
 def source_digest(name: str) -> str | None:
-    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none.
+    """Return the SHA-256 of the source of a ``python:`` part's module; None for others and where it has none.
 
     Of what a notebook or a script defines, it is that of the definition and of all that it uses there.
 

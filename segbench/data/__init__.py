@@ -19,5 +19,6 @@ TRANSFORMS = {
     "color_jitter": "segbench.data.transforms:color_jitter",
     "gaussian_blur": "segbench.data.transforms:gaussian_blur",
     "normalize": "segbench.data.normalization:normalize",
+    "python:": "segbench.data.foreign_transforms:python_transform",
 }
 """Preprocessing and augmentation steps: name -> factory."""

@@ -13,7 +13,9 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from segbench.config.component import TransformEntry
+from segbench.data import TRANSFORMS as BUILT_IN
 from segbench.data.base import EIGHT_BIT_RGB, ImageFormat, Sample
+from segbench.data.foreign_transforms import ForeignTransform, as_transform
 from segbench.data.normalization import Normalize
 from segbench.data.transforms import DETERMINISTIC, MEAN_COLOR
 from segbench.errors import DataError, UsageError
@@ -54,8 +56,8 @@ class Pipeline:
         names = [entry.name for entry in entries]
         _check_order(names, training=training)
         self.training, self.images = training, images
-        where = f"transforms.{'train' if training else 'test'}"
-        self.steps = _adapted([TRANSFORMS.create(entry.name, **entry.options) for entry in entries], images, where)
+        steps = [_step(entry, training=training, last=place == len(names)) for place, entry in enumerate(entries, 1)]
+        self.steps = _adapted(steps, images, f"transforms.{'train' if training else 'test'}")
 
     def __call__(self, sample: Sample, seed_parts: SeedParts = ()) -> Prepared:
         """Return the tensors of one sample.
@@ -84,6 +86,23 @@ class Pipeline:
         if plain.dtype == torch.uint8:
             plain = plain.float().div_(255)
         return Prepared(plain.contiguous(), label.as_subclass(Tensor).contiguous())
+
+
+def check_repeatable(pipeline: Pipeline, sample: Sample, seed_parts: SeedParts) -> None:
+    """Apply steps from elsewhere twice, to see that they draw from torch's generator only.
+
+    Raises:
+        UsageError: The same seed did not give the same image and label.
+    """
+    own = [step.name for step in pipeline.steps if isinstance(step, ForeignTransform)]
+    if not own:
+        return
+    first, again = pipeline(sample, seed_parts), pipeline(sample, seed_parts)
+    if not (torch.equal(first.image, again.image) and torch.equal(first.label, again.label)):
+        raise UsageError(
+            f"transforms.train: {', '.join(own)}: the same seed gave two images; draw at random with torch only, whose "
+            "generator is seeded for every image"
+        )
 
 
 def _adapted(steps: Sequence[Any], images: ImageFormat, where: str) -> list[Any]:
@@ -117,11 +136,29 @@ def derive_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
+def _step(entry: TransformEntry, *, training: bool, last: bool) -> Any:
+    """Return what applies one step.
+
+    Raises:
+        UsageError: It is from elsewhere, is to be used in evaluation, and does not say that it is not random.
+    """
+    made = TRANSFORMS.create(entry.name, **entry.options)
+    if entry.name in BUILT_IN:
+        return made
+    step = as_transform(entry.name, made, last=last)
+    if not training and not step.deterministic:
+        raise UsageError(
+            f"transforms.test: {entry.name} may change images at random; what does not has an attribute "
+            "deterministic = True"
+        )
+    return step
+
+
 def _check_order(names: Sequence[str], *, training: bool) -> None:
     if "normalize" in names[:-1]:
         after = names[names.index("normalize") + 1]
         raise UsageError(f"transforms: {after} follows normalize, which has to be the last step; move normalize down")
     for name in names:
-        if not training and name not in DETERMINISTIC:
+        if not training and name in BUILT_IN and name not in DETERMINISTIC:
             allowed = ", ".join(sorted(DETERMINISTIC))
             raise UsageError(f"transforms.test: {name} changes images at random; only {allowed} can be used here")

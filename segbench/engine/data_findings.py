@@ -27,7 +27,7 @@ class Apart:
     Attributes:
         splits: By what they are for: train, validation, test.
         titles: What each is called.
-        select: Whether anything is chosen by validation scores, as ``train.select`` says it.
+        select: ``best`` where anything is chosen by validation scores, as ``train.select`` says it.
         opened: The run, and the folds of its cross-validation.
     """
 
@@ -61,7 +61,8 @@ def splits_of(opened: OpenedSplits) -> Apart:
     """Return the splits that a run opens."""
     entry, recipe = opened.run.recipe.dataset, opened.run.recipe.train
     titles = {"train": entry.train_split, "validation": entry.validation_split or "", "test": entry.test_split}
-    return Apart(opened.splits, titles, recipe.select if recipe else "last", opened)
+    chooses = recipe is not None and recipe.chooses_by_validation
+    return Apart(opened.splits, titles, "best" if chooses else "last", opened)
 
 
 def splits_apart(opened: OpenedSplits) -> Apart:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,29 @@ import torch
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, digest
+from segbench.config.sections import Train
 from segbench.data.base import DatasetInfo
+from segbench.data.pipeline import check_repeatable
 from segbench.engine.lone_images import check_lone_image, least_images
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.base import Loss
+from segbench.engine.losses.foreign import try_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.materials import Materials
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.schedules import create_schedule
 from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError, WeightsError
+from segbench.import_path import ForeignPartError
 from segbench.models.build import check_input, check_pretrained, skeleton
 
 
-def try_recipe(materials: Materials) -> None:
+def try_recipe(materials: Materials) -> list[str]:
     """Build the loss, transform the first images, and set up an optimizer and its schedule.
+
+    Parts from elsewhere are tried: losses on random logits, transforms twice with the same seed.
+
+    Returns:
+        What a person should know of them, in sentences.
 
     Raises:
         UsageError: One of them is impossible, or the loss does not fit the classes.
@@ -30,14 +41,49 @@ def try_recipe(materials: Materials) -> None:
     materials.first_test_size()
     train = materials.run.recipe.train
     if train is None:
-        return
-    classes = len(materials.info.classes)
-    build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
+        return []
+    remarks = _tried_losses(train, classes=len(materials.info.classes))
     materials.first_training_size()
+    _try_transforms(materials)
     batches = len(materials.training_loader())
-    optimizer = create_optimizer(train.optimizer, [torch.nn.Parameter(torch.zeros(1))])
+    with _at("train.optimizer"):
+        optimizer = create_optimizer(train.optimizer, [torch.nn.Parameter(torch.zeros(1))])
     steps = total_steps(train, batches)
-    create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=steps_per_epoch(train, batches))
+    with _at("train.schedule"):
+        create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=steps_per_epoch(train, batches))
+    return remarks
+
+
+def _tried_losses(train: Train, *, classes: int) -> list[str]:
+    """Build the loss, and try what of it is from elsewhere; return what a person should know.
+
+    Raises:
+        UsageError: A term cannot be made, or fails.
+    """
+    with _at("train.loss"):
+        loss = build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
+        remarks = [try_loss(term) for term in loss.losses if isinstance(term, Loss)]
+    if train.micro_batch is not None and not loss.is_pixel_mean:
+        remarks.append(
+            f"train.micro_batch: {' + '.join(loss.names)} is not a plain mean over pixels: it is computed part by "
+            "part, and then averaged"
+        )
+    return [remark for remark in remarks if remark is not None]
+
+
+def _try_transforms(materials: Materials) -> None:
+    """See that training transforms from elsewhere can be repeated."""
+    assert materials.train is not None
+    check_repeatable(materials.training_pipeline(), materials.train.read(0), (materials.run.seed, 1, 0))
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    """Name the key of a part from elsewhere that goes wrong; other errors name theirs."""
+    try:
+        yield
+    except ForeignPartError as error:
+        raise SuiteError(str(error), key=key) from error
 
 
 def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any]) -> dict[str, str]:

@@ -101,7 +101,8 @@ def preflight(
             from segbench.engine.outputs import inputs_of
 
             materials = materials_of(opened, found.splits)
-            try_recipe(materials)
+            for remark in try_recipe(materials):
+                observer(Notice(remark))
             for key, facts in measured(materials).items():
                 found.splits[key] = {**found.splits[key], **facts}
             found.refusals.update(try_models(todo, materials, found.splits))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from segbench.config.plan import Run
+from segbench.config.plan import Run, variants
 from segbench.config.suite import Suite
 from segbench.data.findings import Finding
 from segbench.engine.estimate import RunEstimate
@@ -122,8 +122,20 @@ class SuiteWork:
             if finding not in self.told:
                 self.told.append(finding)
                 self.observer(Notice(str(finding)))
+        if len(finished) < len(runs):
+            self._look_at_parts(call, found)
         refusals = output_refusals(runs, found, call=call, observer=self.observer)
         return replace(found, refusals=found.refusals | refusals)
+
+    def _look_at_parts(self, call: Call, found: Preflight) -> None:
+        """Try what concerns the suite as a whole: its own metrics, and parameter groups over all networks."""
+        own = bool(self.suite.metrics) or any(
+            train.optimizer.groups for _, variant in variants(self.suite) for train in variant.recipes
+        )
+        if own:
+            seen = dict.fromkeys((inputs.classes, inputs.channels) for inputs in found.inputs.values())
+            for classes, channels in seen:
+                call(_check_parts, self.suite, classes, channels, observer=self.observer)
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:
         """Take the records of runs that were done before."""
@@ -252,6 +264,14 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
         runs_at_once=place.runs_at_once,
         observer=observer,
     )
+
+
+def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observer) -> None:
+    from segbench.engine.suite_parts import check_groups, check_metrics
+
+    check_metrics(suite.metrics, classes=classes)
+    for line in check_groups(suite, classes=classes, channels=channels):
+        observer(Notice(line))
 
 
 def _preflight(

@@ -18,7 +18,7 @@ from segbench.data.pipeline import Pipeline
 from segbench.data.statistics import measure
 from segbench.data.subset import Subset
 from segbench.data.workers import Key, Reader
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.engine.workload import LoadTime, Survey

@@ -34,9 +34,10 @@ from segbench.engine.facts import (
     weights_digest,
 )
 from segbench.engine.history import History
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.merge import Seen, merged, summed
+from segbench.engine.parameter_groups import shares
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
@@ -54,7 +55,9 @@ from segbench.results.matrices import save_matrices
 from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
+    EarlyStop,
     FoldFacts,
+    GroupFacts,
     InitialWeights,
     Outcome,
     RunRecord,
@@ -87,6 +90,7 @@ class Work:
     found_of_time: dict[str, float] = field(default_factory=dict)
     test_loss: float | None = None
     selected_epoch: int | None = None
+    early_stop: EarlyStop | None = None
     micro_batch: int | None = None
     seconds_before: float = 0.0
     places: list[dict[str, Any]] = field(default_factory=list)
@@ -135,6 +139,7 @@ class Work:
                 **({"fold": self.fold} if self.fold else {}),
                 "test_loss": self.test_loss,
                 "selected_epoch": self.selected_epoch,
+                "early_stop": self.early_stop,
                 "micro_batch": self.micro_batch,
                 "processes": self.team.size,
                 "runs_at_once": max([self.runs_at_once, *(place["runs_at_once"] for place in self.places)]),
@@ -158,6 +163,7 @@ class Work:
             "initial_weights": self._initial_weights(network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
+            "parameter_groups": self._parameter_groups(network),
         }
         sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
         for size in sizes:
@@ -165,6 +171,21 @@ class Work:
         self.found_of_model["outputs"] = self._outputs(network, channels=info.channels, size=sizes[0])
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
+
+    def _parameter_groups(self, network: nn.Module) -> tuple[GroupFacts, ...] | None:
+        """Return what each group of the optimizer takes of the network, and tell of those that take nothing."""
+        train = self.run.recipe.train
+        groups = train.optimizer.groups if train is not None else None
+        if not groups:
+            return None
+        found = shares(groups, network)
+        for group, share in zip(groups, found, strict=True):
+            if not share.tensors:
+                self.observer(Notice(f"{self.run.label}: has no parameter {group.title} (train.optimizer.groups)"))
+        return tuple(
+            GroupFacts(tensors=share.tensors, matched=share.parameters, **group.model_dump())
+            for group, share in zip(groups, found, strict=True)
+        )
 
     def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
         """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
@@ -353,12 +374,22 @@ class Work:
 
     def _note_training(self, trained: Trained) -> None:
         assert self.data is not None
-        self.data = self.data.model_copy(update={"train_digest": trained.digest})
+        recipe = self.run.recipe.train
+        by_epoch = trained.epoch_digests if recipe is not None and recipe.early_stopping else None
+        self.data = self.data.model_copy(update={"train_digest": trained.digest, "epoch_digests": by_epoch})
         self.selected_epoch, self.micro_batch = trained.selected_epoch, trained.micro_batch
+        if trained.stopped_early is not None:
+            self._note_early_stop(trained, trained.stopped_early)
         self.found_of_time |= {
             "training_seconds": trained.seconds,
             "training_images_per_second": trained.images_per_second,
         }
+
+    def _note_early_stop(self, trained: Trained, reason: str) -> None:
+        """Note, and tell, that the training ended before the end of its recipe."""
+        self.early_stop = EarlyStop(epoch=trained.epochs, epochs=trained.planned_epochs, reason=reason)
+        length = f"epoch {trained.epochs} of {trained.planned_epochs}"
+        self.observer(Notice(f"{self.run.label}: stopped early after {length}: {reason}"))
 
     def _note_evaluation(self, found: Evaluation) -> None:
         assert self.data is not None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsError, did_you_mean
+from segbench.import_path import import_attribute
 from segbench.models.base import InputConstraint, SegmentationNetwork, constraint_of
 from segbench.models.blocks import resize
 from segbench.models.outputs import Found, find_auxiliary, find_logits
@@ -190,7 +191,7 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
         UsageError: There is no such module or attribute, it cannot be called like this, or returns something else.
     """
     name = f"python:{target}"
-    factory = _import_attribute(name, target)
+    factory = import_attribute(name, target)
     passed = {_channels_keyword(factory): channels}
     try:
         model = factory(classes=classes, **passed, **options)
@@ -211,30 +212,6 @@ def _channels_keyword(factory: Any) -> str:
     except (TypeError, ValueError):
         return "channels"
     return next((key for key in ("channels", "in_channels", "in_chans") if key in parameters), "channels")
-
-
-def _import_attribute(name: str, target: str) -> Any:
-    module_name, _, attribute = target.rpartition(".")
-    if not module_name:
-        raise UsageError(f"{name}: expected python:package.module.attribute")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            hint = "is its package installed, or its folder in PYTHONPATH?"
-            raise UsageError(f"{name}: there is no module {error.name!r}; {hint}") from error
-        raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
-    except ImportError as error:
-        raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
-    public = [key for key in vars(module) if not key.startswith("_")]
-    if not hasattr(module, attribute) and module_name == "__main__":
-        raise UsageError(f"{name}: known only to the notebook or script that defines {attribute!r} at its top level")
-    if not hasattr(module, attribute):
-        raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
-    found = getattr(module, attribute)
-    if not callable(found):
-        raise UsageError(f"{name}: {attribute!r} is a {type(found).__name__}; a class or function is expected")
-    return found
 
 
 def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]) -> None:

@@ -134,6 +134,7 @@ def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
         report.blocks.append(Drawing.of(plot, name))
         plot.figure.clear()  # its parts refer to each other, so that they would stay until the next collection
     report.blocks += sections.class_table(table.rows, runs)
+    report.blocks += sections.own_class_tables(table.rows, runs)
     report.blocks += worst_cases(table.rows, runs)
     report.blocks += sections.published(table.rows, runs)
 

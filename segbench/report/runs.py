@@ -16,7 +16,8 @@ from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
-from segbench.report.folds import folders_of, pool_folds
+from segbench.report.folds import Score, folders_of, pool_folds
+from segbench.report.own_metrics import find_metrics
 from segbench.report.tuned import Stored, trials_apart
 from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.matrices import joined, load_matrices
@@ -68,6 +69,7 @@ COLUMNS = (
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
+    *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -80,6 +82,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
         of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.folds`` says;
         ``fold_paths`` are their folders, and ``image_groups`` the group of each image where the suite has groups.
+        ``own_metrics`` holds what the suites' own metrics say of the confusion matrix, by label.
 
     Raises:
         StoreError: A folder does not exist.
@@ -93,8 +96,14 @@ def load_stored(*folders: str | Path) -> Stored:
     Raises:
         StoreError: A folder does not exist.
     """
-    speeds = _Speeds()
-    rows = [_row(found, speeds) for found in scan(*folders)]
+    speeds, runs = _Speeds(), list(scan(*folders))
+    metrics = find_metrics(dict.fromkeys(found.folder.resolve().parent for found in runs))
+
+    def scored(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
+        scores = _scores(folders, classes)
+        return scores | metrics.scores(scores["confusion"])
+
+    rows = [_row(found, speeds, scored) for found in runs]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     found = trials_apart(
         frame.astype(
@@ -105,7 +114,7 @@ def load_stored(*folders: str | Path) -> Stored:
             }
         )
     )
-    return found._replace(runs=pool_folds(found.runs, score=_scores, damaged=DAMAGED))
+    return found._replace(runs=pool_folds(found.runs, score=scored, damaged=DAMAGED))
 
 
 def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
@@ -157,7 +166,7 @@ class _Speeds:
         return self._found[folder]
 
 
-def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
+def _row(found: FoundRun, speeds: _Speeds, scored: Score) -> dict[str, Any]:
     if found.record is None:
         folder = found.folder.resolve()
         return {
@@ -178,7 +187,7 @@ def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
     if found.record.outcome.status is not Status.COMPLETED:
         return row
     try:
-        return row | _scores([found.folder], found.record.data.classes if found.record.data else ())
+        return row | scored([found.folder], found.record.data.classes if found.record.data else ())
     except SegbenchError as error:
         return row | {"status": DAMAGED, "reason": str(error)}
 
@@ -199,6 +208,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "pretrained": record.model.pretrained,
         **{name: getattr(record.model, name) for name in COSTS},
         "train_digest": data.train_digest if data else None,
+        "epoch_digests": (data.epoch_digests,) if data and data.epoch_digests else None,
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
@@ -226,6 +236,8 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
         "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
+        "early_stop": record.early_stop.model_dump() if record.early_stop else None,
+        "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,
     }
 
 

@@ -13,9 +13,9 @@ from segbench.results.outputs import OutputFacts
 SCHEMA_VERSION = 2
 """History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
 version 1 and in copies of them that tuned runs took over, the void row is not known.
-1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests`` and
-``notes``, which records without them leave open."""
+1, the first; before it was ever released, ``model`` got ``activation_bytes``, ``weights_bytes`` and
+``parameter_groups``, and the record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
+``early_stop``, and ``data`` ``pixel_digests`` and ``notes``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -96,6 +96,8 @@ class ModelFacts(Facts):
     """Which layers ``train.init`` drew small and which it kept; None where it is ``paper``."""
     outputs: OutputFacts | None = None
     """What a network from elsewhere returned when it was tried; None for built-in ones, and where it was not tried."""
+    parameter_groups: tuple[GroupFacts, ...] | None = None
+    """What each group of ``train.optimizer.groups`` takes of the network; None where the recipe has none."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None
@@ -107,6 +109,34 @@ class ModelFacts(Facts):
     input_size: tuple[int, int] | None = None
     """Height and width of the first test image as the network sees it."""
     citation: str = ""
+
+
+class GroupFacts(Facts):
+    """What a group of ``train.optimizer.groups`` takes of a network."""
+
+    parameters: tuple[str, ...]
+    """Its patterns."""
+    tensors: int
+    """Trainable tensors whose names match; 0 where none does."""
+    matched: int
+    """Numbers in them."""
+    lr: float | None = None
+    """Their highest learning rate, where the group has one of its own."""
+    lr_scale: float | None = None
+    """Or their learning rate as a multiple of the optimizer's."""
+    weight_decay: float | None = None
+    """Their weight decay, where the group has one of its own."""
+
+
+class EarlyStop(Facts):
+    """How a training ended before the end of its recipe, by ``train.early_stopping``."""
+
+    epoch: int
+    """The epoch that it ended after."""
+    epochs: int
+    """Those of the whole recipe."""
+    reason: str
+    """Why, in words."""
 
 
 class DataFacts(Facts):
@@ -125,6 +155,8 @@ class DataFacts(Facts):
     """What the check of the splits noted, each with its split in front."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
+    epoch_digests: tuple[str, ...] | None = None
+    """The same after each epoch, where trainings may stop early: those of different lengths are compared by it."""
     test_digest: str | None = None
     """Hash of all that was fed in the final evaluation, in order."""
     channels: int | None = None
@@ -202,6 +234,8 @@ class RunRecord(Facts):
     """Mean loss per labelled test image."""
     selected_epoch: int | None = None
     """The epoch whose weights are reported."""
+    early_stop: EarlyStop | None = None
+    """How the training was stopped early; None where it went to the end of its recipe."""
     micro_batch: int | None = None
     """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
     processes: int = 1

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from segbench.config.suite import Train
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.auxiliary import TrainingLoss, supervised
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.optimizers import create_optimizer
 from segbench.results.speed_record import Restart, SpeedCase
 from segbench.speed.inputs import Batches, random_batches

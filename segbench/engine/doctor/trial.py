@@ -28,7 +28,7 @@ from segbench.engine.doctor.numbers import (
     relative_error,
 )
 from segbench.engine.history import History
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.meter import EpochMeter
 from segbench.engine.outputs import outputs_of_run
 from segbench.engine.predict import Predictor

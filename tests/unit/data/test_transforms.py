@@ -28,15 +28,16 @@ RANDOM_STEPS = {
     "color_jitter": {"hue": 0.1},
     "gaussian_blur": {"kernel_size": 3},
 }
+BUILT_IN = [name for name in TRANSFORMS if not name.endswith(":")]
 FIXED_STEPS = {"resize": {"size": [9, 31]}, "normalize": {}}
 
 
 def test_every_step_of_the_catalogue_is_tested_here():
-    assert {**RANDOM_STEPS, **FIXED_STEPS}.keys() == TRANSFORMS.keys()
+    assert {**RANDOM_STEPS, **FIXED_STEPS}.keys() == set(BUILT_IN)
     assert set(FIXED_STEPS) == steps.DETERMINISTIC
 
 
-@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_labels_are_moved_but_never_blended(name):
     step = REGISTRY.create(name, **{**RANDOM_STEPS, **FIXED_STEPS}[name])
     image, label = pair()
@@ -49,7 +50,7 @@ def test_labels_are_moved_but_never_blended(name):
         assert set(moved.unique().tolist()) <= {0, 80, 160, 240, 255}
 
 
-@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_a_step_leaves_its_input_alone(name):
     step = REGISTRY.create(name, **{**RANDOM_STEPS, **FIXED_STEPS}[name])
     image, label = pair()

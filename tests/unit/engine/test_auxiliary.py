@@ -16,7 +16,7 @@ from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.auxiliary import Supervised, SupervisedLoss, supervised, weights_by_path
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.history import History
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.meter import EpochMeter
 from segbench.engine.train import Trainer
 from segbench.errors import ModelRefusal, SuiteError
