@@ -13,11 +13,12 @@ from segbench.report.environments import differing_facts, facts_of, mixed_facts
 from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
+from segbench.report.per_class import class_scores
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
 from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
-from segbench.report.tuned import search_in_words, values_in_words
+from segbench.report.tuned import grid_values, search_in_words, values_in_words
 from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
 
@@ -40,6 +41,7 @@ COLUMNS = (
     *("averaged_classes", "test_images", "folds", *COSTS, *FIGURES, "pareto"),
     *("published_mean_iou", "published_source", "published_convention", "runs_at_once"),
     *("predicts", *UNPREDICTED),
+    *("weights_share", "grid", "class_iou", "class_iou_std"),
     *("tuning", "tuned", "same_data", "same_environment", "environment_differs", "device", "status", "reason"),
 )
 
@@ -52,6 +54,7 @@ _REAL = (
     *REAL_FIGURES,
     *REAL_BOUNDS,
     "published_mean_iou",
+    "weights_share",
 )
 _DTYPES = {
     **dict.fromkeys(_WHOLE, "Int64"),
@@ -119,7 +122,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         and ``predicts`` says it in short. ``runs_at_once`` is how many runs may have shared a device: above 1, images a
         second of the runs are no measure of speed. ``folds`` is how many folds of a cross-validation are pooled in the
         row. ``tuning`` says what was searched where each network has a recipe that its own trials chose, and ``tuned``
-        what they chose.
+        what they chose. ``grid`` has the values of the suite's grid that made the table's recipe. ``class_iou`` holds
+        the IoU of each class by its name, and ``class_iou_std`` the sample standard deviation over seeds.
+        ``weights_share`` is the share of the network's parameters that a checkpoint was loaded into; absent without
+        one.
     """
     return ranked(runs).board
 
@@ -131,7 +137,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
-        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group)}
+        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": grid_values(group)}
         summaries = [_summary(seeds) for seeds in _by_model(completed)]
         pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
         rows += [table | row for row in [*_rank(_with_speed(summaries)), *_unranked(group)]]
@@ -178,6 +184,8 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "published_mean_iou": published.mean_iou if published else None,
         "published_source": published.source if published else None,
         "published_convention": published.convention if published else None,
+        "weights_share": runs["weights_share"].min(),
+        **class_scores(runs),
         "predicts": in_short(runs),
         **unpredicted(runs),
         "tuned": values_in_words(first["tuning"]),

@@ -20,7 +20,7 @@ from segbench.report.folds import folders_of, pool_folds
 from segbench.report.tuned import Stored, trials_apart
 from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.matrices import joined, load_matrices
-from segbench.results.record import RunRecord, Status
+from segbench.results.record import ModelFacts, RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
 from segbench.results.speed_record import SpeedRecord, Task, speed_model
 from segbench.results.speed_store import SPEED_FOLDER, FoundSpeeds, scan_speeds
@@ -50,6 +50,7 @@ _REAL = (
     *SCORES,
     *DETAIL_SCORES,
     "mean_iou_void_as_error",
+    "weights_share",
     "test_loss",
     "training_images_per_second",
     "evaluation_images_per_second",
@@ -67,6 +68,7 @@ COLUMNS = (
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
+    *("weights_share", "weights_left_out", "weights_key", "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
@@ -210,7 +212,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "evaluation_seconds": timings.evaluation_seconds,
         "total_seconds": timings.total_seconds,
         "device": _device(record.environment),
-        "options": record.model.options,
+        "options": _options(record.model),
         "weights_digest": record.model.weights_digest,
         "source_digest": record.model.source_digest,
         "recipe": record.recipe,
@@ -223,7 +225,14 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
         "fold": record.fold.model_dump() if record.fold else None,
+        **{name: getattr(record.model, name) for name in ("weights_share", "weights_left_out", "weights_key")},
+        "classes_map": record.model.classes_map,
     }
+
+
+def _options(model: ModelFacts) -> dict[str, Any]:
+    """Return the options of a network, with the map of its classes, by which rows of one checkpoint may differ."""
+    return model.options if model.classes_map is None else {**model.options, "classes_map": model.classes_map}
 
 
 def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
