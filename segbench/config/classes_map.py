@@ -40,31 +40,29 @@ def normalised(given: Any) -> dict[str, Outputs] | tuple[Outputs, ...] | None:
     return found
 
 
-def in_order(
-    given: Mapping[str, Outputs] | Sequence[Outputs], classes: Sequence[str], *, label: str
-) -> tuple[Outputs, ...]:
+def in_order(given: Mapping[str, Outputs] | Sequence[Outputs], classes: Sequence[str]) -> tuple[Outputs, ...]:
     """Return the outputs of each class of a data set, in its order.
 
     Args:
         given: The map, as ``normalised`` returns it.
         classes: The data set's classes.
-        label: What the row is called, for messages.
 
     Raises:
         UsageError: A class has no outputs, or the map names a class that the data set does not have.
     """
-    key = f"classes_map of {label}"
     if not isinstance(given, Mapping):
         if len(given) != len(classes):
             raise UsageError(
-                f"{key}: has {len(given)} entries; the data set has {len(classes)} classes: {_all(classes)}"
+                f"classes_map: has {len(given)} entries; the data set has {len(classes)} classes: {_all(classes)}"
             )
         return tuple(tuple(one) for one in given)
     for name in given:
         if name not in classes:
-            raise UsageError(f"{key}: the data set has no class {name!r}{did_you_mean(name, classes)}")
+            raise UsageError(f"classes_map: the data set has no class {name!r}{did_you_mean(name, classes)}")
     if lacking := [name for name in classes if name not in given]:
-        raise UsageError(f"{key}: needs an output for each class of the data set; there is none for {_all(lacking)}")
+        raise UsageError(
+            f"classes_map: needs an output for each class of the data set; there is none for {_all(lacking)}"
+        )
     return tuple(tuple(given[name]) for name in classes)
 
 

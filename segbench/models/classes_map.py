@@ -60,7 +60,7 @@ def for_classes(entry: ModelEntry, classes: Sequence[str]) -> ModelEntry:
     if entry.classes_map is None:
         return entry
     given: Any = entry.classes_map
-    return entry.model_copy(update={"classes_map": in_order(given, classes, label=entry.label)})
+    return entry.model_copy(update={"classes_map": in_order(given, classes)})
 
 
 def mapped(network: nn.Module, entry: ModelEntry) -> nn.Module:

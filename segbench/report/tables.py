@@ -50,7 +50,7 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False
         if table.certainty:
             parts.append(Text(table.certainty, style="dim"))
         if per_class:
-            parts += [Padding(one, (1, 0, 0, 0)) for one in class_tables(table.scored, width=width)]
+            parts += [Padding(one, (1, 0, 0, 0), expand=False) for one in class_tables(table.scored, width=width)]
         if len(table.others):
             parts.append(Padding(_unranked_table(table.others), (1, 0, 0, 0)))
         parts.append(Text(""))
