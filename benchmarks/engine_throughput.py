@@ -41,7 +41,7 @@ from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.details import Details
 from segbench.engine.evaluate import evaluate
 from segbench.engine.history import History
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.predict import Predictor

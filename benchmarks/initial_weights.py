@@ -32,10 +32,14 @@ from PIL import Image
 
 from segbench.cli.output import write_table
 from segbench.config.sections import Train
+from segbench.data.files import image_files
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, scan
+
+CELL = ["data", "network", "learning_rate", "steps"]
+"""What the schemes are compared within, seed by seed."""
 
 SCHEMES = ("paper", "torch", "kaiming", "xavier")
 DEFAULT = str(Train.model_fields["init"].default)
@@ -156,7 +160,7 @@ def prepared(nuclei: Path, folder: Path, *, prepare: Callable[[Image.Image, int]
             if target.is_dir():
                 continue
             target.mkdir(parents=True)
-            for file in sorted((nuclei / kind / split).iterdir())[:count]:
+            for file in image_files(nuclei / kind / split)[:count]:
                 with Image.open(file) as image:
                     plain = image.convert("RGB") if kind == "images" else image
                     prepare(plain, resampling).save(target / f"{file.stem}.png")
@@ -215,12 +219,16 @@ def facts(record: RunRecord, folder: Path) -> list[Any]:
 
 def print_table(runs: pd.DataFrame) -> int:
     """Print what each scheme reaches; return 1 when another is better than the default, else 0."""
-    cells = runs.groupby(["data", "network", "learning_rate", "steps", "init"])
+    cells = runs.groupby([*CELL, "init"])
     for column, title in (("mean_iou", "mIoU"), ("test_loss", "test loss")):
         print(title)
         _print_cells(cells[column])
-    complete = cells["mean_iou"].mean().unstack().dropna()
-    print(f"{len(complete)} networks and data sets of {2 * len(WITHOUT_NORM + WITH_NORM)} have runs from all schemes")
+    trainings = runs.set_index([*CELL, "seed", "init"])["mean_iou"].unstack().dropna()
+    complete = trainings.groupby(CELL).mean()
+    print(
+        f"{len(complete)} networks and data sets of {2 * len(WITHOUT_NORM + WITH_NORM)}, "
+        f"{len(trainings)} pairs of them with a seed, have runs from all schemes; these are compared:"
+    )
     regret = complete.rsub(complete.max(axis=1), axis=0)
     ranks = complete.round(3).rank(axis=1, ascending=False).mean()
     leads = {scheme: complete[DEFAULT] - complete[scheme] for scheme in complete if scheme != DEFAULT}

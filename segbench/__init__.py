@@ -10,20 +10,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segbench.api.run import run_suite
     from segbench.config.load import load_suite
-    from segbench.engine.launch import run_suite
+    from segbench.report.class_tables import class_iou, confusion_matrix
+    from segbench.report.figure import figure, figure_names
     from segbench.report.leaderboard import leaderboard
     from segbench.report.runs import load_results
 
     __version__: str
 
-__all__ = ["__version__", "leaderboard", "load_results", "load_suite", "run_suite"]
+__all__ = [
+    "__version__",
+    "class_iou",
+    "confusion_matrix",
+    "figure",
+    "figure_names",
+    "leaderboard",
+    "load_results",
+    "load_suite",
+    "run_suite",
+]
 
 _HOMES = {
+    "class_iou": "segbench.report.class_tables",
+    "confusion_matrix": "segbench.report.class_tables",
+    "figure": "segbench.report.figure",
+    "figure_names": "segbench.report.figure",
     "leaderboard": "segbench.report.leaderboard",
     "load_results": "segbench.report.runs",
     "load_suite": "segbench.config.load",
-    "run_suite": "segbench.engine.launch",
+    "run_suite": "segbench.api.run",
 }
 
 

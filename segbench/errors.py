@@ -117,10 +117,11 @@ class BrokenExchangeError(TrainingError):
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
 
-    def __init__(self, value: float, *, epoch: int, step: int, learning_rate: float) -> None:
+    def __init__(self, value: float, *, epoch: int, step: int, learning_rate: float, loss: str = "") -> None:
         self.value, self.epoch, self.step, self.learning_rate = value, epoch, step, learning_rate
+        what = f"the loss {loss}" if loss else "the loss"
         super().__init__(
-            f"the loss became {value} in epoch {epoch}, step {step}, at learning rate {learning_rate:g}; "
+            f"{what} became {value} in epoch {epoch}, step {step}, at learning rate {learning_rate:g}; "
             "lower the learning rate, add warm-up or clip the gradients"
         )
 

@@ -100,6 +100,16 @@ class Registry:
             return Match(known[family + colon], target)
         raise UnknownNameError(self.kind, name, known)
 
+    def is_foreign(self, name: str) -> bool:
+        """Return whether a member is from elsewhere: named by its import path, or added by another package.
+
+        Raises:
+            UnknownNameError: No member has this name.
+        """
+        entry = self.find(name).entry
+        package = __name__.partition(".")[0]
+        return entry.name == "python:" or not entry.reference.startswith(f"{package}.")
+
     def create(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Import a member and call it."""
         found = self.find(name)
@@ -110,12 +120,15 @@ class Registry:
 
 MODELS = Registry("model", "segbench.models:CATALOG", "segbench.models")
 DATASETS = Registry("dataset", "segbench.data:CATALOG", "segbench.datasets")
-TRANSFORMS = Registry("transform", "segbench.data:TRANSFORMS")
-LOSSES = Registry("loss", "segbench.engine:LOSSES")
-OPTIMIZERS = Registry("optimizer", "segbench.engine:OPTIMIZERS")
-SCHEDULES = Registry("schedule", "segbench.engine:SCHEDULES")
+TRANSFORMS = Registry("transform", "segbench.data:TRANSFORMS", "segbench.transforms")
+LOSSES = Registry("loss", "segbench.engine:LOSSES", "segbench.losses")
+OPTIMIZERS = Registry("optimizer", "segbench.engine:OPTIMIZERS", "segbench.optimizers")
+SCHEDULES = Registry("schedule", "segbench.engine:SCHEDULES", "segbench.schedules")
+METRICS = Registry("metric", "segbench.metrics:METRICS", "segbench.metrics")
 
-CATALOGS = {registry.plural: registry for registry in (MODELS, DATASETS, TRANSFORMS, LOSSES, OPTIMIZERS, SCHEDULES)}
+CATALOGS = {
+    registry.plural: registry for registry in (MODELS, DATASETS, TRANSFORMS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS)
+}
 """Every catalogue, by what its members are called."""
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from torch import Tensor
 
 from segbench.cli.unseen import refuse_other_images, refuse_other_options
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.decoding import page_count
+from segbench.data.folder import reader_of
 from segbench.data.folds import open_folds
-from segbench.data.images import read_image
 from segbench.data.loader import EvaluationLoader
 from segbench.data.open import open_dataset
 from segbench.data.pipeline import Pipeline
+from segbench.data.reading import check_format
 from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.pictures import palette_image
 from segbench.engine.predict import Predictor, class_map, resized
 from segbench.errors import DataError, ModelRefusal
 from segbench.models.build import check_input
@@ -63,6 +64,9 @@ class Ready:
         return dataset
 
     def _refuse_other_classes(self, dataset: SegmentationDataset) -> None:
+        expected, found = self.checkpoint.info.image_format, dataset.info.image_format
+        if found != expected:
+            raise DataError(f"{dataset.info.name}: its images have {found}; the checkpoint was trained on {expected}")
         trained = self.checkpoint.info.classes
         if dataset.info.classes != trained:
             raise DataError(
@@ -83,27 +87,46 @@ class Ready:
         with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
             return evaluate(self.predictor, loader, progress=progress)
 
-    def predict(self, file: Path) -> Image.Image:
-        """Return the classes of an image file, at its size, as a palette image.
+    def pages(self, file: Path) -> Sequence[int | None]:
+        """Return the pages of an image file that are predicted, as training took them; None alone for its only one.
 
         Raises:
-            DataError: The file cannot be read as an image.
+            DataError: The file cannot be opened.
+        """
+        wanted = self.checkpoint.run.recipe.dataset.options.get("pages")
+        if wanted == "each" and (count := page_count(file)) > 1:
+            return range(count)
+        return [None if wanted is None else 0]
+
+    def predict(self, file: Path, *, page: int | None = None) -> NDArray[np.uint8]:
+        """Return the classes of an image file, (H, W) uint8, at its size and as viewers show it.
+
+        Args:
+            file: The file.
+            page: Which of several pages, from 0.
+
+        Raises:
+            DataError: The file cannot be read as an image, or is none of the kind that the network was trained on.
             ModelRefusal: The network cannot take an image of this size.
         """
-        pixels = read_image(file)
+        pixels = reader_of(self.checkpoint.run.recipe.dataset.options.get("channels"))(file, page=page)
+        check_format(pixels, self.checkpoint.info.image_format, source=str(file))
         unlabelled = np.full(pixels.shape[:2], IGNORE_INDEX, dtype=np.uint8)
         image, _ = self.pipeline(Sample(file.stem, pixels, unlabelled))
         try:
             scores = self._scores(image[None])
         except ModelRefusal as refusal:
             raise ModelRefusal(f"{file}: {refusal}") from None
-        return palette_image(class_map(resized(scores, pixels.shape[:2])[0]), self.checkpoint.info.palette)
+        return class_map(resized(scores, pixels.shape[:2])[0])
 
     def _scores(self, images: Tensor) -> Tensor:
         settings = self.predictor.settings
         if settings.window is None and tuple(settings.scales) == (1.0,):
             check_input(self.checkpoint.network, *images.shape[-2:])
-        return self.predictor.scores(images)
+        scores = self.predictor.scores(images)
+        if not bool(scores.isfinite().all()):
+            raise ModelRefusal("the network gives scores that are not finite, of which no class is the best")
+        return scores
 
 
 def ready(file: Path, *, device: str) -> Ready:
@@ -121,7 +144,7 @@ def ready(file: Path, *, device: str) -> Ready:
     return Ready(
         checkpoint,
         Predictor(checkpoint.network, recipe.evaluate, classes=len(checkpoint.info.classes), arithmetic=arithmetic),
-        Pipeline(recipe.transforms.test, training=False),
+        Pipeline(recipe.transforms.test, training=False, images=checkpoint.images),
     )
 
 

@@ -25,11 +25,16 @@ _SHORTEST_LABEL = 12
 
 def open_bars(stream: TextIO) -> progress.Progress:
     """Return bars for a terminal; their tasks have the fields ``unit`` and ``note``."""
-    from rich import progress
     from rich.console import Console
+
+    return bars_on(Console(file=stream))
+
+
+def bars_on(console: Console) -> progress.Progress:
+    """Return bars as wide as a console; their tasks have the fields ``unit`` and ``note``."""
+    from rich import progress
     from rich.table import Column
 
-    console = Console(file=stream)
     bar = progress.BarColumn(bar_width=_bar_width(console.width), table_column=Column(no_wrap=True))
     return progress.Progress(
         _label_column(console),

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     LOSSES = "losses"
     OPTIMIZERS = "optimizers"
     SCHEDULES = "schedules"
+    METRICS = "metrics"
 
 
 def list_catalog(
@@ -149,6 +150,8 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
         "citation": found.citation,
         "input_constraint": found.input_constraint,
         "output_size": found.output_size,
+        **({"pad_to": entry.pad_to} if entry.pad_to else {}),
+        **({"returns": found.outputs.in_words} if found.outputs else {}),
     }
 
 

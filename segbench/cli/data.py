@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.checked_data import asked_for, check_splits
 from segbench.cli.options import AsJson
 from segbench.cli.output import counted, shown, tell, write_facts, write_json, write_table
-from segbench.errors import DataError, SuiteError, UsageError
+from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     from segbench.config.component import DatasetEntry
     from segbench.data.check import DatasetReport
+    from segbench.data.findings import Finding
 
 app = typer.Typer(help="Check and fetch data sets.", no_args_is_help=True)
 
-_USUAL_SPLITS = ("train", "val", "test")
-_SUITE_SUFFIXES = (".yaml", ".yml")
 _PROBLEMS_SHOWN = 100
 
 MEGABYTE = 10**6
@@ -42,27 +41,35 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set another option of the data set; may be repeated."),
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="KIND",
+            help="What is no problem, as dataset.allow has it: one-class, absent-class, void, same-picture; may be "
+            "repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read every image and label, and report what there is.
 
-    A cross-validation is reported fold by fold. The exit code is 2 if anything is wrong. What is only unusual, such as
-    a class without pixels, is noted.
+    A cross-validation is reported fold by fold. The exit code is 2 if there is a problem: something is wrong with the
+    files, or the labels are probably not what is meant, such as a split of one class. 'segbench run' refuses the same.
+    What is only unusual is noted.
     """
-    entry = _entry(name, root, options)
-    if entry.folds is not None and not splits:
-        _check_folds(entry, as_json=as_json)
+    asked = asked_for(name, root, options, allow)
+    if asked.entry.folds is not None and not splits:
+        _check_folds(asked.entry, as_json=as_json)
         return
-    chosen = splits or (_suite_splits(entry) if name.endswith(_SUITE_SUFFIXES) else _known_splits(entry.name))
-    reports = _reports(entry, list(dict.fromkeys(chosen)))
+    found = check_splits(asked, list(dict.fromkeys(splits or asked.splits)), chosen=bool(splits))
     if as_json:
-        write_json({"dataset": entry.name, "splits": {split: _facts(report) for split, report in reports.items()}})
+        facts = {split: _facts(report, found.of(split)) for split, report in found.reports.items()}
+        write_json({"dataset": asked.entry.name, "splits": facts})
     else:
-        for split, report in reports.items():
-            _show(split, report)
-    count = sum(len(report.problems) for report in reports.values())
-    if count:
-        raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")
+        for split, report in found.reports.items():
+            _show(split, report, found.of(split))
+    _end_with(found.findings, asked.entry)
 
 
 @app.command()
@@ -95,127 +102,53 @@ def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
         DataError: They cannot be cut into folds.
         UsageError: Something is wrong with them; it was reported.
     """
-    from segbench.cli.fold_table import fold_facts, notes_on_folds, show_folds
+    from segbench.cli.fold_table import fold_facts, show_folds
     from segbench.cli.progress import counting
-    from segbench.data.fold_check import check_folds
+    from segbench.data.facts import facts_of
+    from segbench.data.findings import notes_among, problems_among
+    from segbench.data.fold_check import check_folds, judge_folds
     from segbench.data.folds import cut
-    from segbench.data.pool import create_pool
+    from segbench.data.pool import create_pool, names_in_splits
 
-    folds = cut(create_pool(entry), entry)
+    pool = create_pool(entry)
+    folds = cut(pool, entry, own_names=names_in_splits(pool))
     tests = {fold: folds.test(fold) for fold in range(1, folds.count + 1)}
     with counting("checking folds", "images") as advance:
-        found = check_folds(folds, [folds.pool, *tests.values()], progress=advance)
-    whole = found.reports[folds.pool.cache_key()]
-    whole = replace(whole, problems=(*whole.problems, *found.shared))
-    reports = {fold: found.reports[split.cache_key()] for fold, split in tests.items()}
-    pixels = {fold: dict(zip(report.classes, report.class_pixels, strict=True)) for fold, report in reports.items()}
-    facts = fold_facts(folds, pixels)
+        reports = check_folds(folds, tests.values(), progress=advance)
+    whole = reports[folds.pool.cache_key()]
+    by_fold = {fold: reports[split.cache_key()] for fold, split in tests.items()}
+    pixels = {fold: dict(zip(report.classes, report.class_pixels, strict=True)) for fold, report in by_fold.items()}
+    findings, facts = judge_folds(folds, facts_of(whole), pixels, entry), fold_facts(folds, pixels)
     if as_json:
-        splits = {f"fold {fold}": _facts(report) for fold, report in reports.items()}
-        told = {"notes": notes_on_folds(facts), "problems": whole.problems}
+        splits = {f"fold {fold}": _facts(report, []) for fold, report in by_fold.items()}
+        notes, problems = notes_among(findings), problems_among(findings)
+        told = {"notes": _messages(notes), "problems": _messages(problems), "findings": list(map(asdict, findings))}
         write_json({"dataset": entry.name, "splits": splits, "folds": list(map(asdict, facts)), **told})
     else:
-        _show(f"{folds.count} folds", whole)
+        _show(f"{folds.count} folds", whole, findings)
         show_folds(facts)
-        for note in notes_on_folds(facts):
-            tell(f"note: {note}")
-    if whole.problems:
-        raise UsageError(f"{entry.name}: {counted(len(whole.problems), 'problem')} found")
+    _end_with(findings, entry)
 
 
-def _entry(name: str, root: str | None, options: Sequence[str] | None) -> DatasetEntry:
-    from segbench.config.component import DatasetEntry
-    from segbench.config.load import check_part, load_suite, read_override, set_key
-
-    document: dict[str, Any] = {"name": name}
-    if name.endswith(_SUITE_SUFFIXES):
-        document = load_suite(name).dataset.model_dump(mode="json")
-    if root is not None:
-        document["root"] = root
-    for option in options or ():
-        set_key(document, *read_override(option))
-    try:
-        return check_part(DatasetEntry, document, key="dataset")
-    except SuiteError as error:
-        if name.endswith(_SUITE_SUFFIXES) or not error.problem.startswith("is required"):
-            raise
-        option = error.key.rpartition(".")[2]
-        value = "[...]" if option == "classes" else "..."
-        problem = f"{error.problem}; give its suite file, or --set {option}={value}"
-        raise SuiteError(problem, key=error.key) from None
+def _messages(findings: Sequence[Finding]) -> list[str]:
+    return [finding.message for finding in findings]
 
 
-def _suite_splits(entry: DatasetEntry) -> list[str]:
-    return [split for split in (entry.train_split, entry.validation_split, entry.test_split) if split is not None]
-
-
-def _known_splits(name: str) -> list[str]:
-    """Return the usual ones among the splits that a data set's module names, or train and test if it names none."""
-    from segbench.registry import DATASETS
-
-    module = importlib.import_module(DATASETS.find(name)[0].reference.partition(":")[0])
-    known = getattr(module, "SPLITS", ("train", "test"))
-    return [split for split in _USUAL_SPLITS if split in known] or list(known)
-
-
-def _reports(entry: DatasetEntry, splits: Sequence[str]) -> dict[str, DatasetReport]:
-    """Return what is in each split; one that cannot be opened is a problem of its own, unless it is so for all.
+def _end_with(findings: Sequence[Finding], entry: DatasetEntry) -> None:
+    """End with exit code 2 if there are problems.
 
     Raises:
-        DataError: No split can be opened.
+        UsageError: There are; says how many.
     """
-    found: dict[str, DatasetReport] = {}
-    faults: list[DataError] = []
-    for split in splits:
-        try:
-            found[split] = _report(entry, split)
-        except DataError as fault:
-            faults.append(fault)
-            found[split] = _nothing(entry, problem=str(fault))
-    if faults and len(faults) == len(splits):
-        raise faults[0]
-    return found
+    from segbench.data.findings import problems_among
+
+    if count := len(problems_among(findings)):
+        raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")
 
 
-def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
-    """Return the report of a split that cannot be opened."""
-    from segbench.data.check import DatasetReport
+def _facts(report: DatasetReport, findings: Sequence[Finding]) -> dict[str, Any]:
+    from segbench.data.findings import notes_among, problems_among
 
-    return DatasetReport(
-        name=entry.name,
-        classes=(),
-        images=0,
-        sizes={},
-        class_pixels=(),
-        class_image_pixels=(),
-        class_images=(),
-        void_pixels=0,
-        problems=(problem,),
-    )
-
-
-def _report(entry: DatasetEntry, split: str) -> DatasetReport:
-    from segbench.cli.progress import counting
-    from segbench.data.check import check_dataset
-    from segbench.data.open import create_dataset
-
-    dataset = create_dataset(entry, split)
-    with counting(f"checking {split}", "images") as advance:
-        return check_dataset(dataset, progress=advance)
-
-
-def _notes(report: DatasetReport) -> list[str]:
-    """Return what is not wrong but probably not meant."""
-    notes = []
-    if len(report.classes) == 1:
-        notes.append(f"there is one class only, {report.classes[0]}; every pixel that is not void is of it")
-    empty = [name for name, pixels in zip(report.classes, report.class_pixels, strict=True) if not pixels]
-    if empty and report.images:
-        notes.append(f"no pixel is of {counted(len(empty), 'class', 'classes')}: {', '.join(empty)}")
-    return notes
-
-
-def _facts(report: DatasetReport) -> dict[str, Any]:
     classes = [
         {"class": name, "pixels": pixels, "frequency": frequency, "images": images}
         for name, pixels, frequency, images in zip(
@@ -228,13 +161,17 @@ def _facts(report: DatasetReport) -> dict[str, Any]:
         "void_pixels": report.void_pixels,
         "pixel_digest": report.pixel_digest,
         "classes": classes,
-        "notes": _notes(report),
-        "problems": report.problems,
+        "notes": _messages(notes_among(findings)),
+        "problems": _messages(problems_among(findings)),
+        "findings": [{"kind": one.kind, "level": one.level, "message": one.message} for one in findings],
     }
 
 
-def _show(split: str, report: DatasetReport) -> None:
-    facts = _facts(report)
+def _show(split: str, report: DatasetReport, findings: Sequence[Finding]) -> None:
+    from segbench.data.findings import notes_among, problems_among
+
+    facts = _facts(report, findings)
+    problems = problems_among(findings)
     sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]
     more = f" and {counted(len(sizes) - 5, 'other size')}" if len(sizes) > 5 else ""
     typer.echo(f"{report.name}, {split}")
@@ -244,16 +181,16 @@ def _show(split: str, report: DatasetReport) -> None:
             "  height x width": ", ".join(sizes[:5]) + more or None,
             "  void pixels": report.void_pixels,
             "  pixel digest": report.pixel_digest,
-            "  problems": len(report.problems),
+            "  problems": len(problems),
         }
     )
     rows = [[shown(value) for value in row.values()] for row in facts["classes"]]
     if rows:
         write_table(["class", "pixels", "frequency", "images"], rows, right=["pixels", "frequency", "images"])
     typer.echo()
-    for note in facts["notes"]:
-        tell(f"note: {split}: {note}")
-    for problem in report.problems[:_PROBLEMS_SHOWN]:
+    for note in notes_among(findings):
+        tell(f"note: {note}")
+    for problem in problems[:_PROBLEMS_SHOWN]:
         tell(f"problem: {problem}")
-    if len(report.problems) > _PROBLEMS_SHOWN:
-        tell(f"and {len(report.problems) - _PROBLEMS_SHOWN} more; --json lists all")
+    if len(problems) > _PROBLEMS_SHOWN:
+        tell(f"and {len(problems) - _PROBLEMS_SHOWN} more; --json lists all")

@@ -41,17 +41,19 @@ def fold_facts(folds: Folds, class_pixels: Mapping[int, Mapping[str, int]]) -> l
         folds: The folds.
         class_pixels: By fold, the pixels of each class, for folds whose labels were read.
     """
-    everywhere = {name for pixels in class_pixels.values() for name, count in pixels.items() if count}
+    from segbench.data.fold_check import missing_classes
+
+    missing = missing_classes(class_pixels)
     found = []
     for fold in range(1, folds.count + 1):
-        split, pixels = folds.test(fold), class_pixels.get(fold)
+        split = folds.test(fold)
         groups = folds.groups_in(split)
         found.append(
             FoldFacts(
                 fold,
                 len(split),
                 None if groups is None else tuple(sorted(set(groups))),
-                None if pixels is None else tuple(name for name in pixels if not pixels[name] and name in everywhere),
+                missing.get(fold),
             )
         )
     return found
@@ -68,25 +70,6 @@ def show_folds(facts: Sequence[FoldFacts]) -> None:
     if all(one.missing_classes is not None for one in facts):
         columns["classes without pixels"] = [", ".join(map(printable, one.missing_classes or ())) for one in facts]
     write_table(list(columns), list(zip(*columns.values(), strict=True)), right=["fold", "images"])
-
-
-def notes_on_folds(facts: Sequence[FoldFacts]) -> list[str]:
-    """Return what is not wrong with folds but probably not meant."""
-    lacking: dict[str, list[int]] = {}
-    for one in facts:
-        for name in one.missing_classes or ():
-            lacking.setdefault(name, []).append(one.fold)
-    notes = []
-    for name, folds in lacking.items():
-        alone = next((one.fold for one in facts if one.fold not in folds), None)
-        if len(folds) == len(facts) - 1:
-            notes.append(
-                f"{printable(name)} occurs in fold {alone} only: networks that are tested on it never see the class in "
-                "training"
-            )
-        else:
-            notes.append(f"no pixel of {printable(name)} is in {_folds(folds)}; the scores pool all folds")
-    return notes
 
 
 def folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) -> list[FoldFacts]:
@@ -113,6 +96,7 @@ def show_folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, An
     Raises:
         DataError: The data is incomplete, or cannot be cut as the suite says.
     """
+    from segbench.data.fold_check import fold_notes
     from segbench.errors import MissingDataError
 
     try:
@@ -121,14 +105,11 @@ def show_folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, An
         tell(f"note: the folds are not shown: {error}")
         return
     show_folds(facts)
-    for note in notes_on_folds(facts):
-        tell(f"note: {note}")
+    known = {one.fold: one.missing_classes for one in facts if one.missing_classes is not None}
+    for note in fold_notes(known) if len(known) == len(facts) else ():
+        tell(f"note: {len(facts)} folds: {note}")
 
 
 def _listed(groups: Sequence[str]) -> str:
     shown = ", ".join(map(printable, groups[:_MOST_GROUPS]))
     return f"{len(groups)}: {shown}" + (", …" if len(groups) > _MOST_GROUPS else "")
-
-
-def _folds(numbers: Sequence[int]) -> str:
-    return f"{'fold' if len(numbers) == 1 else 'folds'} {', '.join(map(str, numbers))}"

@@ -83,7 +83,7 @@ def summary_line(networks: Sequence[NetworkCheck], *, loads: bool) -> str:
 
 
 def _remarks(network: NetworkCheck) -> list[str]:
-    remarks = list(network.problems)
+    remarks = [*network.problems, *(f"note: {note}" for note in network.notes)]
     if network.nondeterministic_operator is not None:
         remarks.append(f"no deterministic training: {network.nondeterministic_operator} refuses it")
     return remarks

@@ -79,8 +79,11 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
         runs = runs_of(checked)
         _check_files(checked)
         _check_checkpoints(runs)
+        shares = _check_groups(checked)
     tuned = _extent_of_tuning(checked)
     typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
+    for line in shares:
+        tell(line)
 
 
 def schema() -> None:
@@ -88,6 +91,18 @@ def schema() -> None:
     from segbench.config.schema import suite_schema
 
     write_json(suite_schema())
+
+
+def _check_groups(suite: Suite) -> list[str]:
+    """See that every parameter group takes something of a network, and return what; nothing is built without groups."""
+    from segbench.config.plan import variants
+
+    if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
+        from segbench.config.channels import given_channels
+        from segbench.engine.suite_parts import check_groups
+
+        return check_groups(suite, classes=2, channels=given_channels(suite.dataset) or 3)
+    return []
 
 
 def _check_files(suite: Suite) -> None:
@@ -139,6 +154,7 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
         "protocol_id": planned.protocol_id,
     }
     row |= {"fold": planned.fold} if planned.fold is not None else {}
+    row |= {"pad_to": planned.model.pad_to} if planned.model.pad_to is not None else {}
     return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
 
 
@@ -179,19 +195,22 @@ def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         "model": "model",
         "seed": "seed",
         "fold": "fold",
+        "pad_to": "padded to",
         "point": "grid",
         "tuning": "tuning",
         "status": "status",
     }
     if not any("fold" in row for row in rows):
         del columns["fold"]
+    if not any("pad_to" in row for row in rows):
+        del columns["pad_to"]
     if not any(row["point"] for row in rows):
         del columns["point"]
     if not any("tuning" in row for row in rows):
         del columns["tuning"]
     words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
     table = [[row.get(key, "") for key in columns] for row in words]
-    write_table(list(columns.values()), table, right=["seed", "fold"], whole=["run"])
+    write_table(list(columns.values()), table, right=["seed", "fold", "padded to"], whole=["run"])
 
 
 def _show_folds(runs: Sequence[Run], store: Store) -> None:

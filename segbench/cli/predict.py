@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.mask_forms import MaskForm, mask_writer
 from segbench.cli.options import AsJson, Device
 from segbench.cli.output import counted, tell, write_json
 from segbench.errors import DataError, ModelRefusal, UsageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from segbench.cli.apply import Ready
+    from segbench.cli.mask_forms import MaskWriter
     from segbench.config.component import DatasetEntry
     from segbench.data.base import SegmentationDataset
 
@@ -79,12 +81,22 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the masks; made if it is not there.")
     ],
+    form: Annotated[
+        MaskForm | None,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="What the pixels of the masks are: index (palette PNGs of class indices), values (grey PNGs of the "
+            "data set's own values, the default where it has any) or palette (RGB colours).",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Predict the classes of images, as palette PNGs.
+    """Predict the classes of images, as PNG masks.
 
-    The masks have the images' size. An image that cannot be read or predicted stops no other; those are listed at the
+    The masks have the images' size, as viewers show them; of a file whose pages were samples in training, each page has
+    its mask, such as stack#1.png. An image that cannot be read or predicted stops no other; those are listed at the
     end, with exit code 2.
     """
     files = image_files(images, output=output)
@@ -92,24 +104,38 @@ def predict(
     from segbench.cli.progress import counting
 
     loaded = ready(checkpoint, device=device)
-    written, faults = {}, []
+    writer = mask_writer(form, loaded.checkpoint.run.recipe.dataset, loaded.checkpoint.info.palette)
+    written: dict[str, str] = {}
+    faults: list[str] = []
     with counting("predicting", "images") as advance:
         for done, (file, target) in enumerate(files.items(), 1):
             try:
-                write_mask(loaded.predict(file), target)
-                written[str(file)] = str(target)
+                written |= _predict(loaded, writer, file, target)
             except (DataError, ModelRefusal) as fault:
                 faults.append(str(fault))
             advance(done, len(files))
     if as_json:
         classes = dict(enumerate(loaded.checkpoint.info.classes))
-        write_json({"classes": classes, "masks": written, "problems": faults})
+        values = dict(enumerate(writer.values)) if writer.form is MaskForm.VALUES else None
+        write_json({"classes": classes, "as": writer.form, "values": values, "masks": written, "problems": faults})
     else:
-        tell(f"{counted(len(written), 'mask')} written to {output}")
+        tell(f"{counted(len(written), 'mask')} written to {output}: {writer.in_words}")
     for problem in faults:
         tell(f"problem: {problem}")
     if faults:
         raise DataError(f"{len(faults)} of {counted(len(files), 'image')} could not be predicted")
+
+
+def _predict(loaded: Ready, writer: MaskWriter, file: Path, target: Path) -> dict[str, str]:
+    """Write the masks of an image file; return the file of each, by that of the image and its page."""
+    pages = loaded.pages(file)
+    written = {}
+    for number, page in enumerate(pages, 1):
+        mark = f"#{number}" if len(pages) > 1 else ""
+        place = target.with_name(f"{target.stem}{mark}{target.suffix}")
+        write_mask(writer.image(loaded.predict(file, page=page)), place)
+        written[f"{file}{mark}"] = str(place)
+    return written
 
 
 def write_mask(mask: Image, target: Path) -> None:
@@ -132,19 +158,17 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
         UsageError: A mask would replace an image.
     """
-    from segbench.data.files import IMAGE_SUFFIXES
+    from segbench.data import image_folder
 
     files: list[Path] = []
     for path in given:
         if not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
-        found = (
-            [file for file in sorted(path.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES]
-            if path.is_dir()
-            else [path]
-        )
+        found = image_folder.image_files(path) if path.is_dir() else [path]
         if not found:
-            raise DataError(f"{path}: holds no images ({', '.join(IMAGE_SUFFIXES)})")
+            below = image_folder.image_files(path, recursive=True)
+            hint = f"; give its subfolders, such as {below[0].parent}" if below else ""
+            raise DataError(f"{path}: holds no images ({', '.join(image_folder.IMAGE_SUFFIXES)}){hint}")
         files += found
     masks: dict[Path, Path] = {}
     for file in dict.fromkeys(files):

@@ -109,8 +109,8 @@ def recount(
 ) -> None:
     """Add the void row to runs of earlier versions whose predictions were kept (predictions.zip).
 
-    Predictions are counted against the test labels. A run where they do not give the stored matrices bit for bit, or
-    whose data is missing, is named and stays as it is, and makes the exit code 1.
+    Predictions are counted against the test labels. A run where they do not give the stored matrices bit for bit,
+    whose data is missing, or whose record is damaged, is named and stays as it is, and makes the exit code 1.
     """
     from segbench.cli.progress import counting
     from segbench.config.load import read_override, set_key

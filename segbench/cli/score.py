@@ -9,49 +9,117 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson
-from segbench.cli.output import counted, shown, tell, write_facts, write_json, write_table
-from segbench.errors import DataError
+from segbench.cli.options import AsJson, names
+from segbench.cli.output import shown, tell, write_facts, write_json, write_table
+from segbench.cli.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from segbench.cli.score_tables import Tables
     from segbench.metrics.confusion import PixelCounts
     from segbench.metrics.scores import Scores
 
 MOST_CLASSES = 4096
 """More would need gigabytes for their confusion matrix."""
 
-_MODES = ("P", "L", "1", "I", "I;16", "I;16B", "I;16L")
-"""Pillow's modes whose pixels are single whole numbers."""
 
-
-def score(
+def score(  # noqa: PLR0913 - each is an option
     *,
-    predictions: Annotated[Path, typer.Option("--predictions", metavar="DIR", help="Folder of predicted PNG masks.")],
-    labels: Annotated[
-        Path, typer.Option("--labels", metavar="DIR", help="Folder of true PNG masks of the same names.")
-    ],
+    predictions: Annotated[Path, typer.Option("--predictions", metavar="DIR", help="Folder of predicted masks.")],
+    labels: Annotated[Path, typer.Option("--labels", metavar="DIR", help="Folder of true masks of the same names.")],
     classes: Annotated[
-        int, typer.Option("--classes", metavar="N", min=1, max=MOST_CLASSES, help="How many classes there are.")
-    ],
+        int | None,
+        typer.Option(
+            "--classes",
+            metavar="N",
+            min=1,
+            max=MOST_CLASSES,
+            help="How many classes there are; needed without --values and --palette.",
+        ),
+    ] = None,
+    values: Annotated[
+        str | None,
+        typer.Option(
+            "--values",
+            metavar="V,V",
+            help="The mask value of each class, such as 0,255 or [7,8],11; or a ready-made map, such as "
+            "cityscapes-label-ids. 0, 1, ... by default.",
+        ),
+    ] = None,
+    prediction_values: Annotated[
+        str | None,
+        typer.Option("--prediction-values", metavar="V,V", help="Those of predictions, where they are others."),
+    ] = None,
+    palette: Annotated[
+        str | None,
+        typer.Option(
+            "--palette",
+            metavar="COLORS",
+            help="The colour of each class, such as [0,0,0],[255,0,0], or a YAML or JSON file of such a list; then "
+            "colours decide.",
+        ),
+    ] = None,
     ignore_index: Annotated[
-        int, typer.Option("--ignore-index", metavar="I", help="Label of pixels that count nowhere; -1 for none.")
-    ] = 255,
+        list[str] | None,
+        typer.Option(
+            "--ignore-index",
+            metavar="I",
+            help="Values of label pixels that count nowhere, such as 255 or 0,1,4; others for all that are no "
+            "class's; none. 255 by default, unless it is the value of a class.",
+        ),
+    ] = None,
+    ignore_color: Annotated[
+        str | None, typer.Option("--ignore-color", metavar="COLORS", help="Colours that count nowhere; or others.")
+    ] = None,
+    prediction_suffix: Annotated[
+        str, typer.Option("--prediction-suffix", metavar="TEXT", help="What ends the names of predictions.")
+    ] = "",
+    label_suffix: Annotated[
+        str, typer.Option("--label-suffix", metavar="TEXT", help="What ends the names of labels, such as _gt.")
+    ] = "",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="PROBLEM", help=f"Score in spite of a problem: {', '.join(PROBLEMS)}."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score PNG masks made by any tool against true ones.
+    """Score masks made by any tool against true ones.
 
-    Masks hold class indices, grey or palette; files are paired by name.
+    Masks hold class numbers (PNG, TIFF or another lossless file), the numbers of --values, or the colours of --palette;
+    files are paired by name.
     """
-    pairs = paired(predictions, labels)
-    counts = _count(pairs, classes=classes, ignore_index=ignore_index if ignore_index >= 0 else None)
-    write_scores(counts, {"images": len(pairs)}, as_json=as_json)
+    allowed = [problem for given in allow or () for problem in names(given) or ()]
+    if unknown := [problem for problem in allowed if problem not in PROBLEMS]:
+        raise UsageError(f"--allow {unknown[0]}: expected {' or '.join(PROBLEMS)}")
+    from segbench.cli.score_tables import tables
+
+    read_as = tables(
+        classes=classes,
+        values=values,
+        prediction_values=prediction_values,
+        palette=palette,
+        ignore_index=ignore_index,
+        ignore_color=ignore_color,
+        most=MOST_CLASSES,
+    )
+    pairs = paired(predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix)
+    read_as.refuse_differing_palettes(pairs)
+    found = _count(pairs, read_as)
+    refuse_ignored(found, ignored=read_as.ignored, chosen=read_as.ignoring_is_chosen, allowed=allowed)
+    facts = {"images": len(pairs), "ignored_pixels": found.ignored, "ignored_share": found.ignored_share}
+    write_scores(found.counts, facts, classes=read_as.names, left_out=read_as.left_out, as_json=as_json)
 
 
 def write_scores(
-    counts: PixelCounts, facts: Mapping[str, Any], *, classes: Sequence[str] = (), as_json: bool = False
+    counts: PixelCounts,
+    facts: Mapping[str, Any],
+    *,
+    classes: Sequence[str] = (),
+    left_out: Sequence[int] = (),
+    as_json: bool = False,
 ) -> None:
     """Write the scores of a confusion matrix to standard output, and what void counted as error would make of mIoU.
 
@@ -59,103 +127,44 @@ def write_scores(
         counts: The matrix with its void row.
         facts: What to write before them.
         classes: The classes' names, if they have any.
+        left_out: Classes that are ignored in the labels, and so are in no mean.
         as_json: Whether to write JSON.
     """
     from segbench.metrics.conventions import void_as_error
     from segbench.metrics.scores import score as scores_of
 
-    found = scores_of(counts.confusion)
+    found = scores_of(counts.confusion, left_out=left_out)
     void = void_as_error(counts.confusion[None], counts.void_predicted[None])
-    summary = {**facts, **_summary(found), "mean_iou_void_as_error": void.mean_iou}
+    summary = {**facts, **_summary(found), "mean_iou_void_as_error": None if left_out else void.mean_iou}
     rows = _per_class(found, counts.void_predicted, classes)
     if as_json:
         write_json({**summary, "per_class": rows})
-        return
-    write_facts(summary)
-    typer.echo()
-    titles = list(rows[0])
-    write_table(titles, [[shown(row[title]) for title in titles] for row in rows], right=titles)
-    if found.predicted_but_unlabelled:
-        named = ", ".join(str(rows[index]["class"]) for index in found.predicted_but_unlabelled)
-        tell(f"note: predicted but in no label, so with an IoU of 0: {named}")
-    if found.never_predicted:
-        named = ", ".join(str(rows[index]["class"]) for index in found.never_predicted)
-        tell(f"note: in a label but never predicted, so left out of the mean precision: {named}")
+    else:
+        write_facts(summary)
+        typer.echo()
+        titles = list(rows[0])
+        write_table(titles, [[shown(row[title]) for title in titles] for row in rows], right=titles)
+    notes = {
+        "ignored in the labels, so in no mean": left_out,
+        "predicted but in no label, so with an IoU of 0": found.predicted_but_unlabelled,
+        "in a label but never predicted, so left out of the mean precision": found.never_predicted,
+    }
+    for note, concerned in notes.items() if not as_json else ():
+        if concerned:
+            tell(f"note: {note}: {', '.join(str(rows[index]['class']) for index in concerned)}")
 
 
-def paired(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Return (prediction, label) files of the same name, in the order of names.
-
-    Raises:
-        DataError: A folder is missing or empty, or a file has no partner; it is named.
-    """
-    predicted, labelled = _masks(predictions), _masks(labels)
-    for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
-        alone = sorted(here.keys() - there.keys())
-        if alone:
-            more = f", nor for {counted(len(alone) - 1, 'other')}" if len(alone) > 1 else ""
-            raise DataError(f"{here[alone[0]]}: there is no {alone[0]}.png in {folder}{more}")
-    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
-
-
-def read_mask(file: Path) -> NDArray[np.integer[Any]]:
-    """Read a grey or palette PNG as (H, W) class indices.
-
-    Raises:
-        DataError: The file cannot be read or holds colours; it is named.
-    """
-    import numpy as np
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            if picture.mode not in _MODES:
-                raise DataError(
-                    f"{file}: is a picture of mode {picture.mode}; expected class indices (grey or palette PNG)"
-                )
-            pixels: NDArray[np.integer[Any]] = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from None
-    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
-
-
-def compare(label: Path, prediction: Path, *, classes: int, ignore_index: int | None) -> PixelCounts:
-    """Return the counts of one label file against its prediction.
-
-    Raises:
-        DataError: A file cannot be read, or holds what is no class; the one at fault is named.
-    """
-    from segbench.metrics.confusion import count_pixels
-
-    labels, predicted = read_mask(label), read_mask(prediction)
-    try:
-        return count_pixels(labels, predicted, num_classes=classes, ignore_index=ignore_index, name=str(prediction))
-    except DataError:
-        # against itself, a label fails only by its own fault
-        count_pixels(labels, labels, num_classes=classes, ignore_index=ignore_index, name=str(label))
-        raise
-
-
-def _masks(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
-    found = {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() == ".png"}
-    if not found:
-        raise DataError(f"{folder}: holds no PNG files")
-    return found
-
-
-def _count(pairs: list[tuple[Path, Path]], *, classes: int, ignore_index: int | None) -> PixelCounts:
+def _count(pairs: list[tuple[Path, Path]], read_as: Tables) -> Counted:
     import numpy as np
 
     from segbench.cli.progress import counting
     from segbench.metrics.confusion import PixelCounts
 
-    total = PixelCounts(np.zeros((classes, classes), np.int64), np.zeros(classes, np.int64))
+    classes = read_as.labels.num_classes
+    total = Counted(PixelCounts(np.zeros((classes, classes), np.int64), np.zeros(classes, np.int64)))
     with counting("scoring", "images") as advance:
         for done, (prediction, label) in enumerate(pairs, 1):
-            counts = compare(label, prediction, classes=classes, ignore_index=ignore_index)
-            total = PixelCounts(total.confusion + counts.confusion, total.void_predicted + counts.void_predicted)
+            total += compare(label, prediction, labels=read_as.labels, predictions=read_as.predictions)
             advance(done, len(pairs))
     return total
 

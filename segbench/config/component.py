@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,9 +14,16 @@ from pydantic_core import PydanticCustomError
 from segbench.config.classes_map import normalised
 from segbench.config.fold_groups import FoldGroups
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
-from segbench.errors import UnknownNameError, UsageError
-from segbench.registry import DATASETS, LOSSES, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
+from segbench.config.parameter_groups import ParameterGroup
+from segbench.errors import UnknownNameError, UsageError, did_you_mean
+from segbench.registry import DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
 from segbench.signature import Parameter
+
+SOURCE_KEY = "python: source"
+"""Where the digest of the source of a ``python:`` part stands in a recipe or a model; no option can have this name."""
+
+ADAPTING_KEYS = ("pad_to", "output")
+"""What a model's entry says of how its network is used, beside its options; none of it changes its weights."""
 
 _ANNOTATIONS: dict[str, Any] = {
     "Any": Any,
@@ -54,7 +61,7 @@ class Component(BaseModel):
             )
         own = {key: given[key] for key in cls.own_fields() if key in given}
         refuse_misplaced_booleans(cls.__name__, own, cls.model_fields)
-        options = {key: value for key, value in given.items() if key not in own}
+        options = {key: value for key, value in given.items() if key not in own and key != SOURCE_KEY}
         return {**own, "options": cls._check_options(own["name"], options)}
 
     @classmethod
@@ -108,6 +115,11 @@ class ModelEntry(Component):
     classes_map: dict[str, int | tuple[int, ...]] | tuple[int | tuple[int, ...], ...] | None = None
     """For each class of the data set, the output or outputs of the checkpoint that stand for it, counted from 0, where
     the checkpoint has others; for ``train: null``."""
+    pad_to: int | None = Field(default=None, ge=1)
+    """Images are padded with zeros (the mean colour after ``normalize``) to a multiple of this, and scores are cropped
+    to the image; by default only where the network's family always does."""
+    output: str | int | None = None
+    """Where the scores are in what a foreign network returns: a key, an index, or several with dots between."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,6 +149,16 @@ class ModelEntry(Component):
         """Whether any of its weights were trained before this suite."""
         return bool(self.options.get("pretrained")) or self.weights is not None
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options, with what else of the entry changes what its network computes from its weights."""
+        adapted = {key: value for key in ADAPTING_KEYS if (value := getattr(self, key)) is not None}
+        return adapted | self.options
+
+
+AllowedKind = Literal["one-class", "absent-class", "void", "same-picture"]
+"""What the check of a data set refuses unless the suite allows it."""
+
 
 class DatasetEntry(Component):
     """The data set that every network is trained and tested on."""
@@ -158,6 +180,19 @@ class DatasetEntry(Component):
     tested by networks that are trained on the others; none by default."""
     fold_groups: FoldGroups | None = None
     """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
+    allow: tuple[AllowedKind, ...] | None = None
+    """Findings of the check that do not stop a run: ``one-class`` (all labels of a split), ``absent-class`` (in no
+    label), ``void`` (more than half of a split), ``same-picture`` (in two splits); none by default."""
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _known_kinds(cls, given: Any) -> Any:
+        known = get_args(AllowedKind)
+        for index, kind in enumerate(given if isinstance(given, list | tuple) else ()):
+            if kind not in known:
+                text = f"cannot be allowed{did_you_mean(str(kind), known)}"
+                raise line_error(cls.__name__, (index,), text, kind)
+        return given
 
     @model_validator(mode="after")
     def _groups_of_folds(self) -> DatasetEntry:
@@ -191,6 +226,26 @@ class OptimizerEntry(Component):
     """The optimizer and its options."""
 
     registry = OPTIMIZERS
+
+    groups: tuple[ParameterGroup, ...] | None = None
+    """Parameters, by patterns of their names, with a learning rate or a weight decay of their own; none by default."""
+
+
+class MetricEntry(Component):
+    """A metric of confusion matrices, beside the scores that every table has."""
+
+    registry = METRICS
+
+    label: str = ""
+    """What its column is called; the last part of the name by default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_label(cls, given: Any) -> Any:
+        given = flat(given)
+        if isinstance(given, Mapping) and not given.get("label") and isinstance(given.get("name"), str):
+            return {**given, "label": re.split("[.:]", given["name"])[-1]}
+        return given
 
 
 class ScheduleEntry(Component):

@@ -44,10 +44,10 @@ def _flat(model: Any) -> Any:
 
 
 def _option_names(entry: Any) -> set[str] | None:
-    """Return the options that a model's factory declares, or None for an entry that is no known model."""
+    """Return what a model can be given by default, or None for an entry that is no known model."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         return None
     try:
-        return set(options_schema(MODELS.find(entry["name"])[0]).model_fields)
+        return {*options_schema(MODELS.find(entry["name"])[0]).model_fields, "pad_to"}
     except UnknownNameError:
         return None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from segbench.config.document import expand_variables, find_files, read_document, read_yaml
 from segbench.config.keys import set_key, with_keys
 from segbench.config.mistakes import mistakes
+from segbench.config.python_values import plain_values
 from segbench.config.suite import Suite
 from segbench.errors import SuiteError
 
@@ -21,30 +22,39 @@ __all__ = ["check", "check_part", "load_suite", "read_override", "set_key", "wit
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def load_suite(path: str | Path, *, overrides: Sequence[str] = ()) -> Suite:
+def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Suite:
     """Read and check a suite.
 
-    ``dataset.root``, and ``weights`` and ``pretrained`` of models, count from the suite file's folder when they exist
-    there, and else from the current directory.
+    In a file, ``dataset.root``, and ``weights`` and ``pretrained`` of models, count from the file's folder when they
+    exist there, and else from the current directory; in a mapping, all paths count from the current directory.
 
     Args:
-        path: The YAML file. ``${VARIABLE}`` in a value is replaced from the environment.
+        suite: The YAML file, or a mapping of the same keys. ``${VARIABLE}`` in a value is replaced from the
+            environment. In a mapping, a network may be the class or function itself, and paths may be ``Path``.
         overrides: ``dotted.key=value`` lines; the values are read as YAML, paths count from the current directory.
 
     Raises:
         SuiteError: The file cannot be read, or a key or value is wrong.
     """
-    file = Path(path)
+    if isinstance(suite, Mapping):
+        return _checked(plain_values(suite), overrides)
+    if not isinstance(suite, str | Path):
+        raise SuiteError(f"expected the path of a YAML file, or a mapping, not a {type(suite).__name__}")
+    file = Path(suite)
     document = read_document(file)
     document.setdefault("name", _suite_name(file))
     try:
         document = expand_variables(document)
         find_files(document, file.parent)
-        for override in overrides:
-            set_key(document, *read_override(override))
-        return check(document, file=file)
+        return _checked(document, overrides, file=file)
     except SuiteError as error:
         raise SuiteError(error.problem, file=file, key=error.key) from None
+
+
+def _checked(document: dict[str, Any], overrides: Sequence[str], *, file: Path | None = None) -> Suite:
+    for override in overrides:
+        set_key(document, *read_override(override))
+    return check(document, file=file)
 
 
 def check(document: Mapping[str, Any], *, file: Path | None = None) -> Suite:

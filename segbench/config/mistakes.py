@@ -27,6 +27,7 @@ _TEXTS = {
     "dict_type": "should be a mapping",
     "model_type": "should be a mapping",
     "model_attributes_type": "should be a mapping",
+    "string_type": "should be text; numbers, and what YAML reads as true or false (yes, no, on, off), need quotes",
 }
 """By pydantic's type of error: words for those whose own speak of Python."""
 
@@ -71,13 +72,13 @@ def check_keys(model: type[BaseModel], given: Mapping[Any, Any]) -> None:
 
 
 def refuse_misplaced_booleans(title: str, given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> None:
-    """Refuse true and false where a number is meant: YAML's ``yes`` must not become one epoch.
+    """Refuse true and false where a number or text is meant: YAML's ``yes`` must not become one epoch.
 
     Raises:
         ValidationError: A boolean stands where the field's type has none.
     """
     misplaced = [
-        ((name,), "expected a number, not true or false", given[name])
+        ((name,), f"expected {_instead_of_boolean(field.annotation)}", given[name])
         for name, field in fields.items()
         if _holds_boolean(given.get(name)) and not _takes_boolean(field.annotation)
     ]
@@ -141,6 +142,17 @@ def _given(detail: ErrorDetails) -> str:
         return ""
     text = "null" if given is None else repr(given)
     return f" (given {text})" if len(text) <= 80 else ""
+
+
+def _instead_of_boolean(annotation: Any) -> str:
+    """Return what is expected; where it is text, with what YAML makes of some words."""
+    if _takes_text(annotation):
+        return "text, not true or false: YAML reads yes, no, on and off as these, unless they are in quotes"
+    return "a number, not true or false"
+
+
+def _takes_text(annotation: Any) -> bool:
+    return annotation is str or any(_takes_text(part) for part in get_args(annotation))
 
 
 def _holds_boolean(value: Any) -> bool:

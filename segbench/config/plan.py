@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, ModelEntry
+from segbench.config.definitions import MAIN, definition_digest
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.sections import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
@@ -24,17 +25,30 @@ _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
 """Dataset options that say where data lies on one machine, not what it is."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
-    "dataset": {"things": None},
-    "train": {"deterministic": False, "init": "paper", "micro_batch": None, "sync_batch_norm": False},
+    "dataset": {"channels": None, "pages": None, "recursive": False, "things": None},
+    "train": {
+        "auxiliary": None,
+        "deterministic": False,
+        "early_stopping": None,
+        "init": "paper",
+        "micro_batch": None,
+        "sync_batch_norm": False,
+    },
 }
 """Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
 their ids."""
 
+_LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}}
+"""Likewise, options of transforms by their name."""
+
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
 """Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
-_SOURCE_KEY = "python: source"
-"""Where the digest of a ``python:`` network's source stands; no option can have this name."""
+_LATER_OPTIONS: dict[str, dict[str, Any]] = {
+    "focal": {"class_weights": "none"},
+    "dice": {"class_weights": "none"},
+}
+"""The same of options of losses, by name."""
 
 
 class Recipe(BaseModel):
@@ -57,6 +71,7 @@ class Recipe(BaseModel):
         document = self.model_dump(mode="json")
         for key in _LOCAL_DATASET_OPTIONS:
             document["dataset"].pop(key, None)
+        document["dataset"].pop("allow", None)
         groups = document["dataset"].get("fold_groups", {})
         if "file" in groups:
             groups["file"] = content_digest(groups["file"]) or groups["file"]
@@ -65,9 +80,13 @@ class Recipe(BaseModel):
             for key in ("keep_weights", "activation_checkpointing"):
                 document["train"].pop(key)
         for section, keys in _LATER_KEYS.items():
-            for key, before in keys.items():
-                if document[section] and document[section].get(key, ...) == before:
-                    del document[section][key]
+            _drop_unchanged(document[section] or {}, keys)
+        for step in (step for steps in document["transforms"].values() for step in steps):
+            _drop_unchanged(step, _LATER_STEP_KEYS.get(step["name"], {}))
+        for part in _parts(document):
+            _drop_unchanged(part, _LATER_OPTIONS.get(part["name"], {}))
+            if (source := source_digest(part["name"])) is not None:
+                part[SOURCE_KEY] = source
         return document | {"recipe_version": RECIPE_VERSION}
 
     @cached_property
@@ -229,22 +248,50 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
     if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
         document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
     if (source := source_digest(model.name)) is not None:
-        document[_SOURCE_KEY] = source
+        document[SOURCE_KEY] = source
     return document
 
 
 def seeding_model(model: ModelEntry) -> dict[str, Any]:
     """Return what the seeds of a network depend on: what it is, but not the text of its source.
 
-    A comment in the module of a ``python:`` network makes another run, which starts from the same weights.
+    A comment in the module of a ``python:`` network, or another ``pad_to``, makes another run, which starts from the
+    same weights.
     """
-    return {key: value for key, value in canonical_model(model).items() if key != _SOURCE_KEY}
+    apart = (SOURCE_KEY, *ADAPTING_KEYS)
+    return {key: value for key, value in canonical_model(model).items() if key not in apart}
+
+
+def _drop_unchanged(part: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    """Leave out of a part of a recipe the keys that say what was so before there were any."""
+    for key, before in keys.items():
+        if part.get(key, ...) == before:
+            del part[key]
+
+
+def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the components of a recipe but for its data set, as they stand in it."""
+    for steps in recipe["transforms"].values():
+        yield from steps
+    if recipe["train"]:
+        yield from (*recipe["train"]["loss"], recipe["train"]["optimizer"], recipe["train"]["schedule"])
 
 
 def source_digest(name: str) -> str | None:
-    """Return the SHA-256 of the source of a ``python:`` network's module; None for others and where it has none."""
+    """Return the SHA-256 of the source of a ``python:`` part's module; None for others and where it has none.
+
+    Of what a notebook or a script defines, it is that of the definition and of all that it uses there.
+
+    Raises:
+        UsageError: Such a definition uses a value that cannot be told from another one.
+    """
     family, _, target = name.partition(":")
-    source = module_source(target.rpartition(".")[0]) if family == "python" else None
+    if family != "python":
+        return None
+    module, _, attribute = target.rpartition(".")
+    if module == MAIN:
+        return definition_digest(attribute)
+    source = module_source(module)
     return content_digest(source) if source is not None else None
 
 

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
 from segbench.config.mistakes import check_keys
+from segbench.config.one_or_several import ONE_OR_SEVERAL
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
@@ -26,13 +27,13 @@ Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
 
-def _alone_or_in_a_list(schema: dict[str, Any]) -> None:
-    """Let a JSON Schema of a list also take one of its items."""
-    listed = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
-    schema["anyOf"] = [listed["items"], listed]
-
-
-_ONE_OR_SEVERAL: Any = Field(min_length=1, json_schema_extra=_alone_or_in_a_list)
+Share = Annotated[float, Field(ge=0)]
+AuxiliaryWeights = (
+    Annotated[float, Field(gt=0)]
+    | Annotated[tuple[Share, ...], Field(min_length=1)]
+    | Annotated[dict[str, Share], Field(min_length=1)]
+)
+"""Weights of auxiliary losses: one for all, one for each in their order, or by name."""
 
 
 class Section(BaseModel):
@@ -70,6 +71,15 @@ class Transforms(Section):
     """Steps for validation and test images; labels keep their original size."""
 
 
+class EarlyStopping(Section):
+    """Ends a training whose validation mIoU does not rise any more."""
+
+    patience: int = Field(default=5, ge=1)
+    """Validations in a row without a rise after which a training ends."""
+    min_delta: float = Field(default=0.0, ge=0, lt=1)
+    """What counts as a rise: a mIoU above the best one so far by more than this."""
+
+
 class Train(Section):
     """The one recipe by which every network is trained."""
 
@@ -93,8 +103,11 @@ class Train(Section):
     only, and not with ``micro_batch``."""
     drop_last: bool = True
     """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
-    loss: Annotated[tuple[LossEntry, ...], _ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
+    loss: Annotated[tuple[LossEntry, ...], ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
     """One loss, or several with weights that are summed."""
+    auxiliary: AuxiliaryWeights | None = None
+    """Weights of the losses of auxiliary outputs, which are added to that of the scores: one for all, a list in their
+    order, or a mapping by name. Null does not train on them. Networks without auxiliary outputs are not affected."""
     optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
     """The optimizer; the learning rate is its option ``lr``."""
     schedule: ScheduleEntry = "constant"  # type: ignore[assignment]
@@ -118,18 +131,39 @@ class Train(Section):
     """Epochs between validation scores; needs ``dataset.validation_split`` or ``dataset.folds``."""
     select: Literal["last", "best"] = "last"
     """Which weights are reported: the last epoch's, or those with the best validation mIoU."""
+    early_stopping: EarlyStopping | None = None
+    """Ends a training early, by its validation mIoU; ``epochs`` or ``steps`` are then the most. None by default."""
     keep_weights: bool = True
     """Whether each run keeps its trained network as ``checkpoint.safetensors``."""
 
     @property
     def validates(self) -> bool:
         """Whether networks are scored on a validation split while they are trained."""
-        return self.validate_every is not None or self.select == "best"
+        return self.validation_interval is not None
+
+    @property
+    def validation_interval(self) -> int | None:
+        """Epochs between validation scores; None where there are none."""
+        return self.validate_every or (1 if self.chooses_by_validation else None)
+
+    @property
+    def chooses_by_validation(self) -> bool:
+        """Whether validation scores choose what is reported: its epoch, or the length of the training."""
+        return self.select == "best" or self.early_stopping is not None
 
     @field_validator("loss", mode="before")
     @classmethod
     def _one_or_several(cls, given: Any) -> Any:
         return [given] if isinstance(given, str | Mapping) else given
+
+    @field_validator("auxiliary", mode="before")
+    @classmethod
+    def _weights_of_auxiliary_losses(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if any(isinstance(weight, bool) for weight in given.values()):
+            raise ValueError("expected numbers, not true or false")
+        return {str(key): weight for key, weight in given.items()}  # YAML reads an index as a number
 
     @field_validator("accumulate")
     @classmethod

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from segbench.config.component import DatasetEntry, ModelEntry
+from segbench.config.channels import given_channels, mismatches
+from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
 from segbench.config.defaults import with_defaults
 from segbench.config.grid import expand
 from segbench.config.mistakes import line_error
@@ -18,6 +19,8 @@ from segbench.config.sections import Evaluate, Loader, Precision, Resume, Sectio
 from segbench.config.tuning import Tuning, TuningPoint
 
 __all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
+
+_VALIDATING = "train.validate_every and train.select: best"
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -52,6 +55,8 @@ class Suite(Section):
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
     """Saving runs under way; does not change results."""
+    metrics: tuple[MetricEntry, ...] = ()
+    """Metrics of confusion matrices, beside the scores that every table has; do not change results."""
     threads: int = Field(default=1, ge=1)
     """Threads of an operation on the processor, in every run, whoever does it; another number changes results."""
     speed: Speed | None = None
@@ -75,6 +80,11 @@ class Suite(Section):
         document = {key: value for key, value in self.written.items() if key not in ("grid", "tuning")}
         found = expand(document, self.tuning.grid, validate=Suite.model_validate, at=("tuning", "grid"))
         return [TuningPoint(values, suite.train) for values, suite in found if suite.train is not None]
+
+    @property
+    def recipes(self) -> list[Train]:
+        """Its training recipes at one point of its grid: its own and those of a tuning; empty without training."""
+        return [*([self.train] if self.train is not None else []), *(point.train for point in self.tuning_points)]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, as pydantic does; what was derived from the original is derived anew."""
@@ -128,6 +138,16 @@ class Suite(Section):
             seen.add(model.label)
         return given
 
+    @field_validator("metrics")
+    @classmethod
+    def _distinct_metrics(cls, given: tuple[MetricEntry, ...]) -> tuple[MetricEntry, ...]:
+        labels = [metric.label for metric in given]
+        for index, label in enumerate(labels):
+            if label in labels[:index]:
+                text = f"two metrics are called {label!r}; give one of them a label of its own"
+                raise line_error(cls.__name__, (index, "label"), text, label)
+        return given
+
     @field_validator("seeds")
     @classmethod
     def _distinct_seeds(cls, given: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,10 +161,11 @@ class Suite(Section):
             return self
         needs = self.train.validates
         if self.dataset.folds is not None:
-            return self._fold_left_to_train_on("train.validate_every and train.select: best") if needs else self
+            return self._fold_left_to_train_on(f"{_VALIDATING} and train.early_stopping") if needs else self
         if needs and self.dataset.validation_split is None:
-            raise ValueError("train.validate_every and train.select: best need dataset.validation_split")
-        if self.train.select == "best" and self.dataset.validation_split == self.dataset.test_split:
+            what = "train.early_stopping needs" if self.train.early_stopping else f"{_VALIDATING} need"
+            raise ValueError(f"{what} dataset.validation_split")
+        if self.train.chooses_by_validation and self.dataset.validation_split == self.dataset.test_split:
             raise ValueError("weights must not be selected on the split that is reported: change validation_split")
         return self
 
@@ -192,6 +213,15 @@ class Suite(Section):
         if self.train is None and self.dataset.folds is not None:
             text = "needs a recipe under train: networks that are not trained can be tested on all images at once"
             raise line_error(type(self).__name__, ("dataset", "folds"), text, self.dataset.folds)
+        return self
+
+    @model_validator(mode="after")
+    def _transforms_fit_the_channels(self) -> Suite:
+        channels, trained = given_channels(self.dataset), self.train is not None
+        for split in ("train", "test") if trained else ("test",):
+            steps = getattr(self.transforms, split)
+            for place, problem in mismatches(steps, channels, trained=trained):
+                raise line_error(type(self).__name__, ("transforms", split, place), problem, steps[place].name)
         return self
 
     def _fold_left_to_train_on(self, what: str) -> Self:

@@ -84,7 +84,8 @@ def _budget(train: Train, tuning: Tuning) -> Train:
     """Return a recipe that trains as long as a trial, and is scored once, at its end."""
     budget = {"epochs": tuning.epochs, "steps": tuning.steps}
     length = budget if any(budget.values()) else {}
-    return train.model_copy(update={**length, "validate_every": None, "select": "last", "keep_weights": False})
+    unvalidated = {"validate_every": None, "select": "last", "early_stopping": None}
+    return train.model_copy(update={**length, **unvalidated, "keep_weights": False})
 
 
 def _trial_recipe(recipe: Recipe, train: Train) -> Recipe:

@@ -11,7 +11,7 @@ from segbench.config.sections import Section, Train
 
 NOT_TUNED = frozenset(
     {
-        *("validate_every", "select", "keep_weights", "micro_batch", "activation_checkpointing"),
+        *("validate_every", "select", "early_stopping", "keep_weights", "micro_batch", "activation_checkpointing"),
         *("channels_last", "compile", "deterministic"),
     }
 )
@@ -41,7 +41,7 @@ class Tuning(Section):
             if below in ("epochs", "steps"):
                 text = "cannot be tuned: every trial has the same budget, tuning.epochs or tuning.steps"
                 raise line_error(cls.__name__, (key,), text, values)
-            if below in NOT_TUNED:
+            if below.partition(".")[0] in NOT_TUNED:
                 raise line_error(cls.__name__, (key,), "cannot be tuned: it is the same for all networks", values)
         return given
 

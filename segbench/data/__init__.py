@@ -18,6 +18,7 @@ TRANSFORMS = {
     "elastic": "segbench.data.transforms:elastic",
     "color_jitter": "segbench.data.transforms:color_jitter",
     "gaussian_blur": "segbench.data.transforms:gaussian_blur",
-    "normalize": "segbench.data.transforms:normalize",
+    "normalize": "segbench.data.normalization:normalize",
+    "python:": "segbench.data.foreign_transforms:python_transform",
 }
 """Preprocessing and augmentation steps: name -> factory."""

@@ -15,7 +15,46 @@ IGNORE_INDEX = 255
 
 Color = tuple[int, int, int]
 LabelArray = NDArray[np.uint8]
-ImageArray = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+
+class ChannelStatistics(NamedTuple):
+    """Mean and standard deviation of each channel, as ``normalize`` takes them.
+
+    Attributes:
+        mean: Of each channel: of 8-bit images in shares of 255, of others in their own units.
+        std: Likewise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What all images of a data set have in common.
+
+    Attributes:
+        channels: How many channels.
+        dtype: NumPy's name of the type of their pixels: uint8, uint16 or float32.
+        statistics: What was measured in the training split; None where nothing was.
+    """
+
+    channels: int = 3
+    dtype: str = "uint8"
+    statistics: ChannelStatistics | None = None
+
+    @property
+    def is_rgb8(self) -> bool:
+        """Whether they have three channels of 8 bits, as photographs have."""
+        return self.channels == 3 and self.dtype == "uint8"
+
+    def __str__(self) -> str:
+        return f"{self.channels} channel{'s' * (self.channels != 1)} of {self.dtype}"
+
+
+EIGHT_BIT_RGB = ImageFormat()
+"""What photographs are."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +67,7 @@ class DatasetInfo:
         palette: One RGB colour for each class.
         citation: How to cite it.
         channels: Channels of its images.
+        dtype: NumPy's name of the type of their pixels: uint8, uint16 or float32.
     """
 
     name: str
@@ -35,6 +75,12 @@ class DatasetInfo:
     palette: tuple[Color, ...]
     citation: str = ""
     channels: int = 3
+    dtype: str = "uint8"
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """Channels and type of the images."""
+        return ImageFormat(self.channels, self.dtype)
 
     def __post_init__(self) -> None:
         if len(self.palette) != len(self.classes):
@@ -46,7 +92,7 @@ class Sample(NamedTuple):
 
     Attributes:
         name: The image's name, unique within its split.
-        image: (H, W, 3) uint8, RGB.
+        image: (H, W, C), RGB where there are three channels: uint8, uint16 or float32.
         label: (H, W) uint8, class indices or ``IGNORE_INDEX``.
     """
 
@@ -88,7 +134,11 @@ class SegmentationDataset(ABC):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is already known to be wrong before any image is read, one line each, such as an unpaired file."""
+        """What is known to be wrong, one line each, such as an unpaired file.
+
+        It is asked for before any image is read, and again when all were read: what shows in many files together only,
+        such as palettes that differ from mask to mask, may be added meanwhile.
+        """
         return ()
 
     def cache_key(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Sample, SegmentationDataset
-from segbench.data.cache_files import Place, cache_file, read_index, write_cache
+from segbench.data.cache_files import Place, cache_file, pixel_bytes, read_index, write_cache
 from segbench.data.locate import user_cache_folder
 from segbench.errors import DataError
 
@@ -91,10 +91,10 @@ class DiskCache(CachedDataset):
         self._inode: int | None = None
         self._checked: set[int] = set()
         self._damaged: set[int] = set()
-        places = read_index(self.file, len(dataset))
+        places = read_index(self.file, len(dataset), pixel_bytes(self.info))
         if places is None:
             write_cache(self.file, dataset)
-            places = read_index(self.file, len(dataset))
+            places = read_index(self.file, len(dataset), pixel_bytes(self.info))
         if places is None:
             raise DataError(f"{self.file}: the cache was written but cannot be read back; is the disk in order?")
         self._places = places
@@ -104,19 +104,20 @@ class DiskCache(CachedDataset):
     def read(self, index: int) -> Sample:
         """Return a copy of one sample."""
         place = self._places[index]
-        pixels = place.height * place.width
         stored = self._stored(index, place)
         if stored is None:
             return self.dataset.read(index)
-        image = stored[: 3 * pixels].reshape(place.height, place.width, 3)
-        return Sample(self.names[index], image, stored[3 * pixels :].reshape(place.height, place.width))
+        size = place.height, place.width
+        label = stored[-place.height * place.width :].reshape(size)
+        image = stored[: -label.size].view(self.info.dtype).reshape(*size, self.info.channels)
+        return Sample(self.names[index], image, label)
 
     def _stored(self, index: int, place: Place) -> NDArray[np.uint8] | None:
         """Return a copy of a sample's bytes; None where they are not what was written."""
         if index in self._damaged or not self._is_mapped():
             return None
         assert self._mapped is not None
-        stored = np.array(self._mapped[place.offset : place.offset + 4 * place.height * place.width])
+        stored = np.array(self._mapped[place.offset : place.offset + place.size(pixel_bytes(self.info))])
         if index not in self._checked:
             if zlib.crc32(stored.data) != place.checksum:
                 self._discard(index)

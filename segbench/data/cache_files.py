@@ -13,13 +13,18 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from segbench.data.base import SegmentationDataset
+from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.errors import DataError
 from segbench.results.files import temporary_path
 from segbench.results.swap import leftovers
 
-MAGIC = b"segbench-cache-1"
-"""Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic."""
+MAGIC = b"segbench-cache-2"
+"""Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic.
+
+1: images were not turned by their EXIF orientation.
+"""
+
+_ANY_MAGIC = b"segbench-cache-"
 
 _TAIL = 8 + len(MAGIC)
 """Bytes behind the index."""
@@ -37,6 +42,15 @@ class Place(NamedTuple):
     height: int
     width: int
     checksum: int
+
+    def size(self, pixel_bytes: int) -> int:
+        """Return how many bytes it takes, at so many for each pixel of image and label."""
+        return self.height * self.width * pixel_bytes
+
+
+def pixel_bytes(info: DatasetInfo) -> int:
+    """Return how many bytes image and label take for each pixel."""
+    return info.channels * np.dtype(info.dtype).itemsize + 1
 
 
 def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
@@ -96,10 +110,15 @@ def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[Place]
         offset += len(content)
 
 
-def read_index(file: Path, count: int) -> list[Place] | None:
+def read_index(file: Path, count: int, pixel_bytes: int) -> list[Place] | None:
     """Return where each of ``count`` samples lies, or None if the file is missing or not whole.
 
     The samples themselves are not looked at: of a large split that would take as long as an epoch.
+
+    Args:
+        file: The cache file.
+        count: How many samples it has to hold.
+        pixel_bytes: How many bytes image and label take for each pixel.
     """
     try:
         with file.open("rb") as stream:
@@ -115,7 +134,7 @@ def read_index(file: Path, count: int) -> list[Place] | None:
         for place in places:
             if place.offset != offset or any(type(value) is not int for value in place):
                 return None
-            offset += 4 * place.height * place.width
+            offset += place.size(pixel_bytes)
     except (OSError, ValueError, TypeError):
         return None
     return places if offset + length + _TAIL == size and len(places) == count else None
@@ -152,6 +171,6 @@ def make_room(folder: Path, needed: int, *, limit: int) -> bool:
 def _is_cache(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
+            return stream.read(len(MAGIC)).startswith(_ANY_MAGIC)
     except OSError:
         return False

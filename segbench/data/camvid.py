@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, SegmentationDataset
 from segbench.data.files import FileDataset, ImageFolder
-from segbench.data.listing import Listed, read_list, resolve
+from segbench.data.listed_files import resolve
+from segbench.data.listing import Listed, read_list
 from segbench.data.locate import locate
 from segbench.data.masks import IndexLabels
 from segbench.data.splits import check_split
@@ -71,11 +72,11 @@ def camvid(split: str, *, root: str | None = None) -> SegmentationDataset:
 
 def without_prefix(entry: Listed) -> Listed:
     """Keep the last folder and the name of each path: lists in circulation carry foreign prefixes."""
-    image, label = (PurePosixPath(*path.parts[-2:]) for path in entry)
-    return Listed(image, label)
+    image, label = (PurePosixPath(*path.parts[-2:]) for path in entry.paths)
+    return entry._replace(image=image, label=label)
 
 
 def list_folder(folder: Path, split: str) -> list[Listed]:
     """List a split without a list file: every image of its folder, by name."""
-    images = ImageFolder(folder / split).files
+    images = ImageFolder(folder / split).candidates
     return [Listed(PurePosixPath(split, f"{s}.png"), PurePosixPath(f"{split}annot", f"{s}.png")) for s in images]

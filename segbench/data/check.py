@@ -1,7 +1,8 @@
-"""Reads a whole split and reports what is in it and everything that is wrong with it."""
+"""Reads a whole split and counts what is in it; what cannot be read is collected, not raised."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +11,12 @@ from statistics import median
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.pictures import picture_digest, repeated
 from segbench.data.pixels import PixelDigest
 from segbench.errors import DataError
 
 Progress = Callable[[int, int], None]
 """Called with the images read so far and the images in all."""
-Look = Callable[[int, Sample], None]
-"""Called with the index of an image and the image."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ class DatasetReport:
         class_image_pixels: For each class, all pixels of the images where it occurs.
         class_images: For each class, the images in which it occurs.
         void_pixels: Pixels that count nowhere.
-        problems: One line for everything that is wrong.
+        problems: One line for every file that is wrong.
         pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
+        void_images: Names of the images whose pixels are all void.
+        pictures: The ``picture_digest`` of each image, in the split's order.
+        repeats: Names of the images of each picture that occurs more than once.
+        relabelled: Those of ``repeats`` whose labels are not all the same.
     """
 
     name: str
@@ -46,6 +50,10 @@ class DatasetReport:
     void_pixels: int
     problems: tuple[str, ...]
     pixel_digest: str | None = None
+    void_images: tuple[str, ...] = ()
+    pictures: tuple[str | None, ...] = ()
+    repeats: tuple[tuple[str, ...], ...] = ()
+    relabelled: tuple[tuple[str, ...], ...] = ()
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -60,22 +68,21 @@ def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = N
 
 
 def check_parts(
-    dataset: SegmentationDataset,
-    parts: Mapping[str, Iterable[int]],
-    *,
-    look: Look = lambda index, sample: None,
-    progress: Progress | None = None,
+    dataset: SegmentationDataset, parts: Mapping[str, Iterable[int]], *, progress: Progress | None = None
 ) -> dict[str, DatasetReport]:
     """Read every image of a split once, and report each of several parts of it; problems are collected, not raised.
+
+    What the data set knows to be wrong is asked for before and after reading, since some of it shows in all files
+    together only.
 
     Args:
         dataset: The split.
         parts: By name, the images of each part; an image may be in several.
-        look: Called with the index of each image that could be read, and the image.
         progress: Called after each image.
     """
     members = {name: frozenset(indices) for name, indices in parts.items()}
-    counted = {name: _Counts(dataset.info.classes, problems=list(dataset.problems)) for name in parts}
+    before = list(dataset.problems)
+    counted = {name: _Counts(dataset.info.classes, problems=list(before)) for name in parts}
     for name, indices in members.items():
         if not indices:
             counted[name].problems.append("the split holds no complete pair of image and label")
@@ -83,14 +90,17 @@ def check_parts(
         concerned = [counts for name, counts in counted.items() if index in members[name]]
         try:
             sample = dataset.read(index)
-            look(index, sample)
+            digest = picture_digest(sample.image)
             for counts in concerned:
-                counts.add(sample)
+                counts.add(sample, digest)
         except DataError as error:
             for counts in concerned:
                 counts.problems.append(str(error))
         if progress is not None:
             progress(index + 1, len(dataset))
+    found_in_reading = [problem for problem in dataset.problems if problem not in before]
+    for counts in counted.values():
+        counts.problems += found_in_reading
     return {name: counts.report(dataset.info.name) for name, counts in counted.items()}
 
 
@@ -116,6 +126,10 @@ class _Counts:
     problems: list[str]
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
+    void_images: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    pictures: list[str | None] = field(default_factory=list)
+    labels: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pixels = PixelDigest(self.classes)
@@ -123,8 +137,8 @@ class _Counts:
         self.class_image_pixels = np.zeros(len(self.classes), dtype=np.int64)
         self.class_images = np.zeros(len(self.classes), dtype=np.int64)
 
-    def add(self, sample: Sample) -> None:
-        """Count one image."""
+    def add(self, sample: Sample, picture: str | None) -> None:
+        """Count one image, given its ``picture_digest``."""
         self.pixels.add(sample)
         label = sample.label
         height, width = label.shape
@@ -135,9 +149,15 @@ class _Counts:
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
+        if histogram[IGNORE_INDEX] == label.size:
+            self.void_images.append(sample.name)
+        self.names.append(sample.name)
+        self.pictures.append(picture)
+        self.labels.append(hashlib.sha256(np.ascontiguousarray(label).data).digest())
 
     def report(self, dataset: str) -> DatasetReport:
         """Return what was counted in images of a data set."""
+        same = repeated(self.pictures)
         return DatasetReport(
             name=dataset,
             classes=self.classes,
@@ -149,4 +169,11 @@ class _Counts:
             void_pixels=self.void_pixels,
             problems=tuple(self.problems),
             pixel_digest=None if self.problems else self.pixels.hexdigest(),
+            void_images=tuple(self.void_images),
+            pictures=tuple(self.pictures),
+            repeats=self._named(same),
+            relabelled=self._named(one for one in same if len({self.labels[index] for index in one}) > 1),
         )
+
+    def _named(self, groups: Iterable[tuple[int, ...]]) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(self.names[index] for index in group) for group in groups)

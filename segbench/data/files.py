@@ -6,26 +6,35 @@ import hashlib
 import json
 import os
 import pickle
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.decoding import turned_images
 from segbench.data.digests import file_digests
+from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, image_files
+from segbench.data.images import READ_RGB, ImageReader
 from segbench.data.masks import LabelDecoder
-from segbench.data.reading import read_pair
+from segbench.data.reading import check_format, read_pair
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-"""Suffixes of files that are taken for images, preferred ones first."""
+__all__ = ["IMAGE_SUFFIXES", "FileDataset", "ImageFolder", "Pair", "image_files"]
 
 
 class Pair(NamedTuple):
-    """The files of one sample."""
+    """The files of one sample.
+
+    Attributes:
+        name: The sample's name.
+        image: The image file.
+        label: The mask file.
+        page: Which page of both it is, from 0; None where they hold one.
+    """
 
     name: str
     image: Path
     label: Path
+    page: int | None = None
 
 
 class FileDataset(SegmentationDataset):
@@ -36,17 +45,24 @@ class FileDataset(SegmentationDataset):
         pairs: The files.
         decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
         problems: What was found wrong while the files were listed.
+        reader: Reads an image file; as 8-bit RGB by default.
     """
 
     def __init__(
-        self, info: DatasetInfo, pairs: Sequence[Pair], *, decoder: LabelDecoder, problems: Sequence[str] = ()
+        self,
+        info: DatasetInfo,
+        pairs: Sequence[Pair],
+        *,
+        decoder: LabelDecoder,
+        problems: Sequence[str] = (),
+        reader: ImageReader = READ_RGB,
     ) -> None:
         self.info = info
         self.pairs = tuple(pairs)
         self._decoder = decoder
+        self._reader = reader
         self._names = tuple(pair.name for pair in pairs)
-        twice = [name for name, count in Counter(self._names).items() if count > 1]
-        self._problems = (*problems, *(f"{name}: the split lists this image twice" for name in twice))
+        self._problems = (*problems, *_doubled(pairs))
 
     @property
     def names(self) -> Sequence[str]:
@@ -55,8 +71,8 @@ class FileDataset(SegmentationDataset):
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """The image files, links followed."""
-        return [os.path.realpath(pair.image) for pair in self.pairs]
+        """The image files, links followed; of further pages, with their number."""
+        return [os.path.realpath(pair.image) + (f"#{pair.page + 1}" if pair.page else "") for pair in self.pairs]
 
     @property
     def problems(self) -> Sequence[str]:
@@ -66,36 +82,53 @@ class FileDataset(SegmentationDataset):
     def read(self, index: int) -> Sample:
         """Read one image with its label."""
         pair = self.pairs[index]
-        return read_pair(pair.name, pair.image, pair.label, num_classes=len(self.info.classes), decoder=self._decoder)
+        sample = read_pair(
+            pair.name,
+            pair.image,
+            pair.label,
+            num_classes=len(self.info.classes),
+            decoder=self._decoder,
+            reader=self._reader,
+            page=pair.page,
+        )
+        check_format(sample.image, self.info.image_format, source=str(pair.image))
+        return sample
 
     def fingerprint(self) -> str:
         """Return a hash of the class names, the samples' names and all that is in the files, wherever they lie.
+
+        It follows which bands are read, and which images are turned by their EXIF orientation.
 
         Raises:
             DataError: A file cannot be read; names it.
         """
         digests = file_digests([path for pair in self.pairs for path in (pair.image, pair.label)])
-        contents = list(zip(self._names, digests[::2], digests[1::2], strict=True))
-        return _digest([self.info.name, list(self.info.classes), contents])
+        turned = turned_images([pair.image for pair in self.pairs], digests[::2])
+        contents = [
+            (name, image, label, *(["turned"] if image in turned else []))
+            for name, image, label in zip(self._names, digests[::2], digests[1::2], strict=True)
+        ]
+        bands = [] if self._reader.channels is None else [self._reader.channels]
+        return _digest([self.info.name, list(self.info.classes), contents, *bands])
 
     def cache_key(self) -> str:
         """Return a hash that also follows how labels are decoded."""
         return _digest([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
 
 
-class ImageFolder:
-    """The image files of one folder, found by stem whatever their suffix."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files: dict[str, Path] = {}
-        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES] if folder.is_dir() else []
-        for path in sorted(found, key=lambda path: (path.stem, IMAGE_SUFFIXES.index(path.suffix.lower()), path.name)):
-            self.files.setdefault(path.stem, path)
-
-    def find(self, stem: str) -> Path | None:
-        """Return the file with this stem; of several, the one whose suffix comes first in ``IMAGE_SUFFIXES``."""
-        return self.files.get(stem)
+def _doubled(pairs: Sequence[Pair]) -> list[str]:
+    """Return one line for each name that several pairs have."""
+    images: dict[str, list[Path]] = {}
+    for pair in pairs:
+        images.setdefault(pair.name, []).append(pair.image)
+    return [
+        f"{name}: the split lists this image twice"
+        if len(set(files)) == 1
+        else f"{name}: the split lists several images of this name ({', '.join(sorted({file.name for file in files}))})"
+        "; a name without suffix has to be of one image: rename the others"
+        for name, files in images.items()
+        if len(files) > 1
+    ]
 
 
 def _digest(content: object) -> str:

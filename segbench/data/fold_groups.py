@@ -8,31 +8,33 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from segbench.config.fold_groups import FoldGroups
-from segbench.data.files import IMAGE_SUFFIXES
+from segbench.data.image_folder import same_name, without_suffix
 from segbench.errors import DataError
 
 _SHOWN = 3
 
 
-def groups_of(names: Sequence[str], given: FoldGroups) -> tuple[str, ...]:
+def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return the group of each image.
 
     Args:
         names: The images' names.
         given: Where the groups stand.
+        own_names: What the images are called in their own splits, where that differs: a folder or a pattern is
+            looked for in these, so that a city that lies in two splits is one group.
 
     Raises:
         DataError: Some images have no group, or the file cannot be read; names them.
     """
     if given.file is not None and given.column is not None:
         known = read_groups(Path(given.file), image_column=given.image_column, column=given.column)
-        groups = [known.get(name) for name in names]
+        groups = [known.get(same_name(name)) for name in names]
         where = f"no line in {given.file}"
     elif given.folder is not None:
-        groups = [_folder(name, given.folder) for name in names]
+        groups = [_folder(name, given.folder) for name in own_names or names]
         where = f"no folder number {given.folder} in their names"
     else:
-        groups = [_matched(name, given.pattern or "") for name in names]
+        groups = [_matched(name, given.pattern or "") for name in own_names or names]
         where = f"no match of fold_groups.pattern {given.pattern!r}"
     lost = [name for name, group in zip(names, groups, strict=True) if not group]
     if lost:
@@ -61,15 +63,14 @@ def read_groups(file: Path, *, image_column: str, column: str) -> dict[str, str]
         raise DataError(f"{file}: cannot be read as the CSV file of dataset.fold_groups: {error}") from None
     found: dict[str, str] = {}
     for number, image, group in lines:
-        for name in {image, _without_suffix(image)}:
+        for name in {same_name(image), same_name(_without_suffix(image))}:
             if group and found.setdefault(name, group) != group:
                 raise DataError(f"{file}:{number}: {image!r} is in the group {group!r}, and above in {found[name]!r}")
     return found
 
 
 def _without_suffix(name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.with_suffix("").as_posix() if path.suffix.lower() in IMAGE_SUFFIXES else path.as_posix()
+    return PurePosixPath(without_suffix(name.replace("\\", "/"))).as_posix()
 
 
 def _folder(name: str, above: int) -> str | None:

@@ -12,7 +12,7 @@ from segbench.config.sections import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.fold_groups import groups_of
 from segbench.data.open import cached
-from segbench.data.pool import open_pool
+from segbench.data.pool import names_in_splits, open_pool
 from segbench.data.subset import Subset
 from segbench.errors import DataError
 
@@ -69,18 +69,25 @@ def open_folds(entry: DatasetEntry, *, loader: Loader) -> Folds:
         DataError: A split is missing or incomplete, an image has no group, or there are more folds than images or
             groups.
     """
-    return cut(cached(open_pool(entry), loader), entry)
+    pool = open_pool(entry)
+    return cut(cached(pool, loader), entry, own_names=names_in_splits(pool))
 
 
-def cut(pool: SegmentationDataset, entry: DatasetEntry) -> Folds:
+def cut(pool: SegmentationDataset, entry: DatasetEntry, *, own_names: Sequence[str] | None = None) -> Folds:
     """Cut pooled images into the folds that an entry asks for.
+
+    Args:
+        pool: The images.
+        entry: A suite's data set, with ``folds``.
+        own_names: What the images are called in their own splits, where groups are looked for; as in the pool by
+            default.
 
     Raises:
         DataError: An image has no group, or there are more folds than images or groups.
     """
     assert entry.folds is not None
     names = pool.names
-    groups = None if entry.fold_groups is None else groups_of(names, entry.fold_groups)
+    groups = None if entry.fold_groups is None else groups_of(names, entry.fold_groups, own_names=own_names)
     different = sorted(set(names if groups is None else groups))
     if len(different) < entry.folds:
         what = "images" if groups is None else "groups"

@@ -1,72 +1,133 @@
-"""Lists of image and label files, and the files that they stand for."""
+"""Reads lists of images and labels as people and tools write them."""
 
 from __future__ import annotations
 
+import codecs
+import csv
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from segbench.data.files import ImageFolder, Pair
 from segbench.errors import DataError
+
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_BLANKS = " \t"
+_COLUMNS = "image|img|picture|photo|rgb|input|mask|label|annotation|target|segmentation|gt|file|filename|name|path|id"
+_HEADER = re.compile(f"({_COLUMNS})s?([ _-]?(path|file|filename|name|id)s?)?")
+_LINES_JUDGED = 1000
+"""So many lines tell whether a list holds pairs or names."""
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 class Listed(NamedTuple):
-    """One line of a list: image and label, relative to the data set's folder; suffixes do not matter."""
+    """One line of a list.
+
+    Attributes:
+        image: The image's path as written, with slashes.
+        label: Its label's path; None in a list of one name a line.
+        line: The line's number.
+    """
 
     image: PurePosixPath
-    label: PurePosixPath
+    label: PurePosixPath | None
+    line: int = 0
+
+    @property
+    def paths(self) -> tuple[PurePosixPath, ...]:
+        """The paths that the line names."""
+        return (self.image,) if self.label is None else (self.image, self.label)
+
+    @property
+    def may_be_header(self) -> bool:
+        """Whether all that the line holds are usual names of columns, such as ``image,mask``."""
+        return all(_HEADER.fullmatch(str(path).lower()) for path in self.paths)
 
 
-def read_list(file: Path) -> list[Listed]:
-    """Read lines that hold an image and a label, separated by a tab, or by blanks where a line has no tab.
+class _Line(NamedTuple):
+    number: int
+    text: str
+
+
+def read_list(file: Path, *, is_name: Callable[[str], bool] | None = None) -> list[Listed]:
+    """Read lines that hold an image and a label, separated by tabs, commas, semicolons or blanks.
+
+    Where ``is_name`` is given, a list may instead hold one name a line, which may hold blanks and commas. Names are put
+    into double quotes where a separator is part of them. Empty lines and comments, which begin with ``# ``, are left
+    out.
+
+    Args:
+        file: A text file: UTF-8, or UTF-16 that begins with a byte order mark.
+        is_name: Whether a whole line names an image.
 
     Raises:
         DataError: The file cannot be read, or a line holds something else; names file and line.
     """
+    lines = _lines(file)
+    if is_name is not None and _is_list_of_names(lines, is_name):
+        return [Listed(PurePosixPath(_unquoted(line.text)), None, line.number) for line in lines]
+    return [_pair(file, line, may_be_name=is_name is not None) for line in lines]
+
+
+def split_line(text: str) -> list[str]:
+    """Return what a line holds; a comma or semicolon separates where what is between them looks like files."""
+    if "\t" in text:
+        return [word for word in _cells(text, "\t") if word]
+    for separator in ",;":
+        words = _cells(text, separator) if separator in text else []
+        if words and not words[-1]:
+            words.pop()
+        if '"' in "".join(words):  # a separator between the quotes of names that blanks separate
+            continue
+        with_suffix = sum(_SUFFIX.search(word) is not None for word in words)
+        if with_suffix > 1 or (len(words) == 2 and not with_suffix and all(words)):
+            return words
+    return [word for word in _cells(text, " ") if word]
+
+
+def _lines(file: Path) -> list[_Line]:
+    """Return the lines that are neither empty nor comments, with slashes for backslashes."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        content = file.read_bytes()
+        encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+        text = content.decode(encoding)
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as a list of images and labels: {error}") from None
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        words = _words(line.replace("\\", "/"))
-        if len(words) != 2:
-            raise DataError(
-                f"{file}:{number}: expected an image and a label separated by a blank (by a tab where their names "
-                f"hold blanks), found {line!r}"
-            )
-        entries.append(Listed(PurePosixPath(words[0]), PurePosixPath(words[1])))
-    return entries
+        raise DataError(
+            f"{file}: cannot be read as a list of images and labels: {error}; save it as text in UTF-8"
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{file}: cannot be read as a list of images and labels; save it as text in UTF-8")
+    texts = re.split(r"\r\n|\r|\n", text.replace("\\", "/"))
+    lines = [_Line(number, text.strip(_BLANKS + "\ufeff")) for number, text in enumerate(texts, start=1)]
+    return [line for line in lines if line.text and not re.match(r"#([#\s]|$)", line.text)]
 
 
-def _words(line: str) -> list[str]:
-    return [word.strip() for word in line.split("\t") if word.strip()] if "\t" in line.strip() else line.split()
+def _is_list_of_names(lines: Sequence[_Line], is_name: Callable[[str], bool]) -> bool:
+    """Whether most lines hold one name; the others then are names that no image has."""
+    looked = lines[:_LINES_JUDGED]
+    alone = [len(split_line(line.text)) == 1 or is_name(_unquoted(line.text)) for line in looked]
+    return 2 * sum(alone) > len(looked)
 
 
-def resolve(
-    folder: Path, entries: Sequence[Listed], *, name: Callable[[PurePosixPath], str]
-) -> tuple[list[Pair], list[str]]:
-    """Find listed files by folder and stem.
+def _pair(file: Path, line: _Line, *, may_be_name: bool) -> Listed:
+    words = split_line(line.text)
+    if len(words) == 2 and all(words):
+        return Listed(PurePosixPath(words[0]), PurePosixPath(words[1]), line.number)
+    or_names = ", or one name on each line of the list" if may_be_name else ""
+    raise DataError(
+        f"{file}:{line.number}: expected an image and a label separated by a blank or a comma (by a tab where their "
+        f"names hold blanks or commas){or_names}; found {len(words)} columns: {line.text!r}"
+    )
 
-    Args:
-        folder: What the entries are relative to.
-        entries: The list.
-        name: From an image's listed path to the sample's name.
 
-    Returns:
-        The complete pairs in the list's order, and one line for each file that does not exist.
-    """
-    parents = {path.parent for entry in entries for path in entry}
-    folders = {parent: ImageFolder(folder / parent) for parent in parents}
-    pairs: list[Pair] = []
-    problems: list[str] = []
-    for entry in entries:
-        image, label = (folders[path.parent].find(path.stem) for path in entry)
-        if image and label:
-            pairs.append(Pair(name(entry.image), image, label))
-            continue
-        lost = [path for path, found in zip(entry, (image, label), strict=True) if found is None]
-        problems += [f"{folder / path}: is listed but does not exist" for path in lost]
-    return pairs, problems
+def _cells(text: str, separator: str) -> list[str]:
+    """Split as CSV files are: a separator between double quotes is part of a name."""
+    try:
+        (row,) = csv.reader([text], delimiter=separator, skipinitialspace=True)
+    except csv.Error:  # a cell of more than 128 KiB
+        return [text]
+    return [cell.strip(_BLANKS) for cell in row]
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] == '"' and '"' not in text[1:-1] else text

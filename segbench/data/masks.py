@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from segbench.data.base import IGNORE_INDEX, Color, LabelArray
-from segbench.data.decoding import decode
+from segbench.data.base import LabelArray
+from segbench.data.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
+from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
 from segbench.errors import DataError
 
 LabelDecoder = Callable[[Path], LabelArray]
 
+_SHOWN = 5
+
 
 def read_index_label(path: Path) -> LabelArray:
-    """Read a label whose pixels are class indices: a palette PNG, or a grey one of 1, 8 or 16 bits.
+    """Read a label whose pixels are class indices: a palette PNG, or a grey one of any depth.
 
     Returns:
         (H, W) uint8, as stored.
 
     Raises:
-        DataError: The file cannot be read, is a colour image, or holds numbers above 255.
+        DataError: The file cannot be read, is a colour image, or holds numbers below 0 or above 255.
     """
-    image = decode(path)
-    if image.mode in ("L", "P", "1"):
-        return np.array(image, dtype=np.uint8)
-    if image.mode in ("LA", "PA"):
-        return np.array(image)[:, :, 0].astype(np.uint8)
-    if not image.mode.startswith("I"):
-        raise DataError(f"{path}: is a colour image ({image.mode}), not class indices; give the data set's palette")
-    indices = np.asarray(image)
-    if indices.size and (indices.min() < 0 or indices.max() > 255):
-        raise DataError(f"{path}: holds label {int(indices.max())}; labels must fit into 0 to 255")
-    return indices.astype(np.uint8)
+    stored = read_stored(path)
+    if stored.numbers is None:
+        raise DataError(f"{path}: is a colour image, not class indices; give the data set's palette{stored.advice}")
+    numbers = stored.numbers
+    if numbers.dtype != np.uint8 and numbers.size and (numbers.min() < 0 or numbers.max() > 255):
+        wrong = int(numbers.min()) if numbers.min() < 0 else int(numbers.max())
+        raise DataError(f"{path}: holds label {wrong}; labels must fit into 0 to 255")
+    return np.array(numbers, dtype=np.uint8)
 
 
 class IndexLabels:
@@ -53,72 +55,190 @@ class IndexLabels:
         return self.table[read_index_label(path)]
 
 
-class ValueLabels:
-    """Decodes index labels whose numbers are not 0, 1, ...
+class TableLabels:
+    """Decodes masks by what is said of their numbers and colours.
 
     Args:
-        values: The stored number of each class.
-        ignore: The stored number that counts nowhere, if any.
+        table: What numbers and colours stand for; at most 255 classes.
     """
 
-    def __init__(self, values: Sequence[int], *, ignore: int | None) -> None:
-        self.known = np.zeros(256, dtype=bool)
-        self.table = np.zeros(256, dtype=np.uint8)
-        self.known[list(values)] = True
-        self.table[list(values)] = np.arange(len(values))
-        if ignore is not None:
-            self.known[ignore] = True
-            self.table[ignore] = IGNORE_INDEX
+    def __init__(self, table: LabelTable) -> None:
+        self.table = table
 
     def __call__(self, path: Path) -> LabelArray:
         """Return (H, W) uint8.
 
         Raises:
-            DataError: A number stands for no class; names the file and the numbers.
+            DataError: The file cannot be read, or a number or colour stands for nothing; names the file and them.
         """
-        stored = read_index_label(path)
-        strange = [str(value) for value in np.unique(stored) if not self.known[value]]
-        if strange:
-            raise DataError(f"{path}: holds {', '.join(strange[:5])}, which is the value of no class; see 'values'")
-        labels: LabelArray = self.table[stored]
-        return labels
+        found = read_mask(path, self.table)
+        if found.labels.size and found.labels.min() == UNKNOWN:
+            raise DataError(f"{path}: {found.strange(found.labels == UNKNOWN)}")
+        return found.labels.astype(np.uint8)
 
 
-class ColorLabels:
-    """Decodes labels drawn in the colours of a palette; index files are passed on to ``indices``.
+class ReadMask(NamedTuple):
+    """A mask as it was understood.
 
-    Args:
-        palette: One colour for each class.
-        ignored: The colour of pixels that count nowhere, if any.
-        indices: Decodes files that hold indices instead of colours.
+    Attributes:
+        labels: (H, W) int16, class indices, ``VOID`` or ``UNKNOWN``.
+        stored: What the file holds.
+        table: What its numbers and colours stand for.
+        by_color: Whether its colours decided.
     """
 
-    def __init__(self, palette: tuple[Color, ...], *, ignored: Color | None, indices: LabelDecoder) -> None:
-        codes = {_code(color): label for label, color in enumerate(palette)}
-        if ignored is not None:
-            codes.setdefault(_code(ignored), IGNORE_INDEX)
-        self.codes = np.array(sorted(codes), dtype=np.int32)
-        self.labels = np.array([codes[code] for code in sorted(codes)], dtype=np.uint8)
-        self.indices = indices
+    labels: Labels
+    stored: StoredMask
+    table: LabelTable
+    by_color: bool
 
-    def __call__(self, path: Path) -> LabelArray:
-        """Return (H, W) uint8.
-
-        Raises:
-            DataError: A colour is not in the palette; names the file and the colours.
-        """
-        image = decode(path)
-        if image.mode not in ("RGB", "RGBA", "RGBX"):
-            return self.indices(path)
-        codes = np.array(image.convert("RGB")).astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
-        places = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
-        strange = np.unique(codes[self.codes[places] != codes])
-        if strange.size:
-            colors = ", ".join(str((int(code) >> 16, int(code) >> 8 & 255, int(code) & 255)) for code in strange[:5])
-            raise DataError(f"{path}: {strange.size} colours are not in the palette: {colors}")
-        labels: LabelArray = self.labels[places]
-        return labels
+    def strange(self, where: NDArray[np.bool_]) -> str:
+        """Return in words which numbers or colours are no class's at some pixels, and what to do."""
+        if self.by_color:
+            return _strange_colors(self.stored, where) + self.stored.advice
+        numbers = used_numbers(_numbers(self.stored)[where]).tolist()
+        if self.stored.lossy:
+            return f"holds {_some(list(map(str, numbers)))}, which is no class{self.stored.advice}"
+        return _strange_numbers(numbers, self.table)
 
 
-def _code(color: Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
+def read_mask(path: Path, table: LabelTable) -> ReadMask:
+    """Read a mask by what is said of its numbers and colours.
+
+    With a palette given, colours decide in colour images and in palette images, whatever the indices; in grey images
+    they do where numbers cannot, and a grey image that can be read in both ways is refused. Without one, numbers
+    decide; where values are given, also those of RGB images that are grey.
+
+    Raises:
+        DataError: The file cannot be read, or it is not clear whether its numbers or its colours are meant.
+    """
+    stored = read_stored(path)
+    if stored.colors is not None:
+        return _of_colors(stored, table)
+    if table.colors is not None and stored.palette is not None:
+        labels = _index_meanings(stored, table)[_numbers(stored)]
+        return ReadMask(labels, stored, table, by_color=True)
+    if table.colors is not None and not table.numbers_given:
+        return _of_grey(stored, table)
+    return ReadMask(_by_number(stored, table), stored, table, by_color=False)
+
+
+def _of_colors(stored: StoredMask, table: LabelTable) -> ReadMask:
+    assert stored.colors is not None
+    if table.colors is not None:
+        return ReadMask(table.of_colors(color_codes(stored.colors)), stored, table, by_color=True)
+    grey = stored.colors[:, :, 0]
+    if not table.numbers_given or not (stored.colors == grey[:, :, None]).all():
+        raise DataError(
+            f"{stored.path}: is a colour image (RGB), not class numbers; give 'palette', the colour of each class, or "
+            f"'values' where it is grey{stored.advice}"
+        )
+    numbers = StoredMask(stored.path, numbers=grey, lossy=stored.lossy)
+    return ReadMask(_by_number(numbers, table), numbers, table, by_color=False)
+
+
+def _index_meanings(stored: StoredMask, table: LabelTable) -> Labels:
+    """Return what each index of a palette image stands for, by its colour.
+
+    Index 255 is void where the number 255 is ignored, unless it has the colour of a class: borders of PASCAL VOC have a
+    colour of their own.
+    """
+    assert stored.palette is not None
+    colors = color_codes(stored.palette)
+    labels = np.full(max(256, len(colors)), UNKNOWN, dtype=np.int16)
+    labels[: len(colors)] = np.where(_filled_up(stored), UNKNOWN, table.of_colors(colors))
+    if table.numbers.get(255) == VOID and labels[255] == UNKNOWN:
+        labels[255] = VOID
+    return labels
+
+
+def _filled_up(stored: StoredMask) -> NDArray[np.bool_]:
+    """Return which colours of a palette only fill it up: three or more equal ones in a row.
+
+    The first of them is a colour, where no lower index has it. Colours that differ in opacity alone are all colours.
+    """
+    assert stored.palette is not None
+    codes = color_codes(stored.palette)
+    filled = np.zeros(len(codes), dtype=np.bool_)
+    for run in np.split(np.arange(len(codes)), np.flatnonzero(np.diff(codes)) + 1):
+        if len(run) > 2 and not stored.transparent:
+            filled[run] = True
+            filled[run[0]] = codes[run[0]] in codes[: run[0]]
+    return filled
+
+
+def _of_grey(stored: StoredMask, table: LabelTable) -> ReadMask:
+    """Read a grey image where a palette is given: its numbers may be those of classes, or be grey colours."""
+    greys = _greys(table)
+    numbers = {number: label for number, label in table.numbers.items() if label != VOID or number not in greys}
+    used = used_numbers(_numbers(stored))
+    as_numbers = Lookup(numbers, other=table.other_number)(used)
+    as_greys = Lookup(greys)(used * stored.stretch)
+    if (as_greys == UNKNOWN).any() or not used.size:
+        return ReadMask(Lookup(numbers, other=table.other_number)(_numbers(stored)), stored, table, by_color=False)
+    if not np.array_equal(as_numbers, as_greys) and not (as_numbers == UNKNOWN).any():
+        raise DataError(
+            f"{stored.path}: is grey, and it is not clear whether {', '.join(map(str, used[:_SHOWN]))} are class "
+            "numbers or the grey colours of 'palette'; give 'values', the number of each class in grey files"
+        )
+    return ReadMask(Lookup(greys)(_numbers(stored).astype(np.int32) * stored.stretch), stored, table, by_color=False)
+
+
+def _greys(table: LabelTable) -> dict[int, int]:
+    """Return the levels of the palette's colours that are grey."""
+    return {color[0]: label for color, label in (table.colors or {}).items() if len(set(color)) == 1}
+
+
+def _by_number(stored: StoredMask, table: LabelTable) -> Labels:
+    """Read numbers; where values are given, those of 1, 2 or 4 bits may stand for the greys that they are shown as."""
+    numbers = _numbers(stored)
+    if not table.numbers_given or stored.stretch == 1:
+        return table.of_numbers(numbers)
+    used = used_numbers(numbers)
+    plain, shown = Lookup(table.numbers)(used), Lookup(table.class_numbers)(used * stored.stretch)
+    if (shown == UNKNOWN).any() or np.array_equal(plain, shown):
+        return table.of_numbers(numbers)
+    if not (plain == UNKNOWN).any():
+        raise DataError(
+            f"{stored.path}: has few bits a pixel, so that it is not clear whether its {used[-1]} is the value "
+            f"{used[-1]} or the grey {used[-1] * stored.stretch}; save the mask with 8 bits"
+        )
+    return table.of_numbers(numbers.astype(np.int32) * stored.stretch)
+
+
+def _numbers(stored: StoredMask) -> NumberArray:
+    assert stored.numbers is not None
+    return stored.numbers
+
+
+def _strange_colors(stored: StoredMask, where: NDArray[np.bool_]) -> str:
+    if stored.colors is not None:
+        shown = [str(color_of(int(code))) for code in np.unique(color_codes(stored.colors[where]))]
+        return f"{len(shown)} colours are not in the palette: {_some(shown)}"
+    assert stored.palette is not None
+    shown = [
+        f"{tuple(stored.palette[index].tolist())} at {index}" if index < len(stored.palette) else f"none at {index}"
+        for index in used_numbers(_numbers(stored)[where])
+    ]
+    return (
+        f"{len(shown)} colours of its own palette are not in 'palette': {_some(shown)}; where the stored numbers are "
+        "the classes, leave 'palette' out"
+    )
+
+
+def _strange_numbers(numbers: Sequence[int], table: LabelTable) -> str:
+    shown = _some([str(number) for number in numbers])
+    void = [str(number) for number in table.void_numbers]
+    ignored = f"{_some(void)} {'is' if len(void) == 1 else 'are'} ignored" if void else "nothing is ignored"
+    if table.numbers_given:
+        return f"holds {shown}, which is the value of no class; see 'values' ({ignored}; ignore: others ignores all)"
+    colors = "; white and other greys of 'palette' are colours, and no void" if _greys(table) else ""
+    return (
+        f"holds label {shown}, but there are {table.num_classes} classes (0 to {table.num_classes - 1}, {ignored}"
+        f"{colors}); name more classes, give 'values', or say with 'ignore' which number is void"
+    )
+
+
+def _some(shown: Sequence[str]) -> str:
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more

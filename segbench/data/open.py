@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from segbench.config.component import DatasetEntry
@@ -101,6 +102,22 @@ def _room(loader: Loader, folder: Path) -> int:
 
 def _limit(loader: Loader) -> int:
     return round(loader.cache_gigabytes * 1e9)
+
+
+def refuse_mixed_images(splits: Mapping[str, SegmentationDataset]) -> None:
+    """Refuse splits whose images differ in their channels or in the type of their pixels.
+
+    Args:
+        splits: By their names, or by what they are for.
+
+    Raises:
+        DataError: They do; names both.
+    """
+    formats = {name: split.info.image_format for name, split in splits.items()}
+    if len(set(formats.values())) > 1:
+        found = "; ".join(f"{name}: {images}" for name, images in formats.items())
+        dataset = next(iter(splits.values())).info.name
+        raise DataError(f"{dataset}: the images of the splits are not alike ({found}); convert those of one")
 
 
 def refuse_problems(dataset: SegmentationDataset, split: str) -> None:

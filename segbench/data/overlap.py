@@ -26,19 +26,28 @@ def check_disjoint(splits: Mapping[str, SegmentationDataset], *, select: Literal
     Raises:
         DataError: Two splits share images; names both, their number and some of them.
     """
+    for role, text in shared_images(splits, select=select):
+        raise DataError(f"{splits[role].info.name}: {text}")
+
+
+def shared_images(
+    splits: Mapping[str, SegmentationDataset], *, select: Literal["last", "best"] = "last"
+) -> Iterator[tuple[str, str]]:
+    """Yield what ``check_disjoint`` refuses: the role of the second of two splits, and what they share."""
     images = {role: dict(zip(split.image_ids, split.names, strict=True)) for role, split in splits.items()}
-    for first, second in _must_differ(splits, select):
+    for first, second in must_differ(splits, select):
         shared = [name for key, name in images[second].items() if key in images[first]]
         if shared:
             shown = ", ".join(shared[:_SHOWN_IMAGES]) + (", …" if len(shared) > _SHOWN_IMAGES else "")
-            raise DataError(
-                f"{splits[second].info.name}: {len(shared):,} of the {len(images[second]):,} images for {second} are "
-                f"among those for {first} ({shown}); scores on them would say nothing. Choose splits that share no "
-                "image: dataset.train_split, dataset.validation_split, dataset.test_split"
+            text = (
+                f"{len(shared):,} of the {len(images[second]):,} images for {second} are among those for {first} "
+                f"({shown}); scores on them would say nothing. Choose splits that share no image: "
+                "dataset.train_split, dataset.validation_split, dataset.test_split"
             )
+            yield second, text
 
 
-def _must_differ(roles: Iterable[str], select: str) -> Iterator[tuple[str, str]]:
+def must_differ(roles: Iterable[str], select: str) -> Iterator[tuple[str, str]]:
     """Yield pairs of roles, the training split first."""
     for pair in combinations(sorted(roles, key=lambda role: role != "train"), 2):
         if "train" in pair or select == "best":

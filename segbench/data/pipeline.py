@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
 from segbench.config.component import TransformEntry
-from segbench.data.base import Sample
-from segbench.data.transforms import DETERMINISTIC
+from segbench.data import TRANSFORMS as BUILT_IN
+from segbench.data.base import EIGHT_BIT_RGB, ImageFormat, Sample
+from segbench.data.foreign_transforms import ForeignTransform, as_transform
+from segbench.data.normalization import Normalize
+from segbench.data.transforms import DETERMINISTIC, MEAN_COLOR
 from segbench.errors import DataError, UsageError
 from segbench.registry import TRANSFORMS
 
@@ -24,7 +28,7 @@ class Prepared(NamedTuple):
     """What a network is fed.
 
     Attributes:
-        image: (3, h, w) float32.
+        image: (C, h, w) float32.
         label: (H, W) uint8, class indices or ``IGNORE_INDEX``; (h, w) in training, the original size in evaluation.
     """
 
@@ -39,17 +43,21 @@ class Pipeline:
         entries: The steps.
         training: Whether labels go through the steps too; in evaluation they are left alone and the steps must be
             deterministic.
+        images: What the images are; 8-bit RGB by default.
 
     Raises:
         UsageError: A random step is given for evaluation, or one follows normalisation.
-        DataError: An option of a step is out of its range.
+        DataError: An option of a step is out of its range, or a step is not for such images.
     """
 
-    def __init__(self, entries: Sequence[TransformEntry], *, training: bool) -> None:
+    def __init__(
+        self, entries: Sequence[TransformEntry], *, training: bool, images: ImageFormat = EIGHT_BIT_RGB
+    ) -> None:
         names = [entry.name for entry in entries]
         _check_order(names, training=training)
-        self.training = training
-        self.steps: list[Any] = [TRANSFORMS.create(entry.name, **entry.options) for entry in entries]
+        self.training, self.images = training, images
+        steps = [_step(entry, training=training, last=place == len(names)) for place, entry in enumerate(entries, 1)]
+        self.steps = _adapted(steps, images, f"transforms.{'train' if training else 'test'}")
 
     def __call__(self, sample: Sample, seed_parts: SeedParts = ()) -> Prepared:
         """Return the tensors of one sample.
@@ -61,7 +69,8 @@ class Pipeline:
         Raises:
             DataError: A step cannot handle the image; names the image.
         """
-        image: Any = tv_tensors.Image(torch.from_numpy(sample.image).permute(2, 0, 1))
+        pixels = sample.image if sample.image.dtype == np.uint8 else sample.image.astype(np.float32, copy=False)
+        image: Any = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
         label: Any = tv_tensors.Mask(torch.from_numpy(sample.label))
         try:
             if self.training:
@@ -77,6 +86,37 @@ class Pipeline:
         if plain.dtype == torch.uint8:
             plain = plain.float().div_(255)
         return Prepared(plain.contiguous(), label.as_subclass(Tensor).contiguous())
+
+
+def check_repeatable(pipeline: Pipeline, sample: Sample, seed_parts: SeedParts) -> None:
+    """Apply steps from elsewhere twice, to see that they draw from torch's generator only.
+
+    Raises:
+        UsageError: The same seed did not give the same image and label.
+    """
+    own = [step.name for step in pipeline.steps if isinstance(step, ForeignTransform)]
+    if not own:
+        return
+    first, again = pipeline(sample, seed_parts), pipeline(sample, seed_parts)
+    if not (torch.equal(first.image, again.image) and torch.equal(first.label, again.label)):
+        raise UsageError(
+            f"transforms.train: {', '.join(own)}: the same seed gave two images; draw at random with torch only, whose "
+            "generator is seeded for every image"
+        )
+
+
+def _adapted(steps: Sequence[Any], images: ImageFormat, where: str) -> list[Any]:
+    """Return steps for images of a format; what they fill with is what normalisation makes zero."""
+    try:
+        means = [step.adapt_to(images, ()).pixel_mean for step in steps if isinstance(step, Normalize)]
+        fill: list[float] = means[0] if means else [0.0] * images.channels
+        if images.is_rgb8:
+            fill = list(MEAN_COLOR)
+        elif images.dtype == "uint8":
+            fill = [round(value) for value in fill]
+        return [step.adapt_to(images, fill) if hasattr(step, "adapt_to") else step for step in steps]
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 @contextmanager
@@ -96,11 +136,29 @@ def derive_seed(*parts: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
+def _step(entry: TransformEntry, *, training: bool, last: bool) -> Any:
+    """Return what applies one step.
+
+    Raises:
+        UsageError: It is from elsewhere, is to be used in evaluation, and does not say that it is not random.
+    """
+    made = TRANSFORMS.create(entry.name, **entry.options)
+    if entry.name in BUILT_IN:
+        return made
+    step = as_transform(entry.name, made, last=last)
+    if not training and not step.deterministic:
+        raise UsageError(
+            f"transforms.test: {entry.name} may change images at random; what does not has an attribute "
+            "deterministic = True"
+        )
+    return step
+
+
 def _check_order(names: Sequence[str], *, training: bool) -> None:
     if "normalize" in names[:-1]:
         after = names[names.index("normalize") + 1]
         raise UsageError(f"transforms: {after} follows normalize, which has to be the last step; move normalize down")
     for name in names:
-        if not training and name not in DETERMINISTIC:
+        if not training and name in BUILT_IN and name not in DETERMINISTIC:
             allowed = ", ".join(sorted(DETERMINISTIC))
             raise UsageError(f"transforms.test: {name} changes images at random; only {allowed} can be used here")

@@ -24,9 +24,14 @@ class PixelDigest:
         self._content = hashlib.sha256(_line(list(classes)))
 
     def add(self, sample: Sample) -> None:
-        """Add a sample: its name and shapes, then the bytes of its image and label, row by row."""
-        self._content.update(_line([sample.name, sample.image.shape, sample.label.shape]))
-        self._content.update(np.ascontiguousarray(sample.image).data)
+        """Add a sample: its name and shapes, then the bytes of its image and label, row by row.
+
+        Of images that are not of 8 bits, the type of the pixels enters too, and their bytes are little-endian.
+        """
+        dtype = sample.image.dtype
+        deeper = [] if dtype == np.uint8 else [dtype.name]
+        self._content.update(_line([sample.name, sample.image.shape, sample.label.shape, *deeper]))
+        self._content.update(np.ascontiguousarray(sample.image, dtype=dtype.newbyteorder("<")).data)
         self._content.update(np.ascontiguousarray(sample.label).data)
 
     def hexdigest(self) -> str:

@@ -9,7 +9,7 @@ from itertools import chain
 
 from segbench.config.component import DatasetEntry
 from segbench.data.base import Sample, SegmentationDataset
-from segbench.data.open import create_dataset, refuse_problems
+from segbench.data.open import create_dataset, refuse_mixed_images, refuse_problems
 from segbench.data.subset import Subset
 from segbench.errors import DataError
 
@@ -40,6 +40,11 @@ class Pool(SegmentationDataset):
     def names(self) -> Sequence[str]:
         """The images' names."""
         return self._names
+
+    @property
+    def names_in_splits(self) -> Sequence[str]:
+        """What the images are called in their own splits; two may have the same name."""
+        return [name for split in self.splits.values() for name in split.names]
 
     @property
     def image_ids(self) -> Sequence[str]:
@@ -85,6 +90,7 @@ def create_pool(entry: DatasetEntry) -> SegmentationDataset:
         created = {split: create_dataset(entry, split) for split in entry.named_splits}
     except DataError as error:
         raise type(error)(f"{error}{_HINT}") from None
+    refuse_mixed_images(created)
     splits: dict[str, SegmentationDataset] = {}
     seen: set[str] = set()
     for title, split in created.items():
@@ -93,6 +99,11 @@ def create_pool(entry: DatasetEntry) -> SegmentationDataset:
         if fresh or not splits:
             splits[title] = split if len(fresh) == len(split) else Subset(split, fresh)
     return Pool(splits) if len(splits) > 1 else next(iter(splits.values()))
+
+
+def names_in_splits(pool: SegmentationDataset) -> Sequence[str]:
+    """Return what pooled images are called in their own splits."""
+    return pool.names_in_splits if isinstance(pool, Pool) else pool.names
 
 
 def open_pool(entry: DatasetEntry) -> SegmentationDataset:

@@ -7,24 +7,69 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.base import IGNORE_INDEX, LabelArray, Sample
-from segbench.data.images import read_image
+from segbench.data.base import IGNORE_INDEX, ImageArray, ImageFormat, LabelArray, Sample
+from segbench.data.decoding import is_turned, reading_page
+from segbench.data.images import READ_RGB, ImageReader
 from segbench.data.masks import LabelDecoder
 from segbench.errors import DataError
 
 
-def read_pair(name: str, image: Path, label: Path, *, num_classes: int, decoder: LabelDecoder) -> Sample:
+def read_pair(
+    name: str,
+    image: Path,
+    label: Path,
+    *,
+    num_classes: int,
+    decoder: LabelDecoder,
+    reader: ImageReader = READ_RGB,
+    page: int | None = None,
+) -> Sample:
     """Read an image with its label, checked against each other and the classes.
+
+    Args:
+        name: The sample's name.
+        image: The image file.
+        label: The mask file.
+        num_classes: How many classes there are.
+        decoder: Reads the mask.
+        reader: Reads the image.
+        page: Which page of both files, from 0; None where they hold one.
 
     Raises:
         DataError: A file cannot be read, sizes differ or a label is out of range; names the file.
     """
-    sample = Sample(name, read_image(image), decoder(label))
+    with reading_page(page):
+        sample = Sample(name, reader(image, page=page), decoder(label))
     if sample.image.shape[:2] != sample.label.shape:
-        (height, width), (tall, wide) = sample.image.shape[:2], sample.label.shape
-        raise DataError(f"{label}: is {tall}x{wide} pixels (height x width), but its image {image} {height}x{width}")
+        raise _other_size(sample, image, label)
     check_labels(sample.label, num_classes=num_classes, source=str(label))
     return sample
+
+
+def _other_size(sample: Sample, image: Path, label: Path) -> DataError:
+    """Return the error of a mask that is not of its image's size; an image that is turned may be why."""
+    (height, width), (tall, wide) = sample.image.shape[:2], sample.label.shape
+    text = f"{label}: is {tall}x{wide} pixels (height x width), but its image {image} {height}x{width}"
+    if (tall, wide) == (width, height) and is_turned(image):
+        text += (
+            ": the image's EXIF orientation turns it, as viewers show it, while the mask was drawn on the pixels as "
+            "they are stored; turn the mask too, or remove the orientation from the image (exiftool -Orientation= FILE)"
+        )
+    return DataError(text)
+
+
+def check_format(image: ImageArray, expected: ImageFormat, *, source: str) -> None:
+    """Refuse an image of other channels, or pixels of another type, than its data set's.
+
+    Raises:
+        DataError: Names the source and both.
+    """
+    found = ImageFormat(image.shape[2], image.dtype.name)
+    if found != expected:
+        raise DataError(
+            f"{source}: holds {found}, but the data set's first image {expected}; all images that a network sees have "
+            "to be alike: convert these, or keep them in a data set of their own"
+        )
 
 
 def check_labels(label: LabelArray, *, num_classes: int, source: str) -> None:

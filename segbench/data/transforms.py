@@ -1,6 +1,8 @@
-"""Preprocessing and augmentation steps on uint8 tv_tensors; labels are only ever moved, never blended.
+"""Preprocessing and augmentation steps on tv_tensors; labels are only ever moved, never blended.
 
-Every factory returns a ``torchvision.transforms.v2.Transform`` that takes an image, or an image and its label.
+Every factory returns a ``torchvision.transforms.v2.Transform`` that takes an image, or an image and its label. Images
+are uint8, or float32 where they are not stored with 8 bits. A step that depends on their channels has a method
+``adapt_to(images, fill)``, which returns the step for them.
 """
 
 from __future__ import annotations
@@ -13,16 +15,14 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F  # noqa: N812 - its usual name
 
-from segbench.data.base import IGNORE_INDEX
+from segbench.data.base import IGNORE_INDEX, ImageFormat
 from segbench.errors import DataError
 
 DETERMINISTIC = frozenset({"resize", "normalize"})
 """The steps that may be applied to test images."""
 
 MEAN_COLOR = (124, 116, 104)
-"""What fills the outside of an image: the ImageNet mean, which normalisation makes zero."""
-
-_FILL: dict[Any, Any] = {tv_tensors.Image: list(MEAN_COLOR), tv_tensors.Mask: IGNORE_INDEX, "others": 0}
+"""What fills the outside of an 8-bit RGB image: the ImageNet mean, which normalisation makes zero."""
 
 
 def resize(*, size: list[int]) -> v2.Transform:
@@ -53,7 +53,7 @@ def random_crop(*, size: list[int], pad: bool = True) -> v2.Transform:
         size: Height and width in pixels.
         pad: Whether smaller images are padded, by the mean colour and void labels; else they are an error.
     """
-    return _RandomCrop(_checked_size("random_crop", size), pad=pad)
+    return _RandomCrop(_checked_size("random_crop", size), pad=pad, fill=MEAN_COLOR)
 
 
 def horizontal_flip(*, p: float = 0.5) -> v2.Transform:
@@ -82,7 +82,7 @@ def rotation(*, degrees: float = 10.0) -> v2.Transform:
     """
     if degrees < 0:
         raise DataError(f"rotation: degrees is {degrees}; expected 0 or more")
-    return v2.RandomRotation(degrees, interpolation=InterpolationMode.BILINEAR, fill=_FILL)
+    return _Rotation([-degrees, degrees], fill=MEAN_COLOR)
 
 
 def elastic(*, alpha: float = 50.0, sigma: float = 5.0) -> v2.Transform:
@@ -94,13 +94,13 @@ def elastic(*, alpha: float = 50.0, sigma: float = 5.0) -> v2.Transform:
     """
     if alpha < 0 or sigma <= 0:
         raise DataError(f"elastic: alpha {alpha} and sigma {sigma}: expected alpha >= 0 and sigma > 0")
-    return _Elastic(alpha=alpha, sigma=sigma, fill=_FILL)
+    return _Elastic(alpha, sigma, fill=MEAN_COLOR)
 
 
 def color_jitter(
     *, brightness: float = 0.2, contrast: float = 0.2, saturation: float = 0.2, hue: float = 0.0
 ) -> v2.Transform:
-    """Change the colours at random, each by a factor of 1 plus or minus its strength.
+    """Change the colours of 8-bit RGB images at random, each by a factor of 1 plus or minus its strength.
 
     Args:
         brightness: Strength of the change of brightness.
@@ -110,7 +110,7 @@ def color_jitter(
     """
     if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
         raise DataError("color_jitter: expected strengths of 0 or more, and a hue of at most 0.5")
-    return v2.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    return _ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
 
 
 def gaussian_blur(*, kernel_size: int = 5, sigma: list[float] = [0.1, 2.0], p: float = 0.5) -> v2.Transform:  # noqa: B006
@@ -126,22 +126,6 @@ def gaussian_blur(*, kernel_size: int = 5, sigma: list[float] = [0.1, 2.0], p: f
     if len(sigma) != 2 or not 0 < sigma[0] <= sigma[1]:
         raise DataError(f"gaussian_blur: sigma is {sigma}; expected [smallest, largest], above 0")
     return _Blur(kernel_size, sigma, _checked_probability("gaussian_blur", p))
-
-
-def normalize(
-    *,
-    mean: list[float] = [0.485, 0.456, 0.406],  # noqa: B006 - read as literals, never changed
-    std: list[float] = [0.229, 0.224, 0.225],  # noqa: B006
-) -> v2.Transform:
-    """Scale to [0, 1], then subtract a mean and divide by a deviation for each channel; the last step.
-
-    Args:
-        mean: Mean of each channel; ImageNet's by default.
-        std: Standard deviation of each channel; ImageNet's by default.
-    """
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise DataError(f"normalize: mean {mean}, std {std}: expected three numbers each, and std above 0")
-    return _Normalize(mean, std)
 
 
 class _Resize(v2.Transform):  # type: ignore[misc]
@@ -174,9 +158,12 @@ class _RandomScale(_Resize):
 
 
 class _RandomCrop(v2.Transform):  # type: ignore[misc]
-    def __init__(self, size: Sequence[int], *, pad: bool) -> None:
+    def __init__(self, size: Sequence[int], *, pad: bool, fill: Sequence[float]) -> None:
         super().__init__()
-        self.size, self.pad = tuple(size), pad
+        self.size, self.pad, self.fill = tuple(size), pad, list(fill)
+
+    def adapt_to(self, images: ImageFormat, fill: Sequence[float]) -> _RandomCrop:  # noqa: ARG002
+        return _RandomCrop(self.size, pad=self.pad, fill=fill)
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         given = flat_inputs[0].shape[-2:]
@@ -195,13 +182,36 @@ class _RandomCrop(v2.Transform):  # type: ignore[misc]
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         if params["padding"]:
-            fill = IGNORE_INDEX if isinstance(inpt, tv_tensors.Mask) else list(MEAN_COLOR)
+            fill = IGNORE_INDEX if isinstance(inpt, tv_tensors.Mask) else self.fill
             inpt = F.pad(inpt, params["padding"], fill=fill)
         return F.crop(inpt, params["top"], params["left"], *self.size)
 
 
+class _Rotation(v2.RandomRotation):  # type: ignore[misc]
+    def __init__(self, degrees: Sequence[float], *, fill: Sequence[float]) -> None:
+        super().__init__(degrees, interpolation=InterpolationMode.BILINEAR, fill=_fills(fill))
+
+    def adapt_to(self, images: ImageFormat, fill: Sequence[float]) -> _Rotation:  # noqa: ARG002
+        return _Rotation(self.degrees, fill=fill)
+
+
+class _ColorJitter(v2.ColorJitter):  # type: ignore[misc]
+    def adapt_to(self, images: ImageFormat, fill: Sequence[float]) -> _ColorJitter:  # noqa: ARG002
+        if not images.is_rgb8:
+            raise DataError(
+                f"color_jitter: changes the colours of three 8-bit channels, but the images have {images}; leave it out"
+            )
+        return self
+
+
 class _Elastic(v2.ElasticTransform):  # type: ignore[misc]
     """torchvision's, but blurs the displacement by rows and by columns: 16 times faster at sigma 4."""
+
+    def __init__(self, alpha: float, sigma: float, *, fill: Sequence[float]) -> None:
+        super().__init__(alpha=alpha, sigma=sigma, fill=_fills(fill))
+
+    def adapt_to(self, images: ImageFormat, fill: Sequence[float]) -> _Elastic:  # noqa: ARG002
+        return _Elastic(self.alpha[0], self.sigma[0], fill=fill)
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         height, width = flat_inputs[0].shape[-2:]
@@ -233,18 +243,9 @@ class _Blur(v2.GaussianBlur):  # type: ignore[misc]
         return inpt if params["skipped"] else super().transform(inpt, {"sigma": params["sigma"]})
 
 
-class _Normalize(v2.Transform):  # type: ignore[misc]
-    """Fused: one multiplication and one addition on the bytes."""
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.mean = torch.tensor(mean, dtype=torch.float32).mul(255).view(-1, 1, 1)
-        self.std = torch.tensor(std, dtype=torch.float32).mul(255).view(-1, 1, 1)
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002 - torchvision's signature
-        if isinstance(inpt, tv_tensors.Mask):
-            return inpt
-        return tv_tensors.Image(inpt.as_subclass(torch.Tensor).float().sub_(self.mean).div_(self.std))
+def _fills(color: Sequence[float]) -> dict[Any, Any]:
+    """Return what comes in from outside, as torchvision takes it."""
+    return {tv_tensors.Image: list(color), tv_tensors.Mask: IGNORE_INDEX, "others": 0}
 
 
 def _nearest(label: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from segbench.data.base import DatasetInfo, LabelArray, SegmentationDataset
 from segbench.data.download import download as fetch
 from segbench.data.files import FileDataset, Pair
+from segbench.data.image_folder import is_hidden
 from segbench.data.locate import candidates, locate
 from segbench.data.masks import read_index_label
 from segbench.data.splits import check_split
@@ -144,7 +145,7 @@ def _sbd_labels(place: Path) -> Sequence[Path]:
         place / "sbd" / "cls": "*.mat",
     }
     for folder, pattern in folders.items():
-        if found := sorted(folder.glob(pattern)):
+        if found := sorted(file for file in folder.glob(pattern) if not is_hidden(file.name)):
             return found
     looked = ", ".join(map(str, folders))
     raise MissingDataError(f"voc2012: no labels of SBD found; looked in {looked}. {SBD_REMEDY}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run
-from segbench.data.base import Color, DatasetInfo
+from segbench.data.base import ChannelStatistics, Color, DatasetInfo, ImageFormat
 from segbench.data.folds import Folds
 from segbench.errors import WeightsError
 
@@ -29,6 +29,7 @@ class Checkpoint:
         info: The data set whose classes it knows.
         pool_fingerprint: Hash of all images of its cross-validation; None without one, or where it is not known.
         fold_fingerprint: Hash of the images of the fold that it was not trained on, likewise.
+        statistics: What was measured in the images that it was trained on; None where the recipe measures nothing.
     """
 
     network: nn.Module
@@ -36,12 +37,27 @@ class Checkpoint:
     info: DatasetInfo
     pool_fingerprint: str | None = None
     fold_fingerprint: str | None = None
+    statistics: ChannelStatistics | None = None
+
+    @property
+    def images(self) -> ImageFormat:
+        """What the images are that it takes."""
+        return replace(self.info.image_format, statistics=self.statistics)
 
 
-def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetInfo, folds: Folds | None = None) -> None:
+def save_checkpoint(
+    file: Path,
+    network: nn.Module,
+    *,
+    run: Run,
+    info: DatasetInfo,
+    folds: Folds | None = None,
+    statistics: ChannelStatistics | None = None,
+) -> None:
     """Write a network's weights with the run and the classes as metadata (safetensors).
 
-    In a cross-validation, these include fingerprints of its ``folds``.
+    In a cross-validation, these include fingerprints of its ``folds``; where images are normalised by what was
+    measured, those ``statistics``.
 
     Raises:
         StoreError: The file cannot be written.
@@ -54,6 +70,8 @@ def save_checkpoint(file: Path, network: nn.Module, *, run: Run, info: DatasetIn
         "classes": info.classes,
         "palette": info.palette,
         "channels": info.channels,
+        "dtype": info.dtype,
+        **({} if statistics is None else {"statistics": statistics._asdict()}),
         **({} if folds is None else _fingerprints(run, folds)),
     }
     save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
@@ -79,13 +97,23 @@ def load_checkpoint(file: Path) -> Checkpoint:
     try:
         run = Run.model_validate(facts["run"])
         palette: tuple[Color, ...] = tuple((r, g, b) for r, g, b in facts["palette"])
-        info = DatasetInfo(facts["dataset"], tuple(facts["classes"]), palette, channels=facts["channels"])
+        channels, dtype = facts["channels"], facts.get("dtype", "uint8")
+        info = DatasetInfo(facts["dataset"], tuple(facts["classes"]), palette, channels=channels, dtype=dtype)
+        measured = facts.get("statistics")
+        statistics = measured and ChannelStatistics(tuple(measured["mean"]), tuple(measured["std"]))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise WeightsError(f"{file}: its description is not one that this version can read: {error}") from None
     network = build_network(
         _as_stored(run, file, info), classes=len(info.classes), channels=info.channels, seed=run.seed
     )
-    return Checkpoint(network.eval(), run, info, facts.get("pool_fingerprint"), facts.get("fold_fingerprint"))
+    return Checkpoint(
+        network.eval(),
+        run,
+        info,
+        pool_fingerprint=facts.get("pool_fingerprint"),
+        fold_fingerprint=facts.get("fold_fingerprint"),
+        statistics=statistics,
+    )
 
 
 def _as_stored(run: Run, file: Path, info: DatasetInfo) -> ModelEntry:

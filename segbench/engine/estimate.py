@@ -150,7 +150,7 @@ def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str
         for run in runs
     }
     first = {keys[run.data_key]: run for run in reversed(runs)}
-    found = {key: call_in_process(_survey, run, observer=observer) for key, run in first.items()}
+    found = dict(zip(first, call_in_process(_surveys, list(first.values()), observer=observer), strict=True))
     return {data_key: found[key] for data_key, key in keys.items()}
 
 
@@ -253,12 +253,12 @@ def _nothing(*, observer: Observer) -> None:
     del observer
 
 
-def _survey(run: Run, *, observer: Observer) -> Survey:
-    """Import torch only in the process that needs it."""
+def _surveys(runs: Sequence[Run], *, observer: Observer) -> list[Survey]:
+    """Import torch only in the process that needs it, which is one for all folds and recipes."""
     from segbench.engine.survey import survey
 
     del observer
-    return survey(run)
+    return [survey(run) for run in runs]
 
 
 def _probe(run: Run, device: str, seconds: float, *, observer: Observer) -> Probe:

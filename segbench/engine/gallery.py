@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.open import open_dataset
 from segbench.data.pool import open_pool
-from segbench.engine.pictures import palette_image
+from segbench.engine.pictures import displayed, palette_image
 from segbench.engine.predictions import read_prediction
 from segbench.errors import StoreError
 from segbench.metrics.resampling import counts_by_image
@@ -173,7 +172,8 @@ def _picture(folder: Path, role: Role, index: int, split: SegmentationDataset, f
     """Write the pictures of one image."""
     sample = split.read(list(split.names).index(found[0].names[index]))
     image, label = f"{role}-image.png", f"{role}-label.png"
-    Image.fromarray(sample.image).save(folder / image)
+    shown = displayed(sample.image)
+    shown.picture.save(folder / image)
     palette_image(sample.label, split.info.palette).save(folder / label)
     predictions = {}
     for number, one in enumerate(found):
@@ -189,6 +189,7 @@ def _picture(folder: Path, role: Role, index: int, split: SegmentationDataset, f
         name=found[0].names[index],
         mean_iou=float(np.mean(list(scores.values()))),
         image=image,
+        shown=shown.how,
         label=label,
         predictions=predictions,
         scores=scores,

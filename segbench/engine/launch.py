@@ -20,7 +20,7 @@ from segbench.results.record import RunRecord, Status
 from segbench.results.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SuiteOutcome:
     """What running a suite came to.
 
@@ -35,6 +35,11 @@ class SuiteOutcome:
     records: tuple[RunRecord, ...]
     done_before: frozenset[str]
     left: tuple[Run, ...] = ()
+
+    def __repr__(self) -> str:  # a notebook shows it: no screens of records
+        before = len(self.done_before)
+        counts = f"{len(self.records) - before} runs done, {before} done before, {len(self.left)} left"
+        return f"<{type(self).__name__} of {self.store.folder}: {counts}>"
 
     @property
     def complete(self) -> bool:

@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from segbench.config.plan import Run
-from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.base import ChannelStatistics, ImageArray, ImageFormat, Sample, SegmentationDataset
 from segbench.data.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
 from segbench.data.pipeline import Pipeline
+from segbench.data.statistics import measure, measures
 from segbench.engine.predict import scaled_size
 from segbench.engine.splits import OpenedSplits, open_splits
 
+STATISTICS_KEY = "channel_statistics"
+"""Where what was measured in a split stands among what was found in it."""
 
+
+@dataclass(frozen=True)
 class Materials(OpenedSplits):
-    """The opened splits of a run, and how its recipe transforms and batches them."""
+    """The opened splits of a run, and how its recipe transforms and batches them.
+
+    Attributes:
+        statistics: Mean and deviation of the training images; None where they are not known yet, or not asked for.
+    """
+
+    statistics: ChannelStatistics | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether a step takes its numbers from the training split."""
+        transforms = self.run.recipe.transforms
+        return self.train is not None and (measures(transforms.test) or measures(transforms.train))
+
+    @cached_property
+    def images(self) -> ImageFormat:
+        """What the images are, with the statistics of the training split where a step takes them."""
+        statistics = self.statistics
+        if statistics is None and self.measures and self.train is not None:
+            statistics = measure(self.train)
+        return replace(self.info.image_format, statistics=statistics)
+
+    def training_pipeline(self) -> Pipeline:
+        """Return what happens to training images."""
+        return Pipeline(self.run.recipe.transforms.train, training=True, images=self.images)
+
+    def test_pipeline(self) -> Pipeline:
+        """Return what happens to validation and test images."""
+        return Pipeline(self.run.recipe.transforms.test, training=False, images=self.images)
 
     def test_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which a network sees a test image of this height and width."""
-        blank = Sample("blank", np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8))
-        return _size(Pipeline(self.run.recipe.transforms.test, training=False)(blank).image)
+        pixels: ImageArray = np.zeros((height, width, self.info.channels), self.info.dtype)
+        return _size(self.test_pipeline()(Sample("blank", pixels, np.zeros((height, width), np.uint8))).image)
 
     def first_test_size(self) -> tuple[int, int]:
         """Return the size at which a network sees the first test image."""
@@ -31,8 +67,7 @@ class Materials(OpenedSplits):
         """Return the size at which a network sees the first training image; None when nothing is trained."""
         if self.train is None:
             return None
-        pipeline = Pipeline(self.run.recipe.transforms.train, training=True)
-        return _size(pipeline(self.train.read(0), (self.run.seed, 1, 0)).image)
+        return _size(self.training_pipeline()(self.train.read(0), (self.run.seed, 1, 0)).image)
 
     def seen_sizes(self, test_sizes: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         """Return every size that a network meets, under all scales and as tiles of a window."""
@@ -54,7 +89,7 @@ class Materials(OpenedSplits):
         assert self.train is not None
         return TrainingLoader(
             self.train,
-            Pipeline(recipe.transforms.train, training=True),
+            self.training_pipeline(),
             batch_size=recipe.train.batch_size,
             seed=self.run.seed,
             drop_last=recipe.train.drop_last and recipe.train.accumulate != "epoch",
@@ -70,7 +105,7 @@ class Materials(OpenedSplits):
         """Return the loader of a share of a split that is to be evaluated."""
         return EvaluationLoader(
             split,
-            Pipeline(self.run.recipe.transforms.test, training=False),
+            self.test_pipeline(),
             batch_size=self.run.recipe.evaluate.batch_size,
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
@@ -83,15 +118,39 @@ def _size(image: Tensor) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def open_materials(run: Run) -> Materials:
+def open_materials(run: Run, checks: Mapping[str, Mapping[str, Any]] | None = None) -> Materials:
     """Open the splits that a run needs.
+
+    Args:
+        run: The run.
+        checks: What was found when splits were read through, by their key; what is measured in them may be among it.
 
     Raises:
         DataError: A split is missing, empty or inconsistent.
     """
-    return materials_of(open_splits(run))
+    return materials_of(open_splits(run), checks or {})
 
 
-def materials_of(opened: OpenedSplits) -> Materials:
-    """Return how opened splits are transformed and batched."""
-    return Materials(opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds)
+def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) -> Materials:
+    """Return how opened splits are transformed and batched; ``checks`` are those of ``open_materials``."""
+    found = Materials(
+        opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds
+    )
+    if found.train is None or not found.measures:
+        return found
+    known = checks.get(found.train.cache_key(), {}).get(STATISTICS_KEY)
+    if known is None:
+        return found
+    return replace(found, statistics=ChannelStatistics(tuple(known["mean"]), tuple(known["std"])))
+
+
+def measured(materials: Materials) -> dict[str, dict[str, Any]]:
+    """Return what is measured in the training split, by its key, as ``checks`` keep it; empty where nothing is.
+
+    Raises:
+        DataError: An image cannot be read, or a channel is the same everywhere.
+    """
+    statistics = materials.images.statistics
+    if materials.train is None or statistics is None:
+        return {}
+    return {materials.train.cache_key(): {STATISTICS_KEY: {"mean": list(statistics.mean), "std": list(statistics.std)}}}

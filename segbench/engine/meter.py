@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segbench.data.loader import Batch
 from segbench.errors import NonFiniteLossError
+from segbench.import_path import FAMILY
 
 
 class Totals(NamedTuple):
@@ -32,7 +33,7 @@ class EpochMeter:
     """Gathers one epoch's losses and times without making the host wait at every step."""
 
     def __init__(self, epoch: int, terms: tuple[str, ...]) -> None:
-        self.epoch = epoch
+        self.epoch, self._terms = epoch, terms
         self.started = time.perf_counter()
         self.waited = 0.0
         self.images, self.batches = 0, 0
@@ -78,11 +79,21 @@ class EpochMeter:
         for (step, learning_rate, share, _), values in zip(self._pending, self._on_host(), strict=True):
             for name, number in values.items():
                 if not math.isfinite(number):
-                    raise NonFiniteLossError(number, epoch=self.epoch, step=step, learning_rate=learning_rate)
+                    raise NonFiniteLossError(
+                        number, epoch=self.epoch, step=step, learning_rate=learning_rate, loss=self._term(values)
+                    )
                 self._sums[name] += number * share
             self.last_loss = values["loss"]
             self._shares += share
         self._pending.clear()
+
+    def _term(self, values: Mapping[str, float]) -> str:
+        """Return the name of the term from elsewhere that is not finite, or may be; empty where none is."""
+        if len(self._terms) > 1:
+            broken = [name for name in self._terms if not math.isfinite(values[f"loss_{name}"])]
+        else:
+            broken = list(self._terms)
+        return next((name for name in broken if name.startswith(FAMILY)), "")
 
     def _on_host(self) -> list[dict[str, float]]:
         """Return the values of the pending losses, brought over by one copy."""

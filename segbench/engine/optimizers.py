@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from timm.optim import (  # type: ignore[attr-defined]  # timm marks no names as exported
@@ -16,10 +16,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segbench.config.component import OptimizerEntry
+from segbench.engine.foreign_optimizers import as_optimizer
+from segbench.engine.parameter_groups import Parameters, grouped, settle_learning_rates, trainable_groups
 from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import OPTIMIZERS
-
-Parameters = nn.Module | Iterable[nn.Parameter]
 
 
 def create_optimizer(entry: OptimizerEntry, parameters: Parameters) -> Optimizer:
@@ -32,7 +32,15 @@ def create_optimizer(entry: OptimizerEntry, parameters: Parameters) -> Optimizer
     Raises:
         UsageError: Nothing is trainable, or an option does not fit.
     """
-    optimizer: Optimizer = OPTIMIZERS.create(entry.name, parameters, **entry.options)
+    given = trainable_groups(parameters)
+    if entry.groups and isinstance(parameters, nn.Module):
+        given = grouped(entry.groups, parameters)
+    if not given:
+        raise UsageError(f"{entry.name}: the network has no trainable parameters")
+    handed = given if entry.groups else given[0]["params"]
+    made = OPTIMIZERS.create(entry.name, handed, **entry.options)
+    optimizer = as_optimizer(entry.name, made, groups=given)
+    settle_learning_rates(optimizer)
     return optimizer
 
 
@@ -311,11 +319,13 @@ def _create(
     Raises:
         UsageError: Nothing is trainable, or the optimizer refuses a value.
     """
-    given = parameters.parameters() if isinstance(parameters, nn.Module) else parameters
-    trainable = [parameter for parameter in given if parameter.requires_grad]
-    if not trainable:
+    groups: list[Any] = trainable_groups(parameters)
+    if not groups:
         raise UsageError(f"{name}: the network has no trainable parameters")
-    groups = trainable if decay_norm_and_bias else _split(trainable)
+    if not decay_norm_and_bias:
+        groups = [part for group in groups for part in _split(group)]
+    elif len(groups) == 1 and groups[0].keys() == {"params"}:
+        groups = groups[0]["params"]
     try:
         optimizer: Optimizer = create_optimizer_v2(groups, opt=name, weight_decay=weight_decay, **options)
     except (TypeError, ValueError) as error:
@@ -323,9 +333,9 @@ def _create(
     return optimizer
 
 
-def _split(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+def _split(group: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return two groups: those of several dimensions, and vectors and scalars without weight decay."""
-    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    matrices = [parameter for parameter in group["params"] if parameter.ndim > 1]
+    vectors = [parameter for parameter in group["params"] if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [{**group, "params": matrices}, {**group, "params": vectors, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]

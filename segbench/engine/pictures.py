@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.data.base import IGNORE_INDEX, Color, SegmentationDataset
+from segbench.data.base import IGNORE_INDEX, Color, ImageArray, SegmentationDataset
 from segbench.engine.evaluate import Picture
 
 VOID_COLOR: Color = (224, 224, 192)
@@ -32,12 +33,42 @@ def palette_image(classes: NDArray[np.uint8], palette: Iterable[Color]) -> Image
     return image
 
 
+class Displayed(NamedTuple):
+    """What a screen shows of an image.
+
+    Attributes:
+        picture: 8-bit RGB or grey.
+        how: Which bands it shows and how they were scaled, in words; empty for an 8-bit RGB image, shown as it is.
+    """
+
+    picture: Image.Image
+    how: str = ""
+
+
+def displayed(image: ImageArray) -> Displayed:
+    """Return what can be shown of an (H, W, C) image: its first three bands, or the first where there are fewer.
+
+    Other numbers than 8-bit ones are stretched, all bands alike, from their 2nd percentile to their 98th.
+    """
+    channels = image.shape[2]
+    if channels == 3 and image.dtype == np.uint8:
+        return Displayed(Image.fromarray(image))
+    shown = image[:, :, :3] if channels >= 3 else image[:, :, 0]
+    bands = "channels 0, 1 and 2" if channels >= 3 else "channel 0"
+    how = f"{bands} of {channels}" if channels > 1 else ""
+    if image.dtype != np.uint8:
+        low, high = np.percentile(shown, [2, 98])
+        shown = ((shown.astype(np.float64) - low) / max(high - low, 1e-12)).clip(0, 1) * 255
+        how = ", ".join([*([how] if how else []), f"stretched from {low:.4g} to {high:.4g}"])
+    return Displayed(Image.fromarray(np.ascontiguousarray(shown).round().astype(np.uint8)), how)
+
+
 def save_pictures(folder: Path, pictures: Iterable[Picture], dataset: SegmentationDataset) -> None:
     """Write image, label and prediction of each picture into a folder, which is made when there is one."""
     for picture in pictures:
         folder.mkdir(exist_ok=True)
         sample = dataset.read(picture.index)
         stem = f"{picture.index:04d}-" + re.sub(r"[^\w.-]+", "-", picture.name).strip("-.")
-        Image.fromarray(sample.image).save(folder / f"{stem}-image.png")
+        displayed(sample.image).picture.save(folder / f"{stem}-image.png")
         palette_image(sample.label, dataset.info.palette).save(folder / f"{stem}-label.png")
         palette_image(picture.prediction, dataset.info.palette).save(folder / f"{stem}-prediction.png")

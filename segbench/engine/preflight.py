@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from segbench.config.plan import Run, Trial
-from segbench.config.sections import Loader
+from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
 from segbench.data.check import DatasetReport, check_dataset
+from segbench.data.facts import REMEMBERED, facts_of, to_json
+from segbench.data.findings import Finding, listed, problems_among
 from segbench.data.fold_check import check_folds
-from segbench.data.open import open_dataset
+from segbench.data.folds import Folds
+from segbench.data.judging import CheckedSplit, wrong_files
 from segbench.data.overlap import check_disjoint
+from segbench.engine.data_findings import Apart, splits_apart
 from segbench.engine.events import Notice, Observer, Progress
 from segbench.engine.splits import OpenedSplits, open_splits, splits_of_fold
 from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
+
+
+class NetworkInputs(NamedTuple):
+    """What a suite's networks see.
+
+    Attributes:
+        classes: How many classes.
+        channels: Channels of an image.
+        sizes: Every height and width that they meet.
+    """
+
+    classes: int
+    channels: int
+    sizes: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -27,11 +44,15 @@ class Preflight:
         data: By id of each run, what its data is recognised by.
         splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
         refusals: For each run whose network cannot take the images, why.
+        findings: What is to be said about the data; problems only of what finished runs were done on.
+        inputs: For each run that is to be done, what its network sees.
     """
 
     data: dict[str, DataIdentity]
     splits: dict[str, dict[str, Any]]
     refusals: dict[str, str]
+    findings: list[Finding]
+    inputs: dict[str, NetworkInputs] = field(default_factory=dict)
 
 
 def preflight(
@@ -56,7 +77,7 @@ def preflight(
     """
     if device is not None:
         check_device(device, [run for run in runs if run.id not in finished], observer)
-    found = Preflight({}, dict(known), {})
+    found = Preflight({}, dict(known), {}, [])
     for group in by_data(runs):
         try:
             opened = open_splits(group[0])
@@ -67,16 +88,25 @@ def preflight(
             raise
         todo = [run for run in group if run.id not in finished]
         if todo:
-            forget_undigested(apart, found.splits)
-        check_splits(apart, found.splits, observer)
+            forget_incomplete(apart, found.splits)
+        findings = read_splits(apart, found.splits, observer)
+        if todo:
+            refuse(findings, opened)
+        add_notes(apart, found.splits, findings)
+        found.findings.extend(finding for finding in findings if finding not in found.findings)
         found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
-            from segbench.engine.materials import materials_of
+            from segbench.engine.materials import materials_of, measured
+            from segbench.engine.outputs import inputs_of
 
-            materials = materials_of(opened)
-            try_recipe(materials)
+            materials = materials_of(opened, found.splits)
+            for remark in try_recipe(materials):
+                observer(Notice(remark))
+            for key, facts in measured(materials).items():
+                found.splits[key] = {**found.splits[key], **facts}
             found.refusals.update(try_models(todo, materials, found.splits))
+            found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(materials, found.splits)))
     return found
 
 
@@ -97,81 +127,67 @@ def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
         observer(Notice(f"{slow}; a processor with AMX or AVX-512 BF16, or a newer GPU, computes in it"))
 
 
-class Apart(NamedTuple):
-    """The splits of a suite.
+def read_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> list[Finding]:
+    """Read through the splits that are not known to be good, and return all that is to be said about them.
 
-    Attributes:
-        splits: By what they are for: train, validation, test.
-        select: Whether anything is chosen by validation scores, as ``train.select`` says it.
-        opened: The run, and the folds of its cross-validation.
-    """
-
-    splits: dict[str, SegmentationDataset]
-    select: Literal["last", "best"]
-    opened: OpenedSplits
-
-
-def splits_apart(opened: OpenedSplits) -> Apart:
-    """Return the splits of a run's suite; what a trial is scored on is the suite's validation split.
+    Args:
+        found: The splits.
+        splits: What was counted before in splits whose files are good, by key; more are added.
+        observer: Told of the progress.
 
     Raises:
-        DataError: The split that the suite reports is missing or wrong.
-    """
-    run, train = opened.run, opened.train
-    if isinstance(run.tuning, Trial) and train is not None:
-        if opened.folds is not None and run.fold is not None:
-            reported: SegmentationDataset = opened.folds.test(run.fold)
-        else:
-            reported = open_dataset(run.recipe.dataset, run.tuning.reported_split, loader=Loader())
-        return Apart({"train": train, "validation": opened.test, "test": reported}, "best", opened)
-    return Apart(opened.splits, run.recipe.train.select if run.recipe.train else "last", opened)
-
-
-def check_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> None:
-    """Read through the splits that are not known to be good, and see that they share no image.
-
-    Raises:
-        DataError: An image or label is unreadable or inconsistent, or lies in two splits.
+        DataError: Two splits share images, or files are wrong.
     """
     check_disjoint(found.splits, select=found.select)
-    if any(split.cache_key() not in splits for split in found.splits.values()):
-        splits.update(read_folds(found.opened, observer))
-    for role, split in found.splits.items():
-        if split.cache_key() not in splits:
-            splits[split.cache_key()] = summary(checked(split, role, observer), role)
+    missing = {role: split for role, split in found.splits.items() if split.cache_key() not in splits}
+    if missing and found.opened.folds is not None:
+        splits.update(read_folds(found.opened, found.opened.folds, observer))
+    elif missing:
+        reports = {role: checked(split, found.titles[role], observer) for role, split in missing.items()}
+        _refuse_wrong_files({found.titles[role]: report for role, report in reports.items()}, found.opened)
+        splits.update({missing[role].cache_key(): to_json(report, role) for role, report in reports.items()})
+    return found.findings(splits)
 
 
-def read_folds(opened: OpenedSplits, observer: Observer) -> dict[str, dict[str, Any]]:
+def read_folds(opened: OpenedSplits, folds: Folds, observer: Observer) -> dict[str, dict[str, Any]]:
     """Read the images of a cross-validation once for all its folds; return what was counted in each part, by key.
 
-    Without cross-validation, nothing is read.
-
     Raises:
-        DataError: An image or label is unreadable or inconsistent, or one image lies in two folds.
+        DataError: An image or label is unreadable or inconsistent.
     """
-    folds, run = opened.folds, opened.run
-    if folds is None:
-        return {}
     by_key: dict[str, tuple[str, SegmentationDataset]] = {}
     for fold in range(1, folds.count + 1):
-        for role, split in splits_of_fold(run.model_copy(update={"fold": fold}), folds).splits.items():
+        for role, split in splits_of_fold(opened.run.model_copy(update={"fold": fold}), folds).splits.items():
             by_key.setdefault(split.cache_key(), (f"{role} of fold {fold}", split))
         by_key.setdefault(folds.test(fold).cache_key(), (f"fold {fold}", folds.test(fold)))
-    found = check_folds(
+    reports = check_folds(
         folds,
         [split for _, split in by_key.values()],
         progress=lambda done, total: observer(Progress("", "data", done, total, "folds")),
     )
-    problems = dict.fromkeys(problem for report in found.reports.values() for problem in report.problems)
-    refuse([*problems, *found.shared], folds.pool, "folds")
-    return {key: summary(found.reports[key], name) for key, (name, _) in by_key.items()}
+    pool, title = folds.pool.cache_key(), f"{folds.count} folds"
+    _refuse_wrong_files({title: reports[pool]}, opened)
+    parts = {key: to_json(reports[key], name, pictures=False) for key, (name, _) in by_key.items()}
+    return {**parts, pool: to_json(reports[pool], title)}
 
 
-def forget_undigested(opened: Apart, splits: dict[str, dict[str, Any]]) -> None:
-    """Drop what an earlier version found of some splits: it has no pixel digests, and new records are to have them."""
-    for key in (split.cache_key() for split in opened.splits.values()):
-        if "pixel_digest" not in splits.get(key, {}):
-            splits.pop(key, None)
+def forget_incomplete(found: Apart, splits: dict[str, dict[str, Any]]) -> None:
+    """Drop what an earlier version found of some splits, of which it remembered less: new records are to have it."""
+    folds = found.opened.folds
+    whole = found.splits.values() if folds is None else [folds.pool]
+    if any(key not in splits.get(split.cache_key(), {}) for split in whole for key in REMEMBERED):
+        for split in found.splits.values():
+            splits.pop(split.cache_key(), None)
+
+
+def add_notes(found: Apart, splits: dict[str, dict[str, Any]], findings: Sequence[Finding]) -> None:
+    """Write beside what was counted in each split what was found in it."""
+    folds = found.opened.folds
+    titled = [(found.titles[role], split) for role, split in found.splits.items()]
+    for title, split in titled if folds is None else [(f"{folds.count} folds", folds.pool)]:
+        key, notes = split.cache_key(), [finding.message for finding in findings if finding.split == title]
+        if key in splits and notes != splits[key].get("notes", []):
+            splits[key] = {**splits[key], "notes": notes}
 
 
 def by_data(runs: Iterable[Run]) -> list[list[Run]]:
@@ -182,37 +198,23 @@ def by_data(runs: Iterable[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def checked(split: SegmentationDataset, name: str, observer: Observer) -> DatasetReport:
-    """Read every image and label of a split.
+def checked(split: SegmentationDataset, title: str, observer: Observer) -> DatasetReport:
+    """Read every image and label of a split; problems are collected, not raised."""
+    return check_dataset(split, progress=lambda done, total: observer(Progress("", "data", done, total, title)))
+
+
+def refuse(findings: Iterable[Finding], opened: OpenedSplits) -> None:
+    """Raise the problems among some findings.
 
     Raises:
-        DataError: Some are unreadable or inconsistent; the first problems are listed.
+        DataError: There are some; the first of them are listed.
     """
-    report = check_dataset(split, progress=lambda done, total: observer(Progress("", "data", done, total, name)))
-    refuse(report.problems, split, name)
-    return report
-
-
-def refuse(problems: Sequence[str], split: SegmentationDataset, name: str) -> None:
-    """Raise what is wrong with a split, if anything is.
-
-    Raises:
-        DataError: The first problems are listed.
-    """
+    problems = problems_among(findings)
     if problems:
-        shown = "\n  ".join(problems[:10])
-        more = f"\n  … and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise DataError(f"{split.info.name}, split {name!r}: {len(problems)} problems:\n  {shown}{more}")
+        count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
+        raise DataError(f"{opened.info.name}: {count} with the data:\n{listed(problems)}")
 
 
-def summary(report: DatasetReport, split: str) -> dict[str, Any]:
-    """Return what was counted in a split as JSON values."""
-    return {
-        "dataset": report.name,
-        "split": split,
-        "images": report.images,
-        "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
-        "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
-        "void_pixels": report.void_pixels,
-        "pixel_digest": report.pixel_digest,
-    }
+def _refuse_wrong_files(reports: Mapping[str, DatasetReport], opened: OpenedSplits) -> None:
+    splits = [CheckedSplit(title, facts_of(report)) for title, report in reports.items()]
+    refuse(wrong_files(splits, opened.run.recipe.dataset), opened)

@@ -25,7 +25,7 @@ from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.facts import weights_digest
 from segbench.engine.history import History
-from segbench.engine.losses import WeightedSum
+from segbench.engine.losses.weighted_sum import WeightedSum
 from segbench.engine.materials import Materials
 from segbench.engine.meter import EpochMeter
 from segbench.engine.pictures import save_pictures

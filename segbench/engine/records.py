@@ -49,7 +49,7 @@ def record_of(
         outcome=outcome,
         model=ModelFacts(
             name=run.model.name,
-            options=run.model.options,
+            options=run.model.settings,
             pretrained=run.model.pretrained,
             source_digest=source_digest(run.model.name),
             **(model or {}),

@@ -68,7 +68,8 @@ class Recounter:
         """
         name, record = found.folder.name, found.record
         if record is None or record.outcome.status is not Status.COMPLETED:
-            return Recounted(name, counted=False, reason=found.problem or "was not completed")
+            reason = found.problem or "was not completed"
+            return Recounted(name, counted=False, reason=reason, refused=found.problem is not None)
         try:
             stored = load_matrices(found.folder / CONFUSION_FILE)
         except StoreError as error:

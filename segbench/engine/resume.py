@@ -180,6 +180,9 @@ def state_of(trainer: Trainer) -> State:
         "history": trainer.history.lines,
         "line": trainer.line,
         "best": tuple(trainer.best) if trainer.best else None,
+        "patience": trainer.patience.state() if trainer.patience else None,
+        "stopped_early": trainer.stopped_early,
+        "epoch_digests": list(trainer.epoch_digests),
     }
 
 
@@ -205,4 +208,8 @@ def load_state(trainer: Trainer, state: State) -> None:
     trainer.history.restore(state["history"])
     trainer.best = Best(*state["best"]) if state["best"] else None
     trainer.line = state["line"]
+    if trainer.patience and state.get("patience"):
+        trainer.patience.restore(state["patience"])
+    trainer.stopped_early = state.get("stopped_early", False)
+    trainer.epoch_digests = list(state.get("epoch_digests", ()))
     trainer.meter = EpochMeter.resumed(own["meter"], trainer.loss.names) if own["meter"] else None

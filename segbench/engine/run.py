@@ -10,6 +10,7 @@ from segbench.config.plan import Run
 from segbench.data.threads import torch_threads
 from segbench.engine.arithmetic import use_device
 from segbench.engine.events import Observer, ignore
+from segbench.engine.lone_images import REMEDY, is_lone_image
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.records import refuse_to_go_on
 from segbench.engine.stopping import Stop
@@ -152,6 +153,8 @@ def unforeseen(error: Exception, work: Work) -> Outcome:
 def explain(error: Exception, work: Work) -> str:
     """Return an unforeseen error as one sentence; memory is told apart."""
     text = " ".join(str(error).split())[:500]
+    if is_lone_image(error):
+        text = f"{text}: batch norm met a batch of one image; {REMEDY}"
     if not is_out_of_memory(error.__cause__ or error):
         return f"{type(error).__name__}: {text}"
     train = work.run.recipe.train

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import Any
 
 from timm.scheduler.cosine_lr import CosineLRScheduler
@@ -14,30 +13,11 @@ from timm.scheduler.step_lr import StepLRScheduler
 from torch.optim import Optimizer
 
 from segbench.config.component import ScheduleEntry
+from segbench.engine.foreign_schedules import ForeignSchedule, as_scheduler
+from segbench.engine.parameter_groups import LR_SCALE
+from segbench.engine.span import Span
 from segbench.errors import UsageError
 from segbench.registry import SCHEDULES
-
-
-@dataclass(frozen=True)
-class Span:
-    """How long the training is, and how it is warmed up.
-
-    Attributes:
-        total_steps: Optimizer steps of the whole training.
-        steps_per_epoch: Optimizer steps of one epoch.
-        warmup_steps: Steps over which the learning rate rises in a straight line; the step after them has the full one.
-        warmup_start: The learning rate of the first step, if there are warm-up steps.
-    """
-
-    total_steps: int
-    steps_per_epoch: int
-    warmup_steps: int = 0
-    warmup_start: float = 0.0
-
-    @property
-    def remaining_steps(self) -> int:
-        """Optimizer steps after the warm-up."""
-        return self.total_steps - self.warmup_steps
 
 
 class Schedule:
@@ -46,7 +26,7 @@ class Schedule:
     It holds no state but the step.
     """
 
-    def __init__(self, scheduler: Scheduler, optimizer: Optimizer) -> None:
+    def __init__(self, scheduler: Scheduler | ForeignSchedule, optimizer: Optimizer) -> None:
         self._scheduler, self._optimizer = scheduler, optimizer
         self.step(0)
 
@@ -60,8 +40,9 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next optimizer step (that of the first parameter group)."""
-        return float(self._optimizer.param_groups[0]["lr"])
+        """The learning rate of the next optimizer step; those of parameter groups are multiples of it."""
+        first = self._optimizer.param_groups[0]
+        return float(first["lr"]) / float(first.get(LR_SCALE, 1.0))
 
 
 def create_schedule(entry: ScheduleEntry, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int) -> Schedule:
@@ -87,7 +68,8 @@ def create_schedule(entry: ScheduleEntry, optimizer: Optimizer, *, total_steps: 
             "full learning rate; warm up for fewer or train for longer"
         )
     span = Span(total_steps, steps_per_epoch, entry.warmup_steps, entry.warmup_start)
-    return Schedule(SCHEDULES.create(entry.name, optimizer, span, **entry.options), optimizer)
+    made = SCHEDULES.create(entry.name, optimizer, span, **entry.options)
+    return Schedule(as_scheduler(entry.name, made), optimizer)
 
 
 def constant(optimizer: Optimizer, span: Span) -> Scheduler:

@@ -9,7 +9,7 @@ from typing import Any
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.data.folds import Folds, open_folds
-from segbench.data.open import less, open_dataset
+from segbench.data.open import less, open_dataset, refuse_mixed_images
 from segbench.data.subset import take, take_fraction
 from segbench.results.data_identity import DataIdentity
 
@@ -75,7 +75,9 @@ def open_splits(run: Run) -> OpenedSplits:
         validation = open_dataset(entry, entry.validation_split, loader=loader)
         loader = less(loader, validation)
     test = open_dataset(entry, entry.test_split, loader=loader)
-    return OpenedSplits(run, test=test, train=train, validation=validation)
+    opened = OpenedSplits(run, test=test, train=train, validation=validation)
+    refuse_mixed_images(opened.splits)
+    return opened
 
 
 def splits_of_fold(run: Run, folds: Folds) -> OpenedSplits:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from segbench.config.plan import Run
+from segbench.config.plan import Run, variants
 from segbench.config.suite import Suite
+from segbench.data.findings import Finding
 from segbench.engine.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
 from segbench.engine.launchers import Job, Launcher, Place, announce
+from segbench.engine.output_trials import output_refusals
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.selection import RunOrder, ordered
@@ -47,6 +49,7 @@ class SuiteWork:
         estimates: What runs take, as far as it is known, by id.
         records: Of the runs that are done by now, by id.
         done_before: Ids of those that were done before the command.
+        told: What was told of the data.
     """
 
     suite: Suite
@@ -60,6 +63,7 @@ class SuiteWork:
     estimates: Mapping[str, RunEstimate] = field(default_factory=dict)
     records: dict[str, RunRecord] = field(default_factory=dict)
     done_before: set[str] = field(default_factory=set)
+    told: list[Finding] = field(default_factory=list)
 
     def do(self, runs: Sequence[Run], known: Planned) -> None:
         """Do those of some runs that are not done; tuned ones wait as long as there are any others to do.
@@ -114,7 +118,24 @@ class SuiteWork:
         device = self.device if self.launcher.here else None
         found: Preflight = call(_preflight, runs, known, device, frozenset(finished), observer=self.observer)
         add_checks(self.store.folder, found.splits)
-        return found
+        for finding in found.findings:
+            if finding not in self.told:
+                self.told.append(finding)
+                self.observer(Notice(str(finding)))
+        if len(finished) < len(runs):
+            self._look_at_parts(call, found)
+        refusals = output_refusals(runs, found, call=call, observer=self.observer)
+        return replace(found, refusals=found.refusals | refusals)
+
+    def _look_at_parts(self, call: Call, found: Preflight) -> None:
+        """Try what concerns the suite as a whole: its own metrics, and parameter groups over all networks."""
+        own = bool(self.suite.metrics) or any(
+            train.optimizer.groups for _, variant in variants(self.suite) for train in variant.recipes
+        )
+        if own:
+            seen = dict.fromkeys((inputs.classes, inputs.channels) for inputs in found.inputs.values())
+            for classes, channels in seen:
+                call(_check_parts, self.suite, classes, channels, observer=self.observer)
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:
         """Take the records of runs that were done before."""
@@ -243,6 +264,14 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
         runs_at_once=place.runs_at_once,
         observer=observer,
     )
+
+
+def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observer) -> None:
+    from segbench.engine.suite_parts import check_groups, check_metrics
+
+    check_metrics(suite.metrics, classes=classes)
+    for line in check_groups(suite, classes=classes, channels=channels):
+        observer(Notice(line))
 
 
 def _preflight(

@@ -15,8 +15,10 @@ from segbench.data.base import SegmentationDataset
 from segbench.data.batch import Failed
 from segbench.data.cache import MemoryCache
 from segbench.data.pipeline import Pipeline
+from segbench.data.statistics import measure
+from segbench.data.subset import Subset
 from segbench.data.workers import Key, Reader
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.engine.workload import LoadTime, Survey
@@ -40,7 +42,6 @@ def survey(run: Run) -> Survey:
     for split in materials.splits.values():
         split.prepare()
     setup_seconds = time.perf_counter() - started
-    transforms = run.recipe.transforms
     first = materials.test.read(0)
     found = Survey(
         batches=0,
@@ -51,7 +52,7 @@ def survey(run: Run) -> Survey:
         test_images=len(materials.test),
         label_passes=0,
         train_load=LoadTime(),
-        test_load=load_time(materials.test, Pipeline(transforms.test, training=False), run.seed),
+        test_load=load_time(materials.test, materials.test_pipeline(), run.seed),
         image_bytes=first.image.nbytes + first.label.nbytes,
         setup_seconds=setup_seconds,
     )
@@ -83,8 +84,15 @@ def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> Load
 
 
 def uncached(run: Run) -> Materials:
-    """Open a run's splits without workers, and without a cache, which a few images are not worth filling."""
-    return open_materials(run.model_copy(update={"loader": Loader()}))
+    """Open a run's splits without workers, and without a cache, which a few images are not worth filling.
+
+    What the recipe measures in the training split is measured in its first images.
+    """
+    materials = open_materials(run.model_copy(update={"loader": Loader()}))
+    if materials.train is None or not materials.measures:
+        return materials
+    first = Subset(materials.train, range(min(len(materials.train), LOADED_IMAGES)))
+    return replace(materials, statistics=measure(first))
 
 
 def loss_of(materials: Materials, *, median_frequency: Callable[[], Sequence[float]]) -> WeightedSum:
@@ -121,5 +129,5 @@ def _with_training(found: Survey, materials: Materials) -> Survey:
         validation_images=len(validation) if validation is not None else 0,
         validations=math.ceil(epochs / (recipe.train.validate_every or 1)) if validation is not None else 0,
         label_passes=len(asked),
-        train_load=load_time(materials.train, Pipeline(recipe.transforms.train, training=True), materials.run.seed),
+        train_load=load_time(materials.train, materials.training_pipeline(), materials.run.seed),
     )

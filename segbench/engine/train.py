@@ -18,8 +18,10 @@ from segbench.data.batch import Batch, FedDigest, check_sizes, cut
 from segbench.data.loader import TrainingLoader
 from segbench.engine.ahead import copy_stream, marking_last, prefetched
 from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.auxiliary import split, supervised
+from segbench.engine.early_stopping import Patience
 from segbench.engine.history import History
-from segbench.engine.losses import WeightedSum
+from segbench.engine.losses.weighted_sum import WeightedSum
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.meter import EpochMeter
 from segbench.engine.optimizers import create_optimizer
@@ -27,6 +29,8 @@ from segbench.engine.recompute import keep_activations, recompute_blocks
 from segbench.engine.schedules import create_schedule
 from segbench.engine.team import ALONE, Team, synchronised
 from segbench.errors import BrokenExchangeError, ModelRefusal, NonFiniteLossError
+from segbench.import_path import naming_part
+from segbench.registry import OPTIMIZERS
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
@@ -57,6 +61,10 @@ class Trained:
         seconds: Time in training epochs, validation not counted.
         images: Images trained on, counted as often as they were fed.
         micro_batch: Images in one forward pass, where batches were cut into parts.
+        epochs: Epochs that it was trained for, the last one perhaps in part.
+        planned_epochs: Those of the whole recipe, likewise.
+        stopped_early: Why it was stopped before the end of the recipe; None where it was not.
+        epoch_digests: Hash of all that was fed up to the end of each epoch.
     """
 
     network: nn.Module
@@ -65,6 +73,10 @@ class Trained:
     seconds: float
     images: int
     micro_batch: int | None = None
+    epochs: int = 0
+    planned_epochs: int = 0
+    stopped_early: str | None = None
+    epoch_digests: tuple[str, ...] = ()
 
     @property
     def images_per_second(self) -> float:
@@ -122,7 +134,8 @@ class Trainer:
         self.history, self.validate, self.progress, self.saver = history, validate, progress, saver
         self.team = team
         self.network = arithmetic.place(self._synchronised(network))
-        self.loss = loss.to(arithmetic.device)
+        forward, training_loss = supervised(self.network, loss, recipe.auxiliary)
+        self.loss = training_loss.to(arithmetic.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
         self.total_steps = total_steps(recipe, len(loader))
         self.optimizer = create_optimizer(recipe.optimizer, self.network)
@@ -130,7 +143,7 @@ class Trainer:
             recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
         )
         self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
-        self.forward = team.parallel(self._compiled(), arithmetic.device)
+        self.forward = team.parallel(self._compiled(forward), arithmetic.device)
         self.averaged = self._averaged()
         if recipe.activation_checkpointing:
             recompute_blocks(self.network)  # after the average has copied it
@@ -142,16 +155,19 @@ class Trainer:
         self.meter: EpochMeter | None = None
         self.line: dict[str, float] | None = None
         self.best: Best | None = None
+        self.patience = Patience(recipe.early_stopping) if recipe.early_stopping else None
+        self.stopped_early = False
+        self.epoch_digests: list[str] = []
 
     def fit(self) -> Trained:
-        """Train to the end of the recipe, from wherever a saved state has brought this trainer.
+        """Train to the end of the recipe, or until it is stopped early, from wherever a saved state has brought it.
 
         Raises:
             NonFiniteLossError: The loss, or a weight, became NaN or infinite.
             ModelRefusal: The output does not fit the labels.
             DataError: A training image cannot be read.
         """
-        while self.line or self.meter or self.step < self.total_steps:
+        while self.line or self.meter or (self.step < self.total_steps and not self.stopped_early):
             if self.line is None:  # else this training goes on from a state of its validation
                 self.meter = self.meter or EpochMeter(self.epoch + 1, self.loss.names)
                 self.line = self._epoch(self.meter)
@@ -167,7 +183,16 @@ class Trainer:
         self._check_weights()
         selected = self.best.epoch if self.best else self.epoch
         return Trained(
-            self.reported, selected, self.fed_so_far(), self.seconds, self.images, micro_batch=self.micro_batch
+            self.reported,
+            selected,
+            self.fed_so_far(),
+            self.seconds,
+            self.images,
+            micro_batch=self.micro_batch,
+            epochs=self.epoch,
+            epoch_digests=tuple(self.epoch_digests),
+            planned_epochs=math.ceil(self.total_steps / self.steps_per_epoch),
+            stopped_early=self.patience.reason() if self.patience and self.stopped_early else None,
         )
 
     def _check_weights(self) -> None:
@@ -202,7 +227,7 @@ class Trainer:
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
         parts = self.team.gathered(meter.totals())
         self.images += sum(part.images for part in parts)
-        self.fed_so_far()
+        self.epoch_digests.append(self.fed_so_far())
         line = meter.line(self.step, parts)
         return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
 
@@ -312,7 +337,7 @@ class Trainer:
             try:
                 return self._summed(batches, meter)
             except Exception as error:
-                if not is_out_of_memory(error) or self.micro_batch == 1:
+                if not is_out_of_memory(error.__cause__ or error) or self.micro_batch == 1:
                     raise
             self.micro_batch = max(1, (self.micro_batch or self.recipe.batch_size) // 2)
             self.optimizer.zero_grad(set_to_none=True)
@@ -333,47 +358,63 @@ class Trainer:
                     weight.grad.div_(shares)
         if self.recipe.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_gradient_norm)
-        self.scaler.step(self.optimizer)
+        self._step_optimizer()
         self.scaler.update()
         self.step += 1
         self.schedule.step(self.step)
         if self.averaged:
             self.averaged.update(self.network)
 
+    def _step_optimizer(self) -> None:
+        """Step along the gradients; an optimizer from elsewhere that fails is told by its name."""
+        name = self.recipe.optimizer.name
+        with naming_part(name, "failed in a step") if OPTIMIZERS.is_foreign(name) else nullcontext():
+            self.scaler.step(self.optimizer)
+
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
         """Return the loss's terms for one batch."""
         images = self.arithmetic.images(batch.images)
         labels = batch.labels.to(self.arithmetic.device, non_blocking=True)
         with self.arithmetic.autocast():
-            logits = self.forward(images)
+            outputs = self.forward(images)
+        logits, _ = split(outputs)
         count, height, width = labels.shape
         if logits.shape != (count, self.loss.classes, height, width):
             raise ModelRefusal(
                 f"gave an output of shape {tuple(logits.shape)}, expected {(count, self.loss.classes, height, width)}: "
                 "a network has to score every class at every pixel of its input"
             )
-        return self.loss.terms(logits, labels)
+        return self.loss.terms(outputs, labels)
 
     def _validation(self, epoch: int) -> dict[str, float]:
         """Return validation scores when they are due, and remember the best weights when asked to."""
-        every = self.recipe.validate_every or (1 if self.recipe.select == "best" else None)
+        every = self.recipe.validation_interval
         if self.validate is None or every is None or (epoch % every and self.step < self.total_steps):
             return {}
         self.team.equalise(self.reported)
         scores = self.validate(self.reported)
         if self.recipe.select == "best" and (self.best is None or scores["validation_mean_iou"] > self.best.score):
             self.best = Best(scores["validation_mean_iou"], epoch, deepcopy(self.reported.state_dict()))
-        return dict(scores)
+        return {**scores, **self._waiting(scores["validation_mean_iou"], epoch)}
+
+    def _waiting(self, mean_iou: float, epoch: int) -> dict[str, float]:
+        """Decide whether to stop early; return for the history how many validations have brought no rise."""
+        if self.patience is None:
+            return {}
+        self.patience.note(mean_iou, epoch=epoch)
+        over = self.team.told(self.patience.over)  # all processes stop, or none
+        self.stopped_early = over and self.step < self.total_steps
+        return {"validations_without_rise": self.patience.waited}
 
     def _synchronised(self, network: nn.Module) -> nn.Module:
         wanted = self.recipe.sync_batch_norm and self.team.size > 1
         return synchronised(network, self.arithmetic.device) if wanted else network
 
-    def _compiled(self) -> nn.Module:
+    def _compiled(self, forward: nn.Module) -> nn.Module:
         if self.recipe.compile is False:
-            return self.network
+            return forward
         mode = "default" if self.recipe.compile is True else self.recipe.compile
-        compiled: nn.Module = torch.compile(self.network, mode=mode)  # type: ignore[assignment]
+        compiled: nn.Module = torch.compile(forward, mode=mode)  # type: ignore[assignment]
         return compiled
 
     def _averaged(self) -> ModelEmaV3 | None:

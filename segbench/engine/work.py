@@ -20,6 +20,7 @@ from segbench.config.plan import Run
 from segbench.data.loader import EvaluationLoader, Share
 from segbench.engine.arithmetic import Arithmetic, deterministic
 from segbench.engine.checkpoint import save_checkpoint
+from segbench.engine.data_findings import splits_of
 from segbench.engine.details import Details
 from segbench.engine.evaluate import Evaluation, evaluate
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
@@ -34,9 +35,10 @@ from segbench.engine.facts import (
     weights_digest,
 )
 from segbench.engine.history import History
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.materials import Materials, open_materials
 from segbench.engine.merge import Seen, merged, summed
+from segbench.engine.parameter_groups import shares
 from segbench.engine.pictures import save_pictures, spread
 from segbench.engine.predict import Predictor
 from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
@@ -51,9 +53,12 @@ from segbench.metrics.scores import score
 from segbench.results.details import DETAILS_FILE, save_details
 from segbench.results.environment import capture, package_versions
 from segbench.results.matrices import save_matrices
+from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
+    EarlyStop,
     FoldFacts,
+    GroupFacts,
     InitialWeights,
     Outcome,
     RunRecord,
@@ -87,6 +92,7 @@ class Work:
     found_of_time: dict[str, float] = field(default_factory=dict)
     test_loss: float | None = None
     selected_epoch: int | None = None
+    early_stop: EarlyStop | None = None
     micro_batch: int | None = None
     seconds_before: float = 0.0
     places: list[dict[str, Any]] = field(default_factory=list)
@@ -94,7 +100,7 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        materials = open_materials(self.run)
+        materials = open_materials(self.run, self.checks)
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
@@ -109,7 +115,14 @@ class Work:
             self._evaluate(network, loss, materials)
         if self.team.leads and (train is None or train.keep_weights):
             file = self.folder / "checkpoint.safetensors"
-            save_checkpoint(file, network, run=self.run, info=materials.info, folds=materials.folds)
+            save_checkpoint(
+                file,
+                network,
+                run=self.run,
+                info=materials.info,
+                folds=materials.folds,
+                statistics=materials.images.statistics,
+            )
 
     def record(self, outcome: Outcome) -> RunRecord:
         """Return the record of what was found."""
@@ -128,6 +141,7 @@ class Work:
                 **({"fold": self.fold} if self.fold else {}),
                 "test_loss": self.test_loss,
                 "selected_epoch": self.selected_epoch,
+                "early_stop": self.early_stop,
                 "micro_batch": self.micro_batch,
                 "processes": self.team.size,
                 "runs_at_once": max([self.runs_at_once, *(place["runs_at_once"] for place in self.places)]),
@@ -154,11 +168,39 @@ class Work:
             "initial_weights": self._initial_weights(network),
             "citation": getattr(network, "citation", ""),
             "input_size": (height, width),
+            "parameter_groups": self._parameter_groups(network),
         }
-        for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+        sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
+        for size in sizes:
             check_input(network, *size)
+        self.found_of_model["outputs"] = self._outputs(network, channels=info.channels, size=sizes[0])
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
+
+    def _parameter_groups(self, network: nn.Module) -> tuple[GroupFacts, ...] | None:
+        """Return what each group of the optimizer takes of the network, and tell of those that take nothing."""
+        train = self.run.recipe.train
+        groups = train.optimizer.groups if train is not None else None
+        if not groups:
+            return None
+        found = shares(groups, network)
+        for group, share in zip(groups, found, strict=True):
+            if not share.tensors:
+                self.observer(Notice(f"{self.run.label}: has no parameter {group.title} (train.optimizer.groups)"))
+        return tuple(
+            GroupFacts(tensors=share.tensors, matched=share.parameters, **group.model_dump())
+            for group, share in zip(groups, found, strict=True)
+        )
+
+    def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
+        """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
+        from segbench.engine.outputs import outputs_of_run
+
+        found = outputs_of_run(network, self.run.recipe.train, channels=channels, size=size)
+        if found is not None:
+            for note in found.notes(trained=self.run.recipe.train is not None):
+                self.observer(Notice(f"{self.run.label}: {note}"))
+        return found
 
     def _weights_taken(self, network: nn.Module) -> dict[str, Any]:
         """Return what was taken of the checkpoint, and tell what was not; nothing without one."""
@@ -328,7 +370,7 @@ class Work:
         return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
 
     def _note_data(self, materials: Materials) -> None:
-        identity = materials.identity(self.checks)
+        identity, statistics = materials.identity(self.checks), materials.images.statistics
         self.data = DataFacts(
             dataset=materials.info.name,
             classes=materials.info.classes,
@@ -337,6 +379,10 @@ class Work:
             test_images=len(materials.test),
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
+            notes=tuple(str(note) for note in splits_of(materials).findings(self.checks)),
+            channels=materials.info.channels,
+            dtype=materials.info.dtype,
+            statistics=statistics and {"mean": statistics.mean, "std": statistics.std},
         )
         if materials.folds is not None:
             groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()
@@ -344,12 +390,22 @@ class Work:
 
     def _note_training(self, trained: Trained) -> None:
         assert self.data is not None
-        self.data = self.data.model_copy(update={"train_digest": trained.digest})
+        recipe = self.run.recipe.train
+        by_epoch = trained.epoch_digests if recipe is not None and recipe.early_stopping else None
+        self.data = self.data.model_copy(update={"train_digest": trained.digest, "epoch_digests": by_epoch})
         self.selected_epoch, self.micro_batch = trained.selected_epoch, trained.micro_batch
+        if trained.stopped_early is not None:
+            self._note_early_stop(trained, trained.stopped_early)
         self.found_of_time |= {
             "training_seconds": trained.seconds,
             "training_images_per_second": trained.images_per_second,
         }
+
+    def _note_early_stop(self, trained: Trained, reason: str) -> None:
+        """Note, and tell, that the training ended before the end of its recipe."""
+        self.early_stop = EarlyStop(epoch=trained.epochs, epochs=trained.planned_epochs, reason=reason)
+        length = f"epoch {trained.epochs} of {trained.planned_epochs}"
+        self.observer(Notice(f"{self.run.label}: stopped early after {length}: {reason}"))
 
     def _note_evaluation(self, found: Evaluation) -> None:
         assert self.data is not None

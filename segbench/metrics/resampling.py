@@ -89,6 +89,25 @@ def image_spread(
     }
 
 
+def spread_of_values(scores: FloatArray, drawn: FloatArray, *, units: int) -> ImageSpread:
+    """Return how the test images make a score scatter, of which the values in every resample are known.
+
+    Args:
+        scores: (R,) the score of each run on all images.
+        drawn: (B, R) the score of each run in every resample.
+        units: How many images, or groups of images, were drawn.
+    """
+    return ImageSpread(scores, _covariance(drawn, units), units)
+
+
+def weights_of(units: int, resamples: int, *, chunk: int, seed: int = 0) -> Iterator[FloatArray]:
+    """Yield (b, N) weights, up to ``chunk`` resamples at once: how often each of N images, or groups, was drawn.
+
+    Equal seeds and chunks draw the same.
+    """
+    return _weights(units, resamples, seed=seed, chunk=chunk)
+
+
 def _number_of_images(runs: Sequence[ClassCounts]) -> int:
     shapes = {counts.hits.shape for counts in runs}
     if len(shapes) != 1:
@@ -115,11 +134,11 @@ def _summed(counts: NDArray[np.int64], member: NDArray[np.int64], groups: int) -
     return found
 
 
-def _weights(units: int, resamples: int, *, seed: int) -> Iterator[FloatArray]:
-    """Yield (b, N) weights, up to ``_CHUNK`` resamples at once: how often each image was drawn."""
+def _weights(units: int, resamples: int, *, seed: int, chunk: int = _CHUNK) -> Iterator[FloatArray]:
+    """Yield (b, N) weights, up to ``chunk`` resamples at once: how often each image was drawn."""
     generator = np.random.default_rng([seed, 0])
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
         drawn = generator.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
         yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
 

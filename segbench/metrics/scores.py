@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,11 +67,13 @@ class Scores:
     label_pixels: CountArray
 
 
-def score(matrix: NDArray[Any]) -> Scores:
+def score(matrix: NDArray[Any], *, left_out: Sequence[int] = ()) -> Scores:
     """Derive every score from a confusion matrix.
 
     Args:
         matrix: (C, C) integer counts, rows = label, columns = prediction; sum the matrices of several images first.
+        left_out: Classes that the labels ignore: where they are predicted it is a miss of the labelled class, but their
+            own scores are NaN and in no mean.
 
     Returns:
         The scores; all NaN, with no class averaged, when the matrix is empty (every pixel void).
@@ -82,7 +85,7 @@ def score(matrix: NDArray[Any]) -> Scores:
     totals = ClassCounts(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
     labelled, predicted = totals.labelled, totals.predicted
     by_class, over_all = class_scores(totals), summary_scores(totals)
-    return Scores(
+    scores = Scores(
         pixel_accuracy=float(over_all.pixel_accuracy),
         mean_recall=float(over_all.mean_recall),
         mean_iou=float(over_all.mean_iou),
@@ -99,6 +102,7 @@ def score(matrix: NDArray[Any]) -> Scores:
         dice=by_class.dice,
         label_pixels=labelled,
     )
+    return _without(scores, list(left_out)) if left_out else scores
 
 
 class ClassCounts(NamedTuple):
@@ -164,6 +168,29 @@ def summary_scores(counts: ClassCounts) -> SummaryScores:
         frequency_weighted_iou=_ratio(weighted.sum(axis=-1), labelled),
         mean_dice=_mean_of_defined(scores.dice),
         mean_precision=_mean_of_defined(scores.precision),
+    )
+
+
+def _without(scores: Scores, left_out: list[int]) -> Scores:
+    """Return the scores with some classes in no mean."""
+    recall, precision, iou, dice = (
+        np.array(values) for values in (scores.recall, scores.precision, scores.iou, scores.dice)
+    )
+    for values in (recall, precision, iou, dice):
+        values[left_out] = np.nan
+    return replace(
+        scores,
+        recall=recall,
+        precision=precision,
+        iou=iou,
+        dice=dice,
+        mean_recall=float(_mean_of_defined(recall)),
+        mean_precision=float(_mean_of_defined(precision)),
+        mean_iou=float(_mean_of_defined(iou)),
+        mean_dice=float(_mean_of_defined(dice)),
+        averaged_classes=int(np.count_nonzero(~np.isnan(iou))),
+        precision_classes=int(np.count_nonzero(~np.isnan(precision))),
+        predicted_but_unlabelled=tuple(label for label in scores.predicted_but_unlabelled if label not in left_out),
     )
 
 

@@ -62,6 +62,17 @@ def intervals(estimates: Estimates) -> list[Interval]:
     return [_on_logit_scale(float(mean), error) for mean, error in zip(estimates.means, errors, strict=True)]
 
 
+def plain_intervals(estimates: Estimates) -> list[Interval]:
+    """Return the interval of each network's score, of any range: Student's t around the mean; see ``intervals``."""
+    found = []
+    for index, mean in enumerate(estimates.means.tolist()):
+        images = (float(np.maximum(estimates.images[index, index], 0.0)), estimates.image_freedom)
+        error = _error(images, (float(estimates.trainings[index]), float(estimates.freedom[index])))
+        half = error.half_width if not math.isnan(error.size) else math.nan
+        found.append(Interval(mean - half, mean + half))
+    return found
+
+
 def compare_all(estimates: Estimates) -> list[Comparison]:
     """Compare every pair of networks on the same images.
 

@@ -48,7 +48,16 @@ class InputConstraint:
             ModelRefusal: The size is impossible; the message says which are not.
         """
         if not (self.allows(height) and self.allows(width)):
-            raise ModelRefusal(f"{name} cannot take {height}x{width} images: it needs {self}")
+            multiple = self.multiple(height, width)
+            remedy = "" if multiple is None else f"; 'pad_to: {multiple}' in its entry pads them"
+            raise ModelRefusal(f"{name} cannot take {height}x{width} images: it needs {self}{remedy}")
+
+    def multiple(self, height: int, width: int) -> int | None:
+        """Return a multiple to which images can be padded so that their size is possible; None where there is none."""
+        for multiple in (self.step, -(-self.minimum // self.step) * self.step):
+            if multiple > 1 and all(self.allows(-(-size // multiple) * multiple) for size in (height, width)):
+                return multiple
+        return None
 
     def next(self, size: int) -> int:
         """Return the smallest possible height or width that is not below ``size``."""

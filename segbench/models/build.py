@@ -190,4 +190,4 @@ def check_input(network: nn.Module, height: int, width: int) -> None:
     Raises:
         ModelRefusal: The size is impossible; the message says which are not.
     """
-    constraint_of(network).check(type(network).__name__, height, width)
+    constraint_of(network).check(str(getattr(network, "name", type(network).__name__)), height, width)

@@ -28,12 +28,14 @@ class MappedClasses(nn.Module):
     Attributes:
         model: The network.
         outputs: The outputs of each class.
+        name: What the network is called in messages.
     """
 
     def __init__(self, model: nn.Module, outputs: Sequence[Outputs]) -> None:
         super().__init__()
         self.model = model  # "model.": a prefix that weights are compared without
         self.outputs = tuple(outputs)
+        self.name = str(getattr(model, "name", type(model).__name__))
         self.citation = str(getattr(model, "citation", ""))
         constraint = getattr(model, "input_constraint", None)
         if constraint is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from segbench.config.component import ModelEntry
+from segbench.models.adapt import adapted
 from segbench.models.base import OverlapTile, SegmentationNetwork
 from segbench.registry import MODELS
 
 
 def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Call an entry's factory, with whatever random state there is."""
-    network: nn.Module = MODELS.create(entry.name, classes, channels, **entry.options)
-    return network
+    """Call an entry's factory, with whatever random state there is, and adapt what it makes to the entry."""
+    return adapted(MODELS.create(entry.name, classes, channels, **entry.options), entry, classes=classes)
 
 
 def labelling_every_pixel(network: nn.Module) -> nn.Module:

@@ -4,39 +4,54 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsError, did_you_mean
-from segbench.models.base import SegmentationNetwork
+from segbench.import_path import import_attribute
+from segbench.models.base import InputConstraint, SegmentationNetwork, constraint_of
 from segbench.models.blocks import resize
+from segbench.models.outputs import Found, find_auxiliary, find_logits
+from segbench.models.padding import PaddedConstraint, pad, padded
+
+if TYPE_CHECKING:
+    from segbench.results.outputs import OutputFacts
 
 TORCHVISION_CHANNELS = 3
 SMP_STEP = 32
-"""Images for smp's networks are padded to a multiple of this."""
+"""Images for smp's networks are padded to a multiple of this, unless ``pad_to`` says another."""
 
 
 class ExternalNetwork(nn.Module):
     """Makes a network from elsewhere behave as one of ours: logits of the image's size and nothing else.
 
-    Takes a tensor or a mapping with an ``out``; smaller logits are interpolated bilinearly.
+    Takes whatever ``segbench.models.outputs`` finds logits in. Smaller logits are interpolated bilinearly
+    (``align_corners=False``), and images are padded where the network needs it.
 
     Attributes:
         citation: Where the network comes from.
+        output: Where the logits are in what the network returns, where it is not the usual place.
+        step: Images are padded to a multiple of this.
+        tried: What it returned when it was tried; None before that.
     """
 
-    def __init__(self, model: nn.Module, classes: int, *, name: str, step: int = 1) -> None:
+    def __init__(
+        self, model: nn.Module, classes: int, *, name: str, step: int = 1, output: str | int | None = None
+    ) -> None:
         super().__init__()
         self.model = model  # "model.": a prefix that weights are compared without
-        self.classes, self.name, self.step = classes, name, step
+        self.classes, self.name, self.step, self.output = classes, name, step, output
         self.citation = str(getattr(model, "citation", "")) or name
-        constraint = getattr(model, "input_constraint", None)
-        if constraint is not None:
-            self.input_constraint = constraint
+        self.tried: OutputFacts | None = None
+
+    @property
+    def input_constraint(self) -> InputConstraint:
+        """Which input sizes the network takes, as far as it says."""
+        constraint = constraint_of(self.model)
+        return constraint if self.step == 1 else PaddedConstraint(pad_to=self.step, inner=constraint)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, C, H, W) images to (N, classes, H, W) logits.
@@ -44,30 +59,43 @@ class ExternalNetwork(nn.Module):
         Raises:
             ModelRefusal: The network returns something else than logits of these classes.
         """
-        height, width = images.shape[-2:]
-        bottom, right = -height % self.step, -width % self.step
-        if bottom or right:
-            images = functional.pad(images, (0, right, 0, bottom))
-        logits = self._logits(self.model(images))
-        if logits.shape[-2:] != images.shape[-2:]:
-            logits = resize(logits, *images.shape[-2:])
-        return logits[..., :height, :width]
+        return self._fitted(self.logits(self.model(pad(images, self.step))).value, images)
 
-    def _logits(self, output: Any) -> Tensor:
-        if isinstance(output, Mapping):
-            if "out" not in output:
-                raise ModelRefusal(f"{self.name} returns a mapping with {sorted(output)}; its logits belong in 'out'")
-            output = output["out"]
-        if not isinstance(output, Tensor) or output.ndim != 4 or output.shape[1] != self.classes:
-            what = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-            raise ModelRefusal(f"{self.name} returns {what}; logits of shape (N, {self.classes}, H, W) are expected")
-        return output
+    def outputs(self, images: Tensor, also: Collection[str] = ()) -> dict[str, Tensor]:
+        """Map (N, C, H, W) images to logits and behind them the auxiliary outputs, each (N, classes, H, W), by path.
+
+        Args:
+            images: The images.
+            also: Names of auxiliary outputs beside the usual ones.
+
+        Raises:
+            ModelRefusal: The network returns something else than logits of these classes.
+        """
+        returned = self.model(pad(images, self.step))
+        found = (self.logits(returned), *self.auxiliary(returned, also))
+        return {path: self._fitted(value, images) for path, value in found}
+
+    def logits(self, returned: Any) -> Found:
+        """Return the logits among what the network returned; see ``find_logits``."""
+        return find_logits(returned, classes=self.classes, name=self.name, output=self.output)
+
+    def auxiliary(self, returned: Any, also: Collection[str] = ()) -> tuple[Found, ...]:
+        """Return the auxiliary outputs among what the network returned; see ``find_auxiliary``."""
+        return find_auxiliary(returned, classes=self.classes, name=self.name, output=self.output, also=also)
+
+    def _fitted(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Bring (N, classes, h, w) logits to the size of the images, by way of that of the padded ones."""
+        height, width = images.shape[-2:]
+        size = [padded(height, self.step), padded(width, self.step)]
+        if list(logits.shape[-2:]) != size:
+            logits = resize(logits, *size)
+        return logits[..., :height, :width]
 
 
 def torchvision_model(
     classes: int, channels: int = 3, *, target: str, pretrained: bool | str = False, **options: Any
 ) -> nn.Module:
-    """A segmentation network of torchvision, such as torchvision:fcn_resnet50, without its auxiliary head.
+    """A segmentation network of torchvision, such as torchvision:fcn_resnet50, with its auxiliary head if asked for.
 
     Args:
         classes: Number of classes.
@@ -75,7 +103,7 @@ def torchvision_model(
         target: torchvision's name.
         pretrained: Weights of the backbone through torchvision: false, true for its recommended ones, or their name,
             such as IMAGENET1K_V1.
-        **options: Further arguments of torchvision's builder.
+        **options: Further arguments of torchvision's builder, such as aux_loss for the auxiliary head.
 
     Raises:
         UnknownNameError: torchvision has no such segmentation network.
@@ -90,7 +118,10 @@ def torchvision_model(
     if target not in known:
         raise UnknownNameError("segmentation network of torchvision", target, known)
     if channels != TORCHVISION_CHANNELS:
-        raise ModelRefusal(f"{name} takes images of 3 channels, not {channels}")
+        raise ModelRefusal(
+            f"{name} takes images of 3 channels, not {channels}; read three bands (dataset.channels: [0, 1, 2]), or "
+            "take a network with a timm encoder, which is adapted"
+        )
     _refuse_weights(name, options, ("weights", "weights_backbone"))
     builder = inspect.signature(models.get_model_builder(target))
     for key in options:
@@ -151,7 +182,8 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
 
     Args:
         classes: Number of classes, passed on as ``classes=``.
-        channels: Channels of the images, passed on as ``channels=``.
+        channels: Channels of the images, passed on as ``channels=``, or as ``in_channels=`` or ``in_chans=`` where that
+            is what it takes.
         target: ``package.module.attribute`` of a class or function that returns a ``torch.nn.Module``.
         **options: Passed on.
 
@@ -159,11 +191,12 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
         UsageError: There is no such module or attribute, it cannot be called like this, or returns something else.
     """
     name = f"python:{target}"
-    factory = _import_attribute(name, target)
+    factory = import_attribute(name, target)
+    passed = {_channels_keyword(factory): channels}
     try:
-        model = factory(classes=classes, channels=channels, **options)
+        model = factory(classes=classes, **passed, **options)
     except TypeError as error:
-        given = ", ".join(["classes", "channels", *options])
+        given = ", ".join(["classes", *passed, *options])
         raise UsageError(f"{name} cannot be called with {given}: {error}") from error
     if isinstance(model, SegmentationNetwork):
         return model
@@ -172,26 +205,13 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
     return ExternalNetwork(model, classes, name=name)
 
 
-def _import_attribute(name: str, target: str) -> Any:
-    module_name, _, attribute = target.rpartition(".")
-    if not module_name:
-        raise UsageError(f"{name}: expected python:package.module.attribute")
+def _channels_keyword(factory: Any) -> str:
+    """Return under which name a factory takes the channels of the images; ``channels`` where that is not known."""
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            hint = "is its package installed, or its folder in PYTHONPATH?"
-            raise UsageError(f"{name}: there is no module {error.name!r}; {hint}") from error
-        raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
-    except ImportError as error:
-        raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
-    public = [key for key in vars(module) if not key.startswith("_")]
-    if not hasattr(module, attribute):
-        raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
-    found = getattr(module, attribute)
-    if not callable(found):
-        raise UsageError(f"{name}: {attribute!r} is a {type(found).__name__}; a class or function is expected")
-    return found
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return "channels"
+    return next((key for key in ("channels", "in_channels", "in_chans") if key in parameters), "channels")
 
 
 def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]) -> None:

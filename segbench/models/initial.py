@@ -46,8 +46,8 @@ def initialise(
     """Draw a network's weights by a scheme, from torch's random state on the CPU.
 
     Convolutions and fully connected layers are drawn and norms reset. Layers whose values are the same for every seed,
-    and not all one number, keep them: pretrained weights and bilinear kernels. So does what is none of these layers,
-    such as position tables.
+    and not all one number, keep them: pretrained weights and bilinear kernels. So do such biases beside weights
+    that are drawn, and what is none of these layers, such as position tables.
 
     Args:
         network: The network, changed in place.
@@ -60,13 +60,17 @@ def initialise(
         return InitialWeights(scheme, (), (), ())
     layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, WEIGHTED + NORMS)}
     others = dict(twin.named_modules())
-    kept = {name for name, layer in layers.items() if name in others and _any_fixed(layer, others[name])}
+    fixed = {name: _fixed(layer, others[name]) if name in others else {} for name, layer in layers.items()}
+    kept = {
+        name for name, layer in layers.items() if "weight" in fixed[name] or (fixed[name] and not _is_drawable(layer))
+    }
     free = {name: layer for name, layer in layers.items() if name not in kept}
     weighted = {name: layer for name, layer in free.items() if _is_drawable(layer)}
     small = find_score_layers(twin, frozenset(weighted), classes=classes, channels=channels)
     for name, layer in free.items():
         if name in weighted:
             _draw(layer, scheme, small=name in small)
+            layer.load_state_dict(fixed[name], strict=False)
         elif isinstance(layer, NORMS):
             layer.reset_parameters()
     drawn_small = () if scheme == "torch" else tuple(name for name in weighted if name in small)
@@ -105,9 +109,10 @@ def _is_drawable(layer: nn.Module) -> bool:
     return isinstance(layer, WEIGHTED) and isinstance(layer._parameters.get("weight"), nn.Parameter)
 
 
-def _any_fixed(layer: nn.Module, other: nn.Module) -> bool:
+def _fixed(layer: nn.Module, other: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a layer's tensors that no seed changes, by name."""
     own, others = layer.state_dict(), other.state_dict()
-    return any(_is_fixed(tensor, others[key]) for key, tensor in own.items() if key in others)
+    return {key: tensor.clone() for key, tensor in own.items() if key in others and _is_fixed(tensor, others[key])}
 
 
 def _is_fixed(tensor: Tensor, other: Tensor) -> bool:

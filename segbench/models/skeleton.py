@@ -12,6 +12,8 @@ from segbench.errors import ModelRefusal, SegbenchError, UsageError
 from segbench.models.base import constraint_of
 from segbench.models.cost import Cost, cost_of
 from segbench.models.create import create, labelling_every_pixel
+from segbench.models.tryout import refuse_sizes, try_outputs
+from segbench.results.outputs import OutputFacts
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Description:
         citation: The paper.
         input_constraint: Which image sizes the network takes, in words.
         output_size: Height and width of the logits; smaller than the image's for valid convolutions.
+        outputs: What a network from elsewhere returns; None for built-in ones.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Description:
     citation: str
     input_constraint: str
     output_size: tuple[int, int]
+    outputs: OutputFacts | None = None
 
 
 def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
@@ -89,6 +93,8 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)
+    outputs = try_outputs(network, channels=channels, size=size)
+    refuse_sizes(network, channels=channels, sizes=[size])
     cost = _cost(entry, network, classes=classes, channels=channels, size=size)
     return Description(
         name=entry.label or entry.name,
@@ -99,6 +105,7 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
         citation=getattr(network, "citation", ""),
         input_constraint=str(constraint),
         output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
+        outputs=outputs,
     )
 
 

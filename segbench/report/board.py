@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
-from segbench.report.columns import COLUMNS, Column
+from segbench.report.columns import Column, columns_of
 from segbench.report.markdown import render_markdown
 from segbench.report.per_class import class_block
 from segbench.report.ranked import RankedTable, tables_of
@@ -48,7 +48,7 @@ def to_markdown(board: pd.DataFrame, *, per_class: bool = False) -> str:
 def filled_columns(ranked: pd.DataFrame) -> list[Column]:
     """Return the columns in which any of these rows has something to show."""
     rows = [row for _, row in ranked.iterrows()]
-    return [column for column in COLUMNS if any(column.show(row) for row in rows)]
+    return [column for column in columns_of(ranked) if any(column.show(row) for row in rows)]
 
 
 def _ranked(ranked: pd.DataFrame) -> Table:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from segbench.report import text
 from segbench.report.blocks import Cell
+from segbench.report.own_metrics import PREFIX, labels_on
 from segbench.report.text import is_absent, printable
 from segbench.results.shares import percent
 
@@ -161,3 +162,28 @@ COLUMNS = (
 ``segbench speed``, ``test img/s`` and ``train img/s`` are those of the runs, data loading included, and marked where
 several runs at once shared a device. ``differs in`` names what of a row's environment is not that of most rows; it is
 left out where nothing is."""
+
+
+def columns_of(board: pd.DataFrame) -> tuple[Column, ...]:
+    """Return all columns of a leaderboard: ``COLUMNS`` and, behind the scores, those of the suites' own metrics."""
+    labels = labels_on(board)
+    if not labels:
+        return COLUMNS
+    behind = 1 + next(index for index, column in enumerate(COLUMNS) if column.sort == "calibration_error")
+    own = [column for label in labels for column in _of_metric(label)]
+    return (*COLUMNS[:behind], *own, *COLUMNS[behind:])
+
+
+def _of_metric(label: str) -> list[Column]:
+    """Return the columns of one of the suites' own metrics: its mean and spread, and its interval."""
+    name, known = f"{PREFIX}{label}", {column.title for column in COLUMNS}
+    title = printable(label) if label not in known else f"{printable(label)} (own)"
+
+    def interval(row: pd.Series[Any]) -> str:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        return "" if is_absent(low) else f"{low:.3f} to {high:.3f}"
+
+    return [
+        Column(title, _fraction(name), 7, name),
+        Column(f"{title} 95 %", interval, 31, f"{name}_low"),
+    ]

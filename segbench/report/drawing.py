@@ -140,9 +140,10 @@ def styled() -> Iterator[None]:
 def panels(columns: int, height: float, *, rows: int = 1, width: float | None = None) -> tuple[Figure, list[Axes]]:
     """Return a drawing of some panels, row by row; sizes are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width or 3.0 + 4.5 * columns, height), layout="constrained")
+    from segbench.report.shown_figure import ShownFigure
+
+    figure = ShownFigure(figsize=(width or 3.0 + 4.5 * columns, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(np.ravel(figure.subplots(rows, columns)))
 

@@ -27,9 +27,9 @@ _SECONDS = ("training_seconds", "evaluation_seconds", "total_seconds")
 _OF_ALL_FOLDS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained", "path"),
     *("parameters", "macs", "activation_bytes", "weights_bytes", "options", "weights_digest", "source_digest"),
-    *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded"),
+    *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded", "outputs"),
     *("weights_share", "weights_left_out", "weights_key"),
-    *("folds", "fold", "fold_paths"),
+    *("folds", "fold", "fold_paths", "data_notes", "parameter_groups"),
 )
 """The columns that a row without scores has; those of its first fold stand for all."""
 
@@ -145,6 +145,8 @@ def _pooled(folds: Sequence[Row]) -> dict[str, Any]:
         "environment": _together([fold["environment"] for fold in folds]),
         "tuning": _tuning([fold["tuning"] for fold in folds]),
         "image_groups": _groups(folds),
+        "epoch_digests": _epoch_digests([fold["epoch_digests"] for fold in folds]),
+        "early_stop": _early_stop([fold["early_stop"] for fold in folds]),
     }
 
 
@@ -206,6 +208,17 @@ def _tuning(parts: Sequence[Any]) -> Any:
     common = {key: value for key, value in chosen[0].items() if all(other.get(key) == value for other in chosen)}
     trials = {name: values for part in parts for name, values in (part["trials"] or {}).items()}
     return {**parts[0], "values": common, "trials": trials, "folds": list(parts)}
+
+
+def _epoch_digests(folds: Sequence[Any]) -> tuple[tuple[str, ...], ...] | None:
+    """Return the digests by epoch of each fold; None where any lacks them."""
+    return None if any(map(is_absent, folds)) else tuple(digests for fold in folds for digests in fold)
+
+
+def _early_stop(folds: Sequence[Any]) -> dict[str, Any] | None:
+    """Return how the trainings of all folds ended early: the shortest; None where none did."""
+    known = [stop for stop in folds if not is_absent(stop)]
+    return min(known, key=lambda stop: stop["epoch"]) if known else None
 
 
 def _groups(folds: Sequence[Row]) -> tuple[str, ...] | None:

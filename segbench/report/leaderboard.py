@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from segbench.metrics.foreign import Metric
 from segbench.report.certainty import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
 from segbench.report.environments import differing_facts, facts_of, mixed_facts
 from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
+from segbench.report.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
 from segbench.report.per_class import class_scores
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
 from segbench.report.published import published_of
@@ -122,10 +125,10 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         and ``predicts`` says it in short. ``runs_at_once`` is how many runs may have shared a device: above 1, images a
         second of the runs are no measure of speed. ``folds`` is how many folds of a cross-validation are pooled in the
         row. ``tuning`` says what was searched where each network has a recipe that its own trials chose, and ``tuned``
-        what they chose. ``grid`` has the values of the suite's grid that made the table's recipe. ``class_iou`` holds
-        the IoU of each class by its name, and ``class_iou_std`` the sample standard deviation over seeds.
-        ``weights_share`` is the share of the network's parameters that a checkpoint was loaded into; absent without
-        one.
+        what they chose. Each of the suites' own metrics adds ``metric_<label>`` with ``_std``, ``_low`` and ``_high``.
+        ``grid`` has the values of the suite's grid that made the table's recipe. ``class_iou`` holds the IoU of each
+        class by its name, and ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the
+        share of the network's parameters that a checkpoint was loaded into; absent without one.
     """
     return ranked(runs).board
 
@@ -134,15 +137,41 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     """Rank networks as ``leaderboard`` does, and compare every pair of them."""
     rows: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
+    metrics, own = _metrics_of(runs), board_columns(labels_of(runs))
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
         table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": grid_values(group)}
-        summaries = [_summary(seeds) for seeds in _by_model(completed)]
+        networks = list(_by_model(completed))
+        summaries = [_summary(seeds) | summary(seeds, metrics) for seeds in networks]
         pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
+        _bound_own_metrics(summaries, networks, metrics)
         rows += [table | row for row in [*_rank(_with_speed(summaries)), *_unranked(group)]]
-    frame = pd.DataFrame(rows, columns=[*COLUMNS], dtype=object)
-    return Ranked(Leaderboard(frame.astype(_DTYPES)), pd.DataFrame(pairs, columns=[*PAIRS]))
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *own], dtype=object)
+    return Ranked(
+        Leaderboard(frame.astype(_DTYPES | dict.fromkeys(own, "float64"))), pd.DataFrame(pairs, columns=[*PAIRS])
+    )
+
+
+def _metrics_of(runs: pd.DataFrame) -> dict[str, Metric]:
+    """Return the metrics of the suites of some runs that any of them has a value of, by label."""
+    labels = labels_of(runs)
+    if not labels:
+        return {}
+    folders = dict.fromkeys(Path(str(path)).resolve().parent for path in runs["path"])
+    return {label: metric for label, metric in find_metrics(folders).metrics.items() if label in labels}
+
+
+def _bound_own_metrics(
+    rows: Sequence[dict[str, Any]], networks: Sequence[pd.DataFrame], metrics: Mapping[str, Metric]
+) -> None:
+    """Put the intervals of own metrics into the rows of one table, where those of its scores are known."""
+    known = [index for index, row in enumerate(rows) if not is_absent(row.get("resamples"))]
+    if metrics and known:
+        trained = any(rows[index]["trained"] for index in known)
+        found = bounds([networks[index] for index in known], metrics, trained=trained)
+        for index, own in zip(known, found, strict=True):
+            rows[index] |= own
 
 
 def _search(runs: pd.DataFrame) -> str | None:

@@ -12,7 +12,8 @@ from segbench.report.checkpoint_notes import checkpoint_notes
 from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
-from segbench.report.protocols import Comparison, comparisons
+from segbench.report.output_notes import output_notes
+from segbench.report.protocols import Comparison, comparisons, fed_alike
 from segbench.report.split_marks import split_marks
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
 from segbench.report.tuned import batch_size_of
@@ -65,13 +66,18 @@ def _cause(tables: Sequence[Comparison]) -> str:
 
 def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _fold_notes(runs)
+    yield from _data_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
+    yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)
     yield from _copy_notes(runs)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
+    yield from _length_notes(runs)
+    yield from _group_notes(runs)
+    yield from _metric_notes(runs)
     yield from _team_notes(runs)
     yield from _environment_notes(runs)
     yield from _repeatability_notes(runs)
@@ -93,9 +99,16 @@ def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def _data_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell what the check of the data noted when the rows were done."""
+    for note in dict.fromkeys(note for notes in runs["data_notes"] for note in notes):
+        yield f"data, {printable(note)}."
+
+
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
     for seed, group in runs.groupby("seed", dropna=False):
-        trained = [_models(same) for _, same in group.groupby(group["train_digest"].map(canonical), sort=False)]
+        fed = pd.Series(map(canonical, fed_alike(group)), index=group.index, dtype=object)
+        trained = [_models(same) for _, same in group.groupby(fed, sort=False)]
         if len(trained) > 1:
             named = " | ".join(map(_named, sorted(trained, key=len, reverse=True)))
             yield f"with seed {seed}, not all rows were trained on the same data: {named}."
@@ -151,6 +164,45 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
             f"{printable(model)} was trained in parts of {size} of {batch} images, since whole batches "
             f"did not fit into memory{seen}."
         )
+
+
+def _length_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows were trained for how long, where the validation split decides it."""
+    asked = [((recipe or {}).get("train") or {}).get("early_stopping") for recipe in runs["recipe"]]
+    if not any(asked):
+        return
+    lengths = []
+    for model, group in runs.groupby("model", sort=False):
+        stops = [stop for stop in group["early_stop"] if not is_absent(stop)]
+        if stops:
+            epochs = sorted({stop["epoch"] for stop in stops})
+            span = str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+            of_runs = "" if len(stops) == len(group) else f" ({len(stops)} of {plural(len(group), 'run')})"
+            lengths.append(f"{printable(model)} after {span} of {stops[0]['epochs']} epochs{of_runs}")
+    if lengths:
+        yield f"rows were not trained equally long: by their validation scores, these stopped early: {_named(lengths)}."
+
+
+def _group_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which rows have none of the parameters that a group of the optimizer names."""
+    lacking: dict[str, list[str]] = {}
+    for model, groups in zip(runs["model"], runs["parameter_groups"], strict=True):
+        for group in [] if is_absent(groups) else groups:
+            if not group["tensors"]:
+                lacking.setdefault(", ".join(group["parameters"]), []).append(printable(model))
+    for patterns, models in lacking.items():
+        named = _named(list(dict.fromkeys(models)))
+        yield f"train.optimizer.groups: {printable(patterns)} fits no parameter of {named}."
+
+
+def _metric_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which of the suites' own metrics cannot be shown."""
+    yield from dict.fromkeys(
+        printable(problem)
+        for problems in runs["metric_problems"]
+        if isinstance(problems, tuple | list)
+        for problem in problems
+    )
 
 
 def _team_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -95,14 +95,28 @@ def protocol_differences(runs: pd.DataFrame) -> list[Difference]:
 def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
     """Tell for each completed run of one comparison whether it was trained on what most others of its seed were.
 
-    Two runs were when the digests of all that was fed to them are equal. Where no digest has a majority, none of the
+    Two runs were when the digests of all that was fed to them are equal, up to the end of the shorter one where
+    trainings may stop early. Where no digest has a majority, none of the
     runs is counted as equal.
     """
     agrees = pd.Series(data=True, index=runs.index, dtype=bool)
     for _, group in runs.groupby("seed", dropna=False):
-        fed = [canonical(value) for value in group["train_digest"]]
+        fed = [canonical(value) for value in fed_alike(group)]
         agrees.loc[group.index] = pd.Series(as_most(fed), index=group.index, dtype=bool)
     return agrees
+
+
+def fed_alike(runs: pd.DataFrame) -> list[Any]:
+    """Return what was fed to each of some runs, as far as all of them were trained: of equal values, it was the same.
+
+    That is the digest of the whole training or, where trainings may stop early, that of the epochs all of them had,
+    fold by fold.
+    """
+    by_epoch = list(runs["epoch_digests"])
+    if any(map(is_absent, by_epoch)) or len({len(folds) for folds in by_epoch}) != 1:
+        return list(runs["train_digest"])
+    common = [min(map(len, fold)) for fold in zip(*by_epoch, strict=True)]
+    return [[fold[epochs - 1] for fold, epochs in zip(folds, common, strict=True)] for folds in by_epoch]
 
 
 def _test_data(runs: pd.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ from segbench.report import sections
 from segbench.report.blocks import Block, Drawing, Heading
 from segbench.report.board import table_blocks
 from segbench.report.drawing import PlotFiles, save
-from segbench.report.figures import plots
+from segbench.report.figures import DRAWINGS, plots
 from segbench.report.html import Download, to_html
 from segbench.report.latex import to_latex
 from segbench.report.markdown import FIGURES_FOLDER, render_markdown
@@ -31,10 +31,7 @@ from segbench.report.verdict import Judged, verdicts
 from segbench.report.worst_cases import worst_cases
 from segbench.results.files import replace_text, safe_name, storing
 
-_OUR_FIGURES = re.compile(
-    r"(accuracy-throughput|accuracy-parameters|rank-intervals|paired-differences|class-iou|confusion|pictures"
-    r"|learning-curves|latency|memory)-[\w-]+\.(svg|png)"
-)
+_OUR_FIGURES = re.compile(rf"({'|'.join(DRAWINGS)})-[\w-]+\.(svg|png)")
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,7 @@ def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
         report.blocks.append(Drawing.of(plot, name))
         plot.figure.clear()  # its parts refer to each other, so that they would stay until the next collection
     report.blocks += sections.class_table(table.rows, runs)
+    report.blocks += sections.own_class_tables(table.rows, runs)
     report.blocks += worst_cases(table.rows, runs)
     report.blocks += sections.published(table.rows, runs)
 

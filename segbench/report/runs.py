@@ -16,7 +16,8 @@ from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
-from segbench.report.folds import folders_of, pool_folds
+from segbench.report.folds import Score, folders_of, pool_folds
+from segbench.report.own_metrics import find_metrics
 from segbench.report.tuned import Stored, trials_apart
 from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.matrices import joined, load_matrices
@@ -66,10 +67,11 @@ COLUMNS = (
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
     *("options", "weights_digest", "source_digest", "recipe", "environment", "classes", "class_iou", "class_recall"),
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
-    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded"),
+    *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
     *("weights_share", "weights_left_out", "weights_key", "classes_map"),
-    *("folds", "fold", "fold_paths", "image_groups"),
+    *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
+    *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -82,6 +84,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
         of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.folds`` says;
         ``fold_paths`` are their folders, and ``image_groups`` the group of each image where the suite has groups.
+        ``own_metrics`` holds what the suites' own metrics say of the confusion matrix, by label.
 
     Raises:
         StoreError: A folder does not exist.
@@ -95,8 +98,14 @@ def load_stored(*folders: str | Path) -> Stored:
     Raises:
         StoreError: A folder does not exist.
     """
-    speeds = _Speeds()
-    rows = [_row(found, speeds) for found in scan(*folders)]
+    speeds, runs = _Speeds(), list(scan(*folders))
+    metrics = find_metrics(dict.fromkeys(found.folder.resolve().parent for found in runs))
+
+    def scored(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
+        scores = _scores(folders, classes)
+        return scores | metrics.scores(scores["confusion"])
+
+    rows = [_row(found, speeds, scored) for found in runs]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     found = trials_apart(
         frame.astype(
@@ -107,7 +116,7 @@ def load_stored(*folders: str | Path) -> Stored:
             }
         )
     )
-    return found._replace(runs=pool_folds(found.runs, score=_scores, damaged=DAMAGED))
+    return found._replace(runs=pool_folds(found.runs, score=scored, damaged=DAMAGED))
 
 
 def load_histories(runs: pd.DataFrame) -> pd.DataFrame:
@@ -159,7 +168,7 @@ class _Speeds:
         return self._found[folder]
 
 
-def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
+def _row(found: FoundRun, speeds: _Speeds, scored: Score) -> dict[str, Any]:
     if found.record is None:
         folder = found.folder.resolve()
         return {
@@ -168,6 +177,7 @@ def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
             "model": folder.name,
             "status": DAMAGED,
             "reason": found.problem,
+            "data_notes": (),
             "path": str(found.folder),
         }
     measured = speeds.beside(found.folder)
@@ -179,7 +189,7 @@ def _row(found: FoundRun, speeds: _Speeds) -> dict[str, Any]:
     if found.record.outcome.status is not Status.COMPLETED:
         return row
     try:
-        return row | _scores([found.folder], found.record.data.classes if found.record.data else ())
+        return row | scored([found.folder], found.record.data.classes if found.record.data else ())
     except SegbenchError as error:
         return row | {"status": DAMAGED, "reason": str(error)}
 
@@ -200,10 +210,12 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "pretrained": record.model.pretrained,
         **{name: getattr(record.model, name) for name in COSTS},
         "train_digest": data.train_digest if data else None,
+        "epoch_digests": (data.epoch_digests,) if data and data.epoch_digests else None,
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
         "test_images": data.test_images if data else None,
+        "data_notes": data.notes if data else (),
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,
         "training_images_per_second": timings.training_images_per_second,
@@ -224,9 +236,12 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "runs_at_once": record.runs_at_once,
         "tuning": record.tuning.model_dump() if record.tuning else None,
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
+        "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
         **{name: getattr(record.model, name) for name in ("weights_share", "weights_left_out", "weights_key")},
         "classes_map": record.model.classes_map,
+        "early_stop": record.early_stop.model_dump() if record.early_stop else None,
+        "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,
     }
 
 

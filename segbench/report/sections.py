@@ -59,6 +59,29 @@ def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     return blocks
 
 
+def own_class_tables(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
+    """Return a table for each of the suites' own metrics that has a number for every class, means over seeds."""
+    models = list(scored_rows(board)["model"])[:MOST_NETWORKS]
+    completed = runs[(runs["status"] == Status.COMPLETED) & runs["model"].isin(models)]
+    known = [dict(own) for own in completed["own_class_metrics"] if isinstance(own, Mapping)]
+    return [
+        _own_class_table(label, models, completed) for label in dict.fromkeys(label for own in known for label in own)
+    ]
+
+
+def _own_class_table(label: str, models: Sequence[str], completed: pd.DataFrame) -> Block:
+    means = {}
+    for model in models:
+        own = completed[completed["model"] == model]["own_class_metrics"]
+        values = pd.DataFrame([one[label] for one in own if isinstance(one, Mapping) and label in one], dtype="float64")
+        means[model] = values.mean().tolist() if len(values) else []
+    rows: list[list[Cell | str]] = [
+        [str(name), *(_fraction(values[index] if index < len(values) else None) for values in means.values())]
+        for index, name in enumerate(completed["classes"].iloc[0])
+    ]
+    return Table.of("classes", [f"{label} by class", *models], rows, ":" + "-" * len(models))
+
+
 def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     """Return what papers report of the networks on this data set; nothing where that is not known."""
     completed = runs[runs["status"] == Status.COMPLETED]
@@ -125,13 +148,31 @@ def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
     train = recipe.get("train")
     if not isinstance(train, Mapping):
         return ("Nothing was trained: the networks were evaluated as loaded.",)
+    return (*_reported_weights(train, recipe), *_length_rule(train))
+
+
+def _length_rule(train: Mapping[str, Any]) -> tuple[Inline, ...]:
+    """Return in a sentence when trainings end early; nothing where they do not."""
+    rule = train.get("early_stopping")
+    if not isinstance(rule, Mapping):
+        return ()
+    delta = f" by more than {rule.get('min_delta')}" if rule.get("min_delta") else ""
+    patience = plural(int(rule.get("patience", 0)), "validation")
+    return (f" A training ends early once its mean IoU there did not rise{delta} in {patience} in a row.",)
+
+
+def _reported_weights(train: Mapping[str, Any], recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
+    """Return in a sentence which weights a training recipe reports."""
     if train.get("select") == "best":
         dataset = recipe.get("dataset") or {}
         if dataset.get("folds"):
             return ("Reported weights: those with the best mean IoU on the fold after the one that is tested.",)
         split = dataset.get("validation_split")
         return ("Reported weights: those with the best mean IoU on the split ", Code(str(split)), ".")
-    return ("Reported weights: those of the last epoch.",)
+    return (
+        "Reported weights: those of the last epoch"
+        + (", chosen by the mean IoU on the validation split." if train.get("early_stopping") else "."),
+    )
 
 
 def environment(runs: pd.DataFrame) -> list[Block]:

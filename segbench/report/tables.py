@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segbench.report.columns import COLUMNS, Column
+from segbench.report.columns import Column, columns_of
 from segbench.report.per_class import class_tables, with_class_columns
 from segbench.report.ranked import tables_of
 from segbench.report.text import is_absent, printable
@@ -81,8 +81,9 @@ _UNRANKED = ("model", "status", "reason")
 
 
 def _ranked_table(ranked: pd.DataFrame, width: int) -> list[RenderableType]:
-    cells = {column.title: [column.show(row) for _, row in ranked.iterrows()] for column in COLUMNS}
-    shown, model_width = _fitting(cells, width)
+    columns = columns_of(ranked)
+    cells = {column.title: [column.show(row) for _, row in ranked.iterrows()] for column in columns}
+    shown, model_width = _fitting(columns, cells, width)
     table = _table()
     for column in shown:
         if column.title == "model":
@@ -93,14 +94,14 @@ def _ranked_table(ranked: pd.DataFrame, width: int) -> list[RenderableType]:
         table.add_row(*(Text(cells[column.title][index]) for column in shown))
     hidden = [
         column.title
-        for column in COLUMNS
+        for column in columns
         if column not in shown and column.title != "seeds" and any(cells[column.title])
     ]
     note = Text(f"not shown for lack of room: {', '.join(hidden)}", style="dim")
     return [table, note] if hidden else [table]
 
 
-def _fitting(cells: dict[str, list[str]], width: int) -> tuple[list[Column], int]:
+def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], width: int) -> tuple[list[Column], int]:
     """Choose the columns that fit, most important first, and the width of the model's name."""
     widths = {title: max(map(cell_len, (title, *column))) + _CELL_PADDING for title, column in cells.items()}
     widths["model"] = min(widths["model"], max(_NARROWEST_MODEL, width // 3) + _CELL_PADDING)
@@ -109,12 +110,12 @@ def _fitting(cells: dict[str, list[str]], width: int) -> tuple[list[Column], int
         needless.add("seeds")
     chosen: set[str] = set()
     room = width + _CELL_PADDING
-    for column in sorted(COLUMNS, key=lambda column: column.importance):
+    for column in sorted(columns, key=lambda column: column.importance):
         if column.title in needless or (column.importance and widths[column.title] > room):
             continue
         chosen.add(column.title)
         room -= widths[column.title]
-    return [column for column in COLUMNS if column.title in chosen], widths["model"] - _CELL_PADDING
+    return [column for column in columns if column.title in chosen], widths["model"] - _CELL_PADDING
 
 
 def _unranked_table(others: pd.DataFrame) -> Table:

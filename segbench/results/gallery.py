@@ -31,12 +31,14 @@ class GalleryImage(Facts):
     mean_iou: float
     """Mean over networks of the mean IoU of this image."""
     image: str
-    """File name of the picture; so are the next."""
+    """File name of the picture; so are the next two."""
     label: str
     predictions: Mapping[str, str]
     """By run."""
     scores: Mapping[str, float]
     """Mean IoU of this image, by run."""
+    shown: str = ""
+    """Which channels the picture shows and how they were scaled; empty where it is the image as it is."""
 
 
 class Gallery(Facts):

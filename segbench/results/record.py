@@ -8,13 +8,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
+from segbench.results.outputs import OutputFacts
 
 SCHEMA_VERSION = 2
 """History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
 version 1 and in copies of them that tuned runs took over, the void row is not known.
-1, the first; before it was ever released, ``model`` got ``activation_bytes`` and ``weights_bytes``, and the
-record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning`` and ``fold``, and ``data`` ``pixel_digests``, which
-records without them leave open."""
+1, the first; before it was ever released, ``model`` got ``activation_bytes``, ``weights_bytes`` and
+``parameter_groups``, and the record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
+``early_stop``, and ``data`` ``pixel_digests`` and ``notes``, which records without them leave open."""
 
 
 class Status(StrEnum):
@@ -80,6 +81,7 @@ class ModelFacts(Facts):
 
     name: str
     options: dict[str, Any]
+    """Its options and, where they were given, ``pad_to`` and ``output``."""
     pretrained: bool
     """Whether any weights were trained before the suite."""
     weights_digest: str | None = None
@@ -98,6 +100,10 @@ class ModelFacts(Facts):
     """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
     initial_weights: InitialWeights | None = None
     """Which layers ``train.init`` drew small and which it kept; None where it is ``paper``."""
+    outputs: OutputFacts | None = None
+    """What a network from elsewhere returned when it was tried; None for built-in ones, and where it was not tried."""
+    parameter_groups: tuple[GroupFacts, ...] | None = None
+    """What each group of ``train.optimizer.groups`` takes of the network; None where the recipe has none."""
     parameters: int | None = None
     """Learned parameters."""
     macs: int | None = None
@@ -109,6 +115,34 @@ class ModelFacts(Facts):
     input_size: tuple[int, int] | None = None
     """Height and width of the first test image as the network sees it."""
     citation: str = ""
+
+
+class GroupFacts(Facts):
+    """What a group of ``train.optimizer.groups`` takes of a network."""
+
+    parameters: tuple[str, ...]
+    """Its patterns."""
+    tensors: int
+    """Trainable tensors whose names match; 0 where none does."""
+    matched: int
+    """Numbers in them."""
+    lr: float | None = None
+    """Their highest learning rate, where the group has one of its own."""
+    lr_scale: float | None = None
+    """Or their learning rate as a multiple of the optimizer's."""
+    weight_decay: float | None = None
+    """Their weight decay, where the group has one of its own."""
+
+
+class EarlyStop(Facts):
+    """How a training ended before the end of its recipe, by ``train.early_stopping``."""
+
+    epoch: int
+    """The epoch that it ended after."""
+    epochs: int
+    """Those of the whole recipe."""
+    reason: str
+    """Why, in words."""
 
 
 class DataFacts(Facts):
@@ -123,10 +157,21 @@ class DataFacts(Facts):
     """Hash of each split's files or generator, by its role: train, validation, test."""
     pixel_digests: dict[str, str] = Field(default_factory=dict)
     """Hash of each split's names and decoded pixels, by its role, where it is known."""
+    notes: tuple[str, ...] = ()
+    """What the check of the splits noted, each with its split in front."""
     train_digest: str | None = None
     """Hash of all that was fed in training, in order: equal digests mean the same data."""
+    epoch_digests: tuple[str, ...] | None = None
+    """The same after each epoch, where trainings may stop early: those of different lengths are compared by it."""
     test_digest: str | None = None
     """Hash of all that was fed in the final evaluation, in order."""
+    channels: int | None = None
+    """Channels of the images; None in records of before."""
+    dtype: str | None = None
+    """NumPy's name of the type of their pixels; None in records of before."""
+    statistics: dict[Literal["mean", "std"], tuple[float, ...]] | None = None
+    """Mean and deviation of each channel that ``statistics: measured`` found in the training split, as ``normalize``
+    takes them; None where nothing was measured."""
 
     @property
     def identity(self) -> DataIdentity:
@@ -195,6 +240,8 @@ class RunRecord(Facts):
     """Mean loss per labelled test image."""
     selected_epoch: int | None = None
     """The epoch whose weights are reported."""
+    early_stop: EarlyStop | None = None
+    """How the training was stopped early; None where it went to the end of its recipe."""
     micro_batch: int | None = None
     """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
     processes: int = 1

@@ -145,7 +145,7 @@ def _inference(
             SpeedCase(
                 task=Task.INFERENCE,
                 label=entry.label,
-                model=speed_model(entry.name, entry.options),
+                model=speed_model(entry.name, entry.settings),
                 classes=inputs.classes,
                 channels=inputs.channels,
                 size=inputs.test_size,
@@ -186,11 +186,13 @@ def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, 
     recipe = {key: value for key, value in train.model_dump(mode="json").items() if key in kept}
     if isinstance(train.accumulate, int) and train.accumulate > 1:
         recipe["accumulate"] = train.accumulate
+    if train.auxiliary is not None:
+        recipe["auxiliary"] = train.model_dump(mode="json")["auxiliary"]
     return Planned(
         SpeedCase(
             task=Task.TRAINING,
             label=entry.label,
-            model=speed_model(entry.name, entry.options),
+            model=speed_model(entry.name, entry.settings),
             classes=inputs.classes,
             channels=inputs.channels,
             size=inputs.training_size,

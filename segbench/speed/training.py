@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from segbench.config.suite import Train
 from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.losses import WeightedSum, build_loss
+from segbench.engine.auxiliary import TrainingLoss, supervised
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.optimizers import create_optimizer
 from segbench.results.speed_record import Restart, SpeedCase
 from segbench.speed.inputs import Batches, random_batches
@@ -30,7 +31,7 @@ class Step:
     """One optimizer step by a recipe, on random images and labels, as a whole or part by part."""
 
     network: nn.Module
-    loss: WeightedSum
+    loss: TrainingLoss
     optimizer: Optimizer
     arithmetic: Arithmetic
     batches: Batches
@@ -44,8 +45,8 @@ class Step:
         index = self.turn % len(self.batches.images)
         self.turn += 1
         with self.arithmetic.autocast():
-            logits = self.network(self.batches.images[index])
-        self.total = self.loss.combine(self.loss.terms(logits, self.batches.labels[index]))
+            outputs = self.network(self.batches.images[index])
+        self.total = self.loss.combine(self.loss.terms(outputs, self.batches.labels[index]))
 
     def backward(self) -> None:
         """Compute the gradients."""
@@ -104,9 +105,10 @@ def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic
         reset_peak(arithmetic.device)
     network = arithmetic.place(network).train()
     loss = build_loss(recipe.loss, classes=case.classes, median_frequency=lambda: [1.0] * case.classes)
+    forward, training_loss = supervised(network, loss, recipe.auxiliary)
     step = Step(
-        trained(network, case.mode),
-        loss.to(arithmetic.device),
+        trained(forward, case.mode),
+        training_loss.to(arithmetic.device),
         create_optimizer(recipe.optimizer, network),
         arithmetic,
         random_batches(case, arithmetic),

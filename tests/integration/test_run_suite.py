@@ -148,7 +148,7 @@ def test_networks_that_go_wrong_become_rows_and_stop_no_other(tiny, tmp_path, mo
     assert "became nan in epoch 1, step 2, at learning rate 0.003" in rows["diverging"].reason
     assert rows["greedy"].reason.startswith("out of memory on cpu with batches of 4 images")
     assert rows["too_many_classes"].status is Status.SKIPPED
-    assert "(4, 9, 32, 32)" in rows["too_many_classes"].reason
+    assert "scores of 9 classes, and the data set has 8" in rows["too_many_classes"].reason
     assert rows["looking_at_values"].status is Status.COMPLETED
     assert rows["without_weights"].status is Status.FAILED
     assert "no trainable parameters" in rows["without_weights"].reason
@@ -306,11 +306,11 @@ def test_a_record_says_which_layers_started_small_and_which_no_seed_changes(tiny
 
 def test_changed_data_is_never_taken_for_the_old(tiny, tmp_path):
     root = tmp_path / "data"
-    for split in ("train", "test"):
+    for number, split in enumerate(("train", "test")):
         for kind in ("images", "masks"):
             (root / kind / split).mkdir(parents=True)
         for index in range(4):
-            pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
+            pixels = np.random.default_rng((number, index)).integers(0, 255, (16, 16, 3), np.uint8)
             Image.fromarray(pixels).save(root / "images" / split / f"{index}.png")
             Image.fromarray((pixels[..., 0] > 127).astype(np.uint8)).save(root / "masks" / split / f"{index}.bmp")
     suite = tiny(models=["cnn"])
@@ -381,3 +381,47 @@ def test_an_unreadable_image_stops_the_suite_before_training(tiny, tmp_path):
     with pytest.raises(DataError, match=r"a\.png"):
         run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
     assert started(events) == []
+
+
+SUPERVISED = """
+from torch import nn
+from torch.nn import functional
+
+class Deep(nn.Module):
+    def __init__(self, *, classes, channels, kind):
+        super().__init__()
+        self.main, self.side = nn.Conv2d(channels, classes, 3, 1, 1), nn.Conv2d(channels, classes, 2, 2)
+        self.kind = kind
+
+    def forward(self, images):
+        main, side = self.main(images), self.side(images)
+        if self.kind == "softmax":
+            return main.softmax(1)
+        if self.kind == "nested":
+            return {"out": (main, side)}
+        return [side, main] if self.training else main
+"""
+
+
+def test_what_foreign_networks_return_is_found_told_and_stored_or_refused_before_training(tiny, tmp_path, monkeypatch):
+    (tmp_path / "supervised_nets.py").write_text(SUPERVISED)
+    monkeypatch.syspath_prepend(tmp_path)
+    events = []
+    kinds = {"deep": {"kind": "list", "output": -1}, "soft": {"kind": "softmax"}, "nested": {"kind": "nested"}}
+    models = [{"name": "python:supervised_nets.Deep", "label": label, **kind} for label, kind in kinds.items()]
+    suite = tiny(models=[*models, {"name": "cnn", "pad_to": 24}], train={"auxiliary": 0.4, "epochs": 1})
+    outcome = run_suite(suite, results=tmp_path / "results", in_process=True, observer=events.append)
+    told = [event.text for event in events if isinstance(event, Notice)]
+    deep, soft, nested, cnn = (outcome.store.find(record.id) or record for record in outcome.records)
+    assert (deep.model.outputs.logits, deep.model.outputs.auxiliary_weights) == ("1", {"0": 0.4})
+    assert deep.model.options["output"] == -1
+    assert soft.model.outputs.activations == {"training": "softmax", "evaluation": "softmax"}
+    assert any(text.startswith("soft: returns probabilities, as after a softmax") for text in told)
+    assert nested.outcome.status is Status.SKIPPED
+    assert "write 'output: out.0' (or out.1) in the model's entry" in nested.outcome.reason
+    assert (cnn.outcome.status, cnn.model.outputs, cnn.model.options["pad_to"]) == (Status.COMPLETED, None, 24)
+    history = {
+        record.label: pd.read_csv(outcome.store.folder / record.id / "history.csv") for record in (deep, soft, cnn)
+    }
+    assert (history["deep"]["loss_auxiliary"] > 0).all()
+    assert not any("loss_auxiliary" in history[label] for label in ("soft", "cnn"))

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from segbench.config.component import ModelEntry, ScheduleEntry
+from segbench.config.channels import given_channels
+from segbench.config.component import ModelEntry, ScheduleEntry, TransformEntry
 from segbench.config.load import check, read_override, set_key
 from segbench.config.plan import Recipe, Run
 from segbench.config.sections import Evaluate
 from segbench.config.suite import Suite
-from segbench.data.base import Sample
+from segbench.data.base import ImageFormat, Sample
 from segbench.data.pipeline import Pipeline
 from segbench.engine.arithmetic import computes_bf16
 from segbench.engine.materials import Materials
@@ -166,14 +167,20 @@ def _seen(materials: Materials) -> Images:
     )
 
 
+def _of_size(steps: Sequence[TransformEntry]) -> list[TransformEntry]:
+    """Return the steps that say what size images get, without numbers for data that is not there."""
+    return [step for step in steps if step.name != "normalize"]
+
+
 def _assumed(run: Run, *, problem: str) -> Images:
-    blank = Sample("blank", np.zeros((*ABSENT_SIZE, 3), np.uint8), np.zeros(ABSENT_SIZE, np.uint8))
-    transforms = run.recipe.transforms
-    training = Pipeline(transforms.train, training=True)(blank, (0,)).image.shape
-    test = Pipeline(transforms.test, training=False)(blank).image.shape
+    channels = given_channels(run.recipe.dataset) or 3
+    blank = Sample("blank", np.zeros((*ABSENT_SIZE, channels), np.uint8), np.zeros(ABSENT_SIZE, np.uint8))
+    steps, images = run.recipe.transforms, ImageFormat(channels)
+    training = Pipeline(_of_size(steps.train), training=True, images=images)(blank, (0,)).image.shape
+    test = Pipeline(_of_size(steps.test), training=False, images=images)(blank).image.shape
     return Images(
         classes=ABSENT_CLASSES,
-        channels=3,
+        channels=channels,
         training_size=(training[-2], training[-1]),
         test_size=(test[-2], test[-1]),
         problem=problem,

@@ -50,6 +50,7 @@ def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
     return NetworkCheck(
         case.model.label,
         problems=tuple(trial.problems),
+        notes=tuple(trial.notes),
         seconds=time.perf_counter() - started,
         **trial.found,
     )

@@ -12,6 +12,7 @@ class NetworkCheck:
     Attributes:
         label: What the network is called.
         problems: What is wrong with it, each with the part of the check it showed in; empty when nothing is.
+        notes: What is unusual with it and no problem.
         seconds: How long the check took.
         training_size: Height and width of an image in a training step.
         test_size: Height and width of an image in inference.
@@ -34,6 +35,7 @@ class NetworkCheck:
 
     label: str
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     seconds: float | None = None
     training_size: tuple[int, int] | None = None
     test_size: tuple[int, int] | None = None

@@ -28,8 +28,9 @@ from segbench.engine.doctor.numbers import (
     relative_error,
 )
 from segbench.engine.history import History
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.meter import EpochMeter
+from segbench.engine.outputs import outputs_of_run
 from segbench.engine.predict import Predictor
 from segbench.engine.probe import MOST_STEPS, repeated, step_times, typical
 from segbench.engine.train import Trainer
@@ -58,6 +59,7 @@ class Trial:
         device: Where.
         base: The network as it was built, on the CPU; None before that.
         problems: What is wrong, each with the part that it showed in.
+        notes: What is unusual and no problem.
         found: Fields of ``NetworkCheck``.
     """
 
@@ -65,6 +67,7 @@ class Trial:
     device: torch.device
     base: nn.Module | None = None
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     found: dict[str, Any] = field(default_factory=dict)
 
     def parts(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -95,7 +98,7 @@ class Trial:
         return Arithmetic(self.device, self.train.precision, self.train.channels_last)
 
     def build(self) -> None:
-        """Build the network, and see which sizes it takes."""
+        """Build the network, and see which sizes it takes and what it returns."""
         case = self.case
         base = self._built()
         constraint = constraint_of(base)
@@ -106,6 +109,7 @@ class Trial:
         training, test = taken(case.training_size), taken(case.test_size)
         for size in (training, test):
             check_input(base, *size)
+        self._look_at_outputs(base, training)
         self.base = base
         self.found |= {
             "training_size": training,
@@ -114,6 +118,17 @@ class Trial:
             "evaluation_batch_size": case.recipe.evaluate.batch_size,
             "precision": self.arithmetic.precision,
         }
+
+    def _look_at_outputs(self, base: nn.Module, size: tuple[int, int]) -> None:
+        """See what a network from elsewhere returns; that a loss would not learn from it is a problem."""
+        found = outputs_of_run(base, self.train, channels=self.case.channels, size=size)
+        if found is not None:
+            wrong = not found.finite or (found.returns_probabilities and self.train is not None)
+            told = found.notes(trained=self.train is not None)
+            if wrong:
+                self.problems += [f"outputs: {text}" for text in told]
+            else:
+                self.notes += told
 
     def network(self) -> nn.Module:
         """Return the network as it was built, on the CPU, for one use."""

@@ -15,6 +15,7 @@ from segbench.report.figures.pictures import picture_grid
 from segbench.report.figures.speed import latency_distributions, memory
 
 __all__ = [
+    "DRAWINGS",
     "accuracy_parameters",
     "accuracy_throughput",
     "class_iou",
@@ -30,6 +31,24 @@ __all__ = [
 ]
 
 
+Draw = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame], Plot | None]
+"""Draws a figure of leaderboard, runs, learning curves and pairs; None where these hold nothing for it."""
+
+DRAWINGS: dict[str, Draw] = {
+    "accuracy-throughput": lambda board, runs, histories, pairs: accuracy_throughput(board),
+    "accuracy-parameters": lambda board, runs, histories, pairs: accuracy_parameters(board),
+    "rank-intervals": lambda board, runs, histories, pairs: rank_intervals(board),
+    "paired-differences": lambda board, runs, histories, pairs: paired_differences(board, pairs),
+    "class-iou": lambda board, runs, histories, pairs: class_scores(board, runs),
+    "confusion": lambda board, runs, histories, pairs: confusion_matrices(board, runs),
+    "pictures": lambda board, runs, histories, pairs: picture_grid(board, runs),
+    "learning-curves": lambda board, runs, histories, pairs: learning_curves(board, histories),
+    "latency": lambda board, runs, histories, pairs: latency_distributions(board, runs),
+    "memory": lambda board, runs, histories, pairs: memory(board),
+}
+"""Every figure by its name, in the order of a report."""
+
+
 def plots(board: pd.DataFrame, runs: pd.DataFrame, histories: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Plot]:
     """Draw every figure of one table of a leaderboard that its rows allow, one at a time: drawings are large.
 
@@ -39,19 +58,7 @@ def plots(board: pd.DataFrame, runs: pd.DataFrame, histories: pd.DataFrame, pair
         histories: Their learning curves, from ``load_histories``.
         pairs: Their pairs, from ``Ranking.pairs``.
     """
-    drawings: tuple[Callable[[], Plot | None], ...] = (
-        lambda: accuracy_throughput(board),
-        lambda: accuracy_parameters(board),
-        lambda: rank_intervals(board),
-        lambda: paired_differences(board, pairs),
-        lambda: class_scores(board, runs),
-        lambda: confusion_matrices(board, runs),
-        lambda: picture_grid(board, runs),
-        lambda: learning_curves(board, histories),
-        lambda: latency_distributions(board, runs),
-        lambda: memory(board),
-    )
-    for draw in drawings:
-        plot = draw()
+    for draw in DRAWINGS.values():
+        plot = draw(board, runs, histories, pairs)
         if plot is not None:
             yield plot

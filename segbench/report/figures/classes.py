@@ -129,7 +129,7 @@ def class_iou(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     columns = (completed[name] for name in ("model", "classes", "class_iou"))
     scores = [
-        {"model": model, **dict(zip(_distinct(classes), iou, strict=True))}
+        {"model": model, **dict(zip(distinct_names(classes), iou, strict=True))}
         for model, classes, iou in zip(*columns, strict=True)
     ]
     return pd.DataFrame(scores).groupby("model", sort=False).mean()
@@ -154,7 +154,7 @@ def _extremes(table: pd.DataFrame) -> str:
     return "; ".join(parts) + "."
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct_names(names: Sequence[str]) -> list[str]:
     """Return class names, numbered where two are equal or one is called like a column of ours."""
     distinct: list[str] = []
     for index, name in enumerate(names):

@@ -102,9 +102,15 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
         f"Test images by the mean over networks of their own mean IoU, of {gallery.test_images}: {words}. Above: the "
         "image and what each network predicted, with the mean IoU of this image; below: the label, and in orange where "
         f"the prediction is wrong (dark grey: void). {whole(board)}; {drawn}, one seed of each, so that no spread is "
-        "known."
+        f"known.{_how_shown(images)}"
     )
     return Plot("pictures", "Hardest, median and easiest test image", caption, figure, caption)
+
+
+def _how_shown(images: Sequence[GalleryImage]) -> str:
+    """Return what pictures show of images that are not of 8-bit RGB, as a sentence; empty for those that are."""
+    parts = [f"{image.role}: {image.shown}" for image in images if image.shown]
+    return f" Of the images is shown: {'; '.join(parts)}." if parts else ""
 
 
 def _gallery(board: pd.DataFrame, runs: pd.DataFrame) -> tuple[Path, Gallery] | None:

@@ -1,5 +1,7 @@
 """list and describe."""
 
+import sys
+
 import pytest
 
 from segbench import models
@@ -92,6 +94,49 @@ def test_wrong_arguments_exit_with_2(arguments, message, segbench):
     assert message in answer.err
 
 
+NETWORKS = """
+from torch import nn
+from torch.nn import functional
+
+class Skipping(nn.Module):
+    def __init__(self, classes, channels, nested=False):
+        super().__init__()
+        self.whole, self.coarse = nn.Conv2d(channels, classes, 1), nn.Conv2d(channels, classes, 2, 2)
+        self.nested = nested
+    def forward(self, images):
+        half = self.coarse(images)
+        scores = self.whole(images) + functional.interpolate(half, scale_factor=2.0)
+        return {"out": [scores]} if self.nested else {"out": half, "aux": scores}
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    (tmp_path / "skipping_networks.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "python:skipping_networks.Skipping"
+    sys.modules.pop("skipping_networks", None)
+
+
+def test_what_a_foreign_network_returns_is_described(theirs, segbench):
+    facts = segbench("describe", theirs, "--classes", 5, "--size", "32x48", "--json").json
+    assert facts["returns"] == (
+        "a dict of out: (2, 5, 32, 48), aux: (2, 5, 64, 96) for images (2, 3, 64, 96); scores: out; scores are resized "
+        "by 2, bilinearly (align_corners=False); auxiliary: aux"
+    )
+
+
+def test_a_foreign_network_whose_sizes_or_outputs_do_not_fit_is_told_what_to_write(theirs, segbench):
+    odd = segbench("describe", theirs, "--size", "45x61")
+    assert odd.code != 0
+    assert "fails on 45x61 images" in odd.err
+    assert "write 'pad_to: 8' in the model's entry" in odd.err
+    padded = segbench("describe", theirs, "--size", "45x61", "--set", "pad_to=8", "--json").json
+    assert (padded["pad_to"], padded["output_size"]) == (8, [45, 61])
+    nested = segbench("describe", theirs, "--set", "nested=true")
+    assert "write 'output: out.0' in the model's entry" in nested.err
+
+
 def test_a_model_that_refuses_every_size_says_why(segbench):
     answer = segbench("describe", "torchvision:fcn_resnet50", "--channels", 4)
     assert answer.code == 1
@@ -115,7 +160,7 @@ def test_activations_of_an_impossible_size_are_open_and_the_weights_are_not(segb
     assert facts["weights_bytes"] >= 4 * facts["parameters"]
 
 
-NETWORKS = """
+NETWORKS_OF_A_STRANGER = """
 import torch
 from torch import nn
 
@@ -147,7 +192,7 @@ class Broken(nn.Module):
 
 @pytest.fixture
 def networks(tmp_path, monkeypatch):
-    (tmp_path / "networks_of_a_stranger.py").write_text(NETWORKS)
+    (tmp_path / "networks_of_a_stranger.py").write_text(NETWORKS_OF_A_STRANGER)
     monkeypatch.syspath_prepend(str(tmp_path))
     return "python:networks_of_a_stranger"
 
@@ -160,9 +205,16 @@ def test_a_network_that_looks_at_values_is_described(networks, segbench):
 
 def test_a_size_that_does_not_fit_is_told(networks, segbench):
     assert segbench("describe", f"{networks}.Fixed", "--size", "16x32").code == 0
+    answer = segbench("describe", f"{networks}.Fixed", "--size", "16x33")
+    assert answer.code == 2
+    assert f"{networks}.Fixed cannot take 16x33 images: images have to be 32 wide" in answer.err
+
+
+def test_a_size_that_padding_would_mend_is_told_with_what_to_write(networks, segbench):
     answer = segbench("describe", f"{networks}.Fixed", "--size", "16x31")
     assert answer.code == 2
-    assert f"{networks}.Fixed cannot take 16x31 images: images have to be 32 wide" in answer.err
+    assert f"{networks}.Fixed fails on 16x31 images (images have to be 32 wide)" in answer.err
+    assert "write 'pad_to: 8' in the model's entry" in answer.err
 
 
 def test_a_network_that_cannot_be_built_is_told(networks, segbench):

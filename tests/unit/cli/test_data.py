@@ -73,7 +73,7 @@ def test_two_files_of_one_name_are_a_problem(own, segbench):
     Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(own.parent / "images" / "train" / "a.jpg")
     answer = segbench("data", "check", own)
     assert answer.code == 2
-    assert "a.jpg: a.png has the same name" in answer.err
+    assert "a.jpg: which of a.jpg, a.png is meant" in answer.err
 
 
 def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
@@ -88,11 +88,72 @@ def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
     assert len(splits["holdout"]["problems"]) == 1
 
 
-def test_a_class_without_pixels_is_noted_and_no_problem(own, segbench):
-    own.write_text(own.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+def with_a_class_too_many(suite):
+    suite.write_text(suite.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
+    return suite
+
+
+def test_a_class_that_no_label_holds_is_a_problem_unless_it_is_allowed(own, segbench):
+    with_a_class_too_many(own)
     answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "problem: test: no label is of the class ghost" in answer.err
+    assert "dataset.allow: [absent-class]" in answer.err
+    allowed = segbench("data", "check", own, "--allow", "absent-class")
+    assert allowed.code == 0
+    assert "note: test: no label is of the class ghost" in allowed.err
+
+
+def trained(suite):
+    """Make a suite one whose test images must not be among those that are trained on."""
+    suite.write_text(suite.read_text(encoding="utf-8").replace("train: null", "train: {epochs: 1}"), encoding="utf-8")
+    return suite
+
+
+def test_one_picture_in_two_splits_is_a_problem_with_both_files(own, segbench):
+    answer = segbench("data", "check", trained(own))  # d.png of test is a.png of train
+    assert answer.code == 2
+    assert "1 of the 1 images show a picture that train has as well" in answer.err
+    for file in ("images/test/d.png", "images/train/a.png"):
+        assert file in answer.err
+    allowed = segbench("data", "check", own, "--allow", "same-picture", "--json")
+    assert allowed.code == 0
+    (finding,) = allowed.json["splits"]["test"]["findings"]
+    assert (finding["kind"], finding["level"]) == ("same-picture", "note")
+    assert allowed.json["splits"]["test"]["notes"] == [finding["message"]]
+
+
+def test_one_picture_that_is_encoded_anew_is_found_as_well(own, segbench):
+    file = own.parent / "images" / "test" / "d.png"
+    Image.open(file).save(file.with_suffix(".webp"), lossless=True)
+    file.unlink()
+    assert "d.webp is " in segbench("data", "check", trained(own)).err
+
+
+def test_one_folder_for_two_splits_is_right_as_data_and_no_run(own, segbench):
+    answer = segbench("data", "check", trained(own), "--set", "images=images/train", "--set", "masks=masks/train")
     assert answer.code == 0
-    assert "note: test: no pixel is of 1 class: ghost" in answer.err
+    assert "'segbench run' refuses: 3 of the 3 images for test are among those for train" in answer.err
+    assert "show a picture" not in answer.err
+
+
+def test_a_kind_that_cannot_be_allowed_is_refused(own, segbench):
+    answer = segbench("data", "check", own, "--allow", "voids")
+    assert answer.code == 2
+    assert "did you mean 'void'" in answer.err
+
+
+@pytest.mark.parametrize(("names", "words"), [("[no, yes]", "expected text"), ("[0, 1]", "should be text")])
+def test_class_names_that_yaml_does_not_read_as_text_are_refused_with_the_remedy(names, words, own, segbench):
+    own.write_text(own.read_text(encoding="utf-8").replace("[ground, thing]", names), encoding="utf-8")
+    answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "dataset.classes" in answer.err
+    assert words in answer.err
+    assert "quotes" in answer.err
+    own.write_text(own.read_text(encoding="utf-8").replace(names, "['no', '1']"), encoding="utf-8")
+    facts = segbench("data", "check", own, "--json").json["splits"]["test"]["classes"]
+    assert [one["class"] for one in facts] == ["no", "1"]
 
 
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):

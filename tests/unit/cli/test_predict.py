@@ -1,10 +1,16 @@
 """evaluate and predict with a checkpoint that a run left."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
+from segbench.cli.mask_forms import MaskForm, mask_writer
 from segbench.cli.predict import image_files
+from segbench.config.component import DatasetEntry
 from segbench.errors import DataError, UsageError
 
 
@@ -129,3 +135,83 @@ def test_impossible_images_are_refused_by_name(pictures, tmp_path):
     (pictures / "one.bmp").touch()
     with pytest.raises(DataError, match="another image of the name one"):
         image_files([pictures], output=tmp_path)
+
+
+def test_hidden_files_are_no_images_and_subfolders_are_told(pictures, tmp_path):
+    for name in ("._one.jpg", "._two.png", ".DS_Store", "Thumbs.db"):
+        (pictures / name).write_bytes(b"no image")
+    assert [file.name for file in image_files([pictures], output=tmp_path)] == ["one.jpg", "two.png"]
+    with pytest.raises(DataError, match=r"holds no images .*; give its subfolders, such as .*pictures$"):
+        image_files([tmp_path], output=tmp_path / "masks")
+
+
+VALUES = [255, 7, 30, 31, 32, 33, 34, 35]
+"""The classes' numbers in a person's own masks, in no order and with 255 among them."""
+
+
+@pytest.fixture(name="own")
+def make_own(checkpoint, tmp_path, segbench):
+    """Return a folder data set with values of its own, and the checkpoint as if it had been trained on it."""
+    from segbench.data.scenes import INFO, scenes
+
+    for index in range(2):
+        sample = scenes("test", size=[32, 32], test_images=2).read(index)
+        stored = np.array([*VALUES, *[99] * 247, 0], dtype=np.uint8)[sample.label]  # void is 255 in a sample, 0 here
+        for folder, pixels in {"images": sample.image, "masks": stored}.items():
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{index}.png")
+    entry = {"root": str(tmp_path), "images": "images", "masks": "masks", "values": VALUES, "ignore": 0}
+    dataset = DatasetEntry(name="folder", classes=list(INFO.classes), **entry)
+    with safe_open(checkpoint, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        (key, text), *_ = file.metadata().items()
+    facts = json.loads(text)
+    facts["run"]["recipe"]["dataset"] = dataset.model_dump(mode="json")
+    save_file(tensors, tmp_path / "own.safetensors", metadata={key: json.dumps(facts)})
+    return tmp_path
+
+
+def test_masks_hold_the_data_sets_own_values_and_score_as_the_evaluation_does(own, segbench):
+    answer = segbench("predict", own / "own.safetensors", own / "images", "-o", own / "out", "--device", "cpu")
+    assert answer.code == 0
+    assert "grey PNGs of the data set's values 255,7,30,31,32,33,34,35" in answer.err
+    used = {int(value) for file in (own / "out").iterdir() for value in np.unique(np.asarray(Image.open(file)))}
+    assert used <= set(VALUES)
+    given = ("--predictions", own / "out", "--labels", own / "masks", "--values", ",".join(map(str, VALUES)))
+    scored = segbench("score", *given, "--ignore-index", 0, "--json").json
+    evaluated = segbench("evaluate", own / "own.safetensors", "--device", "cpu", "--json").json
+    assert scored["mean_iou"] == pytest.approx(evaluated["mean_iou"], abs=1e-12)
+
+
+def test_the_form_of_masks_can_be_chosen(own, segbench):
+    found = {}
+    for form in MaskForm:
+        options = ("-o", own / form, "--as", form, "--device", "cpu", "--json")
+        answer = segbench("predict", own / "own.safetensors", own / "images" / "0.png", *options)
+        assert answer.json["as"] == form
+        found[form] = Image.open(own / form / "0.png")
+    assert [found[form].mode for form in MaskForm] == ["P", "L", "RGB"]
+    indices = np.asarray(found[MaskForm.INDEX])
+    assert np.array_equal(np.array(VALUES)[indices], np.asarray(found[MaskForm.VALUES]))
+    assert np.array_equal(np.asarray(found[MaskForm.INDEX].convert("RGB")), np.asarray(found[MaskForm.PALETTE]))
+
+
+@pytest.mark.parametrize(
+    ("options", "form", "values"),
+    [
+        ({"classes": ["x", "y"]}, MaskForm.INDEX, (0, 1)),
+        ({"classes": ["x", "y"], "values": [[3, 4], 1000], "ignore": 0}, MaskForm.VALUES, (3, 1000)),
+        ({"classes": "cityscapes-train-ids"}, MaskForm.VALUES, tuple(range(19))),
+    ],
+)
+def test_values_are_the_default_where_a_data_set_has_them(options, form, values):
+    writer = mask_writer(None, DatasetEntry(name="folder", **options), [(0, 0, 0)] * len(values))
+    assert (writer.form, writer.values) == (form, values)
+    assert np.asarray(writer.image(np.array([[1, 0]], np.uint8))).tolist() == [[values[1], values[0]]]
+
+
+def test_values_that_fit_into_no_png_are_refused():
+    entry = DatasetEntry(name="folder", classes=["x", "y"], values=[-1, 70000], ignore=None)
+    with pytest.raises(UsageError, match="-1 to 70000, do not fit into a PNG"):
+        mask_writer(None, entry, [(0, 0, 0)] * 2)
+    assert mask_writer(MaskForm.INDEX, entry, [(0, 0, 0)] * 2).form is MaskForm.INDEX

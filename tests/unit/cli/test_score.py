@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.score import paired, read_mask
+from segbench.cli.score_masks import paired, thick_pixels
 from segbench.errors import DataError
 
 LABEL = np.array([[0, 0, 1], [1, 2, 255]], dtype=np.uint8)
@@ -108,18 +108,6 @@ def test_every_pixel_counts_without_an_ignored_index(score, folders):
     assert score("--ignore-index", 2, "--json").json["averaged_classes"] == 2
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "1"])
-def test_grey_palette_and_binary_masks_are_read(mode, tmp_path):
-    pixels = np.array([[0, 1], [1, 0]], np.uint8)
-    save(tmp_path / "m.png", pixels * 255 if mode == "1" else pixels, mode)
-    assert read_mask(tmp_path / "m.png").tolist() == pixels.tolist()
-
-
-def test_sixteen_bit_masks_are_read(tmp_path):
-    Image.fromarray(np.array([[0, 300]], np.uint16)).save(tmp_path / "m.png")
-    assert read_mask(tmp_path / "m.png").tolist() == [[0, 300]]
-
-
 def wrong_size(predictions, labels):
     save(predictions / "a.png", PREDICTION[:, :2])
     return predictions / "a.png"
@@ -183,7 +171,7 @@ def test_a_missing_or_empty_folder_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="absent: there is no such folder"):
         paired(tmp_path / "absent", tmp_path / "empty")
-    with pytest.raises(DataError, match="empty: holds no PNG files"):
+    with pytest.raises(DataError, match="empty: holds no masks"):
         paired(tmp_path / "empty", tmp_path / "empty")
 
 
@@ -191,3 +179,226 @@ def test_capitals_in_the_suffix_do_not_matter(folders):
     predictions, labels = folders
     (labels / "a.png").rename(labels / "a.PNG")
     assert paired(predictions, labels) == [(predictions / "a.png", labels / "a.PNG")]
+
+
+def test_hidden_files_are_not_scored_and_accents_pair_however_stored(folders, score):
+    predictions, labels = folders
+    for folder in folders:
+        (folder / "._a.png").write_bytes(b"no image")
+    (labels / "._b.png").write_bytes(b"no image")
+    save(labels / "\u00e9.png", LABEL)
+    save(predictions / "e\u0301.png", PREDICTION)
+    assert score("--json").json["images"] == 2
+
+
+def square(value, *, background=0, size=40, side=14, at=8):
+    """Return a label with a square of another value."""
+    pixels = np.full((size, size), background, np.uint8)
+    pixels[at : at + side, at : at + side] = value
+    return pixels
+
+
+@pytest.fixture(name="binary")
+def make_binary(tmp_path, segbench):
+    """Return a way to score black-and-white labels of 14x14 pixels, of which the prediction finds 14x7."""
+    save(tmp_path / "labels" / "a.png", square(255))
+    found = square(0)
+    found[8:22, 8:15] = 255
+    save(tmp_path / "predictions" / "a.png", found)
+    given = ("score", "--predictions", tmp_path / "predictions", "--labels", tmp_path / "labels", "--json")
+    return lambda *more: segbench(*given, *more)
+
+
+FOUND = [(40 * 40 - 196) / (40 * 40 - 98), 98 / 196]
+"""IoU of background and square: all of the background and half of the square are right."""
+
+
+def test_black_and_white_masks_are_scored_by_their_values(binary):
+    scores = binary("--values", "0,255").json
+    assert [row["iou"] for row in scores["per_class"]] == pytest.approx(FOUND)
+    assert (scores["ignored_pixels"], scores["ignored_share"]) == (0, 0)
+
+
+@pytest.mark.parametrize("ignoring", [(), ("--ignore-index", 255)])
+def test_black_and_white_labels_are_never_scored_without_their_foreground(binary, ignoring):
+    answer = binary("--classes", 2, *ignoring)
+    assert answer.code == 2
+    assert "the labels' 255 fills 196 pixels (12.2%), which count nowhere, and one class is left" in answer.err
+    assert "--values 0,255" in answer.err
+    allowed = binary("--classes", 2, *ignoring, "--allow", "one-class,void").json
+    assert (allowed["ignored_pixels"], allowed["ignored_share"]) == (196, 196 / 1600)
+
+
+def test_thin_lines_in_white_are_not_taken_for_borders_either(binary, tmp_path):
+    """Cracks and vessels are as thin as borders; but without them, one class is left."""
+    save(tmp_path / "labels" / "a.png", square(255, side=2))
+    save(tmp_path / "predictions" / "a.png", square(0))
+    assert "one class is left" in binary("--classes", 2).err
+
+
+def three_classes(tmp_path, *, side):
+    """Write labels of the values 0, 1 and, in a square, 255, and predictions that miss the square."""
+    label = square(255, side=side)
+    label[30:] = 1
+    save(tmp_path / "labels" / "a.png", label)
+    save(tmp_path / "predictions" / "a.png", np.where(label == 255, 0, label).astype(np.uint8))
+
+
+def test_a_filled_value_is_no_void_unless_it_is_said(binary, tmp_path):
+    three_classes(tmp_path, side=14)
+    answer = binary("--classes", 2)
+    assert answer.code == 2
+    assert "more than thin borders (33% of it in places wider than 6 pixels)" in answer.err
+    assert binary("--classes", 2, "--ignore-index", 255).json["ignored_pixels"] == 196
+    assert binary("--classes", 2, "--allow", "void").json["mean_iou"] == 1
+    assert binary("--values", "0,1,255").json["mean_iou"] < 0.7
+
+
+def test_thin_borders_are_void(binary, tmp_path):
+    three_classes(tmp_path, side=5)
+    assert binary("--classes", 2).json["ignored_pixels"] == 25
+
+
+@pytest.mark.parametrize(("width", "thick"), [(6, 0), (7, 40), (9, 120)])
+def test_a_border_is_at_most_6_pixels_wide(width, thick):
+    void = np.zeros((40, 40), bool)
+    void[:, 10 : 10 + width] = True
+    assert thick_pixels(void) == thick
+
+
+def test_an_allowance_is_spelled_right(binary):
+    assert "--allow viod: expected void or one-class" in binary("--classes", 2, "--allow", "viod").err
+
+
+def test_predictions_may_have_values_of_their_own(binary, tmp_path):
+    found = square(0)
+    found[8:22, 8:15] = 1
+    save(tmp_path / "predictions" / "a.png", found)
+    refused = binary("--values", "0,255")
+    assert refused.code == 2
+    assert "holds 1, which is the value of no class" in refused.err
+    assert "--prediction-values" in refused.err
+    scores = binary("--values", "0,255", "--prediction-values", "0,1").json
+    assert [row["iou"] for row in scores["per_class"]] == pytest.approx(FOUND)
+
+
+def test_a_class_may_have_several_values_and_several_may_be_ignored(score, folders):
+    predictions, labels = folders
+    save(labels / "a.png", np.array([[7, 8, 11, 0, 4]], np.uint8))
+    save(predictions / "a.png", np.array([[8, 8, 11, 11, 7]], np.uint8))
+    given = ("--values", "[7,8],11,[12,13]", "--ignore-index", "0,4", "--json")
+    scores = score(*given).json
+    assert [row["iou"] for row in scores["per_class"]] == [1, 1, None]
+    assert [row["void_predicted"] for row in scores["per_class"]] == [1, 1, 0]
+    assert score("--values", "[[7, 8], 11, [12, 13]]", "--ignore-index", "others", "--json").json == scores
+
+
+def test_a_ready_made_map_names_the_classes(tmp_path, segbench):
+    ids = np.array([[7, 8, 0, 3]], np.uint8)
+    for folder in ("labels", "predictions"):
+        save(tmp_path / folder / "a.png", ids)
+    given = ("--predictions", tmp_path / "predictions", "--labels", tmp_path / "labels")
+    scores = segbench("score", *given, "--values", "cityscapes-label-ids", "--json").json
+    assert scores["per_class"][1]["class"] == "sidewalk"
+    assert (scores["mean_iou"], scores["averaged_classes"], scores["ignored_pixels"]) == (1, 2, 2)
+
+
+def test_an_ignored_class_is_in_no_mean(score, folders):
+    """Worked by hand: pixels labelled 0 are left out of both sides; one labelled 1 that is predicted 0 is a miss."""
+    predictions, labels = folders
+    save(labels / "a.png", np.array([[0, 0, 1, 1, 2]], np.uint8))
+    save(predictions / "a.png", np.array([[0, 1, 0, 1, 2]], np.uint8))
+    answer = score("--ignore-index", 0, "--json")
+    assert [row["iou"] for row in answer.json["per_class"]] == [None, 0.5, 1]
+    assert (answer.json["mean_iou"], answer.json["mean_recall"], answer.json["averaged_classes"]) == (0.75, 0.75, 2)
+    assert "note: ignored in the labels, so in no mean: 0" in score("--ignore-index", 0).err
+
+
+def palette_mask(path, pixels, colors):
+    image = Image.fromarray(np.array(pixels, np.uint8))
+    image.putpalette([channel for color in colors for channel in color])
+    path.parent.mkdir(exist_ok=True)
+    image.save(path)
+
+
+def test_colours_decide_where_a_palette_is_given(tmp_path, score, folders):
+    predictions, labels = folders
+    red, green, black = (255, 0, 0), (0, 255, 0), (0, 0, 0)
+    palette_mask(labels / "a.png", [[0, 1, 2]], [red, green, black])
+    palette_mask(labels / "b.png", [[0, 1, 2]], [black, red, green])
+    for name, colors in {"a": [red, green, black], "b": [black, red, green]}.items():
+        save(predictions / f"{name}.png", np.array([colors], np.uint8))
+    listed = "[0,0,0],[255,0,0],[0,255,0]"
+    (tmp_path / "palette.yaml").write_text("- [0, 0, 0]\n- [255, 0, 0]\n- [0, 255, 0]\n", encoding="utf-8")
+    for palette in (listed, tmp_path / "palette.yaml"):
+        assert score("--palette", palette, "--json").json["mean_iou"] == 1
+    save(predictions / "a.png", np.array([[0, 1, 2]], np.uint8))
+    save(predictions / "b.png", np.array([[0, 1, 2]], np.uint8))
+    refused = score()
+    assert refused.code == 2
+    assert "give 'palette', the colour of each class" in refused.err
+
+
+def test_what_follows_the_common_name_can_be_said(tmp_path):
+    for name in ("a_leftImg8bit", "b_leftImg8bit"):
+        save(tmp_path / "predictions" / f"{name}.png", LABEL)
+    for name in ("a_gtFine_labelIds", "a_gtFine_color", "b_gtFine_labelIds"):
+        save(tmp_path / "labels" / f"{name}.png", LABEL)
+    folders = (tmp_path / "predictions", tmp_path / "labels")
+    found = paired(*folders, prediction_suffix="_leftImg8bit", label_suffix="_gtFine_labelIds")
+    assert [label.name[0] for _, label in found] == ["a", "b"]
+    with pytest.raises(DataError, match="--prediction-suffix and --label-suffix"):
+        paired(*folders)
+    with pytest.raises(DataError, match="no mask ends with '_gt' before the dot"):
+        paired(*folders, label_suffix="_gt")
+
+
+def test_tiffs_are_scored_with_pngs_and_hidden_files_are_skipped(folders, score):
+    _, labels = folders
+    (labels / "a.png").unlink()
+    Image.fromarray(LABEL).save(labels / "a.tif")
+    for folder in folders:
+        (folder / "._a.png").write_bytes(b"Mac OS X")
+        (folder / ".DS_Store").touch()
+    assert score("--json").json["mean_iou"] == pytest.approx(EXPECTED["mean_iou"])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reason"), [(".npy", "NumPy arrays: save class numbers as PNG"), (".jpg", "JPEG files, which are lossy")]
+)
+def test_a_folder_of_what_is_no_mask_says_what_it_holds(folders, score, suffix, reason):
+    (folders[0] / "a.png").rename(folders[0] / f"a{suffix}")
+    assert reason in score().err
+
+
+def test_probabilities_are_named_as_such(folders, score):
+    predictions, labels = folders
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    save(labels / "a.png", (levels > 127).astype(np.uint8))
+    save(predictions / "a.png", levels)
+    assert "look like probabilities: save the most probable class" in score().err
+
+
+def test_other_sizes_are_both_named(folders, score):
+    save(folders[0] / "a.png", PREDICTION[:1])
+    assert "is 1x3 pixels (height x width), but its label" in score().err
+    assert "a.png 2x3; scores are taken at the label's size" in score().err
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ((), "give --classes, --values or --palette"),
+        (("--classes", 2, "--values", "1,2,3"), "the number of classes is not clear: 2 by --classes, 3 by --values"),
+        (("--values", "zero,one"), "expected a list for each class, such as 0,255"),
+        (("--values", "yes,no"), "expected a list for each class"),
+        (("--classes", 3, "--ignore-index", "x"), "expected whole numbers separated by commas, others or none"),
+        (("--classes", 3, "--ignore-index", "none,3"), "none stands alone"),
+        (("--palette", "nowhere.yaml"), "neither a list of colours nor a file"),
+        (("--values", "1,1"), "expected different mask values"),
+    ],
+)
+def test_options_that_cannot_be_understood_are_named(folders, segbench, given, problem):
+    answer = segbench("score", "--predictions", folders[0], "--labels", folders[1], *given)
+    assert answer.code == 2
+    assert problem in answer.err

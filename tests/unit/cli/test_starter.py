@@ -1,18 +1,22 @@
 """init: a starter suite for a person's own data."""
 
+import zlib
 from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.guess import Found, guess
-from segbench.cli.starter import split_lists, suite_text
+from segbench.cli import starter
+from segbench.cli.starter import drawn
+from segbench.cli.starter_text import suite_text
 from segbench.config import load_suite
 from segbench.config.document import read_yaml
 from segbench.config.load import check
 from segbench.config.sections import Loader
 from segbench.data.folds import assigned, open_folds
+from segbench.data.guess import Found, guess
+from segbench.data.guess_layout import FoundLayout
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)
@@ -20,9 +24,13 @@ RED_AND_BLACK[:2, :, 0] = 255
 
 
 def put(folder, *, names, pixels=TWO_CLASSES, suffix=".png"):
+    """Write images or masks; no two images are the same picture, since splits and folds must not share any."""
     folder.mkdir(parents=True, exist_ok=True)
+    are_images = {"images", "imgs", "JPEGImages"} & set(folder.parts)
     for name in names:
-        Image.fromarray(pixels).save(folder / f"{name}{suffix}")
+        seed = zlib.crc32(f"{folder}/{name}".encode())
+        noise = np.random.default_rng(seed).integers(0, 256, pixels.shape, np.uint8)
+        Image.fromarray(noise if are_images else pixels).save(folder / f"{name}{suffix}")
 
 
 def test_without_data_the_suite_shows_where_to_put_it(tmp_path, segbench):
@@ -80,8 +88,7 @@ def splits_then_images(root):
 
 
 def no_splits(root, names="abcdefghij"):
-    for shade, name in enumerate(names):  # folds must not share an image
-        put(root / "JPEGImages", names=[name], suffix=".jpg", pixels=np.dstack([TWO_CLASSES % (25 * shade + 3)] * 3))
+    put(root / "JPEGImages", names=names, suffix=".jpg", pixels=np.dstack([TWO_CLASSES] * 3))
     put(root / "SegmentationClass", names=names)
 
 
@@ -167,7 +174,7 @@ def test_masks_that_cannot_be_read_leave_the_classes_open(tmp_path):
     put(tmp_path / "masks", names="ab")
     for file in (tmp_path / "masks").iterdir():
         file.write_bytes(b"broken")
-    assert guess(tmp_path).classes == 0
+    assert guess(tmp_path).classes.count == 0
 
 
 @pytest.mark.parametrize("names", ["ab", ""])
@@ -182,13 +189,13 @@ def test_photographs_are_no_masks(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     put(tmp_path / "images", names="ab", pixels=noise)
     put(tmp_path / "masks", names="ab", pixels=noise)
-    assert (guess(tmp_path).classes, guess(tmp_path).palette) == (0, ())
+    assert (guess(tmp_path).classes.count, guess(tmp_path).classes.palette) == (0, ())
 
 
 @pytest.mark.parametrize(("count", "train", "test"), [(1, 1, 0), (2, 1, 1), (4, 3, 1), (5, 4, 1), (12, 10, 2)])
 def test_every_fifth_pair_is_for_the_test(count, train, test):
-    lists = split_lists([(f"i/{number}", f"m/{number}") for number in range(count)])
-    assert [len(lists[split].split()) // 2 for split in ("train", "test")] == [train, test]
+    lists = drawn([(f"i/{number}", f"m/{number}") for number in range(count)])
+    assert [len(lists[split]) for split in ("train", "test")] == [train, test]
 
 
 def test_the_starter_trains_where_a_batch_of_eight_would_be_too_large(tmp_path, segbench):
@@ -212,9 +219,13 @@ def pairs(images):
     return tuple((f"i/{number}.png", f"m/{number}.png") for number in range(images))
 
 
+def drawn_from(images):
+    return Found(FoundLayout("images", "masks"), lists={"all": pairs(images)}, drawn=True)
+
+
 @pytest.mark.parametrize(("images", "batch_size"), [(1, 1), (2, 1), (3, 2), (7, 5), (9, 7), (10, 8), (59, 8), (60, 8)])
 def test_a_batch_is_no_larger_than_the_smallest_training_part(images, batch_size):
-    suite = check(read_yaml(suite_text(Found("images", "masks", pairs=pairs(images)), name="few")))
+    suite = check(read_yaml(suite_text(drawn_from(images), name="few")))
     assert suite.train.batch_size == batch_size
     if suite.dataset.folds:
         sizes = Counter(assigned([image for image, _ in pairs(images)], suite.dataset.folds)).values()
@@ -243,5 +254,125 @@ def test_the_groups_of_the_starter_work_as_it_shows_them(tmp_path, segbench):
 
 @pytest.mark.parametrize(("images", "folds"), [(1, None), (2, 2), (59, 5), (60, None)])
 def test_only_few_images_are_cross_validated(images, folds):
-    found = Found("images", "masks", pairs=pairs(images))
-    assert check(read_yaml(suite_text(found, name="few"))).dataset.folds == folds
+    assert check(read_yaml(suite_text(drawn_from(images), name="few"))).dataset.folds == folds
+
+
+def test_hidden_files_are_not_found(tmp_path):
+    for part in ("images", "masks"):
+        put(tmp_path / part, names="abcdefg")
+        for name in ("._a.png", "._h.png", ".i.png", ".DS_Store"):
+            (tmp_path / part / name).write_bytes(b"no image")
+    found = guess(tmp_path)
+    assert [image for image, _ in found.pairs] == [f"images/{name}.png" for name in "abcdefg"]
+    assert found.classes.count == 2
+
+
+def put_unclear(root):
+    """Write masks whose 255 fills areas."""
+    mask = np.repeat(np.array([[0, 1, 255]], np.uint8), 32, axis=0).repeat(16, axis=1)
+    for split in ("train", "test"):
+        put(root / "images" / split, names="ab", pixels=mask // (2 if split == "test" else 3))
+        put(root / "masks" / split, names="ab", pixels=mask)
+
+
+def test_what_could_be_a_class_or_void_is_an_open_question_in_the_suite(tmp_path, segbench):
+    put_unclear(tmp_path)
+    answer = segbench("init", tmp_path)
+    assert "open question: is the mask value 255 a class, or void?" in answer.err
+    text = (tmp_path / "suite.yaml").read_text(encoding="utf-8")
+    assert "# OPEN QUESTION: is the mask value 255 a class, or void?" in text
+    options = load_suite(tmp_path / "suite.yaml").dataset.options
+    assert (options["values"], options["ignore"]) == ([0, 1, 255], None)
+    assert options["classes"] == ["background", "class_1", "value_255"]
+    check = segbench("data", "check", tmp_path / "suite.yaml", "--json").json["splits"]["train"]
+    assert (check["void_pixels"], check["problems"]) == (0, [])
+
+
+@pytest.mark.parametrize(("void", "ignore"), [(True, 255), (False, None)])
+def test_on_a_terminal_the_question_is_asked(void, ignore, tmp_path, segbench, monkeypatch):
+    put_unclear(tmp_path)
+    monkeypatch.setattr(starter, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda question: void)
+    assert segbench("init", tmp_path).code == 0
+    suite = tmp_path / "suite.yaml"
+    assert "OPEN QUESTION" not in suite.read_text(encoding="utf-8")
+    assert load_suite(suite).dataset.options["ignore"] == ignore
+
+
+def test_an_empty_starter_ignores_nothing(tmp_path, segbench):
+    segbench("init", tmp_path)
+    assert load_suite(tmp_path / "suite.yaml").dataset.options["ignore"] is None
+
+
+def test_a_folder_that_cannot_be_used_is_described(tmp_path, segbench):
+    put(tmp_path / "scans", names="ab")
+    answer = segbench("init", tmp_path)
+    assert answer.code == 0
+    assert "scans: 2 .png" in answer.err
+    assert "1 .yaml" not in answer.err
+    assert "put images into images/ and masks of the same names into masks/" in answer.err
+
+
+@pytest.mark.parametrize(
+    "names", [("no", "yes"), ("0", "1"), ("on: x", "off # y"), ('"quoted"', "it's"), ("{a}", "[b]"), ("Straße", "道路")]
+)
+def test_names_of_a_file_stay_text(names, tmp_path, segbench):
+    no_splits(tmp_path, names="abc")
+    (tmp_path / "class_names.txt").write_text("\n".join(names), encoding="utf-8")
+    segbench("init", tmp_path)
+    assert load_suite(tmp_path / "suite.yaml").dataset.options["classes"] == [name.strip('"') for name in names]
+
+
+def test_val_becomes_the_validation_split(tmp_path, segbench):
+    for index, split in enumerate(("train", "val", "test")):
+        put(tmp_path / split / "img", names="ab", pixels=TWO_CLASSES // (index + 2))
+        put(tmp_path / split / "gt", names="ab", pixels=TWO_CLASSES % 2)
+    segbench("init", tmp_path)
+    dataset = load_suite(tmp_path / "suite.yaml").dataset
+    assert (dataset.train_split, dataset.validation_split, dataset.test_split) == ("train", "val", "test")
+    assert set(segbench("data", "check", tmp_path / "suite.yaml", "--json").json["splits"]) == {"train", "val", "test"}
+
+
+def test_nested_folders_are_read_as_the_suite_says(tmp_path, segbench):
+    for shade, split in enumerate(("train", "val")):
+        for city in ("aa", "bb"):
+            names = [f"{city}_{n}" for n in "12"]
+            put(
+                tmp_path / "leftImg8bit" / split / city,
+                names=[f"{n}_leftImg8bit" for n in names],
+                pixels=TWO_CLASSES - shade,
+            )
+            put(tmp_path / "gtFine" / split / city, names=[f"{n}_gtFine_labelTrainIds" for n in names])
+    segbench("init", tmp_path)
+    check = segbench("data", "check", tmp_path / "suite.yaml", "--json")
+    assert [split["images"] for split in check.json["splits"].values()] == [4, 4]
+
+
+def test_crops_are_no_larger_than_small_images(tmp_path, segbench):
+    put(tmp_path / "images", names="abc", pixels=np.zeros((70, 100), np.uint8))
+    put(tmp_path / "masks", names="abc", pixels=np.eye(70, 100, dtype=np.uint8))
+    segbench("init", tmp_path)
+    assert "size: [64, 64]" in (tmp_path / "suite.yaml").read_text(encoding="utf-8")
+
+
+def test_membranes_go_from_images_to_a_leaderboard_in_three_commands(tmp_path, segbench):
+    rng = np.random.default_rng(0)
+    for number in range(6):  # as ISBI 2012: grey, membranes 0 and cells 255, no splits
+        cells = np.where(rng.random((4, 4)) > 0.3, 255, 0).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+        noise = rng.integers(-40, 40, cells.shape)
+        put(
+            tmp_path / "image",
+            names=[f"{number:02}"],
+            suffix=".tif",
+            pixels=np.clip(cells / 2 + 64 + noise, 0, 255).astype(np.uint8),
+        )
+        put(tmp_path / "label", names=[f"{number:02}"], pixels=cells)
+    assert segbench("init", tmp_path).code == 0
+    quick = ("--set", "train.epochs=1", "--set", "seeds=[0]", "--set", "dataset.folds=2")
+    quick += ("--set", "train.batch_size=2", "--only", "cnn")
+    places = ("--results", tmp_path / "r", "--reports", tmp_path / "p", "--device", "cpu", "--in-process")
+    ran = segbench("run", tmp_path / "suite.yaml", *quick, *places)
+    assert ran.code == 0, ran.err
+    board = segbench("leaderboard", next((tmp_path / "r").iterdir()))
+    assert board.code == 0, board.err
+    assert "cnn" in board.out

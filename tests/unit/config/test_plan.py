@@ -19,7 +19,7 @@ from segbench.config.component import ModelEntry
 from segbench.config.document import read_yaml
 from segbench.config.keys import with_keys
 from segbench.config.load import check
-from segbench.config.plan import canonical_model, digest, source_digest, variants
+from segbench.config.plan import canonical_model, digest, seeding_model, source_digest, variants
 from segbench.errors import SuiteError
 
 HERE = Path(__file__).parent
@@ -55,6 +55,7 @@ CHANGES = {
     "train.deterministic": [True],
     "train.init": ["torch", "kaiming", "xavier"],
     "train.micro_batch": [2, "auto"],
+    "train.auxiliary": [0.4, [0.4, 0.2], {"aux": 0.4}],
     "evaluate.batch_size": [1],
     "evaluate.window": [{"size": [8, 8], "stride": [4, 4]}],
     "evaluate.scales": [[0.5, 1.0]],
@@ -66,6 +67,8 @@ CHANGES = {
     "models.tiny.pretrained": [True, "weights.pt"],
     "models.tiny.weights": ["weights.pt"],
     "models.tiny.strict": [False],
+    "models.tiny.pad_to": [32, 16],
+    "models.tiny.output": ["pred", 1],
 }
 """What changes results: dotted keys with other values than those of ``mini``."""
 
@@ -75,6 +78,7 @@ NO_CHANGES = {
     "dataset.root": ["/data/pictures", "pictures"],
     "dataset.download": [True],
     "evaluate.samples": [0, 9],
+    "dataset.allow": [["void"], ["one-class", "same-picture"]],
     "train.keep_weights": [False],
     "train.activation_checkpointing": [True],
     "loader.workers": [2],
@@ -440,6 +444,23 @@ def test_recipes_that_start_as_papers_do_keep_their_ids(mini):
     document = read_yaml(mini)
     plain, same = first_run(document), first_run(with_keys(document, {"train.init": "paper"}))
     assert (same.id, same.protocol_id) == (plain.id, plain.protocol_id)
+
+
+def test_models_and_recipes_without_the_keys_of_outputs_keep_their_ids(mini):
+    document = read_yaml(mini)
+    plain = first_run(document)
+    for keys in ({"train.auxiliary": None}, {"models.tiny.pad_to": None}, {"models.tiny.output": None}):
+        same = first_run(with_keys(document, keys))
+        assert (same.id, same.protocol_id) == (plain.id, plain.protocol_id)
+
+
+def test_initial_weights_do_not_depend_on_how_a_network_is_used():
+    plain, adapted = (
+        ModelEntry.model_validate({"name": "tiny", **given}) for given in ({}, {"pad_to": 32, "output": 1})
+    )
+    assert seeding_model(adapted) == seeding_model(plain)
+    assert canonical_model(adapted) == canonical_model(plain) | {"pad_to": 32, "output": 1}
+    assert adapted.settings == plain.options | {"pad_to": 32, "output": 1}
 
 
 def test_without_training_there_is_no_scheme(mini):

@@ -65,7 +65,7 @@ def test_a_damaged_cache_is_rebuilt(arrays, tmp_path, damage):
     else:
         del content[{"cut": len(content) // 2, "empty": 0, "missing-end": len(content) - 1}[damage] :]
     file.write_bytes(content)
-    assert read_index(file, 5) is None
+    assert read_index(file, 5, 4) is None
     assert same(DiskCache(dataset, folder=tmp_path), dataset)
     assert dataset.reads == 10
 
@@ -122,8 +122,8 @@ def test_the_caches_that_were_not_used_for_longest_make_room(arrays, tmp_path, c
 
 def test_a_cache_of_another_length_is_not_taken(arrays, tmp_path):
     write_cache(tmp_path / "a.raw", arrays(5))
-    assert read_index(tmp_path / "a.raw", 6) is None
-    assert len(read_index(tmp_path / "a.raw", 5)) == 5
+    assert read_index(tmp_path / "a.raw", 6, 4) is None
+    assert len(read_index(tmp_path / "a.raw", 5, 4)) == 5
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(arrays, tmp_path, monkeypatch):

@@ -45,6 +45,19 @@ def test_without_a_list_file_the_folder_is_listed(camvid_tree):
     assert camvid("train", root=str(camvid_tree)).names == listed
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_image_kept_in_two_formats_is_a_problem(camvid_tree, save, listed):
+    """The list names the PNG, which is gone: it does not say which of the others is meant."""
+    save(np.zeros((12, 16, 3)), camvid_tree / "train" / "0001TP_train.1.bmp")
+    save(np.zeros((12, 16, 3)), camvid_tree / "train" / "._0001TP_train.0.png")
+    if not listed:
+        (camvid_tree / "train.txt").unlink()
+    dataset = camvid("train", root=str(camvid_tree))
+    assert dataset.names == ("0001TP_train.0", "0001TP_train.2")
+    (problem,) = dataset.problems
+    assert "which of 0001TP_train.1.bmp, 0001TP_train.1.jpg is meant" in problem
+
+
 def test_missing_files_are_problems_not_surprises(camvid_tree):
     (camvid_tree / "testannot" / "0001TP_test.1.png").unlink()
     dataset = camvid("test", root=str(camvid_tree))
@@ -130,7 +143,7 @@ def test_the_real_files_are_hashed_in_a_moment(camvid_root):
 @pytest.mark.data
 def test_median_frequency_weights_agree_with_the_published_ones(camvid_root, monkeypatch):
     """Up to a common factor (void took part in the published median), and but for signs, which those labels lack."""
-    monkeypatch.setattr("segbench.data.reading.read_image", lambda path: np.zeros((360, 480, 3), dtype=np.uint8))
+    monkeypatch.setattr("segbench.data.images.read_image", lambda path, *, page: np.zeros((360, 480, 3), np.uint8))
     report = check_dataset(camvid("train", root=str(camvid_root)))
     weights = np.array(median_frequency_weights(report))
     assert report.images == 367

@@ -12,7 +12,8 @@ from sklearn.model_selection import GroupKFold
 
 from segbench.config.component import DatasetEntry
 from segbench.config.sections import Loader
-from segbench.data.fold_check import check_folds
+from segbench.data.facts import facts_of
+from segbench.data.fold_check import check_folds, judge_folds
 from segbench.data.fold_groups import groups_of
 from segbench.data.folds import assigned, cut, open_folds
 from segbench.data.pool import create_pool
@@ -154,6 +155,18 @@ def test_groups_come_from_names(groups, expected, tmp_path):
     assert groups_of(names, entry(tmp_path, fold_groups=groups).fold_groups) == expected
 
 
+@pytest.mark.parametrize("groups", [{"folder": 1}, {"pattern": r"^\w+"}])
+def test_a_city_that_lies_in_two_splits_is_one_group(tmp_path, groups):
+    for split in ("train", "test"):
+        for city in ("berlin", "zurich"):
+            (tmp_path / "images" / split / city).mkdir(parents=True)
+            (tmp_path / "masks" / split / city).mkdir(parents=True)
+        put(tmp_path, ["berlin/0", "zurich/0"], split=split)
+    folds = open_folds(entry(tmp_path, folds=2, recursive=True, fold_groups=groups), loader=Loader())
+    assert folds.groups == ("berlin", "zurich", "berlin", "zurich")
+    assert [len(set(folds.groups_in(folds.test(fold)))) for fold in (1, 2)] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -209,38 +222,53 @@ def folds_of(arrays):
 def test_images_are_read_once_for_all_folds(arrays, folds_of):
     folds = folds_of(arrays(7).samples, count=3)
     tests = [folds.test(fold) for fold in (1, 2, 3)]
-    found = check_folds(folds, [*tests, folds.train(1)])
+    reports = check_folds(folds, [*tests, folds.train(1)])
     assert folds.pool.reads == 7
-    assert not found.shared
-    assert sum(found.reports[split.cache_key()].images for split in tests) == 7
-    assert found.reports[folds.train(1).cache_key()].images == len(folds.train(1))
+    assert sum(reports[split.cache_key()].images for split in tests) == 7
+    assert reports[folds.train(1).cache_key()].images == len(folds.train(1))
+    assert reports[folds.pool.cache_key()].images == 7
 
 
-def test_one_image_under_two_names_in_two_folds_is_found(arrays, folds_of):
+@pytest.fixture
+def shared_in():
+    """Return a function that returns what is found of pictures that lie in several folds."""
+
+    def find(folds, **options):
+        entry = DatasetEntry.model_validate({"name": "scenes", "folds": folds.count, **options})
+        pool = check_folds(folds, [])[folds.pool.cache_key()]
+        return [one for one in judge_folds(folds, facts_of(pool), {}, entry) if one.kind == "same-picture"]
+
+    return find
+
+
+def test_one_image_under_two_names_in_two_folds_is_found(arrays, folds_of, shared_in):
     samples = arrays(6).samples
     numbers = folds_of(samples).numbers
     first, second = (numbers.index(number) for number in (1, 2))
     samples[second] = samples[second]._replace(image=samples[first].image)
-    (line,) = check_folds(folds_of(samples), []).shared
-    assert samples[first].name in line
-    assert samples[second].name in line
-    assert "the same image in the folds 1, 2" in line
+    (found,) = shared_in(folds_of(samples))
+    assert found.level == "problem"
+    assert samples[first].name in found.message
+    assert samples[second].name in found.message
+    assert "the same image in the folds 1, 2" in found.message
+    (allowed,) = shared_in(folds_of(samples), allow=["same-picture"])
+    assert allowed.level == "note"
 
 
-def test_copies_in_one_fold_and_blank_images_are_no_leak(arrays, folds_of):
+def test_copies_in_one_fold_and_blank_images_are_no_leak(arrays, folds_of, shared_in):
     samples = arrays(6).samples
     numbers = folds_of(samples).numbers
     one, other = [index for index, number in enumerate(numbers) if number == 1][:2]
     samples[other] = samples[other]._replace(image=samples[one].image)
-    assert not check_folds(folds_of(samples), []).shared
+    assert not shared_in(folds_of(samples))
     blank = [sample._replace(image=np.full_like(sample.image, 7)) for sample in samples]
-    assert not check_folds(folds_of(blank), []).shared
+    assert not shared_in(folds_of(blank))
 
 
 def test_an_unreadable_image_is_a_problem_of_its_fold(arrays, folds_of):
     samples = arrays(4).samples
     folds = folds_of(samples, broken=[0])
     parts = [folds.test(1), folds.test(2)]
-    found = check_folds(folds, parts)
-    wrong = [bool(found.reports[part.cache_key()].problems) for part in parts]
+    reports = check_folds(folds, parts)
+    wrong = [bool(reports[part.cache_key()].problems) for part in parts]
     assert wrong == [samples[0].name in part.names for part in parts]

@@ -28,15 +28,16 @@ RANDOM_STEPS = {
     "color_jitter": {"hue": 0.1},
     "gaussian_blur": {"kernel_size": 3},
 }
+BUILT_IN = [name for name in TRANSFORMS if not name.endswith(":")]
 FIXED_STEPS = {"resize": {"size": [9, 31]}, "normalize": {}}
 
 
 def test_every_step_of_the_catalogue_is_tested_here():
-    assert {**RANDOM_STEPS, **FIXED_STEPS}.keys() == TRANSFORMS.keys()
+    assert {**RANDOM_STEPS, **FIXED_STEPS}.keys() == set(BUILT_IN)
     assert set(FIXED_STEPS) == steps.DETERMINISTIC
 
 
-@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_labels_are_moved_but_never_blended(name):
     step = REGISTRY.create(name, **{**RANDOM_STEPS, **FIXED_STEPS}[name])
     image, label = pair()
@@ -49,7 +50,7 @@ def test_labels_are_moved_but_never_blended(name):
         assert set(moved.unique().tolist()) <= {0, 80, 160, 240, 255}
 
 
-@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_a_step_leaves_its_input_alone(name):
     step = REGISTRY.create(name, **{**RANDOM_STEPS, **FIXED_STEPS}[name])
     image, label = pair()
@@ -138,14 +139,14 @@ def test_normalize_agrees_with_torchvision():
 
     image, _ = pair()
     expected = v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(v2.ToDtype(torch.float32, scale=True)(image))
-    result = steps.normalize()(image)
+    result = REGISTRY.create("normalize")(image)
     assert result.dtype == torch.float32
     assert torch.allclose(result, expected, atol=2e-6)
 
 
 def test_mean_colour_is_zero_after_normalisation():
     image = tv_tensors.Image(torch.tensor(MEAN_COLOR, dtype=torch.uint8).view(3, 1, 1))
-    assert steps.normalize()(image).abs().max() < 0.01
+    assert REGISTRY.create("normalize")(image).abs().max() < 0.01
 
 
 def test_a_blur_that_never_happens_changes_nothing():

@@ -94,6 +94,13 @@ def test_train_aug_is_train_and_sbd_without_val(sbd_tree):
     assert dataset.read(0).label.shape != (9, 11)
 
 
+def test_hidden_files_are_no_labels_of_sbd(sbd_tree):
+    expected = voc2012("train_aug", root=str(sbd_tree)).names
+    for file in [*sbd_tree.rglob("2011_009999.png"), *sbd_tree.rglob("2011_009999.mat")]:
+        (file.parent / f"._{file.name}").write_bytes(b"no label")
+    assert voc2012("train_aug", root=str(sbd_tree)).names == expected
+
+
 def test_train_aug_without_sbd_says_how_to_get_it(voc_tree):
     with pytest.raises(MissingDataError, match=r"SegmentationClassAug.*segbench data download sbd"):
         voc2012("train_aug", root=str(voc_tree))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import segmentation_models_pytorch.losses as smp
 import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_edt
 from segmentation_models_pytorch.losses._functional import softmax_focal_loss_with_logits
 
 from segbench.config.component import LossEntry
-from segbench.engine import losses
+from segbench.engine import LOSSES as CATALOG
+from segbench.engine.losses import class_weights, hard_pixels, pixel, region, weighted_sum
+from segbench.engine.losses.base import Loss
+from segbench.engine.losses.boundary_distance import squared_distance_to_other_class
 from segbench.errors import UsageError
 from segbench.registry import LOSSES
 
@@ -21,19 +26,30 @@ VOID = 255
 CLASSES = 5
 WEIGHTS = [0.5, 2.0, 0.0, 1.0, 4.5]
 EVERY_LOSS = {
-    "cross_entropy": losses.cross_entropy(CLASSES),
-    "smoothed": losses.cross_entropy(CLASSES, label_smoothing=0.2),
-    "weighted": losses.cross_entropy(CLASSES, class_weights=WEIGHTS),
-    "weighted and smoothed": losses.cross_entropy(CLASSES, class_weights=WEIGHTS, label_smoothing=0.1),
-    "mse": losses.mse(CLASSES),
-    "dice": losses.dice(CLASSES),
-    "smooth dice": losses.dice(CLASSES, smooth=1.0),
-    "focal": losses.focal(CLASSES),
-    "focal below 1": losses.focal(CLASSES, gamma=0.5),
-    "sigmoid focal": losses.focal(CLASSES, form="sigmoid"),
-    "lovasz": losses.lovasz(CLASSES),
-    "lovasz per image": losses.lovasz(CLASSES, per_image=True),
+    "cross_entropy": pixel.cross_entropy(CLASSES),
+    "smoothed": pixel.cross_entropy(CLASSES, label_smoothing=0.2),
+    "weighted": pixel.cross_entropy(CLASSES, class_weights=WEIGHTS),
+    "weighted and smoothed": pixel.cross_entropy(CLASSES, class_weights=WEIGHTS, label_smoothing=0.1),
+    "mse": pixel.mse(CLASSES),
+    "dice": region.dice(CLASSES),
+    "smooth dice": region.dice(CLASSES, smooth=1.0),
+    "focal": pixel.focal(CLASSES),
+    "focal below 1": pixel.focal(CLASSES, gamma=0.5),
+    "sigmoid focal": pixel.focal(CLASSES, form="sigmoid"),
+    "lovasz": region.lovasz(CLASSES),
+    "lovasz per image": region.lovasz(CLASSES, per_image=True),
+    "weighted dice": region.dice(CLASSES, class_weights=WEIGHTS),
+    "weighted focal": pixel.focal(CLASSES, class_weights=WEIGHTS),
+    "weighted sigmoid focal": pixel.focal(CLASSES, form="sigmoid", class_weights=WEIGHTS),
+    "binary": pixel.binary_cross_entropy(CLASSES),
+    "tversky": region.tversky(CLASSES),
+    "smooth tversky": region.tversky(CLASSES, alpha=1.0, beta=0.0, smooth=1.0),
+    "ohem": hard_pixels.ohem_cross_entropy(CLASSES, min_kept=5),
+    "ohem by number": hard_pixels.ohem_cross_entropy(CLASSES, threshold=0.0, min_kept=9),
+    "boundary": hard_pixels.boundary_cross_entropy(CLASSES, sigma=1.0),
+    "weighted boundary": hard_pixels.boundary_cross_entropy(CLASSES, w0=2.0, sigma=0.7, class_weights=WEIGHTS),
 }
+BUILT_IN = [name for name in CATALOG if not name.endswith(":")]
 every_loss = pytest.mark.parametrize("loss", EVERY_LOSS.values(), ids=list(EVERY_LOSS))
 with_and_without_void = pytest.mark.parametrize("void", [0.0, 0.4])
 
@@ -57,34 +73,34 @@ def one_row(logits: list[list[float]], labels: list[int]):
 def test_cross_entropy_of_two_pixels_is_worked_by_hand():
     logits, labels = one_row([[math.log(3), 0.0], [0.0, 0.0], [9.0, 0.0]], [0, 1, VOID])
     expected = (math.log(4 / 3) + math.log(2)) / 2
-    assert losses.cross_entropy(2)(logits, labels).item() == pytest.approx(expected)
-    weighted = losses.cross_entropy(2, class_weights=[1.0, 3.0])(logits, labels)
+    assert pixel.cross_entropy(2)(logits, labels).item() == pytest.approx(expected)
+    weighted = pixel.cross_entropy(2, class_weights=[1.0, 3.0])(logits, labels)
     assert weighted.item() == pytest.approx((math.log(4 / 3) + 3 * math.log(2)) / 4)
 
 
 def test_mse_of_two_pixels_is_worked_by_hand():
     logits, labels = one_row([[math.log(3), 0.0], [0.0, 0.0], [9.0, 0.0]], [0, 1, VOID])
     expected = (0.25**2 + 0.25**2 + 0.5**2 + 0.5**2) / 4
-    assert losses.mse(2)(logits, labels).item() == pytest.approx(expected)
+    assert pixel.mse(2)(logits, labels).item() == pytest.approx(expected)
 
 
 def test_dice_of_two_pixels_is_worked_by_hand():
     logits, labels = one_row([[math.log(3), 0.0], [0.0, 0.0], [9.0, 0.0]], [0, 0, VOID])
     # Class 0: intersection 3/4 + 1/2, areas 5/4 and 2. Class 1 is not labelled and adds 0.
-    assert losses.dice(2)(logits, labels).item() == pytest.approx((1 - 2 * 1.25 / 3.25) / 2)
-    assert losses.dice(2, smooth=1.0)(logits, labels).item() == pytest.approx((1 - 2.25 / 2.625) / 2)
+    assert region.dice(2)(logits, labels).item() == pytest.approx((1 - 2 * 1.25 / 3.25) / 2)
+    assert region.dice(2, smooth=1.0)(logits, labels).item() == pytest.approx((1 - 2.25 / 2.625) / 2)
 
 
 def test_focal_of_one_pixel_is_worked_by_hand():
     logits, labels = one_row([[math.log(3), 0.0]], [0])
-    assert losses.focal(2, gamma=2.0)(logits, labels).item() == pytest.approx(0.25**2 * math.log(4 / 3))
+    assert pixel.focal(2, gamma=2.0)(logits, labels).item() == pytest.approx(0.25**2 * math.log(4 / 3))
 
 
 def test_lovasz_of_hard_predictions_is_one_minus_mean_iou_of_labelled_classes():
     logits, labels = one_row([[50.0, 0, 0], [0, 50.0, 0], [0, 50.0, 0], [0, 0, 50.0]], [0, 0, 1, 1])
     # Class 0: IoU 1/2. Class 1: TP 1, FN 1, FP 1: IoU 1/3. Class 2 is not labelled.
     expected = 1 - (1 / 2 + 1 / 3) / 2
-    assert losses.lovasz(3)(logits, labels).item() == pytest.approx(expected, abs=1e-6)
+    assert region.lovasz(3)(logits, labels).item() == pytest.approx(expected, abs=1e-6)
 
 
 # Independent implementations.
@@ -95,7 +111,7 @@ def test_lovasz_of_hard_predictions_is_one_minus_mean_iou_of_labelled_classes():
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_cross_entropy_is_torchs(void, smoothing, weights):
     logits, labels = random_batch(1, void)
-    ours = losses.cross_entropy(CLASSES, class_weights=weights or "none", label_smoothing=smoothing)
+    ours = pixel.cross_entropy(CLASSES, class_weights=weights or "none", label_smoothing=smoothing)
     tensor = None if weights is None else torch.tensor(weights)
     theirs = F.cross_entropy(logits, labels, weight=tensor, ignore_index=VOID, label_smoothing=smoothing)
     torch.testing.assert_close(ours(logits, labels), theirs)
@@ -106,7 +122,7 @@ def test_smoothed_cross_entropy_is_smps_over_labelled_pixels_only(void):
     logits, labels = random_batch(2, void)
     theirs = smp.SoftCrossEntropyLoss(smooth_factor=0.1, ignore_index=VOID)(logits, labels)
     share = (labels != VOID).float().mean()  # smp divides by all pixels, void ones too
-    torch.testing.assert_close(losses.cross_entropy(CLASSES, label_smoothing=0.1)(logits, labels), theirs / share)
+    torch.testing.assert_close(pixel.cross_entropy(CLASSES, label_smoothing=0.1)(logits, labels), theirs / share)
 
 
 @with_and_without_void
@@ -117,7 +133,7 @@ def test_dice_is_smps(void, smooth, absent):
     if absent:
         labels[labels == 2] = 0
     theirs = smp.DiceLoss("multiclass", smooth=smooth, ignore_index=VOID)(logits, labels)
-    torch.testing.assert_close(losses.dice(CLASSES, smooth=smooth)(logits, labels), theirs)
+    torch.testing.assert_close(region.dice(CLASSES, smooth=smooth)(logits, labels), theirs)
 
 
 @with_and_without_void
@@ -125,7 +141,7 @@ def test_dice_is_smps(void, smooth, absent):
 def test_sigmoid_focal_is_smps(void, gamma):
     logits, labels = random_batch(4, void)
     theirs = smp.FocalLoss("multiclass", gamma=gamma, ignore_index=VOID)(logits, labels)
-    torch.testing.assert_close(losses.focal(CLASSES, gamma=gamma, form="sigmoid")(logits, labels), theirs)
+    torch.testing.assert_close(pixel.focal(CLASSES, gamma=gamma, form="sigmoid")(logits, labels), theirs)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 5.0])
@@ -133,12 +149,12 @@ def test_softmax_focal_is_smps_function_on_the_labelled_pixels(gamma):
     logits, labels = random_batch(5)
     kept = labels != VOID
     theirs = softmax_focal_loss_with_logits(logits.movedim(1, -1)[kept], labels[kept], gamma=gamma)
-    torch.testing.assert_close(losses.focal(CLASSES, gamma=gamma)(logits, labels), theirs)
+    torch.testing.assert_close(pixel.focal(CLASSES, gamma=gamma)(logits, labels), theirs)
 
 
 def test_softmax_focal_with_gamma_0_is_cross_entropy():
     batch = random_batch(6)
-    torch.testing.assert_close(losses.focal(CLASSES, gamma=0.0)(*batch), losses.cross_entropy(CLASSES)(*batch))
+    torch.testing.assert_close(pixel.focal(CLASSES, gamma=0.0)(*batch), pixel.cross_entropy(CLASSES)(*batch))
 
 
 @with_and_without_void
@@ -146,7 +162,7 @@ def test_softmax_focal_with_gamma_0_is_cross_entropy():
 def test_lovasz_and_its_gradient_are_smps(void, per_image):
     logits, labels = random_batch(7, void)
     results = []
-    for loss in (losses.lovasz(CLASSES, per_image=per_image), smp.LovaszLoss("multiclass", per_image, VOID)):
+    for loss in (region.lovasz(CLASSES, per_image=per_image), smp.LovaszLoss("multiclass", per_image, VOID)):
         leaf = logits.clone().requires_grad_()
         value = loss(leaf, labels)
         value.backward()
@@ -157,7 +173,7 @@ def test_lovasz_and_its_gradient_are_smps(void, per_image):
 def test_mse_is_torchs_on_one_hot_labels():
     logits, labels = random_batch(8, void=0.0)
     one_hot = F.one_hot(labels, CLASSES).movedim(-1, 1).float()
-    torch.testing.assert_close(losses.mse(CLASSES)(logits, labels), F.mse_loss(logits.softmax(1), one_hot))
+    torch.testing.assert_close(pixel.mse(CLASSES)(logits, labels), F.mse_loss(logits.softmax(1), one_hot))
 
 
 def test_lovasz_steps_are_exact_where_float32_sums_are_not():
@@ -167,7 +183,7 @@ def test_lovasz_steps_are_exact_where_float32_sums_are_not():
     found = truth.double().cumsum(0)
     jaccard = 1 - (area - found) / (area + (1 - truth.double()).cumsum(0))
     exact = torch.cat([jaccard[:1], jaccard.diff()])
-    torch.testing.assert_close(losses._jaccard_steps(truth).double(), exact, rtol=1e-5, atol=1e-12)
+    torch.testing.assert_close(region._jaccard_steps(truth).double(), exact, rtol=1e-5, atol=1e-12)
 
 
 # Claims that hold for every loss.
@@ -292,18 +308,18 @@ def test_losses_are_deterministic_on_cuda(loss):
 
 def test_weights_of_another_length_are_refused():
     with pytest.raises(UsageError, match="class_weights has 3 values for 5 classes"):
-        losses.cross_entropy(CLASSES, class_weights=[1.0, 2.0, 3.0])
+        pixel.cross_entropy(CLASSES, class_weights=[1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize("weights", [[-1.0, 1.0], [0.0, 0.0], [math.inf, 1.0], [math.nan, 1.0]])
 def test_weights_that_mean_nothing_are_refused(weights):
     with pytest.raises(UsageError, match="class_weights"):
-        losses.cross_entropy(2, class_weights=weights)
+        pixel.cross_entropy(2, class_weights=weights)
 
 
 def test_median_frequency_has_to_be_measured_first():
     with pytest.raises(UsageError, match="median_frequency has to be measured on the training split"):
-        losses.cross_entropy(CLASSES, class_weights="median_frequency")
+        pixel.cross_entropy(CLASSES, class_weights="median_frequency")
 
 
 def test_measured_weights_replace_median_frequency_and_nothing_else():
@@ -311,25 +327,227 @@ def test_measured_weights_replace_median_frequency_and_nothing_else():
         raise AssertionError("not asked for")
 
     given_ = {"class_weights": "median_frequency", "label_smoothing": 0.1}
-    assert losses.resolve_class_weights(given_, lambda: (1, 2)) == {"class_weights": [1.0, 2.0], "label_smoothing": 0.1}
+    assert class_weights.resolve_class_weights(given_, lambda: (1, 2)) == {
+        "class_weights": [1.0, 2.0],
+        "label_smoothing": 0.1,
+    }
     assert given_["class_weights"] == "median_frequency"
     for options in ({}, {"class_weights": "none"}, {"class_weights": [3.0]}, {"smooth": 1.0}):
-        assert losses.resolve_class_weights(options, refuse) == options
+        assert class_weights.resolve_class_weights(options, refuse) == options
 
 
 @pytest.mark.parametrize(
     ("factory", "options"),
     [
-        (losses.dice, {"smooth": -1.0}),
-        (losses.focal, {"gamma": -0.1}),
-        (losses.cross_entropy, {"label_smoothing": 1.0}),
-        (losses.cross_entropy, {"label_smoothing": -0.1}),
+        (region.dice, {"smooth": -1.0}),
+        (pixel.focal, {"gamma": -0.1}),
+        (pixel.cross_entropy, {"label_smoothing": 1.0}),
+        (pixel.cross_entropy, {"label_smoothing": -0.1}),
+        (hard_pixels.ohem_cross_entropy, {"threshold": 1.5}),
+        (hard_pixels.ohem_cross_entropy, {"min_kept": 0}),
     ],
 )
 def test_an_option_out_of_range_is_named_with_its_value(factory, options):
     (name, value) = next(iter(options.items()))
     with pytest.raises(UsageError, match=f"{factory.__name__}: {name} is {value}"):
         factory(CLASSES, **options)
+
+
+@pytest.mark.parametrize("options", [{"alpha": -1.0}, {"beta": -1.0}, {"smooth": -1.0}, {"alpha": 0.0, "beta": 0.0}])
+def test_tversky_refuses_weights_that_mean_nothing(options):
+    with pytest.raises(UsageError, match=r"tversky: alpha .* beta .* smooth"):
+        region.tversky(CLASSES, **options)
+
+
+@pytest.mark.parametrize("options", [{"w0": -1.0}, {"sigma": 0.0}, {"sigma": 1e6}])
+def test_boundary_weights_out_of_range_are_refused(options):
+    with pytest.raises(UsageError, match="boundary_cross_entropy: w0"):
+        hard_pixels.boundary_cross_entropy(CLASSES, **options)
+
+
+@pytest.mark.parametrize("factory", [pixel.focal, region.dice, hard_pixels.boundary_cross_entropy])
+def test_weights_of_another_length_are_refused_by_name_in_every_loss_that_has_them(factory):
+    with pytest.raises(UsageError, match=rf"{factory.__name__}: class_weights has 2 values for 5 classes"):
+        factory(CLASSES, class_weights=[1.0, 2.0])
+    with pytest.raises(UsageError, match=rf"{factory.__name__}: .* measured"):
+        factory(CLASSES, class_weights="median_frequency")
+
+
+# Tversky, binary, hard pixels and boundaries.
+
+
+def test_tversky_of_two_pixels_is_worked_by_hand():
+    logits, labels = one_row([[math.log(3), 0.0], [0.0, 0.0], [9.0, 0.0]], [0, 0, VOID])
+    # Class 0: TP 3/4 + 1/2, FP 0, FN 3/4. Class 1 is not labelled and adds 0.
+    expected = (1 - 1.25 / (1.25 + 0.7 * 0.75)) / 2
+    assert region.tversky(2)(logits, labels).item() == pytest.approx(expected)
+
+
+@with_and_without_void
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 0.5), (0.3, 0.7), (1.0, 0.0), (1.0, 2.0)])
+@pytest.mark.parametrize("smooth", [0.0, 5.0])
+def test_tversky_is_smps(void, alpha, beta, smooth):
+    logits, labels = random_batch(21, void)
+    labels[labels == 2] = 0
+    theirs = smp.TverskyLoss("multiclass", alpha=alpha, beta=beta, smooth=smooth, ignore_index=VOID)(logits, labels)
+    torch.testing.assert_close(region.tversky(CLASSES, alpha=alpha, beta=beta, smooth=smooth)(logits, labels), theirs)
+
+
+def test_tversky_of_equal_weights_is_dice():
+    batch = random_batch(22)
+    torch.testing.assert_close(region.tversky(CLASSES, alpha=0.5, beta=0.5)(*batch), region.dice(CLASSES)(*batch))
+
+
+@with_and_without_void
+def test_binary_cross_entropy_is_smps_over_labelled_pixels_only(void):
+    logits, labels = random_batch(23, void)
+    truth = F.one_hot(labels.where(labels != VOID, 0), CLASSES).movedim(-1, 1).float()
+    truth[(labels == VOID)[:, None].expand_as(truth)] = VOID
+    theirs = smp.SoftBCEWithLogitsLoss(ignore_index=VOID)(logits, truth)
+    share = (labels != VOID).float().mean()  # smp divides by all pixels, void ones too
+    torch.testing.assert_close(pixel.binary_cross_entropy(CLASSES)(logits, labels), theirs / share)
+
+
+def test_binary_cross_entropy_takes_one_class():
+    logits, labels = one_row([[0.0], [math.log(3)], [9.0]], [0, 0, VOID])
+    assert pixel.binary_cross_entropy(1)(logits, labels).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+
+
+def kept_by_hand(logits, labels, threshold, kept):
+    """Mean cross-entropy of the pixels that mmsegmentation's rule keeps, worked pixel by pixel."""
+    pixels = [
+        (-F.log_softmax(logits[n, :, y, x], dim=0)[labels[n, y, x]]).item()
+        for n, y, x in (labels != VOID).nonzero().tolist()
+    ]
+    hardest = sorted(pixels, reverse=True)
+    hard = [loss for loss in pixels if math.exp(-loss) < threshold]
+    chosen = hard if len(hard) >= kept else hardest[:kept]
+    return sum(chosen) / len(chosen)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("min_kept", [1, 10, 1000])
+def test_ohem_keeps_the_pixels_below_the_threshold_and_at_least_so_many_of_the_hardest(threshold, min_kept):
+    logits, labels = random_batch(24)
+    ours = hard_pixels.ohem_cross_entropy(CLASSES, threshold=threshold, min_kept=min_kept)(logits, labels)
+    assert ours.item() == pytest.approx(kept_by_hand(logits, labels, threshold, 2 * min_kept), rel=1e-5)
+
+
+def test_ohem_gives_easy_pixels_no_gradient():
+    logits, labels = random_batch(25)
+    leaf = logits.clone().requires_grad_()
+    hard_pixels.ohem_cross_entropy(CLASSES, threshold=0.5, min_kept=1)(leaf, labels).backward()
+    own = logits.softmax(dim=1).gather(1, labels.where(labels != VOID, 0)[:, None])[:, 0]
+    easy = (own >= 0.5) | (labels == VOID)
+    assert (leaf.grad.abs().sum(dim=1) == 0).equal(easy)
+
+
+def far_away(label):
+    """Squared distance to the nearest pixel of another class by scipy's transform, class by class."""
+    found = np.full(label.shape, np.inf)
+    for index in set(np.unique(label)) - {VOID}:
+        others = (label != index) & (label != VOID)
+        if others.any():
+            found[label == index] = (distance_transform_edt(~others) ** 2)[label == index]
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), height=st.integers(1, 12), width=st.integers(1, 12), void=st.floats(0, 1))
+def test_distances_to_another_class_are_scipys(seed, height, width, void):
+    draw = np.random.default_rng(seed)
+    label = draw.integers(0, 3, (2, height, width)) * (draw.random((2, height, width)) < 0.3)
+    label[draw.random(label.shape) < void] = VOID
+    ours = squared_distance_to_other_class(torch.from_numpy(label), reach=12, void=VOID).numpy()
+    expected = np.stack([far_away(one) for one in label])
+    np.testing.assert_allclose(ours, np.where(expected > 144, np.inf, expected))
+
+
+def test_distances_end_at_the_reach():
+    label = torch.zeros(1, 1, 20, dtype=torch.long)
+    label[0, 0, 0] = 1
+    found = squared_distance_to_other_class(label, reach=5, void=VOID)[0, 0].tolist()
+    assert found == [1, *(float(x * x) for x in range(1, 6)), *[math.inf] * 14]
+
+
+def test_boundary_weights_are_worked_by_hand_and_void_is_no_class():
+    # Classes 0 0 | void | 1: the nearest pixel of another class is 3, 2 and 2 pixels away.
+    logits, labels = one_row([[0.0, 0.0]] * 4, [0, 0, VOID, 1])
+    weights = [1 + 10 * math.exp(-9 / 8), 1 + 10 * math.exp(-4 / 8), 1 + 10 * math.exp(-4 / 8)]
+    loss = hard_pixels.boundary_cross_entropy(2, w0=10.0, sigma=2.0)
+    assert loss(logits, labels).item() == pytest.approx(math.log(2) * sum(weights) / 3)
+
+
+def test_without_a_boundary_it_is_plain_cross_entropy():
+    logits, labels = random_batch(26)
+    labels[labels != VOID] = 3
+    loss = hard_pixels.boundary_cross_entropy(CLASSES)
+    torch.testing.assert_close(loss(logits, labels), pixel.cross_entropy(CLASSES)(logits, labels))
+    torch.testing.assert_close(
+        hard_pixels.boundary_cross_entropy(CLASSES, w0=0.0)(*random_batch(27)),
+        pixel.cross_entropy(CLASSES)(*random_batch(27)),
+    )
+
+
+# Class weights.
+
+
+def test_weighted_softmax_focal_is_its_pixels_by_hand():
+    logits, labels = random_batch(28)
+    kept = labels != VOID
+    single = softmax_focal_loss_with_logits(logits.movedim(1, -1)[kept], labels[kept], reduction="none")
+    expected = (single * torch.tensor(WEIGHTS)[labels[kept]]).mean()
+    torch.testing.assert_close(pixel.focal(CLASSES, class_weights=WEIGHTS)(logits, labels), expected)
+
+
+def test_weighted_dice_is_the_weighted_mean_of_the_classes_own():
+    logits, labels = random_batch(29)
+    alone = [
+        region.dice(CLASSES, class_weights=[float(index == one) for index in range(CLASSES)])(logits, labels)
+        for one in range(CLASSES)
+    ]
+    expected = sum(weight * one for weight, one in zip(WEIGHTS, alone, strict=True)) / sum(WEIGHTS)
+    torch.testing.assert_close(region.dice(CLASSES, class_weights=WEIGHTS)(logits, labels), expected)
+    torch.testing.assert_close(sum(alone) / CLASSES, region.dice(CLASSES)(logits, labels))
+
+
+@pytest.mark.parametrize("kind", ["focal", "sigmoid", "dice", "boundary"])
+def test_equal_weights_change_nothing_and_scaled_ones_scale_only_what_is_a_mean_over_pixels(kind):
+    factories = {
+        "focal": lambda **given: pixel.focal(CLASSES, **given),
+        "sigmoid": lambda **given: pixel.focal(CLASSES, form="sigmoid", **given),
+        "dice": lambda **given: region.dice(CLASSES, **given),
+        "boundary": lambda **given: hard_pixels.boundary_cross_entropy(CLASSES, w0=0.0, **given),
+    }
+    make, batch = factories[kind], random_batch(30)
+    torch.testing.assert_close(make(class_weights=[1.0] * CLASSES)(*batch), make()(*batch))
+    factor = 1.0 if kind == "dice" else 3.0
+    torch.testing.assert_close(make(class_weights=[3.0] * CLASSES)(*batch), factor * make()(*batch))
+
+
+# Laws of batches.
+
+
+@every_loss
+def test_the_order_of_the_images_does_not_matter(loss):
+    logits, labels = random_batch(31, shape=(4, 6, 7))
+    order = [2, 0, 3, 1]
+    torch.testing.assert_close(loss(logits[order], labels[order]), loss(logits, labels))
+
+
+@every_loss
+def test_what_says_that_it_is_a_mean_over_pixels_does_not_depend_on_how_a_batch_is_cut(loss):
+    logits, labels = random_batch(32, shape=(4, 6, 7))
+    pixels = (labels != VOID).sum(dim=(1, 2)).double()
+    cuts = [slice(0, 1), slice(1, 4)]
+    parts = [loss(logits[cut], labels[cut]).double() * pixels[cut].sum() / pixels.sum() for cut in cuts]
+    same = torch.allclose(sum(parts), loss(logits, labels).double(), rtol=1e-5)
+    assert same or not loss.is_pixel_mean
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary", "focal", "weighted focal", "boundary", "mse"])
+def test_means_over_pixels_say_so(name):
+    assert EVERY_LOSS[name].is_pixel_mean
 
 
 # Sums.
@@ -340,18 +558,18 @@ def entries(*written):
 
 
 def test_a_weighted_sum_adds_its_terms():
-    loss = losses.build_loss(entries({"name": "cross_entropy", "weight": 0.5}, "dice"), classes=CLASSES)
+    loss = weighted_sum.build_loss(entries({"name": "cross_entropy", "weight": 0.5}, "dice"), classes=CLASSES)
     batch = random_batch(16)
-    expected = 0.5 * losses.cross_entropy(CLASSES)(*batch) + losses.dice(CLASSES)(*batch)
+    expected = 0.5 * pixel.cross_entropy(CLASSES)(*batch) + region.dice(CLASSES)(*batch)
     terms = loss.terms(*batch)
     assert loss.names == tuple(terms) == ("cross_entropy", "dice")
-    torch.testing.assert_close(terms["cross_entropy"], losses.cross_entropy(CLASSES)(*batch))
+    torch.testing.assert_close(terms["cross_entropy"], pixel.cross_entropy(CLASSES)(*batch))
     torch.testing.assert_close(loss(*batch), expected)
     torch.testing.assert_close(loss.combine(terms), expected)
 
 
 def test_terms_of_one_name_are_told_apart():
-    loss = losses.build_loss(
+    loss = weighted_sum.build_loss(
         entries({"name": "focal", "gamma": 0}, "mse", {"name": "focal", "gamma": 2}, "focal"), classes=CLASSES
     )
     assert loss.names == ("focal", "mse", "focal_2", "focal_3")
@@ -360,12 +578,12 @@ def test_terms_of_one_name_are_told_apart():
 
 
 def test_a_sum_passes_gradients_to_every_term():
-    loss = losses.build_loss(entries(*LOSSES.entries()), classes=CLASSES)
+    loss = weighted_sum.build_loss(entries(*BUILT_IN), classes=CLASSES)
     logits, labels = random_batch(18)
     leaf = logits.clone().requires_grad_()
     loss(leaf, labels).backward()
     singles = []
-    for term in loss.losses.values():
+    for term in loss.losses:
         single = logits.clone().requires_grad_()
         term(single, labels).backward()
         singles.append(single.grad)
@@ -374,20 +592,22 @@ def test_a_sum_passes_gradients_to_every_term():
 
 def test_median_frequency_weights_reach_the_loss_that_asks_for_them():
     asked = entries({"name": "cross_entropy", "class_weights": "median_frequency"})
-    loss = losses.build_loss(asked, classes=CLASSES, median_frequency=lambda: WEIGHTS)
+    loss = weighted_sum.build_loss(asked, classes=CLASSES, median_frequency=lambda: WEIGHTS)
     batch = random_batch(19)
     torch.testing.assert_close(loss(*batch), EVERY_LOSS["weighted"](*batch))
     with pytest.raises(UsageError, match="measured"):
-        losses.build_loss(asked, classes=CLASSES)
+        weighted_sum.build_loss(asked, classes=CLASSES)
 
 
 def test_no_entries_make_plain_cross_entropy():
     batch = random_batch(20)
-    torch.testing.assert_close(losses.build_loss([], classes=CLASSES)(*batch), losses.cross_entropy(CLASSES)(*batch))
+    torch.testing.assert_close(
+        weighted_sum.build_loss([], classes=CLASSES)(*batch), pixel.cross_entropy(CLASSES)(*batch)
+    )
 
 
 @pytest.mark.parametrize("name", list(LOSSES.entries()))
 def test_every_registered_loss_documents_its_options(name):
     entry = LOSSES.entries()[name]
     assert all(option.help for option in entry.signature.parameters)
-    assert isinstance(LOSSES.create(name, CLASSES), losses.Loss)
+    assert name.endswith(":") or isinstance(LOSSES.create(name, CLASSES), Loss)

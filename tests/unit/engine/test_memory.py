@@ -14,7 +14,7 @@ from segbench.config.sections import Train
 from segbench.data.batch import Batch, cut
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.memory import is_out_of_memory
 from segbench.engine.recompute import blocks, keep_activations, recompute_blocks
 from segbench.engine.train import Trainer

@@ -142,3 +142,11 @@ def test_runs_without_predictions_or_a_result_are_passed_over_with_the_reason(da
         done = recounted(data, place)
         assert (done.counted, done.refused) == (False, False)
         assert reason in done.reason
+
+
+def test_a_run_whose_record_is_damaged_is_refused(data, run):
+    folder, _ = run
+    (folder / "run.json").write_text("{")
+    done = recounted(data, folder)
+    assert (done.counted, done.refused) == (False, True)
+    assert "run.json" in done.reason

@@ -24,7 +24,7 @@ from segbench.engine.events import Notice
 from segbench.engine.facts import earlier_places
 from segbench.engine.history import History
 from segbench.engine.launch import run_suite
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.resume import Saver
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.train import Trainer

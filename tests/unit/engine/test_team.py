@@ -147,6 +147,25 @@ def test_two_processes_train_as_one_does_on_the_same_images(tmp_path):
         assert score(matrices[0].total).mean_iou == pytest.approx(score(matrices[1].total).mean_iou, abs=1e-4)
 
 
+def test_processes_stop_early_together_and_by_parameter_groups(tmp_path):
+    groups = [{"parameters": "*.bias", "lr_scale": 0.1}]
+    suite = document(
+        models=["cnn"],
+        train={
+            "epochs": 3,
+            "optimizer": {"name": "sgd", "lr": 0.01, "groups": groups},
+            "early_stopping": {"patience": 1, "min_delta": 0.9},
+        },
+    )
+    by_one(suite, tmp_path / "one")
+    assert by_several(2, suite, tmp_path / "two") == [0, 0]
+    ((alone, _),) = stored(tmp_path / "one").values()
+    ((record, _),) = stored(tmp_path / "two").values()
+    assert record["early_stop"]["epoch"] == alone["early_stop"]["epoch"] == 2
+    assert record["data"] == alone["data"]
+    assert record["model"]["parameter_groups"] == alone["model"]["parameter_groups"]
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_test_images_are_seen_once_each_and_counted_as_by_one(tmp_path, size):
     suite = document(models=["cnn"], train=None, dataset={"test_images": 7}, evaluate={"batch_size": 2, "samples": 2})
@@ -234,6 +253,7 @@ def write_pictures(folder, sizes):
             (folder / kind / split).mkdir(parents=True)
             for number, size in enumerate(sizes):
                 picture = np.zeros((*size, 3) if kind == "images" else size, np.uint8)
+                picture[:4] = kind == "masks"
                 Image.fromarray(picture).save(folder / kind / split / f"{split}{number}.png")
 
 

@@ -14,7 +14,7 @@ from segbench.config.suite import Train
 from segbench.data.loader import Batch
 from segbench.engine.arithmetic import Arithmetic
 from segbench.engine.history import History
-from segbench.engine.losses import build_loss
+from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.train import Trainer
 from segbench.errors import ModelRefusal, NonFiniteLossError
 

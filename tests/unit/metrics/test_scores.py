@@ -235,3 +235,16 @@ def test_what_is_no_confusion_matrix_is_refused(matrix, message):
 def test_scores_need_no_torch():
     program = "import sys, segbench.metrics.scores, segbench.metrics.confusion; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_class_that_labels_ignore_is_in_no_mean():
+    """Worked by hand: no pixel is labelled 0; of four labelled 1, one is predicted 0; both labelled 2 are right."""
+    matrix = np.array([[0, 0, 0], [1, 3, 0], [0, 0, 2]])
+    plain, without = score(matrix), score(matrix, left_out=[0])
+    assert (plain.mean_iou, plain.averaged_classes) == (pytest.approx((0 + 0.75 + 1) / 3), 3)
+    assert (without.mean_iou, without.averaged_classes) == (pytest.approx((0.75 + 1) / 2), 2)
+    assert (without.mean_precision, without.precision_classes) == (1, 2)
+    assert without.mean_recall == plain.mean_recall == pytest.approx((0.75 + 1) / 2)
+    assert without.pixel_accuracy == plain.pixel_accuracy
+    assert np.isnan(without.iou[0])
+    assert (plain.predicted_but_unlabelled, without.predicted_but_unlabelled) == ((0,), ())

@@ -217,10 +217,10 @@ def test_wrong_options_are_refused_with_those_given(module):
 @pytest.mark.parametrize(
     ("output", "problem"),
     [
-        ({"logits": 0, "aux": 1}, r"a mapping with \['aux', 'logits'\]; its logits belong in 'out'"),
-        ([torch.zeros(1, 4, 8, 8)], "returns list"),
-        (torch.zeros(1, 8, 8), r"shape \(1, 8, 8\)"),
-        (torch.zeros(1, 5, 8, 8), r"shape \(1, 5, 8, 8\); logits of shape \(N, 4, H, W\) are expected"),
+        ({"logits": 0, "aux": 1}, r"a dict of logits: an int, aux: an int; what stands under 'logits' is no tensor"),
+        (["scores"], "a list of 0: a str; what stands under '0' is no tensor, and it holds no logits"),
+        (torch.zeros(1, 8, 8), r"a tensor \(1, 8, 8\): one number a pixel is no score of each class"),
+        (torch.zeros(1, 5, 8, 8), r"\(1, 5, 8, 8\): scores of 5 classes, and the data set has 4; logits \(N, 4"),
     ],
 )
 def test_an_output_that_is_no_logits_is_refused(output, problem):

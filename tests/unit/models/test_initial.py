@@ -174,6 +174,28 @@ def test_a_bilinear_kernel_of_any_layer_stays_and_what_is_before_it_scores(init)
     assert done.small == (() if init == "torch" else ("score",))
 
 
+class WithPrior(nn.Module):
+    """A network whose last biases say how frequent each class is, as for the focal loss."""
+
+    def __init__(self, classes=3, channels=3):
+        super().__init__()
+        self.body = nn.Conv2d(channels, 8, 3, padding=1)
+        self.score = nn.Conv2d(8, classes, 1)
+        self.score.bias.data = torch.arange(classes) - 4.0
+
+    def forward(self, images):
+        return self.score(functional.relu(self.body(images)))
+
+
+@pytest.mark.parametrize("init", SCHEMES)
+def test_biases_that_no_seed_changes_stay_beside_weights_that_are_drawn(init):
+    network, done = initialised(WithPrior, init)
+    assert network.score.bias.tolist() == [-4.0, -3.0, -2.0]
+    assert not torch.equal(network.score.weight, initialised(WithPrior, "paper")[0].score.weight)
+    assert done.drawn == ("body", "score")
+    assert done.kept == ()
+
+
 @pytest.mark.parametrize("init", SCHEMES)
 def test_a_pretrained_trunk_stays_and_the_rest_is_drawn(tmp_path, init):
     from segbench.models.timm_encoders import timm_encoder

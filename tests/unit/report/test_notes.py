@@ -24,6 +24,13 @@ def test_nothing_disturbs_rows_of_one_protocol_and_data(add, notes):
     assert notes() == []
 
 
+def test_what_the_check_of_the_data_noted_is_told_once(add, notes):
+    add("a", data_notes=("test: 60% of the pixels are void",))
+    add("b", data_notes=("test: 60% of the pixels are void",))
+    (note,) = notes()
+    assert note.endswith("data, test: 60% of the pixels are void.")
+
+
 def test_different_test_data_is_pointed_out_with_its_tables(add, notes):
     add("a")
     add("b")

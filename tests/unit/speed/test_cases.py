@@ -82,6 +82,15 @@ def test_a_training_step_is_that_of_the_recipe():
     assert training.recipe["clip_gradient_norm"] == 2.0
 
 
+def test_padding_and_auxiliary_losses_are_timed():
+    models = [{"name": "cnn", "pad_to": 64}]
+    found = cases(models=models, train={"auxiliary": 0.4}, speed={"tasks": ["inference", "training"]})
+    assert {planned.case.model["pad_to"] for planned in found} == {64}
+    assert found[-1].case.recipe["auxiliary"] == 0.4
+    plain = cases(models=["cnn"], speed={"tasks": ["inference", "training"]})
+    assert not any("pad_to" in planned.case.model or "auxiliary" in planned.case.recipe for planned in plain)
+
+
 def test_without_a_training_recipe_only_inference_is_timed():
     found = cases(train=None, dataset={"train_split": "train"})
     assert {planned.case.task for planned in found} == {Task.INFERENCE}

@@ -1,0 +1,196 @@
+"""Opens, reads and judges the splits that a person asks for, by a suite or by a data set's name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from segbench.errors import DataError, SuiteError
+
+if TYPE_CHECKING:
+    from segbench.config.component import DatasetEntry
+    from segbench.config.suite import Suite
+    from segbench.data.base import SegmentationDataset
+    from segbench.data.check import DatasetReport
+    from segbench.data.findings import Finding
+
+_USUAL_SPLITS = ("train", "val", "test")
+_SUITE_SUFFIXES = (".yaml", ".yml")
+
+
+class Asked(NamedTuple):
+    """What is to be checked.
+
+    Attributes:
+        entry: The data set.
+        suite: The suite that it is of; None for a data set by its name.
+    """
+
+    entry: DatasetEntry
+    suite: Suite | None
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that the suite names, or the usual ones."""
+        return list(self.entry.named_splits) if self.suite is not None else _known_splits(self.entry.name)
+
+    def roles(self, splits: Sequence[str]) -> dict[str, str]:
+        """Return the splits, among some, that a run of the suite reads, by what they are for."""
+        roles = self._all_roles if self.suite is not None else {split: split for split in splits}
+        return {role: split for role, split in roles.items() if split in splits}
+
+    @property
+    def _all_roles(self) -> dict[str, str]:
+        assert self.suite is not None
+        entry, train = self.entry, self.suite.train
+        roles = {"train": entry.train_split} if train is not None else {}
+        if entry.validation_split is not None and train is not None and (train.validates or self.suite.tuning):
+            roles["validation"] = entry.validation_split
+        return {**roles, "test": entry.test_split}
+
+    @property
+    def select(self) -> Literal["last", "best"]:
+        """Whether anything is chosen by validation scores."""
+        if self.suite is None or self.suite.train is None:
+            return "last"
+        chooses = self.suite.tuning is not None or self.suite.train.chooses_by_validation
+        return "best" if chooses else "last"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is in some splits, and what is to be said about them."""
+
+    reports: dict[str, DatasetReport]
+    findings: list[Finding]
+
+    def of(self, split: str) -> list[Finding]:
+        """Return the findings in one split."""
+        return [finding for finding in self.findings if finding.split == split]
+
+
+def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow: Sequence[str] | None) -> Asked:
+    """Return what a command names.
+
+    Args:
+        name: A data set's name, or a suite file.
+        root: The data set's folder.
+        options: Further options of it, as ``key=value``.
+        allow: Kinds of findings that are no problem.
+
+    Raises:
+        SuiteError: Something of it is wrong.
+    """
+    from segbench.config.component import DatasetEntry
+    from segbench.config.load import check_part, load_suite, read_override, set_key
+
+    document: dict[str, Any] = {"name": name}
+    suite = load_suite(name) if name.endswith(_SUITE_SUFFIXES) else None
+    if suite is not None:
+        document = suite.dataset.model_dump(mode="json")
+    if root is not None:
+        document["root"] = root
+    for option in options or ():
+        set_key(document, *read_override(option))
+    if allow:
+        document["allow"] = [*(document.get("allow") or ()), *allow]
+    try:
+        return Asked(check_part(DatasetEntry, document, key="dataset"), suite)
+    except SuiteError as error:
+        if suite is not None or not error.problem.startswith("is required"):
+            raise
+        option = error.key.rpartition(".")[2]
+        value = "[...]" if option == "classes" else "..."
+        problem = f"{error.problem}; give its suite file, or --set {option}={value}"
+        raise SuiteError(problem, key=error.key) from None
+
+
+def _known_splits(name: str) -> list[str]:
+    """Return the usual ones among the splits that a data set's module names, or train and test if it names none."""
+    from segbench.registry import DATASETS
+
+    module = importlib.import_module(DATASETS.find(name)[0].reference.partition(":")[0])
+    known = getattr(module, "SPLITS", ("train", "test"))
+    return [split for split in _USUAL_SPLITS if split in known] or list(known)
+
+
+def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
+    """Read splits, and judge them as a run does; one that cannot be opened is a problem, unless it is so for all.
+
+    Args:
+        asked: What is to be checked.
+        splits: The splits to read.
+        chosen: Whether they may be less than all.
+
+    Raises:
+        DataError: No split can be opened.
+    """
+    from segbench.data.facts import facts_of
+    from segbench.data.findings import Finding, Level, problems_first
+    from segbench.data.judging import CheckedSplit, judge, wrong_files
+    from segbench.data.open import create_dataset
+    from segbench.data.overlap import shared_images
+
+    opened: dict[str, SegmentationDataset] = {}
+    faults: dict[str, DataError] = {}
+    for split in splits:
+        try:
+            opened[split] = create_dataset(asked.entry, split)
+        except DataError as fault:
+            faults[split] = fault
+    if len(faults) == len(splits):
+        raise next(iter(faults.values()))
+    reports = {
+        split: _read(opened[split], split) if split in opened else _nothing(asked.entry, problem=str(faults[split]))
+        for split in splits
+    }
+    roles = asked.roles(splits)
+    read = {
+        split: CheckedSplit(split, facts_of(report), *_images(opened.get(split))) for split, report in reports.items()
+    }
+    findings = wrong_files(read.values(), asked.entry)
+    if not findings:
+        judged = {role: read[split] for role, split in roles.items()}
+        findings = judge(judged, asked.entry, select=asked.select, partial=chosen) if judged else []
+        spare = [split for split in splits if split not in roles.values()]  # no run reads them, so that none is stopped
+        for split in spare:
+            findings += judge({"": replace(read[split], is_cut=True)}, asked.entry, partial=True)
+    if asked.suite is not None:
+        sources = {role: opened[split] for role, split in roles.items() if split in opened}
+        shared = shared_images(sources, select=asked.select)
+        # the files are right; that a run of this suite would stop is about its splits
+        told = ((roles[role], f"'segbench run' refuses: {text}") for role, text in shared)
+        findings += [Finding("shared-image", Level.NOTE, split, text) for split, text in told]
+    return Found(reports, problems_first(findings))
+
+
+def _images(split: SegmentationDataset | None) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names and the ids of a split's images."""
+    return ((), ()) if split is None else (split.names, split.image_ids)
+
+
+def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
+    """Return the report of a split that cannot be opened."""
+    from segbench.data.check import DatasetReport
+
+    return DatasetReport(
+        name=entry.name,
+        classes=(),
+        images=0,
+        sizes={},
+        class_pixels=(),
+        class_image_pixels=(),
+        class_images=(),
+        void_pixels=0,
+        problems=(problem,),
+    )
+
+
+def _read(dataset: SegmentationDataset, split: str) -> DatasetReport:
+    from segbench.cli.progress import counting
+    from segbench.data.check import check_dataset
+
+    with counting(f"checking {split}", "images") as advance:
+        return check_dataset(dataset, progress=advance)

@@ -1,0 +1,97 @@
+"""How predicted classes are written: as their indices, as a data set's own values, or as colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from segbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from segbench.config.component import DatasetEntry
+    from segbench.data.base import Color
+
+_LARGEST = 65535
+"""The largest number in a grey PNG."""
+
+
+class MaskForm(StrEnum):
+    """What the pixels of a predicted mask are."""
+
+    INDEX = "index"
+    VALUES = "values"
+    PALETTE = "palette"
+
+
+@dataclass(frozen=True)
+class MaskWriter:
+    """Makes masks of predicted classes.
+
+    Attributes:
+        form: What their pixels are.
+        palette: One colour for each class.
+        values: The data set's number of each class; of several, the first.
+    """
+
+    form: MaskForm
+    palette: tuple[Color, ...]
+    values: tuple[int, ...]
+
+    def image(self, classes: NDArray[np.uint8]) -> Image:
+        """Return (H, W) class indices as a mask."""
+        import numpy as np
+        from PIL import Image
+
+        from segbench.engine.pictures import palette_image
+
+        if self.form is MaskForm.INDEX:
+            return palette_image(classes, self.palette)
+        if self.form is MaskForm.PALETTE:
+            return Image.fromarray(np.array(self.palette, dtype=np.uint8)[classes])
+        kind = np.uint8 if max(self.values) <= 255 else np.uint16
+        return Image.fromarray(np.array(self.values, dtype=kind)[classes])
+
+    @property
+    def in_words(self) -> str:
+        """What the masks hold."""
+        if self.form is MaskForm.PALETTE:
+            return "RGB PNGs in the colours of the classes"
+        if self.form is MaskForm.INDEX:
+            return "palette PNGs of class indices"
+        shown = ",".join(map(str, self.values[:20])) + (",…" if len(self.values) > 20 else "")
+        return f"grey PNGs of the data set's values {shown}"
+
+
+def mask_writer(form: MaskForm | None, entry: DatasetEntry, palette: Sequence[Color]) -> MaskWriter:
+    """Return what writes masks in a form; by default the data set's own values where it has any, else indices.
+
+    Raises:
+        UsageError: The values fit into no PNG.
+    """
+    own = _own_values(entry)
+    chosen = form or (MaskForm.VALUES if own else MaskForm.INDEX)
+    values = own or tuple(range(len(palette)))
+    if chosen is MaskForm.VALUES and (min(values) < 0 or max(values) > _LARGEST):
+        raise UsageError(
+            f"--as values: the data set's values, {min(values)} to {max(values)}, do not fit into a PNG (0 to "
+            f"{_LARGEST}); use --as index"
+        )
+    return MaskWriter(chosen, tuple(palette), values)
+
+
+def _own_values(entry: DatasetEntry) -> tuple[int, ...] | None:
+    """Return the number of each class in a person's own masks, None where these are the indices."""
+    if entry.name != "folder":
+        return None
+    from segbench.data.label_maps import label_map
+
+    classes, given = entry.options["classes"], entry.options["values"]
+    if isinstance(classes, str):
+        return label_map(classes).values
+    return tuple(own[0] if isinstance(own, list | tuple) else own for own in given) if given else None

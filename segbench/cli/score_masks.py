@@ -1,0 +1,201 @@
+"""Pairs, reads and counts the masks that ``score`` compares, and judges what is ignored in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segbench.cli.output import counted
+from segbench.data.void_borders import BORDER_WIDTH, only_borders, thick_pixels
+from segbench.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from segbench.data.label_table import LabelTable
+    from segbench.data.masks import ReadMask
+    from segbench.metrics.confusion import PixelCounts
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
+"""Suffixes of files that keep exact values."""
+VOID = "void"
+ONE_CLASS = "one-class"
+PROBLEMS = (VOID, ONE_CLASS)
+"""What ``--allow`` takes."""
+_MANY_LEVELS = 16
+"""More values than these that are no class's look like probabilities."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted in masks.
+
+    Attributes:
+        counts: The confusion matrix with its void row.
+        pixels: Pixels of the labels.
+        ignored: Those that count nowhere.
+        thick: Those of them further than half of ``BORDER_WIDTH`` from every other pixel.
+    """
+
+    counts: PixelCounts
+    pixels: int = 0
+    ignored: int = 0
+    thick: int = 0
+
+    def __add__(self, other: Counted) -> Counted:
+        """Return both together."""
+        mine, theirs = self.counts, other.counts
+        both = type(mine)(mine.confusion + theirs.confusion, mine.void_predicted + theirs.void_predicted)
+        return Counted(both, self.pixels + other.pixels, self.ignored + other.ignored, self.thick + other.thick)
+
+    @property
+    def ignored_share(self) -> float:
+        """The share of the label pixels that count nowhere."""
+        return self.ignored / self.pixels if self.pixels else 0.0
+
+
+def paired(
+    predictions: Path, labels: Path, *, prediction_suffix: str = "", label_suffix: str = ""
+) -> list[tuple[Path, Path]]:
+    """Return (prediction, label) files of the same name, in the order of names.
+
+    Args:
+        predictions: The folder of predictions.
+        labels: The folder of labels.
+        prediction_suffix: What follows the common name in predictions, before the dot.
+        label_suffix: Likewise in labels.
+
+    Raises:
+        DataError: A folder is missing or holds no masks, or a file has no partner; it is named.
+    """
+    predicted = _masks(predictions, prediction_suffix, option="--prediction-suffix")
+    labelled = _masks(labels, label_suffix, option="--label-suffix")
+    for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
+        alone = sorted(here.keys() - there.keys())
+        if alone:
+            more = f", nor for {counted(len(alone) - 1, 'other')}" if len(alone) > 1 else ""
+            raise DataError(
+                f"{here[alone[0]]}: there is no mask {alone[0]!r} in {folder}{more}; what follows the common name "
+                "there is given by --prediction-suffix and --label-suffix"
+            )
+    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
+
+
+def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: LabelTable) -> Counted:
+    """Return the counts of one label file against its prediction.
+
+    Args:
+        label: The label file.
+        prediction: The predicted one.
+        labels: What the numbers and colours of labels stand for.
+        predictions: What those of predictions do.
+
+    Raises:
+        DataError: A file cannot be read, or holds what is no class; the one at fault is named.
+    """
+    import numpy as np
+
+    from segbench.data.label_table import UNKNOWN
+    from segbench.data.label_table import VOID as VOID_LABEL
+    from segbench.data.masks import read_mask
+    from segbench.metrics.confusion import count_pixels
+
+    truth, predicted = read_mask(label, labels), read_mask(prediction, predictions)
+    if truth.labels.shape != predicted.labels.shape:
+        (height, width), (tall, wide) = predicted.labels.shape, truth.labels.shape
+        raise DataError(
+            f"{prediction}: is {height}x{width} pixels (height x width), but its label {label} {tall}x{wide}; scores "
+            "are taken at the label's size: resize the predicted classes to it by nearest neighbour"
+        )
+    if (truth.labels == UNKNOWN).any():
+        raise DataError(f"{label}: label values: {truth.strange(truth.labels == UNKNOWN)}")
+    void = truth.labels == VOID_LABEL
+    wrong = (predicted.labels < 0) & ~void
+    if wrong.any():
+        raise DataError(
+            f"{prediction}: prediction values ({counted(int(wrong.sum()), 'pixel')}): {predicted.strange(wrong)}"
+            f"{_hint(predicted, wrong)}"
+        )
+    kind = np.uint8 if labels.num_classes < 255 else np.int16
+    counts = count_pixels(
+        truth.labels.astype(kind),
+        predicted.labels.astype(kind),
+        num_classes=labels.num_classes,
+        ignore_index=int(np.array(VOID_LABEL).astype(kind)),
+        name=str(prediction),
+    )
+    return Counted(counts, truth.labels.size, int(void.sum()), thick_pixels(void))
+
+
+def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Collection[str]) -> None:
+    """Refuse scores that leave out what is more than void.
+
+    Args:
+        found: What was counted.
+        ignored: The ignored numbers, in words.
+        chosen: Whether they were given, and not just the usual 255.
+        allowed: Problems that are allowed.
+
+    Raises:
+        DataError: Only one class is left, or an ignored number that nobody named fills more than thin borders.
+    """
+    left = int((found.counts.confusion.sum(axis=1) > 0).sum())
+    what = f"the labels' {ignored} fills {found.ignored:,} pixels ({found.ignored_share:.1%}), which count nowhere"
+    remedy = "give --values where it is a class, such as --values 0,255"
+    if found.ignored and left < 2 <= len(found.counts.confusion) and ONE_CLASS not in allowed:
+        classes = "one class" if left else "no class"
+        raise DataError(f"{what}, and {classes} is left; {remedy}, or --allow {ONE_CLASS}")
+    thick = found.thick / found.ignored if found.ignored else 0.0
+    borders = only_borders(pixels=found.pixels, void=found.ignored, thick=found.thick)
+    if not chosen and not borders and VOID not in allowed:
+        raise DataError(
+            f"{what}; that is more than thin borders ({thick:.0%} of it in places wider than {BORDER_WIDTH} pixels); "
+            f"{remedy}, --ignore-index {ignored} where it is void, or --allow {VOID}"
+        )
+
+
+def _masks(folder: Path, suffix: str, *, option: str) -> dict[str, Path]:
+    """Return the mask files of a folder by the name they share with their partners."""
+    from segbench.data.image_folder import same_name, visible
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    files = [Path(entry.path) for entry in visible(folder) if entry.is_file()]
+    masks = [file for file in files if file.suffix.lower() in MASK_SUFFIXES]
+    if not masks:
+        raise DataError(f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}){_instead(files)}")
+    chosen = [file for file in masks if file.stem.endswith(suffix)]
+    if not chosen:
+        raise DataError(f"{folder}: no mask ends with {suffix!r} before the dot, such as {masks[0].name}; see {option}")
+    found: dict[str, Path] = {}
+    for file in chosen:
+        other = found.setdefault(same_name(file.stem.removesuffix(suffix)), file)
+        if other != file:
+            raise DataError(f"{file}: {other.name} has the same name, so that it is not clear which is meant; keep one")
+    return found
+
+
+def _instead(files: list[Path]) -> str:
+    """Return what a folder without masks holds, and why that cannot be scored."""
+    kinds = {file.suffix.lower() for file in files}
+    if kinds & {".npy", ".npz"}:
+        return (
+            " but NumPy arrays: save class numbers as PNG (of probabilities, the argmax over the classes, or with two "
+            "classes 1 where they are above 0.5)"
+        )
+    if kinds & {".jpg", ".jpeg"}:
+        return " but JPEG files, which are lossy and so no masks: save them as PNG"
+    return f" but {', '.join(sorted(kind for kind in kinds if kind)[:5])} files" if kinds - {""} else ""
+
+
+def _hint(predicted: ReadMask, wrong: NDArray[np.bool_]) -> str:
+    """Return what to do about predicted values that are no class's."""
+    import numpy as np
+
+    numbers = predicted.stored.numbers
+    if numbers is not None and len(np.unique(numbers[wrong])) > _MANY_LEVELS:
+        return "; so many values look like probabilities: save the most probable class instead (of two, a threshold)"
+    return "; --values gives those of the classes, --prediction-values those of predictions where they are others"

@@ -1,0 +1,241 @@
+"""The text of a starter suite, commented and filled in with what was found of a person's data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from math import ceil
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segbench.data.guess import Found
+    from segbench.data.guess_classes import FoundClasses
+
+SUITE = "suite.yaml"
+FEW_IMAGES = 60
+"""Of fewer images without splits, a fifth is too small a test: the starter suite cross-validates."""
+FOLDS = 5
+TEST_EVERY = 5
+"""Where there are no splits, every fifth image is for the test."""
+BATCH_SIZE = 8
+"""Images in a batch, where the training split has as many."""
+CROP = 256
+"""Height and width of training crops, in pixels, where images are as large."""
+_CROP_STEP = 32
+_COMMENT_WIDTH = 110
+_MOST_NAMES = 20
+"""So many class names stand on one line."""
+
+
+def suite_text(found: Found | None, *, name: str) -> str:
+    """Return the starter suite, filled in with what was found.
+
+    Args:
+        found: What was found of the person's data, if anything.
+        name: The suite's name.
+    """
+    crop = _crop(found)
+    return f"""\
+# What to compare, and how. Every key is explained in docs/suites.md; 'segbench schema' gives editors the same.
+# Run it with: segbench run {SUITE}
+
+name: {_text(name)}  # of the folder under results/
+
+dataset:
+  name: folder
+  root: .  # relative to this file
+{_indented(_layout_lines(found))}
+{_indented(_class_lines(found))}
+
+transforms:
+  # Every network sees the same images in the same order.
+  train:
+    - {{name: random_scale, minimum: 0.75, maximum: 1.5}}
+    - {{name: random_crop, size: [{crop}, {crop}]}}  # height, width; smaller images are padded with void
+    - horizontal_flip
+    - normalize
+  # Scores are taken at the labels' own size, whatever happens to the images here.
+  test:
+    - normalize
+
+models:  # 'segbench list models' shows all, 'segbench describe NAME' what they cost
+  - {{name: cnn, width: 0.25}}  # width scales every channel count; 1.0 is the paper's network
+  - {{name: fcn8s, width: 0.25}}
+  - {{name: unet, width: 0.25, norm: batch}}
+  - {{name: segnet, width: 0.25}}
+
+train:  # one recipe for all
+  epochs: 30
+  batch_size: {_batch_size(found)}  # no more than the images of the smallest training split
+  loss: cross_entropy
+  optimizer: {{name: adamw, lr: 0.001}}
+  schedule: poly
+
+evaluate:
+  batch_size: 1  # images of different sizes cannot share a batch
+
+seeds: [0, 1, 2]  # trainings of each network; a single one cannot tell a better network from a lucky seed
+
+loader:
+  workers: 0  # processes that read images; changes the time, never the results
+  cache: memory
+"""
+
+
+def suite_name(folder: Path) -> str:
+    """Return the folder's name in characters that a suite's name may have."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "suite"
+
+
+def _crop(found: Found | None) -> int:
+    """Return the size of crops: the usual one, or what the smallest image has."""
+    smallest = found.smallest if found is not None and found.smallest else CROP
+    return max(_CROP_STEP, min(CROP, smallest // _CROP_STEP * _CROP_STEP))
+
+
+def _layout_lines(found: Found | None) -> list[str]:
+    if found is None:
+        return [
+            "images: images/{split}  # put your images into images/train and images/test,",
+            "masks: masks/{split}    # and masks of the same names into masks/train and masks/test",
+        ]
+    lines = [f"# {note}" for note in _comments(found.notes)]
+    if found.lists:
+        lines.append("split_file: '{split}.txt'  # an image and its mask on each line; move lines to change the split")
+        lines += _fold_lines([image for image, _ in found.pairs]) if found.drawn else []
+    else:
+        lines += _folder_lines(found)
+    names = (("train", found.train), ("validation", found.validation or ""), ("test", found.test))
+    lines += [f"{split}_split: {_text(name)}" for split, name in names if name not in ("", split)]
+    return lines
+
+
+def _folder_lines(found: Found) -> list[str]:
+    layout = found.layout
+    lines = []
+    if layout.split_file is None or not _names_pairs(found):
+        lines += [f"images: {_text(layout.images)}", f"masks: {_text(layout.masks)}"]
+        lines += ["recursive: true  # they hold folders"] if layout.recursive and layout.split_file is None else []
+        endings = (("image_suffix", layout.suffixes.image), ("mask_suffix", layout.suffixes.mask))
+        lines += [f"{key}: {_text(ending)}" for key, ending in endings if ending]
+    if layout.split_file is not None:
+        lines.append(f"split_file: {_text(layout.split_file)}")
+    return lines
+
+
+def _names_pairs(found: Found) -> bool:
+    """Whether the lists that are there name images and masks, so that no folder is needed."""
+    return found.layout.lists_pairs
+
+
+def _batch_size(found: Found | None) -> int:
+    """Return a batch size that the smallest training part has the images for."""
+    if found is None:
+        return BATCH_SIZE
+    images = len(found.pairs) if found.drawn else found.training_images
+    in_training = images - ceil(images / (_folds(images) or TEST_EVERY)) if found.drawn else images
+    return max(1, min(BATCH_SIZE, in_training))
+
+
+def _folds(images: int) -> int | None:
+    """Return how many folds images without splits are cut into; None for one alone, or enough for a test split."""
+    return min(FOLDS, images) if 2 <= images < FEW_IMAGES else None
+
+
+def _fold_lines(images: Sequence[str]) -> list[str]:
+    """Return the lines of a cross-validation; none where there is none."""
+    folds = _folds(len(images))
+    if folds is None:
+        return []
+    return [
+        f"folds: {folds}  # cross-validation, as there are few images: those of both lists are pooled, and each",
+        "# is tested once, by networks that are trained on the other folds. Without this line, test.txt is",
+        "# the test. If several images show one patient or place, keep them in one fold:",
+        "# fold_groups: {file: groups.csv, column: group}  # see docs/suites.md",
+        "# The first line of groups.csv is",
+        "#   image,group",
+        "# and each image has a line with its name as in train.txt and test.txt, such as",
+        f"#   {_group_line(images)}",
+    ]
+
+
+def _group_line(images: Iterable[str]) -> str:
+    """Return an example line of the CSV file of groups, about an image whose name a comment can hold."""
+    image = next((name for name in images if name.isprintable()), "images/0001.png")
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([image, "patient1"])
+    return line.getvalue()
+
+
+def _class_lines(found: Found | None) -> list[str]:
+    if found is None or not found.classes.names:
+        return [
+            *(f"# {note}" for note in _comments(found.classes.notes if found else ())),
+            "classes: [background, class_1]  # the names of the mask values 0, 1, ...",
+            "# values: [0, 255]  # the mask value of each class where they are others, as in black-and-white masks",
+            "ignore: null  # or the mask value that counts nowhere; 255 is one in many data sets",
+        ]
+    classes = found.classes
+    lines = [f"# {note}" for note in _comments((*classes.notes, *_looked_at(classes)))]
+    if isinstance(classes.names, str):
+        return [*lines, f"classes: {classes.names}  # a ready-made map; it brings its values and what is ignored"]
+    return [*lines, *_name_lines(classes), *_meaning_lines(classes)]
+
+
+def _name_lines(classes: FoundClasses) -> list[str]:
+    assert not isinstance(classes.names, str)
+    names = [name if re.fullmatch(r"background|(class|value)_\d+", name) else _text(name) for name in classes.names]
+    what = "in the order of the palette" if classes.palette else "the names of the mask values 0, 1, ..."
+    comment = f"  # {'the names of the values below' if classes.values else what}"
+    if len(names) <= _MOST_NAMES:
+        return [f"classes: [{', '.join(names)}]{comment}"]
+    return [f"classes:{comment}", *(f"  - {name}" for name in names)]
+
+
+def _meaning_lines(classes: FoundClasses) -> list[str]:
+    lines = []
+    if classes.palette:
+        lines.append(f"palette: {json.dumps(classes.palette)}  # the masks' colours")
+    if classes.ignore_color:
+        lines.append(f"ignore_color: {json.dumps(classes.ignore_color)}  # the colour that counts nowhere")
+    if classes.values:
+        lines.append(f"values: {json.dumps(classes.values)}  # the mask value of each class")
+    if classes.open_value is not None:
+        value = classes.open_value
+        void = classes.with_void()
+        kept = f"values: {json.dumps(void.values)}" if void.values else "no values"
+        lines += [
+            f"# OPEN QUESTION: is the mask value {value} a class, or void? It fills more than thin borders, and is a",
+            f"# class here, so that nothing is left out of the scores. If it is void: ignore: {value}, {kept},",
+            f"# and without the class value_{value}.",
+        ]
+    if not classes.ignore:
+        return [*lines, "ignore: null  # every pixel has a class"]
+    void_value = classes.ignore[0] if len(classes.ignore) == 1 else list(classes.ignore)
+    return [*lines, f"ignore: {json.dumps(void_value)}  # the mask value that counts nowhere"]
+
+
+def _looked_at(classes: FoundClasses) -> list[str]:
+    if classes.read >= classes.files:
+        return []
+    return [f"{classes.read:,} of {classes.files:,} masks were looked at; 'segbench data check' reads all"]
+
+
+def _comments(notes: Iterable[str]) -> Iterable[str]:
+    """Return sentences as lines that a comment can hold."""
+    for note in notes:
+        plain = "".join(letter if letter.isprintable() else "?" for letter in note)
+        yield from wrap(plain, width=_COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "\n".join(f"  {line}" for line in lines)

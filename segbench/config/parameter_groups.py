@@ -1,0 +1,86 @@
+"""Parameter groups: which parameters of a network have a learning rate or a weight decay of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from segbench.config.mistakes import check_keys
+from segbench.config.one_or_several import ONE_OR_SEVERAL
+
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+class ParameterGroup(BaseModel):
+    """Parameters of a network, by name, and what is different for them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    parameters: Annotated[tuple[Pattern, ...], ONE_OR_SEVERAL]
+    """A pattern of parameter names, or several: ``encoder.*``, ``*.bias``. ``*`` stands for anything, dots included,
+    and ``?`` for one sign; capitals count."""
+    lr: float | None = Field(default=None, gt=0)
+    """Their highest learning rate; the schedule keeps its ratio to that of the optimizer."""
+    lr_scale: float | None = Field(default=None, gt=0)
+    """Their learning rate as a multiple of that of the optimizer, in place of ``lr``."""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """Their weight decay."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            check_keys(cls, given)
+        return given
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _something_of_its_own(self) -> ParameterGroup:
+        if self.lr is None and self.lr_scale is None and self.weight_decay is None:
+            raise ValueError("changes nothing: give lr, lr_scale or weight_decay")
+        if self.lr is not None and self.lr_scale is not None:
+            raise ValueError("give either lr or lr_scale")
+        return self
+
+    def matches(self, name: str) -> bool:
+        """Return whether a parameter's name fits one of the patterns."""
+        return any(fnmatchcase(name, pattern) for pattern in self.parameters)
+
+    @property
+    def title(self) -> str:
+        """Its patterns in a line."""
+        return ", ".join(self.parameters)
+
+
+class Setting(NamedTuple):
+    """What holds for one parameter where it is not what the optimizer has for all; None where it is.
+
+    Attributes:
+        lr: Its highest learning rate.
+        lr_scale: Its learning rate as a multiple of the optimizer's.
+        weight_decay: Its weight decay.
+    """
+
+    lr: float | None = None
+    lr_scale: float | None = None
+    weight_decay: float | None = None
+
+
+def setting_of(name: str, groups: Iterable[ParameterGroup]) -> Setting:
+    """Return what the groups say of a parameter: each that matches counts, a later one before an earlier one."""
+    found = Setting()
+    for group in groups:
+        if not group.matches(name):
+            continue
+        if group.lr is not None or group.lr_scale is not None:
+            found = found._replace(lr=group.lr, lr_scale=group.lr_scale)
+        if group.weight_decay is not None:
+            found = found._replace(weight_decay=group.weight_decay)
+    return found

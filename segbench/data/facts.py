@@ -1,0 +1,104 @@
+"""What is remembered of a split that was read through: enough to judge it again without another reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segbench.data.check import DatasetReport
+
+_BLANK = "-"
+"""Stands for a blank picture among stored digests."""
+
+REMEMBERED = ("pixel_digest", "pictures")
+"""Keys that facts of an earlier version may lack."""
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What a split holds, as far as it is judged.
+
+    Attributes:
+        images: Images that could be read with their labels.
+        class_pixels: Pixels of each class.
+        void_pixels: Pixels that count nowhere.
+        problems: One line for every file that is wrong.
+        void_images: Names of the images whose pixels are all void.
+        pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
+        repeats: Names of the images of each picture that occurs more than once.
+        relabelled: Those of ``repeats`` whose labels are not all the same.
+    """
+
+    images: int
+    class_pixels: Mapping[str, int]
+    void_pixels: int
+    problems: tuple[str, ...] = ()
+    void_images: tuple[str, ...] = ()
+    pictures: tuple[str | None, ...] = ()
+    repeats: tuple[tuple[str, ...], ...] = ()
+    relabelled: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def labelled_pixels(self) -> int:
+        """Pixels that are of a class."""
+        return sum(self.class_pixels.values())
+
+    @property
+    def absent_classes(self) -> tuple[str, ...]:
+        """Classes that no label holds."""
+        return tuple(name for name, pixels in self.class_pixels.items() if not pixels)
+
+
+def facts_of(report: DatasetReport) -> SplitFacts:
+    """Return the facts of a split that was just read."""
+    return SplitFacts(
+        images=report.images,
+        class_pixels=dict(zip(report.classes, report.class_pixels, strict=True)),
+        void_pixels=report.void_pixels,
+        problems=report.problems,
+        void_images=report.void_images,
+        pictures=report.pictures,
+        repeats=report.repeats,
+        relabelled=report.relabelled,
+    )
+
+
+def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict[str, Any]:
+    """Return what was counted in a split as JSON values.
+
+    Args:
+        report: What was found; nothing is wrong with its files.
+        split: What the split is called.
+        pictures: Whether digests of the pictures are kept.
+    """
+    digests = {"pictures": " ".join(digest or _BLANK for digest in report.pictures)} if pictures else {}
+    found = {
+        "void_images": list(report.void_images),
+        "repeats": [list(names) for names in report.repeats],
+        "relabelled": [list(names) for names in report.relabelled],
+    }
+    return {
+        "dataset": report.name,
+        "split": split,
+        "images": report.images,
+        "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
+        "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
+        "void_pixels": report.void_pixels,
+        "pixel_digest": report.pixel_digest,
+        **{key: names for key, names in found.items() if names},
+        **digests,
+    }
+
+
+def from_json(stored: Mapping[str, Any]) -> SplitFacts:
+    """Return what was stored of a split; an earlier version stored less."""
+    return SplitFacts(
+        images=stored["images"],
+        class_pixels=stored["class_pixels"],
+        void_pixels=stored["void_pixels"],
+        void_images=tuple(stored.get("void_images", ())),
+        pictures=tuple(None if digest == _BLANK else digest for digest in stored.get("pictures", "").split()),
+        repeats=tuple(map(tuple, stored.get("repeats", ()))),
+        relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
+    )

@@ -1,0 +1,173 @@
+"""Guesses what a person's folder holds: images, masks, splits and classes, as far as the files tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL import Image
+
+from segbench.data.class_files import find_class_file
+from segbench.data.files import Pair
+from segbench.data.guess_classes import FoundClasses, guess_classes
+from segbench.data.guess_layout import FoundLayout, guess_layout
+from segbench.data.guess_lists import with_lists
+from segbench.data.guess_tree import Split
+from segbench.data.mask_survey import survey_masks
+
+_IMAGES_LOOKED_AT = 20
+_SAMPLES_PER_PIXEL = 277
+"""TIFF's tag of the number of bands."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of a data set.
+
+    Attributes:
+        layout: Where images and masks are.
+        classes: What the masks hold.
+        train: What the training split is called.
+        validation: What the validation split is called; None where there is none beside the test split.
+        test: What the test split is called.
+        lists: The pairs of each split, where lists have to be written; file names relative to the root.
+        drawn: Whether the splits are yet to be drawn from all pairs.
+        smallest: The smallest height or width of some images, in pixels.
+        notes: What a person has to know, in sentences.
+    """
+
+    layout: FoundLayout
+    classes: FoundClasses = field(default_factory=FoundClasses)
+    train: str = "train"
+    validation: str | None = None
+    test: str = "test"
+    lists: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    drawn: bool = False
+    smallest: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """All listed pairs."""
+        return tuple(pair for pairs in self.lists.values() for pair in pairs)
+
+    @property
+    def training_images(self) -> int:
+        """How many pairs the training split has; 0 where it is yet to be drawn."""
+        return len(self.layout.splits[Split.TRAIN].pairs) if Split.TRAIN in self.layout.splits else 0
+
+
+def guess(root: Path) -> Found | None:
+    """Return what a folder holds, or None when no images with masks are found in it."""
+    layout = with_lists(root, guess_layout(root))
+    if layout is None:
+        return None
+    if any(part.without_mask for part in layout.paired.values()):
+        layout = replace(layout, by_list=True)  # a folder would be refused for its images without masks
+    masks = sorted({pair.label for pair in layout.pairs})
+    named = find_class_file(_folders_of_names(root, layout))
+    survey = survey_masks(masks)
+    survey.problem = survey.problem.replace(f"{root}/", "")
+    classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
+    train, validation, test = _roles(layout)
+    listed = {split: _relative(root, part.pairs) for split, part in layout.paired.items()}
+    drawn = train is None
+    if drawn:
+        lists = {"all": tuple(pair for pairs in listed.values() for pair in pairs)}
+    else:
+        lists = {str(split): pairs for split, pairs in listed.items()} if layout.by_list else {}
+    return Found(
+        layout,
+        classes,
+        train=train or "train",
+        validation=validation,
+        test=test or "test",
+        lists=lists,
+        drawn=drawn,
+        smallest=_smallest(layout),
+        notes=(*_split_notes(layout), *_image_notes(layout)),
+    )
+
+
+def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
+    """Return what the splits for training, validation and test are called; None of all where they are to be drawn."""
+    paired = layout.paired
+    names = {split: str(split) if layout.by_list else found.name for split, found in paired.items()}
+    train, validation, test = (names.get(split) for split in (Split.TRAIN, Split.VALIDATION, Split.TEST))
+    if train is None or not (validation or test):
+        return None, None, None
+    return (train, validation, test) if test else (train, None, validation)
+
+
+def _split_notes(layout: FoundLayout) -> list[str]:
+    """Say which images have no masks, and what is proposed instead."""
+    paired = layout.paired
+    notes = []
+    for split, found in layout.splits.items():
+        if found.without_mask and split not in paired:
+            notes.append(f"{found.name}: its {found.without_mask:,} images have no masks and are left out")
+        elif found.without_mask:
+            where = f"{found.name}: " if found.name else ""
+            notes.append(f"{where}{found.without_mask:,} images have no mask (beside {len(found.pairs):,} that have)")
+    if Split.TRAIN in paired and Split.VALIDATION in paired and Split.TEST not in paired:
+        notes.append(f"{paired[Split.VALIDATION].name} is the test split: there is no other with masks")
+    elif len(paired) == 1 and Split.ALL not in paired:
+        notes.append(f"only {next(iter(paired.values())).name} has masks: the test images are drawn from it")
+    return notes
+
+
+def _relative(root: Path, pairs: tuple[Pair, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (pair.image.relative_to(root).as_posix(), pair.label.relative_to(root).as_posix())
+        for pair in sorted(pairs, key=lambda pair: pair.image)
+    )
+
+
+def _folders_of_names(root: Path, layout: FoundLayout) -> list[Path]:
+    """Return where a file of class names may lie: beside the first mask, or above it up to the root."""
+    mask = layout.pairs[0].label
+    above = [folder for folder in mask.parents if folder == root or folder.is_relative_to(root)]
+    return [*reversed(above)]
+
+
+def _smallest(layout: FoundLayout) -> int | None:
+    sizes = [size for pair in _some(layout) if (size := _size(pair.image))]
+    return min(sizes, default=None)
+
+
+def _some(layout: FoundLayout) -> tuple[Pair, ...]:
+    pairs = layout.pairs
+    return pairs[:: max(1, len(pairs) // _IMAGES_LOOKED_AT)]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _image_notes(layout: FoundLayout) -> list[str]:
+    """Say what the first image is beyond 8 bits of grey or RGB."""
+    path = layout.pairs[0].image
+    try:
+        with Image.open(path) as image:
+            bands = _bands(image)
+            pages = int(getattr(image, "n_frames", 1))
+            deep = image.mode.startswith(("I", "F"))
+            mode = image.mode
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return [f"{path.name} cannot be opened as an image: {error}"]
+    notes = [f"{path.name} has {bands} bands"] if bands > 3 and mode != "CMYK" else []
+    notes += [f"{path.name} holds {pages} pages"] if pages > 1 else []
+    return notes + ([f"{path.name} has more than 8 bits a pixel ({mode})"] if deep else [])
+
+
+def _bands(image: Image.Image) -> int:
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return 1
+    samples = tags.get(_SAMPLES_PER_PIXEL, 1)
+    return int(samples[0] if isinstance(samples, tuple) else samples)

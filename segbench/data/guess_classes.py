@@ -1,0 +1,292 @@
+"""Guesses from what masks store which classes there are, and leaves open what could be a class or void."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from segbench.data.base import Color
+from segbench.data.class_files import ClassFile
+from segbench.data.label_maps import LABEL_MAPS
+from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
+from segbench.data.void_borders import only_borders
+
+_MOST_CLASSES = 150
+"""More numbers without gaps than these are a picture or the numbers of objects."""
+_NEARLY_ALL = 0.8
+"""Of many numbers from 0 on, this share without the others tells of rare classes, and not of gaps."""
+_MANY = 16
+_TWO_LEVELS = 0.97
+"""The share of a lossy file's pixels near black or white from which on it was black and white once."""
+_NEAR = 48
+
+
+@dataclass(frozen=True)
+class FoundClasses:
+    """What the masks tell of the classes, in the keys of ``dataset: folder``.
+
+    Attributes:
+        names: The classes' names, or a ready-made map; empty when the masks tell nothing.
+        values: The mask value of each class, where they are not 0, 1, ...
+        palette: The colour of each class, where colours decide.
+        ignore: The mask values that count nowhere.
+        ignore_color: The colour that counts nowhere.
+        notes: What a person has to know of them, in sentences.
+        open_value: A mask value that is proposed as a class, the last one, and may be void; None where there is none.
+        read: How many masks were read.
+        files: How many there are.
+    """
+
+    names: tuple[str, ...] | str = ()
+    values: tuple[int, ...] = ()
+    palette: tuple[Color, ...] = ()
+    ignore: tuple[int, ...] = ()
+    ignore_color: Color | None = None
+    notes: tuple[str, ...] = ()
+    open_value: int | None = None
+    read: int = 0
+    files: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many classes there are, 0 when the masks tell nothing."""
+        return len(LABEL_MAPS[self.names].classes if isinstance(self.names, str) else self.names)
+
+    def with_void(self) -> FoundClasses:
+        """Return the same with the open value as void."""
+        assert self.open_value is not None
+        kept = tuple(value for value in self.values if value != self.open_value)
+        return replace(
+            self,
+            names=self.names[: len(kept)],
+            values=() if kept == tuple(range(len(kept))) else kept,
+            ignore=(*self.ignore, self.open_value),
+            open_value=None,
+        )
+
+
+def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: str = "") -> FoundClasses:
+    """Return the classes that masks hold.
+
+    Args:
+        found: What the masks store.
+        named: A file of class names, if there is one.
+        ending: What follows the common name in mask files; Cityscapes' tells what the numbers mean.
+    """
+    classes = replace(_of(found, named, ending), read=found.read, files=found.files)
+    notes = list(classes.notes)
+    if found.unreadable:
+        notes.append(f"{found.unreadable:,} of {found.files:,} masks cannot be read: {found.problem}")
+    if found.lossy is not None:
+        notes.append(
+            f"{found.lossy.name} and others are in a lossy format (JPEG or alike), which invents values around borders:"
+            " export the masks as PNG, or set each pixel to the nearest class value (with two classes, a threshold) "
+            "and save as PNG"
+        )
+    return replace(classes, notes=tuple(notes))
+
+
+def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses:
+    if found.picture is not None or len(found.colors) > MOST_LEVELS:
+        return FoundClasses(
+            notes=(f"the masks have more than {MOST_LEVELS} colours, as pictures do: they hold no classes",)
+        )
+    if _colors_decide(found):
+        return _by_color(found, named)
+    numbers, shown = _numbers(found)
+    if found.lossy is not None and not numbers:
+        return _of_lossy(found, named)
+    if not numbers:
+        return FoundClasses()
+    classes = _by_number(found, numbers, named, ending)
+    if found.colors and not classes.values:
+        classes = replace(classes, values=tuple(range(classes.count)))
+    return replace(classes, notes=(*classes.notes, *_palette_note(found))) if shown else classes
+
+
+def _colors_decide(found: MaskSurvey) -> bool:
+    """Whether colours are the classes: of RGB files that are not grey, and where palettes differ or are but grey."""
+    if any(len(set(color)) > 1 for color in found.colors):
+        return True
+    if any(len([color for color in colors if color is not None]) > 1 for colors in found.indices.values()):
+        return True
+    greys = {color[0] for colors in found.indices.values() for color in colors if color and len(set(color)) == 1}
+    beside = set(found.numbers) | {color[0] for color in found.colors}
+    return bool(greys) and len(greys) == len(found.indices) and bool(beside) and not beside <= set(found.indices)
+
+
+def _by_color(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
+    pixels = dict(found.colors)
+    for colors in found.indices.values():
+        for color, count in colors.items():
+            if color is not None:
+                pixels[color] = pixels.get(color, 0) + count
+    for stretch, numbers in ((1, found.numbers), *found.few_bits.items()):
+        for number, count in numbers.items():
+            if 0 <= number * stretch <= 255:
+                grey = (number * stretch,) * 3
+                pixels[grey] = pixels.get(grey, 0) + count
+    if len(pixels) > MOST_LEVELS:
+        return FoundClasses(notes=(f"the masks have more than {MOST_LEVELS} colours: they hold no classes",))
+    border = _border_color(found, pixels, named)
+    seen = sorted(color for color in pixels if color != border)
+    notes = [f"{border} fills thin borders only, and is void here; it could be a class"] if border else []
+    if found.numbers and (found.colors or found.indices):
+        notes.append("some masks are grey and others coloured: grey ones are read by the colour that they show")
+    if named is not None and named.by_color and set(seen) <= named.by_color.keys():
+        listed = tuple(color for color in named.by_color if color != border)
+        names = tuple(named.by_color[color] for color in listed)
+        notes.append(f"the names and colours are those of {named.path.name}")
+        return FoundClasses(names, palette=listed, ignore_color=border, notes=tuple(notes))
+    names, said = _names(tuple(range(len(seen))), named)
+    return FoundClasses(names, palette=tuple(seen), ignore_color=border, notes=(*notes, *said))
+
+
+def _border_color(found: MaskSurvey, pixels: Mapping[Color, int], named: ClassFile | None) -> Color | None:
+    """Return the colour of void borders: one that data sets use for them, of thin lines, and no named class."""
+    for color in BORDER_COLORS:
+        free = named is None or color not in named.by_color
+        lines = only_borders(pixels=found.pixels, void=pixels.get(color, 0), thick=found.thick[color])
+        if len(pixels) > 2 and free and found.colors.get(color) and lines:
+            return color
+    return None
+
+
+def _numbers(found: MaskSurvey) -> tuple[dict[int, int], bool]:
+    """Return the pixels of each number, and whether some are those of palettes.
+
+    Grey of few bits stands for what it shows where only that is among the other numbers: 1 bit for 0 and 255.
+    """
+    pixels: dict[int, int] = dict(found.numbers)
+    for color, count in found.colors.items():
+        pixels[color[0]] = pixels.get(color[0], 0) + count
+    for index, colors in found.indices.items():
+        pixels[index] = pixels.get(index, 0) + sum(colors.values())
+    others = set(pixels)
+    for stretch, numbers in found.few_bits.items():
+        as_shown = bool(others) and not set(numbers) <= others and {n * stretch for n in numbers} <= others
+        for number, count in numbers.items():
+            value = number * stretch if as_shown else number
+            pixels[value] = pixels.get(value, 0) + count
+    return pixels, bool(found.indices)
+
+
+def _by_number(found: MaskSurvey, pixels: Mapping[int, int], named: ClassFile | None, ending: str) -> FoundClasses:
+    below = tuple(sorted(number for number in pixels if number < 0))
+    seen = sorted(number for number in pixels if number >= 0)
+    known = _of_cityscapes(set(pixels), ending)
+    if known is not None:
+        return known
+    note = (f"the negative {', '.join(map(str, below))} is taken for void",) if below else ()
+    rest = [number for number in seen if number != BORDER_NUMBER]
+    if BORDER_NUMBER in seen and len(rest) > 1 and (_is_range(rest) or _named_all(named, rest)):
+        if only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER]):
+            told = f"{BORDER_NUMBER} fills thin borders only, and is void here"
+            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
+        if _named_all(named, rest):
+            assert named is not None
+            told = f"{BORDER_NUMBER} is void here: {named.path.name} does not name it"
+            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
+        names, said = _names(tuple(rest), named)
+        return FoundClasses(
+            (*names, f"value_{BORDER_NUMBER}"),
+            values=tuple(seen),
+            ignore=below,
+            notes=(*note, *said),
+            open_value=BORDER_NUMBER,
+        )
+    return _of_numbers(seen, named, ignore=below, notes=note)
+
+
+def _of_numbers(
+    seen: list[int], named: ClassFile | None, *, ignore: tuple[int, ...], notes: tuple[str, ...]
+) -> FoundClasses:
+    count = _classes_from_zero(seen, named)
+    if count is not None:
+        names, said = _names(tuple(range(count)), named)
+        return FoundClasses(names, ignore=ignore, notes=(*notes, *said))
+    if named is not None and set(seen) <= named.by_value.keys():
+        seen = sorted(number for number in named.by_value if number not in ignore)
+    if len(seen) > MOST_LEVELS:
+        return FoundClasses(
+            notes=(f"the masks hold {len(seen):,} different values: they look like pictures or probabilities",)
+        )
+    names, said = _names(tuple(seen), named)
+    return FoundClasses(names, values=tuple(seen), ignore=ignore, notes=(*notes, *said))
+
+
+def _classes_from_zero(seen: list[int], named: ClassFile | None) -> int | None:
+    """Return how many classes there are where the numbers are 0, 1, ...; None where they are not."""
+    if named is not None and _named_all(named, seen):
+        listed = list(named.by_value) if named.by_value else list(range(len(named.in_order)))
+        return len(listed) if _is_range(sorted(listed)) else None
+    if _is_range(seen):
+        return len(seen) if len(seen) <= _MOST_CLASSES + 1 else None
+    dense = len(seen) > _MANY and seen[-1] <= _MOST_CLASSES and len(seen) >= _NEARLY_ALL * (seen[-1] + 1)
+    return seen[-1] + 1 if dense else None
+
+
+def _is_range(numbers: list[int]) -> bool:
+    return numbers == list(range(len(numbers)))
+
+
+def _named_all(named: ClassFile | None, numbers: list[int]) -> bool:
+    """Whether a file names the class of every number."""
+    if named is None or not numbers:
+        return False
+    return set(numbers) <= named.by_value.keys() or numbers[-1] < len(named.in_order)
+
+
+def _names(values: tuple[int, ...], named: ClassFile | None) -> tuple[tuple[str, ...], list[str]]:
+    """Return a name for each value, and where they are from."""
+    made_up = ("background", *(f"class_{index}" for index in range(1, len(values))))
+    if named is None or named.by_color:
+        return made_up, []
+    told = [f"the names are those of {named.path.name}"]
+    if named.by_value and set(values) <= named.by_value.keys():
+        return tuple(named.by_value[value] for value in values), told
+    names = named.names
+    if len(names) == len(values):
+        return names, told
+    if len(names) == len(values) - 1 and not any("background" in name.lower() for name in names):
+        return ("background", *names), [f"the names are those of {named.path.name}, after a background"]
+    return made_up, [f"{named.path.name} names {len(names)} classes, but the masks hold {len(values)}: name them"]
+
+
+def _of_cityscapes(seen: set[int], ending: str) -> FoundClasses | None:
+    """Return the classes of Cityscapes' own masks: all 19, or of a part of the data set those that it holds."""
+    kind = next((name for name, end in _CITYSCAPES.items() if ending.lower().endswith(end)), None)
+    if kind is None:
+        return None
+    known = LABEL_MAPS[kind]
+    if not seen <= {*known.values, *known.ignore}:
+        return None
+    held = [index for index, value in enumerate(known.values) if value in seen]
+    if not held or len(held) > len(known.values) // 2:
+        return FoundClasses(kind)
+    values = tuple(known.values[index] for index in held)
+    note = f"of Cityscapes' 19 classes ({kind}), the masks hold these"
+    names = tuple(known.classes[index] for index in held)
+    return FoundClasses(names, values=() if _is_range(list(values)) else values, ignore=known.ignore, notes=(note,))
+
+
+_CITYSCAPES = {"cityscapes-train-ids": "labeltrainids", "cityscapes-label-ids": "labelids"}
+
+
+def _of_lossy(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
+    """Propose two classes where lossy files were black and white once; nothing else can be told of them."""
+    levels = found.lossy_levels
+    black, white = int(levels[: _NEAR + 1].sum()), int(levels[-_NEAR - 1 :].sum())
+    if black and white and black + white >= _TWO_LEVELS * levels.sum():
+        names, said = _names((0, 255), named)
+        return FoundClasses(names, values=(0, 255), notes=tuple(said))
+    return FoundClasses()
+
+
+def _palette_note(found: MaskSurvey) -> list[str]:
+    colors = {
+        index: color for index, counted in sorted(found.indices.items()) for color in counted if color is not None
+    }
+    shown = ", ".join(f"{index} {color}" for index, color in list(colors.items())[:8])
+    more = ", ..." if len(colors) > 8 else ""
+    return [f"the masks' own palette shows {shown}{more}"] if colors else []

@@ -1,0 +1,94 @@
+"""Guesses what follows the name that an image and its mask share, such as ``_rgb`` and ``_mask``."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from os.path import commonprefix
+
+from segbench.data.guess_tree import tells_of_masks, tells_of_pictures
+from segbench.data.pairing import Suffixes
+
+_NAMES_TRIED = 5
+"""From so many image names the endings of all are guessed."""
+_NEIGHBOURS = 8
+"""So many masks on either side, in the order of names, may be an image's own."""
+_SEPARATORS = "_-. "
+_PREFERRED = ("labeltrainids", "labelids")
+"""Cityscapes has several masks of each image; the first of these is taken."""
+_LEAST_SHARE = 0.5
+"""In one folder, at least this share of the files has to be paired."""
+
+
+def guess_endings(images: Sequence[str], masks: Sequence[str]) -> Suffixes:
+    """Return the endings that pair most of the names; of several, the shortest, and none that tells of pictures.
+
+    Args:
+        images: Names of images without the suffix of the file.
+        masks: Those of masks, likewise.
+    """
+    ordered = sorted(masks)
+    tries = {Suffixes()} | {
+        ends for image in _some(images) for mask in _near(image, ordered) for ends in _of(image, mask)
+    }
+    return max(sorted(tries), key=lambda ends: (paired(images, masks, ends), *_liking(ends)))
+
+
+def guess_endings_in_one_folder(names: Sequence[str]) -> Suffixes | None:
+    """Return the endings that tell masks from images in one folder; None where no endings do."""
+    ordered = sorted(set(names))
+    tries = {
+        ends if tells_of_masks(ends.mask) or not tells_of_masks(ends.image) else Suffixes(ends.mask, ends.image)
+        for name in _some(ordered)
+        for other in _near(name, ordered)
+        if other != name
+        for ends in _of(name, other)
+        if ends.image != ends.mask and all(not end or end[0] in _SEPARATORS or tells_of_masks(end) for end in ends)
+    }
+    fitting = [ends for ends in tries if 2 * paired(ordered, ordered, ends) >= _LEAST_SHARE * len(ordered)]
+    return max(
+        sorted(fitting), key=lambda ends: (tells_of_masks(ends.mask), paired(ordered, ordered, ends)), default=None
+    )
+
+
+def paired(images: Sequence[str], masks: Sequence[str], endings: Suffixes) -> int:
+    """Return how many names images and masks share without their endings."""
+    names = [
+        {stem.removesuffix(ending) for stem in stems if stem.endswith(ending)}
+        for stems, ending in zip((images, masks), endings, strict=True)
+    ]
+    return len(names[0] & names[1])
+
+
+def beginning(names: Sequence[str]) -> str:
+    """Return the letters that all names begin with."""
+    return commonprefix(list(names))  # noqa: RUF071 - letters, not folders
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    return names[:: max(1, len(names) // _NAMES_TRIED)]
+
+
+def _near(name: str, ordered: Sequence[str]) -> Sequence[str]:
+    """Return the names that come before and after one; those that begin with the same letters are among them."""
+    at = bisect_left(ordered, name)
+    return ordered[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]
+
+
+def _of(image: str, mask: str) -> list[Suffixes]:
+    """Return the endings without which two names are one: after all that they share, and after its last separator."""
+    shared = beginning([image, mask])
+    if not shared:
+        return []
+    found = [Suffixes(image.removeprefix(shared), mask.removeprefix(shared))]
+    cut = max(shared.rfind(separator) for separator in _SEPARATORS)
+    if cut > 0 and image != mask:
+        found.append(Suffixes(image[cut:], mask[cut:]))
+    return found
+
+
+def _liking(endings: Suffixes) -> tuple[int, int, bool, int]:
+    mask = endings.mask.lower()
+    preferred = next((len(_PREFERRED) - index for index, end in enumerate(_PREFERRED) if mask.endswith(end)), 0)
+    whole = all(not end or end[0] in _SEPARATORS for end in endings)
+    return -tells_of_pictures(endings.mask), preferred, whole, -len("".join(endings))

@@ -1,0 +1,183 @@
+"""Finds the folders of images below a root, and what their names tell: the split, and images or masks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from segbench.data.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
+
+
+class Role(StrEnum):
+    """What a folder's name says of its files."""
+
+    IMAGES = "images"
+    MASKS = "masks"
+    UNKNOWN = "unknown"
+
+
+class Split(StrEnum):
+    """What a split is for, whatever its folder is called; ``ALL`` is that of folders without splits."""
+
+    TRAIN = "train"
+    VALIDATION = "val"
+    TEST = "test"
+    ALL = "all"
+
+
+_IMAGE_WORDS = frozenset(
+    (
+        *("images", "image", "imgs", "img", "rgb", "photos", "photo", "pictures", "picture", "frames"),
+        *("inputs", "input", "originals", "original"),
+    )
+)
+_MASK_WORDS = frozenset(
+    (
+        *("masks", "mask", "labels", "label", "lbl", "annotations", "annotation", "annots", "annot", "anns", "ann"),
+        *("segmentations", "segmentation", "segmentationclass", "seg", "gt", "truth", "groundtruth", "targets"),
+        *("target", "manual"),
+    )
+)
+_PICTURE_WORDS = frozenset(
+    (
+        *("visualization", "visualisation", "visualizations", "vis", "viz", "overlay", "overlays", "preview"),
+        *("color", "colors", "colour", "colours", "colored", "instance", "instances", "object", "objects", "edges"),
+        *("contours", "depth", "disparity", "polygons"),
+    )
+)
+"""Folders and endings with these words hold what was made of masks, or other things than classes."""
+
+_SPLIT_WORDS = {
+    **dict.fromkeys(("training", "train", "trn"), Split.TRAIN),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), Split.VALIDATION),
+    **dict.fromkeys(("testing", "test", "tst"), Split.TEST),
+}
+_OF_NNUNET = {"Tr": Split.TRAIN, "Ts": Split.TEST}
+_ANY_SPLIT = "|".join(_SPLIT_WORDS)
+_ANY_ROLE = "|".join(sorted(_IMAGE_WORDS | _MASK_WORDS, key=len, reverse=True))
+_SPLIT_PATTERNS = (
+    re.compile(rf"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))((?i:{_ANY_SPLIT}))(?:\d{{4}})?(?![a-z0-9])"),
+    re.compile(rf"^((?i:{_ANY_SPLIT}))(?=(?i:{_ANY_ROLE})$)"),  # trainannot
+    re.compile(r"(?<=^images)(Tr|Ts)$|(?<=^labels)(Tr|Ts)$"),
+)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Folders of one meaning, one for each split.
+
+    Attributes:
+        template: Relative to the root, with ``{split}`` for the name of a split.
+        role: Whether they hold images or masks, by their names.
+        beside: The template without the word of the role; images and masks that belong together mostly agree in it.
+        pictured: Whether the name tells of pictures made of masks.
+        folders: The name of the split in the template, and the folder, of each split that there is.
+        nested: Whether there are images in folders below.
+    """
+
+    template: str
+    role: Role
+    beside: str
+    pictured: bool
+    folders: Mapping[Split, tuple[str, Path]] = field(default_factory=dict)
+    nested: bool = False
+
+    def folder(self, split: Split) -> Path:
+        """Return the folder of a split; where there are no splits, the one folder."""
+        return self.folders[split if split in self.folders else Split.ALL][1]
+
+
+@dataclass(frozen=True)
+class _Named:
+    place: Place
+    split: Split
+    name: str
+    depth: int
+
+
+def places(root: Path) -> list[Place]:
+    """Return the folders below a root that hold images, by their meaning, in the order of their names."""
+    found: dict[str, Place] = {}
+    for folder in _with_images(root):
+        parts = folder.relative_to(root).parts
+        named = _named(parts)
+        place = found.get(named.place.template, named.place)
+        base = root.joinpath(*parts[: named.depth])
+        found[place.template] = Place(
+            place.template,
+            place.role,
+            place.beside,
+            place.pictured,
+            {**place.folders, named.split: (named.name, base)},
+            nested=place.nested or len(parts) > named.depth,
+        )
+    return [found[template] for template in sorted(found)]
+
+
+def tells_of_pictures(text: str) -> bool:
+    """Whether a name is that of pictures made of masks, or of other things than classes."""
+    return any(word in _PICTURE_WORDS for word in _words(text))
+
+
+def tells_of_masks(text: str) -> bool:
+    """Whether a name has a word for masks."""
+    return any(word in _MASK_WORDS for word in _words(text))
+
+
+def _with_images(root: Path) -> Iterable[Path]:
+    for folder in folders_below(root):
+        files = (entry for entry in visible(folder) if not is_folder(entry))
+        if any(Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in files):
+            yield folder
+
+
+def _named(parts: tuple[str, ...]) -> _Named:
+    """Return what the names of a folder and of those above it tell."""
+    splits = [(index, match) for index, part in enumerate(parts) if (match := _split_in(part))]
+    at, match = splits[0] if splits else (-1, None)
+    name = match.group() if match else ""
+    without = [part.replace(name, "", 1) if index == at else part for index, part in enumerate(parts)]
+    roles = [(index, role) for index, part in enumerate(without) if (role := _role(part)) is not Role.UNKNOWN]
+    role_at, role = roles[-1] if roles else (-1, Role.UNKNOWN)
+    depth = max(at, role_at) + 1 if splits or roles else len(parts)
+    template = "/".join(
+        _escaped(part[: match.start()]) + "{split}" + _escaped(part[match.end() :])
+        if match and index == at
+        else _escaped(part)
+        for index, part in enumerate(parts[:depth])
+    )
+    beside = "/".join(_without_role(part) if index == role_at else part for index, part in enumerate(without[:depth]))
+    place = Place(template or ".", role, beside, any(tells_of_pictures(part) for part in without[:depth]))
+    return _Named(place, _split(name), name, depth)
+
+
+def _split_in(part: str) -> re.Match[str] | None:
+    return next((match for pattern in _SPLIT_PATTERNS if (match := pattern.search(part))), None)
+
+
+def _split(name: str) -> Split:
+    return _OF_NNUNET.get(name) or _SPLIT_WORDS.get(re.sub(r"\d+$", "", name).lower(), Split.ALL)
+
+
+def _role(part: str) -> Role:
+    words = set(_words(part))
+    if words & _MASK_WORDS:
+        return Role.MASKS
+    return Role.IMAGES if words & _IMAGE_WORDS else Role.UNKNOWN
+
+
+def _without_role(part: str) -> str:
+    words = [word for word in _WORD.findall(part) if word.lower() in _MASK_WORDS | _IMAGE_WORDS]
+    return part.replace(words[-1], "*", 1)
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,156 @@
+"""Lists the image files of a person's folder, without what systems and tools leave beside them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from segbench.errors import DataError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
+"""Suffixes of files that are taken for images, in lower case."""
+
+_LEFT_BY_SYSTEMS = frozenset(
+    ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
+)
+"""Files and folders of Windows, of macOS's archives and of network storage, in lower case."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is never part of the data: ``._x.jpg``, ``.DS_Store``, ``__MACOSX``."""
+    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
+
+
+def same_name(text: str) -> str:
+    """Return a name in Unicode's composed form (NFC), so that names that look the same compare equal."""
+    return unicodedata.normalize("NFC", text)
+
+
+def without_suffix(name: str) -> str:
+    """Return a name or path without the suffix of an image; any other ending, as in ``scene.0001``, is kept."""
+    path = PurePosixPath(name)
+    return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
+
+
+def visible(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds but for hidden names, by name; nothing where there is no such folder.
+
+    Raises:
+        DataError: The folder cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed: {error.strerror}") from None
+
+
+def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Return the image files of a folder, sorted; hidden ones are left out.
+
+    A link to a file that is gone is among them, so that reading it fails by name.
+
+    Args:
+        folder: The folder; one that does not exist holds nothing.
+        recursive: Whether to list all folders below it as well. Links to folders are followed, each folder once.
+
+    Raises:
+        DataError: A folder cannot be listed.
+    """
+    found = [
+        Path(entry.path)
+        for place in (folders_below(folder) if recursive else [folder])
+        for entry in visible(place)
+        if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not is_folder(entry)
+    ]
+    return sorted(found)
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all that are not hidden below it, each once; links are followed after real folders.
+
+    A link to a folder that holds the first one is not followed: all that it leads to is elsewhere.
+    """
+    top = os.path.realpath(folder)
+    seen: set[str] = set()
+    real, linked = deque([folder]), deque[Path]()
+    while real or linked:
+        place = real.popleft() if real else linked.popleft()
+        target = os.path.realpath(place)
+        if target in seen or (target != top and Path(top).is_relative_to(target)):
+            continue
+        seen.add(target)
+        yield place
+        for entry in visible(place):
+            if is_folder(entry):
+                (linked if entry.is_symlink() else real).append(Path(entry.path))
+
+
+class ImageFolder:
+    """The image files of one folder by their names without suffix, in NFC.
+
+    Args:
+        folder: The folder; one that does not exist holds nothing.
+        recursive: Whether files in folders below count as well; their names are paths, such as ``berlin/0001``.
+
+    Attributes:
+        files: The file of each name that one file has.
+        candidates: All files of each name.
+        problems: One line for each name that several files have; which of them is meant is not clear.
+    """
+
+    def __init__(self, folder: Path, *, recursive: bool = False) -> None:
+        self.folder = folder
+        found = image_files(folder, recursive=recursive)
+        self.candidates = by_name((path.relative_to(folder).as_posix(), path) for path in found)
+        self.files = {name: paths[0] for name, paths in self.candidates.items() if len(paths) == 1}
+        self.problems = unclear(self.candidates)
+
+    def find(self, stem: str) -> Path | None:
+        """Return the one file of this name; None where there is none, or several."""
+        return self.files.get(same_name(stem))
+
+    def only_below(self) -> str | None:
+        """Return one line when the folder holds no images but folders below it do."""
+        below = [] if self.candidates else image_files(self.folder, recursive=True)
+        if not below:
+            return None
+        first = below[0].relative_to(self.folder).as_posix()
+        return f"{self.folder}: its {len(below):,} images lie in subfolders ({first}); set dataset.recursive: true"
+
+
+def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, tuple[Path, ...]]:
+    """Return files by their names without suffix, in NFC."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for name, path in files:
+        stem = same_name(without_suffix(name))
+        found[stem] = (*found.get(stem, ()), path)
+    return found
+
+
+def unclear(candidates: Mapping[str, tuple[Path, ...]]) -> list[str]:
+    """Return one line for each name that several files have."""
+    return [which(paths) for paths in candidates.values() if len(paths) > 1]
+
+
+def which(paths: Sequence[Path]) -> str:
+    """Return the line that says that it is not clear which of several files is meant."""
+    beside = len({path.parent for path in paths}) == 1
+    named = ", ".join(path.name if beside else str(path) for path in paths)
+    if beside and len({same_name(path.name) for path in paths}) == 1:
+        return f"{paths[0]}: two files have this name, with its accents stored in two ways (NFC, NFD); keep one"
+    remedy = "name the right one with its suffix in a list (dataset.split_file)" if beside else "write the whole path"
+    return f"{paths[0]}: which of {named} is meant? They have the same name; keep one, or {remedy}"
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

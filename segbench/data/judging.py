@@ -1,0 +1,265 @@
+"""Judges what the splits of a suite hold: problems, which stop a run unless the suite allows them, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from segbench.config.component import DatasetEntry
+from segbench.data.facts import SplitFacts
+from segbench.data.findings import Finding, Level, problems_first
+from segbench.data.overlap import must_differ
+from segbench.data.pictures import alike
+
+MOST_VOID = 0.5
+"""The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
+up to 30 % of sparsely labelled sets such as PASCAL-Context. Above one half, a class is probably ignored."""
+
+MOST_STATED_VOID = 0.9
+"""The same where the suite says both which mask value each class has and which one is void, such as "other" in a set of
+few classes out of many."""
+
+_SHOWN_NAMES = 3
+
+
+@dataclass(frozen=True)
+class CheckedSplit:
+    """A split that was read through.
+
+    Attributes:
+        title: What it is called.
+        facts: What it holds.
+        names: Its images' names, in order.
+        image_ids: Its images' files, or names across splits, in order.
+        is_cut: Whether the suite uses some of its images only (``fraction``, ``limit``), so that what is rare may be
+            missing by chance.
+    """
+
+    title: str
+    facts: SplitFacts
+    names: Sequence[str] = ()
+    image_ids: Sequence[str] = ()
+    is_cut: bool = False
+
+
+def judge(
+    splits: Mapping[str, CheckedSplit],
+    entry: DatasetEntry,
+    *,
+    select: Literal["last", "best"] = "last",
+    partial: bool = False,
+) -> list[Finding]:
+    """Return all that is to be said about splits that were read through.
+
+    Args:
+        splits: By what they are for: ``train``, ``validation``, ``test``.
+        entry: The suite's data set, which may allow some kinds.
+        select: The suite's ``train.select``: with ``best``, validation and test must differ as well.
+        partial: Whether there are more splits, whose labels may hold the classes that are missing in these.
+    """
+    if wrong := wrong_files(splits.values(), entry):
+        return wrong
+    judge = Judge(entry)
+    found = judge.ignored_classes(splits.values())
+    for split in splits.values():
+        found += judge.split(split)
+    found += judge.absent_classes(splits, partial=partial)
+    for first, second in must_differ(splits, select):
+        found += judge.same_pictures(splits[first], splits[second])
+    return problems_first(found)
+
+
+def wrong_files(splits: Iterable[CheckedSplit], entry: DatasetEntry) -> list[Finding]:
+    """Return what is wrong with files; while anything is, what can be read says little about the labels as a whole."""
+    splits = list(splits)
+    files = [Finding("files", Level.PROBLEM, split.title, text) for split in splits for text in split.facts.problems]
+    return problems_first([*Judge(entry).ignored_classes(splits), *files]) if files else []
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges by what a suite says of its data set.
+
+    Attributes:
+        entry: The suite's data set.
+    """
+
+    entry: DatasetEntry
+
+    def split(self, split: CheckedSplit) -> Iterator[Finding]:
+        """Yield what is to be said about one split."""
+        facts = split.facts
+        if facts.images and not facts.labelled_pixels:
+            nothing = f"all pixels are void: there is nothing to train on or to score. {self._values_hint(facts)}"
+            yield Finding("unlabelled", Level.PROBLEM, split.title, nothing.strip())
+            return
+        yield from self._one_class(split)
+        yield from self._void(split)
+        if facts.repeats:
+            yield Finding("repeated-picture", Level.NOTE, split.title, _repeats(facts))
+
+    def _one_class(self, split: CheckedSplit) -> Iterator[Finding]:
+        classes = split.facts.class_pixels
+        present = [name for name, pixels in classes.items() if pixels]
+        if len(classes) == 1 and present:
+            text = f"there is one class only, {present[0]}; every pixel that is not void is of it"
+            yield Finding("one-class", Level.NOTE, split.title, text)
+        elif len(present) == 1:
+            text = f"every labelled pixel is of one class, {present[0]}"
+            yield self.judged("one-class", split, text, remedy=self._values_hint(split.facts))
+
+    def _void(self, split: CheckedSplit) -> Iterator[Finding]:
+        facts = split.facts
+        pixels = facts.void_pixels + facts.labelled_pixels
+        share, limit = facts.void_pixels / max(pixels, 1), MOST_STATED_VOID if self._void_is_stated else MOST_VOID
+        if share > limit:
+            text = f"{share:.0%} of the pixels are void, more than {limit:.0%}"
+            yield self.judged("void", split, text, remedy=self._values_hint(facts))
+        elif share > MOST_VOID:
+            yield Finding("void", Level.NOTE, split.title, f"{share:.0%} of the pixels are void")
+        if facts.void_images:
+            some = f"{len(facts.void_images):,} of the {facts.images:,} masks"
+            text = f"all pixels of {some} are void: {_listed(facts.void_images)}"
+            yield Finding("void-mask", Level.NOTE, split.title, text)
+
+    def absent_classes(self, by_role: Mapping[str, CheckedSplit], *, partial: bool) -> Iterator[Finding]:
+        """Yield which classes no label holds: of any split, which is a problem, or of one."""
+        by_role = {role: split for role, split in by_role.items() if split.facts.labelled_pixels}
+        splits = list(by_role.values())
+        if not splits:
+            return
+        everywhere = [
+            name for name in splits[0].facts.absent_classes if all(name in one.facts.absent_classes for one in splits)
+        ]
+        if missing := [name for name in everywhere if name not in self._ignored]:
+            others = list(dict.fromkeys(split.title for split in splits[1:] if split.title != splits[0].title))
+            text = f"no label is of {_classes(missing)}{', here or in ' + ' and '.join(others) if others else ''}"
+            chance = partial or any(split.is_cut for split in splits)
+            is_note = chance or "classes" not in self.entry.options  # a built-in set is read as it is meant
+            remedy = self._values_hint(splits[0].facts)
+            yield self.judged("absent-class", splits[0], text, remedy=remedy, is_note=is_note)
+        unlearnt = ", which cannot be learnt (class_weights: median_frequency gives it the weight 0)"
+        for role, split in by_role.items():
+            if here := [name for name in split.facts.absent_classes if name not in everywhere]:
+                text = f"no label is of {_classes(here)}{unlearnt if role == 'train' else ''}"
+                yield Finding("absent-class", Level.NOTE, split.title, text)
+
+    def ignored_classes(self, splits: Iterable[CheckedSplit]) -> list[Finding]:
+        """Return which classes can never occur, since their mask value is ignored; it is told of the first split."""
+        for split in splits if self._ignored else ():
+            classes = self.entry.options["classes"]
+            above = [value for value in range(256) if value not in self._ignored_values][: len(classes)]
+            numbers = _and([classes.index(name) for name in self._ignored])
+            text = (
+                f"dataset.ignore takes {numbers}, which without dataset.values is the mask value of "
+                f"{_classes(self._ignored)}: no label can be of it"
+            )
+            remedy = f"Give the mask value of each class, such as dataset.values: {above}"
+            return [self.judged("absent-class", split, text, remedy=remedy, is_note=False)]
+        return []
+
+    def same_pictures(self, first: CheckedSplit, second: CheckedSplit) -> Iterator[Finding]:
+        """Yield whether images of a split show pictures of another one under other names."""
+        known = set(first.image_ids)  # one image in two splits is refused by itself
+        pairs = alike(first.facts.pictures, second.facts.pictures)
+        found = [(one, other) for one, other in pairs if second.image_ids[other] not in known]
+        if found:
+            allowed = "same-picture" in (self.entry.allow or ())  # results outlast the folders of one machine
+            ids, others = (first.names, second.names) if allowed else (first.image_ids, second.image_ids)
+            shown = _listed([f"{_shown(others[other])} is {_shown(ids[one])}" for one, other in found])
+            text = (
+                f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well, "
+                f"so that scores on them say nothing ({shown})"
+            )
+            yield self.judged("same-picture", second, text, remedy="Delete them from one of the two", is_note=False)
+
+    def judged(
+        self, kind: str, split: CheckedSplit, text: str, *, remedy: str = "", is_note: bool | None = None
+    ) -> Finding:
+        """Return a finding of a kind that a suite may allow.
+
+        Args:
+            kind: The kind.
+            split: Where it was found.
+            text: What was found.
+            remedy: What to do about it.
+            is_note: Whether it is no problem; by default where the split is cut.
+        """
+        allowed = self.entry.allow or ()
+        if kind in allowed:
+            return Finding(kind, Level.NOTE, split.title, f"{text} (dataset.allow: {kind})")
+        if split.is_cut if is_note is None else is_note:
+            return Finding(kind, Level.NOTE, split.title, text)
+        kinds = ", ".join([*allowed, kind])
+        remedies = [*([remedy] if remedy else []), f"If it is meant, allow it: dataset.allow: [{kinds}]"]
+        return Finding(kind, Level.PROBLEM, split.title, ". ".join([text, *remedies]))
+
+    def _values_hint(self, facts: SplitFacts) -> str:
+        """Return what is probably meant, where the suite says how masks are read."""
+        options = self.entry.options
+        if "values" not in options:
+            return ""
+        if options["values"] is not None or options.get("palette") is not None:
+            return "See whether dataset.values, palette and ignore are those of the masks"
+        if not facts.void_pixels:
+            return "Where masks hold other values than 0, 1, ..., give them as dataset.values"
+        if self._ignored_values == [255]:
+            return "255 is ignored; black-and-white masks need values: [0, 255] and ignore: null"
+        if not self._ignored_values:
+            return "See whether dataset.classes and ignore are those of the masks"
+        verb = "is" if len(self._ignored_values) == 1 else "are"
+        return f"{_and(self._ignored_values)} {verb} ignored; give the mask values of the classes as dataset.values"
+
+    @property
+    def _void_is_stated(self) -> bool:
+        """Whether the suite says which mask values are classes and which is void."""
+        options = self.entry.options
+        by_value = options.get("values") is not None and options.get("ignore") is not None
+        return by_value or options.get("ignore_color") is not None
+
+    @property
+    def _ignored_values(self) -> list[int]:
+        """Return the mask values that count nowhere in masks without ``values``."""
+        given = self.entry.options.get("ignore")
+        some = given if isinstance(given, list | tuple) else [given]
+        return sorted(value for value in some if isinstance(value, int))
+
+    @property
+    def _ignored(self) -> list[str]:
+        """Return the classes whose mask value is ignored."""
+        options = self.entry.options
+        by_index = "values" in options and options["values"] is None and options.get("palette") is None
+        classes = options.get("classes") or []
+        by_index = by_index and not isinstance(classes, str)  # a ready-made map has numbers of its own
+        return [classes[value] for value in self._ignored_values if by_index and 0 <= value < len(classes)]
+
+
+def _repeats(facts: SplitFacts) -> str:
+    count, other = len(facts.repeats), len(facts.relabelled)
+    occur = "1 picture occurs" if count == 1 else f"{count:,} pictures occur"
+    shown = facts.relabelled or facts.repeats
+    masks = f", {other:,} of them with different masks" if other else ""
+    return f"{occur} more than once{masks}: {'; '.join(' and '.join(names) for names in shown[:_SHOWN_NAMES])}" + (
+        "; …" if len(shown) > _SHOWN_NAMES else ""
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_NAMES]) + (", …" if len(names) > _SHOWN_NAMES else "")
+
+
+def _classes(names: Sequence[str]) -> str:
+    return f"the {'class' if len(names) == 1 else 'classes'} {_and(names)}"
+
+
+def _and(values: Sequence[object]) -> str:
+    *others, last = map(str, values)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _shown(image_id: str) -> str:
+    """Return a file below this folder by its relative path."""
+    path, here = Path(image_id), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else image_id

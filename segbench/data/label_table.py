@@ -1,0 +1,110 @@
+"""What the numbers and colours in mask files stand for: classes, void, or nothing that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.data.base import Color
+
+VOID = -1
+"""What pixels are read as that count nowhere; in 8 bits without a sign, it is ``IGNORE_INDEX``."""
+UNKNOWN = -2
+"""What pixels are read as that stand for no class and are not void."""
+
+Labels = NDArray[np.int16]
+CodeArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """What is said of a data set's masks.
+
+    Attributes:
+        num_classes: How many classes there are.
+        numbers: Stored number -> class or ``VOID``.
+        colors: Colour -> class or ``VOID``; None where the masks hold numbers only.
+        numbers_given: Whether the numbers were given with the data set, and are not just 0, 1, ...
+        other_number: What all other numbers are, ``UNKNOWN`` or ``VOID``.
+        other_color: What all other colours are, likewise.
+    """
+
+    num_classes: int
+    numbers: Mapping[int, int]
+    colors: Mapping[Color, int] | None = None
+    numbers_given: bool = False
+    other_number: int = UNKNOWN
+    other_color: int = UNKNOWN
+    of_numbers: Lookup = field(init=False, repr=False)
+    of_colors: Lookup = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        colors = {color_code(color): label for color, label in (self.colors or {}).items()}
+        object.__setattr__(self, "of_numbers", Lookup(self.numbers, other=self.other_number))
+        object.__setattr__(self, "of_colors", Lookup(colors, other=self.other_color))
+
+    @property
+    def class_numbers(self) -> dict[int, int]:
+        """Stored number -> class, without void."""
+        return {number: label for number, label in self.numbers.items() if label != VOID}
+
+    @property
+    def void_numbers(self) -> tuple[int, ...]:
+        """The stored numbers that count nowhere."""
+        return tuple(number for number, label in self.numbers.items() if label == VOID)
+
+    @property
+    def first_numbers(self) -> tuple[int, ...]:
+        """The stored number of each class 0, 1, ...; of several, the one that was given first."""
+        first: dict[int, int] = {}
+        for number, label in self.class_numbers.items():
+            first.setdefault(label, number)
+        return tuple(first[label] for label in range(self.num_classes))
+
+
+class Lookup:
+    """Finds what whole numbers stand for, many at once.
+
+    Args:
+        meanings: Number -> class or ``VOID``.
+        other: What all other numbers are.
+    """
+
+    def __init__(self, meanings: Mapping[int, int], *, other: int = UNKNOWN) -> None:
+        self._codes = np.array(sorted(meanings), dtype=np.int64)
+        self._labels = np.array([meanings[code] for code in sorted(meanings)], dtype=np.int16)
+        self._other = np.int16(other)
+        self._bytes = self._search(np.arange(256))
+
+    def __call__(self, codes: CodeArray) -> Labels:
+        """Return the meanings of an integer array, in its shape."""
+        if codes.dtype == np.uint8:
+            return np.take(self._bytes, codes, mode="clip")  # five times as fast as indexing, and never clipped
+        return self._search(codes)
+
+    def _search(self, codes: CodeArray) -> Labels:
+        if not self._codes.size:
+            return np.full(codes.shape, self._other, dtype=np.int16)
+        places = np.searchsorted(self._codes, codes).clip(0, len(self._codes) - 1)
+        labels: Labels = np.where(self._codes[places] == codes, self._labels[places], self._other)
+        return labels
+
+
+def color_code(color: Color) -> int:
+    """Return a colour as one number."""
+    return color[0] << 16 | color[1] << 8 | color[2]
+
+
+def color_codes(colors: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return the numbers of (..., 3) colours."""
+    codes: NDArray[np.int32] = colors.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    return codes
+
+
+def color_of(code: int) -> Color:
+    """Return the colour of a number."""
+    return code >> 16, code >> 8 & 255, code & 255

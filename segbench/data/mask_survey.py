@@ -1,0 +1,130 @@
+"""Looks through a data set's masks and counts what they store, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from segbench.data.base import Color
+from segbench.data.label_table import color_codes, color_of
+from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.void_borders import thick_pixels
+from segbench.errors import DataError
+
+MOST_LEVELS = 64
+"""More values with gaps, or colours, than these are a picture, not a mask."""
+BORDER_NUMBER = 255
+BORDER_COLORS: tuple[Color, ...] = ((224, 224, 192), (255, 255, 255))
+"""The number and the colours that data sets draw void borders with; (224, 224, 192) is PASCAL VOC's."""
+_MOST_FILES = 2000
+_MOST_PIXELS = 600_000_000
+"""So much is looked at, about a minute; of more, files spread evenly."""
+
+
+@dataclass
+class MaskSurvey:
+    """What masks store.
+
+    Attributes:
+        files: How many masks there are.
+        read: How many of them were read.
+        problem: Why the first one that cannot be read cannot.
+        unreadable: How many cannot be read.
+        lossy: A file in a lossy format, if there is one.
+        lossy_levels: (256,) pixels of each grey level in lossy files.
+        pixels: Pixels of all that were read.
+        numbers: Pixels of each number in grey files of 8 bits and more.
+        few_bits: For what grey of few bits is multiplied by to be shown, the pixels of each stored number.
+        indices: For each index in palette files, the pixels of each of its colours; None where it has none.
+        colors: Pixels of each colour in RGB files.
+        thick: Pixels of each border number or colour that no thin border explains.
+        picture: A file with more colours than a mask has, if there is one.
+    """
+
+    files: int
+    read: int = 0
+    problem: str = ""
+    unreadable: int = 0
+    lossy: Path | None = None
+    lossy_levels: NumberArray = field(default_factory=lambda: np.zeros(256, np.int64))
+    pixels: int = 0
+    numbers: Counter[int] = field(default_factory=Counter)
+    few_bits: dict[int, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    indices: dict[int, Counter[Color | None]] = field(default_factory=lambda: defaultdict(Counter))
+    colors: Counter[Color] = field(default_factory=Counter)
+    thick: Counter[int | Color] = field(default_factory=Counter)
+    picture: Path | None = None
+
+    def add(self, stored: StoredMask) -> None:
+        """Count one mask."""
+        self.read += 1
+        if stored.lossy:
+            self._add_lossy(stored)
+        elif stored.colors is not None:
+            self._add_colors(stored)
+        elif stored.numbers is not None:
+            self._add_numbers(stored, stored.numbers)
+
+    def _add_lossy(self, stored: StoredMask) -> None:
+        self.lossy = self.lossy or stored.path
+        grey = stored.numbers if stored.colors is None else stored.colors.mean(axis=2).astype(np.uint8)
+        assert grey is not None
+        self.pixels += grey.size
+        self.lossy_levels = self.lossy_levels + np.bincount(grey.astype(np.int64).ravel().clip(0, 255), minlength=256)
+
+    def _add_colors(self, stored: StoredMask) -> None:
+        assert stored.colors is not None
+        codes = color_codes(stored.colors)
+        self.pixels += codes.size
+        if len(self.colors) > MOST_LEVELS:
+            return
+        used, counts = np.unique(codes, return_counts=True)
+        if len(used) > MOST_LEVELS:
+            self.picture = self.picture or stored.path
+        for code, count in zip(used[: MOST_LEVELS + 1].tolist(), counts.tolist(), strict=False):
+            color = color_of(code)
+            self.colors[color] += count
+            if color in BORDER_COLORS:
+                self.thick[color] += thick_pixels(codes == code)
+
+    def _add_numbers(self, stored: StoredMask, numbers: NumberArray) -> None:
+        self.pixels += numbers.size
+        used = used_numbers(numbers).tolist()
+        counts = {number: int((numbers == number).sum()) for number in used[:1000]}
+        if BORDER_NUMBER in counts:
+            self.thick[BORDER_NUMBER] += thick_pixels(numbers == BORDER_NUMBER)
+        if stored.palette is not None:
+            for index, count in counts.items():
+                color = tuple(stored.palette[index].tolist()) if index < len(stored.palette) else None
+                self.indices[index][color] += count
+        else:
+            target = self.numbers if stored.stretch == 1 else self.few_bits[stored.stretch]
+            target.update(counts)
+
+
+def survey_masks(files: Sequence[Path]) -> MaskSurvey:
+    """Read masks; those that cannot be read are counted."""
+    found = MaskSurvey(len(files))
+    step = max(1, -(-len(files) // _MOST_FILES))
+    for index, file in enumerate(_spread(files[::step])):
+        if index and found.pixels > _MOST_PIXELS:
+            break
+        try:
+            found.add(read_stored(file))
+        except DataError as error:
+            found.unreadable += 1
+            found.problem = found.problem or str(error)
+    return found
+
+
+def _spread(files: Sequence[Path]) -> list[Path]:
+    """Return files in an order of which every beginning is spread over all of them."""
+    return [file for start in range(16) for file in files[_reversed_bits(start) :: 16]]
+
+
+def _reversed_bits(number: int) -> int:
+    return int(f"{number:04b}"[::-1], 2)

@@ -1,0 +1,133 @@
+"""Pairs the images of one folder with the masks of another, or of the same one, by their names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from segbench.data.files import Pair
+from segbench.data.image_folder import ImageFolder, unclear
+from segbench.errors import DataError
+
+Candidates = dict[str, tuple[Path, ...]]
+"""Files by name; where a name has several, it is not clear which is meant."""
+
+
+class Suffixes(NamedTuple):
+    """What follows the name that an image and its mask share.
+
+    Attributes:
+        image: In image files, before the dot, such as ``_rgb``; mostly empty.
+        mask: In mask files, such as ``_mask``.
+    """
+
+    image: str = ""
+    mask: str = ""
+
+
+def check_told_apart(images: Path, masks: Path, suffixes: Suffixes) -> None:
+    """Refuse one folder for images and masks without a suffix that tells which is which.
+
+    Raises:
+        DataError: Names the folder and the keys.
+    """
+    if suffixes.image == suffixes.mask and os.path.realpath(images) == os.path.realpath(masks):
+        raise DataError(
+            f"{images}: images and masks are in one folder, and nothing tells which is which; give dataset.mask_suffix "
+            "where masks have an ending of their own (photo_mask.png: '_mask'), or name each image and its mask in a "
+            "list (dataset.split_file)"
+        )
+
+
+def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: Suffixes) -> tuple[list[Pair], list[str]]:
+    """Pair files whose names agree without their suffixes.
+
+    Where one folder holds images and masks, a file that ends as masks do is a mask, and no image without one.
+
+    Returns:
+        The pairs in the order of their names, and one line for each file without a partner and each name of several
+        files.
+    """
+    left, right = _roles(images, masks, suffixes)
+    shared = sorted(left.keys() & right.keys())
+    pairs = [Pair(name, left[name][0], right[name][0]) for name in shared if len(left[name]) == len(right[name]) == 1]
+    problems = [line for line in (images.only_below(), masks.only_below()) if line]
+    problems += [f"{left[name][0]}: has no mask in {masks.folder}" for name in sorted(left.keys() - right.keys())]
+    problems += [f"{right[name][0]}: has no image in {images.folder}" for name in sorted(right.keys() - left.keys())]
+    return apart(pairs, [*problems, *unclear(left), *unclear(right)])
+
+
+def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], list[str]]:
+    """Take out pairs of a file with itself.
+
+    Returns:
+        The other pairs, and the problems with one line more for each file that is an image and a mask.
+    """
+    files = [(_file_id(pair.image), _file_id(pair.label)) for pair in pairs]
+    labels = {label for _, label in files}
+    found = list(dict.fromkeys(problems))
+    kept = []
+    for pair, (image, label) in zip(pairs, files, strict=True):
+        if image == label:
+            found.append(f"{pair.image}: is given as an image and as its own mask ({pair.label})")
+            continue
+        if image in labels:
+            found.append(f"{pair.image}: is given as an image, and as the mask of another image")
+        kept.append(pair)
+    return kept, found
+
+
+def _file_id(path: Path) -> object:
+    """Return what is equal for all links to one file; one call of the system, where resolving a path takes many."""
+    try:
+        found = path.stat()
+    except OSError:  # a link to a file that is gone
+        return path
+    return found.st_dev, found.st_ino
+
+
+def _roles(images: ImageFolder, masks: ImageFolder, suffixes: Suffixes) -> tuple[Candidates, Candidates]:
+    """Return the files of images and of masks by the names that they share."""
+    image_stems, mask_stems = _elsewhere(images, masks.folder), _elsewhere(masks, images.folder)
+    if os.path.realpath(images.folder) == os.path.realpath(masks.folder):
+        image_stems, mask_stems = _told_apart(images.candidates, suffixes)
+    return (
+        _shared_names(images.candidates, image_stems, suffix=suffixes.image),
+        _shared_names(masks.candidates, mask_stems, suffix=suffixes.mask),
+    )
+
+
+def _elsewhere(found: ImageFolder, other: Path) -> list[str]:
+    """Return the names of files that lie outside another folder, which may be one inside theirs."""
+    if other == found.folder or not other.is_relative_to(found.folder):
+        return list(found.candidates)
+    inside = other.relative_to(found.folder).as_posix() + "/"
+    return [stem for stem in found.candidates if not stem.startswith(inside)]
+
+
+def _told_apart(stems: Mapping[str, object], suffixes: Suffixes) -> tuple[list[str], list[str]]:
+    """Return the images and the masks of one folder: a name has the role of the longest suffix that it ends with."""
+    shorter, longer = sorted(suffixes, key=len)
+    ending = {stem for stem in stems if stem.endswith(longer) and _shared(stem, shorter, longer, stems)}
+    others = [stem for stem in stems if stem not in ending]
+    roles = {longer: sorted(ending), shorter: others}
+    return roles[suffixes.image], roles[suffixes.mask]
+
+
+def _shared(stem: str, shorter: str, longer: str, stems: Mapping[str, object]) -> bool:
+    """Whether a name that ends with the longer suffix has its role: not so for the image ``gas_mask`` of a mask."""
+    has_partner = stem.removesuffix(longer) + shorter in stems
+    has_longer = stem.endswith(shorter) and stem.removesuffix(shorter) + longer in stems
+    return has_partner or not has_longer
+
+
+def _shared_names(candidates: Candidates, stems: Iterable[str], *, suffix: str) -> Candidates:
+    """Return files by what comes before their suffix; where only the suffix is left, by their folder."""
+    found: Candidates = {}
+    for stem in stems:
+        name = stem.removesuffix(suffix).rstrip("/")
+        if stem.endswith(suffix) and name:
+            found[name] = (*found.get(name, ()), *candidates[stem])
+    return found

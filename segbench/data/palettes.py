@@ -1,0 +1,74 @@
+"""Finds palette images whose stored numbers are not the classes: their palettes differ from file to file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from segbench.data.stored_masks import palette_of, read_stored, used_numbers
+from segbench.errors import DataError
+
+_REMEMBERED = 100_000
+"""Files whose palettes are remembered in this process: a split is opened more than once."""
+
+
+def differing_palettes(files: Iterable[Path]) -> str | None:
+    """Return a problem where one number has different colours in several palette images, else None.
+
+    Only the headers are read, unless the palettes differ; then the numbers that are used decide. Grey ramps say
+    nothing, and files that cannot be read are left to whoever reads them.
+    """
+    by_palette: dict[bytes, list[Path]] = {}
+    for file in files:
+        palette = _palette(file)
+        if palette is not None:
+            by_palette.setdefault(palette, []).append(file)
+    return _difference(file for same in by_palette.values() for file in same) if len(by_palette) > 1 else None
+
+
+def _difference(files: Iterable[Path]) -> str | None:
+    known: dict[int, tuple[tuple[int, ...], Path]] = {}
+    for file in files:
+        for index, color in _used_colors(file).items():
+            before, first = known.setdefault(index, (color, file))
+            if before != color:
+                return (
+                    f"{file}: the palette's colour {index} is {color}, but {before} in {first}; the colours are the "
+                    "classes then, not the numbers: give 'palette', the colour of each class (or, where the numbers "
+                    "are right all the same, save the masks as grey PNGs)"
+                )
+    return None
+
+
+def _used_colors(file: Path) -> dict[int, tuple[int, ...]]:
+    try:
+        stored = read_stored(file)
+    except DataError:
+        return {}
+    if stored.palette is None or stored.numbers is None:
+        return {}
+    used = [int(index) for index in used_numbers(stored.numbers) if index < len(stored.palette)]
+    return {index: tuple(stored.palette[index].tolist()) for index in used}
+
+
+def _palette(file: Path) -> bytes | None:
+    """Return a hash of a file's palette, None where it has none or cannot be read."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return _palette_hash(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(_REMEMBERED)
+def _palette_hash(file: Path, _size: int, _changed_ns: int) -> bytes | None:
+    try:
+        with Image.open(file) as image:
+            colors = palette_of(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return None if colors is None else hashlib.blake2b(colors.tobytes(), digest_size=16).digest()

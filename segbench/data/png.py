@@ -1,0 +1,66 @@
+"""Reads what Pillow does not tell of a PNG: its bits a channel, and 16-bit colours at full depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from segbench.data.decoding import orientation_of
+from segbench.data.tiff import CODECS, oriented
+from segbench.errors import DataError
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BANDS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+"""Bands by the colour type in a PNG's header."""
+
+
+class PngHeader(NamedTuple):
+    """What the header of a PNG says.
+
+    Attributes:
+        depth: Bits of a channel.
+        bands: Channels, opacity included; 3 for a palette.
+    """
+
+    depth: int
+    bands: int
+
+
+def png_header(path: Path) -> PngHeader | None:
+    """Return what the header of a PNG says; None for other files."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(26)
+    except OSError:
+        return None
+    is_png = len(head) == 26 and head.startswith(_SIGNATURE) and head[24] in (1, 2, 4, 8, 16)
+    return PngHeader(head[24], _BANDS.get(head[25], 1)) if is_png else None
+
+
+def read_deep_png(path: Path) -> NDArray[np.uint16]:
+    """Read a PNG of 16 bits and several bands, of which Pillow keeps the high bytes.
+
+    Returns:
+        (H, W, C), turned as its EXIF orientation says.
+
+    Raises:
+        DataError: The file cannot be read, or the package for it is missing; names it.
+    """
+    try:
+        from imagecodecs import png_decode
+
+        bands = png_decode(path.read_bytes())
+        with Image.open(path) as image:
+            orientation = orientation_of(image)
+    except ImportError:
+        raise DataError(
+            f"{path}: is a 16-bit colour PNG, which takes a further package: pip install '{CODECS}'; or save it as TIFF"
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: cannot be read as a 16-bit PNG ({error}); is it complete?") from None
+    turned: NDArray[np.uint16] = oriented(bands, orientation)
+    return turned

@@ -1,0 +1,208 @@
+"""Reads what a mask file stores, before anything is made of it: numbers, some with a palette, or colours.
+
+Pillow stretches grey of 2 or 4 bits, and PGM of a small range, to 0..255, so that a stored 3 becomes 255. Here numbers
+come as they are stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from segbench.data.decoding import SeveralPagesError, decode, seek_chosen_page
+from segbench.errors import DataError
+
+NumberArray = NDArray[Any]
+
+_SAMPLE_FORMAT = 339
+"""TIFF's tag that says whether numbers have a sign."""
+_SIGNED = 2
+_NUMPY = b"\x93NUMPY"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
+"""Pillow's names of formats that are lossy, or can be."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMask:
+    """What is in a mask file.
+
+    Attributes:
+        path: The file.
+        numbers: (H, W) whole numbers; of a palette image, the indices. None in a colour image.
+        colors: (H, W, 3) uint8 of a colour image, else None.
+        palette: (N, 3) uint8, the colours of the indices 0, 1, ... of a palette image; None where there is no palette,
+            and where it is a grey ramp, which says no more than the numbers.
+        transparent: Whether a palette's colours have an opacity, so that several may be equal but for it.
+        stretch: What a number is multiplied by to be shown as grey of 8 bits: 255 with 1 bit, 85 with 2, 17 with 4.
+        lossy: Whether the format loses exact values, as JPEG does.
+    """
+
+    path: Path
+    numbers: NumberArray | None = None
+    colors: NDArray[np.uint8] | None = None
+    palette: NDArray[np.uint8] | None = None
+    transparent: bool = False
+    stretch: int = 1
+    lossy: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do about values that are none, for the end of a message: of lossy files, not to use their format."""
+        if not self.lossy:
+            return ""
+        return (
+            "; the file is lossy (JPEG or alike), which invents values around borders: export the masks as PNG, or set "
+            "each pixel to the nearest class value (with two classes, a threshold) and save as PNG"
+        )
+
+
+def read_stored(path: Path) -> StoredMask:
+    """Read a mask file.
+
+    Raises:
+        DataError: The file cannot be read, or holds no whole numbers and no colours; it is named.
+    """
+    image = _decoded(path)
+    mode = _raw_mode(path)
+    if "I" in mode.packing:
+        raise DataError(
+            f"{path}: stores white as 0, so that its numbers are not what it shows; save the mask as a grey PNG"
+        )
+    lossy = image.format in _LOSSY
+    if image.mode in ("RGB", "RGBA", "RGBX"):
+        _refuse_deep(path, mode.name)
+        return StoredMask(path, colors=np.asarray(image.convert("RGB")), lossy=lossy)
+    if image.mode in ("P", "PA"):
+        indices = np.asarray(image) if image.mode == "P" else np.asarray(image)[:, :, 0]
+        transparent = image.mode == "PA" or "transparency" in image.info
+        return StoredMask(path, numbers=indices, palette=palette_of(image), transparent=transparent)
+    if image.mode in ("L", "LA", "1"):
+        _refuse_deep(path, mode.name)
+        grey = np.asarray(image)[:, :, 0] if image.mode == "LA" else np.asarray(image).astype(np.uint8, copy=False)
+        numbers, stretch = _unstretched(grey, mode)
+        return StoredMask(path, numbers=_signed(image, numbers), stretch=stretch, lossy=lossy)
+    if image.mode == "F":
+        return StoredMask(path, numbers=_whole(path, np.asarray(image)))
+    if image.mode.startswith("I"):
+        numbers, _ = _unstretched(np.asarray(image), mode)
+        return StoredMask(path, numbers=numbers.astype(numbers.dtype.newbyteorder("="), copy=False))
+    raise DataError(f"{path}: is a colour image ({image.mode}), which no mask is; save it as a grey or RGB PNG")
+
+
+@dataclass(frozen=True)
+class _RawMode:
+    """How Pillow unpacks a file's pixels, and the largest number of a PGM."""
+
+    name: str = ""
+    maximum: int | None = None
+
+    @property
+    def packing(self) -> str:
+        """What follows the channels: the bits of each number, R where they are reversed, I where black is 1."""
+        return self.name.partition(";")[2]
+
+
+def _raw_mode(path: Path) -> _RawMode:
+    """Return how the pixels are packed, which Pillow forgets once it has decoded them."""
+    with Image.open(path) as image:
+        seek_chosen_page(image, path)
+        arguments = image.tile[0][3] if image.tile else ""
+    if isinstance(arguments, str):
+        return _RawMode(arguments)
+    if not isinstance(arguments, tuple) or not arguments or not isinstance(arguments[0], str):
+        return _RawMode()
+    of_pgm = image.format == "PPM" and len(arguments) > 1
+    return _RawMode(arguments[0], arguments[1] if of_pgm else None)
+
+
+def _decoded(path: Path) -> Image.Image:
+    try:
+        return decode(path)
+    except SeveralPagesError:
+        raise
+    except DataError as error:
+        reason = _known_kind(path)
+        raise (DataError(f"{path}: {reason}") if reason else error) from None
+
+
+def _known_kind(path: Path) -> str | None:
+    """Return why a file that Pillow cannot read is no mask, where that can be told."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError:
+        return None
+    if head.startswith(_NUMPY):
+        return (
+            "is a NumPy array, not an image; save class numbers as PNG (of probabilities, the argmax over the classes)"
+        )
+    if head.startswith(_TIFF):
+        return (
+            "is a TIFF that cannot be read (broken, or of 16-bit floats or 64-bit numbers); save it with 8 or 16 bits"
+        )
+    return None
+
+
+def _refuse_deep(path: Path, raw_mode: str) -> None:
+    """Refuse 16 bits a channel where Pillow keeps the high byte only."""
+    if ";16" in raw_mode:
+        raise DataError(
+            f"{path}: has 16 bits in each of several channels, of which 8 would be lost; "
+            "save the mask as a grey PNG without alpha, or as RGB with 8 bits"
+        )
+
+
+def palette_of(image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the (N, 3) colours of a palette image, None of any other and of a grey ramp."""
+    if image.mode not in ("P", "PA"):
+        return None
+    colors = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
+    ramp = np.repeat(np.arange(len(colors))[:, None], 3, axis=1)
+    return None if len(colors) != 1 and np.array_equal(colors, ramp) else colors
+
+
+def _unstretched(grey: NumberArray, mode: _RawMode) -> tuple[NumberArray, int]:
+    """Return the numbers as they are stored, and what Pillow multiplied them by."""
+    if grey.dtype == np.uint8 and mode.name.partition(";")[0] == "1":
+        return (grey > 0).astype(np.uint8), 255
+    for bits, stretch in (("2", 85), ("4", 17)):
+        if mode.name.startswith("L;") and mode.packing.strip("R") == bits:
+            return grey // stretch, stretch
+    full = 255 if grey.dtype == np.uint8 else 65535
+    if mode.maximum is not None and mode.maximum != full:
+        return np.rint(grey.astype(np.float64) * mode.maximum / full).astype(grey.dtype), 1
+    return grey, 1
+
+
+def _signed(image: Image.Image, numbers: NumberArray) -> NumberArray:
+    """Return 8-bit numbers of a TIFF with their sign, if they have one."""
+    signed = isinstance(image, TiffImagePlugin.TiffImageFile) and _first(image.tag_v2.get(_SAMPLE_FORMAT)) == _SIGNED
+    return numbers.view(np.int8) if signed and numbers.flags.c_contiguous else numbers
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) and value else value
+
+
+def _whole(path: Path, floats: NDArray[np.floating[Any]]) -> NumberArray:
+    """Return floating-point numbers as the whole ones that they have to be."""
+    odd = floats[~(np.isfinite(floats) & (floats == np.rint(floats)) & (np.abs(floats) < 2**31))]
+    if odd.size:
+        raise DataError(
+            f"{path}: holds floating-point numbers such as {odd.flat[0]:.4g} ({odd.size} pixels), not whole class "
+            "numbers; of a probability map, save the class of the highest one; give no-data pixels a number to ignore"
+        )
+    return floats.astype(np.int64).astype(np.int32)
+
+
+def used_numbers(numbers: NumberArray) -> NumberArray:
+    """Return the numbers that occur, each once, in order."""
+    if numbers.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
+    return np.unique(numbers)

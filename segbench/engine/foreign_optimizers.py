@@ -1,0 +1,47 @@
+"""Optimizers from elsewhere: whatever an import path or an entry point names, looked at before it steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from segbench.import_path import ForeignPartError, call_part, import_attribute
+
+
+def python_optimizer(parameters: Any, *, target: str, **options: Any) -> Any:
+    """Any optimizer that an import path names, such as python:torch.optim.Adagrad.
+
+    Args:
+        parameters: What to train, passed on first: parameters, or groups of them as torch's optimizers take them.
+        target: ``package.module.attribute`` of a class or function that returns a ``torch.optim.Optimizer``.
+        **options: Passed on; its learning rate is the schedule's highest.
+
+    Raises:
+        UsageError: There is no such module or attribute, or it cannot be called like this.
+    """
+    name = f"python:{target}"
+    return call_part(name, import_attribute(name, target), parameters, **options)
+
+
+def as_optimizer(name: str, made: Any, *, groups: Sequence[Mapping[str, Any]]) -> Optimizer:
+    """Return what an optimizer's factory made, once it trains all that it was given.
+
+    Args:
+        name: Its name, for messages.
+        made: What the factory returned.
+        groups: The parameters that it was given.
+
+    Raises:
+        ForeignPartError: It is no optimizer, has no learning rate, or leaves parameters out.
+    """
+    if not isinstance(made, Optimizer):
+        raise ForeignPartError(f"{name} returned {type(made).__name__}; a torch.optim.Optimizer is expected")
+    if any("lr" not in group for group in made.param_groups):
+        raise ForeignPartError(f"{name} has no 'lr' in its parameter groups, which the schedule would set")
+    taken = {id(parameter) for group in made.param_groups for parameter in group["params"]}
+    given = {id(parameter) for group in groups for parameter in group["params"]}
+    if not given <= taken:
+        raise ForeignPartError(f"{name} trains {len(given & taken)} of the {len(given)} tensors that it was given")
+    return made

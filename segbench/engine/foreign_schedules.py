@@ -1,0 +1,125 @@
+"""Schedules from elsewhere: functions of the step, torch's schedulers, and what an entry point names."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from timm.scheduler.scheduler import Scheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from segbench.engine.parameter_groups import LR_SCALE
+from segbench.engine.span import Span
+from segbench.import_path import ForeignPartError, call_part, import_attribute, naming_part, offered
+
+
+def python_schedule(optimizer: Optimizer, span: Span, *, target: str, **options: Any) -> ForeignSchedule:
+    """Any schedule that an import path names, such as python:torch.optim.lr_scheduler.OneCycleLR.
+
+    A class of torch's schedulers is made once; any other function is called with the number of steps that are done and
+    returns what the optimizer's learning rate is multiplied by. Both get ``total_steps`` and ``steps_per_epoch`` where
+    they have parameters of these names. The warm-up is the suite's own, and comes first.
+
+    Args:
+        optimizer: Whose learning rate is set.
+        span: How long the training is.
+        target: ``package.module.attribute`` of a function, or of a class of torch's schedulers.
+        **options: Passed on.
+
+    Raises:
+        UsageError: There is no such module or attribute, or it cannot be called like this.
+    """
+    name = f"python:{target}"
+    found = import_attribute(name, target)
+    lengths = {"total_steps": span.remaining_steps, "steps_per_epoch": span.steps_per_epoch}
+    options = offered(found, lengths) | options
+    highest = float(optimizer.param_groups[0]["lr"])
+    if inspect.isclass(found) and issubclass(found, LRScheduler):
+        return ForeignSchedule(name, optimizer, span, TorchRate(name, found, options, highest=highest))
+
+    factor: Callable[..., Any] = found
+
+    def rate(step: int) -> float:
+        with naming_part(name, f"failed at step {step}"):
+            return highest * float(factor(step, **options))
+
+    return ForeignSchedule(name, optimizer, span, rate)
+
+
+def as_scheduler(name: str, made: Any) -> Any:
+    """Return what a schedule's factory made, once it can be stepped.
+
+    Raises:
+        ForeignPartError: It is neither a scheduler of timm's nor what ``python:`` makes.
+    """
+    if not isinstance(made, Scheduler | ForeignSchedule):
+        raise ForeignPartError(f"{name} returned {type(made).__name__}; a scheduler of timm's is expected")
+    return made
+
+
+class ForeignSchedule:
+    """Sets every group's learning rate from a function of the step, after a warm-up.
+
+    Args:
+        name: The schedule's name, for messages.
+        optimizer: Whose groups are set, each by its multiple.
+        span: How long the training and its warm-up are.
+        rate: Returns the learning rate after so many steps, those of the warm-up not counted.
+    """
+
+    def __init__(self, name: str, optimizer: Optimizer, span: Span, rate: Callable[[int], float]) -> None:
+        self.name, self.optimizer, self.span, self.rate = name, optimizer, span, rate
+        self.highest = float(optimizer.param_groups[0]["lr"])
+
+    def step_update(self, done: int) -> None:
+        """Set the learning rate of the next optimizer step.
+
+        Raises:
+            ForeignPartError: The schedule fails, or gives no number of at least 0.
+        """
+        value = self._value(min(done, self.span.total_steps - 1))
+        if not (math.isfinite(value) and value >= 0):
+            raise ForeignPartError(f"{self.name} gives a learning rate of {value} at step {done}; expected at least 0")
+        for group in self.optimizer.param_groups:
+            group["lr"] = value * group.get(LR_SCALE, 1.0)
+
+    def _value(self, done: int) -> float:
+        warmup, start = self.span.warmup_steps, self.span.warmup_start
+        if done < warmup:
+            return start + (self.highest - start) * done / warmup
+        return self.rate(done - warmup)
+
+
+class TorchRate:
+    """The learning rate that a scheduler of torch's gives, kept apart from the optimizer so that it can be replayed.
+
+    Args:
+        name: The schedule's name, for messages.
+        kind: The scheduler's class.
+        options: Its options.
+        highest: The optimizer's learning rate.
+    """
+
+    def __init__(self, name: str, kind: Callable[..., LRScheduler], options: dict[str, Any], *, highest: float) -> None:
+        self.name, self.kind, self.options, self.highest = name, kind, options, highest
+        self._begin()
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate after so many steps."""
+        if step < self._done:
+            self._begin()
+        while self._done < step:
+            with naming_part(self.name, f"failed at step {self._done + 1}"):
+                self._shadow.step()  # the scheduler expects a step of its optimizer before each of its own
+                self._scheduler.step()
+            self._done += 1
+        return float(self._shadow.param_groups[0]["lr"])
+
+    def _begin(self) -> None:
+        self._shadow = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=self.highest, momentum=0.9)
+        self._scheduler: LRScheduler = call_part(self.name, self.kind, self._shadow, **self.options)
+        self._done = 0

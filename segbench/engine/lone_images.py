@@ -1,0 +1,56 @@
+"""Tells networks that cannot be trained on a batch of one image: those with batch norm after global pooling."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from segbench.config.sections import Train
+from segbench.errors import ModelRefusal
+
+REMEDY = (
+    "raise train.batch_size, leave out the last batch of one image (train.drop_last: true), or take a network without "
+    "batch norm after global pooling"
+)
+
+_TORCHS_WORDS = "Expected more than 1 value per channel"
+
+
+def least_images(train: Train, images: int) -> int:
+    """Return how many images the smallest forward pass of an epoch has, by the recipe.
+
+    Args:
+        train: The recipe; what ``micro_batch: auto`` makes of it is not known before.
+        images: Images of the training split, at least one batch of them.
+    """
+    rest = images % train.batch_size
+    keeps_rest = not train.drop_last or train.accumulate == "epoch"
+    batches = ([train.batch_size] if images >= train.batch_size else []) + ([rest] if rest and keeps_rest else [])
+    part = train.micro_batch if isinstance(train.micro_batch, int) else None
+    return min(size // -(-size // (part or size)) for size in batches)
+
+
+def check_lone_image(network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:
+    """Refuse a network that batch norm keeps from being trained on one image; what else goes wrong is not its matter.
+
+    Args:
+        network: On the meta device, where nothing is computed.
+        channels: Channels of the image.
+        size: Its height and width in training.
+
+    Raises:
+        ModelRefusal: It cannot be trained so; says what to do.
+    """
+    network.train()
+    try:
+        network(torch.empty(1, channels, *size, device="meta"))
+    except ValueError as error:
+        if is_lone_image(error):
+            text = "batch norm finds one value per channel in a batch of one image, which this recipe has"
+            raise ModelRefusal(f"{text}: {REMEDY}") from None
+        raise
+
+
+def is_lone_image(error: BaseException) -> bool:
+    """Tell whether batch norm met a batch of one image."""
+    return _TORCHS_WORDS in str(error)

@@ -1,0 +1,77 @@
+"""The loss of a suite: its terms, each with a factor, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from segbench.config.component import LossEntry
+from segbench.engine.losses.base import Loss
+from segbench.engine.losses.class_weights import resolve_class_weights
+from segbench.engine.losses.foreign import as_loss
+from segbench.engine.losses.pixel import cross_entropy
+from segbench.registry import LOSSES
+
+
+class WeightedSum(Loss):
+    """Several losses, each with a factor, added up.
+
+    Args:
+        classes: The number of classes.
+        parts: ``(name, factor, loss)`` for each term; a name given again is numbered.
+
+    Attributes:
+        names: The terms' names, each once.
+    """
+
+    def __init__(self, classes: int, parts: Sequence[tuple[str, float, Loss]]) -> None:
+        super().__init__(classes)
+        names = [name for name, _, _ in parts]
+        self.names = tuple(_numbered(names, index) for index in range(len(names)))
+        self.factors = {name: factor for name, (_, factor, _) in zip(self.names, parts, strict=True)}
+        self.losses = nn.ModuleList([loss for _, _, loss in parts])  # names may hold dots, which no module's may
+        self.is_pixel_mean = all(loss.is_pixel_mean for _, _, loss in parts)
+
+    def terms(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return each term by name, a scalar without its factor; for the history."""
+        return {name: loss(logits, labels) for name, loss in zip(self.names, self.losses, strict=True)}
+
+    def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss that the terms make: the sum of factor times term."""
+        return torch.stack([self.factors[name] * term for name, term in terms.items()]).sum()
+
+    def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the sum of factor times term."""
+        return self.combine(self.terms(logits, labels))
+
+
+def build_loss(
+    entries: Sequence[LossEntry],
+    *,
+    classes: int,
+    median_frequency: Callable[[], Sequence[float]] | None = None,
+) -> WeightedSum:
+    """Build the loss of a suite.
+
+    Args:
+        entries: The suite's ``train.loss``; none makes plain cross-entropy, for networks that are only evaluated.
+        classes: The number of classes.
+        median_frequency: Measures the class weights of the training split; called only if a term asks for them.
+
+    Raises:
+        UsageError: A term has options that do not fit.
+    """
+    parts: list[tuple[str, float, Loss]] = []
+    for entry in entries:
+        options = resolve_class_weights(entry.options, median_frequency) if median_frequency else entry.options
+        made = LOSSES.create(entry.name, classes, **options)
+        parts.append((entry.name, entry.weight, as_loss(entry.name, made, classes=classes)))
+    return WeightedSum(classes, parts or [("cross_entropy", 1.0, cross_entropy(classes))])
+
+
+def _numbered(names: Sequence[str], index: int) -> str:
+    """Return a name, with its number among equal ones from the second on."""
+    earlier = names[:index].count(names[index])
+    return f"{names[index]}_{earlier + 1}" if earlier else names[index]

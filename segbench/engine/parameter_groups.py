@@ -1,0 +1,110 @@
+"""Sorts a network's parameters into groups of their own learning rate and weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import nn
+from torch.optim import Optimizer
+
+from segbench.config.parameter_groups import ParameterGroup, setting_of
+from segbench.errors import UsageError
+from segbench.models.base import OverlapTile
+from segbench.models.external import ExternalNetwork
+
+LR_SCALE = "lr_scale"
+"""The key of an optimizer's group by which timm's schedules multiply its learning rate."""
+_WANTED_LR = "wanted_lr"
+_PREFIX = "model."
+
+Parameters = nn.Module | Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]
+"""A network, its parameters, or groups of them as optimizers take them."""
+
+
+class Share(NamedTuple):
+    """What a parameter group takes of a network.
+
+    Attributes:
+        tensors: Trainable tensors whose names match.
+        parameters: Numbers in them.
+        of_parameters: Trainable numbers of the whole network.
+    """
+
+    tensors: int
+    parameters: int
+    of_parameters: int
+
+    def __str__(self) -> str:
+        """Return it in words, such as ``12 tensors, 34 % of the parameters``."""
+        if not self.tensors:
+            return "nothing"
+        share = 100 * self.parameters / self.of_parameters
+        shown = f"{share:.0f}" if share >= 1 else "less than 1"
+        return f"{self.tensors} tensor{'s' if self.tensors > 1 else ''}, {shown} % of the parameters"
+
+
+def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return trainable parameters by the names that the network itself gives them.
+
+    What makes a network of another package one of ours, or labels the border of one with valid convolutions, adds a
+    level to the names, which is left out.
+    """
+    wrapped = isinstance(network, ExternalNetwork | OverlapTile)
+    return {
+        name.removeprefix(_PREFIX) if wrapped else name: parameter
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def shares(groups: Sequence[ParameterGroup], network: nn.Module) -> list[Share]:
+    """Return what each group takes of a network, by the groups' order."""
+    known = trainable_parameters(network)
+    total = sum(parameter.numel() for parameter in known.values())
+    found = []
+    for group in groups:
+        sizes = [parameter.numel() for name, parameter in known.items() if group.matches(name)]
+        found.append(Share(len(sizes), sum(sizes), total))
+    return found
+
+
+def grouped(groups: Sequence[ParameterGroup], network: nn.Module) -> list[dict[str, Any]]:
+    """Return a network's trainable parameters as groups for an optimizer, one for each setting, in order of names."""
+    found: dict[Any, list[nn.Parameter]] = {}
+    for name, parameter in trainable_parameters(network).items():
+        found.setdefault(setting_of(name, groups), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            LR_SCALE: 1.0 if setting.lr_scale is None else setting.lr_scale,
+            **({} if setting.lr is None else {_WANTED_LR: setting.lr}),
+            **({} if setting.weight_decay is None else {"weight_decay": setting.weight_decay}),
+        }
+        for setting, parameters in found.items()
+    ]
+
+
+def trainable_groups(parameters: Parameters) -> list[dict[str, Any]]:
+    """Return parameters as groups for an optimizer, without frozen ones and empty groups."""
+    given: list[Any] = list(parameters.parameters() if isinstance(parameters, nn.Module) else parameters)
+    groups = [part if isinstance(part, Mapping) else {"params": [part]} for part in given]
+    if not any(isinstance(part, Mapping) for part in given):
+        groups = [{"params": given}]
+    kept = [{**group, "params": [one for one in group["params"] if one.requires_grad]} for group in groups]
+    return [group for group in kept if group["params"]]
+
+
+def settle_learning_rates(optimizer: Optimizer) -> None:
+    """Turn learning rates that groups have of their own into multiples of the optimizer's.
+
+    Raises:
+        UsageError: The optimizer's learning rate is 0.
+    """
+    for group in optimizer.param_groups:
+        wanted = group.pop(_WANTED_LR, None)
+        if wanted is None:
+            continue
+        if not group["lr"]:
+            raise UsageError("train.optimizer.groups: lr needs a learning rate of the optimizer above 0")
+        group[LR_SCALE] = wanted / group["lr"]

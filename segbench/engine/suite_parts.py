@@ -1,0 +1,93 @@
+"""Looks at what concerns a suite as a whole: parameter groups over all its networks, and its own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from torch import nn
+
+from segbench.config.component import MetricEntry, ModelEntry
+from segbench.config.plan import variants
+from segbench.config.suite import Suite
+from segbench.engine.parameter_groups import Share, shares, trainable_parameters
+from segbench.errors import SuiteError, UsageError
+from segbench.metrics.foreign import Metric, as_metric
+from segbench.models.skeleton import skeleton
+from segbench.registry import METRICS
+
+_SHOWN_PARTS = 8
+
+
+def check_groups(suite: Suite, *, classes: int, channels: int = 3) -> list[str]:
+    """See what each parameter group takes of each network, at every point of the grid and of a tuning.
+
+    Args:
+        suite: The suite.
+        classes: How many classes its networks are built for.
+        channels: Channels of the images.
+
+    Returns:
+        It in words, a line a group, for people.
+
+    Raises:
+        SuiteError: A group takes nothing of any network.
+    """
+    found: dict[str, None] = {}
+    for _, variant in variants(suite):
+        for train in variant.recipes:
+            for index, group in enumerate(train.optimizer.groups or ()):
+                networks = [_built(model, classes, channels) for model in variant.models]
+                taken = [None if network is None else shares([group], network)[0] for network in networks]
+                if not any(share is None or share.tensors for share in taken):
+                    parts = "; ".join(map(_parts_in_words, variant.models, networks))
+                    raise SuiteError(
+                        f"no parameter of any network is called {group.title}; their names begin so: {parts}",
+                        key=f"train.optimizer.groups[{index}].parameters",
+                    )
+                found[f"parameter group {group.title}: {_in_words(variant.models, taken)}"] = None
+    return list(found)
+
+
+def check_metrics(entries: Iterable[MetricEntry], *, classes: int) -> None:
+    """Try a suite's own metrics on a matrix of the right size.
+
+    Raises:
+        SuiteError: One cannot be imported, fails, or answers with something else than numbers.
+    """
+    counts = np.random.default_rng(0).integers(1, 100, (classes, classes))
+    for index, entry in enumerate(entries):
+        try:
+            create_metric(entry)(counts)
+        except UsageError as error:
+            raise SuiteError(str(error), key=f"metrics[{index}]") from error
+
+
+def create_metric(entry: MetricEntry) -> Metric:
+    """Import a metric.
+
+    Raises:
+        UsageError: It cannot be imported, or made with its options.
+    """
+    return as_metric(entry.name, METRICS.create(entry.name, **entry.options))
+
+
+def _built(model: ModelEntry, classes: int, channels: int) -> nn.Module | None:
+    """Return a network without memory; None where it cannot be built so: its run will show why."""
+    try:
+        return skeleton(model, classes=classes, channels=channels)
+    except Exception:
+        return None
+
+
+def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:
+    """Return what the names of a network's parameters begin with."""
+    names = trainable_parameters(network) if network is not None else {}
+    beginnings = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    more = ", …" if len(beginnings) > _SHOWN_PARTS else ""
+    return f"{model.label} {', '.join(beginnings[:_SHOWN_PARTS])}{more}"
+
+
+def _in_words(models: Sequence[ModelEntry], taken: Sequence[Share | None]) -> str:
+    shown = ("not known before its run" if share is None else str(share) for share in taken)
+    return "; ".join(f"{model.label} {words}" for model, words in zip(models, shown, strict=True))

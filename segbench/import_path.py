@@ -1,0 +1,121 @@
+"""Parts that a suite names by their import path: how they are imported, called, and named when they go wrong."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from segbench.errors import SegbenchError, UsageError, did_you_mean
+
+FAMILY = "python:"
+"""What the names of such parts begin with."""
+
+
+_OTHERS = (str(Path(__file__).parent), "<frozen ")
+"""Where lines of code lie that are not the part's own."""
+
+
+class ForeignPartError(UsageError):
+    """A part of a suite that is not segbench's own went wrong: what it raised, or what is wrong with its answer."""
+
+
+def import_attribute(name: str, target: str) -> Callable[..., Any]:
+    """Import what a ``python:`` name stands for.
+
+    Args:
+        name: The whole name, for messages.
+        target: ``package.module.attribute`` of something that can be called.
+
+    Raises:
+        UsageError: There is no such module or attribute, it cannot be imported, or nobody can call it.
+    """
+    module_name, _, attribute = target.rpartition(".")
+    if not module_name:
+        raise UsageError(f"{name}: expected python:package.module.attribute")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            hint = "is its package installed, or its folder in PYTHONPATH?"
+            raise UsageError(f"{name}: there is no module {error.name!r}; {hint}") from error
+        raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
+    except ImportError as error:
+        raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
+    except Exception as error:  # whatever stands in a stranger's module
+        raise UsageError(f"{name}: {module_name} cannot be imported: {described(error)}") from error
+    public = [key for key in vars(module) if not key.startswith("_")]
+    if not hasattr(module, attribute) and module_name == "__main__":
+        raise UsageError(f"{name}: known only to the notebook or script that defines {attribute!r} at its top level")
+    if not hasattr(module, attribute):
+        raise UsageError(f"{name}: {module_name} has no {attribute!r}{did_you_mean(attribute, public)}")
+    found: Callable[..., Any] = getattr(module, attribute)
+    if not callable(found):
+        raise UsageError(f"{name}: {attribute!r} is a {type(found).__name__}; a class or function is expected")
+    return found
+
+
+def call_part(name: str, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call what makes a part; it is told by its name when it refuses.
+
+    Raises:
+        ForeignPartError: It raised something; an error of segbench's own goes through as it is.
+    """
+    with naming_part(name, f"cannot be made with {_listed(options)}"):
+        return factory(*arguments, **options)
+
+
+@contextmanager
+def naming_part(name: str, problem: str) -> Iterator[None]:
+    """Turn what a part raises into an error that names the part and the line.
+
+    Errors of segbench's own pass, and so does memory that runs out: training may go on in smaller parts then.
+
+    Raises:
+        ForeignPartError: It raised something.
+    """
+    try:
+        yield
+    except SegbenchError:
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            raise
+        raise ForeignPartError(f"{name} {problem}: {described(error)}") from error
+
+
+def described(error: Exception) -> str:
+    """Return an error in one line, with the line of code that raised it."""
+    text = " ".join(str(error).split())[:500]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if not frame.filename.startswith(_OTHERS) and "site-packages" not in frame.filename
+    ]
+    where = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Tell whether a function or class has a parameter of this name; not if its signature cannot be read."""
+    return name in _parameters(function)
+
+
+def offered(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some values that a function has a parameter for."""
+    known = _parameters(function)
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items()) or "no options"

@@ -1,0 +1,237 @@
+"""Tries a network from elsewhere on a small random image: what it returns, and whether that is scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from segbench.errors import ModelRefusal
+from segbench.models.base import constraint_of
+from segbench.models.external import ExternalNetwork
+from segbench.models.outputs import LOGITS_NAMES, Found, in_words, members, wrong_logits
+from segbench.models.padding import pad, padded
+from segbench.results.outputs import Activation, OutputFacts
+
+SMALL_SIZE = (64, 96)
+"""Height and width of the image; they differ, so that an output with both exchanged is seen."""
+IMAGES = 2
+"""In a batch: batch norm refuses to be trained on one value a channel."""
+SCALES = (1.0, 100.0)
+"""Standard deviations of the image's values: what stays between 0 and 1 for all of them has been made to."""
+TOLERANCE = 1e-3
+"""By how much a sum over classes may differ from 1, in half precision too."""
+SUGGESTED = (8, 16, 32, 64)
+"""Multiples that images are padded to for a trial, where a network fails on their own size."""
+MOST_SIZES = 8
+"""So many sizes are tried, which differ in what is left over when they are divided by the last of ``SUGGESTED``."""
+
+
+class _Trial(NamedTuple):
+    """What one forward pass gave.
+
+    Attributes:
+        returned: What the network returned.
+        logits: (N, classes, h, w) float32.
+    """
+
+    returned: Any
+    logits: Tensor
+
+
+def try_outputs(
+    network: nn.Module, *, channels: int, size: tuple[int, int], also: Collection[str] = ()
+) -> OutputFacts | None:
+    """Run a network from elsewhere in both modes; no weight, mode, buffer or random state is changed.
+
+    It is run on a small image or, where it takes none, on one of the given size. What was found is kept as the
+    network's ``tried``.
+
+    Args:
+        network: Any; on the meta device, it shows shapes alone.
+        channels: Channels of the images.
+        size: Height and width of the images that it is for.
+        also: Names of auxiliary outputs beside the usual ones.
+
+    Returns:
+        What it returned; None for built-in networks, and for those that cannot be run on either image.
+
+    Raises:
+        ModelRefusal: It returns no logits of its classes, in one mode at least.
+    """
+    if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
+        return None
+    constraint = constraint_of(network)
+    small = (constraint.next(SMALL_SIZE[0]), constraint.next(SMALL_SIZE[1]))
+    with _copied(network) as copy:
+        for tried in dict.fromkeys((small, size)):
+            try:
+                network.tried = _facts(copy, channels, tried, also)
+            except ModelRefusal:
+                raise
+            except Exception:  # noqa: S112 - foreign networks may refuse an image, or the device, for their own reasons
+                continue
+            break
+    return network.tried
+
+
+def refuse_sizes(network: nn.Module, *, channels: int, sizes: Iterable[tuple[int, int]]) -> None:
+    """Run a network from elsewhere on images of some sizes; where it fails on one and padding would mend it, say so.
+
+    Args:
+        network: Any; on the meta device, this takes little time.
+        channels: Channels of the images.
+        sizes: Heights and widths that it will see.
+
+    Raises:
+        ModelRefusal: It fails on a size, and would not if the images were padded.
+    """
+    if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
+        return
+    last = SUGGESTED[-1]
+    differing = list({(height % last, width % last): (height, width) for height, width in sizes}.values())[:MOST_SIZES]
+    with _copied(network) as copy:
+        errors = [(size, error) for size in differing if (error := _error(copy, channels, size, 1)) is not None]
+        fitting = (step for step in SUGGESTED if not any(_error(copy, channels, size, step) for size in differing))
+        step = next(fitting, None) if errors else None
+    if step is not None:
+        (height, width), error = errors[0]
+        raise ModelRefusal(
+            f"{network.name} fails on {height}x{width} images ({error}) and takes them padded: "
+            f"write 'pad_to: {step}' in the model's entry"
+        )
+
+
+def activation_of(scores: list[Tensor]) -> Activation | None:
+    """Return what has been applied to (N, classes, h, w) scores before, as all of several show; None for logits."""
+    if any(one.is_meta for one in scores):
+        return None
+    kinds = {_activation(one) for one in scores}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    # ReLU gives exact zeros too, a sigmoid only for large values
+    return None if kind == "sigmoid" and float(scores[0].min()) == 0 else kind
+
+
+def _facts(network: ExternalNetwork, channels: int, size: tuple[int, int], also: Collection[str]) -> OutputFacts:
+    weight = next(network.parameters(), torch.zeros(()))
+    noise = torch.randn(IMAGES, channels, *size, generator=torch.Generator().manual_seed(0))
+    scales = SCALES[:1] if weight.is_meta else SCALES
+    images = [(scale * noise).to(weight.device, weight.dtype) for scale in scales]
+    network.eval()
+    evaluated = [_tried(network, given) for given in images]
+    network.train()
+    trained = [_tried(network, given) for given in images]
+    first, other = trained[0].returned, evaluated[0].returned
+    if network.output is not None and isinstance(first, Tensor) and isinstance(other, Tensor):
+        raise ModelRefusal(f"{network.name} returns {in_words(first)}, in which 'output' names nothing: leave it out")
+    activations: dict[Any, Activation] = {}
+    for mode, trials in (("training", trained), ("evaluation", evaluated)):
+        if (activation := activation_of([trial.logits for trial in trials])) is not None:
+            activations[mode] = activation
+    logits = (evaluated[0].logits, trained[0].logits)
+    return OutputFacts(
+        images=(IMAGES, channels, *size),
+        evaluation=in_words(other),
+        training=in_words(first),
+        logits=network.logits(first).path,
+        unnamed=max(_unnamed(network, returned) for returned in (first, other)),
+        stride=padded(size[0], network.step) / logits[0].shape[-2],
+        auxiliary=tuple(found.path for found in _auxiliary(network, first, also)),
+        activations=activations,
+        finite=logits[0].is_meta or all(bool(one.isfinite().all()) for one in logits),
+    )
+
+
+def _tried(network: ExternalNetwork, images: Tensor) -> _Trial:
+    """Run the network once.
+
+    Raises:
+        ModelRefusal: It returns no logits, or those of other images, or with height and width exchanged.
+    """
+    images = pad(images, network.step)
+    with torch.no_grad():
+        returned = network.model(images)
+    logits = network.logits(returned).value
+    height, width = images.shape[-2:]
+    rows, columns = logits.shape[-2:]
+    problem = None
+    if logits.shape[0] != len(images):
+        problem = f"for a batch of {len(images)} images"
+    elif height != width and rows * height == columns * width:
+        problem = f"for images of {height}x{width}: height and width are exchanged"
+    if problem is not None:
+        raise ModelRefusal(f"{network.name} returns {in_words(returned)} {problem}; expected (N, classes, H, W)")
+    return _Trial(returned, logits.float())
+
+
+def _unnamed(network: ExternalNetwork, returned: Any) -> int:
+    """Return how many members of a list or tuple could be the logits of which the first is taken unasked."""
+    named = network.output is not None or network.logits(returned).path in LOGITS_NAMES
+    if named or not isinstance(returned, list | tuple):
+        return 1
+    parts = (members(returned) or {}).values()
+    return sum(isinstance(part, Tensor) and wrong_logits(part, network.classes) is None for part in parts)
+
+
+def _auxiliary(network: ExternalNetwork, returned: Any, also: Collection[str]) -> tuple[Found, ...]:
+    """Return the auxiliary outputs; none of a network that has something else under their names."""
+    try:
+        return network.auxiliary(returned, also)
+    except ModelRefusal:
+        return ()
+
+
+def _error(network: ExternalNetwork, channels: int, size: tuple[int, int], step: int) -> str | None:
+    """Return why a network fails on an image of a size, padded to a multiple; None where it does not."""
+    weight = next(network.parameters(), torch.zeros(()))
+    images = torch.zeros(1, channels, *size, device=weight.device, dtype=weight.dtype)
+    network.eval()
+    try:
+        with torch.no_grad():
+            network.model(pad(pad(images, network.step), step))
+    except Exception as error:  # whatever a foreign network raises
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return None
+
+
+def _activation(scores: Tensor) -> Activation | None:
+    least, most = float(scores.min()), float(scores.max())
+    if most <= 0 and _sums_to_one(scores.exp()):
+        return "log_softmax"
+    if not (least >= 0 and most <= 1):
+        return None
+    if _sums_to_one(scores):
+        return "softmax"
+    return "sigmoid" if most > least else None
+
+
+def _sums_to_one(scores: Tensor) -> bool:
+    return bool((scores.sum(1) - 1).abs().max() <= TOLERANCE)
+
+
+@contextmanager
+def _copied(network: ExternalNetwork) -> Iterator[ExternalNetwork]:
+    """Give a copy of a network for trials; torch's random state on the CPU is put back after them.
+
+    A network that cannot be copied is given itself, and its modes and buffers are put back.
+    """
+    try:
+        copy = deepcopy(network)
+    except Exception:  # foreign networks may hold what cannot be copied
+        copy = network
+    modes = [(module, module.training) for module in network.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield copy
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)

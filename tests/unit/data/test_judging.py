@@ -1,0 +1,210 @@
+"""What the check of a data set calls a problem, what a note, and what a suite may allow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.config.component import DatasetEntry
+from segbench.config.load import check_part
+from segbench.data.base import Sample
+from segbench.data.check import check_dataset
+from segbench.data.facts import facts_of, from_json, to_json
+from segbench.data.judging import CheckedSplit, judge
+from segbench.data.pictures import alike, picture_digest
+from segbench.errors import SuiteError
+
+
+@pytest.fixture
+def found(arrays):
+    """Return a function that judges splits by role, each given as (H, W) labels; pictures are noise unless given."""
+
+    def find(splits, *, pictures=None, cut=(), options=None, select="last", **entry):
+        classes = entry.pop("classes", ["ground", "thing"])
+        dataset = {"name": "folder", "classes": classes, **(options or {}), **entry}
+        checked = {}
+        for number, (role, labels) in enumerate(splits.items()):
+            draw = np.random.default_rng(number)
+            images = (pictures or {}).get(role) or [draw.integers(0, 256, (*np.shape(one), 3)) for one in labels]
+            samples = [
+                Sample(f"{role}{index}", np.asarray(image, np.uint8), np.asarray(label, np.uint8))
+                for index, (image, label) in enumerate(zip(images, labels, strict=True))
+            ]
+            split = arrays(samples=samples, classes=len(classes))
+            split.info = type(split.info)("arrays", tuple(classes), split.info.palette)
+            facts = facts_of(check_dataset(split))
+            checked[role] = CheckedSplit(role, facts, split.names, split.image_ids, is_cut=role in cut)
+        return judge(checked, DatasetEntry.model_validate(dataset), select=select)
+
+    return find
+
+
+def kinds(findings, level="problem"):
+    return [(finding.kind, finding.split) for finding in findings if finding.level == level]
+
+
+GOOD = [[[0, 1], [0, 1]]]
+GROUND = [[[0, 0], [0, 0]]]
+VOID = [[[255, 255], [255, 255]]]
+
+
+def test_labels_of_all_classes_with_few_void_pixels_are_no_matter(found):
+    assert found({"train": GOOD, "test": [[[0, 1], [1, 255]]]}) == []
+
+
+def test_a_split_of_one_class_is_a_problem_and_names_what_is_meant(found):
+    findings = found({"train": GOOD, "test": [[[0, 0], [0, 255]]]})
+    assert kinds(findings) == [("one-class", "test")]
+    assert "values: [0, 255] and ignore: null" in findings[0].message
+    assert "dataset.allow: [one-class]" in findings[0].message
+
+
+def test_a_suite_of_one_class_is_only_noted(found):
+    findings = found({"train": GROUND, "test": GROUND}, classes=["ground"])
+    assert set(kinds(findings, "note")) == {("one-class", "train"), ("one-class", "test")}
+    assert kinds(findings) == []
+
+
+def test_a_class_of_no_label_is_a_problem_but_not_one_that_another_split_has(found):
+    classes = ["ground", "thing", "ghost"]
+    findings = found({"train": GOOD, "test": GOOD}, classes=classes)
+    assert kinds(findings) == [("absent-class", "train")]
+    assert "the class ghost" in findings[0].message
+    findings = found({"train": GOOD, "test": [[[0, 1], [2, 2]]]}, classes=classes)
+    assert kinds(findings) == []
+    (note,) = findings
+    assert (note.kind, note.split) == ("absent-class", "train")
+    assert "cannot be learnt" in note.message
+
+
+def test_a_class_whose_mask_value_is_ignored_is_told_with_the_values_that_are_meant(found):
+    findings = found({"train": [[[1, 1], [2, 255]]], "test": [[[1, 2], [2, 255]]]}, classes=["a", "b", "c"], ignore=0)
+    assert kinds(findings) == [("absent-class", "train")]
+    assert "the class a" in findings[0].message
+    assert "dataset.values: [1, 2, 3]" in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("void_of_ten", "options", "level"),
+    [
+        (5, {}, None),
+        (6, {}, "problem"),
+        (6, {"values": [1, 2], "ignore": 0}, "note"),
+        (9, {"values": [1, 2], "ignore": 0}, "note"),
+        (10, {"values": [1, 2], "ignore": 0}, "problem"),
+    ],
+)
+def test_the_share_of_void_has_limits_by_what_the_suite_says_of_it(void_of_ten, options, level, found):
+    label = np.tile(np.array([0, 1], np.uint8), (10, 10))
+    label[:, : 2 * void_of_ten] = 255
+    label[0, -2:] = 0, 1  # nine in ten exactly, or a little less than all
+    given = found({"train": [label], "test": GOOD}, options=options)
+    levels = [str(finding.level) for finding in given if finding.kind == "void" and finding.split == "train"]
+    assert levels == ([] if level is None else [level])
+
+
+def test_a_split_without_a_labelled_pixel_is_a_problem_that_nobody_can_allow(found):
+    findings = found({"train": GOOD, "test": VOID}, allow=["one-class", "absent-class", "void", "same-picture"])
+    assert kinds(findings) == [("unlabelled", "test")]
+
+
+def test_one_mask_that_is_all_void_is_noted_by_name(found):
+    (note,) = found({"train": GOOD, "test": [*GOOD, *GOOD, *VOID]})
+    assert (note.kind, note.level) == ("void-mask", "note")
+    assert "test2" in note.message
+
+
+def test_allowed_kinds_become_notes_and_the_others_stay(found):
+    given = {"train": GROUND, "test": GROUND}
+    assert {kind for kind, _ in kinds(found(given))} == {"one-class", "absent-class"}
+    findings = found(given, allow=["one-class"])
+    assert {kind for kind, _ in kinds(findings)} == {"absent-class"}
+    assert "dataset.allow: [one-class, absent-class]" in findings[0].message
+    assert kinds(found(given, allow=["one-class", "absent-class"])) == []
+
+
+def test_what_a_fraction_or_a_limit_leaves_out_is_only_noted(found):
+    findings = found({"train": GROUND, "test": GROUND}, cut=("train", "test"))
+    assert kinds(findings) == []
+    assert {kind for kind, _ in kinds(findings, "note")} == {"one-class", "absent-class"}
+
+
+@pytest.fixture
+def noise():
+    return [np.random.default_rng((7, index)).integers(0, 256, (2, 2, 3), np.uint8) for index in range(4)]
+
+
+def test_one_picture_in_two_splits_is_a_problem_that_names_both(found, noise):
+    splits = {"train": GOOD * 2, "test": GOOD * 2}
+    findings = found(splits, pictures={"train": noise[:2], "test": [noise[2], noise[1]]})
+    assert kinds(findings) == [("same-picture", "test")]
+    assert "1 of the 2 images" in findings[0].message
+    assert "test1 is train1" in findings[0].message
+    assert kinds(found(splits, pictures={"train": noise[:2], "test": noise[2:]})) == []
+
+
+@pytest.mark.parametrize(("select", "problems"), [("last", []), ("best", [("same-picture", "test")])])
+def test_validation_and_test_must_differ_where_weights_are_selected(select, problems, found, noise):
+    splits = {"train": GOOD, "validation": GOOD, "test": GOOD}
+    pictures = {"train": noise[:1], "validation": noise[1:2], "test": noise[1:2]}
+    assert kinds(found(splits, pictures=pictures, select=select)) == problems
+
+
+def test_blank_pictures_are_no_copies_of_each_other(found):
+    black = [np.zeros((2, 2, 3), np.uint8)]
+    assert found({"train": GOOD, "test": GOOD}, pictures={"train": black, "test": black}) == []
+
+
+def test_one_picture_with_two_masks_is_noted(found, noise):
+    labels = [[[0, 1], [0, 1]], [[1, 1], [0, 1]]]
+    (note,) = found({"train": labels, "test": GOOD}, pictures={"train": [noise[0], noise[0]]})
+    assert (note.kind, note.level, note.split) == ("repeated-picture", "note", "train")
+    assert "1 of them with different masks: train0 and train1" in note.message
+
+
+def test_a_picture_is_recognised_however_it_is_encoded(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
+    digests = set()
+    for suffix, options in (("png", {}), ("bmp", {}), ("webp", {"lossless": True}), ("tif", {})):
+        file = tmp_path / f"{suffix}.{suffix}"
+        Image.fromarray(pixels).save(file, **options)
+        digests.add(picture_digest(np.asarray(Image.open(file).convert("RGB"))))
+    assert len(digests) == 1
+    (digest,) = digests
+    assert len(digest or "") == 16
+    turned = pixels.transpose(1, 0, 2)
+    assert picture_digest(turned) != digest
+    assert picture_digest(pixels.astype(np.uint16)) != digest
+    assert picture_digest(np.full((4, 5, 3), 9, np.uint8)) is None
+
+
+def test_alike_pairs_the_first_of_equal_pictures():
+    assert alike(["a", None, "b", "a"], [None, "b", "a", "c"]) == [(2, 1), (0, 2)]
+
+
+def test_facts_that_were_stored_are_judged_as_those_that_were_just_read(arrays):
+    samples = arrays(4).samples
+    samples[1] = samples[1]._replace(image=samples[0].image)
+    samples[2] = samples[2]._replace(label=np.full_like(samples[2].label, 255), image=np.zeros_like(samples[2].image))
+    report = check_dataset(arrays(samples=samples))
+    assert from_json(to_json(report, "train")) == facts_of(report)
+    assert report.void_images == (samples[2].name,)
+    assert report.pictures[2] is None
+
+
+def test_what_is_found_while_reading_is_a_problem_as_what_was_known_before(arrays):
+    split = arrays(3)
+    seen = []
+    read = split.read
+    split.read = lambda index: seen.append(index) or read(index)
+    type(split).problems = property(lambda self: ("palettes differ",) if len(seen) == 3 else ())
+    try:
+        assert check_dataset(split).problems == ("palettes differ",)
+    finally:
+        del type(split).problems
+
+
+def test_unknown_kinds_are_refused_with_the_nearest_one():
+    with pytest.raises(SuiteError, match=r"dataset.allow\[0\].*did you mean 'one-class'"):
+        check_part(DatasetEntry, {"name": "scenes", "allow": ["one-clas"]}, key="dataset")

@@ -1,0 +1,83 @@
+"""What is measured for normalisation is measured in the images that are trained on, and in no other."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.config.load import check
+from segbench.config.plan import plan
+from segbench.data.statistics import measure
+from segbench.engine.materials import measured, open_materials
+from segbench.engine.survey import uncached
+from segbench.errors import DataError
+
+
+@pytest.fixture(name="runs")
+def make_runs(tmp_path):
+    """Return a function that makes the runs of a suite on six 16-bit images, each of its own brightness."""
+    generator = np.random.default_rng(0)
+    for split, names in {"train": "abcd", "test": "ef"}.items():
+        for part in ("images", "masks"):
+            (tmp_path / part / split).mkdir(parents=True)
+        for number, name in enumerate(names):
+            pixels = generator.integers(1000 * number, 1000 * number + 500, (33, 35)) + (9000 if split == "test" else 0)
+            Image.fromarray(pixels.astype(np.uint16)).save(tmp_path / "images" / split / f"{name}.png")
+            Image.fromarray(np.zeros((33, 35), np.uint8)).save(tmp_path / "masks" / split / f"{name}.png")
+
+    def make(**dataset):
+        step = {"name": "normalize", "statistics": "measured"}
+        folder = {"name": "folder", "root": str(tmp_path), "classes": ["a", "b"], "channels": 1}
+        document = {
+            "dataset": {**folder, **dataset},
+            "transforms": {"train": [step], "test": [step]},
+            "models": ["cnn"],
+            "train": {"epochs": 1, "batch_size": 2},
+            "seeds": [0],
+        }
+        return plan(check(document))
+
+    return make
+
+
+def test_the_training_split_alone_is_measured(runs):
+    materials = open_materials(runs()[0])
+    pixels = np.concatenate([materials.train.read(index).image.ravel() for index in range(4)]).astype(float)
+    found = materials.images.statistics
+    assert found.mean == pytest.approx((pixels.mean(),), rel=1e-6)
+    assert found.std == pytest.approx((pixels.std(),), rel=1e-6)
+    assert materials.test_pipeline().steps[-1].pixel_mean == pytest.approx([pixels.mean()], rel=1e-6)
+
+
+def test_a_fraction_of_it_is_measured_where_a_fraction_is_trained_on(runs):
+    materials = open_materials(runs(fraction=0.5)[0])
+    assert len(materials.train) == 2
+    assert materials.images.statistics == measure(materials.train) != open_materials(runs()[0]).images.statistics
+
+
+def test_each_fold_is_normalised_by_the_images_that_it_is_trained_on(runs):
+    found = [open_materials(run) for run in runs(folds=3)]
+    assert len({materials.images.statistics for materials in found}) == 3
+    for materials in found:
+        assert not set(materials.train.names) & set(materials.test.names)
+        assert materials.images.statistics == measure(materials.train)
+
+
+def test_what_a_check_found_is_taken_and_not_measured_again(runs, monkeypatch):
+    run = runs()[0]
+    checks = measured(open_materials(run))
+    monkeypatch.setattr("segbench.engine.materials.measure", None)
+    known = open_materials(run, checks)
+    assert measured(known) == checks
+
+
+def test_an_estimate_measures_a_few_images(runs):
+    assert uncached(runs()[0]).statistics is not None
+
+
+def test_splits_of_two_types_of_pixels_are_refused(runs, tmp_path):
+    for name in "ef":
+        Image.fromarray(np.zeros((33, 35), np.uint8)).save(tmp_path / f"images/test/{name}.png")
+    with pytest.raises(DataError, match="train: 1 channel of uint16; test: 1 channel of uint8"):
+        open_materials(runs()[0])
+    with pytest.raises(DataError, match="not alike"):
+        open_materials(runs(folds=3)[0])
