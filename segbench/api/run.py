@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from segbench.config.definitions import MAIN, found_by_other_processes, others_c
 from segbench.config.suite import Suite
 from segbench.engine import launch
 from segbench.engine.events import Notice, Observer, ignore
+from segbench.engine.processes import ProcessDied
 from segbench.engine.selection import RunOrder
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import UsageError
@@ -63,11 +64,12 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
 
     Raises:
         UsageError: The suite or its data is wrong; nothing that was done is lost.
+        ProcessDied: A process ended that was to look at the suite, such as in a script without the usual guard.
     """
     only_here = _only_here(suite)
     if only_here and (in_process is False or launcher is not None):
         raise UsageError(f"{only_here}: leave in_process and launcher out, so that its runs are done in this process")
-    with _observing(observer, progress=progress) as told:
+    with _naming_the_guard(), _observing(observer, progress=progress) as told:
         if only_here and in_process is None:
             told(Notice(f"{only_here}: its runs are done in this process, one after the other"))
         return launch.run_suite(
@@ -84,6 +86,18 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
             estimate=estimate,
             observer=told,
         )
+
+
+@contextmanager
+def _naming_the_guard() -> Iterator[None]:
+    """Say of a process that ended without a word what scripts forget."""
+    try:
+        yield
+    except ProcessDied as death:
+        if death.traceback is not None:
+            raise
+        guard = "a script has to call run_suite below 'if __name__ == \"__main__\":', since its processes import it"
+        raise ProcessDied(f"{death}; {guard}") from None
 
 
 def _observing(observer: Observer | None, *, progress: bool) -> AbstractContextManager[Observer]:

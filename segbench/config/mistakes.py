@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -152,7 +152,10 @@ def _instead_of_boolean(annotation: Any) -> str:
 
 
 def _takes_text(annotation: Any) -> bool:
-    return annotation is str or any(_takes_text(part) for part in get_args(annotation))
+    parts = get_args(annotation)
+    if get_origin(annotation) in (dict, Mapping):
+        parts = parts[1:]  # its keys are text whatever stands under them
+    return annotation is str or any(_takes_text(part) for part in parts)
 
 
 def _holds_boolean(value: Any) -> bool:

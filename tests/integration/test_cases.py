@@ -457,6 +457,41 @@ def test_hidden_files_are_skipped(case):
     assert (code, len(pixels)) == (0, 3)
 
 
+def write_checkpoints(case):
+    """Write the network of the case's suites as tools do: its weights under their keys, and what is no checkpoint."""
+    import torch
+    from safetensors.torch import save_file
+
+    from segbench.config.component import ModelEntry
+    from segbench.models.build import build_network
+
+    entry = ModelEntry(name="unet", width=0.05, norm="batch")
+    network = build_network(entry, classes=3, channels=3, seed=0)
+    state = network.state_dict()
+
+    def under(prefix):
+        return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+    stored = {
+        "plain.pth": state,
+        "dataparallel.pth": under("module."),
+        "half.pth": {name: x.half() if x.is_floating_point() else x for name, x in state.items()},
+        "lightning-model.ckpt": {"state_dict": under("model."), "epoch": 3, "hyper_parameters": {"lr": 0.1}},
+        "lightning-net.ckpt": {"state_dict": under("net.")},
+        "lightning-with-loss-weight.ckpt": {"state_dict": {**under("model."), "loss.weight": torch.ones(3)}},
+        "torchvision-reference.pth": {"model": state, "epoch": 1, "args": {"lr": 0.1}},
+        **{f"{key}.pth": {key: state} for key in ("net", "model_state", "weights")},
+        "ema.pth": {"state_dict_ema": state},
+        "five-classes.pth": build_network(entry, classes=5, channels=3, seed=0).state_dict(),
+        "pickled-model.pt": network,
+    }
+    for name, content in stored.items():
+        torch.save(content, case / name)
+    save_file(under("model."), case / "model.safetensors")
+    (case / "lfs.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    (case / "page.pth").write_text("<!DOCTYPE html><html><body>not found</body></html>")
+
+
 @of("60-checkpoints")
 @pytest.mark.parametrize(
     ("name", "words"),
@@ -464,13 +499,15 @@ def test_hidden_files_are_skipped(case):
         *((name, None) for name in ("plain.pth", "dataparallel.pth", "half.pth", "lightning-model.ckpt")),
         *((name, None) for name in ("torchvision-reference.pth", "model.safetensors", "lightning-net.ckpt")),
         *((name, None) for name in ("net.pth", "model_state.pth", "weights.pth", "ema.pth")),
+        ("lightning-with-loss-weight.ckpt", "loss.weight"),
         ("lfs.pth", "Git LFS pointer"),
         ("page.pth", "web page"),
         ("five-classes.pth", "shape"),
-        ("pickled-model.pt", "weights"),
+        ("pickled-model.pt", "pickled"),
     ],
 )
 def test_checkpoints_load_or_are_named_as_what_they_are(case, name, words):
+    write_checkpoints(case)
     result = segbench("validate", case / f"{name}.yaml")
     assert result.exit_code == (0 if words is None else 2), result.output
     assert words is None or words in result.output

@@ -148,3 +148,12 @@ def test_a_network_of_a_script_runs_however_the_script_is_started(tmp_path, way)
     done = subprocess.run(command, input=given, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
     assert ("in this process" in done.stderr) == (way == "standard input")
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_script_without_the_guard_is_told_of_it(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"))
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a script has to call run_suite below 'if __name__ == \"__main__\":'" in done.stderr.splitlines()[-1]

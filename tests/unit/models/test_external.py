@@ -230,3 +230,8 @@ def test_an_output_that_is_no_logits_is_refused(output, problem):
 
     with pytest.raises(ModelRefusal, match=problem):
         ExternalNetwork(Theirs(), 4, name="python:theirs")(torch.zeros(1, 3, 8, 8))
+
+
+def test_a_network_of_a_notebook_is_told_apart_from_a_missing_one():
+    with pytest.raises(UsageError, match=r"python:__main__\.Net: known only to the notebook or script that defines"):
+        python_model(2, target="__main__.Net")

@@ -1,0 +1,96 @@
+"""A folder in which the commands of the documents can be typed: small things under the names that they use.
+
+A new command of the documents that needs a file gets it here, by one more line of ``FILES`` or ``build``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+from PIL import Image
+
+from segbench.config import load_suite
+from segbench.engine.launch import run_suite
+from segbench.results.pack import pack
+
+SUITE = """\
+dataset: {name: scenes, size: [16, 16], train_images: 4, test_images: 2}
+transforms: {train: [normalize], test: [normalize]}
+models:
+  - {name: unet, width: 0.05}
+train: {epochs: 1, batch_size: 2}
+seeds: [0]
+speed: {size: [16, 16], batch_sizes: [1], tasks: [inference], restarts: 1, seconds: 0.05}
+"""
+"""Stands in for every suite: one network, two steps."""
+
+UNMEASURED = SUITE[: SUITE.index("speed:")]
+
+FILES = {
+    "suite.yaml": UNMEASURED,
+    "suites/quickstart.yaml": UNMEASURED,
+    "suites/voc.yaml": UNMEASURED,
+    "suites/speed.yaml": SUITE,
+}
+
+PROGRAMS = {
+    "segbench": f'exec {sys.executable} -m segbench "$@"',
+    "python3": f'exec {sys.executable} "$@"',
+    # Slurm's job array, one task after the other
+    "sbatch": dedent("""\
+        for option in "$@"; do case $option in --array=1-*) last=${option#--array=1-};; esac; command=$option; done
+        for SLURM_ARRAY_TASK_ID in $(seq $last); do export SLURM_ARRAY_TASK_ID; bash -c "$command" || exit; done"""),
+}
+"""What a shell finds under these names."""
+
+RESULTS = ("camvid-gpu", "my-suite", "voc")
+"""Suites of which there are results, the same ones, where a block of commands makes none."""
+
+
+def build(folder: Path) -> None:
+    """Fill an empty folder."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    for name, text in PROGRAMS.items():
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    _draw_images(folder / "my-data")
+    first, *others = (folder / "stored" / name for name in RESULTS)
+    suite = load_suite(folder / "suite.yaml", overrides=[f"name={first.name}"])
+    run_suite(suite, results=first.parent, in_process=True)
+    for other in others:
+        shutil.copytree(first, other)
+    (folder / "home").mkdir()
+    pack(first, folder / "home" / "facts.tar.xz")
+
+
+def copy(tree: Path, folder: Path, *, results: bool) -> None:
+    """Copy what ``build`` made, with or without the stored results."""
+    shutil.copytree(tree, folder, dirs_exist_ok=True)
+    (folder / "stored").rename(folder / ("results" if results else "elsewhere"))
+
+
+def search_path(folder: Path) -> str:
+    """Return a ``PATH`` on which the programs of the folder come first."""
+    return os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+
+
+def _draw_images(folder: Path) -> None:
+    """Draw pairs of images and masks of two classes."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for index in range(5):
+        mask = np.zeros((24, 32), np.uint8)
+        mask[4 + index : 16, 6 : 20 + index] = 1
+        image = np.random.default_rng(index).integers(0, 99, (24, 32, 3)).astype(np.uint8) + 120 * mask[..., None]
+        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
+        Image.fromarray(image).save(folder / "images" / f"{index}.png")
