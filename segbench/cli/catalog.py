@@ -14,7 +14,7 @@ from segbench.errors import ModelRefusal, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.component import ModelEntry
-    from segbench.models.build import Description
+    from segbench.models.skeleton import Description
     from segbench.registry import Entry
     from segbench.signature import Parameter
 
@@ -120,15 +120,19 @@ def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
 
 
 def _facts(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
-    """Return what a model is; when it cannot take the image size, without its cost but with the reason."""
-    from segbench.models.build import describe_network
+    """Return what a model is; when it cannot take the image size, without its cost but with the reason.
+
+    Raises:
+        UsageError: It cannot take the size, and says of none that it can.
+    """
+    from segbench.models.skeleton import describe_network
 
     try:
         found = describe_network(entry, classes=classes, channels=channels, size=image_size)
     except ModelRefusal as refusal:
         nearest = _nearest_size(entry, classes=classes, channels=channels, image_size=image_size)
         if nearest == image_size:
-            raise
+            raise UsageError(str(refusal)) from None
         found = describe_network(entry, classes=classes, channels=channels, size=nearest)
         note = f"{refusal}; {nearest[0]}x{nearest[1]} is possible"
         unknown = {"macs": None, "activation_bytes": None, "output_size": None}
@@ -153,13 +157,8 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
 
 def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> tuple[int, int]:
     """Return the smallest size that a model takes and that is not below the given one."""
-    import torch
-
     from segbench.models.base import constraint_of
-    from segbench.models.build import create
+    from segbench.models.skeleton import bare_skeleton
 
-    if entry.options.get("pretrained"):
-        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        constraint = constraint_of(create(entry, classes=classes, channels=channels))
+    constraint = constraint_of(bare_skeleton(entry, classes=classes, channels=channels))
     return constraint.next(image_size[0]), constraint.next(image_size[1])

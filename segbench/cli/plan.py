@@ -67,9 +67,10 @@ def plan(
 
 
 def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
-    """Check a suite without touching its data.
+    """Check a suite without reading its images.
 
-    Keys, values, names, files of weights, and the grid are looked at.
+    Keys, values, names, the grid and files of weights are looked at: what these are and, by names and shapes, whether
+    they fit their networks.
     """
     checked = load(suite, overrides)
     from segbench.config.plan import plan as runs_of
@@ -77,6 +78,7 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
     with naming(suite):
         runs = runs_of(checked)
         _check_files(checked)
+        _check_checkpoints(runs)
         shares = _check_groups(checked)
     tuned = _extent_of_tuning(checked)
     typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
@@ -108,6 +110,19 @@ def _check_files(suite: Suite) -> None:
         for key, path in (("weights", model.weights), ("pretrained", model.options.get("pretrained"))):
             if isinstance(path, str) and _names_file(path) and not Path(path).is_file():
                 raise SuiteError(f"there is no file {path!r}", key=f"models[{index}].{key}")
+
+
+def _check_checkpoints(runs: Sequence[Run]) -> None:
+    """Compare each checkpoint with its network; nothing is imported for suites without any.
+
+    Raises:
+        SuiteError: A file cannot be read or does not fit.
+    """
+    for run in {run.model.model_dump_json(): run for run in runs if run.model.weights is not None}.values():
+        from segbench.engine.checkpoint_check import check_checkpoint
+
+        if unknown := check_checkpoint(run):
+            tell(f"note: {run.model.label}: {run.model.weights} can be read; whether it fits is not known: {unknown}")
 
 
 def _names_file(text: str) -> bool:

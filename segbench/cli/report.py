@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segbench.cli.output import tell
+from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +47,9 @@ def leaderboard(
             help="Score, order and rank by another rule: void-as-error, mmsegmentation, smp-macro … or show all.",
         ),
     ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Also show the IoU of every class; CSV and JSON always hold it.")
+    ] = False,
     reports: Annotated[
         Path | None,
         typer.Option("--reports", metavar="DIR", help="Also write the whole report, with figures, into this folder."),
@@ -52,9 +58,11 @@ def leaderboard(
     """Rank stored runs, each against those of equal protocol."""
     from segbench.report.ranking import rank
 
+    if per_class and (convention is not None or form is Format.LATEX):
+        raise UsageError("--per-class is for the table and Markdown, by our own rule: leave --convention and latex out")
     ranking = rank(*results)
     if convention is None:
-        show(ranking, form)
+        show(ranking, form, per_class=per_class)
     else:
         from segbench.cli.conventions import show_conventions
 
@@ -106,17 +114,17 @@ def rank_and_report(results: Path, reports: Path | None) -> None:
         write(ranking, reports)
 
 
-def show(ranking: Ranking, form: Format = Format.TABLE) -> None:
+def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = False) -> None:
     """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
     from segbench.report.board import to_markdown
     from segbench.report.latex import to_latex
     from segbench.report.tables import to_csv, to_json
 
     if form is Format.TABLE:
-        _show_table(ranking.board)
+        _show_table(ranking.board, per_class=per_class)
     else:
-        writers = {
-            Format.MARKDOWN: to_markdown,
+        writers: dict[Format, Callable[[pd.DataFrame], str]] = {
+            Format.MARKDOWN: partial(to_markdown, per_class=per_class),
             Format.CSV: to_csv,
             Format.JSON: to_json,
             Format.LATEX: to_latex,
@@ -140,13 +148,13 @@ def write(ranking: Ranking, reports: Path) -> Path:
     return files.page
 
 
-def _show_table(board: pd.DataFrame) -> None:
+def _show_table(board: pd.DataFrame, *, per_class: bool) -> None:
     from rich.console import Console
 
     from segbench.report.tables import rich_tables
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    console.print(rich_tables(board, width=console.width))
+    console.print(rich_tables(board, width=console.width, per_class=per_class))
 
 
 _PLAIN_WIDTH = 160

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from segbench.config.classes_map import normalised
 from segbench.config.fold_groups import FoldGroups
 from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
 from segbench.config.parameter_groups import ParameterGroup
@@ -107,6 +108,13 @@ class ModelEntry(Component):
     """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
     strict: bool = True
     """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
+    min_fit: float | None = Field(default=None, gt=0, le=1)
+    """With ``strict: false``, the share of the network's parameters that has to fit; 0.5 by default."""
+    weights_key: str | None = None
+    """The dotted key of the weights in the checkpoint, or what their names begin with; found by default."""
+    classes_map: dict[str, int | tuple[int, ...]] | tuple[int | tuple[int, ...], ...] | None = None
+    """For each class of the data set, the output or outputs of the checkpoint that stand for it, counted from 0, where
+    the checkpoint has others; for ``train: null``."""
     pad_to: int | None = Field(default=None, ge=1)
     """Images are padded with zeros (the mean colour after ``normalize``) to a multiple of this, and scores are cropped
     to the image; by default only where the network's family always does."""
@@ -120,6 +128,21 @@ class ModelEntry(Component):
         if isinstance(given, Mapping) and not given.get("label") and isinstance(given.get("name"), str):
             return {**given, "label": given["name"]}
         return given
+
+    @field_validator("classes_map", mode="before")
+    @classmethod
+    def _normalise_classes_map(cls, given: Any) -> Any:
+        return normalised(given)
+
+    @model_validator(mode="after")
+    def _about_a_checkpoint(self) -> ModelEntry:
+        for key in ("min_fit", "weights_key", "classes_map"):
+            if self.weights is None and getattr(self, key) is not None:
+                raise line_error(type(self).__name__, (key,), "is about a checkpoint: needs weights", ...)
+        if self.min_fit is not None and self.strict:
+            text = "has a part with strict: false only: otherwise every tensor has to fit"
+            raise line_error(type(self).__name__, ("min_fit",), text, self.min_fit)
+        return self
 
     @property
     def pretrained(self) -> bool:

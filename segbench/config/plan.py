@@ -176,14 +176,14 @@ class Run(BaseModel):
 
     @property
     def title(self) -> str:
-        """The label and, of a trial or a tuned run, its values; in a cross-validation, also the fold."""
+        """The label, the values of a trial or a tuned run, those of the grid and, in a cross-validation, the fold."""
         title = titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
-        return with_fold(title, self.fold, self.recipe.dataset.folds)
+        return with_fold(with_point(title, self.point), self.fold, self.recipe.dataset.folds)
 
     @property
     def label(self) -> str:
         """The row's name: the model's label, and the grid's values that concern the model."""
-        values = in_words({key: value for key, value in self.point.items() if _concerns_model(key)})
+        values = in_words({key: value for key, value in self.point.items() if concerns_model(key)})
         return f"{self.model.label} ({values})" if values else self.model.label
 
     @cached_property
@@ -319,6 +319,12 @@ def titled(label: str, role: str, values: Mapping[str, Any] | None) -> str:
     return f"{label} ({' '.join([role, *([in_words(values)] if values else [])])})"
 
 
+def with_point(title: str, point: Mapping[str, Any]) -> str:
+    """Return a run's title with the values of the grid that concern its recipe, such as ``unet, lr=0.1``."""
+    values = in_words({key: value for key, value in point.items() if not concerns_model(key)})
+    return f"{title}, {values}" if values else title
+
+
 def with_fold(title: str, fold: int | None, folds: int | None) -> str:
     """Return a run's title with the fold that it is tested on, such as ``unet, fold 2 of 5``."""
     return title if fold is None else f"{title}, fold {fold} of {folds}"
@@ -388,5 +394,6 @@ def _merged(first: Run, again: Run) -> Run:
     return first.model_copy(update={"point": common})
 
 
-def _concerns_model(key: str) -> bool:
+def concerns_model(key: str) -> bool:
+    """Tell whether a key of a grid changes the networks, not the recipe."""
     return key.split(".", maxsplit=1)[0] in ("models", "defaults")

@@ -200,6 +200,15 @@ class Suite(Section):
         return self
 
     @model_validator(mode="after")
+    def _only_what_is_loaded_has_other_classes(self) -> Suite:
+        for index, model in enumerate(self.models):
+            if self.train is not None and model.classes_map is not None:
+                text = "is for networks that are evaluated as loaded (train: null); one that is trained here has the "
+                text += "data set's own classes: take strict: false for a checkpoint of other ones"
+                raise line_error(type(self).__name__, ("models", index, "classes_map"), text, ...)
+        return self
+
+    @model_validator(mode="after")
     def _folds_are_trained_on(self) -> Suite:
         if self.train is None and self.dataset.folds is not None:
             text = "needs a recipe under train: networks that are not trained can be tested on all images at once"

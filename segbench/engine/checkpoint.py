@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from segbench.config.component import ModelEntry
 from segbench.config.plan import Run
 from segbench.data.base import ChannelStatistics, Color, DatasetInfo, ImageFormat
 from segbench.data.folds import Folds
@@ -91,7 +92,6 @@ def load_checkpoint(file: Path) -> Checkpoint:
         WeightsError: The file cannot be read, or was not written by ``segbench run``.
     """
     from segbench.models.build import build_network
-    from segbench.models.weights import load_weights
 
     facts = _read_facts(file)
     try:
@@ -103,9 +103,9 @@ def load_checkpoint(file: Path) -> Checkpoint:
         statistics = measured and ChannelStatistics(tuple(measured["mean"]), tuple(measured["std"]))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise WeightsError(f"{file}: its description is not one that this version can read: {error}") from None
-    plain = run.model.model_copy(update={"weights": None, "options": _without_pretrained(run)})
-    network = build_network(plain, classes=len(info.classes), channels=info.channels, seed=run.seed)
-    load_weights(network, file)
+    network = build_network(
+        _as_stored(run, file, info), classes=len(info.classes), channels=info.channels, seed=run.seed
+    )
     return Checkpoint(
         network.eval(),
         run,
@@ -114,6 +114,14 @@ def load_checkpoint(file: Path) -> Checkpoint:
         fold_fingerprint=facts.get("fold_fingerprint"),
         statistics=statistics,
     )
+
+
+def _as_stored(run: Run, file: Path, info: DatasetInfo) -> ModelEntry:
+    """Return the entry of a run's network with the weights of its checkpoint in place of those it started from."""
+    from segbench.models.classes_map import for_classes
+
+    newer = {"weights": str(file), "strict": True, "min_fit": None, "weights_key": None}
+    return for_classes(run.model.model_copy(update={**newer, "options": _without_pretrained(run)}), info.classes)
 
 
 def _without_pretrained(run: Run) -> dict[str, object]:

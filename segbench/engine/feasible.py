@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,9 +21,12 @@ from segbench.engine.materials import Materials
 from segbench.engine.optimizers import create_optimizer
 from segbench.engine.schedules import create_schedule
 from segbench.engine.train import steps_per_epoch, total_steps
-from segbench.errors import ModelRefusal, SuiteError, UsageError, WeightsError
+from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.import_path import ForeignPartError
-from segbench.models.build import check_input, check_pretrained, skeleton
+from segbench.models.build import check_input, check_pretrained
+from segbench.models.build import check_weights as check_checkpoint
+from segbench.models.classes_map import for_classes
+from segbench.models.skeleton import skeleton
 
 
 def try_recipe(materials: Materials) -> list[str]:
@@ -127,7 +129,7 @@ def refusal(
         lone: The size of a training image that is alone in its batch, if there is one.
     """
     try:
-        check_weights(run.model)
+        check_weights(run.model, info)
         network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
         for size in sorted(sizes):
             check_input(network, *size)
@@ -142,15 +144,16 @@ def refusal(
     return None
 
 
-def check_weights(model: ModelEntry) -> None:
-    """Look for the weights that a network starts from.
+def check_weights(model: ModelEntry, info: DatasetInfo) -> None:
+    """Look at the weights that a network starts from: at their names and shapes, not at their values.
 
     Raises:
-        WeightsError: A file is missing, or these weights cannot fit the network's options.
+        WeightsError: A file is missing, is something else, or does not fit the network.
+        UsageError: The map of its classes is not one of the data set's.
     """
-    if model.weights and not Path(model.weights).is_file():
-        raise WeightsError(f"weights: there is no file {model.weights}")
     check_pretrained(model)
+    if model.weights is not None:
+        check_checkpoint(for_classes(model, info.classes), classes=len(info.classes), channels=info.channels)
 
 
 def read_size(text: str) -> tuple[int, int]:

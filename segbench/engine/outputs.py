@@ -14,7 +14,8 @@ from segbench.engine.feasible import read_size
 from segbench.engine.materials import Materials
 from segbench.engine.preflight import NetworkInputs
 from segbench.errors import ModelRefusal
-from segbench.models.build import skeleton
+from segbench.models.classes_map import MappedClasses
+from segbench.models.skeleton import skeleton
 from segbench.models.tryout import refuse_sizes, try_outputs
 from segbench.results.outputs import OutputFacts
 
@@ -37,6 +38,8 @@ def outputs_of_run(
         ModelRefusal: It returns no logits, or not as many auxiliary outputs as the recipe has weights.
     """
     weights = recipe.auxiliary if recipe is not None else None
+    if isinstance(network, MappedClasses):
+        network = network.model
     found = try_outputs(network, channels=channels, size=size, also=names_in(weights))
     if found is None or weights is None:
         return found

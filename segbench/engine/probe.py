@@ -37,6 +37,7 @@ from segbench.engine.threads import Threads, threads_of_run
 from segbench.engine.train import Trainer
 from segbench.engine.workload import Probe
 from segbench.models.build import build_network, check_input
+from segbench.models.classes_map import for_classes
 from segbench.models.cost import count_weights_bytes
 from segbench.results.details import DETAILS_FILE, ImageDetails, save_details
 from segbench.results.matrices import save_matrices
@@ -201,7 +202,11 @@ def _built(run: Run, materials: Materials) -> nn.Module:
     """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
     info = materials.info
     network = build_network(
-        run.model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
+        for_classes(run.model, info.classes),
+        classes=len(info.classes),
+        channels=info.channels,
+        seed=run.seed,
+        init=run.recipe.init,
     )
     weights_digest(run, network)
     for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):

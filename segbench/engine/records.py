@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from segbench.config.plan import Run, Tuned, source_digest, titled, with_fold
+from segbench.config.plan import Run, Tuned, source_digest, titled, with_fold, with_point
 from segbench.engine.events import Observer, RunEnded
 from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
@@ -120,6 +120,7 @@ def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
     outcome, seconds, tuning = record.outcome, record.timings.total_seconds, record.tuning
     mean_iou = stored_mean_iou(record, store)
     title = titled(record.label, tuning.role, tuning.values) if tuning else record.label
+    title = with_point(title, record.point)
     if record.fold is not None:
         title = with_fold(title, record.fold.index, record.fold.folds)
     observer(RunEnded(record.id, title, outcome.status, outcome.reason, seconds, mean_iou))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
@@ -9,6 +10,9 @@ from enum import StrEnum
 from segbench.config.keys import Named, matching
 from segbench.config.plan import Run
 from segbench.errors import UnknownNameError, UsageError
+
+SHOWN_IDS = 8
+"""So many ids are named to somebody who gave one that there is not."""
 
 
 class RunOrder(StrEnum):
@@ -77,11 +81,15 @@ def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
     """Return the runs whose ids are given, or begin as given.
 
     Raises:
-        UnknownNameError: No run has such an id.
+        UsageError: No run has such an id; the nearest ones are named.
     """
+    ids = [run.id for run in runs]
     for wanted in only or ():
-        if not any(run.id.startswith(wanted) for run in runs):
-            raise UnknownNameError("run of this suite:", wanted, [run.id for run in runs])
+        if not any(known.startswith(wanted) for known in ids):
+            near = difflib.get_close_matches(wanted, ids, n=SHOWN_IDS, cutoff=0.4) or ids[:SHOWN_IDS]
+            more = f" and {len(ids) - len(near)} more ('segbench plan' lists them)" if len(ids) > len(near) else ""
+            text = f"no run has the id {wanted!r}, or one that begins so; there are: {', '.join(near)}{more}"
+            raise UsageError(f"--only: {text}")
     return starting_with(runs, only)
 
 

@@ -13,7 +13,7 @@ from segbench.config.suite import Suite
 from segbench.engine.parameter_groups import Share, shares, trainable_parameters
 from segbench.errors import SuiteError, UsageError
 from segbench.metrics.foreign import Metric, as_metric
-from segbench.models.build import skeleton
+from segbench.models.skeleton import skeleton
 from segbench.registry import METRICS
 
 _SHOWN_PARTS = 8

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from segbench.config.classes_map import mapped_by_name
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
 from segbench.data.loader import EvaluationLoader, Share
@@ -65,6 +66,7 @@ from segbench.results.record import (
     WeightsLoaded,
 )
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.shares import percent
 from segbench.results.states import StateFolder
 
 
@@ -149,16 +151,19 @@ class Work:
     def _build(self, materials: Materials) -> nn.Module:
         from segbench.models.base import count_parameters
         from segbench.models.build import build_network, check_input
+        from segbench.models.classes_map import for_classes
 
         info, run = materials.info, self.run
+        model = for_classes(run.model, info.classes)
         network = build_network(
-            run.model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
+            model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
         )
         height, width = materials.first_test_size()
         self.found_of_model |= {
             "parameters": count_parameters(network),
             "weights_digest": weights_digest(self.run, network),
-            "weights_left_out": self._weights_left_out(network),
+            **self._weights_taken(network),
+            "classes_map": mapped_by_name(model.classes_map, info.classes),
             "weights_loaded": self._weights_loaded(network),
             "initial_weights": self._initial_weights(network),
             "citation": getattr(network, "citation", ""),
@@ -197,17 +202,28 @@ class Work:
                 self.observer(Notice(f"{self.run.label}: {note}"))
         return found
 
-    def _weights_left_out(self, network: nn.Module) -> dict[str, list[str]] | None:
-        """Return, and tell, what of the checkpoint did not fit; None when all did."""
+    def _weights_taken(self, network: nn.Module) -> dict[str, Any]:
+        """Return what was taken of the checkpoint, and tell what was not; nothing without one."""
         from segbench.models.build import weights_report_of
 
         report = weights_report_of(network)
-        if report is None or not (report.missing or report.unexpected or report.misshapen):
-            return None
+        if report is None:
+            return {}
+        whose = f"{self.run.label}: of {self.run.model.weights}"
+        if report.rivals:
+            others = ", ".join(key or "the names at the top" for key in report.rivals)
+            self.observer(Notice(f"{whose}, {report.key} was taken; {others} would have fitted as well (weights_key)"))
+        if report.auxiliary:
+            count, one = len(report.auxiliary), report.auxiliary[0]
+            self.observer(Notice(f"{whose}, the auxiliary head was left out ({count} tensors, {one} for one)"))
+        taken = {"weights_share": report.share, "weights_key": report.key if report.rivals else None}
+        if report.complete:
+            return taken
         left_out = {kind: list(getattr(report, kind)) for kind in ("missing", "unexpected", "misshapen")}
         counts = ", ".join(f"{len(keys)} {kind}" for kind, keys in left_out.items() if keys)
-        self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, these keys were left out: {counts}"))
-        return left_out
+        share = f"{percent(report.share)} of the network's parameters fit"
+        self.observer(Notice(f"{whose}, {share}; these keys were left out: {counts}"))
+        return {**taken, "weights_left_out": left_out}
 
     def _weights_loaded(self, network: nn.Module) -> WeightsLoaded | None:
         """Return what started from a VGG-16's weights, and tell it where these lack a part; None without them."""

@@ -136,8 +136,8 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def count_macs(network: nn.Module, channels: int, height: int, width: int) -> int:
-    """Return the multiply-adds of one forward pass of one image, counted on the meta device.
+def count_macs(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> int:
+    """Return the multiply-adds of one forward pass of one image, counted on the meta device unless another is named.
 
     Half of what ``torch.utils.flop_counter`` counts: it knows convolutions and matrix products, which is what
     papers count.
@@ -146,8 +146,8 @@ def count_macs(network: nn.Module, channels: int, height: int, width: int) -> in
 
     from torch.utils.flop_counter import FlopCounterMode
 
-    network = deepcopy(network).to("meta").eval()
+    network = deepcopy(network).to(device).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.empty(1, channels, height, width, device="meta"))
+        network(torch.zeros(1, channels, height, width, device=device))
     flops: int = counter.get_total_flops()
     return flops // 2

@@ -14,43 +14,14 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import digest, seeding_model
 from segbench.config.sections import InitScheme
 from segbench.models import CATALOG
-from segbench.models.adapt import adapted
-from segbench.models.base import OverlapTile, SegmentationNetwork, constraint_of
-from segbench.models.cost import cost_of
+from segbench.models.base import constraint_of
+from segbench.models.classes_map import count_outputs, mapped
+from segbench.models.create import create, labelling_every_pixel
 from segbench.models.initial import InitialWeights, initialise
+from segbench.models.skeleton import skeleton
 from segbench.models.timm_encoders import TimmEncoder, weights_file
-from segbench.models.tryout import refuse_sizes, try_outputs
 from segbench.models.vgg import VGG16Trunk
-from segbench.models.weights import WeightsReport, load_weights
-from segbench.registry import MODELS
-from segbench.results.outputs import OutputFacts
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a network costs and where it comes from.
-
-    Attributes:
-        name: The row's label.
-        parameters: Learned parameters.
-        macs: Multiply-adds of one forward pass of one image.
-        activation_bytes: What training keeps of each image of a batch for the backward pass, in float32.
-        weights_bytes: Size of the weights on disk.
-        citation: The paper.
-        input_constraint: Which image sizes the network takes, in words.
-        output_size: Height and width of the logits; smaller than the image's for valid convolutions.
-        outputs: What a network from elsewhere returns; None for built-in ones.
-    """
-
-    name: str
-    parameters: int
-    macs: int
-    activation_bytes: int
-    weights_bytes: int
-    citation: str
-    input_constraint: str
-    output_size: tuple[int, int]
-    outputs: OutputFacts | None = None
+from segbench.models.weights import MIN_FIT, Rules, WeightsReport, compare_weights, load_weights
 
 
 def build_network(
@@ -69,28 +40,47 @@ def build_network(
         init: What weights are drawn from; any but ``paper`` builds the network twice, to see what no seed changes.
 
     Returns:
-        A network from (N, channels, H, W) images to (N, classes, H, W) logits. When the entry names ``weights``, its
-        attribute ``weights_report`` says what of them was loaded and what was not; see ``weights_report_of``.
+        A network from (N, channels, H, W) images to (N, classes, H, W) logits; with ``classes_map``, one of other
+        outputs under ``MappedClasses``. When the entry names ``weights``, its attribute ``weights_report`` says what of
+        them was loaded and what was not; see ``weights_report_of``.
 
     Raises:
         UsageError: An option is impossible, or weights cannot be read or do not fit.
         ModelRefusal: The network cannot do what is asked of it.
     """
+    outputs = count_outputs(entry, classes=classes, channels=channels)
     with _seeded(entry, seed):
-        network = _labelling_every_pixel(create(entry, classes=classes, channels=channels))
+        network = mapped(labelling_every_pixel(create(entry, classes=outputs, channels=channels)), entry)
     if init != "paper":
         network.initial_weights = _initialise(network, entry, init, classes=classes, channels=channels, seed=seed)  # type: ignore[assignment]
     if entry.weights is not None:
-        report = load_weights(network, entry.weights, strict=entry.strict)
-        network.weights_report = report  # type: ignore[assignment]
+        network.weights_report = load_weights(network, entry.weights, rules=_rules(entry))  # type: ignore[assignment]
     return network
+
+
+def check_weights(entry: ModelEntry, *, classes: int, channels: int) -> None:
+    """Refuse a checkpoint that building the network would refuse; its names and shapes are read, not its values.
+
+    Raises:
+        UsageError: The network cannot be built, or the checkpoint cannot be read or does not fit.
+        ModelRefusal: The network cannot do what is asked of it.
+    """
+    if entry.weights is None:
+        return
+    outputs = count_outputs(entry, classes=classes, channels=channels)
+    network = mapped(skeleton(entry, classes=outputs, channels=channels), entry)
+    compare_weights(network, entry.weights, rules=_rules(entry))
+
+
+def _rules(entry: ModelEntry) -> Rules:
+    return Rules(entry.strict, entry.weights_key, MIN_FIT if entry.min_fit is None else entry.min_fit)
 
 
 def _initialise(
     network: nn.Module, entry: ModelEntry, init: InitScheme, *, classes: int, channels: int, seed: int
 ) -> InitialWeights:
     with _seeded(entry, seed + 1):
-        twin = _labelling_every_pixel(create(entry, classes=classes, channels=channels))
+        twin = labelling_every_pixel(create(entry, classes=classes, channels=channels))
     with _seeded(entry, seed):
         return initialise(network, init, twin=twin, classes=classes, channels=channels)
 
@@ -189,37 +179,9 @@ def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
     return None
 
 
-def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Call an entry's factory, with whatever random state there is, and adapt what it makes to the entry."""
-    return adapted(MODELS.create(entry.name, classes, channels, **entry.options), entry, classes=classes)
-
-
 def initial_seed(entry: ModelEntry, seed: int) -> int:
     """Return the seed of a network's initial weights, below 2**63: a hash of what the network is and of a seed."""
     return int(digest({"model": seeding_model(entry), "seed": seed})[:16], 16) >> 1
-
-
-def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Build a model entry's network on the meta device: its structure without memory, reading no weights.
-
-    Raises:
-        UsageError: An option is impossible.
-        ModelRefusal: The network cannot do what is asked of it.
-    """
-    return _labelling_every_pixel(_bare_skeleton(entry, classes=classes, channels=channels))
-
-
-def _bare_skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    if entry.options.get("pretrained"):
-        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return create(entry, classes=classes, channels=channels)
-
-
-def _labelling_every_pixel(network: nn.Module) -> nn.Module:
-    if isinstance(network, SegmentationNetwork) and network.output_margin > 0:
-        return OverlapTile(network)
-    return network
 
 
 def check_input(network: nn.Module, height: int, width: int) -> None:
@@ -229,39 +191,3 @@ def check_input(network: nn.Module, height: int, width: int) -> None:
         ModelRefusal: The size is impossible; the message says which are not.
     """
     constraint_of(network).check(str(getattr(network, "name", type(network).__name__)), height, width)
-
-
-def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:
-    """Describe an entry's network from its structure alone: on the meta device, reading and fetching no weights.
-
-    A network of valid convolutions is described as it is, with its smaller output, not as it is evaluated (tile by
-    mirrored tile).
-
-    Args:
-        entry: The network and its options.
-        classes: Number of classes.
-        channels: Channels of the images.
-        size: Height and width of the image.
-
-    Raises:
-        UsageError: An option is impossible.
-        ModelRefusal: The network cannot take this size.
-    """
-    network = _bare_skeleton(entry, classes=classes, channels=channels)
-    constraint = constraint_of(network)
-    constraint.check(entry.name, *size)
-    margin = getattr(network, "output_margin", 0)
-    outputs = try_outputs(network, channels=channels, size=size)
-    refuse_sizes(network, channels=channels, sizes=[size])
-    cost = cost_of(network, channels, *size)
-    return Description(
-        name=entry.label or entry.name,
-        parameters=cost.parameters,
-        macs=cost.macs,
-        activation_bytes=cost.activation_bytes,
-        weights_bytes=cost.weights_bytes,
-        citation=getattr(network, "citation", ""),
-        input_constraint=str(constraint),
-        output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
-        outputs=outputs,
-    )

@@ -29,22 +29,23 @@ class Cost:
     weights_bytes: int
 
 
-def cost_of(network: nn.Module, channels: int, height: int, width: int) -> Cost:
-    """Return what a network costs for images of (channels, height, width), without computing anything.
+def cost_of(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> Cost:
+    """Return what a network costs for images of (channels, height, width); on the meta device, nothing is computed.
 
     Args:
         network: Any network, on any device; it is left as it is.
         channels: Channels of the images.
         height: Height of the images in pixels.
         width: Width of the images in pixels.
+        device: Where it is counted: ``cpu`` for a network that looks at values, which the meta device has none of.
 
     Raises:
         ModelRefusal: The network cannot take this size.
     """
     return Cost(
         parameters=count_parameters(network),
-        macs=count_macs(network, channels, height, width),
-        activation_bytes=count_activation_bytes(network, channels, height, width),
+        macs=count_macs(network, channels, height, width, device=device),
+        activation_bytes=count_activation_bytes(network, channels, height, width, device=device),
         weights_bytes=count_weights_bytes(network),
     )
 
@@ -57,7 +58,7 @@ def count_weights_bytes(network: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
-def count_activation_bytes(network: nn.Module, channels: int, height: int, width: int) -> int:
+def count_activation_bytes(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> int:
     """Return the bytes that each image of a batch adds to what training keeps between forward and backward pass.
 
     These are the storages of all tensors that autograd saves in a float32 forward pass in training mode, the images
@@ -66,11 +67,11 @@ def count_activation_bytes(network: nn.Module, channels: int, height: int, width
     from what three save, so that what does not depend on the batch (the statistics of batch norm) is left out, and
     networks that refuse to be trained on a single image have a figure too.
 
-    It is counted on the meta device, as the CPU's operators save it. Kernels of other devices may save less (dropout
-    masks of one byte) or keep workspaces beside.
+    It is counted on the meta device unless another is named, as the CPU's operators save it. Kernels of other devices
+    may save less (dropout masks of one byte) or keep workspaces beside.
     """
-    network = deepcopy(network).to("meta").float().train()
-    two, three = (_saved_bytes(network, torch.empty(n, channels, height, width, device="meta")) for n in (2, 3))
+    network = deepcopy(network).to(device).float().train()
+    two, three = (_saved_bytes(network, torch.zeros(n, channels, height, width, device=device)) for n in (2, 3))
     return three - two
 
 

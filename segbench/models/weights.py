@@ -1,40 +1,25 @@
-"""Whole-network checkpoints: reading, fitting into a network, writing."""
+"""Whole-network checkpoints: fitted into a network, and written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segbench.errors import StoreError, WeightsError
+from segbench.models.foreign_states import Contents, State, first, read_contents
+from segbench.models.state_choice import WRAPPERS, Found, choose
+from segbench.results.shares import percent
 
-State: TypeAlias = dict[str, Tensor]
-"""Tensors by name."""
-
-PREFIXES = ("module.", "model.", "_orig_mod.")
-"""What DataParallel, Lightning and torch.compile put before every name."""
-
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts keep the weights."""
-
-SHOWN = 5
-"""So many names of a kind are spelled out in a message."""
-
-_UNREADABLE = (
-    OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
-    AssertionError, ImportError, pickle.UnpicklingError, struct.error,
-)  # fmt: skip
-"""What readers raise on files that are cut off or are something else."""
+MIN_FIT = 0.5
+"""The share of a network's parameters that a checkpoint has to hold under ``strict: false``, unless a suite says it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +31,20 @@ class WeightsReport:
         missing: Names that the network has and the file has not.
         unexpected: Names that the file has and the network has not.
         misshapen: ``name (file's shape, network's shape)`` of tensors whose shapes differ.
+        share: How much of the network's parameters was copied, of 1, counted by their values.
+        key: The key of the state dict in the file; empty where the names stand at the top.
+        rivals: Keys of others that fit as well.
+        auxiliary: Names of auxiliary heads in the file that the network, which has none, does without.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     misshapen: tuple[str, ...]
+    share: float = 1.0
+    key: str = ""
+    rivals: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -59,49 +52,67 @@ class WeightsReport:
         return not (self.missing or self.unexpected or self.misshapen)
 
 
-def load_weights(network: nn.Module, path: str | Path, *, strict: bool = True) -> WeightsReport:
+class Rules(NamedTuple):
+    """How a checkpoint has to fit.
+
+    Attributes:
+        strict: Refuse a file that does not fit exactly; otherwise what fits is loaded.
+        key: The dotted key of the state dict, or the beginning of its names; None finds it.
+        min_fit: The share of the network's parameters that has to fit where ``strict`` is off.
+    """
+
+    strict: bool = True
+    key: str | None = None
+    min_fit: float = MIN_FIT
+
+
+def load_weights(
+    network: nn.Module, path: str | Path, *, strict: bool = True, rules: Rules | None = None
+) -> WeightsReport:
     """Load a checkpoint of a whole network.
 
-    Names are compared without the prefixes of ``PREFIXES``. An absent ``num_batches_tracked`` is not counted as
-    missing: older files have none and it changes nothing. Nothing is changed when the file is refused.
+    The state dict that fits best is taken, whatever key it stands under, and names are paired as
+    ``segbench.models.pairing`` says. Nothing is changed when the file is refused.
 
     Args:
         network: Its tensors are overwritten in place.
-        path: A ``.safetensors`` file, or a file of ``torch.save`` that holds tensors only.
+        path: A file of safetensors or of ``torch.save``; see ``read_contents``.
         strict: Refuse a file that does not fit exactly; otherwise what fits is loaded.
+        rules: ``strict`` and more.
 
     Returns:
         What was loaded and what was not.
 
     Raises:
-        WeightsError: The file cannot be read, does not fit (``strict``) or has nothing that fits.
+        WeightsError: The file cannot be read, does not fit (``strict``) or too little of it does.
     """
-    fit = _fit(network.state_dict(), read_state(path))
-    if strict and not fit.report.complete:
-        raise WeightsError(f"{path} does not fit the network: {describe(fit.report)}; strict: false loads what fits")
-    if not fit.tensors:
-        raise WeightsError(f"{path} has no tensor that fits the network: {describe(fit.report)}")
+    fit = _best(network, read_contents(path), rules or Rules(strict=strict))
     network.load_state_dict(fit.tensors, strict=False)
     return fit.report
 
 
-def read_state(path: str | Path) -> State:
-    """Read the tensors of a checkpoint onto the CPU, from beneath the keys of ``WRAPPERS``.
+def compare_weights(network: nn.Module, path: str | Path, *, rules: Rules) -> WeightsReport:
+    """Return what ``load_weights`` would, from names and shapes alone; a network on the meta device will do.
 
-    Args:
-        path: ``.safetensors``, or ``.pt``, ``.pth``, ``.bin``, ``.ckpt`` or ``.tar`` as ``torch.save`` writes them. The
-            latter are read with ``weights_only=True``: a file that would run code is refused.
+    Raises:
+        WeightsError: ``load_weights`` would refuse the file.
+    """
+    return _best(network, read_contents(path, shapes_only=True), rules).report
+
+
+def read_state(path: str | Path) -> State:
+    """Read the tensors of a checkpoint onto the CPU, as they are named there.
+
+    Of several state dicts, that under the first of the keys ``WRAPPERS``, or else the largest, is taken.
 
     Raises:
         WeightsError: There is no such file, or it cannot be read, or it holds no tensors; the message names it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file")
-    state = _unwrap(_read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path))
-    if not state:
-        raise WeightsError(f"{path}: holds no named tensors; a state_dict is expected")
-    return state
+    contents = read_contents(path)
+    contents.check_not_empty()
+    order = {key: place for place, key in enumerate(WRAPPERS)}
+    key = min(contents.states, key=lambda key: (order.get(key, len(order)), -len(contents.states[key])))
+    return contents.states[key]
 
 
 def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str, str]) -> None:
@@ -144,7 +155,7 @@ def file_digest(path: str | Path) -> str:
 def describe(report: WeightsReport) -> str:
     """Return a report's misfits in words, the first few of each kind by name."""
     kinds = (("missing", report.missing), ("unexpected", report.unexpected), ("misshapen", report.misshapen))
-    return "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in kinds if names)
+    return "; ".join(f"{len(names)} {kind}: {first(names)}" for kind, names in kinds if names)
 
 
 class _Fit(NamedTuple):
@@ -152,68 +163,75 @@ class _Fit(NamedTuple):
     report: WeightsReport
 
 
-def _fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> _Fit:
-    """Pair a network's tensors with a file's, by bare name and shape."""
-    names = {bare(name): name for name in expected} | {name: name for name in expected}
-    tensors: State = {}
-    misshapen: dict[str, str] = {}
-    unexpected = []
-    for key, tensor in sorted(given.items(), key=lambda item: item[0] not in names):
-        name = names.get(key) or names.get(bare(key))
-        if name is None or name in tensors or name in misshapen:
-            unexpected.append(key)
-        elif tensor.shape != expected[name].shape:
-            misshapen[name] = f"{name} ({tuple(tensor.shape)} in the file, {tuple(expected[name].shape)} here)"
-        else:
-            tensors[name] = tensor
-    missing = [
-        name
-        for name in expected
-        if name not in tensors and name not in misshapen and not name.endswith("num_batches_tracked")
-    ]
-    return _Fit(tensors, WeightsReport(tuple(tensors), tuple(missing), tuple(unexpected), tuple(misshapen.values())))
+def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
+    """Return what fits of the state dict that fits best.
+
+    Raises:
+        WeightsError: It does not fit as the rules say.
+    """
+    expected = network.state_dict()
+    found = choose(expected, contents, rules.key)
+    tensors = {name: found.state[key] for name, key in found.pairing.fitting.items()}
+    misshapen = tuple(
+        f"{name} ({tuple(found.state[key].shape)} in the file, {tuple(expected[name].shape)} here)"
+        for name, key in found.pairing.misshapen.items()
+    )
+    report = WeightsReport(
+        loaded=tuple(tensors),
+        missing=found.pairing.missing,
+        unexpected=found.pairing.unexpected,
+        misshapen=misshapen,
+        share=_share(network, tensors),
+        key=found.key,
+        rivals=found.rivals,
+        auxiliary=found.pairing.auxiliary,
+    )
+    _judge(report, contents, rules, classes=_classes_hint(expected, found))
+    return _Fit(tensors, report)
 
 
-def bare(name: str) -> str:
-    """Return a tensor's name without the prefixes that training tools add."""
-    stripped = name.replace("_orig_mod.", "")
-    while stripped.startswith(PREFIXES):
-        stripped = stripped.partition(".")[2]
-    return stripped
+def _judge(report: WeightsReport, contents: Contents, rules: Rules, *, classes: str) -> None:
+    """Refuse what does not fit as the rules say.
 
-
-def _first(names: tuple[str, ...]) -> str:
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _read_safetensors(path: Path) -> Any:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: is not a readable safetensors file: {error}") from error
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    Raises:
+        WeightsError: It does not.
+    """
+    where = f" (key {report.key!r})" if report.key else ""
+    others = tuple(key for key in contents.states if key != report.key)
+    keys = f"; other keys of tensors: {first(others)}" if others else ""
+    misfit = f"{describe(report)}{classes}{keys}"
+    fits = f"{percent(report.share)} of the network's parameters"
+    if not report.loaded:
+        raise WeightsError(f"{contents.path} has no tensor that fits the network{where}: {misfit}")
+    if rules.strict and not report.complete:
         raise WeightsError(
-            f"{path}: holds code or is damaged; only plain tensors are read (weights_only): save network.state_dict()"
-        ) from error
-    except _UNREADABLE as error:
-        raise WeightsError(f"{path}: is not a readable torch file: {_line(error)}") from error
+            f"{contents.path} does not fit the network{where}: {misfit}; strict: false loads what fits, {fits}"
+        )
+    if not rules.strict and report.share < rules.min_fit:
+        raise WeightsError(
+            f"{contents.path} fits {fits}{where}, and {percent(rules.min_fit)} is the least (min_fit): {misfit}"
+        )
 
 
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _classes_hint(expected: Mapping[str, Tensor], found: Found) -> str:
+    """Return in words that a checkpoint has other outputs, where all tensors that do not fit differ in one number."""
+    changes = {
+        (old, new)
+        for name, key in found.pairing.misshapen.items()
+        for old, new in zip(found.state[key].shape, expected[name].shape, strict=False)
+        if old != new and found.state[key].dim() == expected[name].dim()
+    }
+    if len(changes) != 1 or found.pairing.missing:
+        return ""
+    ((old, new),) = changes
+    return (
+        f"; if these are numbers of classes, {old} in the file and {new} here: with train: null, classes_map says "
+        "which output is which class"
+    )
 
 
-def _unwrap(content: Any) -> State:
-    """Return the tensors of a mapping, or of the mapping under one of its ``WRAPPERS`` keys."""
-    if not isinstance(content, Mapping):
-        return {}
-    for key in WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            return _unwrap(content[key])
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+def _share(network: nn.Module, tensors: Mapping[str, Tensor]) -> float:
+    """Return how much of a network's parameters is among some tensors, by their values."""
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False)}
+    total = sum(sizes.values())
+    return sum(size for name, size in sizes.items() if name in tensors) / total if total else 1.0

@@ -9,16 +9,20 @@ import pandas as pd
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
 from segbench.report.columns import Column, columns_of
 from segbench.report.markdown import render_markdown
+from segbench.report.per_class import class_block
 from segbench.report.ranked import RankedTable, tables_of
 
 _UNRANKED = ("model", "status", "reason")
 
 
-def board_blocks(board: pd.DataFrame, *, level: int = 3) -> list[Block]:
-    """Return a leaderboard's tables."""
+def board_blocks(board: pd.DataFrame, *, level: int = 3, per_class: bool = False) -> list[Block]:
+    """Return a leaderboard's tables, each followed by the IoU of every class where that is asked for."""
     if board.empty:
         return [Paragraph.of("No runs.")]
-    return [block for table in tables_of(board) for block in table_blocks(table, level=level)]
+    found: list[Block] = []
+    for table in tables_of(board):
+        found += [*table_blocks(table, level=level), *(class_block(table.scored) if per_class else [])]
+    return found
 
 
 def table_blocks(table: RankedTable, *, level: int = 3) -> list[Block]:
@@ -36,9 +40,9 @@ def table_blocks(table: RankedTable, *, level: int = 3) -> list[Block]:
     return blocks
 
 
-def to_markdown(board: pd.DataFrame) -> str:
+def to_markdown(board: pd.DataFrame, *, per_class: bool = False) -> str:
     """Return a leaderboard in GitHub-flavoured Markdown."""
-    return render_markdown(board_blocks(board)) + "\n"
+    return render_markdown(board_blocks(board, per_class=per_class)) + "\n"
 
 
 def filled_columns(ranked: pd.DataFrame) -> list[Column]:

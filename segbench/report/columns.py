@@ -12,6 +12,7 @@ from segbench.report import text
 from segbench.report.blocks import Cell
 from segbench.report.own_metrics import PREFIX, labels_on
 from segbench.report.text import is_absent, printable
+from segbench.results.shares import percent
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,13 @@ def _precision(row: pd.Series[Any]) -> str:
     return f"{_fraction('mean_precision')(row)}{left_out}"
 
 
+def _weights(row: pd.Series[Any]) -> str:
+    """Return whether a row was pretrained and, where its checkpoint fits in part, how much of it."""
+    share = row["weights_share"]
+    part = "" if is_absent(share) or share >= 1 else f" ({percent(share)})"
+    return f"{_word('pretrained')(row)}{part}"
+
+
 def _same_data(row: pd.Series[Any]) -> str:
     return "" if is_absent(row["same_data"]) else "yes" if row["same_data"] else "NO"
 
@@ -120,7 +128,7 @@ COLUMNS = (
     Column("ranks", _ranks, 5, "rank_best"),
     Column("group", _word("group"), 9, right=False),
     Column("differs in", _word("environment_differs"), 3, right=False),
-    Column("weights", _word("pretrained"), 7, right=False),
+    Column("weights", _weights, 7, right=False),
     Column("predicts", _word("predicts"), 1, right=False),
     Column("seeds", _whole("seeds"), 1, "seeds"),
     Column("published", _published, 30, "published_mean_iou"),

@@ -28,6 +28,7 @@ _OF_ALL_FOLDS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained", "path"),
     *("parameters", "macs", "activation_bytes", "weights_bytes", "options", "weights_digest", "source_digest"),
     *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded", "outputs"),
+    *("weights_share", "weights_left_out", "weights_key"),
     *("folds", "fold", "fold_paths", "data_notes", "parameter_groups"),
 )
 """The columns that a row without scores has; those of its first fold stand for all."""

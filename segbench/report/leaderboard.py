@@ -16,11 +16,12 @@ from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, paret
 from segbench.report.networks import distinguish, network_key, once_each
 from segbench.report.notes import observations
 from segbench.report.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
+from segbench.report.per_class import class_scores
 from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
 from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
-from segbench.report.tuned import search_in_words, values_in_words
+from segbench.report.tuned import grid_values, search_in_words, values_in_words
 from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
 
@@ -43,6 +44,7 @@ COLUMNS = (
     *("averaged_classes", "test_images", "folds", *COSTS, *FIGURES, "pareto"),
     *("published_mean_iou", "published_source", "published_convention", "runs_at_once"),
     *("predicts", *UNPREDICTED),
+    *("weights_share", "grid", "class_iou", "class_iou_std"),
     *("tuning", "tuned", "same_data", "same_environment", "environment_differs", "device", "status", "reason"),
 )
 
@@ -55,6 +57,7 @@ _REAL = (
     *REAL_FIGURES,
     *REAL_BOUNDS,
     "published_mean_iou",
+    "weights_share",
 )
 _DTYPES = {
     **dict.fromkeys(_WHOLE, "Int64"),
@@ -123,6 +126,9 @@ def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
         second of the runs are no measure of speed. ``folds`` is how many folds of a cross-validation are pooled in the
         row. ``tuning`` says what was searched where each network has a recipe that its own trials chose, and ``tuned``
         what they chose. Each of the suites' own metrics adds ``metric_<label>`` with ``_std``, ``_low`` and ``_high``.
+        ``grid`` has the values of the suite's grid that made the table's recipe. ``class_iou`` holds the IoU of each
+        class by its name, and ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the
+        share of the network's parameters that a checkpoint was loaded into; absent without one.
     """
     return ranked(runs).board
 
@@ -135,7 +141,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     for protocol, test_data, group in comparisons(distinguish(runs)):
         completed = once_each(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
-        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group)}
+        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": grid_values(group)}
         networks = list(_by_model(completed))
         summaries = [_summary(seeds) | summary(seeds, metrics) for seeds in networks]
         pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
@@ -207,6 +213,8 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
         "published_mean_iou": published.mean_iou if published else None,
         "published_source": published.source if published else None,
         "published_convention": published.convention if published else None,
+        "weights_share": runs["weights_share"].min(),
+        **class_scores(runs),
         "predicts": in_short(runs),
         **unpredicted(runs),
         "tuned": values_in_words(first["tuning"]),

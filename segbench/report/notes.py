@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.checkpoint_notes import checkpoint_notes
 from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.measured import speed_figures
 from segbench.report.networks import network_key
@@ -117,6 +118,7 @@ def _weights_notes(runs: pd.DataFrame) -> Iterator[str]:
     """Tell which parts of rows started from the weights of a VGG-16, and which could not."""
     for loaded, group in runs[runs["weights_loaded"].notna()].groupby("weights_loaded", sort=False):
         yield f"pretrained weights of {_named(_models(group))}: {printable(loaded)}."
+    yield from checkpoint_notes(runs)
 
 
 def _class_notes(runs: pd.DataFrame) -> Iterator[str]:

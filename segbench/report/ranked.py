@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from segbench.metrics.trainings import Scope
-from segbench.report.text import is_absent, name_of_test_data, plural, short_id
+from segbench.report.text import is_absent, name_of_test_data, plural, printable, short_id
 
 _LETTERS = "Two rows share a letter (group) exactly if they cannot be told apart."
 
@@ -47,11 +47,20 @@ class RankedTable:
 
     @property
     def name(self) -> str:
-        """Its protocol, whether it is a tuned one and, where it has several tables, its test data."""
+        """Its protocol, whether it is tuned, the values of its recipe and, where it has several tables, its data."""
         if self.protocol is None:
             return "Runs that cannot be read"
-        name = f"Protocol {short_id(self.protocol)}" + (f" ({self.kind})" if self.kind else "")
+        known = "; ".join(part for part in (self.kind, self.values) if part)
+        name = f"Protocol {short_id(self.protocol)}" + (f" ({known})" if known else "")
         return f"{name} · {name_of_test_data(self.test_data)}" if self.rivals else name
+
+    @property
+    def values(self) -> str:
+        """The values that its recipe has from the grid, and those that all tuned rows chose."""
+        grid = None if is_absent(self.rows["grid"].iloc[0]) else printable(self.rows["grid"].iloc[0])
+        chosen = set(self.scored["tuned"])
+        one = next(iter(chosen)) if len(chosen) == 1 else None
+        return "; ".join(part for part in (grid, None if is_absent(one) else f"chosen: {printable(one)}") if part)
 
     @property
     def heading(self) -> str:

@@ -21,7 +21,7 @@ from segbench.report.own_metrics import find_metrics
 from segbench.report.tuned import Stored, trials_apart
 from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.matrices import joined, load_matrices
-from segbench.results.record import RunRecord, Status
+from segbench.results.record import ModelFacts, RunRecord, Status
 from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
 from segbench.results.speed_record import SpeedRecord, Task, speed_model
 from segbench.results.speed_store import SPEED_FOLDER, FoundSpeeds, scan_speeds
@@ -51,6 +51,7 @@ _REAL = (
     *SCORES,
     *DETAIL_SCORES,
     "mean_iou_void_as_error",
+    "weights_share",
     "test_loss",
     "training_images_per_second",
     "evaluation_images_per_second",
@@ -68,6 +69,7 @@ COLUMNS = (
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
+    *("weights_share", "weights_left_out", "weights_key", "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
@@ -222,7 +224,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "evaluation_seconds": timings.evaluation_seconds,
         "total_seconds": timings.total_seconds,
         "device": _device(record.environment),
-        "options": record.model.options,
+        "options": _options(record.model),
         "weights_digest": record.model.weights_digest,
         "source_digest": record.model.source_digest,
         "recipe": record.recipe,
@@ -236,9 +238,16 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
         "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
+        **{name: getattr(record.model, name) for name in ("weights_share", "weights_left_out", "weights_key")},
+        "classes_map": record.model.classes_map,
         "early_stop": record.early_stop.model_dump() if record.early_stop else None,
         "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,
     }
+
+
+def _options(model: ModelFacts) -> dict[str, Any]:
+    """Return the options of a network, with the map of its classes, by which rows of one checkpoint may differ."""
+    return model.options if model.classes_map is None else {**model.options, "classes_map": model.classes_map}
 
 
 def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segbench.report.columns import Column, columns_of
+from segbench.report.per_class import class_tables, with_class_columns
 from segbench.report.ranked import tables_of
 from segbench.report.text import is_absent, printable
 
@@ -28,13 +29,14 @@ _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 """With these, a cell is a formula to a spreadsheet (OWASP, CSV Injection)."""
 
 
-def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
+def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False) -> RenderableType:
     """Return a leaderboard for the terminal: its tables, each with what is not ranked below it.
 
     Args:
         board: What ``leaderboard`` returns.
         width: Signs in a line. The least important columns are left out until the rest fits; what is left out is
             named below the table.
+        per_class: Whether the IoU of every class follows on each table.
     """
     if board.empty:
         return Text("no runs")
@@ -47,6 +49,8 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
             parts += _ranked_table(table.scored, width)
         if table.certainty:
             parts.append(Text(table.certainty, style="dim"))
+        if per_class:
+            parts += [Padding(one, (1, 0, 0, 0), expand=False) for one in class_tables(table.scored, width=width)]
         if len(table.others):
             parts.append(Padding(_unranked_table(table.others), (1, 0, 0, 0)))
         parts.append(Text(""))
@@ -54,11 +58,12 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80) -> RenderableType:
 
 
 def to_csv(board: pd.DataFrame) -> str:
-    """Return a leaderboard as CSV: every column in full precision, names as they are.
+    """Return a leaderboard as CSV: every column in full precision, names as they are, two columns for each class.
 
     A text that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@`` or a tab) has a
     single quote before it, which spreadsheets read as the mark of a text.
     """
+    board = with_class_columns(board)
     texts = board.select_dtypes(include=["object", "string"]).columns
     return board.assign(**{name: board[name].map(_unformulated) for name in texts}).to_csv(
         index=False, lineterminator="\n"
@@ -132,6 +137,8 @@ def _unformulated(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
     if is_absent(value):
         return None
     item = value.item() if hasattr(value, "item") else value

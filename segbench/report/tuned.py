@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.config.plan import in_words
+from segbench.config.plan import concerns_model, in_words
 from segbench.report.text import is_absent, plural
 from segbench.results.choice import best_position
 
@@ -109,6 +109,17 @@ def search_in_words(recipe: Any) -> str:
     points = math.prod(len(values) for values in search["grid"].values())
     budget = next(plural(search[f"{unit}s"], unit) for unit in ("epoch", "step") if search[f"{unit}s"] is not None)
     return f"tuned: {plural(points, 'point')} of {budget}" + (" each" if points > 1 else "")
+
+
+def grid_values(runs: pd.DataFrame) -> str | None:
+    """Return the values of a suite's grid that made the recipe of some runs; None where no grid did.
+
+    Values that concern the network stand in its name.
+    """
+    points = (point for point in runs["point"] if not is_absent(point))
+    found = dict.fromkeys(in_words({key: point[key] for key in point if not concerns_model(key)}) for point in points)
+    named = [words for words in found if words]
+    return named[0] if len(named) == 1 else None
 
 
 def values_in_words(part: Any) -> str | None:

@@ -90,6 +90,12 @@ class ModelFacts(Facts):
     """SHA-256 of the module's source, for networks given by their import path."""
     weights_left_out: dict[str, list[str]] | None = None
     """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
+    weights_share: float | None = None
+    """Of a network with a checkpoint: the share of its parameters that were taken from it."""
+    weights_key: str | None = None
+    """The key of the checkpoint under which they stand, where others would have fitted as well."""
+    classes_map: dict[str, list[int]] | None = None
+    """For each class, the outputs of the network that stand for it, where it has others than the data set's."""
     weights_loaded: WeightsLoaded | None = None
     """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
     initial_weights: InitialWeights | None = None

@@ -15,7 +15,9 @@ from segbench.config.component import ModelEntry, options_schema
 from segbench.errors import ModelRefusal
 from segbench.models import CATALOG
 from segbench.models.base import InputConstraint, OverlapTile, constraint_of, count_parameters
-from segbench.models.build import build_network, check_input, create, describe_network
+from segbench.models.build import build_network, check_input
+from segbench.models.create import create
+from segbench.models.skeleton import describe_network
 from segbench.registry import MODELS
 
 CLASSES = 3

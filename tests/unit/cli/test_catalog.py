@@ -158,3 +158,73 @@ def test_activations_of_an_impossible_size_are_open_and_the_weights_are_not(segb
     facts = segbench(*given, "--json").json
     assert facts["activation_bytes"] is None
     assert facts["weights_bytes"] >= 4 * facts["parameters"]
+
+
+NETWORKS_OF_A_STRANGER = """
+import torch
+from torch import nn
+
+class Looks(nn.Module):
+    '''Looks at values while it is built, and in every pass.'''
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.depth = int(torch.linspace(1, 2, 2)[-1].item())
+        self.score = nn.Conv2d(channels, classes, 1)
+    def forward(self, images):
+        return self.score(images) * (1 if float(images.sum()) >= 0 else 2)
+
+class Fixed(nn.Module):
+    '''Takes images of one size.'''
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.score = nn.Conv2d(channels, classes, 1)
+    def forward(self, images):
+        assert images.shape[-1] == 32, "images have to be 32 wide"
+        return self.score(images)
+
+class Broken(nn.Module):
+    '''Cannot be built.'''
+    def __init__(self, classes, channels):
+        super().__init__()
+        {}["depth"]
+"""
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    (tmp_path / "networks_of_a_stranger.py").write_text(NETWORKS_OF_A_STRANGER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "python:networks_of_a_stranger"
+
+
+def test_a_network_that_looks_at_values_is_described(networks, segbench):
+    facts = segbench("describe", f"{networks}.Looks", "--classes", 4, "--size", "10x20", "--json").json
+    assert facts["parameters"] == 3 * 4 + 4
+    assert facts["macs"] == 3 * 4 * 10 * 20
+
+
+def test_a_size_that_does_not_fit_is_told(networks, segbench):
+    assert segbench("describe", f"{networks}.Fixed", "--size", "16x32").code == 0
+    answer = segbench("describe", f"{networks}.Fixed", "--size", "16x33")
+    assert answer.code == 2
+    assert f"{networks}.Fixed cannot take 16x33 images: images have to be 32 wide" in answer.err
+
+
+def test_a_size_that_padding_would_mend_is_told_with_what_to_write(networks, segbench):
+    answer = segbench("describe", f"{networks}.Fixed", "--size", "16x31")
+    assert answer.code == 2
+    assert f"{networks}.Fixed fails on 16x31 images (images have to be 32 wide)" in answer.err
+    assert "write 'pad_to: 8' in the model's entry" in answer.err
+
+
+def test_a_network_that_cannot_be_built_is_told(networks, segbench):
+    answer = segbench("describe", f"{networks}.Broken")
+    assert answer.code == 2
+    assert f"{networks}.Broken cannot be built: KeyError: 'depth'" in answer.err
+
+
+def test_segformer_is_described(segbench):
+    pytest.importorskip("segmentation_models_pytorch")
+    answer = segbench("describe", "smp:Segformer", "--set", "encoder_name=mit_b0", "--size", "64x64", "--json")
+    assert answer.json["parameters"] > 3_000_000
+    assert answer.json["macs"] > 0

@@ -11,12 +11,12 @@ from segbench.models.build import (
     build_network,
     check_input,
     check_pretrained,
-    create,
-    describe_network,
     initial_seed,
     initial_weights_file,
     weights_report_of,
 )
+from segbench.models.create import create
+from segbench.models.skeleton import describe_network
 
 TINY = {"name": "unet", "width": 0.0625}
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from segbench.config.component import ModelEntry
-from segbench.models.build import skeleton
 from segbench.models.cost import Cost, cost_of, count_activation_bytes, count_weights_bytes
+from segbench.models.skeleton import skeleton
 from segbench.models.weights import save_weights
 
 FLOAT = 4

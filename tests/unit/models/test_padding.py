@@ -8,8 +8,9 @@ from torch.nn import functional
 from segbench.config.component import ModelEntry
 from segbench.errors import ModelRefusal, UsageError
 from segbench.models.base import ANY_SIZE, InputConstraint
-from segbench.models.build import build_network, check_input, describe_network
+from segbench.models.build import build_network, check_input
 from segbench.models.padding import PaddedConstraint
+from segbench.models.skeleton import describe_network
 
 
 def built(name="segnet_basic", **options):

@@ -7,8 +7,9 @@ from torch.nn import functional
 
 from segbench.config.component import ModelEntry
 from segbench.errors import ModelRefusal
-from segbench.models.build import build_network, skeleton
+from segbench.models.build import build_network
 from segbench.models.external import ExternalNetwork
+from segbench.models.skeleton import skeleton
 from segbench.models.tryout import activation_of, refuse_sizes, try_outputs
 
 

@@ -1,0 +1,45 @@
+"""Compares the checkpoint that a network starts from with the network, before anything is done."""
+
+from __future__ import annotations
+
+from segbench.config.plan import Run
+from segbench.data.base import DatasetInfo
+from segbench.data.open import create_dataset
+from segbench.errors import DataError, ModelRefusal, SuiteError, UsageError
+from segbench.models.build import check_weights
+from segbench.models.classes_map import for_classes
+from segbench.models.foreign_states import read_contents
+
+
+def check_checkpoint(run: Run) -> str:
+    """Compare names and shapes of a run's checkpoint with those of its network.
+
+    Returns:
+        Why it is not known whether it fits, when its data is not here or the network cannot be built; else empty.
+
+    Raises:
+        SuiteError: The file cannot be read or does not fit; says of which model.
+    """
+    assert run.model.weights is not None
+    try:
+        read_contents(run.model.weights, shapes_only=True).check_not_empty()
+        info = _info_of(run)
+        check_weights(for_classes(run.model, info.classes), classes=len(info.classes), channels=info.channels)
+    except DataError as error:
+        return str(error).splitlines()[0]
+    except ModelRefusal as error:
+        return str(error)
+    except UsageError as error:
+        raise SuiteError(str(error), key=f"models ({run.model.label})") from None
+    except Exception as error:  # a network of another package; its run will show what it can
+        return f"the network cannot be built: {type(error).__name__}: {error}"
+    return ""
+
+
+def _info_of(run: Run) -> DatasetInfo:
+    """Return what is known of the data set before its images are read.
+
+    Raises:
+        DataError: It is not here.
+    """
+    return create_dataset(run.recipe.dataset, run.recipe.dataset.test_split).info

@@ -1,0 +1,150 @@
+"""A network without its values: what it is made of, which images it takes, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from segbench.config.component import ModelEntry
+from segbench.errors import ModelRefusal, SegbenchError, UsageError
+from segbench.models.base import constraint_of
+from segbench.models.cost import Cost, cost_of
+from segbench.models.create import create, labelling_every_pixel
+from segbench.models.tryout import refuse_sizes, try_outputs
+from segbench.results.outputs import OutputFacts
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a network costs and where it comes from.
+
+    Attributes:
+        name: The row's label.
+        parameters: Learned parameters.
+        macs: Multiply-adds of one forward pass of one image.
+        activation_bytes: What training keeps of each image of a batch for the backward pass, in float32.
+        weights_bytes: Size of the weights on disk.
+        citation: The paper.
+        input_constraint: Which image sizes the network takes, in words.
+        output_size: Height and width of the logits; smaller than the image's for valid convolutions.
+        outputs: What a network from elsewhere returns; None for built-in ones.
+    """
+
+    name: str
+    parameters: int
+    macs: int
+    activation_bytes: int
+    weights_bytes: int
+    citation: str
+    input_constraint: str
+    output_size: tuple[int, int]
+    outputs: OutputFacts | None = None
+
+
+def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    """Build a model entry's network on the meta device: its structure without memory, reading no weights.
+
+    A network of another package that looks at values while it is built is built for real, and its values are dropped.
+
+    Raises:
+        UsageError: An option is impossible.
+        ModelRefusal: The network cannot do what is asked of it.
+    """
+    return labelling_every_pixel(bare_skeleton(entry, classes=classes, channels=channels))
+
+
+def bare_skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    """Build a network as ``skeleton`` does, without mirrored borders around one of valid convolutions."""
+    try:
+        with torch.device("meta"):
+            return _untrained(entry, classes=classes, channels=channels)
+    except SegbenchError:
+        raise
+    except Exception:  # whatever a constructor does with values that are not there
+        return _untrained(entry, classes=classes, channels=channels).to("meta")
+
+
+def _untrained(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    if entry.options.get("pretrained"):
+        entry = entry.model_copy(update={"options": entry.options | {"pretrained": False}})
+    with torch.random.fork_rng(devices=[]):
+        return create(entry, classes=classes, channels=channels)
+
+
+def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:
+    """Describe an entry's network from its structure, reading and fetching no weights.
+
+    It is built and counted on the meta device; where that does not do, for real, on the CPU. A network of valid
+    convolutions is described as it is, with its smaller output, not as it is evaluated (tile by mirrored tile).
+
+    Args:
+        entry: The network and its options.
+        classes: Number of classes.
+        channels: Channels of the images.
+        size: Height and width of the image.
+
+    Raises:
+        UsageError: An option is impossible, or the network cannot be built.
+        ModelRefusal: The network cannot take this size.
+    """
+    network = _built(entry, classes=classes, channels=channels)
+    constraint = constraint_of(network)
+    constraint.check(entry.name, *size)
+    margin = getattr(network, "output_margin", 0)
+    outputs = try_outputs(network, channels=channels, size=size)
+    refuse_sizes(network, channels=channels, sizes=[size])
+    cost = _cost(entry, network, classes=classes, channels=channels, size=size)
+    return Description(
+        name=entry.label or entry.name,
+        parameters=cost.parameters,
+        macs=cost.macs,
+        activation_bytes=cost.activation_bytes,
+        weights_bytes=cost.weights_bytes,
+        citation=getattr(network, "citation", ""),
+        input_constraint=str(constraint),
+        output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
+        outputs=outputs,
+    )
+
+
+def _cost(entry: ModelEntry, network: nn.Module, *, classes: int, channels: int, size: tuple[int, int]) -> Cost:
+    """Count on the meta device or, for a network that looks at values, on the CPU.
+
+    Raises:
+        ModelRefusal: It cannot take this size.
+    """
+    try:
+        return cost_of(network, channels, *size)
+    except SegbenchError:
+        raise
+    except Exception:  # a size that does not fit, or values that are not there: the CPU tells which
+        real = _untrained(entry, classes=classes, channels=channels)
+    try:
+        return cost_of(real, channels, *size, device="cpu")
+    except SegbenchError:
+        raise
+    except Exception as error:
+        height, width = size
+        raise ModelRefusal(f"{entry.name} cannot take {height}x{width} images: {_line(error)}") from error
+
+
+def _built(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
+    """Build a network; what goes wrong in another package becomes a message.
+
+    Raises:
+        UsageError: It went wrong.
+    """
+    try:
+        return bare_skeleton(entry, classes=classes, channels=channels)
+    except SegbenchError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{entry.name} cannot be built: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    """Return an error in one line, with its class where the message alone says little."""
+    text = (str(error).strip().splitlines() or [""])[0][:300]
+    return text if isinstance(error, AssertionError | RuntimeError) and text else f"{type(error).__name__}: {text}"

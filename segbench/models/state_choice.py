@@ -1,0 +1,88 @@
+"""Which state dict of a checkpoint is meant: the one that fits, and of several the average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from torch import Tensor
+
+from segbench.errors import WeightsError
+from segbench.models.foreign_states import Contents, State
+from segbench.models.pairing import Pairing, pair
+
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "model_state_ema", "ema")
+"""Keys of moving averages of the weights; where such ones fit, they are taken, as timm does it."""
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training scripts keep the weights; of several that fit equally, the first is taken."""
+
+SWAPPED = "message_hub"
+"""A key of mmengine's files, whose ``state_dict`` is the average, and ``ema_state_dict`` what was averaged."""
+
+
+class Found(NamedTuple):
+    """A state dict of a checkpoint beside a network's, and the keys of others that fit as well."""
+
+    key: str
+    state: State
+    pairing: Pairing
+    rivals: tuple[str, ...] = ()
+
+
+def choose(expected: Mapping[str, Tensor], contents: Contents, key: str | None) -> Found:
+    """Return the state dict that is meant.
+
+    Args:
+        expected: The network's state dict.
+        contents: What the file holds.
+        key: The dotted key of the state dict, or the beginning of its names; None finds it.
+
+    Raises:
+        WeightsError: There is none, or none under the key, or several fit equally well and none is known to be meant.
+    """
+    contents.check_not_empty()
+    candidates = {key: contents.under(key)} if key is not None else {**contents.states, **dict(_joined(contents))}
+    found = [Found(name, state, pair(expected, state)) for name, state in candidates.items()]
+    fitted = [sum(expected[name].numel() for name in one.pairing.fitting) for one in found]
+    equal = [one for one, size in zip(found, fitted, strict=True) if size == max(fitted)]
+    equal = [one for one in equal if one.key in contents.states] or equal
+    best = _preferred(equal, contents)
+    if best.pairing.rivals:
+        raise _ambiguous(contents, best.pairing.rivals)
+    others = tuple(one.key for one in equal if one is not best) if max(fitted) else ()
+    return best._replace(rivals=others)
+
+
+def _joined(contents: Contents) -> Iterator[tuple[str, State]]:
+    """Yield the parts of a network that a file keeps as several state dicts, such as encoder and decoder, as one."""
+    parts = [key for key in contents.states if key and "." not in key]
+    if len(parts) > 1:
+        joined = {f"{key}.{name}": tensor for key in parts for name, tensor in contents.states[key].items()}
+        yield " + ".join(parts), joined
+
+
+def _preferred(equal: list[Found], contents: Contents) -> Found:
+    """Return the one that is meant of state dicts that fit equally well.
+
+    Raises:
+        WeightsError: That is not known.
+    """
+    if len(equal) == 1 or not equal[0].pairing.fitting:
+        return equal[0]
+    averages = [] if SWAPPED in contents.keys else [one for one in equal if _last(one.key) in AVERAGED]
+    if len(averages) == 1:
+        return averages[0]
+    wrapped = [one for name in WRAPPERS for one in equal if _last(one.key) == name]
+    if not averages and wrapped:
+        return wrapped[0]
+    raise _ambiguous(contents, tuple(one.key for one in equal))
+
+
+def _ambiguous(contents: Contents, keys: tuple[str, ...]) -> WeightsError:
+    named = ", ".join(key.removesuffix(".") or "the names at the top" for key in keys)
+    return WeightsError(f"{contents.path}: {named} fit the network equally well; say which by weights_key")
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]

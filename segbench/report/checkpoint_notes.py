@@ -1,0 +1,56 @@
+"""What a reader must know of rows that started from a checkpoint, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from segbench.report.text import is_absent, printable
+from segbench.results.shares import percent
+
+_SHOWN = 3
+"""So many tensors are named."""
+
+
+def checkpoint_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Tell which checkpoints fit in part, which had a choice of weights, and whose classes are mapped."""
+    told: dict[str, None] = {}
+    for run in runs.itertuples():
+        told.update(dict.fromkeys(_of_run(run)))
+    yield from told
+
+
+def _of_run(run: Any) -> Iterator[str]:
+    name = printable(run.model)
+    if not is_absent(run.weights_left_out):
+        yield _partial(name, run)
+    if not is_absent(run.weights_key):
+        key = printable(run.weights_key)
+        yield f"the weights of {name} are those under {key}; others in its file would have fitted as well."
+    if not is_absent(run.classes_map):
+        outputs = "; ".join(f"{printable(one)}: {_listed(given)}" for one, given in run.classes_map.items())
+        yield (
+            f"{name} has outputs of its own, and each pixel the most probable of the classes that these stand for "
+            f"({outputs}); its other outputs are left out."
+        )
+
+
+def _partial(name: str, run: Any) -> str:
+    """Return how much of a network was loaded, what was not, and what that means for its score."""
+    share = "in part" if is_absent(run.weights_share) else f"{percent(run.weights_share)} of its parameters"
+    what = "; ".join(_counted(kind, names) for kind, names in run.weights_left_out.items() if names)
+    untrained = isinstance(run.recipe, Mapping) and run.recipe.get("train", ...) is None
+    lacking = any(run.weights_left_out.get(kind) for kind in ("missing", "misshapen"))
+    rest = "; the rest of it was scored as drawn at random" if untrained and lacking else ""
+    return f"the checkpoint of {name} fits {share} ({what}){rest}."
+
+
+def _counted(kind: str, names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} {kind}: {', '.join(map(printable, names[:_SHOWN]))}{more}"
+
+
+def _listed(outputs: list[int]) -> str:
+    return ", ".join(map(str, outputs))

@@ -1,0 +1,11 @@
+"""Shares of a whole in words."""
+
+from __future__ import annotations
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, such as ``93 %``; 100 % only where nothing is missing, 0 % where nothing is there."""
+    shown = f"{100 * share:.0f}"
+    if share < 1 and shown == "100":
+        return "over 99 %"
+    return "under 1 %" if share > 0 and shown == "0" else f"{shown} %"

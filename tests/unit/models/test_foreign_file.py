@@ -1,0 +1,91 @@
+"""Files that are no weights are named as what they are, with what to do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from segbench.errors import WeightsError
+from segbench.models.foreign_file import FileKind, kind_of
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1234567\n"
+
+
+def said_of(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        kind_of(path)
+    assert str(caught.value).startswith(str(path))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.ckpt", "w"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (POINTER.encode(), ["Git LFS pointer for a file of 1,234,567 bytes", "git lfs pull"]),
+        (POINTER.replace("\n", "\r\n").encode(), ["Git LFS pointer for a file of 1,234,567 bytes"]),
+        (b"/annex/objects/SHA256E-s12--ab.pth\n", ["git-annex pointer", "git annex get"]),
+        (b"<!DOCTYPE html><html><body>404</body></html>", ["web page", "download it again"]),
+        (b"\n\n<html lang='en'><head><title>Sign in</title>" + b"x" * 9000, ["web page"]),
+        ("\ufeff<!doctype HTML><p>é".encode("utf-8"), ["web page"]),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', ["XML text", "download it again"]),
+        (b'{"message": "Not Found"}', ["JSON text of 24 bytes"]),
+        (b'{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', ["name the file of weights itself"]),
+        (b"Access denied", ["begins with 'Access denied'"]),
+        (b"", ["is empty (0 bytes)", "download it again"]),
+        (bytes(5000), ["zero bytes", "download it again"]),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), ["HDF5", "state_dict is expected"]),
+        (b"\x1f\x8b\x08" + bytes(100), ["gzip", "unpack"]),
+    ],
+)
+def test_what_is_no_file_of_weights_is_named_whatever_its_ending(
+    tmp_path: Path, name: str, content: bytes, words: list[str]
+) -> None:
+    message = said_of(tmp_path / name, content)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("length", [2**63, 10**12, 1000])
+def test_a_safetensors_header_longer_than_the_file_is_told(tmp_path: Path, length: int) -> None:
+    message = said_of(tmp_path / "w.safetensors", length.to_bytes(8, "little") + b'{"a": 1}')
+    assert f"its header would be {length:,} bytes long and the whole file has 16" in message
+
+
+def test_a_cut_off_zip_archive_and_one_of_other_things_are_told(tmp_path: Path) -> None:
+    import zipfile
+
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    assert "cut off or damaged: download it again" in said_of(tmp_path / "cut.pth", whole[: len(whole) // 2])
+    with zipfile.ZipFile(tmp_path / "other.pth", "w") as archive:
+        archive.writestr("model.pth", b"x")
+    assert "zip archive of other things (model.pth)" in said_of(
+        tmp_path / "other.pth", (tmp_path / "other.pth").read_bytes()
+    )
+
+
+def test_a_torchscript_archive_is_told_with_the_way_out(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
+        for name in ("script/data.pkl", "script/constants.pkl", "script/code/__torch__.py"):
+            archive.writestr(name, b"x")
+    with pytest.raises(WeightsError, match=r"TorchScript.*torch\.jit\.load"):
+        kind_of(tmp_path / "script.pt")
+
+
+def test_a_file_is_what_it_holds_not_what_it_is_called(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.pth")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert kind_of(tmp_path / "a.pth") is FileKind.SAFETENSORS
+    assert kind_of(tmp_path / "a.safetensors") is FileKind.TORCH
+    assert kind_of(tmp_path / "old.pth") is FileKind.OLD_TORCH
+
+
+def test_a_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"there is no such file \(it is a folder"):
+        kind_of(tmp_path)
