@@ -66,6 +66,7 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
         UsageError: The suite or its data is wrong; nothing that was done is lost.
         ProcessDied: A process ended that was to look at the suite, such as in a script without the usual guard.
     """
+    _check_loaded(suite)
     only_here = _only_here(suite)
     if only_here and (in_process is False or launcher is not None):
         raise UsageError(f"{only_here}: leave in_process and launcher out, so that its runs are done in this process")
@@ -104,6 +105,12 @@ def _observing(observer: Observer | None, *, progress: bool) -> AbstractContextM
     if observer is not None:
         return nullcontext(observer)
     return showing() if progress else nullcontext(ignore)
+
+
+def _check_loaded(given: object) -> None:
+    if not isinstance(given, Suite):
+        kind = type(given).__name__
+        raise UsageError(f"run_suite takes what load_suite returns, not a {kind}: run_suite(load_suite(...))")
 
 
 def _only_here(suite: Suite) -> str:

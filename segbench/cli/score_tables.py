@@ -14,7 +14,7 @@ from segbench.data.base import IGNORE_INDEX
 from segbench.data.label_maps import LABEL_MAPS, label_map
 from segbench.data.label_table import VOID, LabelTable
 from segbench.data.mask_options import OTHERS, label_table
-from segbench.data.palettes import differing_palettes
+from segbench.data.palettes import differing_palettes, permuted_palettes
 from segbench.errors import DataError, UsageError
 
 
@@ -42,7 +42,7 @@ class Tables:
         """Refuse palette images whose numbers mean something else in each file.
 
         Raises:
-            DataError: The palettes of labels or of predictions differ, and no palette is given.
+            DataError: Palettes differ among labels, among predictions or between them, and no palette is given.
         """
         if self.labels.colors is not None:
             return
@@ -50,6 +50,9 @@ class Tables:
             problem = differing_palettes(files)
             if problem:
                 raise DataError(problem)
+        predictions, labels = zip(*pairs, strict=True)
+        if problem := permuted_palettes(labels, predictions):
+            raise DataError(problem)
 
 
 def tables(

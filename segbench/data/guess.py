@@ -14,10 +14,11 @@ from segbench.data.guess_classes import FoundClasses, guess_classes
 from segbench.data.guess_layout import FoundLayout, guess_layout
 from segbench.data.guess_lists import with_lists
 from segbench.data.guess_tree import Split
+from segbench.data.images import READ_RGB
 from segbench.data.mask_survey import survey_masks
+from segbench.errors import DataError
 
 _IMAGES_LOOKED_AT = 20
-_SAMPLES_PER_PIXEL = 277
 """TIFF's tag of the number of bands."""
 
 
@@ -150,24 +151,9 @@ def _size(path: Path) -> int | None:
 
 
 def _image_notes(layout: FoundLayout) -> list[str]:
-    """Say what the first image is beyond 8 bits of grey or RGB."""
-    path = layout.pairs[0].image
+    """Say why the first image cannot be read as 8 bits of grey or RGB, and what to do about it."""
     try:
-        with Image.open(path) as image:
-            bands = _bands(image)
-            pages = int(getattr(image, "n_frames", 1))
-            deep = image.mode.startswith(("I", "F"))
-            mode = image.mode
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return [f"{path.name} cannot be opened as an image: {error}"]
-    notes = [f"{path.name} has {bands} bands"] if bands > 3 and mode != "CMYK" else []
-    notes += [f"{path.name} holds {pages} pages"] if pages > 1 else []
-    return notes + ([f"{path.name} has more than 8 bits a pixel ({mode})"] if deep else [])
-
-
-def _bands(image: Image.Image) -> int:
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        return 1
-    samples = tags.get(_SAMPLES_PER_PIXEL, 1)
-    return int(samples[0] if isinstance(samples, tuple) else samples)
+        READ_RGB(layout.pairs[0].image)
+    except DataError as error:
+        return [str(error)]
+    return []

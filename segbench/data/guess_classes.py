@@ -98,6 +98,14 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
         return _of_lossy(found, named)
     if not numbers:
         return FoundClasses()
+    if not shown and _was_lossy(numbers):
+        names, said = _names((0, 255), named)
+        told = (
+            f"the masks hold {len(numbers)} values around 0 and 255, as JPEG leaves them, though they are not JPEG: "
+            "set each pixel to the nearer of the two (a threshold) and save the masks as PNG; until then "
+            "'segbench data check' refuses them"
+        )
+        return FoundClasses(names, values=(0, 255), notes=(told, *said))
     classes = _by_number(found, numbers, named, ending)
     if found.colors and not classes.values:
         classes = replace(classes, values=tuple(range(classes.count)))
@@ -180,7 +188,8 @@ def _by_number(found: MaskSurvey, pixels: Mapping[int, int], named: ClassFile | 
     note = (f"the negative {', '.join(map(str, below))} is taken for void",) if below else ()
     rest = [number for number in seen if number != BORDER_NUMBER]
     if BORDER_NUMBER in seen and len(rest) > 1 and (_is_range(rest) or _named_all(named, rest)):
-        if only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER]):
+        thin = only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER])
+        if thin and (rest != [0, 1] or found.one_beside_border):  # else 1 and 255 may be two ways to mark one class
             told = f"{BORDER_NUMBER} fills thin borders only, and is void here"
             return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
         if _named_all(named, rest):
@@ -188,6 +197,8 @@ def _by_number(found: MaskSurvey, pixels: Mapping[int, int], named: ClassFile | 
             told = f"{BORDER_NUMBER} is void here: {named.path.name} does not name it"
             return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
         names, said = _names(tuple(rest), named)
+        if rest == [0, 1] and not found.one_beside_border:
+            said.append("no mask holds both 1 and 255: if both are one class, give values: [0, [1, 255]]")
         return FoundClasses(
             (*names, f"value_{BORDER_NUMBER}"),
             values=tuple(seen),
@@ -281,6 +292,14 @@ def _of_lossy(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
         names, said = _names((0, 255), named)
         return FoundClasses(names, values=(0, 255), notes=tuple(said))
     return FoundClasses()
+
+
+def _was_lossy(pixels: Mapping[int, int]) -> bool:
+    """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
+    if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
+        return False
+    near = sum(count for number, count in pixels.items() if number <= _NEAR or number >= 255 - _NEAR)
+    return near >= _TWO_LEVELS * sum(pixels.values())
 
 
 def _palette_note(found: MaskSurvey) -> list[str]:

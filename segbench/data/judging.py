@@ -104,8 +104,11 @@ class Judge:
         classes = split.facts.class_pixels
         present = [name for name, pixels in classes.items() if pixels]
         if len(classes) == 1 and present:
-            text = f"there is one class only, {present[0]}; every pixel that is not void is of it"
-            yield Finding("one-class", Level.NOTE, split.title, text)
+            text = (
+                f"there is one class only, {present[0]}; every pixel that is not void is of it, so that any network is "
+                "right everywhere"
+            )
+            yield self.judged("one-class", split, text, remedy="Name all classes, the background among them")
         elif len(present) == 1:
             text = f"every labelled pixel is of one class, {present[0]}"
             yield self.judged("one-class", split, text, remedy=self._values_hint(split.facts))

@@ -43,6 +43,7 @@ class MaskSurvey:
         colors: Pixels of each colour in RGB files.
         thick: Pixels of each border number or colour that no thin border explains.
         picture: A file with more colours than a mask has, if there is one.
+        one_beside_border: Whether a file holds both 1 and ``BORDER_NUMBER``.
     """
 
     files: int
@@ -58,6 +59,7 @@ class MaskSurvey:
     colors: Counter[Color] = field(default_factory=Counter)
     thick: Counter[int | Color] = field(default_factory=Counter)
     picture: Path | None = None
+    one_beside_border: bool = False
 
     def add(self, stored: StoredMask) -> None:
         """Count one mask."""
@@ -97,6 +99,7 @@ class MaskSurvey:
         counts = {number: int((numbers == number).sum()) for number in used[:1000]}
         if BORDER_NUMBER in counts:
             self.thick[BORDER_NUMBER] += thick_pixels(numbers == BORDER_NUMBER)
+            self.one_beside_border |= 1 in counts
         if stored.palette is not None:
             for index, count in counts.items():
                 color = tuple(stored.palette[index].tolist()) if index < len(stored.palette) else None

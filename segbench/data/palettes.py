@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from segbench.data.stored_masks import palette_of, read_stored, used_numbers
 from segbench.errors import DataError
 
+_LOOKED_AT = 20
 _REMEMBERED = 100_000
 """Files whose palettes are remembered in this process: a split is opened more than once."""
 
@@ -28,6 +30,28 @@ def differing_palettes(files: Iterable[Path]) -> str | None:
         if palette is not None:
             by_palette.setdefault(palette, []).append(file)
     return _difference(file for same in by_palette.values() for file in same) if len(by_palette) > 1 else None
+
+
+def permuted_palettes(files: Iterable[Path], others: Iterable[Path]) -> str | None:
+    """Return a problem where most colours of palette images stand for another number in others, else None.
+
+    Two sets of masks may be drawn in colours of their own, with equal numbers; but colours that they share and that
+    have other numbers say that the numbers are not the classes. The first files of each set decide.
+    """
+    first, second = (_numbers_of_colors(paths) for paths in (files, others))
+    shared = first.keys() & second.keys()
+    moved = sorted(color for color in shared if first[color] != second[color])
+    if len(moved) < 2 or 2 * len(moved) <= len(shared):
+        return None
+    color = moved[0]
+    return (
+        f"the colour {color} is number {first[color]} in the palettes of the labels, and {second[color]} in those of "
+        "the predictions; the colours are the classes then, not the numbers: give 'palette', the colour of each class"
+    )
+
+
+def _numbers_of_colors(files: Iterable[Path]) -> dict[tuple[int, ...], int]:
+    return {color: index for file in islice(files, _LOOKED_AT) for index, color in _used_colors(file).items()}
 
 
 def _difference(files: Iterable[Path]) -> str | None:

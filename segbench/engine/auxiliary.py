@@ -109,10 +109,15 @@ def weights_by_path(weights: AuxiliaryWeights, paths: Sequence[str]) -> dict[str
         paths: Where a network's auxiliary outputs are.
 
     Raises:
-        ModelRefusal: A list has another length.
+        ModelRefusal: A list has another length, or a mapping names none of them.
     """
     if isinstance(weights, Mapping):
         parents = {path: path.rpartition(".")[0] for path in paths}
+        if paths and not weights.keys() & {*paths, *parents.values()}:
+            raise ModelRefusal(
+                f"has the auxiliary outputs {', '.join(paths)}, none of which train.auxiliary names "
+                f"({', '.join(map(str, weights))}): give each that is trained on its weight, or one of them 0"
+            )
         found = {path: weights.get(path, weights.get(parents[path], 0.0)) for path in paths}
     elif isinstance(weights, Sequence):
         if paths and len(paths) != len(weights):

@@ -82,6 +82,7 @@ class Contents:
         Raises:
             WeightsError: There is none.
         """
+        key = key.rstrip(".")
         if key in self.states:
             return self.states[key]
         for outer, state in self.states.items():
@@ -215,6 +216,9 @@ def _torch(path: Path, objects: tuple[str, ...], *, mapped: bool) -> Any:
     stand_ins = torch.serialization.safe_globals([(_stand_in(name), name) for name in objects])
     try:
         with stand_ins if objects else nullcontext():
+            if path.suffix == ".safetensors":  # newer versions of torch go by the name, an opened file has none
+                with path.open("rb") as file:
+                    return torch.load(file, map_location="cpu", weights_only=True)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
     except pickle.UnpicklingError as error:
         named = first(objects) or _named_in(error)

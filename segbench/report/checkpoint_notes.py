@@ -33,7 +33,7 @@ def _of_run(run: Any) -> Iterator[str]:
         outputs = "; ".join(f"{printable(one)}: {_listed(given)}" for one, given in run.classes_map.items())
         yield (
             f"{name} has outputs of its own, and each pixel the most probable of the classes that these stand for "
-            f"({outputs}); its other outputs are left out."
+            f"({outputs}); outputs that are not named are left out."
         )
 
 

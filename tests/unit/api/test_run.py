@@ -69,3 +69,8 @@ def test_a_network_of_a_notebook_has_no_other_process(with_own_network, tmp_path
     with pytest.raises(UsageError, match=r"Net is defined in this notebook .* leave in_process and launcher out"):
         run_suite(with_own_network, results=tmp_path, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mapping_is_told_to_be_loaded_first():
+    with pytest.raises(UsageError, match=r"run_suite takes what load_suite returns, not a dict"):
+        run_suite({"dataset": "scenes"})

@@ -49,8 +49,8 @@ def test_a_network_whose_process_dies_is_named_and_the_next_one_is_still_tried(s
     lines = answer.out.splitlines()
     assert any(line.startswith("aborting ") and "PROBLEM" in line for line in lines)
     assert any(line.startswith("cnn ") and " ok " in line for line in lines)
-    assert "  - training: the run's process was killed by SIGABRT" in lines
-    assert "2 networks: 1 ok, 1 with a problem: aborting: training:" in answer.out
+    assert "  - building: the run's process was killed by SIGABRT" in lines  # where its outputs are tried
+    assert "2 networks: 1 ok, 1 with a problem: aborting: building:" in answer.out
 
 
 def test_a_network_that_never_ends_is_stopped_and_the_rest_is_not_tried(segbench, suite_of):

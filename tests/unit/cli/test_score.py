@@ -402,3 +402,21 @@ def test_options_that_cannot_be_understood_are_named(folders, segbench, given, p
     answer = segbench("score", "--predictions", folders[0], "--labels", folders[1], *given)
     assert answer.code == 2
     assert problem in answer.err
+
+
+def test_palettes_that_hold_one_set_of_colours_in_two_orders_are_refused(score, folders):
+    predictions, labels = folders
+    red, green, black = (255, 0, 0), (0, 255, 0), (0, 0, 0)
+    palette_mask(labels / "a.png", [[0, 1, 2]], [black, red, green])
+    palette_mask(predictions / "a.png", [[1, 2, 0]], [green, black, red])
+    refused = score()
+    assert refused.code == 2
+    assert "in the palettes of the labels, and" in refused.err
+    assert score("--palette", "[0,0,0],[255,0,0],[0,255,0]", "--json").json["mean_iou"] == 1
+
+
+def test_palettes_of_other_colours_leave_the_numbers_their_meaning(score, folders):
+    predictions, labels = folders
+    palette_mask(labels / "a.png", [[0, 1, 2]], [(0, 0, 0), (255, 0, 0), (0, 255, 0)])
+    palette_mask(predictions / "a.png", [[0, 1, 2]], [(0, 0, 0), (9, 9, 99), (99, 9, 9)])
+    assert score("--json").json["mean_iou"] == 1

@@ -165,8 +165,9 @@ def test_one_class_is_told_as_one(tmp_path, segbench):
         put(tmp_path / "masks" / split, names="ab", pixels=np.zeros((2, 3), np.uint8))
     assert "1 class;" in segbench("init", tmp_path).err
     answer = segbench("data", "check", tmp_path / "suite.yaml")
-    assert answer.code == 0
-    assert "note: train: there is one class only, background" in answer.err
+    assert answer.code == 2
+    assert "problem: train: there is one class only, background" in answer.err
+    assert segbench("data", "check", tmp_path / "suite.yaml", "--allow", "one-class").code == 0
 
 
 def test_masks_that_cannot_be_read_leave_the_classes_open(tmp_path):
@@ -376,3 +377,26 @@ def test_membranes_go_from_images_to_a_leaderboard_in_three_commands(tmp_path, s
     board = segbench("leaderboard", next((tmp_path / "r").iterdir()))
     assert board.code == 0, board.err
     assert "cnn" in board.out
+
+
+def test_jpeg_masks_saved_as_png_are_told_as_lossy(tmp_path, segbench):
+    put(tmp_path / "images", names="abcd")
+    (tmp_path / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        mask = np.zeros((32, 32), np.uint8)
+        mask[8:24, 8:24] = 255
+        near = rng.integers(0, 30, mask.shape, dtype=np.uint8)
+        mask = np.where(mask == 255, 255 - near * (near > 8), near * (near > 8)).astype(np.uint8)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    answer = segbench("init", tmp_path)
+    assert "as JPEG leaves them, though they are not JPEG" in answer.err
+    assert load_suite(tmp_path / "suite.yaml").dataset.options["values"] == [0, 255]
+    assert segbench("data", "check", tmp_path / "suite.yaml").code == 2
+
+
+def test_two_annotators_ways_to_mark_one_class_are_told(tmp_path, segbench):
+    put(tmp_path / "images", names="abcd")
+    for names, value in (("ab", 1), ("cd", 255)):
+        put(tmp_path / "masks", names=names, pixels=np.array([[0, 0, value]] * 2, np.uint8))
+    assert "no mask holds both 1 and 255" in segbench("init", tmp_path).err

@@ -60,10 +60,11 @@ def test_a_split_of_one_class_is_a_problem_and_names_what_is_meant(found):
     assert "dataset.allow: [one-class]" in findings[0].message
 
 
-def test_a_suite_of_one_class_is_only_noted(found):
+def test_a_suite_of_one_class_is_a_problem_unless_it_is_allowed(found):
     findings = found({"train": GROUND, "test": GROUND}, classes=["ground"])
-    assert set(kinds(findings, "note")) == {("one-class", "train"), ("one-class", "test")}
-    assert kinds(findings) == []
+    assert set(kinds(findings)) == {("one-class", "train"), ("one-class", "test")}
+    allowed = found({"train": GROUND, "test": GROUND}, classes=["ground"], allow=["one-class"])
+    assert kinds(allowed) == []
 
 
 def test_a_class_of_no_label_is_a_problem_but_not_one_that_another_split_has(found):

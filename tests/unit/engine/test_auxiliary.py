@@ -250,3 +250,12 @@ def test_weights_are_part_of_the_protocol_only_where_they_are_given():
     assert plain.protocol_id == null.protocol_id
     assert len({plain.protocol_id, weighted.protocol_id, by_name.protocol_id}) == 3
     assert by_name.recipe.canonical()["train"]["auxiliary"] == {"1": 0.4}
+
+
+def test_names_that_fit_no_auxiliary_output_are_refused():
+    with pytest.raises(
+        ModelRefusal, match=r"has the auxiliary outputs aux, none of which train.auxiliary names \(nope"
+    ):
+        weights_by_path({"nope": 0.4}, ["aux"])
+    assert weights_by_path({"nope": 0.4, "aux": 0}, ["aux"]) == {}
+    assert weights_by_path({"nope": 0.4}, []) == {}

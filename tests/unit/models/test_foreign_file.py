@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from segbench.errors import WeightsError
 from segbench.models.foreign_file import FileKind, kind_of
+from segbench.models.foreign_states import read_contents
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1234567\n"
 
@@ -84,6 +85,10 @@ def test_a_file_is_what_it_holds_not_what_it_is_called(tmp_path: Path) -> None:
     assert kind_of(tmp_path / "a.pth") is FileKind.SAFETENSORS
     assert kind_of(tmp_path / "a.safetensors") is FileKind.TORCH
     assert kind_of(tmp_path / "old.pth") is FileKind.OLD_TORCH
+    for name in ("a.pth", "a.safetensors", "old.pth"):
+        for shapes_only in (False, True):
+            (state,) = read_contents(tmp_path / name, shapes_only=shapes_only).states.values()
+            assert state["a"].shape == (1,)
 
 
 def test_a_folder_is_told(tmp_path: Path) -> None:
