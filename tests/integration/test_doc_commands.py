@@ -18,6 +18,17 @@ _MINUTES = "takes minutes on a processor"
 _FRESH = f"{_MINUTES}: many fresh processes; tests/integration/test_regress_ab.py and _stored.py do the same, smaller"
 
 NOT_RUN = {
+    **{
+        f"segbench score --predictions out --labels {rest}": (
+            "wants masks of another kind than the block's first command; tests/unit/cli/test_score.py scores each kind"
+        )
+        for rest in (
+            "masks --values 0,255",
+            "masks --values '[7,8],11' --ignore-index others",
+            "gtFine --values cityscapes-label-ids --label-suffix _gtFine_labelIds",
+            "masks --palette '[0,0,0],[255,0,0]'",
+        )
+    },
     "python3 -m venv .venv": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e .": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e '.[test]'": _INSTALLS,

@@ -64,6 +64,7 @@ def build(folder: Path) -> None:
         program.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     _draw_images(folder / "my-data")
+    _draw_masks(folder / "masks", folder / "out")
     first, *others = (folder / "stored" / name for name in RESULTS)
     suite = load_suite(folder / "suite.yaml", overrides=[f"name={first.name}"])
     run_suite(suite, results=first.parent, in_process=True)
@@ -82,6 +83,15 @@ def copy(tree: Path, folder: Path, *, results: bool) -> None:
 def search_path(folder: Path) -> str:
     """Return a ``PATH`` on which the programs of the folder come first."""
     return os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+
+
+def _draw_masks(*folders: Path) -> None:
+    """Draw the same masks of three classes into each folder."""
+    for folder in folders:
+        folder.mkdir()
+        for index in range(2):
+            mask = np.arange(24 * 32, dtype=np.uint8).reshape(24, 32) // 7 % 3
+            Image.fromarray(mask).save(folder / f"{index}.png")
 
 
 def _draw_images(folder: Path) -> None:
