@@ -53,7 +53,7 @@ def kind_of(path: Path) -> FileKind:
     """
     if not path.is_file():
         folder = " (it is a folder: name a file in it)" if path.is_dir() else ""
-        raise WeightsError(f"{path}: there is no such file{folder}")
+        raise WeightsError(f"weights {path}: there is no such file{folder}")
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
