@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from segbench.config.plan import Run, digest
+from segbench.config.plan import Run, canonical_model, digest
 from segbench.engine.events import Observer
 from segbench.engine.housekeeping import Call
-from segbench.engine.processes import ProcessDied
+from segbench.engine.processes import ProcessDied, ending_this_process
 from segbench.models import CATALOG
 
 if TYPE_CHECKING:
     from segbench.engine.preflight import NetworkInputs, Preflight
+
+TRIAL_SECONDS = 20.0
+"""A trial that takes longer is given up: it must not hold up the other networks."""
 
 
 def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observer: Observer) -> dict[str, str]:
@@ -29,36 +32,30 @@ def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observ
     for run in runs:
         if run.id in found.inputs and run.id not in found.refusals and run.model.name not in CATALOG:
             weights = run.recipe.train.model_dump(mode="json")["auxiliary"] if run.recipe.train is not None else None
-            keys[run.id] = digest([run.model.model_dump(mode="json"), found.inputs[run.id], weights])
+            keys[run.id] = digest([canonical_model(run.model), found.inputs[run.id], weights])
             tried.setdefault(keys[run.id], run)
-    reasons = _reasons(tried, {key: found.inputs[run.id] for key, run in tried.items()}, call, observer)
-    return {run_id: reasons[key] for run_id, key in keys.items() if key in reasons}
+    reasons = {key: _reason(run, found.inputs[run.id], call, observer) for key, run in tried.items()}
+    return {run_id: reason for run_id, key in keys.items() if (reason := reasons[key]) is not None}
 
 
-def _reasons(
-    runs: Mapping[str, Run], inputs: Mapping[str, NetworkInputs], call: Call, observer: Observer
-) -> dict[str, str]:
-    """Try networks in one process or, where one of them ends it, each in its own; which one it was, its run tells."""
-    if not runs:
-        return {}
+def _reason(run: Run, inputs: NetworkInputs, call: Call, observer: Observer) -> str | None:
+    """Try one network; one that ends its process, or does not come to an end, shows in its run what it does."""
     try:
-        reasons: dict[str, str] = call(_try_outputs, dict(runs), dict(inputs), observer=observer)
+        reason: str | None = call(_try_outputs, run, inputs, TRIAL_SECONDS, observer=observer)
     except ProcessDied:
-        if len(runs) == 1:
-            return {}
-        alone = [_reasons({key: run}, inputs, call, observer) for key, run in runs.items()]
-        return {key: reason for found in alone for key, reason in found.items()}
-    return reasons
+        return None
+    return reason
 
 
 def _try_outputs(
-    runs: dict[str, Run],
-    inputs: dict[str, NetworkInputs],
+    run: Run,
+    inputs: NetworkInputs,
+    seconds: float,
     *,
     observer: Observer,  # noqa: ARG001 - every function that is called in a process takes one
-) -> dict[str, str]:
+) -> str | None:
     """Import torch only in the process that needs it."""
     from segbench.engine.outputs import output_refusal
 
-    reasons = {key: output_refusal(run, inputs[key]) for key, run in runs.items()}
-    return {key: reason for key, reason in reasons.items() if reason is not None}
+    with ending_this_process(after=seconds):
+        return output_refusal(run, inputs)

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -203,6 +204,23 @@ def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[An
     except Exception as error:  # it would end here unread; the parent can show it
         text = f"{type(error).__name__}: {error}"
         sender.send(Raised(ProcessDied(text, traceback="".join(traceback.format_exception(error)))))
+
+
+@contextmanager
+def ending_this_process(*, after: float) -> Iterator[None]:
+    """End this process when the block takes longer, where it is one that a call waits for; whoever calls goes on.
+
+    Args:
+        after: Seconds.
+    """
+    watch = threading.Timer(after, os._exit, [1])
+    watch.daemon = True
+    if multiprocessing.parent_process() is not None:
+        watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def _end_with_parent() -> None:

@@ -37,7 +37,12 @@ def class_scores(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def with_class_columns(board: pd.DataFrame) -> pd.DataFrame:
-    """Return a leaderboard in which each class has two columns, ``iou_<class>`` and ``iou_<class>_std``."""
+    """Return a leaderboard in which each class has two columns, ``iou_<class>`` and ``iou_<class>_std``.
+
+    A table without the scores of classes is returned as it is.
+    """
+    if "class_iou" not in board:
+        return board
     flat: dict[str, list[float]] = {}
     names = dict.fromkeys(name for given in board["class_iou"] if not is_absent(given) for name in given)
     for name in names:

@@ -15,7 +15,7 @@ from segbench.engine.records import record_of
 from segbench.engine.selection import chosen, named
 from segbench.engine.splits import open_splits
 from segbench.engine.tuning import planned
-from segbench.errors import UnknownNameError, UsageError
+from segbench.errors import UsageError
 from segbench.results.matrices import save_matrices
 from segbench.results.record import Outcome, Status, Timings
 from segbench.results.store import Store, write_record
@@ -119,7 +119,7 @@ def test_the_trials_of_a_network_are_for_all_its_seeds(suite, store):
         ("tuned", "cnn", 1),
     ]
     assert named(picked, [picked[0].id[:-2]]) == picked[:1]
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UsageError, match="--only: no run has the id 'unet-seed9'"):
         named(picked, ["unet-seed9"])
 
 

@@ -207,4 +207,7 @@ def test_a_size_on_which_a_network_fails_is_refused_with_the_padding_that_mends_
 
 
 def test_a_network_that_fails_on_every_size_is_left_to_its_run():
-    refuse_sizes(ExternalNetwork(Theirs(), 4, name="python:theirs"), channels=7, sizes=[(47, 61)])
+    network = ExternalNetwork(Theirs(), 4, name="python:theirs")
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got 7"):
+        network(torch.zeros(2, 7, 47, 61))
+    assert refuse_sizes(network, channels=7, sizes=[(47, 61)]) is None
