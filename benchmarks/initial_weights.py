@@ -32,7 +32,7 @@ from PIL import Image
 
 from segbench.cli.output import write_table
 from segbench.config.sections import Train
-from segbench.data.files import image_files
+from segbench.data.image_folder import image_files
 from segbench.metrics.scores import score
 from segbench.results.matrices import load_matrices
 from segbench.results.record import RunRecord, Status

@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segbench.api.leaderboard import leaderboard
     from segbench.api.run import run_suite
     from segbench.config.load import load_suite
     from segbench.report.class_tables import class_iou, confusion_matrix
     from segbench.report.figure import figure, figure_names
-    from segbench.report.leaderboard import leaderboard
     from segbench.report.runs import load_results
 
     __version__: str
@@ -36,7 +36,7 @@ _HOMES = {
     "confusion_matrix": "segbench.report.class_tables",
     "figure": "segbench.report.figure",
     "figure_names": "segbench.report.figure",
-    "leaderboard": "segbench.report.leaderboard",
+    "leaderboard": "segbench.api.leaderboard",
     "load_results": "segbench.report.runs",
     "load_suite": "segbench.config.load",
     "run_suite": "segbench.api.run",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, SegmentationDataset
-from segbench.data.files import FileDataset, ImageFolder
+from segbench.data.files import FileDataset
+from segbench.data.image_folder import ImageFolder
 from segbench.data.listed_files import resolve
 from segbench.data.listing import Listed, read_list
 from segbench.data.locate import locate

@@ -8,33 +8,14 @@ import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.decoding import turned_images
 from segbench.data.digests import file_digests
-from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, image_files
 from segbench.data.images import READ_RGB, ImageReader
 from segbench.data.masks import LabelDecoder
+from segbench.data.pairs import Pair
 from segbench.data.reading import check_format, read_pair
-
-__all__ = ["IMAGE_SUFFIXES", "FileDataset", "ImageFolder", "Pair", "image_files"]
-
-
-class Pair(NamedTuple):
-    """The files of one sample.
-
-    Attributes:
-        name: The sample's name.
-        image: The image file.
-        label: The mask file.
-        page: Which page of both it is, from 0; None where they hold one.
-    """
-
-    name: str
-    image: Path
-    label: Path
-    page: int | None = None
 
 
 class FileDataset(SegmentationDataset):

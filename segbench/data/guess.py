@@ -9,13 +9,13 @@ from pathlib import Path
 from PIL import Image
 
 from segbench.data.class_files import find_class_file
-from segbench.data.files import Pair
 from segbench.data.guess_classes import FoundClasses, guess_classes
 from segbench.data.guess_layout import FoundLayout, guess_layout
 from segbench.data.guess_lists import with_lists
 from segbench.data.guess_tree import Split
 from segbench.data.images import READ_RGB
 from segbench.data.mask_survey import survey_masks
+from segbench.data.pairs import Pair
 from segbench.errors import DataError
 
 _IMAGES_LOOKED_AT = 20

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.data.files import Pair
 from segbench.data.guess_endings import beginning, guess_endings, guess_endings_in_one_folder
 from segbench.data.guess_tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
 from segbench.data.image_folder import ImageFolder
 from segbench.data.pairing import Suffixes, pair_by_name
+from segbench.data.pairs import Pair
 from segbench.data.stored_masks import read_stored, used_numbers
 from segbench.errors import DataError
 

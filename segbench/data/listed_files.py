@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from segbench.data.files import Pair
 from segbench.data.image_folder import (
     IMAGE_SUFFIXES,
     by_name,
@@ -20,6 +19,7 @@ from segbench.data.image_folder import (
 )
 from segbench.data.listing import Listed
 from segbench.data.pairing import apart
+from segbench.data.pairs import Pair
 
 
 class _Names(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from segbench.data.files import Pair
 from segbench.data.image_folder import same_name, without_suffix
 from segbench.data.listed_files import FileFinder
 from segbench.data.listing import Listed
 from segbench.data.pairing import Suffixes, apart
+from segbench.data.pairs import Pair
 
 
 class NameFinder:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from segbench.data.decoding import page_count
-from segbench.data.files import Pair
 from segbench.data.images import ImageReader
+from segbench.data.pairs import Pair
 from segbench.errors import DataError
 
 _TRIED = 3

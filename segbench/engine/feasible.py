@@ -18,7 +18,9 @@ from segbench.engine.losses.base import Loss
 from segbench.engine.losses.foreign import try_loss
 from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.materials import Materials
+from segbench.engine.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.optimizers import create_optimizer
+from segbench.engine.outputs import outputs_of_run
 from segbench.engine.schedules import create_schedule
 from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError
@@ -27,6 +29,7 @@ from segbench.models.build import check_input, check_pretrained
 from segbench.models.build import check_weights as check_checkpoint
 from segbench.models.classes_map import for_classes
 from segbench.models.skeleton import skeleton
+from segbench.models.tryout import refuse_sizes
 
 
 def try_recipe(materials: Materials) -> list[str]:
@@ -97,8 +100,7 @@ def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, A
     Raises:
         SuiteError: An option has an impossible value, or a file of weights is missing.
     """
-    counted = splits[materials.test.cache_key()]["sizes"]
-    sizes = materials.seen_sizes([read_size(size) for size in counted])
+    sizes = inputs_of(materials, splits).sizes
     lone = lone_training_size(materials)
     tried: dict[str, str | None] = {}
     for run in runs:
@@ -131,7 +133,7 @@ def refusal(
     try:
         check_weights(run.model, info)
         network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
-        for size in sorted(sizes):
+        for size in sizes:
             check_input(network, *size)
         if lone is not None:
             check_lone_image(network, channels=info.channels, size=lone)
@@ -156,7 +158,14 @@ def check_weights(model: ModelEntry, info: DatasetInfo) -> None:
         check_checkpoint(for_classes(model, info.classes), classes=len(info.classes), channels=info.channels)
 
 
-def read_size(text: str) -> tuple[int, int]:
-    """Return the height and width in ``"360x480"``."""
-    height, width = text.split("x")
-    return int(height), int(width)
+def output_refusal(run: Run, inputs: NetworkInputs) -> str | None:
+    """Run a network from elsewhere without memory; return why it cannot be trained, None where nothing shows."""
+    try:
+        network = skeleton(run.model, classes=inputs.classes, channels=inputs.channels)
+        outputs_of_run(network, run.recipe.train, channels=inputs.channels, size=inputs.sizes[0])
+        refuse_sizes(network, channels=inputs.channels, sizes=inputs.sizes)
+    except ModelRefusal as refusal:
+        return str(refusal)
+    except Exception:  # it may not run without memory; its run will show what it can
+        return None
+    return None

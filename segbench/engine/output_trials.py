@@ -12,7 +12,8 @@ from segbench.engine.processes import ProcessDied, ending_this_process
 from segbench.models import CATALOG
 
 if TYPE_CHECKING:
-    from segbench.engine.preflight import NetworkInputs, Preflight
+    from segbench.engine.network_inputs import NetworkInputs
+    from segbench.engine.preflight import Preflight
 
 TRIAL_SECONDS = 20.0
 """A trial that takes longer is given up: it must not hold up the other networks."""
@@ -55,7 +56,7 @@ def _try_outputs(
     observer: Observer,  # noqa: ARG001 - every function that is called in a process takes one
 ) -> str | None:
     """Import torch only in the process that needs it."""
-    from segbench.engine.outputs import output_refusal
+    from segbench.engine.feasible import output_refusal
 
     with ending_this_process(after=seconds):
         return output_refusal(run, inputs)

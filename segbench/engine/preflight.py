@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
@@ -17,23 +17,10 @@ from segbench.data.judging import CheckedSplit, wrong_files
 from segbench.data.overlap import check_disjoint
 from segbench.engine.data_findings import Apart, splits_apart
 from segbench.engine.events import Notice, Observer, Progress
+from segbench.engine.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.splits import OpenedSplits, open_splits, splits_of_fold
 from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
-
-
-class NetworkInputs(NamedTuple):
-    """What a suite's networks see.
-
-    Attributes:
-        classes: How many classes.
-        channels: Channels of an image.
-        sizes: Every height and width that they meet.
-    """
-
-    classes: int
-    channels: int
-    sizes: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,6 @@ def preflight(
         if todo:
             from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
             from segbench.engine.materials import materials_of, measured
-            from segbench.engine.outputs import inputs_of
 
             materials = materials_of(opened, found.splits)
             for remark in try_recipe(materials):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import UsageError
-from segbench.report.figures.classes import distinct_names
+from segbench.report.class_iou import distinct_names
 from segbench.report.one_table import one_table, runs_of_network
 
 

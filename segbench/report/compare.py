@@ -13,8 +13,8 @@ from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.trainings import Scope, estimate, estimate_weights
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
 from segbench.report.certainty import LEAST_IMAGES
+from segbench.report.class_iou import class_iou
 from segbench.report.environments import facts_of, unknown_facts
-from segbench.report.figures.classes import class_iou
 from segbench.report.measured import speed_figures
 from segbench.report.pairing import Pair, Side, paired, sides
 from segbench.report.protocols import Difference, protocol_differences

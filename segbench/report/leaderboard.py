@@ -11,21 +11,18 @@ import pandas as pd
 
 from segbench.metrics.foreign import Metric
 from segbench.report.certainty import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
+from segbench.report.class_iou import class_scores
 from segbench.report.environments import differing_facts, facts_of, mixed_facts
 from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
 from segbench.report.networks import distinguish, network_key, once_each
-from segbench.report.notes import observations
 from segbench.report.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
-from segbench.report.per_class import class_scores
-from segbench.report.protocols import Difference, comparisons, protocol_differences, same_data
+from segbench.report.protocols import comparisons, same_data
 from segbench.report.published import published_of
 from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.text import is_absent
 from segbench.report.tuned import grid_values, search_in_words, values_in_words
 from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
-
-__all__ = ["COLUMNS", "Difference", "leaderboard", "observations", "protocol_differences"]
 
 MEASURED = (
     *SCORES,
@@ -71,20 +68,6 @@ PAIRS = ("protocol", "test_data", "first", "second", "difference", "low", "high"
 the p value of no difference, Holm-adjusted over the table's pairs. Networks that were trained once have no pairs."""
 
 
-class Leaderboard(pd.DataFrame):
-    """The rows of ``leaderboard``: an ordinary DataFrame that a notebook shows as ranked tables."""
-
-    @property
-    def _constructor(self) -> type[pd.DataFrame]:
-        return pd.DataFrame  # a part of a leaderboard is none
-
-    def _repr_html_(self) -> str:
-        from segbench.report.board import board_blocks
-        from segbench.report.html import to_fragment
-
-        return to_fragment(board_blocks(self))
-
-
 @dataclass(frozen=True, eq=False)
 class Ranked:
     """A leaderboard, and what is known of its pairs.
@@ -98,43 +81,8 @@ class Ranked:
     pairs: pd.DataFrame
 
 
-def leaderboard(runs: pd.DataFrame) -> pd.DataFrame:
-    """Rank networks by mean IoU.
-
-    Args:
-        runs: Rows of ``load_results``.
-
-    Returns:
-        One row a network with the columns ``COLUMNS``: protocol by protocol and, in each, by the data that was
-        tested on (``test_data``, the digest of what was fed); in each of these tables the scored rows, best first, and
-        then those that failed, were skipped or are damaged, with the reason. A network some of whose seeds failed has
-        both. ``position`` counts the scored rows of a table. ``rank`` does too, and equal scores share it; where each
-        network was trained once there is none, since one training cannot tell networks apart. Measured columns are
-        means over ``seeds`` runs; ``<name>_std`` is the sample standard deviation, NaN for one run. The scores of
-        ``details.npz`` are absent where a seed lacks them. ``pretrained`` is ``pretrained`` or ``scratch``;
-        ``same_data`` says whether the row was trained on what most rows of its table were, seed by seed; rows that were
-        not keep their rank, as their scores are of the same images. ``same_environment`` says so of threads, processor,
-        device, precision and versions, and ``environment_differs`` names those that differ, also between the seeds of
-        the row itself. What else disturbs a comparison is in ``observations``. From ``pixel_accuracy_low`` on stand the
-        columns of ``segbench.report.certainty``, from ``throughput_images_per_second`` on those of
-        ``segbench.report.measured``; ``pareto`` says of a row with a measured throughput whether no other row is both
-        as accurate and as fast. ``published_mean_iou`` is what ``published_source`` reports of the network on this data
-        set, with whatever width, data and recipe the paper used; ``published_convention`` says what it does with void.
-        ``never_predicted`` names the classes that test labels hold and a network predicts nowhere, ``predicts_only``
-        the class that it predicts everywhere, ``precision_over`` over how many classes mean precision is then taken,
-        and ``predicts`` says it in short. ``runs_at_once`` is how many runs may have shared a device: above 1, images a
-        second of the runs are no measure of speed. ``folds`` is how many folds of a cross-validation are pooled in the
-        row. ``tuning`` says what was searched where each network has a recipe that its own trials chose, and ``tuned``
-        what they chose. Each of the suites' own metrics adds ``metric_<label>`` with ``_std``, ``_low`` and ``_high``.
-        ``grid`` has the values of the suite's grid that made the table's recipe. ``class_iou`` holds the IoU of each
-        class by its name, and ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the
-        share of the network's parameters that a checkpoint was loaded into; absent without one.
-    """
-    return ranked(runs).board
-
-
 def ranked(runs: pd.DataFrame) -> Ranked:
-    """Rank networks as ``leaderboard`` does, and compare every pair of them."""
+    """Rank networks by mean IoU, as ``segbench.leaderboard`` says, and compare every pair of them."""
     rows: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     metrics, own = _metrics_of(runs), board_columns(labels_of(runs))
@@ -148,9 +96,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
         _bound_own_metrics(summaries, networks, metrics)
         rows += [table | row for row in [*_rank(_with_speed(summaries)), *_unranked(group)]]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *own], dtype=object)
-    return Ranked(
-        Leaderboard(frame.astype(_DTYPES | dict.fromkeys(own, "float64"))), pd.DataFrame(pairs, columns=[*PAIRS])
-    )
+    return Ranked(frame.astype(_DTYPES | dict.fromkeys(own, "float64")), pd.DataFrame(pairs, columns=[*PAIRS]))
 
 
 def _metrics_of(runs: pd.DataFrame) -> dict[str, Metric]:

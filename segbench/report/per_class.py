@@ -1,12 +1,9 @@
-"""The IoU of every class and network: for the leaderboard's rows, the terminal, Markdown and CSV."""
+"""The IoU of every class and network as a table: for the terminal, and as a block of a report."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 from rich import box
 from rich.cells import cell_len
@@ -14,42 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from segbench.report import blocks
+from segbench.report.class_iou import class_value
 from segbench.report.text import is_absent, printable, with_spread
 
 _GAP = 2
 _WIDEST_CLASS = 24
 _WIDEST_NETWORK = 18
 """Signs in a line of a name; longer ones go on in the next."""
-
-
-def class_scores(runs: pd.DataFrame) -> dict[str, Any]:
-    """Return the columns ``class_iou`` and ``class_iou_std`` of one network from its completed runs, one a seed.
-
-    A class that is in no label and no prediction has no IoU; what a class has in some seeds only is the mean of these.
-    """
-    known = [run for run in runs.itertuples() if not is_absent(run.class_iou)]
-    if not known:
-        return {"class_iou": None, "class_iou_std": None}
-    first: Any = known[0]
-    names = _distinct(first.classes)
-    scores = pd.DataFrame([run.class_iou for run in known], columns=names, dtype=float)
-    return {"class_iou": scores.mean().to_dict(), "class_iou_std": scores.std(ddof=1).to_dict()}
-
-
-def with_class_columns(board: pd.DataFrame) -> pd.DataFrame:
-    """Return a leaderboard in which each class has two columns, ``iou_<class>`` and ``iou_<class>_std``.
-
-    A table without the scores of classes is returned as it is.
-    """
-    if "class_iou" not in board:
-        return board
-    flat: dict[str, list[float]] = {}
-    names = dict.fromkeys(name for given in board["class_iou"] if not is_absent(given) for name in given)
-    for name in names:
-        flat[f"iou_{name}"] = [_value(given, name) for given in board["class_iou"]]
-        flat[f"iou_{name}_std"] = [_value(given, name) for given in board["class_iou_std"]]
-    rest = board.drop(columns=["class_iou", "class_iou_std"])
-    return pd.concat([rest, pd.DataFrame(flat, index=board.index)], axis=1)
 
 
 def class_tables(scored: pd.DataFrame, *, width: int) -> Iterator[Table]:
@@ -86,7 +54,7 @@ def _cells(scored: pd.DataFrame) -> tuple[list[str], list[tuple[str, list[str]]]
     if not names:
         return [], []
     columns = [
-        (printable(model), [_shown(_value(iou, name), _value(spread, name)) for name in names])
+        (printable(model), [_shown(class_value(iou, name), class_value(spread, name)) for name in names])
         for model, iou, spread in zip(scored["model"], scored["class_iou"], scored["class_iou_std"], strict=True)
     ]
     return [printable(name) for name in names], columns
@@ -94,10 +62,6 @@ def _cells(scored: pd.DataFrame) -> tuple[list[str], list[tuple[str, list[str]]]
 
 def _shown(mean: float, spread: float) -> str:
     return with_spread(mean, spread) or "-"
-
-
-def _value(given: Any, name: str) -> float:
-    return float(given.get(name, np.nan)) if isinstance(given, Mapping) else np.nan
 
 
 def _network_width(name: str, cells: Sequence[str]) -> int:
@@ -112,13 +76,3 @@ def _table(classes: Sequence[str], columns: Sequence[tuple[str, list[str]]], fir
     for place, name in enumerate(classes):
         table.add_row(Text(name), *(Text(cells[place]) for _, cells in columns))
     return table
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return class names, numbered where two are equal."""
-    seen: Counter[str] = Counter()
-    found = []
-    for name in names:
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found

@@ -9,7 +9,7 @@ import pandas as pd
 
 from segbench.metrics.conventions import CONVENTIONS, ConventionScores, convention
 from segbench.report.folds import folders_of
-from segbench.report.leaderboard import leaderboard
+from segbench.report.leaderboard import ranked
 from segbench.report.networks import distinguish, once_each
 from segbench.report.protocols import comparisons
 from segbench.results.matrices import joined, load_matrices
@@ -49,7 +49,7 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
                 name: _mean([one.score(each.matrices, each.void_predicted) for each in stored])
                 for name, one in chosen.items()
             }
-    board = leaderboard(runs)
+    board = ranked(runs).board
     rows = [
         {**row[["protocol", "test_data", "rank", "model", "seeds"]].to_dict(), "convention": name, **found}
         for _, row in board[(board["status"] == Status.COMPLETED) & board["mean_iou"].notna()].iterrows()

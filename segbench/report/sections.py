@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
-from segbench.report.figures.classes import class_iou
+from segbench.report.class_iou import class_iou
 from segbench.report.figures.shown import MOST_NETWORKS, scored_rows
 from segbench.report.protocols import Difference
 from segbench.report.published import Published, published_of

@@ -14,8 +14,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from segbench.report.class_iou import with_class_columns
 from segbench.report.columns import Column, columns_of
-from segbench.report.per_class import class_tables, with_class_columns
+from segbench.report.per_class import class_tables
 from segbench.report.ranked import tables_of
 from segbench.report.text import is_absent, printable
 

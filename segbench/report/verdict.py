@@ -9,7 +9,7 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
-from segbench.report.figures.classes import class_iou
+from segbench.report.class_iou import class_iou
 from segbench.report.ranked import RankedTable
 from segbench.report.text import count, is_absent, printable, rate
 

@@ -12,6 +12,7 @@ import yaml
 from tiny import document
 
 from segbench import registry
+from segbench.api.leaderboard import leaderboard
 from segbench.config.component import LossEntry
 from segbench.config.load import check
 from segbench.config.plan import plan
@@ -22,7 +23,7 @@ from segbench.engine.launch import run_suite
 from segbench.engine.losses.weighted_sum import build_loss
 from segbench.errors import SegbenchError, SuiteError
 from segbench.registry import LOSSES, MODELS, OPTIMIZERS
-from segbench.report.leaderboard import leaderboard, observations
+from segbench.report.notes import observations
 from segbench.report.runs import load_results
 from segbench.results.record import Status
 from segbench.signature import read_signature

@@ -18,7 +18,7 @@ PUBLIC = {
     "confusion_matrix": "segbench.report.class_tables",
     "figure": "segbench.report.figure",
     "figure_names": "segbench.report.figure",
-    "leaderboard": "segbench.report.leaderboard",
+    "leaderboard": "segbench.api.leaderboard",
 }
 
 

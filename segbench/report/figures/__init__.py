@@ -9,7 +9,7 @@ import pandas as pd
 from segbench.report.drawing import Plot
 from segbench.report.figures.accuracy import accuracy_parameters, accuracy_throughput
 from segbench.report.figures.certainty import paired_differences, rank_intervals
-from segbench.report.figures.classes import class_iou, class_scores, confusion_matrices
+from segbench.report.figures.classes import class_scores, confusion_matrices
 from segbench.report.figures.learning import learning_curves
 from segbench.report.figures.pictures import picture_grid
 from segbench.report.figures.speed import latency_distributions, memory
@@ -18,7 +18,6 @@ __all__ = [
     "DRAWINGS",
     "accuracy_parameters",
     "accuracy_throughput",
-    "class_iou",
     "class_scores",
     "confusion_matrices",
     "latency_distributions",

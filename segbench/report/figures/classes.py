@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from segbench.report.class_iou import class_iou
 from segbench.report.drawing import GRID, Plot, canvas, panels, room_for, short_name, styled
 from segbench.report.figures.shown import best, sample
 from segbench.results.record import Status
@@ -122,19 +123,6 @@ def _name_classes(panel: Axes, names: list[str], *, left: bool, lowest: bool) ->
         panel.set_xlabel("Prediction")
 
 
-def class_iou(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean IoU over seeds of every class (columns) and network (rows) among completed runs."""
-    completed = runs[(runs["status"] == Status.COMPLETED) & runs["class_iou"].notna()]
-    if completed.empty:
-        return pd.DataFrame()
-    columns = (completed[name] for name in ("model", "classes", "class_iou"))
-    scores = [
-        {"model": model, **dict(zip(distinct_names(classes), iou, strict=True))}
-        for model, classes, iou in zip(*columns, strict=True)
-    ]
-    return pd.DataFrame(scores).groupby("model", sort=False).mean()
-
-
 def _shares(matrix: np.ndarray) -> np.ma.MaskedArray:
     """Return each row divided by its sum; masked where that is 0."""
     total = matrix.sum(axis=1, keepdims=True)
@@ -152,11 +140,3 @@ def _extremes(table: pd.DataFrame) -> str:
                 f"{model}: best {known.idxmax()} ({known.max():.2f}), worst {known.idxmin()} ({known.min():.2f})"
             )
     return "; ".join(parts) + "."
-
-
-def distinct_names(names: Sequence[str]) -> list[str]:
-    """Return class names, numbered where two are equal or one is called like a column of ours."""
-    distinct: list[str] = []
-    for index, name in enumerate(names):
-        distinct.append(f"{name} ({index})" if name in distinct or name == "model" else name)
-    return distinct

@@ -10,6 +10,7 @@ import torch
 from tiny import document
 from torch import nn
 
+from segbench.api.leaderboard import leaderboard
 from segbench.config.component import LossEntry
 from segbench.config.load import check
 from segbench.config.plan import plan
@@ -25,7 +26,7 @@ from segbench.engine.losses.weighted_sum import build_loss
 from segbench.engine.resume import Saver
 from segbench.engine.train import Trainer
 from segbench.errors import SuiteError
-from segbench.report.leaderboard import leaderboard, observations
+from segbench.report.notes import observations
 from segbench.report.runs import load_results
 from segbench.report.sections import selection_rule
 from segbench.results.states import StateFolder

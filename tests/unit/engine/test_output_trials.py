@@ -9,8 +9,9 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine import output_trials
 from segbench.engine.events import ignore
+from segbench.engine.network_inputs import NetworkInputs
 from segbench.engine.output_trials import output_refusals
-from segbench.engine.preflight import NetworkInputs, Preflight
+from segbench.engine.preflight import Preflight
 from segbench.engine.processes import call_in_process
 
 NETWORKS = """

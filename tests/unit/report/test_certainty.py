@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from stored import some_images
 
+from segbench.api.leaderboard import leaderboard
 from segbench.metrics.resampling import counts_by_image, image_spread
 from segbench.metrics.trainings import estimate
 from segbench.metrics.uncertainty import intervals
 from segbench.report.board import to_markdown
 from segbench.report.certainty import CERTAINTY, LEAST_IMAGES, certainty
-from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
 from segbench.report.tables import to_csv, to_json
 

@@ -97,4 +97,4 @@ def test_what_is_not_there_is_named(runs):
 
 def test_classes_of_one_name_are_told_apart(add, results):
     add("unet", classes=("a", "a", "b"))
-    assert list(class_iou(load_results(results)).columns) == ["a", "a (1)", "b"]
+    assert list(class_iou(load_results(results)).columns) == ["a", "a (2)", "b"]

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from stored import COMPUTED, VERSIONS
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.board import to_markdown
 from segbench.report.environments import differing_facts, facts_of
 from segbench.report.latex import to_latex
-from segbench.report.leaderboard import leaderboard
 from segbench.report.notes import observations
 from segbench.report.runs import load_results
 from segbench.report.tables import to_csv, to_json

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from stored import write_run
 
+from segbench.api.leaderboard import leaderboard
 from segbench.metrics.resampling import counts_by_image
 from segbench.report.certainty import certainty
 from segbench.report.compare import compare
 from segbench.report.compare_notes import caveats
-from segbench.report.leaderboard import leaderboard, ranked
+from segbench.report.leaderboard import ranked
 from segbench.report.runs import load_results
 from segbench.results.matrices import ImageMatrices
 

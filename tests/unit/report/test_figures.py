@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from stored import HOSTILE, iou_of, matrices, some_images
 
+from segbench.report.class_iou import class_iou
 from segbench.report.drawing import DARK, INK, PAPER, save
 from segbench.report.figures import (
     accuracy_parameters,
     accuracy_throughput,
-    class_iou,
     class_scores,
     confusion_matrices,
     latency_distributions,
@@ -148,7 +148,7 @@ def test_the_heat_map_holds_each_class_of_each_network(add, read):
 
 def test_classes_of_one_name_stay_apart(add, read):
     add("a", classes=("x", "x", "model"))
-    assert list(class_iou(read()[1]).columns) == ["x", "x (1)", "model (2)"]
+    assert list(class_iou(read()[1]).columns) == ["x", "x (2)", "model"]
 
 
 def test_only_the_best_networks_are_drawn_and_the_caption_says_so(add, read, monkeypatch):

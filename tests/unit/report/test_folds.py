@@ -8,9 +8,9 @@ import pytest
 from sklearn.metrics import confusion_matrix, jaccard_score
 from stored import CLASSES, some_images
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.compare import compare
 from segbench.report.environments import facts_of
-from segbench.report.leaderboard import leaderboard
 from segbench.report.notes import observations
 from segbench.report.render import write_report
 from segbench.report.rescored import rescored

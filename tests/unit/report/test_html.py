@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 import pytest
 from stored import HOSTILE
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.blocks import Bullets, Cell, Code, Heading, Listing, Paragraph, Table
 from segbench.report.html import FILTERED_ROWS, Download, to_fragment, to_html
-from segbench.report.leaderboard import leaderboard
 from segbench.report.render import write_report
 from segbench.report.runs import load_results
 

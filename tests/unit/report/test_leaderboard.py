@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from stored import iou_of, matrices
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report import columns
-from segbench.report.leaderboard import COLUMNS, MEASURED, leaderboard
+from segbench.report.leaderboard import COLUMNS, MEASURED
 from segbench.report.runs import DETAIL_SCORES, SCORES, load_results
 from segbench.results.record import Outcome, Status
 

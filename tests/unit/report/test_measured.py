@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from speed_cases import changed_fingerprint
 
-from segbench.report.leaderboard import leaderboard
+from segbench.api.leaderboard import leaderboard
 from segbench.report.measured import FIGURES, pareto_front
 from segbench.report.notes import observations
 from segbench.report.render import write_report

@@ -8,11 +8,13 @@ import pytest
 import yaml
 from stored import CLASSES, iou_of
 
+from segbench.api.leaderboard import leaderboard
 from segbench.metrics.foreign import python_metric
 from segbench.report.board import to_markdown
 from segbench.report.columns import COLUMNS as SHOWN
 from segbench.report.columns import columns_of
-from segbench.report.leaderboard import COLUMNS, leaderboard, observations
+from segbench.report.leaderboard import COLUMNS
+from segbench.report.notes import observations
 from segbench.report.own_metrics import bounds
 from segbench.report.render import write_report
 from segbench.report.runs import load_results

@@ -12,9 +12,9 @@ import pytest
 from stored import matrices
 from typer.testing import CliRunner
 
+from segbench.api.leaderboard import leaderboard
 from segbench.cli.app import app
 from segbench.metrics.conventions import CONVENTIONS
-from segbench.report.leaderboard import leaderboard
 from segbench.report.rescored import COLUMNS, ranked_anew, rescored
 from segbench.report.runs import load_results
 from segbench.results.matrices import ImageMatrices

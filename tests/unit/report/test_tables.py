@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from stored import HOSTILE, matrices
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.board import to_markdown
 from segbench.report.columns import COLUMNS
-from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
 from segbench.report.tables import rich_tables, to_csv, to_json
 from segbench.report.text import escape_markdown, printable

@@ -5,12 +5,12 @@ import json
 import pytest
 from stored import iou_of, matrices, some_images
 
+from segbench.api.leaderboard import leaderboard
 from segbench.config.plan import digest
 from segbench.errors import StoreError
 from segbench.report.blocks import Table
 from segbench.report.board import to_markdown
 from segbench.report.compare import compare
-from segbench.report.leaderboard import leaderboard
 from segbench.report.ranking import rank
 from segbench.report.render import write_report
 from segbench.report.runs import load_results, load_stored

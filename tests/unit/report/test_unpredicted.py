@@ -10,11 +10,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.board import board_blocks, to_markdown
 from segbench.report.compare import compare
 from segbench.report.html import to_fragment
 from segbench.report.latex import to_latex
-from segbench.report.leaderboard import leaderboard
 from segbench.report.notes import observations
 from segbench.report.runs import load_results
 from segbench.report.tables import rich_tables, to_csv

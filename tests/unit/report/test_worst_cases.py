@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from stored import CLASSES
 
+from segbench.api.leaderboard import leaderboard
 from segbench.report.board import board_blocks, to_markdown
 from segbench.report.html import to_fragment
-from segbench.report.leaderboard import leaderboard
 from segbench.report.markdown import render_markdown
 from segbench.report.published import NOT_STATED, PUBLISHED, VOID_LEFT_OUT, published_of
 from segbench.report.runs import load_results

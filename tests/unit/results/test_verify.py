@@ -10,12 +10,12 @@ import pytest
 from stored import write_run
 from tiny import document
 
+from segbench.api.leaderboard import leaderboard
 from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import families, trials
 from segbench.engine.records import record_of
 from segbench.errors import DamagedRunError, UsageError
-from segbench.report.leaderboard import leaderboard
 from segbench.report.runs import load_results
 from segbench.results.hashes import identities
 from segbench.results.inventory import held_runs
