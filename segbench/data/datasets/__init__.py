@@ -1,0 +1,1 @@
+"""Data sets: public ones by name, and a person's own folder."""

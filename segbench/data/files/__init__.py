@@ -1,0 +1,1 @@
+"""Which files a split has: folders, lists, and how images and masks pair."""

@@ -1,0 +1,1 @@
+"""Transforms, batches and loaders."""

@@ -1,0 +1,1 @@
+"""Checks what data sets hold: problems and notes."""

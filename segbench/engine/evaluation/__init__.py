@@ -1,0 +1,1 @@
+"""Evaluation: from a trained network to predictions and confusion matrices."""

@@ -1,0 +1,1 @@
+"""Launchers: how the runs of a suite are spread over processes and machines."""

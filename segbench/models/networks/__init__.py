@@ -1,0 +1,1 @@
+"""The networks, one a module, and the encoders that they stand on."""

@@ -1,0 +1,1 @@
+"""Checkpoints of any tool, fitted into networks."""

@@ -1,0 +1,1 @@
+"""Two sets of stored runs against each other."""

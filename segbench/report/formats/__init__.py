@@ -1,0 +1,1 @@
+"""What leaderboards and reports are written as: terminal, CSV, JSON, Markdown, HTML, LaTeX."""

@@ -1,0 +1,1 @@
+"""From stored runs to ranked rows, with their intervals and caveats."""

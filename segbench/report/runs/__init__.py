@@ -1,0 +1,1 @@
+"""Stored runs as tables, and which of them are comparable."""

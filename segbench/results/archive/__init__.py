@@ -1,0 +1,1 @@
+"""Archives of results: packed, verified, merged."""

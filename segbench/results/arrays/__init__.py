@@ -1,0 +1,1 @@
+"""Stored arrays: confusion matrices, details of images, the gallery."""

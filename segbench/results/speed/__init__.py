@@ -1,0 +1,1 @@
+"""Stored speed records and baselines."""

@@ -1,0 +1,1 @@
+"""Measures the speed, memory and energy of one network on this machine."""
