@@ -23,10 +23,10 @@ import torch
 from engine_throughput import CLASSES, Fixed, Timed, per_image, training
 from torch import nn
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
-from segbench.engine.arithmetic import Arithmetic, choose_device
+from segbench.engine.device import Arithmetic, choose_device
 from segbench.models.build import build_network
 from segbench.registry import MODELS
 from segbench.results.environment import capture

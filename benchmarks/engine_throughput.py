@@ -29,24 +29,24 @@ from torch import nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.config.component import LossEntry, ModelEntry, OptimizerEntry, TransformEntry
 from segbench.config.load import check_part
-from segbench.config.sections import Evaluate, Train
-from segbench.data.cache import DiskCache
-from segbench.data.folder import folder as folder_dataset
-from segbench.data.loader import Batch, EvaluationBatch, TrainingLoader
-from segbench.data.pipeline import Pipeline
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.details import Details
-from segbench.engine.evaluate import evaluate
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.meter import EpochMeter
-from segbench.engine.optimizers import create_optimizer
-from segbench.engine.predict import Predictor
-from segbench.engine.predictions import PredictionArchive
-from segbench.engine.train import Trainer
+from segbench.config.sections.training import Evaluate, Train
+from segbench.data.cache.datasets import DiskCache
+from segbench.data.datasets.folder import folder as folder_dataset
+from segbench.data.loading.loader import Batch, EvaluationBatch, TrainingLoader
+from segbench.data.loading.pipeline import Pipeline
+from segbench.engine.device import Arithmetic
+from segbench.engine.evaluation.details import Details
+from segbench.engine.evaluation.evaluate import evaluate
+from segbench.engine.evaluation.predictions import PredictionArchive
+from segbench.engine.evaluation.predictor import Predictor
+from segbench.engine.training.epoch_meter import EpochMeter
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
+from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.trainer import Trainer
 from segbench.models.build import build_network
 from segbench.results.environment import capture
 

@@ -19,13 +19,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.cli.output import byte_count, duration, write_table
+from segbench.cli.terminal.output import byte_count, duration, write_table
 from segbench.config.load import load_suite
 from segbench.config.plan import plan
-from segbench.engine.estimate import RunEstimate, estimate_runs, survey_runs
+from segbench.engine.estimate.estimate import RunEstimate, estimate_runs, survey_runs
 from segbench.engine.events import Event, RunEnded, RunStarted
-from segbench.engine.launch import run_suite
-from segbench.engine.selection import chosen
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.suite.selection import chosen
 from segbench.results.record import Status
 
 TOLERANCE = 0.30

@@ -31,12 +31,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segbench.cli.output import duration, write_table
-from segbench.speed.abtest import CaseResult, compare
-from segbench.speed.decision import percent
-from segbench.speed.lockstep import Settings
-from segbench.speed.revisions import Environment
-from segbench.speed.workload import GateCase
+from segbench.cli.terminal.output import duration, write_table
+from segbench.speed.gate.compare import CaseResult, compare
+from segbench.speed.gate.decision import percent
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import GateCase
+from segbench.speed.gate.interleaved import Settings
 
 SIZE = (64, 64)
 CLASSES = 8
@@ -50,7 +50,7 @@ LEAST_FOUND = 38 / 40
 NETWORK = """\
 from torch import nn
 
-from segbench.models.unet import unet
+from segbench.models.networks.unet import unet
 
 
 class SmallUNet(nn.Module):

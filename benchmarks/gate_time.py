@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from segbench.cli.output import duration
+from segbench.cli.terminal.output import duration
 from segbench.results.environment import capture
 
 MOST_SECONDS = 300.0

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.results.environment import capture
 
 SOMETHING_LEFT = 3

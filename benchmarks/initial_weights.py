@@ -30,13 +30,13 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from segbench.cli.output import write_table
-from segbench.config.sections import Train
-from segbench.data.image_folder import image_files
+from segbench.cli.terminal.output import write_table
+from segbench.config.sections.training import Train
+from segbench.data.files.image_folder import image_files
 from segbench.metrics.scores import score
-from segbench.results.matrices import load_matrices
+from segbench.results.arrays.matrices import load_matrices
+from segbench.results.find_runs import CONFUSION_FILE, scan
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE, scan
 
 CELL = ["data", "network", "learning_rate", "steps"]
 """What the schemes are compared within, seed by seed."""

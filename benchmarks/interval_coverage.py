@@ -35,11 +35,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.metrics import trainings
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts, summary_scores
-from segbench.report.certainty import certainty
+from segbench.report.ranking.intervals import certainty
 
 CLASSES = 6
 PIXELS = 10_000

@@ -33,7 +33,7 @@ from pathlib import Path
 import yaml
 from safetensors.numpy import load_file
 
-from segbench.cli.output import counted, write_table
+from segbench.cli.terminal.output import counted, write_table
 from segbench.results.environment import capture
 
 EVERY_STEPS = 7

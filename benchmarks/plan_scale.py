@@ -24,10 +24,10 @@ from typing import Any
 
 import yaml
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.config.load import check
 from segbench.config.plan import Run, plan
-from segbench.engine.launch import run_suite
+from segbench.engine.suite.run_suite import run_suite
 from segbench.results.environment import capture
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, write_record

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from segbench.cli.output import duration, write_table
+from segbench.cli.terminal.output import duration, write_table
 from segbench.metrics.scores import score
+from segbench.results.arrays.matrices import load_matrices
 from segbench.results.environment import capture
-from segbench.results.matrices import load_matrices
-from segbench.results.scan import CONFUSION_FILE
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.store import RECORD_FILE, read_record
 
 MOST_DIFFERENCE = 1e-4

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import torch
 
-from segbench.cli.output import write_table
+from segbench.cli.terminal.output import write_table
 from segbench.config.load import load_suite
 from segbench.engine.events import Event, RunEnded, RunStarted
-from segbench.engine.launch import run_suite
+from segbench.engine.suite.run_suite import run_suite
 from segbench.results.environment import capture
 
 SUITE = Path(__file__).parents[1] / "suites" / "quickstart.yaml"

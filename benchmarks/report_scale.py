@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.cli.output import byte_count, duration
+from segbench.cli.terminal.output import byte_count, duration
 from segbench.metrics.boundary import BoundaryCounts
 from segbench.metrics.calibration import BINS, CalibrationCounts
-from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, ImageDetails, save_details
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, ImageDetails, save_details
+from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.environment import capture
-from segbench.results.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.store import Store, write_record
 

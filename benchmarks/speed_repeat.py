@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from segbench.cli.output import duration, write_table
-from segbench.results.speed_record import SpeedRecord
-from segbench.results.speed_store import scan_speeds, speed_folder
+from segbench.cli.terminal.output import duration, write_table
+from segbench.results.speed.record import SpeedRecord
+from segbench.results.speed.store import scan_speeds, speed_folder
 
 TOLERANCE = 0.05
 SHARE = 0.80

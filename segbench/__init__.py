@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from segbench.api.leaderboard import leaderboard
     from segbench.api.run import run_suite
     from segbench.config.load import load_suite
-    from segbench.report.class_tables import class_iou, confusion_matrix
-    from segbench.report.figure import figure, figure_names
-    from segbench.report.runs import load_results
+    from segbench.report.figures.single import figure, figure_names
+    from segbench.report.runs.class_tables import class_iou, confusion_matrix
+    from segbench.report.runs.load import load_results
 
     __version__: str
 
@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "class_iou": "segbench.report.class_tables",
-    "confusion_matrix": "segbench.report.class_tables",
-    "figure": "segbench.report.figure",
-    "figure_names": "segbench.report.figure",
+    "class_iou": "segbench.report.runs.class_tables",
+    "confusion_matrix": "segbench.report.runs.class_tables",
+    "figure": "segbench.report.figures.single",
+    "figure_names": "segbench.report.figures.single",
     "leaderboard": "segbench.api.leaderboard",
-    "load_results": "segbench.report.runs",
+    "load_results": "segbench.report.runs.load",
     "load_suite": "segbench.config.load",
     "run_suite": "segbench.api.run",
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segbench.report.board import board_blocks
-from segbench.report.html import to_fragment
-from segbench.report.leaderboard import ranked
+from segbench.report.formats.html import to_fragment
+from segbench.report.formats.leaderboard import board_blocks
+from segbench.report.ranking.leaderboard import ranked
 
 
 class Leaderboard(pd.DataFrame):
@@ -27,7 +27,7 @@ def leaderboard(runs: pd.DataFrame) -> Leaderboard:
         runs: Rows of ``load_results``.
 
     Returns:
-        One row a network with the columns ``COLUMNS`` of ``segbench.report.leaderboard``: protocol by protocol and, in
+        One row a network with the columns ``COLUMNS`` of ``segbench.report.ranking.leaderboard``: protocol by protocol and, in
         each, by the data that was tested on (``test_data``, the digest of what was fed); in each of these tables the
         scored rows, best first, and then those that failed, were skipped or are damaged, with the reason. A network
         some of whose seeds failed has both. ``position`` counts the scored rows of a table. ``rank`` does too, and
@@ -38,8 +38,8 @@ def leaderboard(runs: pd.DataFrame) -> Leaderboard:
         were, seed by seed; rows that were not keep their rank, as their scores are of the same images.
         ``same_environment`` says so of threads, processor, device, precision and versions, and ``environment_differs``
         names those that differ, also between the seeds of the row itself. What else disturbs a comparison is in
-        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.certainty``, from
-        ``throughput_images_per_second`` on those of ``segbench.report.measured``; ``pareto`` says of a row with a
+        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.ranking.intervals``, from
+        ``throughput_images_per_second`` on those of ``segbench.report.ranking.speed_columns``; ``pareto`` says of a row with a
         measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
         ``published_source`` reports of the network on this data set, with whatever width, data and recipe the paper
         used; ``published_convention`` says what it does with void. ``never_predicted`` names the classes that test

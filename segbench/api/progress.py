@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from segbench.cli.bars import bars_on
-from segbench.cli.progress import BarObserver, observing
+from segbench.cli.terminal.bars import bars_on
+from segbench.cli.terminal.progress import BarObserver, observing
 from segbench.engine.events import Event, Observer, Progress
 
 if TYPE_CHECKING:

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segbench.api.progress import showing
-from segbench.config.definitions import MAIN, found_by_other_processes, others_can_import_main
+from segbench.config.reading.definitions import MAIN, found_by_other_processes, others_can_import_main
 from segbench.config.suite import Suite
-from segbench.engine import launch
 from segbench.engine.events import Notice, Observer, ignore
 from segbench.engine.processes import ProcessDied
-from segbench.engine.selection import RunOrder
 from segbench.engine.stopping import NEVER, Stop
+from segbench.engine.suite import run_suite as launch
+from segbench.engine.suite.selection import RunOrder
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from segbench.engine.estimate import SuiteEstimate
-    from segbench.engine.launch import SuiteOutcome
-    from segbench.engine.launchers import Launcher
+    from segbench.engine.estimate.estimate import SuiteEstimate
+    from segbench.engine.launchers.local import Launcher
+    from segbench.engine.suite.run_suite import SuiteOutcome
 
 
 def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, until when, and how it is shown

@@ -24,8 +24,8 @@ from segbench.cli import (
     speed,
     starter,
 )
-from segbench.cli.network_doctor import JsonCommand
-from segbench.cli.output import tell
+from segbench.cli.support.network_doctor import JsonCommand
+from segbench.cli.terminal.output import tell
 from segbench.errors import SegbenchError, UsageError
 
 INTERRUPTED = 130

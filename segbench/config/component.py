@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from segbench.config.classes_map import normalised
-from segbench.config.fold_groups import FoldGroups
-from segbench.config.mistakes import line_error, refuse_misplaced_booleans, unknown_keys
-from segbench.config.parameter_groups import ParameterGroup
+from segbench.config.reading.validation_errors import line_error, refuse_misplaced_booleans, unknown_keys
+from segbench.config.sections.classes_map import normalised
+from segbench.config.sections.fold_groups import FoldGroups
+from segbench.config.sections.parameter_groups import ParameterGroup
 from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCHEDULES, TRANSFORMS, Entry, Registry
 from segbench.signature import Parameter

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from segbench.config.keys import with_keys
-from segbench.config.mistakes import line_error, mistakes
+from segbench.config.reading.dotted_keys import with_keys
+from segbench.config.reading.validation_errors import line_error, mistakes
 from segbench.errors import SuiteError
 
 Checked = TypeVar("Checked")

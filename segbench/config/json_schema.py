@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from segbench.config.component import Component
-from segbench.config.sections import Section
+from segbench.config.sections.training import Section
 from segbench.config.suite import Suite
 
 _FROM_ENVIRONMENT = {"type": "string", "pattern": r"^\$\{.*\}$"}

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from segbench.config.document import expand_variables, find_files, read_document, read_yaml
-from segbench.config.keys import set_key, with_keys
-from segbench.config.mistakes import mistakes
-from segbench.config.python_values import plain_values
+from segbench.config.reading.dotted_keys import set_key, with_keys
+from segbench.config.reading.python_values import plain_values
+from segbench.config.reading.validation_errors import mistakes
+from segbench.config.reading.yaml_file import expand_variables, find_files, read_document, read_yaml
 from segbench.config.suite import Suite
 from segbench.errors import SuiteError
 

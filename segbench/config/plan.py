@@ -12,9 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, ModelEntry
-from segbench.config.definitions import MAIN, definition_digest
 from segbench.config.files import content_digest, encoder_weights, module_source
-from segbench.config.sections import InitScheme
+from segbench.config.reading.definitions import MAIN, definition_digest
+from segbench.config.sections.training import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
 from segbench.errors import SuiteError
 

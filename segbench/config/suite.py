@@ -10,13 +10,23 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from segbench.config.channels import given_channels, mismatches
 from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
-from segbench.config.defaults import with_defaults
 from segbench.config.grid import expand
-from segbench.config.mistakes import line_error
-from segbench.config.sections import Evaluate, Loader, Precision, Resume, Section, Speed, Train, Transforms, Window
-from segbench.config.tuning import Tuning, TuningPoint
+from segbench.config.reading.validation_errors import line_error
+from segbench.config.sections.channels import given_channels, mismatches
+from segbench.config.sections.model_defaults import with_defaults
+from segbench.config.sections.training import (
+    Evaluate,
+    Loader,
+    Precision,
+    Resume,
+    Section,
+    Speed,
+    Train,
+    Transforms,
+    Window,
+)
+from segbench.config.sections.tuning import Tuning, TuningPoint
 
 __all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from segbench.config.plan import Recipe, Run, Trial, Tuned, folds_of, once_each, runs_at, variants
-from segbench.config.sections import Train
+from segbench.config.sections.training import Train
+from segbench.config.sections.tuning import Tuning
 from segbench.config.suite import Suite
-from segbench.config.tuning import Tuning
 
 Kind = TypeVar("Kind", Recipe, Run)
 

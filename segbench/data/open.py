@@ -9,10 +9,10 @@ from pathlib import Path
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.cache import DiskCache, MemoryCache
-from segbench.data.cache_files import cache_file, make_room
-from segbench.data.locate import user_cache_folder
-from segbench.data.room import free_disk_bytes, free_memory_bytes
+from segbench.data.cache.datasets import DiskCache, MemoryCache
+from segbench.data.cache.files import cache_file, make_room
+from segbench.data.cache.limits import free_disk_bytes, free_memory_bytes
+from segbench.data.paths import user_cache_folder
 from segbench.data.subset import take, take_fraction
 from segbench.errors import DataError
 from segbench.registry import DATASETS

@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 import torch
 
 from segbench.engine.concurrency import usable_cores
-from segbench.engine.team import Team
+from segbench.engine.distributed import Team
 
 T = TypeVar("T")
 

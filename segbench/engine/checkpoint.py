@@ -13,7 +13,7 @@ from torch import nn
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run
 from segbench.data.base import ChannelStatistics, Color, DatasetInfo, ImageFormat
-from segbench.data.folds import Folds
+from segbench.data.folds.folds import Folds
 from segbench.errors import WeightsError
 
 METADATA_KEY = "segbench"
@@ -62,7 +62,7 @@ def save_checkpoint(
     Raises:
         StoreError: The file cannot be written.
     """
-    from segbench.models.weights import save_weights
+    from segbench.models.weights.checkpoint import save_weights
 
     facts = {
         "run": run.model_dump(mode="json"),
@@ -118,7 +118,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
 
 def _as_stored(run: Run, file: Path, info: DatasetInfo) -> ModelEntry:
     """Return the entry of a run's network with the weights of its checkpoint in place of those it started from."""
-    from segbench.models.classes_map import for_classes
+    from segbench.models.weights.classes_map import for_classes
 
     newer = {"weights": str(file), "strict": True, "min_fit": None, "weights_key": None}
     return for_classes(run.model.model_copy(update={**newer, "options": _without_pretrained(run)}), info.classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segbench.data.room import free_memory_bytes
+from segbench.data.cache.limits import free_memory_bytes
 from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
 
@@ -51,7 +51,7 @@ def device_type(device: str, *, observer: Observer = ignore) -> str:
 
 
 def _type(device: str, *, observer: Observer) -> str:
-    from segbench.engine.arithmetic import choose_device
+    from segbench.engine.device import choose_device
 
     del observer
     return choose_device(device).type

@@ -18,7 +18,14 @@ from typing import Any
 from segbench.engine.events import Event, Observer
 from segbench.errors import SegbenchError
 
-PRELOADED = ["torch", "torchvision", "timm", "sklearn.datasets", "segbench.engine.run", "segbench.engine.feasible"]
+PRELOADED = [
+    "torch",
+    "torchvision",
+    "timm",
+    "sklearn.datasets",
+    "segbench.engine.run.execute",
+    "segbench.engine.suite.preflight_models",
+]
 """Imported once, before the first call: processes are forked from one that has them."""
 
 

@@ -12,16 +12,16 @@ from torch import nn
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import digest, seeding_model
-from segbench.config.sections import InitScheme
+from segbench.config.sections.training import InitScheme
 from segbench.models import CATALOG
 from segbench.models.base import constraint_of
-from segbench.models.classes_map import count_outputs, mapped
 from segbench.models.create import create, labelling_every_pixel
 from segbench.models.initial import InitialWeights, initialise
+from segbench.models.networks.timm_encoders import TimmEncoder, weights_file
+from segbench.models.networks.vgg import VGG16Trunk
 from segbench.models.skeleton import skeleton
-from segbench.models.timm_encoders import TimmEncoder, weights_file
-from segbench.models.vgg import VGG16Trunk
-from segbench.models.weights import MIN_FIT, Rules, WeightsReport, compare_weights, load_weights
+from segbench.models.weights.checkpoint import MIN_FIT, Rules, WeightsReport, compare_weights, load_weights
+from segbench.models.weights.classes_map import count_outputs, mapped
 
 
 def build_network(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from segbench.config.sections import InitScheme
+from segbench.config.sections.training import InitScheme
 from segbench.models.blocks import TRANSPOSED, draw_normal, fan_in, he_normal
 from segbench.models.score_layers import SCORE_STD, find_score_layers
 

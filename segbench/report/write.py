@@ -10,25 +10,25 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report import sections
 from segbench.report.blocks import Block, Drawing, Heading
-from segbench.report.board import table_blocks
-from segbench.report.drawing import PlotFiles, save
+from segbench.report.document import sections
+from segbench.report.document.speed import speed_section
+from segbench.report.document.summary import Judged, verdicts
+from segbench.report.document.tuning import tuning_facts, tuning_section
+from segbench.report.document.worst_images import worst_cases
 from segbench.report.figures import DRAWINGS, plots
-from segbench.report.html import Download, to_html
-from segbench.report.latex import to_latex
-from segbench.report.markdown import FIGURES_FOLDER, render_markdown
-from segbench.report.networks import once_each
-from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
-from segbench.report.ranked import RankedTable, tables_of
-from segbench.report.ranking import Ranking, rank
-from segbench.report.runs import load_histories
-from segbench.report.speed_section import speed_section
-from segbench.report.tables import to_csv, to_json
+from segbench.report.figures.style import PlotFiles, save
+from segbench.report.formats.html import Download, to_html
+from segbench.report.formats.latex import to_latex
+from segbench.report.formats.leaderboard import table_blocks
+from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
+from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.ranking import Ranking, rank
+from segbench.report.ranking.tables import RankedTable, tables_of
+from segbench.report.runs.load import load_histories
+from segbench.report.runs.network_identity import once_each
+from segbench.report.runs.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.text import is_absent, short_id
-from segbench.report.tuning_section import tuning_facts, tuning_section
-from segbench.report.verdict import Judged, verdicts
-from segbench.report.worst_cases import worst_cases
 from segbench.results.files import replace_text, safe_name, storing
 
 _OUR_FIGURES = re.compile(rf"({'|'.join(DRAWINGS)})-[\w-]+\.(svg|png)")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError
-from segbench.results.gallery import GALLERY_FOLDER
+from segbench.results.arrays.gallery import GALLERY_FOLDER
+from segbench.results.atomic_replace import leftovers
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, read_record
-from segbench.results.swap import leftovers
 
 CONFUSION_FILE = "confusion.npz"
 HISTORY_FILE = "history.csv"

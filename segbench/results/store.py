@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import DamagedRunError, StoreError
+from segbench.results.atomic_replace import Leftover, finish_swap, leftovers, remove, swap
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.hashes import wrong_hash
 from segbench.results.record import SCHEMA_VERSION, RunRecord
-from segbench.results.states import StateFolder
-from segbench.results.swap import Leftover, finish_swap, leftovers, remove, swap
+from segbench.results.training_states import StateFolder
 
 RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"

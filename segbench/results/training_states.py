@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench.results.atomic_replace import leftovers, remove
 from segbench.results.files import storing, temporary_path
-from segbench.results.swap import leftovers, remove
 
 KEPT = 2
 """States that are kept: the last, and the one before in case the last was torn."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from segbench.config.plan import id_end
 from segbench.errors import DamagedRunError, StoreError
-from segbench.results.details import DETAILS_FILE, load_details
-from segbench.results.matrices import DAMAGE, load_matrices
+from segbench.results.arrays.details import DETAILS_FILE, load_details
+from segbench.results.arrays.matrices import DAMAGE, load_matrices
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE
 from segbench.results.store import RECORD_FILE, read_record
 
 MOST_EXPANSION = 200

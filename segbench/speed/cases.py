@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, plan
-from segbench.config.sections import HALF_PRECISIONS, Precision
+from segbench.config.sections.training import HALF_PRECISIONS, Precision
 from segbench.config.suite import Speed, Suite, Train
-from segbench.engine.materials import Materials, open_materials
-from segbench.engine.selection import chosen
-from segbench.results.speed_record import Output, SpeedCase, Task, speed_model
+from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.suite.selection import chosen
+from segbench.results.speed.record import Output, SpeedCase, Task, speed_model
 
 FIRST_OF_SWEEP = 1
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from segbench.config.plan import source_digest
-from segbench.results.fingerprint import machine_digest
-from segbench.results.speed_record import SpeedRecord, SpeedStatus
+from segbench.results.speed.fingerprint import machine_digest
+from segbench.results.speed.record import SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
-from segbench.speed.launch import Settings, doubled, goes_on, is_enough
+from segbench.speed.run_cases import Settings, doubled, goes_on, is_enough
 
 
 def missing(

@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     import torch
 
-    from segbench.results.speed_record import SpeedCase
+    from segbench.results.speed.record import SpeedCase
 
 
 class TimeCase(Protocol):
@@ -42,9 +42,9 @@ def speed_case(request: pytest.FixtureRequest) -> TimeCase:
     benchmark = request.getfixturevalue("benchmark")
 
     def time_case(model: Mapping[str, Any] | SpeedCase, *, device: str | None = None, **fields: Any) -> None:
-        from segbench.engine.arithmetic import use_device
+        from segbench.engine.device import use_device
         from segbench.errors import UsageError
-        from segbench.results.speed_record import SpeedCase
+        from segbench.results.speed.record import SpeedCase
 
         whole = model if isinstance(model, SpeedCase) else None
         chosen = use_device(device or (whole.device if whole else "cpu"))
@@ -58,7 +58,7 @@ def speed_case(request: pytest.FixtureRequest) -> TimeCase:
 def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, Any]) -> SpeedCase:
     from segbench.config.component import ModelEntry
     from segbench.config.load import check_part
-    from segbench.results.speed_record import SpeedCase, speed_model
+    from segbench.results.speed.record import SpeedCase, speed_model
 
     entry = check_part(ModelEntry, dict(model))
     defaults = {
@@ -81,9 +81,9 @@ def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, 
 @contextmanager
 def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
     """Give the function that makes one call of a case."""
-    from segbench.results.speed_record import Task
-    from segbench.speed.inference import inference_call
-    from segbench.speed.training import training_step
+    from segbench.results.speed.record import Task
+    from segbench.speed.measure.inference import inference_call
+    from segbench.speed.measure.training import training_step
 
     if case.task is Task.INFERENCE:
         with inference_call(network, case, arithmetic=arithmetic) as prepared:
@@ -97,9 +97,9 @@ def _time(benchmark: Any, case: SpeedCase, device: torch.device) -> None:
     """Build, warm up until steady, and hand the call over to pytest-benchmark."""
     import torch
 
-    from segbench.results.baseline import CASE_KEY, ENVIRONMENT_KEY
-    from segbench.speed.measure import arithmetic_of, built, fingerprint, set_threads
-    from segbench.speed.timer import Timer
+    from segbench.results.speed.baseline import CASE_KEY, ENVIRONMENT_KEY
+    from segbench.speed.measure.case import arithmetic_of, built, fingerprint, set_threads
+    from segbench.speed.measure.timer import Timer
 
     threads_before = torch.get_num_threads()
     set_threads(case.threads)

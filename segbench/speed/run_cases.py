@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from segbench.config.plan import source_digest
 from segbench.config.suite import Speed
-from segbench.engine.arithmetic import choose_device
+from segbench.engine.device import choose_device
 from segbench.engine.events import ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process, call_in_process
-from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
 from segbench.speed.cases import Planned
-from segbench.speed.measure import fingerprint, measure
+from segbench.speed.measure.case import fingerprint, measure
 
 SWEEP_GAIN = 1.03
 """A doubled batch that raises throughput by less than this ends a sweep."""

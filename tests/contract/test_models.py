@@ -75,7 +75,7 @@ CASES = [
     Case("deeplabv3plus", {"width": 0.125, "encoder": "resnet10t", "output_stride": 8}),
     Case("torchvision:lraspp_mobilenet_v3_large", scalable=False),
     Case("smp:Unet", {"encoder_name": "resnet18", "decoder_channels": [16, 8, 8, 4, 4]}, scalable=False),
-    Case("python:segbench.models.unet.unet", SMALL, scalable=False),
+    Case("python:segbench.models.networks.unet.unet", SMALL, scalable=False),
 ]
 every_network = pytest.mark.parametrize("case", CASES, ids=str)
 every_scalable_network = pytest.mark.parametrize("case", [case for case in CASES if case.scalable], ids=str)

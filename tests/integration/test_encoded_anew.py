@@ -12,11 +12,11 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.events import Notice, RunStarted
-from segbench.engine.launch import run_suite
-from segbench.engine.launchers import Place
-from segbench.engine.ray_worker import Done, Order, _carried_out, unpack
-from segbench.engine.resume import Saver
-from segbench.results.checks import read_checks
+from segbench.engine.launchers.local import Place
+from segbench.engine.launchers.ray_worker import Done, Order, _carried_out, unpack
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training.checkpointer import Saver
+from segbench.results.data_checks import read_checks
 from segbench.results.store import read_record
 
 DATASET = {"name": "folder", "classes": ["dark", "light"], "validation_split": "val"}

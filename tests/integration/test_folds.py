@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from segbench.cli.app import app
 from segbench.config.load import load_suite
-from segbench.config.sections import Loader
-from segbench.data.folds import open_folds
-from segbench.data.pixels import PixelDigest
-from segbench.engine.predictions import read_prediction
+from segbench.config.sections.training import Loader
+from segbench.data.folds.folds import open_folds
+from segbench.data.validation.pixel_digest import PixelDigest
+from segbench.engine.evaluation.predictions import read_prediction
+from segbench.results.find_runs import PREDICTIONS_FILE
 from segbench.results.record import Status
-from segbench.results.scan import PREDICTIONS_FILE
 from segbench.results.store import read_record
 
 PATIENTS = {"anna": 3, "ben": 2, "carl": 2, "dora": 1}

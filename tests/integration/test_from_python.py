@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.scenes import scenes
+from segbench.data.scenes.dataset import scenes
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 280

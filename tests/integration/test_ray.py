@@ -15,10 +15,10 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.events import EpochEnded, Notice, RunEnded, RunStarted
-from segbench.engine.launch import run_suite
-from segbench.engine.launchers import Job, SeveralAtOnce
-from segbench.engine.ray_launcher import RayLauncher
-from segbench.engine.ray_worker import SharedFolder
+from segbench.engine.launchers.local import Job, SeveralAtOnce
+from segbench.engine.launchers.ray import RayLauncher
+from segbench.engine.launchers.ray_worker import SharedFolder
+from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import DataError, UsageError
 from segbench.results.store import Store
 

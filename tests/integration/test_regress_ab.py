@@ -10,13 +10,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from segbench.cli import regress
 from segbench.cli.app import Commands
-from segbench.speed.abtest import compare
-from segbench.speed.decision import ExitCode, Rule
-from segbench.speed.lockstep import Settings
-from segbench.speed.revisions import Environment
-from segbench.speed.workload import GateCase
+from segbench.cli.commands import regress
+from segbench.speed.gate.compare import compare
+from segbench.speed.gate.decision import ExitCode, Rule
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import GateCase
+from segbench.speed.gate.interleaved import Settings
 
 NETWORK = """\
 from torch import nn
@@ -115,7 +115,7 @@ def test_no_model_is_a_mistake(repository):
 
 
 def test_an_unforeseen_error_is_no_regression(repository, monkeypatch):
-    monkeypatch.setattr("segbench.speed.abtest.compare", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("segbench.speed.gate.compare.compare", lambda *_, **__: 1 / 0)
     done = ab("once", "once")
     assert done.exit_code == 2
     assert "the gate crashed: ZeroDivisionError" in done.stderr

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from segbench.cli.app import app
-from segbench.results.baseline import read_baseline
-from segbench.speed.timer import LEAST_SLOW_SAMPLES
+from segbench.results.speed.baseline import read_baseline
+from segbench.speed.measure.timer import LEAST_SLOW_SAMPLES
 
 NETWORK = ("--models", "cnn", "--size", "32x32", "--classes", "4")
 
@@ -135,7 +135,7 @@ def test_a_network_that_is_gone_exits_4_with_the_reason(baseline, tmp_path):
 
 @pytest.mark.parametrize("command", ["save", "check"])
 def test_a_crash_is_no_regression(command, baseline, tmp_path, monkeypatch):
-    monkeypatch.setattr("segbench.speed.launch.measure_cases", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("segbench.speed.run_cases.measure_cases", lambda *_, **__: 1 / 0)
     given = {"save": (*NETWORK, "--out", tmp_path / "out.json"), "check": ("--baseline", baseline, "--device", "cpu")}
     done = segbench(command, *given[command])
     assert done.exit_code == 2

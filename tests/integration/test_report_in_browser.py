@@ -15,11 +15,11 @@ from PIL import Image
 from speed_cases import changed_fingerprint
 from stored import HOSTILE, matrices, write_run, write_speed_of
 
-from segbench.report.render import write_report
-from segbench.report.runs import load_results
+from segbench.report.runs.load import load_results
 from segbench.report.text import printable
-from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
-from segbench.results.matrices import ImageMatrices
+from segbench.report.write import write_report
+from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
+from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
 

@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from tiny import document
 
 from segbench.config.load import check
-from segbench.engine import launch
 from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
+from segbench.engine.suite import run_suite as launch
 from segbench.errors import DataError, SuiteError, UnknownNameError, UsageError
 from segbench.metrics.scores import score
-from segbench.results.matrices import load_matrices
+from segbench.results.arrays.matrices import load_matrices
 from segbench.results.record import Status
 
 run_suite = partial(launch.run_suite, device="cpu")
@@ -88,7 +88,7 @@ def test_a_finished_suite_is_known_as_such_without_torch(first):
     _, _, results = first
     program = (
         "from segbench.config.load import check\n"
-        "from segbench.engine.launch import run_suite\n"
+        "from segbench.engine.suite.run_suite import run_suite\n"
         f"outcome = run_suite(check({document()!r}), results={str(results)!r})\n"
         "assert len(outcome.done_before) == len(outcome.records) == 2\n"
     )

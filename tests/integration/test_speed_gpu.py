@@ -12,17 +12,17 @@ import torch
 from speed_cases import case
 from tiny import document
 
-from segbench.engine.arithmetic import use_device
-from segbench.results.baseline import ENVIRONMENT_KEY
-from segbench.results.fingerprint import machine_digest
-from segbench.results.speed_record import Output, SpeedStatus, Task
-from segbench.speed.conditions import nvml_of
-from segbench.speed.inference import inference_call
-from segbench.speed.inputs import random_batches
-from segbench.speed.measure import arithmetic_of, built, fingerprint, measure
-from segbench.speed.memory import resident_bytes
-from segbench.speed.worker import Session
-from segbench.speed.workload import Activity, GateCase
+from segbench.engine.device import use_device
+from segbench.results.speed.baseline import ENVIRONMENT_KEY
+from segbench.results.speed.fingerprint import machine_digest
+from segbench.results.speed.record import Output, SpeedStatus, Task
+from segbench.speed.gate.gate_case import Activity, GateCase
+from segbench.speed.gate.worker import Session
+from segbench.speed.measure.case import arithmetic_of, built, fingerprint, measure
+from segbench.speed.measure.conditions import nvml_of
+from segbench.speed.measure.inference import inference_call
+from segbench.speed.measure.inputs import random_batches
+from segbench.speed.measure.memory import resident_bytes
 
 pytestmark = [
     pytest.mark.gpu,
@@ -164,7 +164,7 @@ PLANNING = """
 import sys
 from pathlib import Path
 import torch
-from segbench.cli.speed_work import extent_of, work_of
+from segbench.cli.support.speed_jobs import extent_of, work_of
 from segbench.config.load import load_suite
 
 file = Path(sys.argv[1])

@@ -13,12 +13,12 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
-from segbench.engine import launch
 from segbench.engine.events import EpochEnded, Notice, RunStarted
-from segbench.engine.launchers import SeveralAtOnce
+from segbench.engine.launchers.local import SeveralAtOnce
+from segbench.engine.suite import run_suite as launch
 from segbench.errors import DataError
-from segbench.report.ranking import rank
-from segbench.report.render import write_ranking
+from segbench.report.ranking.ranking import rank
+from segbench.report.write import write_ranking
 from segbench.results.record import Status
 
 run_suite = partial(launch.run_suite, device="cpu", in_process=True)

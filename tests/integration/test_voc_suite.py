@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segbench.results.matrices import load_matrices
+from segbench.results.arrays.matrices import load_matrices
 
 SUITE = Path(__file__).parents[2] / "suites" / "voc.yaml"
 SMALL = [

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from segbench.config import load_suite
-from segbench.engine.launch import run_suite
-from segbench.results.pack import pack
+from segbench.engine.suite.run_suite import run_suite
+from segbench.results.archive.pack import pack
 
 SUITE = """\
 dataset: {name: scenes, size: [16, 16], train_images: 4, test_images: 2}

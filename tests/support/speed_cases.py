@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS
-from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus, Task, Warmup
+from segbench.results.speed.fingerprint import HARD_KEYS, SOFT_KEYS
+from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus, Task, Warmup
 
 
 def case(**changes: Any) -> SpeedCase:

@@ -11,10 +11,10 @@ from speed_cases import record as speed_record
 from speed_cases import restart
 
 from segbench.config.plan import digest, id_end
-from segbench.results.matrices import ImageMatrices, save_matrices
+from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
-from segbench.results.speed_record import SpeedRecord, speed_model
-from segbench.results.speed_store import speed_folder, write_speed
+from segbench.results.speed.record import SpeedRecord, speed_model
+from segbench.results.speed.store import speed_folder, write_speed
 from segbench.results.store import Store, write_record
 
 HOSTILE = (

@@ -12,15 +12,15 @@ from PIL import Image
 
 from segbench.config import Run, Suite, plan
 from segbench.config.component import DatasetEntry, ModelEntry
-from segbench.config.document import read_yaml
 from segbench.config.load import check
 from segbench.config.plan import digest
-from segbench.config.sections import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
-from segbench.config.tuning import Tuning
-from segbench.data.check import check_dataset
-from segbench.data.scenes import scenes
+from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.sections.training import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
+from segbench.config.sections.tuning import Tuning
+from segbench.data.scenes.dataset import scenes
+from segbench.data.validation.check import check_dataset
 from segbench.models.build import build_network
-from segbench.results.matrices import ImageMatrices, save_matrices
+from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import RunRecord
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -14,17 +14,17 @@ from tiny import document
 from segbench import registry
 from segbench.api.leaderboard import leaderboard
 from segbench.config.component import LossEntry
+from segbench.config.json_schema import suite_schema
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.config.schema import suite_schema
-from segbench.config.sections import Train
-from segbench.engine.facts import derived_seed
-from segbench.engine.launch import run_suite
-from segbench.engine.losses.weighted_sum import build_loss
+from segbench.config.sections.training import Train
+from segbench.engine.run.facts import derived_seed
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.errors import SegbenchError, SuiteError
 from segbench.registry import LOSSES, MODELS, OPTIMIZERS
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.load import load_results
 from segbench.results.record import Status
 from segbench.signature import read_signature
 

@@ -13,11 +13,11 @@ PUBLIC = {
     "__version__": None,
     "load_suite": "segbench.config.load",
     "run_suite": "segbench.api.run",
-    "load_results": "segbench.report.runs",
-    "class_iou": "segbench.report.class_tables",
-    "confusion_matrix": "segbench.report.class_tables",
-    "figure": "segbench.report.figure",
-    "figure_names": "segbench.report.figure",
+    "load_results": "segbench.report.runs.load",
+    "class_iou": "segbench.report.runs.class_tables",
+    "confusion_matrix": "segbench.report.runs.class_tables",
+    "figure": "segbench.report.figures.single",
+    "figure_names": "segbench.report.figures.single",
     "leaderboard": "segbench.api.leaderboard",
 }
 

@@ -172,7 +172,7 @@ def test_reading_all_signatures_imports_neither_torch_nor_any_factory():
         "count = sum(len(entry.signature.summary) > 0 for r in CATALOGS.values() for entry in r.entries().values())\n"
         "assert count > 40, count\n"
     )
-    assert not {"torch", "timm", "torchvision", "segbench.models.unet"} & modules_after(code)
+    assert not {"torch", "timm", "torchvision", "segbench.models.networks.unet"} & modules_after(code)
 
 
 def test_argument_helps_end_with_the_section():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson, ModelOptions, size
-from segbench.cli.output import byte_count, tell, write_facts, write_json, write_table
+from segbench.cli.support.options import AsJson, ModelOptions, size
+from segbench.cli.terminal.output import byte_count, tell, write_facts, write_json, write_table
 from segbench.errors import ModelRefusal, UsageError
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson
-from segbench.cli.output import counted, shown, tell, write_json, write_table
-from segbench.report.compare_notes import caveats, named
+from segbench.cli.support.options import AsJson
+from segbench.cli.terminal.output import counted, shown, tell, write_json, write_table
+from segbench.report.compare.caveats import caveats, named
 from segbench.report.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segbench.report.compare import Compared
+    from segbench.report.compare.compare import Compared
 
 _WORDS = {
     "mean_iou": "mIoU",
@@ -40,8 +40,8 @@ def compare(
     tested on the same data. Of networks with several seeds each, these are about the networks. Else they are about the
     weights at hand: one training cannot tell networks apart.
     """
-    from segbench.report.compare import compare as compared
-    from segbench.report.runs import load_results
+    from segbench.report.compare.compare import compare as compared
+    from segbench.report.runs.load import load_results
 
     found = compared(load_results(first), load_results(second))
     if as_json:

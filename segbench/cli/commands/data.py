@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.checked_data import asked_for, check_splits
-from segbench.cli.options import AsJson
-from segbench.cli.output import counted, shown, tell, write_facts, write_json, write_table
+from segbench.cli.support.checked_data import asked_for, check_splits
+from segbench.cli.support.options import AsJson
+from segbench.cli.terminal.output import counted, shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     from segbench.config.component import DatasetEntry
-    from segbench.data.check import DatasetReport
-    from segbench.data.findings import Finding
+    from segbench.data.validation.check import DatasetReport
+    from segbench.data.validation.findings import Finding
 
 app = typer.Typer(help="Check and fetch data sets.", no_args_is_help=True)
 
@@ -82,8 +82,8 @@ def download(
     ] = None,
 ) -> None:
     """Fetch a data set and verify its checksum."""
-    from segbench.cli.progress import counting
-    from segbench.data.download import download as fetch
+    from segbench.cli.terminal.progress import counting
+    from segbench.data.datasets.download import download as fetch
 
     with counting(f"downloading {name}", "MB") as advance:
 
@@ -102,13 +102,13 @@ def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
         DataError: They cannot be cut into folds.
         UsageError: Something is wrong with them; it was reported.
     """
-    from segbench.cli.fold_table import fold_facts, show_folds
-    from segbench.cli.progress import counting
-    from segbench.data.facts import facts_of
-    from segbench.data.findings import notes_among, problems_among
-    from segbench.data.fold_check import check_folds, judge_folds
-    from segbench.data.folds import cut
-    from segbench.data.pool import create_pool, names_in_splits
+    from segbench.cli.terminal.fold_table import fold_facts, show_folds
+    from segbench.cli.terminal.progress import counting
+    from segbench.data.datasets.pool import create_pool, names_in_splits
+    from segbench.data.folds.folds import cut
+    from segbench.data.validation.facts import facts_of
+    from segbench.data.validation.findings import notes_among, problems_among
+    from segbench.data.validation.folds import check_folds, judge_folds
 
     pool = create_pool(entry)
     folds = cut(pool, entry, own_names=names_in_splits(pool))
@@ -140,14 +140,14 @@ def _end_with(findings: Sequence[Finding], entry: DatasetEntry) -> None:
     Raises:
         UsageError: There are; says how many.
     """
-    from segbench.data.findings import problems_among
+    from segbench.data.validation.findings import problems_among
 
     if count := len(problems_among(findings)):
         raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")
 
 
 def _facts(report: DatasetReport, findings: Sequence[Finding]) -> dict[str, Any]:
-    from segbench.data.findings import notes_among, problems_among
+    from segbench.data.validation.findings import notes_among, problems_among
 
     classes = [
         {"class": name, "pixels": pixels, "frequency": frequency, "images": images}
@@ -168,7 +168,7 @@ def _facts(report: DatasetReport, findings: Sequence[Finding]) -> dict[str, Any]
 
 
 def _show(split: str, report: DatasetReport, findings: Sequence[Finding]) -> None:
-    from segbench.data.findings import notes_among, problems_among
+    from segbench.data.validation.findings import notes_among, problems_among
 
     facts = _facts(report, findings)
     problems = problems_among(findings)

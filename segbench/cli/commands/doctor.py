@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
-from segbench.cli.network_doctor import JsonOrFile, NetworkOptions, Seconds, check_suite
-from segbench.cli.options import Device, Models, Overrides
-from segbench.cli.output import write_facts, write_json
+from segbench.cli.support.network_doctor import JsonOrFile, NetworkOptions, Seconds, check_suite
+from segbench.cli.support.options import Device, Models, Overrides
+from segbench.cli.terminal.output import write_facts, write_json
 from segbench.errors import SegbenchError, UsageError
 
 GIGABYTE = 10**9
@@ -167,7 +167,7 @@ def _declared_versions() -> dict[str, str | None]:
 def _data_set(name: str) -> Presence:
     if name == "scenes":
         return Presence(name, "embedded, always there", found=True)
-    from segbench.data.locate import candidates
+    from segbench.data.paths import candidates
     from segbench.registry import DATASETS
 
     dataset, split = _PROBED[name]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.estimate import PENDING, estimate_facts, estimated, show_estimate
-from segbench.cli.options import AsJson, Device, Overrides, Results, SuiteFile
-from segbench.cli.output import counted, duration, tell, write_json, write_table
-from segbench.cli.speed_work import Extent, extent_of
-from segbench.cli.suite_file import load, naming
+from segbench.cli.support.options import AsJson, Device, Overrides, Results, SuiteFile
+from segbench.cli.support.speed_jobs import Extent, extent_of
+from segbench.cli.support.suite_file import load, naming
+from segbench.cli.terminal.estimate import PENDING, estimate_facts, estimated, show_estimate
+from segbench.cli.terminal.output import counted, duration, tell, write_json, write_table
 from segbench.errors import SuiteError
 
 if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
-    from segbench.engine.estimate import SuiteEstimate
-    from segbench.engine.tuning import Planned
+    from segbench.engine.estimate.estimate import SuiteEstimate
+    from segbench.engine.suite.planning import Planned
     from segbench.results.record import RunRecord
     from segbench.results.store import Store
 
@@ -42,7 +42,7 @@ def plan(
     cross-validation, also its folds, where the data is here.
     """
     checked = load(suite, overrides)
-    from segbench.engine.tuning import planned
+    from segbench.engine.suite.planning import planned
     from segbench.results.store import Store
 
     store = Store(results, checked.name)
@@ -88,7 +88,7 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
 
 def schema() -> None:
     """Write the JSON Schema of suites, for editors."""
-    from segbench.config.schema import suite_schema
+    from segbench.config.json_schema import suite_schema
 
     write_json(suite_schema())
 
@@ -98,8 +98,8 @@ def _check_groups(suite: Suite) -> list[str]:
     from segbench.config.plan import variants
 
     if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
-        from segbench.config.channels import given_channels
-        from segbench.engine.suite_parts import check_groups
+        from segbench.config.sections.channels import given_channels
+        from segbench.engine.suite.preflight_parts import check_groups
 
         return check_groups(suite, classes=2, channels=given_channels(suite.dataset) or 3)
     return []
@@ -119,7 +119,7 @@ def _check_checkpoints(runs: Sequence[Run]) -> None:
         SuiteError: A file cannot be read or does not fit.
     """
     for run in {run.model.model_dump_json(): run for run in runs if run.model.weights is not None}.values():
-        from segbench.engine.checkpoint_check import check_checkpoint
+        from segbench.engine.suite.preflight_checkpoints import check_checkpoint
 
         if unknown := check_checkpoint(run):
             tell(f"note: {run.model.label}: {run.model.weights} can be read; whether it fits is not known: {unknown}")
@@ -218,8 +218,8 @@ def _show_folds(runs: Sequence[Run], store: Store) -> None:
     entries = {run.recipe.dataset.model_dump_json(): run.recipe.dataset for run in runs if run.fold is not None}
     if not entries:
         return
-    from segbench.cli.fold_table import show_folds_of_plan
-    from segbench.results.checks import read_checks
+    from segbench.cli.terminal.fold_table import show_folds_of_plan
+    from segbench.results.data_checks import read_checks
 
     checks = read_checks(store.folder)
     for entry in entries.values():

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.mask_forms import MaskForm, mask_writer
-from segbench.cli.options import AsJson, Device
-from segbench.cli.output import counted, tell, write_json
+from segbench.cli.support.mask_forms import MaskForm, mask_writer
+from segbench.cli.support.options import AsJson, Device
+from segbench.cli.terminal.output import counted, tell, write_json
 from segbench.errors import DataError, ModelRefusal, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from segbench.cli.apply import Ready
-    from segbench.cli.mask_forms import MaskWriter
+    from segbench.cli.support.apply import Ready
+    from segbench.cli.support.mask_forms import MaskWriter
     from segbench.config.component import DatasetEntry
     from segbench.data.base import SegmentationDataset
 
@@ -51,9 +51,9 @@ def evaluate(
 
     A warning says where a split holds images that it was trained on.
     """
-    from segbench.cli.apply import ready
-    from segbench.cli.progress import counting
-    from segbench.cli.score import write_scores
+    from segbench.cli.commands.score import write_scores
+    from segbench.cli.support.apply import ready
+    from segbench.cli.terminal.progress import counting
     from segbench.metrics.confusion import PixelCounts
 
     loaded = ready(checkpoint, device=device)
@@ -100,8 +100,8 @@ def predict(
     end, with exit code 2.
     """
     files = image_files(images, output=output)
-    from segbench.cli.apply import ready
-    from segbench.cli.progress import counting
+    from segbench.cli.support.apply import ready
+    from segbench.cli.terminal.progress import counting
 
     loaded = ready(checkpoint, device=device)
     writer = mask_writer(form, loaded.checkpoint.run.recipe.dataset, loaded.checkpoint.info.palette)
@@ -158,7 +158,7 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
         UsageError: A mask would replace an image.
     """
-    from segbench.data import image_folder
+    from segbench.data.files import image_folder
 
     files: list[Path] = []
     for path in given:
@@ -183,7 +183,7 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
 
 def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str, SegmentationDataset]:
     """Return what is evaluated on, in words and opened: the checkpoint's fold where no split is named, or a split."""
-    from segbench.cli.unseen import warning_of_trained_images
+    from segbench.cli.support.unseen import warning_of_trained_images
 
     run = loaded.checkpoint.run
     of_its_folds = entry.folds is not None or entry.name == run.recipe.dataset.name

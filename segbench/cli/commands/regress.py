@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.crashes import crashes_told
-from segbench.cli.options import names, size
-from segbench.cli.output import plain, tell, write_table
+from segbench.cli.support.crashes import crashes_told
+from segbench.cli.support.options import names, size
+from segbench.cli.terminal.output import plain, tell, write_table
 from segbench.errors import UnknownNameError, UsageError
-from segbench.speed.workload import Activity, GateCase
+from segbench.speed.gate.gate_case import Activity, GateCase
 
 if TYPE_CHECKING:
     from segbench.config.component import ModelEntry
-    from segbench.speed.abtest import GateResult
-    from segbench.speed.decision import Rule
-    from segbench.speed.lockstep import Settings
+    from segbench.speed.gate.compare import GateResult
+    from segbench.speed.gate.decision import Rule
+    from segbench.speed.gate.interleaved import Settings
 
 app = typer.Typer(help="Decide whether something became slower.", no_args_is_help=True)
 
@@ -109,8 +109,8 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     2 usage or crash, 3 inconclusive, 4 not comparable.
     """
     with crashes_told():
-        from segbench.speed.abtest import compare
-        from segbench.speed.revisions import resolve_both
+        from segbench.speed.gate.compare import compare
+        from segbench.speed.gate.environments import resolve_both
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
@@ -153,9 +153,9 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     Shows how far restarts scatter, and the smallest slowdown that 'regress ab' would find here in 95 of 100 cases.
     """
     with crashes_told():
-        from segbench.speed.abtest import calibrate as measure_noise
-        from segbench.speed.revisions import resolve
-        from segbench.speed.verdicts import calibration_document, calibration_rows
+        from segbench.speed.gate.compare import calibrate as measure_noise
+        from segbench.speed.gate.environments import resolve
+        from segbench.speed.gate.report import calibration_document, calibration_rows
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
@@ -220,14 +220,14 @@ def _written(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _rule(threshold: float, restarts_limit: int | None) -> Rule:
-    from segbench.speed.decision import Rule
+    from segbench.speed.gate.decision import Rule
 
     rule = Rule(threshold=threshold)
     return rule if restarts_limit is None else rule.limited(restarts_limit)
 
 
 def _settings(rounds: int, seed: int, timeout: float) -> Settings:
-    from segbench.speed.lockstep import Settings
+    from segbench.speed.gate.interleaved import Settings
 
     return Settings(rounds=rounds, seed=seed, timeout_seconds=timeout)
 
@@ -235,8 +235,8 @@ def _settings(rounds: int, seed: int, timeout: float) -> Settings:
 def _write(
     result: GateResult, *, json_file: Path | None, markdown_file: Path | None, benchmark_file: Path | None
 ) -> None:
-    from segbench.speed.benchmark_json import benchmark_document
-    from segbench.speed.verdicts import document, markdown
+    from segbench.speed.gate.pytest_benchmark_json import benchmark_document
+    from segbench.speed.gate.report import document, markdown
 
     _save(json_file, _json(document(result)))
     _save(markdown_file, markdown(result))
@@ -244,7 +244,7 @@ def _write(
 
 
 def _show(result: GateResult) -> None:
-    from segbench.speed.verdicts import TITLES, headline, notes, rows
+    from segbench.speed.gate.report import TITLES, headline, notes, rows
 
     write_table(TITLES, rows(result), right=TITLES[1:-1], whole=TITLES[:1])
     for note in notes(result):

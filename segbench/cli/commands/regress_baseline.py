@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.crashes import crashes_told
-from segbench.cli.options import Device, Overrides, names, size
-from segbench.cli.output import plain, tell, write_table
-from segbench.cli.speed_work import DEFAULT_CLASSES, Work, batches, work_of
+from segbench.cli.support.crashes import crashes_told
+from segbench.cli.support.options import Device, Overrides, names, size
+from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
+from segbench.cli.terminal.output import plain, tell, write_table
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from segbench.results.speed_record import SpeedCase, SpeedRecord
-    from segbench.speed.stored import Checked, CheckResult
+    from segbench.results.speed.record import SpeedCase, SpeedRecord
+    from segbench.speed.gate.baseline_check import Checked, CheckResult
 
 TITLES = ["case", "baseline ms", "now ms", "change", "interval", "restarts", "verdict"]
 Baselines = Annotated[
@@ -67,9 +67,9 @@ def save(  # noqa: PLR0913 - the options of one command
 
 
 def _save(work: Work, out: Path) -> None:
-    from segbench.cli.progress import counting
-    from segbench.results.baseline import write_baseline
-    from segbench.speed.launch import measure_cases
+    from segbench.cli.terminal.progress import counting
+    from segbench.results.speed.baseline import write_baseline
+    from segbench.speed.run_cases import measure_cases
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training needs a suite with a training recipe")
@@ -107,9 +107,9 @@ def check(
     passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
     """
     with crashes_told():
-        from segbench.results.baseline import read_baseline
-        from segbench.speed.decision import Rule
-        from segbench.speed.stored import check as decide
+        from segbench.results.speed.baseline import read_baseline
+        from segbench.speed.gate.baseline_check import check as decide
+        from segbench.speed.gate.decision import Rule
 
         stored = read_baseline(baseline)
         rule = Rule(threshold=threshold)
@@ -140,7 +140,7 @@ def _show(result: CheckResult) -> None:
 
 def _markdown(result: CheckResult) -> str:
     """Return a check as Markdown: the table, and what it cannot hold."""
-    from segbench.report.markdown import markdown_table
+    from segbench.report.formats.markdown import markdown_table
     from segbench.report.text import escape_markdown
 
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
@@ -154,13 +154,13 @@ def _notes(result: CheckResult) -> list[str]:
 
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
-    from segbench.engine.arithmetic import choose_device
+    from segbench.engine.device import choose_device
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
     from segbench.speed.cases import Planned
-    from segbench.speed.launch import Settings, measure_cases
-    from segbench.speed.measure import fingerprint
-    from segbench.speed.stored import check as decide
+    from segbench.speed.gate.baseline_check import check as decide
+    from segbench.speed.measure.case import fingerprint
+    from segbench.speed.run_cases import Settings, measure_cases
 
     settings = Settings(str(choose_device(device)), 1, seconds, energy=False)
     machine = call_in_process(fingerprint, settings.device, _threads(stored), observer=ignore)
@@ -187,7 +187,7 @@ def _threads(stored: Sequence[SpeedRecord]) -> int | None:
 
 
 def _row(checked: Checked) -> list[str]:
-    from segbench.speed.decision import percent
+    from segbench.speed.gate.decision import percent
 
     decision, interval = checked.decision, checked.decision.interval
     return [

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segbench.cli.output import tell
+from segbench.cli.terminal.output import tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segbench.report.ranking import Ranking
+    from segbench.report.ranking.ranking import Ranking
 
 
 class Format(StrEnum):
@@ -56,7 +56,7 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Rank stored runs, each against those of equal protocol."""
-    from segbench.report.ranking import rank
+    from segbench.report.ranking.ranking import rank
 
     if per_class and (convention is not None or form is Format.LATEX):
         raise UsageError("--per-class is for the table and Markdown, by our own rule: leave --convention and latex out")
@@ -64,7 +64,7 @@ def leaderboard(
     if convention is None:
         show(ranking, form, per_class=per_class)
     else:
-        from segbench.cli.conventions import show_conventions
+        from segbench.cli.terminal.conventions import show_conventions
 
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
@@ -87,7 +87,7 @@ def report(
     Several folders make one report: their runs are ranked together where protocols and test data agree, and stand in
     tables of their own where they do not. It needs neither torch nor the data.
     """
-    from segbench.report.ranking import rank
+    from segbench.report.ranking.ranking import rank
 
     ranking = rank(*results)
     page = write(ranking, out)
@@ -103,7 +103,7 @@ def rank_and_report(results: Path, reports: Path | None) -> None:
     Raises:
         StoreError: The report cannot be written.
     """
-    from segbench.report.ranking import rank
+    from segbench.report.ranking.ranking import rank
 
     ranking = rank(results)
     if ranking.runs.empty:
@@ -116,9 +116,9 @@ def rank_and_report(results: Path, reports: Path | None) -> None:
 
 def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = False) -> None:
     """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
-    from segbench.report.board import to_markdown
-    from segbench.report.latex import to_latex
-    from segbench.report.tables import to_csv, to_json
+    from segbench.report.formats.latex import to_latex
+    from segbench.report.formats.leaderboard import to_markdown
+    from segbench.report.formats.tables import to_csv, to_json
 
     if form is Format.TABLE:
         _show_table(ranking.board, per_class=per_class)
@@ -141,7 +141,7 @@ def write(ranking: Ranking, reports: Path) -> Path:
     Raises:
         StoreError: The report cannot be written.
     """
-    from segbench.report.render import write_ranking
+    from segbench.report.write import write_ranking
 
     files = write_ranking(ranking, reports)
     tell(f"report: {files.page}")
@@ -151,7 +151,7 @@ def write(ranking: Ranking, reports: Path) -> Path:
 def _show_table(board: pd.DataFrame, *, per_class: bool) -> None:
     from rich.console import Console
 
-    from segbench.report.tables import rich_tables
+    from segbench.report.formats.tables import rich_tables
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     console.print(rich_tables(board, width=console.width, per_class=per_class))

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson
-from segbench.cli.output import byte_count, counted, tell, write_json, write_table
+from segbench.cli.support.options import AsJson
+from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.errors import UsageError
 from segbench.report.text import printable
 
 if TYPE_CHECKING:
-    from segbench.results.inventory import HeldRun
-    from segbench.results.merge import Merged
-    from segbench.results.pack import Packed
-    from segbench.results.placing import Placed, Side
+    from segbench.results.archive.inventory import HeldRun
+    from segbench.results.archive.merge import Merged
+    from segbench.results.archive.pack import Packed
+    from segbench.results.archive.placing import Placed, Side
 
 app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ _DIFFERENCES_SHOWN = 5
 @app.command("list")
 def list_results(results: Folder, *, as_json: AsJson = False) -> None:
     """Show which runs a folder holds, how they ended, and what is kept of them."""
-    from segbench.results.inventory import held_runs, suite_folders
+    from segbench.results.archive.inventory import held_runs, suite_folders
 
     suites = suite_folders(results)
     found = {suite.absolute().name: held_runs(suite) for suite in suites}
@@ -67,8 +67,8 @@ def pack(
 
     Damaged runs are named and left out, and make the exit code 1.
     """
-    from segbench.results.pack import pack as pack_results
-    from segbench.results.units import Extra
+    from segbench.results.archive.pack import pack as pack_results
+    from segbench.results.archive.units import Extra
 
     wanted = {Extra.PREDICTIONS: predictions, Extra.STATES: states}
     extras = {extra for extra, chosen in wanted.items() if chosen}
@@ -89,7 +89,7 @@ def merge(
 
     What is there stays; a run that the archive has another result of is named, and makes the exit code 1.
     """
-    from segbench.results.merge import merge as merge_results
+    from segbench.results.archive.merge import merge as merge_results
 
     _tell_merged(merge_results(archives, into), into)
 
@@ -112,10 +112,10 @@ def recount(
     Predictions are counted against the test labels. A run where they do not give the stored matrices bit for bit,
     whose data is missing, or whose record is damaged, is named and stays as it is, and makes the exit code 1.
     """
-    from segbench.cli.progress import counting
+    from segbench.cli.terminal.progress import counting
     from segbench.config.load import read_override, set_key
-    from segbench.engine.recount import Recounter
-    from segbench.results.scan import scan
+    from segbench.engine.evaluation.recount import Recounter
+    from segbench.results.find_runs import scan
 
     given: dict[str, Any] = {}
     for option in options or ():
@@ -163,8 +163,8 @@ def _facts(run: HeldRun) -> dict[str, Any]:
 
 def _mean_iou(run: HeldRun) -> float | None:
     from segbench.metrics.scores import score
-    from segbench.results.matrices import load_matrices
-    from segbench.results.scan import CONFUSION_FILE
+    from segbench.results.arrays.matrices import load_matrices
+    from segbench.results.find_runs import CONFUSION_FILE
 
     if not run.completed or run.folder is None:
         return None
@@ -206,8 +206,8 @@ def _short(protocol: str | None) -> str:
 
 def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
     """Return in words what a suite's folder holds."""
-    from segbench.results.inventory import size_of
-    from segbench.results.speed_store import SPEED_FOLDER
+    from segbench.results.archive.inventory import size_of
+    from segbench.results.speed.store import SPEED_FOLDER
 
     counts = Counter(run.status for run in runs)
     speeds = len(list((suite / SPEED_FOLDER).glob("*.json")))
@@ -232,8 +232,8 @@ def _tell_packed(packed: Packed) -> None:
 
 def _tell_merged(merged: Merged, into: Path) -> None:
     """Write what became of archives: in numbers, and by name what is not simply added or there."""
-    from segbench.results.members import Kind
-    from segbench.results.placing import Fate
+    from segbench.results.archive.members import Kind
+    from segbench.results.archive.placing import Fate
 
     for kind in (Kind.RUN, Kind.STATES, Kind.SPEED):
         counts = {fate: len(merged.of(fate, kind)) for fate in Fate}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from segbench.cli.estimate import announce
-from segbench.cli.launching import (
+from segbench.cli.commands.plan import statuses_of
+from segbench.cli.support.launch_options import (
     Address,
     CpusPerRun,
     GpusPerRun,
@@ -20,7 +20,7 @@ from segbench.cli.launching import (
     Launching,
     SharedResults,
 )
-from segbench.cli.options import (
+from segbench.cli.support.options import (
     Device,
     EventsFile,
     MLflowAddress,
@@ -42,18 +42,18 @@ from segbench.cli.options import (
     numbers,
     seconds_of,
 )
-from segbench.cli.output import counted, tell
-from segbench.cli.plan import statuses_of
-from segbench.cli.speed_work import extent_of, measure_block
-from segbench.cli.suite_file import load, naming
+from segbench.cli.support.speed_jobs import extent_of, measure_block
+from segbench.cli.support.suite_file import load, naming
+from segbench.cli.terminal.estimate import announce
+from segbench.cli.terminal.output import counted, tell
 from segbench.errors import SegbenchError
 
 if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
-    from segbench.engine.estimate import SuiteEstimate
-    from segbench.engine.launch import SuiteOutcome
+    from segbench.engine.estimate.estimate import SuiteEstimate
     from segbench.engine.stopping import Stop
+    from segbench.engine.suite.run_suite import SuiteOutcome
     from segbench.results.store import Store
 
 SOMETHING_LEFT = 3
@@ -125,13 +125,13 @@ def run(  # noqa: PLR0913 - the options of one command
     limit = seconds_of(time_limit, option="--time-limit")
     wanted = Wanted(names(models), numbers(seeds, option="--seeds"), names(only))
     checked = load(suite, overrides, seeds=wanted.seeds)
-    from segbench.cli.progress import observing
-    from segbench.cli.report import rank_and_report
-    from segbench.cli.trackers import tracking
-    from segbench.engine.launch import run_suite
+    from segbench.cli.commands.report import rank_and_report
+    from segbench.cli.terminal.progress import observing
+    from segbench.cli.terminal.trackers import tracking
     from segbench.engine.processes import terminate_calls
-    from segbench.engine.selection import RunOrder
     from segbench.engine.stopping import Stop
+    from segbench.engine.suite.run_suite import run_suite
+    from segbench.engine.suite.selection import RunOrder
     from segbench.results.store import Store
 
     store, stop, here = Store(results, checked.name), Stop.after(limit), launching.can_be_tried_here
@@ -252,8 +252,8 @@ def _todo(suite: Suite, wanted: Wanted, store: Store) -> list[Run]:
     Raises:
         UsageError: The suite has no such run.
     """
-    from segbench.engine.selection import chosen, named
-    from segbench.engine.tuning import planned
+    from segbench.engine.suite.planning import planned
+    from segbench.engine.suite.selection import chosen, named
 
     known = planned(suite, store)
     runs = named(chosen((*known.runs, *known.pending), wanted.models, wanted.seeds), wanted.ids)

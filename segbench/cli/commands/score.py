@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson, names
-from segbench.cli.output import shown, tell, write_facts, write_json, write_table
-from segbench.cli.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.cli.support.options import AsJson, names
+from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from segbench.cli.score_tables import Tables
+    from segbench.cli.support.score_tables import Tables
     from segbench.metrics.confusion import PixelCounts
     from segbench.metrics.scores import Scores
 
@@ -94,7 +94,7 @@ def score(  # noqa: PLR0913 - each is an option
     allowed = [problem for given in allow or () for problem in names(given) or ()]
     if unknown := [problem for problem in allowed if problem not in PROBLEMS]:
         raise UsageError(f"--allow {unknown[0]}: expected {' or '.join(PROBLEMS)}")
-    from segbench.cli.score_tables import tables
+    from segbench.cli.support.score_tables import tables
 
     read_as = tables(
         classes=classes,
@@ -157,7 +157,7 @@ def write_scores(
 def _count(pairs: list[tuple[Path, Path]], read_as: Tables) -> Counted:
     import numpy as np
 
-    from segbench.cli.progress import counting
+    from segbench.cli.terminal.progress import counting
     from segbench.metrics.confusion import PixelCounts
 
     classes = read_as.labels.num_classes

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.options import AsJson, Device, Overrides, Results, names, size
-from segbench.cli.output import figure, write_json, write_table
-from segbench.cli.speed_work import DEFAULT_CLASSES, batches, measure_work, work_of
+from segbench.cli.support.options import AsJson, Device, Overrides, Results, names, size
+from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
+from segbench.cli.terminal.output import figure, write_json, write_table
 
 if TYPE_CHECKING:
-    from segbench.results.speed_record import SpeedRecord
+    from segbench.results.speed.record import SpeedRecord
 
 
 def speed(  # noqa: PLR0913 - the options of one command
@@ -82,7 +82,7 @@ def speed(  # noqa: PLR0913 - the options of one command
 
 
 def _show(records: Sequence[SpeedRecord], *, as_json: bool) -> None:
-    from segbench.report.speed import speed_frame
+    from segbench.report.ranking.speed_summary import speed_frame
 
     frame = speed_frame(records)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")

@@ -11,21 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segbench.cli.unseen import refuse_other_images, refuse_other_options
+from segbench.cli.support.unseen import refuse_other_images, refuse_other_options
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
-from segbench.data.decoding import page_count
-from segbench.data.folder import reader_of
-from segbench.data.folds import open_folds
-from segbench.data.loader import EvaluationLoader
+from segbench.data.datasets.folder import reader_of
+from segbench.data.datasets.samples import check_format
+from segbench.data.decoding.decoding import page_count
+from segbench.data.folds.folds import open_folds
+from segbench.data.loading.loader import EvaluationLoader
+from segbench.data.loading.pipeline import Pipeline
 from segbench.data.open import open_dataset
-from segbench.data.pipeline import Pipeline
-from segbench.data.reading import check_format
-from segbench.engine.arithmetic import Arithmetic, use_device
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
-from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.predict import Predictor, class_map, resized
+from segbench.engine.device import Arithmetic, use_device
+from segbench.engine.evaluation.evaluate import Evaluation, evaluate
+from segbench.engine.evaluation.predictor import Predictor, class_map, resized
 from segbench.errors import DataError, ModelRefusal
 from segbench.models.build import check_input
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from segbench.config.component import DatasetEntry
     from segbench.config.suite import Suite
     from segbench.data.base import SegmentationDataset
-    from segbench.data.check import DatasetReport
-    from segbench.data.findings import Finding
+    from segbench.data.validation.check import DatasetReport
+    from segbench.data.validation.findings import Finding
 
 _USUAL_SPLITS = ("train", "val", "test")
 _SUITE_SUFFIXES = (".yaml", ".yml")
@@ -127,11 +127,11 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     Raises:
         DataError: No split can be opened.
     """
-    from segbench.data.facts import facts_of
-    from segbench.data.findings import Finding, Level, problems_first
-    from segbench.data.judging import CheckedSplit, judge, wrong_files
     from segbench.data.open import create_dataset
-    from segbench.data.overlap import shared_images
+    from segbench.data.validation.facts import facts_of
+    from segbench.data.validation.findings import Finding, Level, problems_first
+    from segbench.data.validation.judging import CheckedSplit, judge, wrong_files
+    from segbench.data.validation.overlap import shared_images
 
     opened: dict[str, SegmentationDataset] = {}
     faults: dict[str, DataError] = {}
@@ -173,7 +173,7 @@ def _images(split: SegmentationDataset | None) -> tuple[Sequence[str], Sequence[
 
 def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
     """Return the report of a split that cannot be opened."""
-    from segbench.data.check import DatasetReport
+    from segbench.data.validation.check import DatasetReport
 
     return DatasetReport(
         name=entry.name,
@@ -189,8 +189,8 @@ def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
 
 
 def _read(dataset: SegmentationDataset, split: str) -> DatasetReport:
-    from segbench.cli.progress import counting
-    from segbench.data.check import check_dataset
+    from segbench.cli.terminal.progress import counting
+    from segbench.data.validation.check import check_dataset
 
     with counting(f"checking {split}", "images") as advance:
         return check_dataset(dataset, progress=advance)

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from segbench.cli.output import tell
+from segbench.cli.terminal.output import tell
 from segbench.errors import SegbenchError, UsageError
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segbench.cli.output import counted, tell
+from segbench.cli.terminal.output import counted, tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from segbench.engine.estimate import SuiteEstimate
-    from segbench.engine.launchers import Launcher
+    from segbench.engine.estimate.estimate import SuiteEstimate
+    from segbench.engine.launchers.local import Launcher
     from segbench.engine.stopping import Stop
     from segbench.results.store import Store
 
@@ -173,8 +173,8 @@ class Launching:
             jobs: How many at a time on this machine.
             threads: Threads of an operation in each.
         """
-        from segbench.engine.launchers import SeveralAtOnce
-        from segbench.engine.ray_launcher import RayLauncher
+        from segbench.engine.launchers.local import SeveralAtOnce
+        from segbench.engine.launchers.ray import RayLauncher
 
         if started_by_torchrun():
             with _leading(self.device) as leader:
@@ -191,8 +191,8 @@ class Launching:
 
 @contextmanager
 def _leading(device: str) -> Iterator[Launcher]:
-    from segbench.engine.team import own_device, torchrun_team
-    from segbench.engine.together import follow, leading
+    from segbench.engine.distributed import own_device, torchrun_team
+    from segbench.engine.launchers.torchrun import follow, leading
 
     with torchrun_team(device) as team:
         own = own_device(device)

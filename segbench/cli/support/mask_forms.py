@@ -48,7 +48,7 @@ class MaskWriter:
         import numpy as np
         from PIL import Image
 
-        from segbench.engine.pictures import palette_image
+        from segbench.engine.evaluation.sample_pictures import palette_image
 
         if self.form is MaskForm.INDEX:
             return palette_image(classes, self.palette)
@@ -89,7 +89,7 @@ def _own_values(entry: DatasetEntry) -> tuple[int, ...] | None:
     """Return the number of each class in a person's own masks, None where these are the indices."""
     if entry.name != "folder":
         return None
-    from segbench.data.label_maps import label_map
+    from segbench.data.masks.label_maps import label_map
 
     classes, given = entry.options["classes"], entry.options["values"]
     if isinstance(classes, str):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from segbench.cli.network_loader import Loading, time_loader
-from segbench.cli.network_table import NetworkTable, loader_line, summary_line
-from segbench.cli.options import names
-from segbench.cli.output import plain, tell, write_json
+from segbench.cli.support.network_loader import Loading, time_loader
+from segbench.cli.support.options import names
+from segbench.cli.terminal.network_table import NetworkTable, loader_line, summary_line
+from segbench.cli.terminal.output import plain, tell, write_json
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def check_suite(options: NetworkOptions) -> None:
         UsageError: The suite, a name or the device is wrong.
     """
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
-    from segbench.engine.arithmetic import choose_device
+    from segbench.engine.device import choose_device
     from segbench.engine.doctor.cases import cases_of, images_of
     from segbench.engine.doctor.checkup import check_networks
     from segbench.results.files import replace_text
@@ -196,7 +196,7 @@ def _suite(options: NetworkOptions, device: torch.device) -> Suite:
 
 def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
     from segbench.config.plan import plan
-    from segbench.engine.selection import chosen
+    from segbench.engine.suite.selection import chosen
 
     try:
         return chosen(plan(suite), names(options.models), None)
@@ -208,7 +208,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
     """Describe the machine, in a process of its own: this one opens no device."""
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
-    from segbench.speed.measure import fingerprint
+    from segbench.speed.measure.case import fingerprint
 
     found: dict[str, Any] = call_in_process(fingerprint, str(device), None, observer=ignore)
     return found

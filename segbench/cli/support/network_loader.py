@@ -60,13 +60,13 @@ def time_loader(suite: Suite, images: Images, deadline: float | None) -> Loading
 
 
 def _timed_loading(suite: Suite, left: float | None) -> Loading:
-    from segbench.config.sections import Speed
+    from segbench.config.sections.training import Speed
     from segbench.engine.doctor.checkup import stopping_after
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
-    from segbench.results.speed_record import Restart, SpeedStatus
+    from segbench.results.speed.record import Restart, SpeedStatus
     from segbench.speed.cases import suite_cases
-    from segbench.speed.measure import measure
+    from segbench.speed.measure.case import measure
 
     block = Speed(tasks=("loading",))
     (planned,) = suite_cases(suite.model_copy(update={"speed": block}), device="cpu")

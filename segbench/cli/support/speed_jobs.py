@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segbench.cli.options import names, numbers
-from segbench.cli.output import counted, tell
+from segbench.cli.support.options import names, numbers
+from segbench.cli.terminal.output import counted, tell
 from segbench.errors import RunInterrupted, UsageError
 
 if TYPE_CHECKING:
     from segbench.config.suite import Suite
     from segbench.engine.stopping import Stop
-    from segbench.results.speed_record import SpeedRecord
+    from segbench.results.speed.record import SpeedRecord
     from segbench.speed.cases import Planned
-    from segbench.speed.launch import Settings
+    from segbench.speed.run_cases import Settings
 
 DEFAULT_CLASSES = 21
 DEFAULT_SIZE = (360, 480)
@@ -69,7 +69,7 @@ def measure_block(suite: Suite, *, models: list[str] | None, device: str, result
         RunInterrupted: It was time to stop; cases that were under way are measured again.
     """
     from segbench.speed.cases import suite_cases
-    from segbench.speed.launch import Settings
+    from segbench.speed.run_cases import Settings
 
     if suite.speed is None:
         return
@@ -103,7 +103,7 @@ def extent_of(suite: Suite, *, device: str) -> Extent | None:
         UsageError: The block or the data is wrong.
     """
     from segbench.speed.cases import suite_cases
-    from segbench.speed.launch import Settings
+    from segbench.speed.run_cases import Settings
 
     if suite.speed is None:
         return None
@@ -116,8 +116,8 @@ def extent_of(suite: Suite, *, device: str) -> Extent | None:
 def _missing(name: str, planned: list[Planned], settings: Settings, results: Path) -> list[Planned]:
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
-    from segbench.results.speed_store import scan_speeds, speed_folder
-    from segbench.speed.measure import fingerprint
+    from segbench.results.speed.store import scan_speeds, speed_folder
+    from segbench.speed.measure.case import fingerprint
     from segbench.speed.missing import missing
 
     stored = scan_speeds(speed_folder(results, name)).records
@@ -134,7 +134,7 @@ def _of_suite(
     from segbench.config.load import check_part, load_suite
     from segbench.config.suite import Speed
     from segbench.speed.cases import suite_cases
-    from segbench.speed.launch import Settings
+    from segbench.speed.run_cases import Settings
 
     suite = load_suite(file, overrides=overrides or ())
     written = suite.speed.model_dump(mode="json") if suite.speed else {}
@@ -150,7 +150,7 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
     from segbench.config.suite import Speed, Train
     from segbench.registry import MODELS
     from segbench.speed.cases import Inputs, model_cases
-    from segbench.speed.launch import Settings
+    from segbench.speed.run_cases import Settings
 
     wanted = names(models)
     if not wanted:
@@ -172,9 +172,9 @@ def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list
         UsageError: There is no case, or one is wrong.
         RunInterrupted: It was time to stop; what that has cut off is not stored.
     """
-    from segbench.cli.progress import counting
-    from segbench.results.speed_store import speed_folder, write_speed
-    from segbench.speed.launch import measure_cases
+    from segbench.cli.terminal.progress import counting
+    from segbench.results.speed.store import speed_folder, write_speed
+    from segbench.speed.run_cases import measure_cases
 
     if not work.planned:
         raise UsageError("there is nothing to measure: training and loading need a suite with a training recipe")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segbench.cli.output import tell
+from segbench.cli.terminal.output import tell
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any
 
 from segbench.config.component import DatasetEntry
 from segbench.config.plan import Run
-from segbench.config.sections import Loader
+from segbench.config.sections.training import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.folds import Folds
+from segbench.data.folds.folds import Folds
 from segbench.engine.checkpoint import Checkpoint
-from segbench.engine.splits import open_splits
+from segbench.engine.run.splits import open_splits
 from segbench.errors import DataError, UsageError
 
 _LOCAL = ("root", "download")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from segbench.cli.output import figure
+from segbench.cli.terminal.output import figure
 
 if TYPE_CHECKING:
     from rich import progress

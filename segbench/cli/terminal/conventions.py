@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from segbench.cli.output import tell, write_json, write_table
+from segbench.cli.terminal.output import tell, write_json, write_table
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
     if form == "latex":
         raise UsageError("--convention is written as table, markdown, csv or json")
     from segbench.metrics.conventions import CONVENTIONS
-    from segbench.report.rescored import ranked_anew, rescored
-    from segbench.report.tables import to_csv
+    from segbench.report.formats.tables import to_csv
+    from segbench.report.ranking.conventions import ranked_anew, rescored
 
     names = list(CONVENTIONS) if name == ALL else [name]
     frame = rescored(runs, names) if name == ALL else ranked_anew(rescored(runs, names))
@@ -56,7 +56,7 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
 
 
 def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
-    from segbench.report.markdown import markdown_table
+    from segbench.report.formats.markdown import markdown_table
     from segbench.report.text import escape_markdown, short_id
 
     for (protocol, _), rows in frame.groupby(["protocol", "test_data"], sort=False, dropna=False):

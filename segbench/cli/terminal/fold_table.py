@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from segbench.cli.output import tell, write_table
+from segbench.cli.terminal.output import tell, write_table
 from segbench.report.text import printable
 
 if TYPE_CHECKING:
     from segbench.config.component import DatasetEntry
-    from segbench.data.folds import Folds
+    from segbench.data.folds.folds import Folds
 
 _MOST_GROUPS = 6
 
@@ -41,7 +41,7 @@ def fold_facts(folds: Folds, class_pixels: Mapping[int, Mapping[str, int]]) -> l
         folds: The folds.
         class_pixels: By fold, the pixels of each class, for folds whose labels were read.
     """
-    from segbench.data.fold_check import missing_classes
+    from segbench.data.validation.folds import missing_classes
 
     missing = missing_classes(class_pixels)
     found = []
@@ -82,8 +82,8 @@ def folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) 
     Raises:
         DataError: A split is missing or incomplete, or the images cannot be cut as the suite says.
     """
-    from segbench.config.sections import Loader
-    from segbench.data.folds import open_folds
+    from segbench.config.sections.training import Loader
+    from segbench.data.folds.folds import open_folds
 
     folds = open_folds(entry, loader=Loader())
     keys = {fold: folds.test(fold).cache_key() for fold in range(1, folds.count + 1)} if checks else {}
@@ -96,7 +96,7 @@ def show_folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, An
     Raises:
         DataError: The data is incomplete, or cannot be cut as the suite says.
     """
-    from segbench.data.fold_check import fold_notes
+    from segbench.data.validation.folds import fold_notes
     from segbench.errors import MissingDataError
 
     try:

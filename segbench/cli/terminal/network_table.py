@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from segbench.cli.output import counted, figure
+from segbench.cli.terminal.output import counted, figure
 from segbench.report.text import printable
 
 if TYPE_CHECKING:

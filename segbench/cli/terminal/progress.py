@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from segbench.cli.bars import open_bars
-from segbench.cli.output import duration, figure
+from segbench.cli.terminal.bars import open_bars
+from segbench.cli.terminal.output import duration, figure
 from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted, RunStopped
 from segbench.results.record import Status
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from segbench.cli.output import plain
+from segbench.cli.terminal.output import plain
 from segbench.engine.events import EpochEnded, Event, Notice, Observer, RunEnded, RunStarted, RunStopped
 from segbench.errors import StoreError, UsageError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from segbench.config.definitions import name_of
+from segbench.config.reading.definitions import name_of
 from segbench.errors import SuiteError, UsageError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
-from segbench.config.mistakes import check_keys
+from segbench.config.reading.validation_errors import check_keys
 
 _SOURCES = ("file", "folder", "pattern")
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from segbench.config.component import flat, options_schema
-from segbench.config.mistakes import line_error
+from segbench.config.reading.validation_errors import line_error
 from segbench.errors import UnknownNameError, did_you_mean
 from segbench.registry import MODELS
 

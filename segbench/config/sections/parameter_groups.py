@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from segbench.config.mistakes import check_keys
-from segbench.config.one_or_several import ONE_OR_SEVERAL
+from segbench.config.reading.one_or_several import ONE_OR_SEVERAL
+from segbench.config.reading.validation_errors import check_keys
 
 Pattern = Annotated[str, Field(min_length=1)]
 

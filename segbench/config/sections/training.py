@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validat
 from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
-from segbench.config.mistakes import check_keys
-from segbench.config.one_or_several import ONE_OR_SEVERAL
+from segbench.config.reading.one_or_several import ONE_OR_SEVERAL
+from segbench.config.reading.validation_errors import check_keys
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")

@@ -6,8 +6,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from segbench.config.mistakes import line_error
-from segbench.config.sections import Section, Train
+from segbench.config.reading.validation_errors import line_error
+from segbench.config.sections.training import Section, Train
 
 NOT_TUNED = frozenset(
     {

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Sample, SegmentationDataset
-from segbench.data.cache_files import Place, cache_file, pixel_bytes, read_index, write_cache
-from segbench.data.locate import user_cache_folder
+from segbench.data.cache.files import Place, cache_file, pixel_bytes, read_index, write_cache
+from segbench.data.paths import user_cache_folder
 from segbench.errors import DataError
 
 _log = logging.getLogger(__name__)

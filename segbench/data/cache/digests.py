@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from segbench.config.files import FileState, read_digest
-from segbench.data.locate import user_cache_folder
+from segbench.data.paths import user_cache_folder
 from segbench.errors import DataError, StoreError
 from segbench.results.files import replace_text
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.errors import DataError
+from segbench.results.atomic_replace import leftovers
 from segbench.results.files import temporary_path
-from segbench.results.swap import leftovers
 
 MAGIC = b"segbench-cache-2"
 """Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, SegmentationDataset
-from segbench.data.files import FileDataset
-from segbench.data.image_folder import ImageFolder
-from segbench.data.listed_files import resolve
-from segbench.data.listing import Listed, read_list
-from segbench.data.locate import locate
-from segbench.data.masks import IndexLabels
+from segbench.data.datasets.file_dataset import FileDataset
+from segbench.data.files.image_folder import ImageFolder
+from segbench.data.files.listed_files import resolve
+from segbench.data.files.lists import Listed, read_list
+from segbench.data.masks.masks import IndexLabels
+from segbench.data.paths import locate
 from segbench.data.splits import check_split
 
 SPLITS = ("train", "val", "test")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from segbench.data.locate import candidates
+from segbench.data.paths import candidates
 from segbench.errors import DataError, did_you_mean
 
 Progress = Callable[[int, int | None], None]

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
-from segbench.data.decoding import turned_images
-from segbench.data.digests import file_digests
-from segbench.data.images import READ_RGB, ImageReader
-from segbench.data.masks import LabelDecoder
-from segbench.data.pairs import Pair
-from segbench.data.reading import check_format, read_pair
+from segbench.data.cache.digests import file_digests
+from segbench.data.datasets.samples import check_format, read_pair
+from segbench.data.decoding.decoding import turned_images
+from segbench.data.decoding.images import READ_RGB, ImageReader
+from segbench.data.files.pair import Pair
+from segbench.data.masks.masks import LabelDecoder
 
 
 class FileDataset(SegmentationDataset):

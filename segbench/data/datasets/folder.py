@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from segbench.data.base import IGNORE_INDEX, Color, DatasetInfo, SegmentationDataset
-from segbench.data.files import FileDataset
-from segbench.data.images import ImageReader
-from segbench.data.label_maps import LabelMap, label_map
-from segbench.data.label_table import LabelTable
-from segbench.data.layout import Layout
-from segbench.data.locate import locate
-from segbench.data.mask_options import Ignore, class_colors, label_table, table_of_map
-from segbench.data.masks import TableLabels
-from segbench.data.pages import chosen_pages, first_dtype
-from segbench.data.pairing import Suffixes
-from segbench.data.palettes import differing_palettes
+from segbench.data.datasets.file_dataset import FileDataset
+from segbench.data.datasets.pages import chosen_pages, first_dtype
+from segbench.data.decoding.images import ImageReader
+from segbench.data.files.pairing import Suffixes
+from segbench.data.files.split_files import Layout
+from segbench.data.masks.label_maps import LabelMap, label_map
+from segbench.data.masks.label_table import LabelTable
+from segbench.data.masks.masks import TableLabels
+from segbench.data.masks.options import Ignore, class_colors, label_table, table_of_map
+from segbench.data.masks.palettes import differing_palettes
+from segbench.data.paths import locate
 from segbench.errors import DataError
 
 REMEDY = (

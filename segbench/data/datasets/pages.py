@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from segbench.data.decoding import page_count
-from segbench.data.images import ImageReader
-from segbench.data.pairs import Pair
+from segbench.data.decoding.decoding import page_count
+from segbench.data.decoding.images import ImageReader
+from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 _TRIED = 3

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import IGNORE_INDEX, ImageArray, ImageFormat, LabelArray, Sample
-from segbench.data.decoding import is_turned, reading_page
-from segbench.data.images import READ_RGB, ImageReader
-from segbench.data.masks import LabelDecoder
+from segbench.data.decoding.decoding import is_turned, reading_page
+from segbench.data.decoding.images import READ_RGB, ImageReader
+from segbench.data.masks.masks import LabelDecoder
 from segbench.errors import DataError
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from segbench.data.base import DatasetInfo, LabelArray, SegmentationDataset
-from segbench.data.download import download as fetch
-from segbench.data.files import FileDataset
-from segbench.data.image_folder import is_hidden
-from segbench.data.locate import candidates, locate
-from segbench.data.masks import read_index_label
-from segbench.data.pairs import Pair
+from segbench.data.datasets.download import download as fetch
+from segbench.data.datasets.file_dataset import FileDataset
+from segbench.data.files.image_folder import is_hidden
+from segbench.data.files.pair import Pair
+from segbench.data.masks.masks import read_index_label
+from segbench.data.paths import candidates, locate
 from segbench.data.splits import check_split
 from segbench.errors import DataError, MissingDataError
 

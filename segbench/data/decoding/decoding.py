@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from segbench.data.tiff import directory_of, is_tiff, read_tiff, tiff_facts
+from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)

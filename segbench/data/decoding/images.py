@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.base import ImageArray
-from segbench.data.decoding import decode, several_pages
-from segbench.data.png import png_header, read_deep_png
-from segbench.data.tiff import MissingCodecError, TiffFacts, is_tiff, read_tiff, tiff_facts
+from segbench.data.decoding.decoding import decode, several_pages
+from segbench.data.decoding.png import png_header, read_deep_png
+from segbench.data.decoding.tiff import MissingCodecError, TiffFacts, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
 _EXACT_IN_FLOAT32 = 2**24

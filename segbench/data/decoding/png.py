@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.data.decoding import orientation_of
-from segbench.data.tiff import CODECS, oriented
+from segbench.data.decoding.decoding import orientation_of
+from segbench.data.decoding.tiff import CODECS, oriented
 from segbench.errors import DataError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from segbench.data.image_folder import (
+from segbench.data.files.image_folder import (
     IMAGE_SUFFIXES,
     by_name,
     is_folder,
@@ -17,9 +17,9 @@ from segbench.data.image_folder import (
     which,
     without_suffix,
 )
-from segbench.data.listing import Listed
-from segbench.data.pairing import apart
-from segbench.data.pairs import Pair
+from segbench.data.files.lists import Listed
+from segbench.data.files.pair import Pair
+from segbench.data.files.pairing import apart
 
 
 class _Names(NamedTuple):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from segbench.data.image_folder import same_name, without_suffix
-from segbench.data.listed_files import FileFinder
-from segbench.data.listing import Listed
-from segbench.data.pairing import Suffixes, apart
-from segbench.data.pairs import Pair
+from segbench.data.files.image_folder import same_name, without_suffix
+from segbench.data.files.listed_files import FileFinder
+from segbench.data.files.lists import Listed
+from segbench.data.files.pair import Pair
+from segbench.data.files.pairing import Suffixes, apart
 
 
 class NameFinder:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from segbench.data.image_folder import ImageFolder, unclear
-from segbench.data.pairs import Pair
+from segbench.data.files.image_folder import ImageFolder, unclear
+from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 Candidates = dict[str, tuple[Path, ...]]

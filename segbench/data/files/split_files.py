@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from segbench.data.image_folder import ImageFolder
-from segbench.data.listed_files import FileFinder, resolve
-from segbench.data.listed_names import NameFinder
-from segbench.data.listing import read_list
-from segbench.data.pairing import Suffixes, check_told_apart, pair_by_name
-from segbench.data.pairs import Pair
+from segbench.data.files.image_folder import ImageFolder
+from segbench.data.files.listed_files import FileFinder, resolve
+from segbench.data.files.listed_names import NameFinder
+from segbench.data.files.lists import read_list
+from segbench.data.files.pair import Pair
+from segbench.data.files.pairing import Suffixes, check_told_apart, pair_by_name
 from segbench.errors import MissingDataError
 
 

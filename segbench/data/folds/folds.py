@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segbench.config.component import DatasetEntry
-from segbench.config.sections import Loader
+from segbench.config.sections.training import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.fold_groups import groups_of
+from segbench.data.datasets.pool import names_in_splits, open_pool
+from segbench.data.folds.groups import groups_of
 from segbench.data.open import cached
-from segbench.data.pool import names_in_splits, open_pool
 from segbench.data.subset import Subset
 from segbench.errors import DataError
 

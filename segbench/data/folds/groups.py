@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from segbench.config.fold_groups import FoldGroups
-from segbench.data.image_folder import same_name, without_suffix
+from segbench.config.sections.fold_groups import FoldGroups
+from segbench.data.files.image_folder import same_name, without_suffix
 from segbench.errors import DataError
 
 _SHOWN = 3

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from segbench.data.base import Color
-from segbench.data.class_files import ClassFile
-from segbench.data.label_maps import LABEL_MAPS
-from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
-from segbench.data.void_borders import only_borders
+from segbench.data.masks.class_files import ClassFile
+from segbench.data.masks.label_maps import LABEL_MAPS
+from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
+from segbench.data.masks.void_borders import only_borders
 
 _MOST_CLASSES = 150
 """More numbers without gaps than these are a picture or the numbers of objects."""

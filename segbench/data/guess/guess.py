@@ -8,14 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from segbench.data.class_files import find_class_file
-from segbench.data.guess_classes import FoundClasses, guess_classes
-from segbench.data.guess_layout import FoundLayout, guess_layout
-from segbench.data.guess_lists import with_lists
-from segbench.data.guess_tree import Split
-from segbench.data.images import READ_RGB
-from segbench.data.mask_survey import survey_masks
-from segbench.data.pairs import Pair
+from segbench.data.decoding.images import READ_RGB
+from segbench.data.files.pair import Pair
+from segbench.data.guess.classes import FoundClasses, guess_classes
+from segbench.data.guess.layout import FoundLayout, guess_layout
+from segbench.data.guess.lists import with_lists
+from segbench.data.guess.tree import Split
+from segbench.data.masks.class_files import find_class_file
+from segbench.data.masks.survey import survey_masks
 from segbench.errors import DataError
 
 _IMAGES_LOOKED_AT = 20

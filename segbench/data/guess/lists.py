@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from segbench.data.guess_layout import FoundLayout, FoundSplit
-from segbench.data.guess_tree import Split
-from segbench.data.layout import Layout
-from segbench.data.pairs import Pair
+from segbench.data.files.pair import Pair
+from segbench.data.files.split_files import Layout
+from segbench.data.guess.layout import FoundLayout, FoundSplit
+from segbench.data.guess.tree import Split
 from segbench.errors import SegbenchError
 
 _PLACES = ("", "ImageSets/Segmentation/", "ImageSets/", "splits/", "split/", "lists/", "list/", "txt/")

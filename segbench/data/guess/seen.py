@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from segbench.data.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
+from segbench.data.files.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5

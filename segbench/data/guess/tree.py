@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from segbench.data.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
+from segbench.data.files.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
 
 
 class Role(StrEnum):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.pipeline import Prepared
-from segbench.data.threads import one_thread
+from segbench.data.loading.pipeline import Prepared
+from segbench.data.loading.threads import one_thread
 from segbench.errors import DataError
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Self
 import torch
 
 from segbench.data.base import SegmentationDataset
-from segbench.data.batch import Batch, EvaluationBatch, FedDigest, collate_evaluation, collate_training
-from segbench.data.pipeline import Pipeline, derive_seed
-from segbench.data.workers import Key, Reader, Workers
+from segbench.data.loading.batch import Batch, EvaluationBatch, FedDigest, collate_evaluation, collate_training
+from segbench.data.loading.pipeline import Pipeline, derive_seed
+from segbench.data.loading.workers import Key, Reader, Workers
 from segbench.errors import DataError
 
 __all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "FedDigest", "Share", "TrainingLoader"]

@@ -15,9 +15,9 @@ from torchvision import tv_tensors
 from segbench.config.component import TransformEntry
 from segbench.data import TRANSFORMS as BUILT_IN
 from segbench.data.base import EIGHT_BIT_RGB, ImageFormat, Sample
-from segbench.data.foreign_transforms import ForeignTransform, as_transform
-from segbench.data.normalization import Normalize
-from segbench.data.transforms import DETERMINISTIC, MEAN_COLOR
+from segbench.data.loading.foreign_transforms import ForeignTransform, as_transform
+from segbench.data.loading.normalization import Normalize
+from segbench.data.loading.transforms import DETERMINISTIC, MEAN_COLOR
 from segbench.errors import DataError, UsageError
 from segbench.registry import TRANSFORMS
 

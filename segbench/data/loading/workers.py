@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.data.base import SegmentationDataset
-from segbench.data.batch import Failed, Fed, sample_digest
-from segbench.data.pipeline import Pipeline
-from segbench.data.threads import one_thread
+from segbench.data.loading.batch import Failed, Fed, sample_digest
+from segbench.data.loading.pipeline import Pipeline
+from segbench.data.loading.threads import one_thread
 from segbench.errors import DataError
 
 B = TypeVar("B")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import LabelArray
-from segbench.data.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
-from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.masks.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
+from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
 from segbench.errors import DataError
 
 LabelDecoder = Callable[[Path], LabelArray]

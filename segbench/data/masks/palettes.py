@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from segbench.data.stored_masks import palette_of, read_stored, used_numbers
+from segbench.data.masks.stored import palette_of, read_stored, used_numbers
 from segbench.errors import DataError
 
 _LOOKED_AT = 20

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from segbench.data.base import Color
-from segbench.data.label_table import color_codes, color_of
-from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
-from segbench.data.void_borders import thick_pixels
+from segbench.data.masks.label_table import color_codes, color_of
+from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.masks.void_borders import thick_pixels
 from segbench.errors import DataError
 
 MOST_LEVELS = 64

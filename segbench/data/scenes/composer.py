@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import IGNORE_INDEX, ImageArray, LabelArray
-from segbench.data.draws import Draws
-from segbench.data.shapes import ROTATIONS, Grid, Mask, disc, fence, grid_around, square, texture, triangle
+from segbench.data.scenes.random import Draws
+from segbench.data.scenes.shapes import ROTATIONS, Grid, Mask, disc, fence, grid_around, square, texture, triangle
 
 COLORS = {
     "red": (208, 48, 40),

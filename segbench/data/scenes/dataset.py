@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, Sample, SegmentationDataset
-from segbench.data.composer import THINGS, Composer, SceneClass, Sources
-from segbench.data.draws import Draws
+from segbench.data.scenes.composer import THINGS, Composer, SceneClass, Sources
+from segbench.data.scenes.random import Draws
 from segbench.data.splits import check_split
 from segbench.errors import DataError
 

@@ -11,8 +11,8 @@ from statistics import median
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
-from segbench.data.pictures import picture_digest, repeated
-from segbench.data.pixels import PixelDigest
+from segbench.data.validation.equal_pictures import picture_digest, repeated
+from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.errors import DataError
 
 Progress = Callable[[int, int], None]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segbench.data.check import DatasetReport
+from segbench.data.validation.check import DatasetReport
 
 _BLANK = "-"
 """Stands for a blank picture among stored digests."""

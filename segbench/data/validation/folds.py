@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from segbench.config.component import DatasetEntry
 from segbench.data.base import SegmentationDataset
-from segbench.data.check import DatasetReport, Progress, check_parts
-from segbench.data.facts import SplitFacts
-from segbench.data.findings import Finding, Level, problems_first
-from segbench.data.folds import Folds
-from segbench.data.judging import CheckedSplit, Judge, judge
-from segbench.data.pictures import repeated
+from segbench.data.folds.folds import Folds
+from segbench.data.validation.check import DatasetReport, Progress, check_parts
+from segbench.data.validation.equal_pictures import repeated
+from segbench.data.validation.facts import SplitFacts
+from segbench.data.validation.findings import Finding, Level, problems_first
+from segbench.data.validation.judging import CheckedSplit, Judge, judge
 
 _SHOWN = 3
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from segbench.config.component import DatasetEntry
-from segbench.data.facts import SplitFacts
-from segbench.data.findings import Finding, Level, problems_first
-from segbench.data.overlap import must_differ
-from segbench.data.pictures import alike
+from segbench.data.validation.equal_pictures import alike
+from segbench.data.validation.facts import SplitFacts
+from segbench.data.validation.findings import Finding, Level, problems_first
+from segbench.data.validation.overlap import must_differ
 
 MOST_VOID = 0.5
 """The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from segbench.config.channels import given_channels
 from segbench.config.component import ModelEntry, ScheduleEntry, TransformEntry
 from segbench.config.load import check, read_override, set_key
 from segbench.config.plan import Recipe, Run
-from segbench.config.sections import Evaluate
+from segbench.config.sections.channels import given_channels
+from segbench.config.sections.training import Evaluate
 from segbench.config.suite import Suite
 from segbench.data.base import ImageFormat, Sample
-from segbench.data.pipeline import Pipeline
-from segbench.engine.arithmetic import computes_bf16
-from segbench.engine.materials import Materials
-from segbench.engine.survey import uncached
+from segbench.data.loading.pipeline import Pipeline
+from segbench.engine.device import computes_bf16
+from segbench.engine.estimate.data_survey import uncached
+from segbench.engine.run.data import Materials
 from segbench.errors import DataError
 from segbench.registry import MODELS
 

@@ -9,13 +9,13 @@ from contextlib import nullcontext
 
 import torch
 
-from segbench.data.threads import one_thread
-from segbench.engine.arithmetic import use_device
+from segbench.data.loading.threads import one_thread
+from segbench.engine.device import use_device
 from segbench.engine.doctor.cases import NetworkCase
 from segbench.engine.doctor.record import NetworkCheck
 from segbench.engine.doctor.trial import Trial
 from segbench.engine.events import Notice, Observer
-from segbench.engine.memory import is_out_of_memory
+from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.errors import SegbenchError
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, Sample, SegmentationDataset
-from segbench.data.loader import TrainingLoader
-from segbench.data.pipeline import Pipeline
+from segbench.data.loading.loader import TrainingLoader
+from segbench.data.loading.pipeline import Pipeline
 
 
 class Noise(SegmentationDataset):

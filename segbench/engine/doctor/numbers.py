@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.device import Arithmetic
 from segbench.errors import ModelRefusal
 
 FP32_LOGITS_LIMIT = 1e-4

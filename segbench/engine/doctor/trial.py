@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from segbench.config.suite import Train
-from segbench.data.loader import TrainingLoader
-from segbench.engine.arithmetic import Arithmetic, deterministic
+from segbench.data.loading.loader import TrainingLoader
+from segbench.engine.device import Arithmetic, deterministic
 from segbench.engine.doctor.cases import NetworkCase
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.doctor.numbers import (
@@ -27,13 +27,13 @@ from segbench.engine.doctor.numbers import (
     reference,
     relative_error,
 )
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.meter import EpochMeter
-from segbench.engine.outputs import outputs_of_run
-from segbench.engine.predict import Predictor
-from segbench.engine.probe import MOST_STEPS, repeated, step_times, typical
-from segbench.engine.train import Trainer
+from segbench.engine.estimate.model_probe import MOST_STEPS, repeated, step_times, typical
+from segbench.engine.evaluation.predictor import Predictor
+from segbench.engine.run.network_outputs import outputs_of_run
+from segbench.engine.training.epoch_meter import EpochMeter
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 from segbench.models.base import constraint_of
 from segbench.models.build import build_network, check_input
 

@@ -12,16 +12,16 @@ from segbench.config.component import LossEntry
 from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.batch import Failed
-from segbench.data.cache import MemoryCache
-from segbench.data.pipeline import Pipeline
-from segbench.data.statistics import measure
+from segbench.data.cache.datasets import MemoryCache
+from segbench.data.loading.batch import Failed
+from segbench.data.loading.pipeline import Pipeline
+from segbench.data.loading.statistics import measure
+from segbench.data.loading.workers import Key, Reader
 from segbench.data.subset import Subset
-from segbench.data.workers import Key, Reader
-from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.materials import Materials, open_materials
-from segbench.engine.train import steps_per_epoch, total_steps
-from segbench.engine.workload import LoadTime, Survey
+from segbench.engine.estimate.cost_model import LoadTime, Survey
+from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
+from segbench.engine.training.trainer import steps_per_epoch, total_steps
 
 LOADED_IMAGES = 16
 """Images of each split that are loaded to time it, beside the first, which is slower."""

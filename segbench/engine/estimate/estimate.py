@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segbench.config.plan import Run, canonical_model, digest
-from segbench.engine.events import Observer, ignore
-from segbench.engine.processes import ProcessDied, call_in_process
-from segbench.engine.workload import (
+from segbench.engine.estimate.cost_model import (
     Probe,
     Survey,
     cached_bytes,
@@ -20,6 +18,8 @@ from segbench.engine.workload import (
     validation_seconds,
     workload_key,
 )
+from segbench.engine.events import Observer, ignore
+from segbench.engine.processes import ProcessDied, call_in_process
 from segbench.errors import ModelRefusal, TrainingError
 
 PROBE_SECONDS = 2.5
@@ -255,14 +255,14 @@ def _nothing(*, observer: Observer) -> None:
 
 def _surveys(runs: Sequence[Run], *, observer: Observer) -> list[Survey]:
     """Import torch only in the process that needs it, which is one for all folds and recipes."""
-    from segbench.engine.survey import survey
+    from segbench.engine.estimate.data_survey import survey
 
     del observer
     return [survey(run) for run in runs]
 
 
 def _probe(run: Run, device: str, seconds: float, *, observer: Observer) -> Probe:
-    from segbench.engine.probe import probe
+    from segbench.engine.estimate.model_probe import probe
 
     del observer
     return probe(run, device=device, seconds=seconds)

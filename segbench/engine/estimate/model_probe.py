@@ -16,31 +16,31 @@ from torch import nn
 
 from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
-from segbench.data.cache import MemoryCache
-from segbench.data.loader import Batch
+from segbench.data.cache.datasets import MemoryCache
+from segbench.data.loading.loader import Batch
+from segbench.data.loading.threads import torch_threads
 from segbench.data.subset import Subset
-from segbench.data.threads import torch_threads
-from segbench.engine.arithmetic import Arithmetic, use_device
-from segbench.engine.details import Details
-from segbench.engine.evaluate import Evaluation, evaluate
-from segbench.engine.facts import weights_digest
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import WeightedSum
-from segbench.engine.materials import Materials
-from segbench.engine.meter import EpochMeter
-from segbench.engine.pictures import save_pictures
-from segbench.engine.predict import Predictor
-from segbench.engine.predictions import PredictionArchive
-from segbench.engine.survey import loss_of, uncached
-from segbench.engine.team import ALONE
-from segbench.engine.threads import Threads, threads_of_run
-from segbench.engine.train import Trainer
-from segbench.engine.workload import Probe
+from segbench.engine.background import Threads, threads_of_run
+from segbench.engine.device import Arithmetic, use_device
+from segbench.engine.distributed import ALONE
+from segbench.engine.estimate.cost_model import Probe
+from segbench.engine.estimate.data_survey import loss_of, uncached
+from segbench.engine.evaluation.details import Details
+from segbench.engine.evaluation.evaluate import Evaluation, evaluate
+from segbench.engine.evaluation.predictions import PredictionArchive
+from segbench.engine.evaluation.predictor import Predictor
+from segbench.engine.evaluation.sample_pictures import save_pictures
+from segbench.engine.run.data import Materials
+from segbench.engine.run.facts import weights_digest
+from segbench.engine.training.epoch_meter import EpochMeter
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import WeightedSum
+from segbench.engine.training.trainer import Trainer
 from segbench.models.build import build_network, check_input
-from segbench.models.classes_map import for_classes
 from segbench.models.cost import count_weights_bytes
-from segbench.results.details import DETAILS_FILE, ImageDetails, save_details
-from segbench.results.matrices import save_matrices
+from segbench.models.weights.classes_map import for_classes
+from segbench.results.arrays.details import DETAILS_FILE, ImageDetails, save_details
+from segbench.results.arrays.matrices import save_matrices
 
 T = TypeVar("T")
 

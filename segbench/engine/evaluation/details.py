@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Color
-from segbench.engine.predictions import PredictionArchive, prediction_picture
-from segbench.engine.threads import INLINE, OrderedCalls, Threads
+from segbench.engine.background import INLINE, OrderedCalls, Threads
+from segbench.engine.evaluation.predictions import PredictionArchive, prediction_picture
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
 from segbench.metrics.calibration import CalibrationCounts, calibration_counts
-from segbench.results.details import BOUNDARY, CALIBRATION, ImageDetails
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, ImageDetails
 
 
 class Found(NamedTuple):
@@ -57,7 +57,7 @@ class Details:
         prediction: NDArray[np.uint8],
         confidence: NDArray[np.float32],
     ) -> None:
-        """Look at one image; see ``segbench.engine.evaluate.Look``.
+        """Look at one image; see ``segbench.engine.evaluation.evaluate.Look``.
 
         Raises:
             DataError: The label has another shape than the prediction; of this image, or of one before.

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segbench.data.loader import EvaluationBatch, EvaluationLoader, FedDigest
-from segbench.engine.predict import Predictor, best_class, confidence, resized
+from segbench.data.loading.loader import EvaluationBatch, EvaluationLoader, FedDigest
+from segbench.engine.evaluation.predictor import Predictor, best_class, confidence, resized
 from segbench.metrics.confusion import PixelCounts, count_pixels
-from segbench.results.matrices import ImageMatrices
+from segbench.results.arrays.matrices import ImageMatrices
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def mean_loss(losses: Sequence[float | None]) -> float | None:
 
 
 class Look(Protocol):
-    """Looks closer at one image after the other, perhaps beside the evaluation; see ``segbench.engine.details``."""
+    """Looks closer at one image after the other, perhaps beside the evaluation; see ``segbench.engine.evaluation.details``."""
 
     def look(
         self, name: str, label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.float32]

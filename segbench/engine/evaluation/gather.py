@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.engine.evaluate import Evaluation, mean_loss
-from segbench.engine.team import Team
-from segbench.results.details import ImageDetails
-from segbench.results.matrices import ImageMatrices
+from segbench.engine.distributed import Team
+from segbench.engine.evaluation.evaluate import Evaluation, mean_loss
+from segbench.results.arrays.details import ImageDetails
+from segbench.results.arrays.matrices import ImageMatrices
 
 T = TypeVar("T")
 

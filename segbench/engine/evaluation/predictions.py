@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Color
-from segbench.engine.pictures import palette_image
+from segbench.engine.evaluation.sample_pictures import palette_image
 from segbench.errors import StoreError
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.config.suite import Evaluate, Window
-from segbench.engine.arithmetic import Arithmetic
+from segbench.engine.device import Arithmetic
 from segbench.errors import ModelRefusal
 
 Forward = Callable[[Tensor], Tensor]

@@ -16,13 +16,13 @@ from segbench.config.load import check_part
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.open import open_dataset
-from segbench.engine.predictions import read_prediction
+from segbench.engine.evaluation.predictions import read_prediction
 from segbench.errors import DataError, StoreError
 from segbench.metrics.confusion import PixelCounts, count_pixels
+from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import flush_to_disk, storing, temporary_path
-from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.find_runs import CONFUSION_FILE, PREDICTIONS_FILE, FoundRun
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE, PREDICTIONS_FILE, FoundRun
 
 Progress = Callable[[int, int], None]
 

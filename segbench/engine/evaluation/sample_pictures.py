@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.base import IGNORE_INDEX, Color, ImageArray, SegmentationDataset
-from segbench.engine.evaluate import Picture
+from segbench.engine.evaluation.evaluate import Picture
 
 VOID_COLOR: Color = (224, 224, 192)
 """The colour of pixels that count nowhere, as in PASCAL VOC."""

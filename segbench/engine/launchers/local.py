@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from segbench.config.plan import Run
-from segbench.data.room import free_memory_bytes
+from segbench.data.cache.limits import free_memory_bytes
 from segbench.engine.concurrency import usable_cores
 from segbench.engine.events import Event, Observer, RunStarted
 from segbench.engine.processes import CallStopped, stop_calls
@@ -20,7 +20,7 @@ from segbench.errors import UsageError
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
-    from segbench.engine.team import Team
+    from segbench.engine.distributed import Team
 
 _STOPPING_SECONDS = 0.05
 """Between two looks at whether all runs have ended."""

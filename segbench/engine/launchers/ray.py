@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from segbench.engine.events import Event, Notice, Observer, RunStopped
-from segbench.engine.launchers import Do, Job, Place
-from segbench.engine.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
-from segbench.engine.records import record_death, tell_end
+from segbench.engine.launchers.local import Do, Job, Place
+from segbench.engine.launchers.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
+from segbench.engine.launchers.time_limit import GRACE_SECONDS
+from segbench.engine.run.record import record_death, tell_end
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.time_limit import GRACE_SECONDS
 from segbench.errors import RunInterrupted, SegbenchError, StoreError, TrainingError, UsageError
-from segbench.results.checks import read_checks
+from segbench.results.data_checks import read_checks
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record

@@ -16,10 +16,10 @@ from typing import Any
 
 from segbench.config.plan import Run
 from segbench.engine.events import Event, Progress
-from segbench.engine.launchers import Job, Place, announce, memory_room, within
+from segbench.engine.launchers.local import Job, Place, announce, memory_room, within
 from segbench.engine.stopping import Stop
 from segbench.errors import RunInterrupted, SegbenchError, UsageError
-from segbench.results.checks import add_checks
+from segbench.results.data_checks import add_checks
 from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
@@ -164,7 +164,7 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
 
 def _performed(run: Run, store: Store, order: Order, send: Sender, stop: Stop) -> RunRecord:
     """Do a run on the order's device, with its share of this machine's memory."""
-    from segbench.engine.run import perform
+    from segbench.engine.run.execute import perform
 
     place = order.place
     beside = max(1, (os.cpu_count() or 1) // (place.cores or 1))  # as many may be under way on this machine

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from segbench.engine.estimate import RunEstimate
+from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.events import Event, Observer, Progress, RunEnded
 from segbench.engine.processes import let_calls_begin, stop_calls, terminate_calls
 from segbench.engine.stopping import Stop

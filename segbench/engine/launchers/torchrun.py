@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from segbench.config.plan import Run
 from segbench.engine.events import Observer
-from segbench.engine.launchers import Do, Job, Place, memory_room, within
+from segbench.engine.launchers.local import Do, Job, Place, memory_room, within
 from segbench.errors import RunInterrupted, SuiteError
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
-    from segbench.engine.team import Team
+    from segbench.engine.distributed import Team
 
 _DISMISSED: Run | None = None
 """Told in place of a run when there is none left."""
@@ -94,7 +94,7 @@ def follow(team: Team, *, device: str) -> None:
     Raises:
         TrainingError: Only some processes were stopped.
     """
-    from segbench.engine.run import take_part
+    from segbench.engine.run.execute import take_part
 
     while (run := team.told(_DISMISSED)) is not None:
         with suppress(RunInterrupted):  # the first process says what comes then

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from segbench.config.plan import Run
 from segbench.data.base import ChannelStatistics, ImageArray, ImageFormat, Sample, SegmentationDataset
-from segbench.data.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
-from segbench.data.pipeline import Pipeline
-from segbench.data.statistics import measure, measures
-from segbench.engine.predict import scaled_size
-from segbench.engine.splits import OpenedSplits, open_splits
+from segbench.data.loading.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
+from segbench.data.loading.pipeline import Pipeline
+from segbench.data.loading.statistics import measure, measures
+from segbench.engine.evaluation.predictor import scaled_size
+from segbench.engine.run.splits import OpenedSplits, open_splits
 
 STATISTICS_KEY = "channel_statistics"
 """Where what was measured in a split stands among what was found in it."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from segbench.config.plan import Trial
-from segbench.config.sections import Loader
+from segbench.config.sections.training import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.facts import from_json
-from segbench.data.findings import Finding
-from segbench.data.fold_check import judge_folds
-from segbench.data.judging import CheckedSplit, judge
 from segbench.data.open import open_dataset
-from segbench.engine.splits import OpenedSplits
+from segbench.data.validation.facts import from_json
+from segbench.data.validation.findings import Finding
+from segbench.data.validation.folds import judge_folds
+from segbench.data.validation.judging import CheckedSplit, judge
+from segbench.engine.run.splits import OpenedSplits
 
 Checks = Mapping[str, Mapping[str, Any]]
 """What was found in each split that was read through, by the split's key."""

@@ -7,15 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segbench.config.plan import Run
-from segbench.data.threads import torch_threads
-from segbench.engine.arithmetic import use_device
+from segbench.data.loading.threads import torch_threads
+from segbench.engine.device import use_device
+from segbench.engine.distributed import ALONE, Team
 from segbench.engine.events import Observer, ignore
-from segbench.engine.lone_images import REMEDY, is_lone_image
-from segbench.engine.memory import is_out_of_memory
-from segbench.engine.records import refuse_to_go_on
+from segbench.engine.out_of_memory import is_out_of_memory
+from segbench.engine.run.record import refuse_to_go_on
+from segbench.engine.run.run import Work
 from segbench.engine.stopping import Stop
-from segbench.engine.team import ALONE, Team
-from segbench.engine.work import Work
+from segbench.engine.training.lone_images import REMEDY, is_lone_image
 from segbench.errors import (
     BrokenExchangeError,
     DataError,
@@ -26,11 +26,11 @@ from segbench.errors import (
     SuiteError,
     TrainingError,
 )
-from segbench.results.checks import read_checks
+from segbench.results.data_checks import read_checks
 from segbench.results.files import is_write_fault
 from segbench.results.record import Outcome, RunRecord, Status
-from segbench.results.states import StateFolder
 from segbench.results.store import Store, write_record
+from segbench.results.training_states import StateFolder
 
 
 def perform(

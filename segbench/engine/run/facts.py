@@ -28,7 +28,7 @@ _GOES_ON = {
 def weights_digest(run: Run, network: nn.Module) -> str | None:
     """Return the SHA-256 of the file that a network's weights came from; None when there was none."""
     from segbench.models.build import initial_weights_file
-    from segbench.models.weights import file_digest
+    from segbench.models.weights.checkpoint import file_digest
 
     file = initial_weights_file(run.model, network)
     return file_digest(file) if file is not None else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from segbench.engine.materials import Materials
+    from segbench.engine.run.data import Materials
 
 
 class NetworkInputs(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from segbench.config.suite import Train
-from segbench.engine.auxiliary import names_in, weights_by_path
-from segbench.models.classes_map import MappedClasses
+from segbench.engine.training.auxiliary_losses import names_in, weights_by_path
 from segbench.models.tryout import try_outputs
+from segbench.models.weights.classes_map import MappedClasses
 from segbench.results.outputs import OutputFacts
 
 

@@ -10,8 +10,9 @@ from segbench.config.plan import Run, Tuned, source_digest, titled, with_fold, w
 from segbench.engine.events import Observer, RunEnded
 from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
+from segbench.results.arrays.matrices import load_matrices
 from segbench.results.environment import capture
-from segbench.results.matrices import load_matrices
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import (
     DataFacts,
     FoldFacts,
@@ -22,7 +23,6 @@ from segbench.results.record import (
     Timings,
     TuningFacts,
 )
-from segbench.results.scan import CONFUSION_FILE
 from segbench.results.store import Store, write_record
 
 

@@ -14,17 +14,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from segbench.config.classes_map import mapped_by_name
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
-from segbench.data.loader import EvaluationLoader, Share
-from segbench.engine.arithmetic import Arithmetic, deterministic
+from segbench.config.sections.classes_map import mapped_by_name
+from segbench.data.loading.loader import EvaluationLoader, Share
+from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.checkpoint import save_checkpoint
-from segbench.engine.data_findings import splits_of
-from segbench.engine.details import Details
-from segbench.engine.evaluate import Evaluation, evaluate
+from segbench.engine.device import Arithmetic, deterministic
+from segbench.engine.distributed import ALONE, Team
+from segbench.engine.evaluation.details import Details
+from segbench.engine.evaluation.evaluate import Evaluation, evaluate
+from segbench.engine.evaluation.gather import Seen, merged, summed
+from segbench.engine.evaluation.predictions import PredictionArchive, read_archive, write_archive
+from segbench.engine.evaluation.predictor import Predictor
+from segbench.engine.evaluation.sample_pictures import save_pictures, spread
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
-from segbench.engine.facts import (
+from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.run.data_findings import splits_of
+from segbench.engine.run.facts import (
     compute_facts,
     cost_facts,
     derived_seed,
@@ -34,25 +41,19 @@ from segbench.engine.facts import (
     tell_of_other_places,
     weights_digest,
 )
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.materials import Materials, open_materials
-from segbench.engine.merge import Seen, merged, summed
-from segbench.engine.parameter_groups import shares
-from segbench.engine.pictures import save_pictures, spread
-from segbench.engine.predict import Predictor
-from segbench.engine.predictions import PredictionArchive, read_archive, write_archive
-from segbench.engine.records import part_in_folds, record_of
-from segbench.engine.resume import Saver
+from segbench.engine.run.record import part_in_folds, record_of
 from segbench.engine.stopping import Stop
-from segbench.engine.team import ALONE, Team
-from segbench.engine.threads import Threads, threads_of_run
-from segbench.engine.train import Trained, Trainer
+from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
+from segbench.engine.training.parameter_groups import shares
+from segbench.engine.training.trainer import Trained, Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
-from segbench.results.details import DETAILS_FILE, save_details
+from segbench.results.arrays.details import DETAILS_FILE, save_details
+from segbench.results.arrays.matrices import save_matrices
 from segbench.results.environment import capture, package_versions
-from segbench.results.matrices import save_matrices
+from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
@@ -65,9 +66,8 @@ from segbench.results.record import (
     Timings,
     WeightsLoaded,
 )
-from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.shares import percent
-from segbench.results.states import StateFolder
+from segbench.results.training_states import StateFolder
 
 
 @dataclass
@@ -151,7 +151,7 @@ class Work:
     def _build(self, materials: Materials) -> nn.Module:
         from segbench.models.base import count_parameters
         from segbench.models.build import build_network, check_input
-        from segbench.models.classes_map import for_classes
+        from segbench.models.weights.classes_map import for_classes
 
         info, run = materials.info, self.run
         model = for_classes(run.model, info.classes)
@@ -194,7 +194,7 @@ class Work:
 
     def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
         """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
-        from segbench.engine.outputs import outputs_of_run
+        from segbench.engine.run.network_outputs import outputs_of_run
 
         found = outputs_of_run(network, self.run.recipe.train, channels=channels, size=size)
         if found is not None:
@@ -250,7 +250,7 @@ class Work:
         return InitialWeights(score_layers=found.small, kept=found.kept)
 
     def _loss(self, materials: Materials) -> WeightedSum:
-        from segbench.data.check import check_dataset, median_frequency_weights
+        from segbench.data.validation.check import check_dataset, median_frequency_weights
 
         train = self.run.recipe.train
         return build_loss(

@@ -8,7 +8,7 @@ from typing import Any
 
 from segbench.config.plan import Run
 from segbench.data.base import DatasetInfo, SegmentationDataset
-from segbench.data.folds import Folds, open_folds
+from segbench.data.folds.folds import Folds, open_folds
 from segbench.data.open import less, open_dataset, refuse_mixed_images
 from segbench.data.subset import take, take_fraction
 from segbench.results.data_identity import DataIdentity

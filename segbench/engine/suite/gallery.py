@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
+from segbench.data.datasets.pool import open_pool
 from segbench.data.open import open_dataset
-from segbench.data.pool import open_pool
-from segbench.engine.pictures import displayed, palette_image
-from segbench.engine.predictions import read_prediction
+from segbench.engine.evaluation.predictions import read_prediction
+from segbench.engine.evaluation.sample_pictures import displayed, palette_image
 from segbench.errors import StoreError
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import summary_scores
+from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
+from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.data_identity import joint_digest
-from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
-from segbench.results.matrices import joined, load_matrices
+from segbench.results.find_runs import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.store import Store
 
 Role = str

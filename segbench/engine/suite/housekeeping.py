@@ -77,7 +77,7 @@ def _lock_line(run: Run) -> dict[str, Any]:
 
 
 def _make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store, *, observer: Observer) -> None:
-    from segbench.engine.gallery import make_gallery
+    from segbench.engine.suite.gallery import make_gallery
 
     del observer
     make_gallery(runs, records, store)

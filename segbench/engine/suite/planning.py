@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from segbench.config.plan import Run, once_each, plan
 from segbench.config.suite import Suite
 from segbench.config.trials import families
-from segbench.engine.records import stored_mean_iou
+from segbench.engine.run.record import stored_mean_iou
 from segbench.results.choice import best_position
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store

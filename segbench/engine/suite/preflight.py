@@ -8,17 +8,17 @@ from typing import Any
 
 from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
-from segbench.data.check import DatasetReport, check_dataset
-from segbench.data.facts import REMEMBERED, facts_of, to_json
-from segbench.data.findings import Finding, listed, problems_among
-from segbench.data.fold_check import check_folds
-from segbench.data.folds import Folds
-from segbench.data.judging import CheckedSplit, wrong_files
-from segbench.data.overlap import check_disjoint
-from segbench.engine.data_findings import Apart, splits_apart
+from segbench.data.folds.folds import Folds
+from segbench.data.validation.check import DatasetReport, check_dataset
+from segbench.data.validation.facts import REMEMBERED, facts_of, to_json
+from segbench.data.validation.findings import Finding, listed, problems_among
+from segbench.data.validation.folds import check_folds
+from segbench.data.validation.judging import CheckedSplit, wrong_files
+from segbench.data.validation.overlap import check_disjoint
 from segbench.engine.events import Notice, Observer, Progress
-from segbench.engine.network_inputs import NetworkInputs, inputs_of
-from segbench.engine.splits import OpenedSplits, open_splits, splits_of_fold
+from segbench.engine.run.data_findings import Apart, splits_apart
+from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
+from segbench.engine.run.splits import OpenedSplits, open_splits, splits_of_fold
 from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
 
@@ -83,8 +83,8 @@ def preflight(
         found.findings.extend(finding for finding in findings if finding not in found.findings)
         found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
-            from segbench.engine.feasible import try_models, try_recipe  # imports all there is to build
-            from segbench.engine.materials import materials_of, measured
+            from segbench.engine.run.data import materials_of, measured
+            from segbench.engine.suite.preflight_models import try_models, try_recipe  # imports all there is to build
 
             materials = materials_of(opened, found.splits)
             for remark in try_recipe(materials):
@@ -104,7 +104,7 @@ def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
     """
     if not todo:
         return
-    from segbench.engine.arithmetic import choose_device, computes_bf16  # imports torch
+    from segbench.engine.device import choose_device, computes_bf16  # imports torch
 
     device = choose_device(name)
     parts = [part for run in todo for part in (run.recipe.train, run.recipe.evaluate) if part is not None]

@@ -7,8 +7,8 @@ from segbench.data.base import DatasetInfo
 from segbench.data.open import create_dataset
 from segbench.errors import DataError, ModelRefusal, SuiteError, UsageError
 from segbench.models.build import check_weights
-from segbench.models.classes_map import for_classes
-from segbench.models.foreign_states import read_contents
+from segbench.models.weights.classes_map import for_classes
+from segbench.models.weights.foreign_states import read_contents
 
 
 def check_checkpoint(run: Run) -> str:

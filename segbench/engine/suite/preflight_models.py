@@ -10,26 +10,26 @@ import torch
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, digest
-from segbench.config.sections import Train
+from segbench.config.sections.training import Train
 from segbench.data.base import DatasetInfo
-from segbench.data.pipeline import check_repeatable
-from segbench.engine.lone_images import check_lone_image, least_images
-from segbench.engine.losses.base import Loss
-from segbench.engine.losses.foreign import try_loss
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.materials import Materials
-from segbench.engine.network_inputs import NetworkInputs, inputs_of
-from segbench.engine.optimizers import create_optimizer
-from segbench.engine.outputs import outputs_of_run
-from segbench.engine.schedules import create_schedule
-from segbench.engine.train import steps_per_epoch, total_steps
+from segbench.data.loading.pipeline import check_repeatable
+from segbench.engine.run.data import Materials
+from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
+from segbench.engine.run.network_outputs import outputs_of_run
+from segbench.engine.training.lone_images import check_lone_image, least_images
+from segbench.engine.training.losses.base import Loss
+from segbench.engine.training.losses.foreign import try_loss
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.schedules import create_schedule
+from segbench.engine.training.trainer import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.import_path import ForeignPartError
 from segbench.models.build import check_input, check_pretrained
 from segbench.models.build import check_weights as check_checkpoint
-from segbench.models.classes_map import for_classes
 from segbench.models.skeleton import skeleton
 from segbench.models.tryout import refuse_sizes
+from segbench.models.weights.classes_map import for_classes
 
 
 def try_recipe(materials: Materials) -> list[str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from segbench.config.plan import Run, canonical_model, digest
 from segbench.engine.events import Observer
-from segbench.engine.housekeeping import Call
 from segbench.engine.processes import ProcessDied, ending_this_process
+from segbench.engine.suite.housekeeping import Call
 from segbench.models import CATALOG
 
 if TYPE_CHECKING:
-    from segbench.engine.network_inputs import NetworkInputs
-    from segbench.engine.preflight import Preflight
+    from segbench.engine.run.network_inputs import NetworkInputs
+    from segbench.engine.suite.preflight import Preflight
 
 TRIAL_SECONDS = 20.0
 """A trial that takes longer is given up: it must not hold up the other networks."""
@@ -56,7 +56,7 @@ def _try_outputs(
     observer: Observer,  # noqa: ARG001 - every function that is called in a process takes one
 ) -> str | None:
     """Import torch only in the process that needs it."""
-    from segbench.engine.feasible import output_refusal
+    from segbench.engine.suite.preflight_models import output_refusal
 
     with ending_this_process(after=seconds):
         return output_refusal(run, inputs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from segbench.config.plan import Run
-from segbench.engine.records import part_in_tuning
+from segbench.engine.run.record import part_in_tuning
 from segbench.results.data_identity import DataIdentity
 from segbench.results.record import RunRecord, Status
 from segbench.results.store import RECORD_FILE, Store, readable_folder, write_record

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from segbench.config.plan import Run
 from segbench.config.suite import Suite
-from segbench.engine.estimate import RunEstimate, SuiteEstimate
+from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
 from segbench.engine.events import Notice, Observer, ignore
-from segbench.engine.launchers import Launcher, OneByOne
+from segbench.engine.launchers.local import Launcher, OneByOne
 from segbench.engine.processes import call_here, call_in_process
-from segbench.engine.selection import RunOrder, chosen, named, starting_with
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.suite_work import SuiteWork
-from segbench.engine.tuning import Planned, planned
+from segbench.engine.suite.planning import Planned, planned
+from segbench.engine.suite.runner import SuiteWork
+from segbench.engine.suite.selection import RunOrder, chosen, named, starting_with
 from segbench.results.record import RunRecord, Status
 from segbench.results.store import Store
 

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from segbench.config.plan import Run, variants
 from segbench.config.suite import Suite
-from segbench.data.findings import Finding
-from segbench.engine.estimate import RunEstimate
+from segbench.data.validation.findings import Finding
+from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
-from segbench.engine.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
-from segbench.engine.launchers import Job, Launcher, Place, announce
-from segbench.engine.output_trials import output_refusals
+from segbench.engine.launchers.local import Job, Launcher, Place, announce
+from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
-from segbench.engine.records import record_death, record_outcome, refuse_to_go_on, tell_end
-from segbench.engine.selection import RunOrder, ordered
+from segbench.engine.run.record import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.time_limit import TimeLimit, ending_calls
-from segbench.engine.tuning import Planned
-from segbench.engine.twins import Twin, take_over, twins_of
+from segbench.engine.suite.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
+from segbench.engine.suite.planning import Planned
+from segbench.engine.suite.preflight_outputs import output_refusals
+from segbench.engine.suite.reuse import Twin, take_over, twins_of
+from segbench.engine.suite.selection import RunOrder, ordered
 from segbench.errors import ModelRefusal, RunInterrupted
-from segbench.results.checks import add_checks, read_checks
+from segbench.results.arrays.gallery import GALLERY_FOLDER
+from segbench.results.data_checks import add_checks, read_checks
 from segbench.results.data_identity import DataIdentity
-from segbench.results.gallery import GALLERY_FOLDER
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store
 
 if TYPE_CHECKING:
-    from segbench.engine.preflight import Preflight
+    from segbench.engine.suite.preflight import Preflight
 
 
 @dataclass(kw_only=True)
@@ -249,8 +249,8 @@ def unchanged(
 
 def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
     """Import torch only in the process that needs it."""
-    from segbench.engine.run import perform
-    from segbench.engine.team import ALONE
+    from segbench.engine.distributed import ALONE
+    from segbench.engine.run.execute import perform
 
     team = place.team or ALONE
     team.told(run)  # the others wait for a run to take part in
@@ -267,7 +267,7 @@ def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> Run
 
 
 def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observer) -> None:
-    from segbench.engine.suite_parts import check_groups, check_metrics
+    from segbench.engine.suite.preflight_parts import check_groups, check_metrics
 
     check_metrics(suite.metrics, classes=classes)
     for line in check_groups(suite, classes=classes, channels=channels):
@@ -277,6 +277,6 @@ def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observe
 def _preflight(
     runs: Sequence[Run], known: dict[str, Any], device: str | None, finished: frozenset[str], *, observer: Observer
 ) -> Any:
-    from segbench.engine.preflight import preflight
+    from segbench.engine.suite.preflight import preflight
 
     return preflight(runs, known=known, device=device, finished=finished, observer=observer)

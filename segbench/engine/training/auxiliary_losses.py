@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from segbench.config.sections import AuxiliaryWeights
-from segbench.engine.losses.weighted_sum import WeightedSum
+from segbench.config.sections.training import AuxiliaryWeights
+from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.errors import ModelRefusal
 from segbench.models.external import ExternalNetwork
 

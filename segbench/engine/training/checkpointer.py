@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from segbench.config.sections import Resume
+from segbench.config.sections.training import Resume
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.data_identity import DataIdentity
-from segbench.results.states import StateFile, StateFolder
+from segbench.results.training_states import StateFile, StateFolder
 
 if TYPE_CHECKING:
-    from segbench.engine.train import Trainer
+    from segbench.engine.training.trainer import Trainer
 
 FORMAT = 3
 """Raised when what a state holds changes: those of another format are not used."""
@@ -188,9 +188,9 @@ def state_of(trainer: Trainer) -> State:
 
 def load_state(trainer: Trainer, state: State) -> None:
     """Bring a new trainer to a state that ``state_of`` returned."""
-    from segbench.data.loader import FedDigest
-    from segbench.engine.meter import EpochMeter
-    from segbench.engine.train import Best
+    from segbench.data.loading.loader import FedDigest
+    from segbench.engine.training.epoch_meter import EpochMeter
+    from segbench.engine.training.trainer import Best
 
     trainer.network.load_state_dict(state["network"])
     trainer.optimizer.load_state_dict(state["optimizer"])

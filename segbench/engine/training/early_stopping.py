@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from segbench.config.sections import EarlyStopping
+from segbench.config.sections.training import EarlyStopping
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from segbench.data.loader import Batch
+from segbench.data.loading.loader import Batch
 from segbench.errors import NonFiniteLossError
 from segbench.import_path import FAMILY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from segbench.config.sections import Train
+from segbench.config.sections.training import Train
 from segbench.errors import ModelRefusal
 
 REMEDY = (

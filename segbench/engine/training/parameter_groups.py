@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import nn
 from torch.optim import Optimizer
 
-from segbench.config.parameter_groups import ParameterGroup, setting_of
+from segbench.config.sections.parameter_groups import ParameterGroup, setting_of
 from segbench.errors import UsageError
 from segbench.models.base import OverlapTile
 from segbench.models.external import ExternalNetwork

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import torch
 
-from segbench.data.batch import Batch
-from segbench.engine.arithmetic import Arithmetic
+from segbench.data.loading.batch import Batch
+from segbench.engine.device import Arithmetic
 
 T = TypeVar("T")
 

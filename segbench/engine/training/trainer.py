@@ -14,20 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from segbench.config.suite import Train
-from segbench.data.batch import Batch, FedDigest, check_sizes, cut
-from segbench.data.loader import TrainingLoader
-from segbench.engine.ahead import copy_stream, marking_last, prefetched
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.auxiliary import split, supervised
-from segbench.engine.early_stopping import Patience
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import WeightedSum
-from segbench.engine.memory import is_out_of_memory
-from segbench.engine.meter import EpochMeter
-from segbench.engine.optimizers import create_optimizer
-from segbench.engine.recompute import keep_activations, recompute_blocks
-from segbench.engine.schedules import create_schedule
-from segbench.engine.team import ALONE, Team, synchronised
+from segbench.data.loading.batch import Batch, FedDigest, check_sizes, cut
+from segbench.data.loading.loader import TrainingLoader
+from segbench.engine.device import Arithmetic
+from segbench.engine.distributed import ALONE, Team, synchronised
+from segbench.engine.out_of_memory import is_out_of_memory
+from segbench.engine.training.activation_checkpointing import keep_activations, recompute_blocks
+from segbench.engine.training.auxiliary_losses import split, supervised
+from segbench.engine.training.early_stopping import Patience
+from segbench.engine.training.epoch_meter import EpochMeter
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import WeightedSum
+from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.prefetch import copy_stream, marking_last, prefetched
+from segbench.engine.training.schedules import create_schedule
 from segbench.errors import BrokenExchangeError, ModelRefusal, NonFiniteLossError
 from segbench.import_path import naming_part
 from segbench.registry import OPTIMIZERS
@@ -35,7 +35,7 @@ from segbench.registry import OPTIMIZERS
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
 
-    from segbench.engine.resume import Saver
+    from segbench.engine.training.checkpointer import Saver
 
 LOSSES_BETWEEN_CHECKS = 20
 """Steps between looks at the losses: each look makes the host wait for the device."""

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, scaled
-from segbench.models.vgg import VGG16_STAGES, conv_unit, vgg16_stages
-from segbench.models.vgg_weights import load_vgg16
+from segbench.models.networks.vgg import VGG16_STAGES, conv_unit, vgg16_stages
+from segbench.models.networks.vgg_weights import load_vgg16
 
 KERAS_FILTERS = (64, 128, 256, 512, 1024)
 """Filters of the tutorial's five blocks."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import init_he, pool_with_switches, scaled, unpool
-from segbench.models.vgg import (
+from segbench.models.networks.vgg import (
     FULLY_CONNECTED,
     VGG16_STAGES,
     conv_unit,
@@ -18,7 +18,7 @@ from segbench.models.vgg import (
     mirrored_stages,
     vgg16_stages,
 )
-from segbench.models.vgg_weights import load_vgg16
+from segbench.models.networks.vgg_weights import load_vgg16
 
 FC_KERNEL = 7
 """Kernel of fc6 and of the deconvolution that mirrors it."""

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
-from segbench.models.timm_encoders import TimmEncoder, timm_encoder
-from segbench.models.vgg import conv_unit, vgg16_stages
-from segbench.models.vgg_weights import load_vgg16
+from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
+from segbench.models.networks.vgg import conv_unit, vgg16_stages
+from segbench.models.networks.vgg_weights import load_vgg16
 
 LARGEFOV_CITATION = (
     'L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille, "Semantic Image Segmentation with Deep '

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from segbench.errors import UnknownNameError, UsageError
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
-from segbench.models.timm_encoders import TimmEncoder, timm_encoder
+from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
 
 CITATION = (
     'G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger, "Densely Connected Convolutional Networks", CVPR 2017, '

@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from segbench.errors import UsageError
 from segbench.models.base import SegmentationNetwork
-from segbench.models.bilinear import BilinearDeconvolution
 from segbench.models.blocks import init_he, scaled
-from segbench.models.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
-from segbench.models.vgg_weights import load_vgg16
+from segbench.models.networks.bilinear import BilinearDeconvolution
+from segbench.models.networks.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
+from segbench.models.networks.vgg_weights import load_vgg16
 
 CITATION = (
     "J. Long, E. Shelhamer, T. Darrell, 'Fully Convolutional Networks for Semantic Segmentation', CVPR 2015, "
@@ -69,7 +69,7 @@ class TimmFeatures(nn.Module):
 
     def __init__(self, name: str, channels: int, *, pretrained: bool | str, dropout: float) -> None:
         super().__init__()
-        from segbench.models.timm_encoders import timm_encoder
+        from segbench.models.networks.timm_encoders import timm_encoder
 
         self.encoder = timm_encoder(name, channels=channels, pretrained=pretrained)
         self.taps = [self.encoder.at_stride(stride) for stride in (8, 16, 32)]

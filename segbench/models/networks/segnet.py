@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, norm_layer, pool_with_switches, scaled, unpool
-from segbench.models.vgg import VGG16_STAGES, VGG16Trunk, conv_unit, mirrored_stages, vgg16_stages
-from segbench.models.vgg_weights import load_vgg16
+from segbench.models.networks.vgg import VGG16_STAGES, VGG16Trunk, conv_unit, mirrored_stages, vgg16_stages
+from segbench.models.networks.vgg_weights import load_vgg16
 
 CITATION = (
     "V. Badrinarayanan, A. Kendall, R. Cipolla, 'SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image "

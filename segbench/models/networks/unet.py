@@ -20,7 +20,7 @@ from torch.nn import functional
 from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import activation_layer, centre_crop, fit, init_he, norm_layer, resize, scaled
-from segbench.models.timm_encoders import TimmEncoder, timm_encoder
+from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
 
 CITATION = (
     'O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", '

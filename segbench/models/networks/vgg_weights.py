@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import UsageError, WeightsError
-from segbench.models.foreign_states import State
-from segbench.models.timm_encoders import WEIGHTS_FOLDER, weights_file
-from segbench.models.vgg import VGG16_STAGES, ConvUnit, LoadedLayers, VGG16Trunk, conv_units
-from segbench.models.weights import read_state
+from segbench.models.networks.timm_encoders import WEIGHTS_FOLDER, weights_file
+from segbench.models.networks.vgg import VGG16_STAGES, ConvUnit, LoadedLayers, VGG16Trunk, conv_units
+from segbench.models.weights.checkpoint import read_state
+from segbench.models.weights.foreign_states import State
 
 HEAD = {"fc6": "pre_logits.fc1", "fc7": "pre_logits.fc2"}
 """timm's keys of the fully connected layers that became convolutions."""

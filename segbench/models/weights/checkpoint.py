@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segbench.errors import StoreError, WeightsError
-from segbench.models.foreign_states import Contents, State, first, read_contents
-from segbench.models.state_choice import WRAPPERS, Found, choose
+from segbench.models.weights.foreign_states import Contents, State, first, read_contents
+from segbench.models.weights.state_choice import WRAPPERS, Found, choose
 from segbench.results.shares import percent
 
 MIN_FIT = 0.5
@@ -72,7 +72,7 @@ def load_weights(
     """Load a checkpoint of a whole network.
 
     The state dict that fits best is taken, whatever key it stands under, and names are paired as
-    ``segbench.models.pairing`` says. Nothing is changed when the file is refused.
+    ``segbench.models.weights.tensor_matching`` says. Nothing is changed when the file is refused.
 
     Args:
         network: Its tensors are overwritten in place.

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segbench.config.classes_map import Outputs, in_order
 from segbench.config.component import ModelEntry
+from segbench.config.sections.classes_map import Outputs, in_order
 from segbench.errors import UsageError, WeightsError
-from segbench.models.foreign_states import read_contents
 from segbench.models.skeleton import skeleton
-from segbench.models.state_choice import choose
+from segbench.models.weights.foreign_states import read_contents
+from segbench.models.weights.state_choice import choose
 
 _TRIED = (2, 3)
 """Numbers of classes at which a network is built, to see which of its tensors grow with them."""

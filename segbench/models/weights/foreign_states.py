@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from segbench.errors import WeightsError
-from segbench.models.foreign_file import FileKind, kind_of
+from segbench.models.weights.foreign_file import FileKind, kind_of
 
 State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""

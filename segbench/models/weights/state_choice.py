@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor
 
 from segbench.errors import WeightsError
-from segbench.models.foreign_states import Contents, State
-from segbench.models.pairing import Pairing, pair
+from segbench.models.weights.foreign_states import Contents, State
+from segbench.models.weights.tensor_matching import Pairing, pair
 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "model_state_ema", "ema")
 """Keys of moving averages of the weights; where such ones fit, they are taken, as timm does it."""

@@ -12,15 +12,15 @@ import pandas as pd
 from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.trainings import Scope, estimate, estimate_weights
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
-from segbench.report.certainty import LEAST_IMAGES
-from segbench.report.class_iou import class_iou
-from segbench.report.environments import facts_of, unknown_facts
-from segbench.report.measured import speed_figures
-from segbench.report.pairing import Pair, Side, paired, sides
-from segbench.report.protocols import Difference, protocol_differences
-from segbench.report.runs import SCORES
+from segbench.report.compare.matching import Pair, Side, paired, sides
+from segbench.report.ranking.intervals import LEAST_IMAGES
+from segbench.report.ranking.speed_columns import speed_figures
+from segbench.report.ranking.unpredicted import unpredicted
+from segbench.report.runs.class_iou import class_iou
+from segbench.report.runs.environments import facts_of, unknown_facts
+from segbench.report.runs.load import SCORES
+from segbench.report.runs.protocols import Difference, protocol_differences
 from segbench.report.text import canonical, is_absent
-from segbench.report.unpredicted import unpredicted
 
 COLUMNS = (
     *("first", "second", "score", "first_value", "second_value", "difference", "low", "high", "p_value"),

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.networks import NetworkKey, distinguish, network_key, once_each
+from segbench.report.runs.network_identity import NetworkKey, distinguish, network_key, once_each
+from segbench.report.runs.trials import tuned_names
 from segbench.report.text import canonical
-from segbench.report.tuned import tuned_names
 from segbench.results.record import Status
 
 

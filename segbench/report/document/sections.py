@@ -13,10 +13,10 @@ import pandas as pd
 import yaml
 
 from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
-from segbench.report.class_iou import class_iou
-from segbench.report.figures.shown import MOST_NETWORKS, scored_rows
-from segbench.report.protocols import Difference
-from segbench.report.published import Published, published_of
+from segbench.report.figures.captions import MOST_NETWORKS, scored_rows
+from segbench.report.ranking.published import Published, published_of
+from segbench.report.runs.class_iou import class_iou
+from segbench.report.runs.protocols import Difference
 from segbench.report.text import is_absent, plural, short_id, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE

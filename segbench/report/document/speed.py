@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.blocks import Block, Cell, Code, Heading, Paragraph, Table
-from segbench.report.measured import machine_of
-from segbench.report.speed import speed_frame
+from segbench.report.ranking.speed_columns import machine_of
+from segbench.report.ranking.speed_summary import speed_frame
 from segbench.report.text import byte_count, is_absent, rate
-from segbench.results.fingerprint import HARD_KEYS, fact, machine_digest
-from segbench.results.speed_record import SpeedRecord, SpeedStatus
+from segbench.results.speed.fingerprint import HARD_KEYS, fact, machine_digest
+from segbench.results.speed.record import SpeedRecord, SpeedStatus
 
 
 def speed_section(runs: pd.DataFrame) -> list[Block]:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
-from segbench.report.class_iou import class_iou
-from segbench.report.ranked import RankedTable
+from segbench.report.ranking.tables import RankedTable
+from segbench.report.runs.class_iou import class_iou
 from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4

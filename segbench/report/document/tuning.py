@@ -11,11 +11,11 @@ from segbench.config.plan import digest, in_words
 from segbench.errors import StoreError
 from segbench.metrics.trainings import Scope
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
-from segbench.report.compare import compare
-from segbench.report.networks import network_key
-from segbench.report.protocols import protocol_groups
+from segbench.report.compare.compare import compare
+from segbench.report.runs.network_identity import network_key
+from segbench.report.runs.protocols import protocol_groups
+from segbench.report.runs.trials import Tried, by_fold, by_place, chosen_of, search_in_words, tried_for, values_in_words
 from segbench.report.text import is_absent, short_id, with_spread
-from segbench.report.tuned import Tried, by_fold, by_place, chosen_of, search_in_words, tried_for, values_in_words
 from segbench.results.record import Status
 
 

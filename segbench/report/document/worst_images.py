@@ -7,7 +7,7 @@ import pandas as pd
 
 from segbench.metrics.scores import ClassCounts, summary_scores
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
-from segbench.report.figures.shown import best
+from segbench.report.figures.captions import best
 from segbench.report.text import with_spread
 from segbench.results.record import Status
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from segbench.report.drawing import Plot
-from segbench.report.figures.accuracy import accuracy_parameters, accuracy_throughput
-from segbench.report.figures.certainty import paired_differences, rank_intervals
-from segbench.report.figures.classes import class_scores, confusion_matrices
-from segbench.report.figures.learning import learning_curves
-from segbench.report.figures.pictures import picture_grid
+from segbench.report.figures.intervals import paired_differences, rank_intervals
+from segbench.report.figures.learning_curves import learning_curves
+from segbench.report.figures.per_class import class_scores, confusion_matrices
+from segbench.report.figures.predictions import picture_grid
 from segbench.report.figures.speed import latency_distributions, memory
+from segbench.report.figures.style import Plot
+from segbench.report.figures.tradeoffs import accuracy_parameters, accuracy_throughput
 
 __all__ = [
     "DRAWINGS",

@@ -9,7 +9,8 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
-from segbench.report.drawing import (
+from segbench.report.figures.captions import best, sample, scored_rows
+from segbench.report.figures.style import (
     GRID,
     Plot,
     canvas,
@@ -21,7 +22,6 @@ from segbench.report.drawing import (
     styled,
     whole_numbers,
 )
-from segbench.report.figures.shown import best, sample, scored_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segbench.report.drawing import Plot, colors, dashes, finish, legend_label, panels, styled, whole_numbers
-from segbench.report.figures.accuracy import MIOU
-from segbench.report.figures.shown import best, sample, scored_rows, spread_words
+from segbench.report.figures.captions import best, sample, scored_rows, spread_words
+from segbench.report.figures.style import Plot, colors, dashes, finish, legend_label, panels, styled, whole_numbers
+from segbench.report.figures.tradeoffs import MIOU
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

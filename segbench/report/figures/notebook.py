@@ -7,7 +7,7 @@ import io
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from segbench.report.drawing import styled
+from segbench.report.figures.style import styled
 
 
 class ShownFigure(Figure):

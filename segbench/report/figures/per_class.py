@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from segbench.report.class_iou import class_iou
-from segbench.report.drawing import GRID, Plot, canvas, panels, room_for, short_name, styled
-from segbench.report.figures.shown import best, sample
+from segbench.report.figures.captions import best, sample
+from segbench.report.figures.style import GRID, Plot, canvas, panels, room_for, short_name, styled
+from segbench.report.runs.class_iou import class_iou
 from segbench.results.record import Status
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.report.drawing import Plot, legend_label, panels, short_name, styled
-from segbench.report.figures.shown import networks, scored_rows, whole
+from segbench.report.figures.captions import networks, scored_rows, whole
+from segbench.report.figures.style import Plot, legend_label, panels, short_name, styled
 from segbench.report.text import is_absent
-from segbench.results.gallery import Gallery, GalleryImage, find_galleries
+from segbench.results.arrays.gallery import Gallery, GalleryImage, find_galleries
 from segbench.results.record import Status
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pandas as pd
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.report.figures import DRAWINGS
-from segbench.report.leaderboard import ranked
-from segbench.report.one_table import one_table
-from segbench.report.runs import load_histories
+from segbench.report.ranking.leaderboard import ranked
+from segbench.report.runs.load import load_histories
+from segbench.report.runs.one_table import one_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

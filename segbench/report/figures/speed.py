@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segbench.report.drawing import INK, Plot, canvas, colors, engineering_numbers, named_rows, plain_numbers, styled
-from segbench.report.figures.shown import best, sample, scored_rows, spanned
-from segbench.report.measured import single_image_records
-from segbench.report.speed import P99_SAMPLES
+from segbench.report.figures.captions import best, sample, scored_rows, spanned
+from segbench.report.figures.style import (
+    INK,
+    Plot,
+    canvas,
+    colors,
+    engineering_numbers,
+    named_rows,
+    plain_numbers,
+    styled,
+)
+from segbench.report.ranking.speed_columns import single_image_records
+from segbench.report.ranking.speed_summary import P99_SAMPLES
 from segbench.report.text import is_absent
-from segbench.results.speed_record import SpeedRecord
+from segbench.results.speed.record import SpeedRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -141,7 +141,7 @@ def panels(columns: int, height: float, *, rows: int = 1, width: float | None = 
     """Return a drawing of some panels, row by row; sizes are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from segbench.report.shown_figure import ShownFigure
+    from segbench.report.figures.notebook import ShownFigure
 
     figure = ShownFigure(figsize=(width or 3.0 + 4.5 * columns, height), layout="constrained")
     FigureCanvasAgg(figure)

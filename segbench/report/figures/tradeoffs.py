@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segbench.report import text
-from segbench.report.drawing import (
+from segbench.report.figures.captions import (
+    accuracy_bar,
+    accuracy_bar_words,
+    best,
+    sample,
+    scored_rows,
+    spanned,
+    spread_words,
+    standard_deviation,
+)
+from segbench.report.figures.style import (
     PAPER,
     Plot,
     canvas,
@@ -19,17 +29,7 @@ from segbench.report.drawing import (
     plain_numbers,
     styled,
 )
-from segbench.report.figures.shown import (
-    accuracy_bar,
-    accuracy_bar_words,
-    best,
-    sample,
-    scored_rows,
-    spanned,
-    spread_words,
-    standard_deviation,
-)
-from segbench.report.measured import pareto_front
+from segbench.report.ranking.speed_columns import pareto_front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import pandas as pd
 
 from segbench.report import text
 from segbench.report.blocks import Cell
-from segbench.report.own_metrics import PREFIX, labels_on
+from segbench.report.runs.own_metrics import PREFIX, labels_on
 from segbench.report.text import is_absent, printable
 from segbench.results.shares import percent
 

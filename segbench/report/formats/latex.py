@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
-from segbench.report.board import filled_columns
-from segbench.report.ranked import RankedTable, tables_of
+from segbench.report.formats.leaderboard import filled_columns
+from segbench.report.ranking.tables import RankedTable, tables_of
 from segbench.report.text import printable, short_id
 
 MOST_IMPORTANCE = 12

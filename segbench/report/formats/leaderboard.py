@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
-from segbench.report.columns import Column, columns_of
-from segbench.report.markdown import render_markdown
-from segbench.report.per_class import class_block
-from segbench.report.ranked import RankedTable, tables_of
+from segbench.report.formats.columns import Column, columns_of
+from segbench.report.formats.markdown import render_markdown
+from segbench.report.formats.per_class import class_block
+from segbench.report.ranking.tables import RankedTable, tables_of
 
 _UNRANKED = ("model", "status", "reason")
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segbench.report import blocks
-from segbench.report.class_iou import class_value
+from segbench.report.runs.class_iou import class_value
 from segbench.report.text import is_absent, printable, with_spread
 
 _GAP = 2

@@ -14,10 +14,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segbench.report.class_iou import with_class_columns
-from segbench.report.columns import Column, columns_of
-from segbench.report.per_class import class_tables
-from segbench.report.ranked import tables_of
+from segbench.report.formats.columns import Column, columns_of
+from segbench.report.formats.per_class import class_tables
+from segbench.report.ranking.tables import tables_of
+from segbench.report.runs.class_iou import with_class_columns
 from segbench.report.text import is_absent, printable
 
 JSON_SCHEMA_VERSION = 2

@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.checkpoint_notes import checkpoint_notes
-from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
-from segbench.report.measured import speed_figures
-from segbench.report.networks import network_key
-from segbench.report.output_notes import output_notes
-from segbench.report.protocols import Comparison, comparisons, fed_alike
-from segbench.report.split_marks import split_marks
+from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
+from segbench.report.ranking.output_caveats import output_notes
+from segbench.report.ranking.speed_columns import speed_figures
+from segbench.report.ranking.unpredicted import unpredicted_notes
+from segbench.report.runs.environments import FactDifference, fact_differences, facts_of, unknown_facts
+from segbench.report.runs.network_identity import network_key
+from segbench.report.runs.protocols import Comparison, comparisons, fed_alike
+from segbench.report.runs.split_marks import split_marks
+from segbench.report.runs.trials import batch_size_of
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
-from segbench.report.tuned import batch_size_of
-from segbench.report.unpredicted import unpredicted_notes
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from segbench.metrics.conventions import CONVENTIONS, ConventionScores, convention
-from segbench.report.folds import folders_of
-from segbench.report.leaderboard import ranked
-from segbench.report.networks import distinguish, once_each
-from segbench.report.protocols import comparisons
-from segbench.results.matrices import joined, load_matrices
+from segbench.report.ranking.leaderboard import ranked
+from segbench.report.runs.folds import folders_of
+from segbench.report.runs.network_identity import distinguish, once_each
+from segbench.report.runs.protocols import comparisons
+from segbench.results.arrays.matrices import joined, load_matrices
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import Status
-from segbench.results.scan import CONFUSION_FILE
 
 COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *ConventionScores._fields, "reason")
 

@@ -10,18 +10,18 @@ from typing import Any
 import pandas as pd
 
 from segbench.metrics.foreign import Metric
-from segbench.report.certainty import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
-from segbench.report.class_iou import class_scores
-from segbench.report.environments import differing_facts, facts_of, mixed_facts
-from segbench.report.measured import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
-from segbench.report.networks import distinguish, network_key, once_each
-from segbench.report.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
-from segbench.report.protocols import comparisons, same_data
-from segbench.report.published import published_of
-from segbench.report.runs import COSTS, DETAIL_SCORES, SCORES
+from segbench.report.ranking.intervals import CERTAINTY, REAL_BOUNDS, WHOLE_BOUNDS, certainty
+from segbench.report.ranking.published import published_of
+from segbench.report.ranking.speed_columns import FIGURES, REAL_FIGURES, WHOLE_FIGURES, pareto_front, speed_figures
+from segbench.report.ranking.unpredicted import UNPREDICTED, in_short, unpredicted
+from segbench.report.runs.class_iou import class_scores
+from segbench.report.runs.environments import differing_facts, facts_of, mixed_facts
+from segbench.report.runs.load import COSTS, DETAIL_SCORES, SCORES
+from segbench.report.runs.network_identity import distinguish, network_key, once_each
+from segbench.report.runs.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
+from segbench.report.runs.protocols import comparisons, same_data
+from segbench.report.runs.trials import grid_values, search_in_words, values_in_words
 from segbench.report.text import is_absent
-from segbench.report.tuned import grid_values, search_in_words, values_in_words
-from segbench.report.unpredicted import UNPREDICTED, in_short, unpredicted
 from segbench.results.record import Status
 
 MEASURED = (

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.leaderboard import ranked
-from segbench.report.networks import distinguish
-from segbench.report.notes import observations
-from segbench.report.runs import load_stored
+from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.leaderboard import ranked
+from segbench.report.runs.load import load_stored
+from segbench.report.runs.network_identity import distinguish
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Ranking:
         runs: The rows of ``load_results``, different networks of one label told apart.
         trials: The trials of tunings, which are not ranked.
         board: The rows of ``leaderboard``.
-        pairs: What is known of every pair of ranked networks, with the columns ``segbench.report.leaderboard.PAIRS``.
+        pairs: What is known of every pair of ranked networks, with the columns ``segbench.report.ranking.leaderboard.PAIRS``.
         notes: What a reader must know before comparing rows.
     """
 

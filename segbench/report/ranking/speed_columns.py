@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.speed import speed_frame
+from segbench.report.ranking.speed_summary import speed_frame
 from segbench.report.text import canonical, is_absent
-from segbench.results.fingerprint import fact, machine_digest
-from segbench.results.speed_record import SpeedRecord, SpeedStatus, Task
+from segbench.results.speed.fingerprint import fact, machine_digest
+from segbench.results.speed.record import SpeedRecord, SpeedStatus, Task
 
 REAL_FIGURES = (
     *("throughput_images_per_second", "throughput_low", "throughput_high"),

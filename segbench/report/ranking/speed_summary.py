@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from segbench.results.fingerprint import differences
-from segbench.results.speed_record import Restart, SpeedRecord, SpeedStatus, Task
+from segbench.results.speed.fingerprint import differences
+from segbench.results.speed.record import Restart, SpeedRecord, SpeedStatus, Task
 
 P99_SAMPLES = 1000
 """Fewer samples than this do not tell the 99th percentile."""

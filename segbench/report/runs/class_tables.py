@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import UsageError
-from segbench.report.class_iou import distinct_names
-from segbench.report.one_table import one_table, runs_of_network
+from segbench.report.runs.class_iou import distinct_names
+from segbench.report.runs.one_table import one_table, runs_of_network
 
 
 def class_iou(runs: pd.DataFrame, *, per_seed: bool = False) -> pd.DataFrame:

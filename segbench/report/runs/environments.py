@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.report.protocols import as_most
+from segbench.report.runs.protocols import as_most
 from segbench.report.text import is_absent
 from segbench.results.environment import precision_in_words
 

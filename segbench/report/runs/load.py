@@ -16,15 +16,15 @@ from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
-from segbench.report.folds import Score, folders_of, pool_folds
-from segbench.report.own_metrics import find_metrics
-from segbench.report.tuned import Stored, trials_apart
-from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
-from segbench.results.matrices import joined, load_matrices
+from segbench.report.runs.folds import Score, folders_of, pool_folds
+from segbench.report.runs.own_metrics import find_metrics
+from segbench.report.runs.trials import Stored, trials_apart
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
+from segbench.results.arrays.matrices import joined, load_matrices
+from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
 from segbench.results.record import ModelFacts, RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
-from segbench.results.speed_record import SpeedRecord, Task, speed_model
-from segbench.results.speed_store import SPEED_FOLDER, FoundSpeeds, scan_speeds
+from segbench.results.speed.record import SpeedRecord, Task, speed_model
+from segbench.results.speed.store import SPEED_FOLDER, FoundSpeeds, scan_speeds
 
 DAMAGED = "damaged"
 """The status of a run whose files cannot be read; the others are those of ``Status``."""
@@ -82,7 +82,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     Returns:
         One row a run, completed or not, with the columns ``COLUMNS``. Scores are fractions of 1, sizes are in
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
-        of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.folds`` says;
+        of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.runs.folds`` says;
         ``fold_paths`` are their folders, and ``image_groups`` the group of each image where the suite has groups.
         ``own_metrics`` holds what the suites' own metrics say of the confusion matrix, by label.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.report.split_marks import split_marks
+from segbench.report.runs.split_marks import split_marks
 from segbench.report.text import canonical, is_absent
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from segbench.errors import UnknownNameError, UsageError
-from segbench.report.networks import distinguish, once_each
-from segbench.report.protocols import comparisons
+from segbench.report.runs.network_identity import distinguish, once_each
+from segbench.report.runs.protocols import comparisons
 from segbench.report.text import name_of_test_data, short_id
 from segbench.results.record import Status
 

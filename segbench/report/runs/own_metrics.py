@@ -19,10 +19,10 @@ from segbench.metrics.resampling import ImageSpread, spread_of_values, weights_o
 from segbench.metrics.trainings import estimate, estimate_weights
 from segbench.metrics.uncertainty import plain_intervals
 from segbench.registry import METRICS
-from segbench.report.folds import folders_of
+from segbench.report.runs.folds import folders_of
 from segbench.report.text import canonical, printable
-from segbench.results.matrices import joined, load_matrices
-from segbench.results.scan import CONFUSION_FILE
+from segbench.results.arrays.matrices import joined, load_matrices
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.store import SUITE_FILE
 
 PREFIX = "metric_"

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.report.split_marks import split_marks
+from segbench.report.runs.split_marks import split_marks
+from segbench.report.runs.trials import search_in_words
 from segbench.report.text import canonical, is_absent
-from segbench.report.tuned import search_in_words
 from segbench.results.record import Status
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from segbench.errors import StoreError
+from segbench.results.archive.manifest import MANIFEST_FILE, Manifest, PackedFile
 from segbench.results.files import storing, temporary_path
-from segbench.results.manifest import MANIFEST_FILE, Manifest, PackedFile
 
 _CHUNK = 2**20
 _BLOCK = tarfile.BLOCKSIZE

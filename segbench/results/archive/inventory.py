@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError, UsageError
+from segbench.results.atomic_replace import Leftover
+from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
-from segbench.results.speed_store import SPEED_FOLDER
-from segbench.results.states import StateFolder
+from segbench.results.speed.store import SPEED_FOLDER
 from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE
-from segbench.results.swap import Leftover
+from segbench.results.training_states import StateFolder
 from segbench.results.verify import verified_record
 
 WEIGHTS_FILE = "checkpoint.safetensors"

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from segbench.config.plan import digest
 from segbench.errors import ArchiveError, StoreError
+from segbench.results.archive.members import Kind, Member, parse_member
 from segbench.results.files import checked_name
-from segbench.results.members import Kind, Member, parse_member
 from segbench.results.store import RECORD_FILE
 
 MANIFEST_FILE = "manifest.json"

@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from segbench.errors import StoreError
-from segbench.results.checks import CHECKS_FILE
-from segbench.results.details import DETAILS_FILE
+from segbench.results.archive.inventory import SAMPLES_FOLDER
+from segbench.results.arrays.details import DETAILS_FILE
+from segbench.results.arrays.gallery import GALLERY_FOLDER
+from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.gallery import GALLERY_FOLDER
-from segbench.results.inventory import SAMPLES_FOLDER
-from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
-from segbench.results.speed_store import SPEED_FOLDER
-from segbench.results.states import STATE_NAME
+from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.speed.store import SPEED_FOLDER
 from segbench.results.store import LOCK_FILE, RECORD_FILE, STATES_SUFFIX, SUITE_FILE
+from segbench.results.training_states import STATE_NAME
 
 MOST_LEVELS = 8
 """Folders within folders in an archive, the suite's included."""

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError, UsageError
+from segbench.results.archive.inventory import is_suite, suite_folders
+from segbench.results.archive.manifest import Manifest, PackedRun
+from segbench.results.archive.members import Kind
+from segbench.results.archive.placing import Fate, Placed, place_run, place_state
+from segbench.results.archive.placing_suite import place_suite
+from segbench.results.archive.unpack import Unpacked, unpack
+from segbench.results.arrays.gallery import GALLERY_FILE, read_gallery
+from segbench.results.atomic_replace import leftovers, remove
 from segbench.results.files import storing, temporary_path
-from segbench.results.gallery import GALLERY_FILE, read_gallery
-from segbench.results.inventory import is_suite, suite_folders
-from segbench.results.manifest import Manifest, PackedRun
-from segbench.results.members import Kind
-from segbench.results.placing import Fate, Placed, place_run, place_state
-from segbench.results.placing_suite import place_suite
-from segbench.results.speed_store import read_speed
-from segbench.results.states import StateFile
+from segbench.results.speed.store import read_speed
 from segbench.results.store import SUITE_FILE, Store
-from segbench.results.swap import leftovers, remove
-from segbench.results.unpack import Unpacked, unpack
+from segbench.results.training_states import StateFile
 from segbench.results.verify import verified_record
 
 _STAGE = "merge"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from segbench.config.plan import digest
 from segbench.errors import UsageError
-from segbench.results.archive import END, ChangedError, compress_unit, write_archive
+from segbench.results.archive.container import END, ChangedError, compress_unit, write_archive
+from segbench.results.archive.inventory import suite_folders
+from segbench.results.archive.manifest import Contents, Manifest, PackedFile
+from segbench.results.archive.units import Extra, Unit, units_of
+from segbench.results.atomic_replace import remove
 from segbench.results.files import storing, temporary_path
-from segbench.results.inventory import suite_folders
-from segbench.results.manifest import Contents, Manifest, PackedFile
-from segbench.results.swap import remove
-from segbench.results.units import Extra, Unit, units_of
 
 _ENTRY_BYTES = 1024
 """What a manifest takes beside its entries, and what the entry of a run takes."""

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import DamagedRunError, StoreError
+from segbench.results.archive.manifest import PackedFile, PackedRun
+from segbench.results.archive.members import Kind
+from segbench.results.archive.unpack import Unpacked
+from segbench.results.arrays.matrices import load_matrices
+from segbench.results.atomic_replace import remove
 from segbench.results.files import file_sha256, flush_to_disk, storing, temporary_path
-from segbench.results.manifest import PackedFile, PackedRun
-from segbench.results.matrices import load_matrices
-from segbench.results.members import Kind
+from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import RunRecord, Status
-from segbench.results.scan import CONFUSION_FILE
-from segbench.results.states import StateFile
 from segbench.results.store import RECORD_FILE, Store, read_record, readable_folder
-from segbench.results.swap import remove
-from segbench.results.unpack import Unpacked
+from segbench.results.training_states import StateFile
 from segbench.results.verify import verified_record
 
 

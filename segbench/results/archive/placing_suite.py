@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import StoreError
-from segbench.results.checks import CHECKS_FILE, add_checks, read_checks
+from segbench.results.archive.manifest import PackedFile
+from segbench.results.archive.members import Kind
+from segbench.results.archive.placing import Fate, Placed, is_same, move
+from segbench.results.archive.unpack import Unpacked
+from segbench.results.data_checks import CHECKS_FILE, add_checks, read_checks
 from segbench.results.files import file_sha256
-from segbench.results.manifest import PackedFile
-from segbench.results.members import Kind
-from segbench.results.placing import Fate, Placed, is_same, move
-from segbench.results.speed_store import SPEED_FOLDER, read_speed
+from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE, Store
-from segbench.results.unpack import Unpacked
 
 
 def place_suite(unpacked: Unpacked, suite: str, store: Store) -> list[Placed]:

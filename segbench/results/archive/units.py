@@ -8,18 +8,18 @@ from enum import StrEnum
 from pathlib import Path
 
 from segbench.errors import StoreError
-from segbench.results.archive import Source
-from segbench.results.checks import CHECKS_FILE
+from segbench.results.archive.container import Source
+from segbench.results.archive.inventory import SAMPLES_FOLDER, held_runs
+from segbench.results.archive.manifest import PackedRun
+from segbench.results.archive.members import is_run_file, is_safe
+from segbench.results.arrays.gallery import find_galleries
+from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.gallery import find_galleries
-from segbench.results.inventory import SAMPLES_FOLDER, held_runs
-from segbench.results.manifest import PackedRun
-from segbench.results.members import is_run_file, is_safe
+from segbench.results.find_runs import PREDICTIONS_FILE
 from segbench.results.record import RunRecord
-from segbench.results.scan import PREDICTIONS_FILE
-from segbench.results.speed_store import SPEED_FOLDER, read_speed
-from segbench.results.states import StateFolder
+from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE
+from segbench.results.training_states import StateFolder
 
 _SMALL_BYTES = 10**6
 """Speed records are packed together up to this size: they have much in common."""

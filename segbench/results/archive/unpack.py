@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import ArchiveError, UsageError
+from segbench.results.archive.manifest import MANIFEST_FILE, Manifest, PackedFile, read_manifest
+from segbench.results.archive.xz import TooMuchError, XzReader
 from segbench.results.files import file_sha256, is_write_fault, storing
-from segbench.results.manifest import MANIFEST_FILE, Manifest, PackedFile, read_manifest
 from segbench.results.verify import MOST_EXPANSION, SLACK_BYTES
-from segbench.results.xz import TooMuchError, XzReader
 
 MOST_MANIFEST_BYTES = 32 * 2**20
 """Enough for 40,000 runs."""

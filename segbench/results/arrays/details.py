@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import StoreError
-from segbench.results.matrices import DAMAGE, describe
+from segbench.results.arrays.matrices import DAMAGE, describe
 
 DETAILS_FILE = "details.npz"
 BOUNDARY = "boundary_"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from segbench.errors import StoreError
 from segbench.results.files import replace_text
 from segbench.results.record import Facts
-from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
 
 CASE_KEY = "segbench_case"
 """Where a benchmark's ``extra_info`` holds the speed case."""
@@ -92,7 +92,7 @@ def _of_benchmark(benchmark: dict[str, Any]) -> SpeedRecord:
 
 def _joined(records: Sequence[SpeedRecord]) -> SpeedRecord:
     """Return one record of one case with the restarts of all; the machine has to be one, too."""
-    from segbench.results.fingerprint import HARD_KEYS, differences
+    from segbench.results.speed.fingerprint import HARD_KEYS, differences
 
     first = records[0]
     for other in records[1:]:

@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from segbench.config.sections import HALF_PRECISIONS
-from segbench.results.fingerprint import machine_digest
+from segbench.config.sections.training import HALF_PRECISIONS
 from segbench.results.record import Facts
+from segbench.results.speed.fingerprint import machine_digest
 
 SPEED_SCHEMA_VERSION = 1
 """History: 1, the first; before it was ever released, it got ``source_digest``,
@@ -218,7 +218,7 @@ class SpeedRecord(Facts):
     case: SpeedCase
     restarts: tuple[Restart, ...]
     environment: dict[str, Any]
-    """The fingerprint; see ``segbench.results.fingerprint`` for what has to be equal."""
+    """The fingerprint; see ``segbench.results.speed.fingerprint`` for what has to be equal."""
     source_digest: str | None = None
     """SHA-256 of the module's source, for networks given by their import path."""
 

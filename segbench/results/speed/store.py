@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from segbench.errors import StoreError
 from segbench.results.files import checked_name, replace_text
-from segbench.results.speed_record import SPEED_SCHEMA_VERSION, SpeedRecord
+from segbench.results.speed.record import SPEED_SCHEMA_VERSION, SpeedRecord
 
 SPEED_FOLDER = "speed"
 

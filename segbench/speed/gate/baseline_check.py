@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS, differences
-from segbench.results.speed_record import Restart, SpeedCase, SpeedRecord, SpeedStatus
-from segbench.speed.decision import LEAST_RESTARTS, Decision, ExitCode, Rule, Verdict, confirmed, exit_code
-from segbench.speed.unpaired import Times, decide_unpaired, more_needed_unpaired
+from segbench.results.speed.fingerprint import HARD_KEYS, SOFT_KEYS, differences
+from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+from segbench.speed.gate.decision import LEAST_RESTARTS, Decision, ExitCode, Rule, Verdict, confirmed, exit_code
+from segbench.speed.gate.decision_unpaired import Times, decide_unpaired, more_needed_unpaired
 
 Measure = Callable[[Sequence[SpeedCase], int], Sequence[SpeedRecord]]
 """Measures cases in so many fresh processes each."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from segbench.results.environment import capture
-from segbench.speed.decision import Decision, ExitCode, Rule, Verdict, confirmed, decide, exit_code
-from segbench.speed.lockstep import Measurement, Restart, Settings, Side, Tell, measure
-from segbench.speed.revisions import Environment
-from segbench.speed.sensitivity import smallest_found
-from segbench.speed.workload import GateCase
+from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, confirmed, decide, exit_code
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import GateCase
+from segbench.speed.gate.interleaved import Measurement, Restart, Settings, Side, Tell, measure
+from segbench.speed.gate.power import smallest_found
 
 _SEED_STEP = 1_000_003
 """Between the seeds of a measurement and of its confirmation."""

@@ -1,6 +1,6 @@
 """Decides against stored times: base and head were not measured side by side, so their restarts scatter apart.
 
-The looks, the threshold, the two sides and Holm's correction are those of ``segbench.speed.decision``. What differs is
+The looks, the threshold, the two sides and Holm's correction are those of ``segbench.speed.gate.decision``. What differs is
 the interval: Welch's, of the difference of two means of log times with unequal variances (B. L. Welch, "The
 generalization of 'Student's' problem when several different population variances are involved", Biometrika 34, 1947).
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from segbench.speed.decision import LEAST_RESTARTS, Decision, Interval, Rule, Verdict, holm
+from segbench.speed.gate.decision import LEAST_RESTARTS, Decision, Interval, Rule, Verdict, holm
 
 
 class Times(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from segbench.config.sections import Precision
+    from segbench.config.sections.training import Precision
 
 
 class Activity(StrEnum):

@@ -13,10 +13,10 @@ from statistics import median
 from typing import Any
 
 from segbench.errors import UsageError
-from segbench.speed.decision import Rule, decide, more_needed, percent, restart_log_ratio
-from segbench.speed.dialogue import Refused, Worker
-from segbench.speed.revisions import Environment
-from segbench.speed.workload import GateCase, check_cases
+from segbench.speed.gate.decision import Rule, decide, more_needed, percent, restart_log_ratio
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import GateCase, check_cases
+from segbench.speed.gate.worker_client import Refused, Worker
 
 Tell = Callable[[str], None]
 

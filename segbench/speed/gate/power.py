@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.speed.decision import Decision, Rule, Verdict, confirmed, decide
+from segbench.speed.gate.decision import Decision, Rule, Verdict, confirmed, decide
 
 GATES = 200
 """Simulated for each slowdown that is tried; the share found is then known to about 2 points."""

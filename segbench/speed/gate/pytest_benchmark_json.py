@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.speed.abtest import CaseResult, GateResult
-from segbench.speed.lockstep import Side
-from segbench.speed.verdicts import seconds_of
+from segbench.speed.gate.compare import CaseResult, GateResult
+from segbench.speed.gate.interleaved import Side
+from segbench.speed.gate.report import seconds_of
 
 
 def benchmark_document(result: GateResult) -> dict[str, Any]:

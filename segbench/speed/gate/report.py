@@ -8,10 +8,10 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from segbench.speed.abtest import Calibration, CaseResult, GateResult, NoiseFloor
-from segbench.speed.decision import Decision, ExitCode, Rule, Verdict, percent
-from segbench.speed.lockstep import Restart, Side
-from segbench.speed.revisions import Environment
+from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
+from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, percent
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.interleaved import Restart, Side
 
 SCHEMA_VERSION = 1
 """Of the document; 1: the first."""

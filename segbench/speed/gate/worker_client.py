@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from segbench.errors import SegbenchError, UsageError
-from segbench.speed.revisions import Environment
+from segbench.speed.gate.environments import Environment
 
 WORKER = Path(__file__).with_name("worker.py")
 

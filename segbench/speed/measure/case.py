@@ -11,16 +11,16 @@ from torch import nn
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.config.plan import Run
-from segbench.engine.arithmetic import Arithmetic, use_device
+from segbench.engine.device import Arithmetic, use_device
 from segbench.engine.events import Observer, ignore
-from segbench.engine.facts import compute_facts
-from segbench.engine.memory import is_out_of_memory
+from segbench.engine.out_of_memory import is_out_of_memory
+from segbench.engine.run.facts import compute_facts
 from segbench.errors import DataError, ModelRefusal
 from segbench.results.environment import capture
-from segbench.results.speed_record import Restart, SpeedCase, SpeedStatus, Task
-from segbench.speed.memory import resident_bytes
-from segbench.speed.modes import NotHere
-from segbench.speed.timer import Timer
+from segbench.results.speed.record import Restart, SpeedCase, SpeedStatus, Task
+from segbench.speed.measure.execution_modes import NotHere
+from segbench.speed.measure.memory import resident_bytes
+from segbench.speed.measure.timer import Timer
 
 
 def measure(
@@ -57,14 +57,14 @@ def measure(
 
 def _timed(case: SpeedCase, timer: Timer, run: Run | None) -> Restart:
     if case.task is Task.LOADING:
-        from segbench.speed.loading import time_loading
+        from segbench.speed.measure.loading import time_loading
 
         assert run is not None
         return time_loading(run, timer)
     if case.task is Task.INFERENCE:
-        from segbench.speed.inference import time_inference as time_it
+        from segbench.speed.measure.inference import time_inference as time_it
     else:
-        from segbench.speed.training import time_training as time_it  # imports every optimizer there is
+        from segbench.speed.measure.training import time_training as time_it  # imports every optimizer there is
     before = resident_bytes()
     network = built(case)
     return time_it(network, case, arithmetic=arithmetic_of(case, timer.device), timer=timer, resident_before=before)

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from segbench.results.speed_record import Conditions
-from segbench.speed.nvml import Nvml
+from segbench.results.speed.record import Conditions
+from segbench.speed.measure.nvidia import Nvml
 
 _STAT = Path("/proc/stat")
 _STEAL_COLUMN = 7

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from segbench.speed.nvml import Nvml
+from segbench.speed.measure.nvidia import Nvml
 
 LEAST_SECONDS = 1.0
 """A shorter block of calls has no energy: the counter moves every 20 to 100 milliseconds, 10 % of this at most."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from segbench.config.sections import EXECUTION_MODES
+from segbench.config.sections.training import EXECUTION_MODES
 from segbench.errors import UsageError
 
 Forward = Callable[[Tensor], Tensor]

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.predict import resized
-from segbench.results.speed_record import Output, Restart, SpeedCase
-from segbench.speed.inputs import dtype_of, random_batches
-from segbench.speed.memory import reset_peak
-from segbench.speed.modes import Forward, executed, replays
-from segbench.speed.sampling import Prepared, sampled
-from segbench.speed.timer import Timer
+from segbench.engine.device import Arithmetic
+from segbench.engine.evaluation.predictor import resized
+from segbench.results.speed.record import Output, Restart, SpeedCase
+from segbench.speed.measure.execution_modes import Forward, executed, replays
+from segbench.speed.measure.inputs import dtype_of, random_batches
+from segbench.speed.measure.memory import reset_peak
+from segbench.speed.measure.sampling import Prepared, sampled
+from segbench.speed.measure.timer import Timer
 
 
 def time_inference(

@@ -10,8 +10,8 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from segbench.engine.arithmetic import Arithmetic
-from segbench.results.speed_record import SpeedCase, Task
+from segbench.engine.device import Arithmetic
+from segbench.results.speed.record import SpeedCase, Task
 
 CPU_CACHE_BYTES = 64 * 2**20
 """Taken as the last-level cache of a processor, which torch does not tell."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from itertools import count
 
 from segbench.config.plan import Run
-from segbench.data.loader import Batch, TrainingLoader
-from segbench.engine.materials import open_materials
+from segbench.data.loading.loader import Batch, TrainingLoader
+from segbench.engine.run.data import open_materials
 from segbench.errors import DataError
-from segbench.results.speed_record import Restart, SpeedStatus
-from segbench.speed.conditions import watched
-from segbench.speed.memory import read_peak, reset_peak, resident_bytes
-from segbench.speed.timer import Timer
+from segbench.results.speed.record import Restart, SpeedStatus
+from segbench.speed.measure.conditions import watched
+from segbench.speed.measure.memory import read_peak, reset_peak, resident_bytes
+from segbench.speed.measure.timer import Timer
 
 LEAST_BATCHES = 2
 

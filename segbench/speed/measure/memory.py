@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from segbench.results.speed_record import Memory
+from segbench.results.speed.record import Memory
 
 _CLEAR_REFERENCES = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from segbench.results.speed_record import Restart, SpeedStatus
-from segbench.speed.conditions import watched
-from segbench.speed.memory import read_peak, reset_peak
-from segbench.speed.modes import compiled_facts, replays
-from segbench.speed.timer import Call, Timer
+from segbench.results.speed.record import Restart, SpeedStatus
+from segbench.speed.measure.conditions import watched
+from segbench.speed.measure.execution_modes import compiled_facts, replays
+from segbench.speed.measure.memory import read_peak, reset_peak
+from segbench.speed.measure.timer import Call, Timer
 
 
 @dataclass(frozen=True)

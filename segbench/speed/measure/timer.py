@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import torch
 
-from segbench.results.speed_record import Warmup
-from segbench.speed.conditions import nvml_of
-from segbench.speed.energy import Energy, EnergyMeter
-from segbench.speed.nvml import Nvml
+from segbench.results.speed.record import Warmup
+from segbench.speed.measure.conditions import nvml_of
+from segbench.speed.measure.energy import Energy, EnergyMeter
+from segbench.speed.measure.nvidia import Nvml
 
 Call = Callable[[], object]
 

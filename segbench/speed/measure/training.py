@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from segbench.config.suite import Train
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.auxiliary import TrainingLoss, supervised
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.optimizers import create_optimizer
-from segbench.results.speed_record import Restart, SpeedCase
-from segbench.speed.inputs import Batches, random_batches
-from segbench.speed.memory import reset_peak
-from segbench.speed.modes import replays, trained
-from segbench.speed.sampling import Prepared, sampled
-from segbench.speed.timer import Timer
+from segbench.engine.device import Arithmetic
+from segbench.engine.training.auxiliary_losses import TrainingLoss, supervised
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.optimizers import create_optimizer
+from segbench.results.speed.record import Restart, SpeedCase
+from segbench.speed.measure.execution_modes import replays, trained
+from segbench.speed.measure.inputs import Batches, random_batches
+from segbench.speed.measure.memory import reset_peak
+from segbench.speed.measure.sampling import Prepared, sampled
+from segbench.speed.measure.timer import Timer
 
 PARTS = ("forward", "backward", "optimizer")
 MOST_SPLIT_STEPS = 50

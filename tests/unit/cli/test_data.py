@@ -157,7 +157,7 @@ def test_class_names_that_yaml_does_not_read_as_text_are_refused_with_the_remedy
 
 
 def test_many_problems_are_cut_short(own, segbench, monkeypatch):
-    monkeypatch.setattr("segbench.cli.data._PROBLEMS_SHOWN", 1)
+    monkeypatch.setattr("segbench.cli.commands.data._PROBLEMS_SHOWN", 1)
     for name in "ab":
         (own.parent / "masks" / "train" / f"{name}.png").unlink()
     assert "and 1 more; --json lists all" in segbench("data", "check", own).err
@@ -214,7 +214,7 @@ def test_a_download_says_where_it_is(tmp_path, segbench, monkeypatch):
         told.append((name, root))
         return root
 
-    monkeypatch.setattr("segbench.data.download.download", fetch)
+    monkeypatch.setattr("segbench.data.datasets.download.download", fetch)
     answer = segbench("data", "download", "voc2012", "--root", tmp_path)
     assert answer.code == 0
     assert answer.out == f"{tmp_path}\n"
@@ -226,7 +226,7 @@ def test_a_failed_download_exits_with_2(segbench, monkeypatch):
     def fetch(*_, **__):
         raise DataError("http://there: cannot be fetched")
 
-    monkeypatch.setattr("segbench.data.download.download", fetch)
+    monkeypatch.setattr("segbench.data.datasets.download.download", fetch)
     answer = segbench("data", "download", "voc2012")
     assert answer.code == 2
     assert answer.err == "error: http://there: cannot be fetched\n"

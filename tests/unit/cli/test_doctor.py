@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from segbench.cli import doctor as module
+from segbench.cli.commands import doctor as module
 
 
 def test_the_machine_is_described(segbench, monkeypatch, tmp_path):

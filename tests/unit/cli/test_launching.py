@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from segbench.cli.launching import LauncherName, Launching, devices_for, started_by_torchrun
-from segbench.engine.estimate import RunEstimate, SuiteEstimate
-from segbench.engine.launchers import SeveralAtOnce
-from segbench.engine.ray_launcher import RayLauncher
+from segbench.cli.support.launch_options import LauncherName, Launching, devices_for, started_by_torchrun
+from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
+from segbench.engine.launchers.local import SeveralAtOnce
+from segbench.engine.launchers.ray import RayLauncher
 from segbench.engine.stopping import NEVER
 from segbench.errors import UsageError
 from segbench.results.store import Store

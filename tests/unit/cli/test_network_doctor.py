@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny import document
 
-from segbench.cli.network_table import COLUMNS, NetworkTable, loader_line, summary_line
+from segbench.cli.terminal.network_table import COLUMNS, NetworkTable, loader_line, summary_line
 from segbench.engine.doctor.record import NetworkCheck
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from segbench.cli.options import Order, seconds_of
-from segbench.engine.selection import RunOrder
+from segbench.cli.support.options import Order, seconds_of
+from segbench.engine.suite.selection import RunOrder
 from segbench.errors import UsageError
 
 

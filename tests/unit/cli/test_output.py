@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segbench.cli.options import names, numbers, size
-from segbench.cli.output import byte_count, duration, plain, shown, tell, write_facts, write_json, write_table
+from segbench.cli.support.options import names, numbers, size
+from segbench.cli.terminal.output import byte_count, duration, plain, shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
 

@@ -8,8 +8,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from segbench.cli.mask_forms import MaskForm, mask_writer
-from segbench.cli.predict import image_files
+from segbench.cli.commands.predict import image_files
+from segbench.cli.support.mask_forms import MaskForm, mask_writer
 from segbench.config.component import DatasetEntry
 from segbench.errors import DataError, UsageError
 
@@ -87,7 +87,7 @@ def test_a_broken_image_stops_no_other(checkpoint, pictures, tmp_path, segbench)
 
 
 def test_predictions_score_as_the_evaluation_does(done, checkpoint, tmp_path, segbench):
-    from segbench.data.scenes import scenes
+    from segbench.data.scenes.dataset import scenes
 
     dataset = scenes("test", size=[32, 32], test_images=2)
     for folder in ("images", "labels"):
@@ -152,7 +152,7 @@ VALUES = [255, 7, 30, 31, 32, 33, 34, 35]
 @pytest.fixture(name="own")
 def make_own(checkpoint, tmp_path, segbench):
     """Return a folder data set with values of its own, and the checkpoint as if it had been trained on it."""
-    from segbench.data.scenes import INFO, scenes
+    from segbench.data.scenes.dataset import INFO, scenes
 
     for index in range(2):
         sample = scenes("test", size=[32, 32], test_images=2).read(index)

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from segbench.cli import bars, progress
-from segbench.cli.progress import Meter, PlainObserver, counting, ending, observing
+from segbench.cli.terminal import bars, progress
+from segbench.cli.terminal.progress import Meter, PlainObserver, counting, ending, observing
 from segbench.engine.events import Notice, Progress, RunEnded, RunStarted
 from segbench.results.record import Status
 

@@ -10,11 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from segbench.cli import regress
 from segbench.cli.app import Commands
+from segbench.cli.commands import regress
 from segbench.errors import UnknownNameError
-from segbench.speed import dialogue
-from segbench.speed.workload import GateCase
+from segbench.speed.gate import worker_client as dialogue
+from segbench.speed.gate.gate_case import GateCase
 
 SCRIPTED = Path(__file__).parents[2] / "support" / "scripted_worker.py"
 REVISIONS = {

@@ -9,7 +9,7 @@ from programs import modules_after
 from spoilt_archives import write_true_run
 from stored import write_run, write_speed_of
 
-from segbench.results.matrices import load_matrices, save_matrices
+from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
 

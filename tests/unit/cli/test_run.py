@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from segbench import models
-from segbench.cli.suite_file import load, naming
+from segbench.cli.support.suite_file import load, naming
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 

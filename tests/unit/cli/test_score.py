@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.score_masks import paired, thick_pixels
+from segbench.cli.support.score_masks import paired, thick_pixels
 from segbench.errors import DataError
 
 LABEL = np.array([[0, 0, 1], [1, 2, 255]], dtype=np.uint8)

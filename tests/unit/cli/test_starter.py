@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli import starter
-from segbench.cli.starter import drawn
-from segbench.cli.starter_text import suite_text
+from segbench.cli.commands import init as starter
+from segbench.cli.commands.init import drawn
+from segbench.cli.support.starter_text import suite_text
 from segbench.config import load_suite
-from segbench.config.document import read_yaml
 from segbench.config.load import check
-from segbench.config.sections import Loader
-from segbench.data.folds import assigned, open_folds
-from segbench.data.guess import Found, guess
-from segbench.data.guess_layout import FoundLayout
+from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.sections.training import Loader
+from segbench.data.folds.folds import assigned, open_folds
+from segbench.data.guess.guess import Found, guess
+from segbench.data.guess.layout import FoundLayout
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)

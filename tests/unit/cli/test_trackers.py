@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segbench.cli.trackers import EventLog, tracking
+from segbench.cli.terminal.trackers import EventLog, tracking
 from segbench.engine.events import EpochEnded, Notice, Progress, RunEnded, RunStarted
 from segbench.errors import StoreError, UsageError
 from segbench.results.record import Status

@@ -16,10 +16,12 @@ MEASURED = {"name": "normalize", "statistics": "measured"}
 @pytest.fixture(autouse=True)
 def real_catalogues(monkeypatch):
     """The data sets and transforms of segbench itself, not the toys of the other tests."""
-    transforms = {name: f"segbench.data.transforms:{name}" for name in ("color_jitter", "rotation", "horizontal_flip")}
-    monkeypatch.setattr(segbench.data, "CATALOG", {"folder": "segbench.data.folder:folder"})
+    transforms = {
+        name: f"segbench.data.loading.transforms:{name}" for name in ("color_jitter", "rotation", "horizontal_flip")
+    }
+    monkeypatch.setattr(segbench.data, "CATALOG", {"folder": "segbench.data.datasets.folder:folder"})
     monkeypatch.setattr(
-        segbench.data, "TRANSFORMS", {**transforms, "normalize": "segbench.data.normalization:normalize"}
+        segbench.data, "TRANSFORMS", {**transforms, "normalize": "segbench.data.loading.normalization:normalize"}
     )
 
 

@@ -8,7 +8,12 @@ from types import ModuleType
 
 import pytest
 
-from segbench.config.definitions import definition_digest, found_by_other_processes, name_of, others_can_import_main
+from segbench.config.reading.definitions import (
+    definition_digest,
+    found_by_other_processes,
+    name_of,
+    others_can_import_main,
+)
 from segbench.errors import UsageError
 
 NET = """
@@ -176,7 +181,7 @@ def test_a_name_that_is_not_there_has_no_digest(notebook):
 
 def test_digests_do_not_depend_on_the_interpreter_that_computes_them(tmp_path):
     program = NET.replace("WIDTH = 8", "WIDTH = {'b', 'a', 'c'}") + (
-        "from segbench.config.definitions import definition_digest\nprint(definition_digest('Net'))\n"
+        "from segbench.config.reading.definitions import definition_digest\nprint(definition_digest('Net'))\n"
     )
     (tmp_path / "script.py").write_text(program)
     told = set()

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from segbench.config.document import expand_variables, find_files, read_yaml
 from segbench.config.files import content_digest
+from segbench.config.reading.yaml_file import expand_variables, find_files, read_yaml
 from segbench.errors import SuiteError
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.config.keys import Named, matching, set_key, with_keys
+from segbench.config.reading.dotted_keys import Named, matching, set_key, with_keys
 from segbench.errors import SuiteError
 
 DOCUMENT = {

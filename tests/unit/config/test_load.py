@@ -5,8 +5,8 @@ import yaml
 
 from segbench.config import load_suite
 from segbench.config.component import ModelEntry
-from segbench.config.document import read_yaml
 from segbench.config.load import check, check_part, read_override
+from segbench.config.reading.yaml_file import read_yaml
 from segbench.errors import SuiteError
 
 WRONG = {

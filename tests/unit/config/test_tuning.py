@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from segbench.config import Run, plan
-from segbench.config.document import read_yaml
-from segbench.config.keys import with_keys
 from segbench.config.load import check
 from segbench.config.plan import digest
+from segbench.config.reading.dotted_keys import with_keys
+from segbench.config.reading.yaml_file import read_yaml
 from segbench.config.trials import families, trials
 from segbench.errors import SuiteError
 

@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from segbench.data.cache import DiskCache, MemoryCache
-from segbench.data.cache_files import make_room, read_index, write_cache
+from segbench.data.cache.datasets import DiskCache, MemoryCache
+from segbench.data.cache.files import make_room, read_index, write_cache
 from segbench.errors import DataError
 
 
@@ -130,7 +130,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(arrays, tmp_path, monke
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("segbench.data.cache_files._write_samples", full)
+    monkeypatch.setattr("segbench.data.cache.files._write_samples", full)
     with pytest.raises(DataError, match=r"No space left on device; free space there, set loader.cache_folder"):
         DiskCache(arrays(3), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -149,5 +149,5 @@ def test_a_folder_that_cannot_be_made_is_named(arrays, tmp_path):
 
 
 def test_the_users_cache_folder_is_the_default(arrays, tmp_path, monkeypatch):
-    monkeypatch.setattr("segbench.data.cache.user_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("segbench.data.cache.datasets.user_cache_folder", lambda: tmp_path / "cache")
     assert DiskCache(arrays(2)).file.parent == tmp_path / "cache"

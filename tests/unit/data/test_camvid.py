@@ -4,9 +4,9 @@ import time
 import numpy as np
 import pytest
 
-from segbench.data.camvid import INFO, camvid
-from segbench.data.check import check_dataset, median_frequency_weights
-from segbench.data.overlap import check_disjoint
+from segbench.data.datasets.camvid import INFO, camvid
+from segbench.data.validation.check import check_dataset, median_frequency_weights
+from segbench.data.validation.overlap import check_disjoint
 from segbench.errors import DataError, MissingDataError
 
 PUBLISHED_WEIGHTS = {
@@ -143,7 +143,9 @@ def test_the_real_files_are_hashed_in_a_moment(camvid_root):
 @pytest.mark.data
 def test_median_frequency_weights_agree_with_the_published_ones(camvid_root, monkeypatch):
     """Up to a common factor (void took part in the published median), and but for signs, which those labels lack."""
-    monkeypatch.setattr("segbench.data.images.read_image", lambda path, *, page: np.zeros((360, 480, 3), np.uint8))
+    monkeypatch.setattr(
+        "segbench.data.decoding.images.read_image", lambda path, *, page: np.zeros((360, 480, 3), np.uint8)
+    )
     report = check_dataset(camvid("train", root=str(camvid_root)))
     weights = np.array(median_frequency_weights(report))
     assert report.images == 367

@@ -5,8 +5,8 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from segbench.data.base import Sample
-from segbench.data.check import check_dataset, median_frequency_weights
-from segbench.data.folder import folder
+from segbench.data.datasets.folder import folder
+from segbench.data.validation.check import check_dataset, median_frequency_weights
 from segbench.errors import DataError
 
 

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segbench.data.folder import folder
-from segbench.data.images import ImageReader, read_image
+from segbench.data.datasets.folder import folder
+from segbench.data.decoding.images import ImageReader, read_image
 from segbench.errors import DataError
 
 GREY_12_BIT = (np.arange(48).reshape(6, 8) * 80).astype(np.uint16)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from segbench.data import digests
-from segbench.data.digests import file_digests, read_kept, write_kept
+from segbench.data.cache import digests
+from segbench.data.cache.digests import file_digests, read_kept, write_kept
 from segbench.errors import DataError
 
 

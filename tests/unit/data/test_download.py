@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from voc_tree import pack_voc_tree
 
-from segbench.data.download import archives, download
-from segbench.data.voc import voc2012
+from segbench.data.datasets.download import archives, download
+from segbench.data.datasets.voc import voc2012
 from segbench.errors import DataError
 
 

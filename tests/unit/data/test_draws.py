@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.data.draws import Draws
+from segbench.data.scenes.random import Draws
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(0, 2**32))

@@ -10,8 +10,8 @@ from segbench.config.component import DatasetEntry
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.config.suite import Loader
-from segbench.data.fold_groups import groups_of
-from segbench.data.folder import default_palette, folder
+from segbench.data.datasets.folder import default_palette, folder
+from segbench.data.folds.groups import groups_of
 from segbench.data.open import open_dataset
 from segbench.errors import DataError, MissingDataError
 

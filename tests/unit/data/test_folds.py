@@ -11,12 +11,12 @@ from PIL import Image
 from sklearn.model_selection import GroupKFold
 
 from segbench.config.component import DatasetEntry
-from segbench.config.sections import Loader
-from segbench.data.facts import facts_of
-from segbench.data.fold_check import check_folds, judge_folds
-from segbench.data.fold_groups import groups_of
-from segbench.data.folds import assigned, cut, open_folds
-from segbench.data.pool import create_pool
+from segbench.config.sections.training import Loader
+from segbench.data.datasets.pool import create_pool
+from segbench.data.folds.folds import assigned, cut, open_folds
+from segbench.data.folds.groups import groups_of
+from segbench.data.validation.facts import facts_of
+from segbench.data.validation.folds import check_folds, judge_folds
 from segbench.errors import DataError, MissingDataError
 
 SEVEN = tuple("abcdefg")

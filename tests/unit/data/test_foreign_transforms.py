@@ -8,7 +8,7 @@ import torch
 
 from segbench.config.component import TransformEntry
 from segbench.data.base import Sample
-from segbench.data.pipeline import Pipeline, check_repeatable
+from segbench.data.loading.pipeline import Pipeline, check_repeatable
 from segbench.errors import DataError, UsageError
 from segbench.import_path import ForeignPartError
 

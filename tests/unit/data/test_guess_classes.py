@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data.class_files import find_class_file
-from segbench.data.guess_classes import guess_classes
-from segbench.data.mask_survey import survey_masks
+from segbench.data.guess.classes import guess_classes
+from segbench.data.masks.class_files import find_class_file
+from segbench.data.masks.survey import survey_masks
 
 SIDE = 40
 

@@ -4,7 +4,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from segbench.data.image_folder import ImageFolder, image_files, is_hidden, without_suffix
+from segbench.data.files.image_folder import ImageFolder, image_files, is_hidden, without_suffix
 from segbench.errors import DataError
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))

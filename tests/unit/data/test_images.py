@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segbench.data.images import read_image
+from segbench.data.decoding.images import read_image
 from segbench.errors import DataError
 
 

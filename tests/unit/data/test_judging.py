@@ -9,10 +9,10 @@ from PIL import Image
 from segbench.config.component import DatasetEntry
 from segbench.config.load import check_part
 from segbench.data.base import Sample
-from segbench.data.check import check_dataset
-from segbench.data.facts import facts_of, from_json, to_json
-from segbench.data.judging import CheckedSplit, judge
-from segbench.data.pictures import alike, picture_digest
+from segbench.data.validation.check import check_dataset
+from segbench.data.validation.equal_pictures import alike, picture_digest
+from segbench.data.validation.facts import facts_of, from_json, to_json
+from segbench.data.validation.judging import CheckedSplit, judge
 from segbench.errors import SuiteError
 
 

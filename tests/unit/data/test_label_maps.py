@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from segbench.data.folder import folder
-from segbench.data.label_maps import LABEL_MAPS, label_map
-from segbench.data.mask_options import table_of_map
+from segbench.data.datasets.folder import folder
+from segbench.data.masks.label_maps import LABEL_MAPS, label_map
+from segbench.data.masks.options import table_of_map
 from segbench.errors import DataError, UnknownNameError
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segbench.data.listing import read_list
+from segbench.data.files.lists import read_list
 from segbench.errors import DataError
 
 PLAIN = st.text(st.sampled_from("abcXYZ019._-+()éßЖ漢#'"), min_size=1, max_size=8).filter(

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segbench.config.component import TransformEntry
-from segbench.data.batch import collate_training
-from segbench.data.cache import MemoryCache
-from segbench.data.camvid import camvid
-from segbench.data.loader import EvaluationLoader, FedDigest, Share, TrainingLoader
-from segbench.data.pipeline import Pipeline, derive_seed
-from segbench.data.scenes import scenes
-from segbench.data.workers import Key, Reader
+from segbench.data.cache.datasets import MemoryCache
+from segbench.data.datasets.camvid import camvid
+from segbench.data.loading.batch import collate_training
+from segbench.data.loading.loader import EvaluationLoader, FedDigest, Share, TrainingLoader
+from segbench.data.loading.pipeline import Pipeline, derive_seed
+from segbench.data.loading.workers import Key, Reader
+from segbench.data.scenes.dataset import scenes
 from segbench.errors import DataError
 
 STEPS = (

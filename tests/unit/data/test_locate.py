@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from segbench.data.locate import candidates, locate, user_cache_folder, user_data_folder
+from segbench.data.paths import candidates, locate, user_cache_folder, user_data_folder
 from segbench.errors import MissingDataError
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from segbench.data.mask_options import label_table
-from segbench.data.masks import IndexLabels, TableLabels, read_index_label
+from segbench.data.masks.masks import IndexLabels, TableLabels, read_index_label
+from segbench.data.masks.options import label_table
 from segbench.errors import DataError
 
 RED, GREEN, BLACK, WHITE = [255, 0, 0], [0, 255, 0], [0, 0, 0], [255, 255, 255]

@@ -2,7 +2,7 @@ import pytest
 
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
-from segbench.data.cache import DiskCache, MemoryCache
+from segbench.data.cache.datasets import DiskCache, MemoryCache
 from segbench.data.open import create_dataset, decoded_bytes, open_dataset
 from segbench.errors import DataError
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from segbench.data.decoding import decode, is_turned
-from segbench.data.folder import folder
-from segbench.data.images import ImageReader, read_image
+from segbench.data.datasets.folder import folder
+from segbench.data.decoding.decoding import decode, is_turned
+from segbench.data.decoding.images import ImageReader, read_image
 from segbench.errors import DataError
 
 UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from segbench.data.cache import DiskCache, MemoryCache
-from segbench.data.folder import folder
-from segbench.data.overlap import check_disjoint
-from segbench.data.scenes import scenes
+from segbench.data.cache.datasets import DiskCache, MemoryCache
+from segbench.data.datasets.folder import folder
+from segbench.data.datasets.voc import voc2012
+from segbench.data.scenes.dataset import scenes
 from segbench.data.subset import Subset
-from segbench.data.voc import voc2012
+from segbench.data.validation.overlap import check_disjoint
 from segbench.errors import DataError
 
 

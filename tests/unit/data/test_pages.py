@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segbench.data.folder import folder
+from segbench.data.datasets.folder import folder
 from segbench.errors import DataError
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from segbench.config.component import TransformEntry
-from segbench.data.pipeline import Pipeline, derive_seed, seeded
+from segbench.data.loading.pipeline import Pipeline, derive_seed, seeded
 from segbench.errors import DataError, UsageError
 
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from segbench.data.base import Sample
-from segbench.data.check import check_dataset
-from segbench.data.folder import folder
-from segbench.data.pixels import PixelDigest
-from segbench.data.scenes import scenes
+from segbench.data.datasets.folder import folder
+from segbench.data.scenes.dataset import scenes
 from segbench.data.subset import take
+from segbench.data.validation.check import check_dataset
+from segbench.data.validation.pixel_digest import PixelDigest
 
 CLASSES = ["void", "one", "two"]
 

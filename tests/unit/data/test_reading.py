@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from segbench.data.masks import IndexLabels
-from segbench.data.reading import check_labels, read_pair
+from segbench.data.datasets.samples import check_labels, read_pair
+from segbench.data.masks.masks import IndexLabels
 from segbench.errors import DataError
 
 

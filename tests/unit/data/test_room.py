@@ -6,7 +6,7 @@ import shutil
 
 import psutil
 
-from segbench.data import room
+from segbench.data.cache import limits as room
 
 
 def test_memory_is_what_the_machine_or_the_control_group_has_left(tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.data.check import check_dataset
-from segbench.data.scenes import load_sources, scenes
+from segbench.data.scenes.dataset import load_sources, scenes
+from segbench.data.validation.check import check_dataset
 from segbench.errors import DataError
 
 

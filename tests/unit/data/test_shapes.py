@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from segbench.data.shapes import ROTATIONS, disc, fence, grid_around, square, texture, triangle
+from segbench.data.scenes.shapes import ROTATIONS, disc, fence, grid_around, square, texture, triangle
 
 
 def picture(mask):

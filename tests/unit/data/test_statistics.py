@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from segbench.config.component import TransformEntry
 from segbench.data.base import ChannelStatistics, ImageFormat, Sample
-from segbench.data.cache import DiskCache, MemoryCache
-from segbench.data.pipeline import Pipeline
-from segbench.data.pixels import PixelDigest
-from segbench.data.statistics import measure
+from segbench.data.cache.datasets import DiskCache, MemoryCache
+from segbench.data.loading.pipeline import Pipeline
+from segbench.data.loading.statistics import measure
 from segbench.data.subset import Subset
+from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.errors import DataError
 
 RANGES = {"uint8": 256, "uint16": 2**16, "float32": 1000}

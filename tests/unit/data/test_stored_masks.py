@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data.stored_masks import read_stored
+from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError
 
 NUMBERS = [[0, 1, 2], [3, 1, 0]]

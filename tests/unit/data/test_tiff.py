@@ -5,10 +5,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segbench.data import tiff
-from segbench.data.decoding import page_count
-from segbench.data.images import ImageReader, read_image
-from segbench.data.tiff import oriented, read_tiff
+from segbench.data.decoding import tiff
+from segbench.data.decoding.decoding import page_count
+from segbench.data.decoding.images import ImageReader, read_image
+from segbench.data.decoding.tiff import oriented, read_tiff
 from segbench.errors import DataError
 
 

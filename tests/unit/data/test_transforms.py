@@ -4,8 +4,8 @@ import torch
 from torchvision import tv_tensors
 
 from segbench.data import TRANSFORMS
-from segbench.data import transforms as steps
-from segbench.data.transforms import MEAN_COLOR
+from segbench.data.loading import transforms as steps
+from segbench.data.loading.transforms import MEAN_COLOR
 from segbench.errors import DataError
 from segbench.registry import TRANSFORMS as REGISTRY
 

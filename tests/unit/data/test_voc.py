@@ -4,8 +4,8 @@ from PIL import Image
 from scipy.io import savemat
 from voc_tree import SPLITS, save_palette_png
 
-from segbench.data.check import check_dataset
-from segbench.data.voc import INFO, voc2012
+from segbench.data.datasets.voc import INFO, voc2012
+from segbench.data.validation.check import check_dataset
 from segbench.errors import DataError, MissingDataError
 
 BASE = "VOCdevkit/VOC2012"
@@ -49,7 +49,7 @@ def test_absent_data_names_the_command(tmp_path):
 
 def test_download_is_asked_for_only_when_needed(voc_tree, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("segbench.data.voc.fetch", lambda name, root: asked.append((name, root)))
+    monkeypatch.setattr("segbench.data.datasets.voc.fetch", lambda name, root: asked.append((name, root)))
     voc2012("train", root=str(voc_tree), download=True)
     assert asked == []
     with pytest.raises(DataError, match="cannot be listed"):

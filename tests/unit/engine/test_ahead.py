@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.data.batch import Batch
-from segbench.engine.ahead import copy_stream, marking_last, prefetched
-from segbench.engine.arithmetic import Arithmetic
+from segbench.data.loading.batch import Batch
+from segbench.engine.device import Arithmetic
+from segbench.engine.training.prefetch import copy_stream, marking_last, prefetched
 
 CPU = Arithmetic(torch.device("cpu"))
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.arithmetic import Arithmetic, choose_device, computes_bf16, use_device
-from segbench.engine.preflight import check_device
+from segbench.engine.device import Arithmetic, choose_device, computes_bf16, use_device
+from segbench.engine.suite.preflight import check_device
 from segbench.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -79,7 +79,7 @@ def test_every_name_of_the_first_cuda_device_is_one_device_and_none_opens_it(mon
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
 def test_choosing_a_cuda_device_opens_none():
     code = (
-        "import torch; from segbench.engine.arithmetic import choose_device, use_device; "
+        "import torch; from segbench.engine.device import choose_device, use_device; "
         "print(choose_device('cuda'), torch.cuda.is_initialized(), use_device('cuda'), torch.cuda.current_device())"
     )
     assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
@@ -99,7 +99,7 @@ def test_a_processor_computes_in_bf16_with_amx_or_avx512(amx, avx512, expected, 
 
 @pytest.mark.parametrize(("computes", "precision", "told"), [(False, "bf16", 1), (True, "bf16", 0), (False, "fp32", 0)])
 def test_bf16_that_is_imitated_is_told_before_anything_is_trained(computes, precision, told, monkeypatch):
-    monkeypatch.setattr("segbench.engine.arithmetic.computes_bf16", lambda device: computes)
+    monkeypatch.setattr("segbench.engine.device.computes_bf16", lambda device: computes)
     notices = []
     check_device("cpu", plan(check(document(models=["cnn"], train={"precision": precision}))), notices.append)
     assert len(notices) == told

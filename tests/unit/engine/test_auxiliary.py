@@ -11,14 +11,14 @@ from torch.nn import functional
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.config.sections import Train
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.auxiliary import Supervised, SupervisedLoss, supervised, weights_by_path
+from segbench.config.sections.training import Train
+from segbench.engine.device import Arithmetic
 from segbench.engine.doctor.noise import noise_loader
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.meter import EpochMeter
-from segbench.engine.train import Trainer
+from segbench.engine.training.auxiliary_losses import Supervised, SupervisedLoss, supervised, weights_by_path
+from segbench.engine.training.epoch_meter import EpochMeter
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 from segbench.errors import ModelRefusal, SuiteError
 from segbench.models.external import ExternalNetwork
 

@@ -9,11 +9,11 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.concurrency import device_type, usable_cores
-from segbench.engine.launch import run_suite
-from segbench.engine.launchers import OneByOne, SeveralAtOnce
+from segbench.engine.launchers.local import OneByOne, SeveralAtOnce
+from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import SuiteError, UsageError
-from segbench.results.matrices import load_matrices
-from segbench.results.scan import CONFUSION_FILE
+from segbench.results.arrays.matrices import load_matrices
+from segbench.results.find_runs import CONFUSION_FILE
 
 SMALL = {"models": ["cnn"], "train": {"epochs": 1}}
 

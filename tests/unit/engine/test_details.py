@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from segbench.engine.details import Details
-from segbench.engine.predict import confidence
-from segbench.engine.predictions import PredictionArchive, prediction_name
-from segbench.engine.threads import INLINE, Threads
+from segbench.engine.background import INLINE, Threads
+from segbench.engine.evaluation.details import Details
+from segbench.engine.evaluation.predictions import PredictionArchive, prediction_name
+from segbench.engine.evaluation.predictor import confidence
 from segbench.errors import DataError
 from segbench.metrics.boundary import BoundaryCounts, boundary_counts
-from segbench.results.details import BOUNDARY, CALIBRATION, save_details
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, save_details
 
 PALETTE = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.data.loader import Batch
+from segbench.data.loading.loader import Batch
 from segbench.engine.doctor.cases import SMALL_BATCH, SMALL_SIZE, NetworkCase, cases_of, catalogue_suite, images_of
 from segbench.engine.doctor.check import check_network
 from segbench.engine.doctor.noise import noise_loader

@@ -14,22 +14,22 @@ from segbench.api.leaderboard import leaderboard
 from segbench.config.component import LossEntry
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.config.sections import EarlyStopping, Resume
+from segbench.config.sections.training import EarlyStopping, Resume
 from segbench.config.suite import Train
 from segbench.config.trials import trials
-from segbench.data.loader import Batch
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.early_stopping import Patience
-from segbench.engine.history import History
-from segbench.engine.launch import run_suite
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.resume import Saver
-from segbench.engine.train import Trainer
+from segbench.data.loading.loader import Batch
+from segbench.engine.device import Arithmetic
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.early_stopping import Patience
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 from segbench.errors import SuiteError
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
-from segbench.report.sections import selection_rule
-from segbench.results.states import StateFolder
+from segbench.report.document.sections import selection_rule
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.load import load_results
+from segbench.results.training_states import StateFolder
 
 
 @pytest.mark.parametrize(

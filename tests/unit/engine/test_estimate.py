@@ -8,10 +8,8 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.estimate import RunEstimate, SuiteEstimate, estimate_run, images_fed
-from segbench.engine.probe import first_excess, looking_figures, repeated, typical
-from segbench.engine.threads import Threads
-from segbench.engine.workload import (
+from segbench.engine.background import Threads
+from segbench.engine.estimate.cost_model import (
     HISTORY_LINE_BYTES,
     RECORD_BYTES,
     LoadTime,
@@ -24,6 +22,8 @@ from segbench.engine.workload import (
     validation_seconds,
     workload_key,
 )
+from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate, estimate_run, images_fed
+from segbench.engine.estimate.model_probe import first_excess, looking_figures, repeated, typical
 
 SURVEY = Survey(
     batches=6,  # 2 epochs of 12 images in batches of 4

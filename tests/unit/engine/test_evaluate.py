@@ -12,12 +12,12 @@ from torch import nn
 from torch.nn import functional
 
 from segbench.config.suite import Evaluate
-from segbench.data.loader import EvaluationBatch
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.details import Details
-from segbench.engine.evaluate import evaluate
-from segbench.engine.predict import Predictor
-from segbench.engine.threads import INLINE, Threads
+from segbench.data.loading.loader import EvaluationBatch
+from segbench.engine.background import INLINE, Threads
+from segbench.engine.device import Arithmetic
+from segbench.engine.evaluation.details import Details
+from segbench.engine.evaluation.evaluate import evaluate
+from segbench.engine.evaluation.predictor import Predictor
 from segbench.errors import DataError
 
 CLASSES = 4

@@ -15,14 +15,14 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.gallery import choose, make_gallery
-from segbench.engine.launch import run_suite
-from segbench.engine.predictions import read_prediction
+from segbench.engine.evaluation.predictions import read_prediction
+from segbench.engine.suite.gallery import choose, make_gallery
+from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import StoreError
 from segbench.metrics.confusion import confusion_matrix
 from segbench.metrics.scores import score
-from segbench.results.gallery import find_galleries, read_gallery
-from segbench.results.matrices import load_matrices
+from segbench.results.arrays.gallery import find_galleries, read_gallery
+from segbench.results.arrays.matrices import load_matrices
 from segbench.results.store import Store
 
 

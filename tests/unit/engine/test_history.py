@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from segbench.engine.history import History
+from segbench.engine.training.history import History
 
 
 def test_lines_are_on_disk_as_soon_as_they_are_added(tmp_path):

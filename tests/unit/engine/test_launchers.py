@@ -14,7 +14,7 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.config.suite import Loader
 from segbench.engine.events import Notice
-from segbench.engine.launchers import Job, OneByOne, SeveralAtOnce
+from segbench.engine.launchers.local import Job, OneByOne, SeveralAtOnce
 from segbench.engine.processes import CallStopped, call_in_process
 from segbench.errors import UsageError
 

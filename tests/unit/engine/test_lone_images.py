@@ -7,9 +7,9 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.feasible import try_models
-from segbench.engine.lone_images import check_lone_image, is_lone_image, least_images
-from segbench.engine.materials import open_materials
+from segbench.engine.run.data import open_materials
+from segbench.engine.suite.preflight_models import try_models
+from segbench.engine.training.lone_images import check_lone_image, is_lone_image, least_images
 from segbench.errors import ModelRefusal
 
 

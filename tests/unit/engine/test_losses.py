@@ -16,9 +16,9 @@ from segmentation_models_pytorch.losses._functional import softmax_focal_loss_wi
 
 from segbench.config.component import LossEntry
 from segbench.engine import LOSSES as CATALOG
-from segbench.engine.losses import class_weights, hard_pixels, pixel, region, weighted_sum
-from segbench.engine.losses.base import Loss
-from segbench.engine.losses.boundary_distance import squared_distance_to_other_class
+from segbench.engine.training.losses import class_weights, hard_pixels, pixel, region, weighted_sum
+from segbench.engine.training.losses.base import Loss
+from segbench.engine.training.losses.boundary_distance import squared_distance_to_other_class
 from segbench.errors import UsageError
 from segbench.registry import LOSSES
 

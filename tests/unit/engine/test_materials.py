@@ -6,9 +6,9 @@ from PIL import Image
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.data.statistics import measure
-from segbench.engine.materials import measured, open_materials
-from segbench.engine.survey import uncached
+from segbench.data.loading.statistics import measure
+from segbench.engine.estimate.data_survey import uncached
+from segbench.engine.run.data import measured, open_materials
 from segbench.errors import DataError
 
 
@@ -65,7 +65,7 @@ def test_each_fold_is_normalised_by_the_images_that_it_is_trained_on(runs):
 def test_what_a_check_found_is_taken_and_not_measured_again(runs, monkeypatch):
     run = runs()[0]
     checks = measured(open_materials(run))
-    monkeypatch.setattr("segbench.engine.materials.measure", None)
+    monkeypatch.setattr("segbench.engine.run.data.measure", None)
     known = open_materials(run, checks)
     assert measured(known) == checks
 

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from segbench.config.component import LossEntry
-from segbench.config.sections import Train
-from segbench.data.batch import Batch, cut
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.memory import is_out_of_memory
-from segbench.engine.recompute import blocks, keep_activations, recompute_blocks
-from segbench.engine.train import Trainer
+from segbench.config.sections.training import Train
+from segbench.data.loading.batch import Batch, cut
+from segbench.engine.device import Arithmetic
+from segbench.engine.out_of_memory import is_out_of_memory
+from segbench.engine.training.activation_checkpointing import blocks, keep_activations, recompute_blocks
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 
 
 class Batches:

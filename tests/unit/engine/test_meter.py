@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.engine.meter import EpochMeter
+from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.errors import NonFiniteLossError
 
 TERMS = ("cross_entropy", "dice")

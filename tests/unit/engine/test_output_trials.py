@@ -7,12 +7,12 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine import output_trials
 from segbench.engine.events import ignore
-from segbench.engine.network_inputs import NetworkInputs
-from segbench.engine.output_trials import output_refusals
-from segbench.engine.preflight import Preflight
 from segbench.engine.processes import call_in_process
+from segbench.engine.run.network_inputs import NetworkInputs
+from segbench.engine.suite import preflight_outputs as output_trials
+from segbench.engine.suite.preflight import Preflight
+from segbench.engine.suite.preflight_outputs import output_refusals
 
 NETWORKS = """
 import os, time

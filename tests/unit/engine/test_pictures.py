@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
-from segbench.engine.evaluate import Picture
-from segbench.engine.pictures import VOID_COLOR, displayed, palette_image, save_pictures, spread
+from segbench.engine.evaluation.evaluate import Picture
+from segbench.engine.evaluation.sample_pictures import VOID_COLOR, displayed, palette_image, save_pictures, spread
 
 PALETTE = ((10, 20, 30), (40, 50, 60), (70, 80, 90))
 

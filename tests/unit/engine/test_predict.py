@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from segbench.config.suite import Evaluate, Window
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.predict import Predictor, class_map, resized, slide, tile_starts
+from segbench.engine.device import Arithmetic
+from segbench.engine.evaluation.predictor import Predictor, class_map, resized, slide, tile_starts
 from segbench.errors import ModelRefusal
 
 CPU = Arithmetic(torch.device("cpu"))

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from segbench.engine.ray_launcher import _joined
+from segbench.engine.launchers.ray import _joined
 from segbench.engine.stopping import Stop
 from segbench.errors import UsageError
 

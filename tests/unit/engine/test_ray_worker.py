@@ -7,11 +7,11 @@ import time
 import pytest
 from tiny import document
 
-import segbench.engine.run  # noqa: F401 - imported before a deadline is set
+import segbench.engine.run.execute  # noqa: F401 - imported before a deadline is set
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.launchers import Place
-from segbench.engine.ray_worker import Done, Order, SharedFolder, _carried_out
+from segbench.engine.launchers.local import Place
+from segbench.engine.launchers.ray_worker import Done, Order, SharedFolder, _carried_out
 from segbench.errors import RunInterrupted
 from segbench.results.store import Store
 

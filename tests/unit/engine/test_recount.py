@@ -15,12 +15,12 @@ from stored import write_run
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.open import open_dataset
-from segbench.engine.predictions import PredictionArchive, prediction_picture
-from segbench.engine.recount import Recounter
+from segbench.engine.evaluation.predictions import PredictionArchive, prediction_picture
+from segbench.engine.evaluation.recount import Recounter
 from segbench.metrics.confusion import count_pixels
-from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.find_runs import scan
 from segbench.results.record import Outcome, Status
-from segbench.results.scan import scan
 
 NAMES = ("sky", "road")
 COLOURS = ((0, 0, 0), (9, 9, 9))

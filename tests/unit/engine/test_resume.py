@@ -15,21 +15,21 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.load import check
-from segbench.config.sections import Resume, Train
+from segbench.config.sections.training import Resume, Train
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
-from segbench.data.loader import TrainingLoader
-from segbench.data.pipeline import Pipeline
-from segbench.engine.arithmetic import Arithmetic
+from segbench.data.loading.loader import TrainingLoader
+from segbench.data.loading.pipeline import Pipeline
+from segbench.engine.device import Arithmetic
 from segbench.engine.events import Notice
-from segbench.engine.facts import earlier_places
-from segbench.engine.history import History
-from segbench.engine.launch import run_suite
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.resume import Saver
+from segbench.engine.run.facts import earlier_places
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.train import Trainer
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, StoreError
-from segbench.results.states import StateFolder
+from segbench.results.training_states import StateFolder
 
 
 class Noise(SegmentationDataset):

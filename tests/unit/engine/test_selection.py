@@ -7,7 +7,7 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.selection import RunOrder, ordered
+from segbench.engine.suite.selection import RunOrder, ordered
 
 RUNS = plan(check(document(models=["cnn", "unet", "segnet_basic"], seeds=[0, 1])))
 IDS = [run.id for run in RUNS]

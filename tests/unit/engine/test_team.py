@@ -19,23 +19,23 @@ from timm.layers import BatchNormAct2d
 from tiny import document
 from torch import nn
 
-import segbench.engine.team as team_module
+import segbench.engine.distributed as team_module
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.data.loader import Share
-from segbench.engine.evaluate import Evaluation, Picture
+from segbench.data.loading.loader import Share
+from segbench.engine.distributed import ALONE, Team, own_device, synchronised, torchrun_team
+from segbench.engine.evaluation.evaluate import Evaluation, Picture
+from segbench.engine.evaluation.gather import Seen, merged, summed
+from segbench.engine.evaluation.predictions import read_archive, write_archive
 from segbench.engine.events import Notice
-from segbench.engine.launch import run_suite
-from segbench.engine.merge import Seen, merged, summed
-from segbench.engine.predictions import read_archive, write_archive
-from segbench.engine.resume import Saver
-from segbench.engine.team import ALONE, Team, own_device, synchronised, torchrun_team
-from segbench.engine.together import Together, follow, leading
+from segbench.engine.launchers.torchrun import Together, follow, leading
+from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training.checkpointer import Saver
 from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.metrics.scores import score
 from segbench.models.build import build_network
-from segbench.results.details import ImageDetails
-from segbench.results.matrices import ImageMatrices, load_matrices
+from segbench.results.arrays.details import ImageDetails
+from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 
 GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
 

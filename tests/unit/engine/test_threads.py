@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 import torch
 
+from segbench.engine.background import CALLS_A_THREAD, MOST_THREADS, OrderedCalls, Threads, threads_of_run
 from segbench.engine.concurrency import usable_cores
-from segbench.engine.launchers import SeveralAtOnce
-from segbench.engine.team import ALONE, Team
-from segbench.engine.threads import CALLS_A_THREAD, MOST_THREADS, OrderedCalls, Threads, threads_of_run
+from segbench.engine.distributed import ALONE, Team
+from segbench.engine.launchers.local import SeveralAtOnce
 
 KINDS = [Threads(1), Threads(3), Threads(1, beside=True), Threads(3, beside=True)]
 
@@ -84,9 +84,9 @@ def test_threads_end_when_they_are_closed():
     ],
 )
 def test_a_run_has_the_threads_that_its_cores_allow(device, cores, workers, expected, monkeypatch):
-    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: cores)
+    monkeypatch.setattr("segbench.engine.background.usable_cores", lambda: cores)
     assert threads_of_run(torch.device(device), ALONE, workers=workers) == expected
-    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: 128)
+    monkeypatch.setattr("segbench.engine.background.usable_cores", lambda: 128)
     assert threads_of_run(torch.device(device), ALONE, workers=workers, cores=cores) == expected
 
 
@@ -100,7 +100,7 @@ def test_a_limit_below_the_affinity_is_one_for_jobs_and_threads_alike(monkeypatc
 
 
 def test_torchruns_processes_share_the_cores_of_their_machine(monkeypatch):
-    monkeypatch.setattr("segbench.engine.threads.usable_cores", lambda: 8)
+    monkeypatch.setattr("segbench.engine.background.usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     found = threads_of_run(torch.device("cuda"), Team(rank=0, size=4), workers=1)
     assert found == Threads(2, beside=True)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.engine.estimate import RunEstimate
+from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.events import Notice, Progress, RunEnded, ignore
+from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
 from segbench.engine.processes import CallStopped, ProcessDied, call_in_process
 from segbench.engine.stopping import Stop
-from segbench.engine.time_limit import TimeLimit, ending_calls
 from segbench.results.record import Status
 
 
@@ -204,7 +204,7 @@ def sleeping(*, observer):
 
 
 def test_calls_that_do_not_end_when_it_is_time_are_forced_to(monkeypatch):
-    monkeypatch.setattr("segbench.engine.time_limit.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("segbench.engine.launchers.time_limit.GRACE_SECONDS", 0.1)
     stop = Stop()
     with pytest.raises(CallStopped), ending_calls(stop):
         call_in_process(sleeping, observer=lambda event: setattr(stop, "deadline", time.time()))

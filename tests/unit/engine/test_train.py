@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from segbench.config.suite import Train
-from segbench.data.loader import Batch
-from segbench.engine.arithmetic import Arithmetic
-from segbench.engine.history import History
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.train import Trainer
+from segbench.data.loading.loader import Batch
+from segbench.engine.device import Arithmetic
+from segbench.engine.training.history import History
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.trainer import Trainer
 from segbench.errors import ModelRefusal, NonFiniteLossError
 
 CLASSES = 3

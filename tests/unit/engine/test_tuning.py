@@ -10,13 +10,13 @@ from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
-from segbench.engine.preflight import splits_apart
-from segbench.engine.records import record_of
-from segbench.engine.selection import chosen, named
-from segbench.engine.splits import open_splits
-from segbench.engine.tuning import planned
+from segbench.engine.run.record import record_of
+from segbench.engine.run.splits import open_splits
+from segbench.engine.suite.planning import planned
+from segbench.engine.suite.preflight import splits_apart
+from segbench.engine.suite.selection import chosen, named
 from segbench.errors import UsageError
-from segbench.results.matrices import save_matrices
+from segbench.results.arrays.matrices import save_matrices
 from segbench.results.record import Outcome, Status, Timings
 from segbench.results.store import Store, write_record
 

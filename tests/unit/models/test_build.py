@@ -148,7 +148,7 @@ def test_a_description_needs_no_weights(monkeypatch):
 
 
 def test_a_families_network_is_built_by_its_target():
-    model = ModelEntry.model_validate({"name": "python:segbench.models.unet.unet", "width": 0.0625})
+    model = ModelEntry.model_validate({"name": "python:segbench.models.networks.unet.unet", "width": 0.0625})
     assert build(model)(torch.rand(1, 2, 16, 16)).shape == (1, 3, 16, 16)
 
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from segbench.config.classes_map import in_order, normalised
 from segbench.config.component import ModelEntry
 from segbench.config.load import check
+from segbench.config.sections.classes_map import in_order, normalised
 from segbench.errors import SuiteError, UsageError, WeightsError
 from segbench.models.build import build_network, check_weights
-from segbench.models.classes_map import MappedClasses, for_classes
 from segbench.models.create import create
+from segbench.models.weights.classes_map import MappedClasses, for_classes
 
 UNET = {"name": "unet", "width": 0.0625}
 

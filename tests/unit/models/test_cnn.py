@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.cnn import ConcatenationBlock, cnn, keras_cnn
+from segbench.models.networks.cnn import ConcatenationBlock, cnn, keras_cnn
 
 
 @pytest.mark.parametrize(("norm", "parameters"), [(None, 14_725_461), ("none", 14_725_461), ("batch", 14_733_909)])

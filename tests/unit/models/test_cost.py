@@ -11,7 +11,7 @@ from torch.nn import functional
 from segbench.config.component import ModelEntry
 from segbench.models.cost import Cost, cost_of, count_activation_bytes, count_weights_bytes
 from segbench.models.skeleton import skeleton
-from segbench.models.weights import save_weights
+from segbench.models.weights.checkpoint import save_weights
 
 FLOAT = 4
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from segbench.errors import ModelRefusal, UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.deconvnet import deconvnet
+from segbench.models.networks.deconvnet import deconvnet
 
 
 @pytest.mark.parametrize(("classes", "fc_channels", "parameters"), [(21, 4096, 251_805_653), (11, 1024, 81_917_259)])

@@ -8,7 +8,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from segbench.errors import UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.deeplab import (
+from segbench.models.networks.deeplab import (
     ATROUS_RATES,
     AtrousPyramid,
     PooledNorm,

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.models.base import count_parameters
-from segbench.models.densenet_fcn import DenseNetFCN, densenet_fcn
+from segbench.models.networks.densenet_fcn import DenseNetFCN, densenet_fcn
 
 
 def on_meta(*arguments, **options):

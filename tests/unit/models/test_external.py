@@ -8,7 +8,7 @@ from torch.nn import functional
 from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsError
 from segbench.models.base import InputConstraint, SegmentationNetwork, count_parameters
 from segbench.models.external import ExternalNetwork, python_model, smp_model, torchvision_model
-from segbench.models.weights import load_weights
+from segbench.models.weights.checkpoint import load_weights
 
 MODULE = '''
 from torch import nn
@@ -180,7 +180,7 @@ def test_an_import_path_is_called_with_classes_channels_and_options(module):
 
 
 def test_a_network_of_ours_by_its_import_path_is_not_wrapped():
-    network = python_model(4, 1, target="segbench.models.unet.unet", width=0.0625, padding="valid")
+    network = python_model(4, 1, target="segbench.models.networks.unet.unet", width=0.0625, padding="valid")
     assert isinstance(network, SegmentationNetwork)
     assert network.output_margin == 92
 

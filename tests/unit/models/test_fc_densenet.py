@@ -6,7 +6,7 @@ from torch import nn
 
 from segbench.errors import ModelRefusal, UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.fc_densenet import fc_densenet, fc_densenet56, fc_densenet67, fc_densenet103
+from segbench.models.networks.fc_densenet import fc_densenet, fc_densenet56, fc_densenet67, fc_densenet103
 
 
 def on_meta(factory, *arguments, **options):

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from segbench.errors import UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.bilinear import BilinearDeconvolution, bilinear_matrix, upsample_by_matrices
-from segbench.models.fcn import (
+from segbench.models.networks.bilinear import BilinearDeconvolution, bilinear_matrix, upsample_by_matrices
+from segbench.models.networks.fcn import (
     AT_ONCE_SCALES,
     CAFFE_CROPS,
     add_cropped,

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segbench.errors import WeightsError
-from segbench.models.foreign_states import read_contents
-from segbench.models.weights import Rules, WeightsReport, compare_weights, load_weights
+from segbench.models.weights.checkpoint import Rules, WeightsReport, compare_weights, load_weights
+from segbench.models.weights.foreign_states import read_contents
 
 State = dict[str, Tensor]
 

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from segbench.errors import WeightsError
-from segbench.models.foreign_file import FileKind, kind_of
-from segbench.models.foreign_states import read_contents
+from segbench.models.weights.foreign_file import FileKind, kind_of
+from segbench.models.weights.foreign_states import read_contents
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1234567\n"
 

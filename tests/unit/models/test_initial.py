@@ -198,7 +198,7 @@ def test_biases_that_no_seed_changes_stay_beside_weights_that_are_drawn(init):
 
 @pytest.mark.parametrize("init", SCHEMES)
 def test_a_pretrained_trunk_stays_and_the_rest_is_drawn(tmp_path, init):
-    from segbench.models.timm_encoders import timm_encoder
+    from segbench.models.networks.timm_encoders import timm_encoder
 
     source = timm_encoder("test_resnet", channels=3, pretrained=False).body
     state = {
@@ -302,7 +302,7 @@ def test_a_network_that_refuses_the_trial_has_its_last_fitting_layer_taken():
 FOREIGN = """
 import torch
 from torch import nn
-from segbench.models.unet import unet
+from segbench.models.networks.unet import unet
 
 def network(*, classes, channels):
     return unet(classes, channels, width=0.0625)

@@ -90,7 +90,9 @@ def test_padding_to_a_multiple_that_the_network_does_not_take_is_refused():
 
 
 def test_a_network_of_ours_by_its_import_path_is_padded_too():
-    theirs = ModelEntry.model_validate({"name": "python:segbench.models.unet.unet", "width": 0.0625, "pad_to": 32})
+    theirs = ModelEntry.model_validate(
+        {"name": "python:segbench.models.networks.unet.unet", "width": 0.0625, "pad_to": 32}
+    )
     network = build_network(theirs, classes=3, channels=3, seed=0)
     assert network(torch.zeros(1, 3, 17, 40)).shape == (1, 3, 17, 40)
 

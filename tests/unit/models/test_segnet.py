@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from segbench.models.base import count_macs, count_parameters
 from segbench.models.blocks import pool_with_switches, unpool
-from segbench.models.segnet import segnet, segnet_basic
+from segbench.models.networks.segnet import segnet, segnet_basic
 
 
 @pytest.mark.parametrize(("classes", "parameters"), [(11, 29_449_355), (12, 29_449_932), (21, 29_455_125)])

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from segbench.errors import UnknownNameError, UsageError, WeightsError
-from segbench.models.timm_encoders import timm_encoder, weights_file
+from segbench.models.networks.timm_encoders import timm_encoder, weights_file
 
 LITE = "tf_efficientnet_lite0"
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.models.base import OverlapTile, count_macs, count_parameters
-from segbench.models.unet import UpConv, cover, unet
+from segbench.models.networks.unet import UpConv, cover, unet
 
 
 def on_meta(*arguments, **options):

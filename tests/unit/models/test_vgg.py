@@ -13,18 +13,18 @@ from torch.nn import functional
 
 from segbench.config.component import ModelEntry
 from segbench.errors import UsageError, WeightsError
-from segbench.models import deconvnet, deeplab, fcn
 from segbench.models.build import check_pretrained, pretrained_report_of
-from segbench.models.cnn import cnn
-from segbench.models.segnet import segnet
-from segbench.models.vgg import (
+from segbench.models.networks import deconvnet, deeplab, fcn
+from segbench.models.networks.cnn import cnn
+from segbench.models.networks.segnet import segnet
+from segbench.models.networks.vgg import (
     VGG16_STAGES,
     ConvUnit,
     conv_units,
     mirrored_stages,
     vgg16_stages,
 )
-from segbench.models.vgg_weights import load_vgg16, read_pretrained
+from segbench.models.networks.vgg_weights import load_vgg16, read_pretrained
 
 
 def timm_features(name: str) -> nn.Module:

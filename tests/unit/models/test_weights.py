@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from segbench.errors import StoreError, WeightsError
-from segbench.models import weights
-from segbench.models.pairing import bare
-from segbench.models.weights import file_digest, load_weights, read_state, save_weights
+from segbench.models.weights import checkpoint as weights
+from segbench.models.weights.checkpoint import file_digest, load_weights, read_state, save_weights
+from segbench.models.weights.tensor_matching import bare
 
 
 def network(seed: int = 0) -> nn.Sequential:

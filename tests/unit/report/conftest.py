@@ -11,7 +11,7 @@ import pytest
 from stored import HOSTILE, some_images, write_run, write_speed_of
 
 from segbench.results.record import Outcome, Status
-from segbench.results.speed_record import SpeedRecord
+from segbench.results.speed.record import SpeedRecord
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from segbench.api.leaderboard import leaderboard
 from segbench.metrics.resampling import counts_by_image, image_spread
 from segbench.metrics.trainings import estimate
 from segbench.metrics.uncertainty import intervals
-from segbench.report.board import to_markdown
-from segbench.report.certainty import CERTAINTY, LEAST_IMAGES, certainty
-from segbench.report.runs import load_results
-from segbench.report.tables import to_csv, to_json
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.intervals import CERTAINTY, LEAST_IMAGES, certainty
+from segbench.report.runs.load import load_results
 
 OF_NETWORKS = ["rank", "rank_best", "rank_worst", "group"]
 

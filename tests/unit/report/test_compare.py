@@ -8,9 +8,9 @@ import pytest
 from stored import COMPUTED, VERSIONS, iou_of, matrices, some_images, write_run, write_speed_of
 
 from segbench.errors import StoreError
-from segbench.report.compare import compare
-from segbench.report.compare_notes import caveats
-from segbench.report.runs import load_results
+from segbench.report.compare.caveats import caveats
+from segbench.report.compare.compare import compare
+from segbench.report.runs.load import load_results
 from segbench.results.record import Outcome, Status
 
 

@@ -11,12 +11,12 @@ import pytest
 from stored import COMPUTED, VERSIONS
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.board import to_markdown
-from segbench.report.environments import differing_facts, facts_of
-from segbench.report.latex import to_latex
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
-from segbench.report.tables import to_csv, to_json
+from segbench.report.formats.latex import to_latex
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.environments import differing_facts, facts_of
+from segbench.report.runs.load import load_results
 
 
 def environment(**changes):

@@ -14,12 +14,12 @@ from stored import write_run
 
 from segbench.api.leaderboard import leaderboard
 from segbench.metrics.resampling import counts_by_image
-from segbench.report.certainty import certainty
-from segbench.report.compare import compare
-from segbench.report.compare_notes import caveats
-from segbench.report.leaderboard import ranked
-from segbench.report.runs import load_results
-from segbench.results.matrices import ImageMatrices
+from segbench.report.compare.caveats import caveats
+from segbench.report.compare.compare import compare
+from segbench.report.ranking.intervals import certainty
+from segbench.report.ranking.leaderboard import ranked
+from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 
 UNET = (0.737, 0.653, 0.639, 0.648, 0.732)
 FC_DENSENET = (0.722, 0.739, 0.742, 0.721, 0.733)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from segbench import figure, figure_names, load_results
 from segbench.errors import UnknownNameError, UsageError
 from segbench.report.figures import plots
-from segbench.report.ranking import rank
-from segbench.report.runs import load_histories
+from segbench.report.ranking.ranking import rank
+from segbench.report.runs.load import load_histories
 
 DRAWN = ("accuracy-throughput", "accuracy-parameters", "rank-intervals", "class-iou", "confusion", "learning-curves")
 

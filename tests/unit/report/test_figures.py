@@ -12,8 +12,6 @@ import pytest
 from PIL import Image
 from stored import HOSTILE, iou_of, matrices, some_images
 
-from segbench.report.class_iou import class_iou
-from segbench.report.drawing import DARK, INK, PAPER, save
 from segbench.report.figures import (
     accuracy_parameters,
     accuracy_throughput,
@@ -29,10 +27,12 @@ from segbench.report.figures import (
     rank_intervals,
     shown,
 )
-from segbench.report.leaderboard import ranked
-from segbench.report.networks import distinguish
-from segbench.report.runs import load_histories, load_results
-from segbench.results.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
+from segbench.report.figures.style import DARK, INK, PAPER, save
+from segbench.report.ranking.leaderboard import ranked
+from segbench.report.runs.class_iou import class_iou
+from segbench.report.runs.load import load_histories, load_results
+from segbench.report.runs.network_identity import distinguish
+from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
 from segbench.results.record import Outcome, Status
 
 

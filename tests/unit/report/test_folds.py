@@ -9,15 +9,15 @@ from sklearn.metrics import confusion_matrix, jaccard_score
 from stored import CLASSES, some_images
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.compare import compare
-from segbench.report.environments import facts_of
-from segbench.report.notes import observations
-from segbench.report.render import write_report
-from segbench.report.rescored import rescored
-from segbench.report.runs import load_histories, load_results
-from segbench.report.worst_cases import image_scores
-from segbench.results.details import ImageDetails, save_details
-from segbench.results.matrices import ImageMatrices
+from segbench.report.compare.compare import compare
+from segbench.report.document.worst_images import image_scores
+from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.conventions import rescored
+from segbench.report.runs.environments import facts_of
+from segbench.report.runs.load import load_histories, load_results
+from segbench.report.write import write_report
+from segbench.results.arrays.details import ImageDetails, save_details
+from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import FoldFacts, Outcome, Status
 
 SIZES = (3, 2, 2)

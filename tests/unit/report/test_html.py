@@ -11,9 +11,9 @@ from stored import HOSTILE
 
 from segbench.api.leaderboard import leaderboard
 from segbench.report.blocks import Bullets, Cell, Code, Heading, Listing, Paragraph, Table
-from segbench.report.html import FILTERED_ROWS, Download, to_fragment, to_html
-from segbench.report.render import write_report
-from segbench.report.runs import load_results
+from segbench.report.formats.html import FILTERED_ROWS, Download, to_fragment, to_html
+from segbench.report.runs.load import load_results
+from segbench.report.write import write_report
 
 VOID = ("meta", "link", "source", "img", "input", "br")
 

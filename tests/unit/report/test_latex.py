@@ -7,8 +7,8 @@ import re
 import pytest
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.latex import escape_latex, to_latex
-from segbench.report.runs import load_results
+from segbench.report.formats.latex import escape_latex, to_latex
+from segbench.report.runs.load import load_results
 from segbench.results.record import Outcome, Status
 
 

@@ -10,9 +10,9 @@ import pytest
 from stored import iou_of, matrices
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report import columns
-from segbench.report.leaderboard import COLUMNS, MEASURED
-from segbench.report.runs import DETAIL_SCORES, SCORES, load_results
+from segbench.report.formats import columns
+from segbench.report.ranking.leaderboard import COLUMNS, MEASURED
+from segbench.report.runs.load import DETAIL_SCORES, SCORES, load_results
 from segbench.results.record import Outcome, Status
 
 OTHER = {"dataset": {"name": "scenes"}, "train": {"epochs": 9, "select": "last"}}

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from speed_cases import changed_fingerprint
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.measured import FIGURES, pareto_front
-from segbench.report.notes import observations
-from segbench.report.render import write_report
-from segbench.report.runs import load_results
-from segbench.results.fingerprint import HARD_KEYS
-from segbench.results.speed_record import Output, Task
+from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.speed_columns import FIGURES, pareto_front
+from segbench.report.runs.load import load_results
+from segbench.report.write import write_report
+from segbench.results.speed.fingerprint import HARD_KEYS
+from segbench.results.speed.record import Output, Task
 
 
 def options(width):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segbench.report.networks import distinguish, network_key, once_each
-from segbench.report.runs import load_results
+from segbench.report.runs.load import load_results
+from segbench.report.runs.network_identity import distinguish, network_key, once_each
 from segbench.results.record import Outcome, Status
 
 FAILED = Outcome(status=Status.FAILED, reason="out of memory")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from stored import CLASSES
 
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
-from segbench.results.matrices import ImageMatrices
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 from stored import write_run
 
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.load import load_results
 from segbench.results.outputs import OutputFacts
 
 RECIPE = {"dataset": {"name": "scenes"}, "train": {"epochs": 2, "select": "last", "auxiliary": 0.4}}

@@ -10,15 +10,15 @@ from stored import CLASSES, iou_of
 
 from segbench.api.leaderboard import leaderboard
 from segbench.metrics.foreign import python_metric
-from segbench.report.board import to_markdown
-from segbench.report.columns import COLUMNS as SHOWN
-from segbench.report.columns import columns_of
-from segbench.report.leaderboard import COLUMNS
-from segbench.report.notes import observations
-from segbench.report.own_metrics import bounds
-from segbench.report.render import write_report
-from segbench.report.runs import load_results
-from segbench.report.tables import to_csv, to_json
+from segbench.report.formats.columns import COLUMNS as SHOWN
+from segbench.report.formats.columns import columns_of
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.leaderboard import COLUMNS
+from segbench.report.runs.load import load_results
+from segbench.report.runs.own_metrics import bounds
+from segbench.report.write import write_report
 from segbench.results.store import SUITE_FILE
 
 SOURCE = """

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from segbench.cli.app import app
 from segbench.config.plan import digest
-from segbench.report.board import to_markdown
-from segbench.report.ranking import rank
-from segbench.report.tables import rich_tables, to_csv, to_json
-from segbench.results.matrices import ImageMatrices
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.formats.tables import rich_tables, to_csv, to_json
+from segbench.report.ranking.ranking import rank
+from segbench.results.arrays.matrices import ImageMatrices
 
 GRID = {"train": {"epochs": 2, "select": "last"}}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stored import matrices
 
-from segbench.report.protocols import comparisons, protocol_differences, protocol_groups
-from segbench.report.runs import load_results
+from segbench.report.runs.load import load_results
+from segbench.report.runs.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.results.record import Outcome, Status
 
 FAILED = Outcome(status=Status.FAILED, reason="out of memory")

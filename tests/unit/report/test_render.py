@@ -12,12 +12,12 @@ import pytest
 from stored import HOSTILE
 
 from segbench.errors import StoreError
-from segbench.report import render
+from segbench.report import write as render
 from segbench.report.blocks import Paragraph
+from segbench.report.document.sections import selection_rule
 from segbench.report.figures import plots
-from segbench.report.markdown import render_markdown
-from segbench.report.render import write_report
-from segbench.report.sections import selection_rule
+from segbench.report.formats.markdown import render_markdown
+from segbench.report.write import write_report
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
 

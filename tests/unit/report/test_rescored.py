@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from segbench.api.leaderboard import leaderboard
 from segbench.cli.app import app
 from segbench.metrics.conventions import CONVENTIONS
-from segbench.report.rescored import COLUMNS, ranked_anew, rescored
-from segbench.report.runs import load_results
-from segbench.results.matrices import ImageMatrices
+from segbench.report.ranking.conventions import COLUMNS, ranked_anew, rescored
+from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 
 PAIR = np.array([[[50, 0, 0], [0, 50, 0], [0, 0, 0]], [[98, 0, 0], [2, 0, 0], [0, 0, 0]]])
 """Image by image 0.745, over all pixels 0.974, and a third class that is nowhere."""

@@ -13,7 +13,7 @@ from sklearn.metrics import jaccard_score
 from stored import HOSTILE, iou_of, matrices
 
 from segbench.errors import StoreError
-from segbench.report.runs import COLUMNS, SCORES, load_histories, load_results
+from segbench.report.runs.load import COLUMNS, SCORES, load_histories, load_results
 from segbench.results.record import Outcome, Status
 
 
@@ -124,7 +124,7 @@ def test_a_history_that_names_a_model_itself_is_overruled(add, results):
 
 
 def test_reading_and_reporting_import_no_torch():
-    modules = "segbench.report.render, segbench.results.environment, segbench.report.tables"
+    modules = "segbench.report.write, segbench.results.environment, segbench.report.formats.tables"
     code = f"import {modules}, sys; print([name for name in ('torch', 'timm') if name in sys.modules])"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from speed_cases import record, restart
 
-from segbench.report.speed import SPEED_COLUMNS, speed_frame
-from segbench.results.speed_record import Conditions, Memory, SpeedStatus, Task, Warmup
+from segbench.report.ranking.speed_summary import SPEED_COLUMNS, speed_frame
+from segbench.results.speed.record import Conditions, Memory, SpeedStatus, Task, Warmup
 
 
 def row(*restarts, **changes):

@@ -6,8 +6,8 @@ import pytest
 from speed_cases import changed_fingerprint
 
 from segbench.report.blocks import Table
-from segbench.report.runs import load_results
-from segbench.report.speed_section import speed_section
+from segbench.report.document.speed import speed_section
+from segbench.report.runs.load import load_results
 
 
 @pytest.fixture

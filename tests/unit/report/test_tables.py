@@ -13,13 +13,13 @@ from rich.console import Console
 from stored import HOSTILE, matrices
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.board import to_markdown
-from segbench.report.columns import COLUMNS
-from segbench.report.runs import load_results
-from segbench.report.tables import rich_tables, to_csv, to_json
+from segbench.report.formats.columns import COLUMNS
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.formats.tables import rich_tables, to_csv, to_json
+from segbench.report.runs.load import load_results
 from segbench.report.text import escape_markdown, printable
 from segbench.results.record import Outcome, Status
-from segbench.results.speed_record import Task
+from segbench.results.speed.record import Task
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from segbench.api.leaderboard import leaderboard
 from segbench.config.plan import digest
 from segbench.errors import StoreError
 from segbench.report.blocks import Table
-from segbench.report.board import to_markdown
-from segbench.report.compare import compare
-from segbench.report.ranking import rank
-from segbench.report.render import write_report
-from segbench.report.runs import load_results, load_stored
-from segbench.report.tuned import SUPERSEDED, search_in_words
-from segbench.report.tuning_section import tuning_facts, tuning_section
+from segbench.report.compare.compare import compare
+from segbench.report.document.tuning import tuning_facts, tuning_section
+from segbench.report.formats.leaderboard import to_markdown
+from segbench.report.ranking.ranking import rank
+from segbench.report.runs.load import load_results, load_stored
+from segbench.report.runs.trials import SUPERSEDED, search_in_words
+from segbench.report.write import write_report
 from segbench.results.record import Outcome, Status, TuningFacts
 
 BASE = {

@@ -11,14 +11,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.board import board_blocks, to_markdown
-from segbench.report.compare import compare
-from segbench.report.html import to_fragment
-from segbench.report.latex import to_latex
-from segbench.report.notes import observations
-from segbench.report.runs import load_results
-from segbench.report.tables import rich_tables, to_csv
-from segbench.results.matrices import ImageMatrices
+from segbench.report.compare.compare import compare
+from segbench.report.formats.html import to_fragment
+from segbench.report.formats.latex import to_latex
+from segbench.report.formats.leaderboard import board_blocks, to_markdown
+from segbench.report.formats.tables import rich_tables, to_csv
+from segbench.report.ranking.caveats import observations
+from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 
 ROAD_ONLY = np.array([[0, 100, 0], [0, 100, 0], [0, 100, 0]])
 NEVER_CAR = np.array([[100, 0, 0], [0, 100, 0], [20, 80, 0]])

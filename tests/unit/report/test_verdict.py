@@ -7,9 +7,9 @@ import re
 import pytest
 from stored import some_images
 
-from segbench.report.ranked import tables_of
-from segbench.report.ranking import rank
-from segbench.report.verdict import Judged, verdict, verdicts
+from segbench.report.document.summary import Judged, verdict, verdicts
+from segbench.report.ranking.ranking import rank
+from segbench.report.ranking.tables import tables_of
 from segbench.results.record import Outcome, Status
 
 

@@ -7,15 +7,15 @@ import pytest
 from stored import CLASSES
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.board import board_blocks, to_markdown
-from segbench.report.html import to_fragment
-from segbench.report.markdown import render_markdown
-from segbench.report.published import NOT_STATED, PUBLISHED, VOID_LEFT_OUT, published_of
-from segbench.report.runs import load_results
-from segbench.report.sections import published
-from segbench.report.tables import to_csv, to_json
-from segbench.report.worst_cases import image_scores, worst_cases
-from segbench.results.matrices import ImageMatrices
+from segbench.report.document.sections import published
+from segbench.report.document.worst_images import image_scores, worst_cases
+from segbench.report.formats.html import to_fragment
+from segbench.report.formats.leaderboard import board_blocks, to_markdown
+from segbench.report.formats.markdown import render_markdown
+from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.published import NOT_STATED, PUBLISHED, VOID_LEFT_OUT, published_of
+from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import Outcome, Status
 
 

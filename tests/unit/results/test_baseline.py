@@ -8,7 +8,7 @@ import pytest
 from speed_cases import case, fingerprint, record, restart
 
 from segbench.errors import StoreError
-from segbench.results.baseline import CASE_KEY, ENVIRONMENT_KEY, read_baseline, write_baseline
+from segbench.results.speed.baseline import CASE_KEY, ENVIRONMENT_KEY, read_baseline, write_baseline
 
 
 def benchmark(*seconds, environment=None, **changes):

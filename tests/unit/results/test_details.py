@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segbench.errors import StoreError
-from segbench.results.details import ImageDetails, load_details, save_details
+from segbench.results.arrays.details import ImageDetails, load_details, save_details
 
 DETAILS = ImageDetails(("a", "ü/b"), {"boundary_predicted": np.array([[1, 2], [3, 4]]), "other": np.array([0.5, 1.5])})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from speed_cases import changed_fingerprint, fingerprint
 
-from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS, differences
+from segbench.results.speed.fingerprint import HARD_KEYS, SOFT_KEYS, differences
 
 
 def test_a_machine_equals_itself():

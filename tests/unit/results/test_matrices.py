@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segbench.errors import StoreError
-from segbench.results.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 
 CAMVID_CPU = Path(__file__).parents[3] / "results" / "camvid-cpu"
 

@@ -24,16 +24,16 @@ from stored import write_speed_of
 
 from segbench.config.plan import digest
 from segbench.errors import ArchiveError, StoreError, UsageError
-from segbench.results.archive import END
+from segbench.results.archive.container import END
+from segbench.results.archive.members import Kind
+from segbench.results.archive.merge import merge
+from segbench.results.archive.pack import pack
+from segbench.results.archive.placing import Fate
+from segbench.results.archive.units import Extra
+from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.files import temporary_path
-from segbench.results.matrices import load_matrices, save_matrices
-from segbench.results.members import Kind
-from segbench.results.merge import merge
-from segbench.results.pack import pack
-from segbench.results.placing import Fate
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
-from segbench.results.units import Extra
 
 
 @pytest.fixture
@@ -576,7 +576,7 @@ def test_a_merge_that_was_killed_leaves_whole_runs_and_is_gone_on_with(results, 
         write_true_run(results, seed=seed)
     pack(results, tmp_path / "a.tar.xz")
     program = (
-        "import sys; from pathlib import Path; from segbench.results.merge import merge;"
+        "import sys; from pathlib import Path; from segbench.results.archive.merge import merge;"
         "merge([Path(sys.argv[1])], Path(sys.argv[2]))"
     )
     merging = subprocess.Popen([sys.executable, "-c", program, tmp_path / "a.tar.xz", tmp_path / "there"])

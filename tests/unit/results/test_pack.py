@@ -12,10 +12,10 @@ from spoilt_archives import members_of, write_true_run
 from stored import write_speed_of
 
 from segbench.errors import StoreError, UsageError
+from segbench.results.archive.pack import pack, part_names
+from segbench.results.archive.units import Extra
 from segbench.results.files import temporary_path
-from segbench.results.pack import pack, part_names
 from segbench.results.store import Store
-from segbench.results.units import Extra
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def alter(run, text, other):
 
 
 def test_a_run_that_is_written_anew_while_it_is_packed_is_left_out(results, tmp_path, monkeypatch):
-    from segbench.results import archive
+    from segbench.results.archive import container as archive
 
     (run,) = results.glob("toy/*-seed2-*")
     add = archive._add

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from segbench.errors import StoreError
-from segbench.results.scan import scan
+from segbench.results.find_runs import scan
 from segbench.results.store import Store, write_record
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from speed_cases import case, record, restart
 
 from segbench.errors import StoreError
-from segbench.results.speed_record import Output, SpeedCase, SpeedStatus, Task, speed_model
-from segbench.results.speed_store import FoundSpeeds, read_speed, scan_speeds, speed_folder, write_speed
+from segbench.results.speed.record import Output, SpeedCase, SpeedStatus, Task, speed_model
+from segbench.results.speed.store import FoundSpeeds, read_speed, scan_speeds, speed_folder, write_speed
 
 CHANGES = {
     "task": Task.TRAINING,

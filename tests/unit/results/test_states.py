@@ -10,8 +10,8 @@ import pytest
 
 from segbench.errors import StoreError
 from segbench.results.files import temporary_path
-from segbench.results.states import KEPT, StateFolder
 from segbench.results.store import Store
+from segbench.results.training_states import KEPT, StateFolder
 
 
 @pytest.fixture

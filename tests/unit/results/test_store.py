@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from segbench.errors import DataError, StoreError
+from segbench.results.atomic_replace import Leftover, swap
 from segbench.results.files import checked_name, host_mark, replace_text, safe_name, storing, temporary_path
 from segbench.results.store import Store, read_record, readable_folder, write_record
-from segbench.results.swap import Leftover, swap
 
 NO_PROCESS = 999_999_999
 RUN = "unet-seed0-abc"
@@ -352,7 +352,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from segbench.results.store import Store, read_record, write_record
-from segbench.results import swap, store as module
+from segbench.results import store as module
+from segbench.results import atomic_replace as swap
 root, previous, moment = sys.argv[1:]
 store = Store(Path(root), "toy")
 record = read_record(Path(previous))

@@ -14,11 +14,11 @@ from segbench.api.leaderboard import leaderboard
 from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import families, trials
-from segbench.engine.records import record_of
+from segbench.engine.run.record import record_of
 from segbench.errors import DamagedRunError, UsageError
-from segbench.report.runs import load_results
+from segbench.report.runs.load import load_results
+from segbench.results.archive.inventory import held_runs
 from segbench.results.hashes import identities
-from segbench.results.inventory import held_runs
 from segbench.results.record import Outcome, Status, Timings
 from segbench.results.store import Store, read_record, write_record
 from segbench.results.verify import verified_record

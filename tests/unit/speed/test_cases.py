@@ -8,7 +8,7 @@ from tiny import document
 from segbench.config.component import ModelEntry
 from segbench.config.load import check
 from segbench.errors import SuiteError, UnknownNameError
-from segbench.results.speed_record import Output, Task
+from segbench.results.speed.record import Output, Task
 from segbench.speed.cases import suite_cases
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segbench.errors import UsageError
-from segbench.speed.decision import (
+from segbench.speed.gate.decision import (
     Decision,
     ExitCode,
     Rule,
@@ -24,7 +24,7 @@ from segbench.speed.decision import (
     percent,
     restart_log_ratio,
 )
-from segbench.speed.sensitivity import smallest_found
+from segbench.speed.gate.power import smallest_found
 
 LOG_THRESHOLD = math.log(1.1)
 ONE_LOOK = Rule(looks=(5,))

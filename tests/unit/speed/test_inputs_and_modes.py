@@ -9,14 +9,14 @@ import torch
 from speed_cases import case
 from torch import nn
 
-from segbench.config.sections import EXECUTION_MODES
-from segbench.engine.arithmetic import Arithmetic
+from segbench.config.sections.training import EXECUTION_MODES
+from segbench.engine.device import Arithmetic
 from segbench.errors import UsageError
-from segbench.results.speed_record import Output, Task
-from segbench.speed.inference import delivering, inference_call
-from segbench.speed.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
-from segbench.speed.measure import arithmetic_of, built
-from segbench.speed.modes import NotHere, executed, trained
+from segbench.results.speed.record import Output, Task
+from segbench.speed.measure.case import arithmetic_of, built
+from segbench.speed.measure.execution_modes import NotHere, executed, trained
+from segbench.speed.measure.inference import delivering, inference_call
+from segbench.speed.measure.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
 
 CPU = Arithmetic(torch.device("cpu"))
 

@@ -8,9 +8,9 @@ from speed_cases import case, record, restart
 from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_fresh_process
 from segbench.errors import UsageError
-from segbench.results.speed_record import SpeedStatus, Task
+from segbench.results.speed.record import SpeedStatus, Task
 from segbench.speed.cases import Planned
-from segbench.speed.launch import INTERLEAVED, LARGEST_BATCH, Settings, measure_cases
+from segbench.speed.run_cases import INTERLEAVED, LARGEST_BATCH, Settings, measure_cases
 
 SETTINGS = Settings("cpu", 2, 0.05)
 

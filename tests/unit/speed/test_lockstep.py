@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from segbench.errors import UsageError
-from segbench.speed import dialogue
-from segbench.speed.abtest import calibrate, compare
-from segbench.speed.decision import ExitCode, Rule, Verdict
-from segbench.speed.dialogue import WorkerError
-from segbench.speed.lockstep import Restart, Round, Settings, Side, measure
-from segbench.speed.revisions import Environment
-from segbench.speed.workload import Activity, GateCase
+from segbench.speed.gate import worker_client as dialogue
+from segbench.speed.gate.compare import calibrate, compare
+from segbench.speed.gate.decision import ExitCode, Rule, Verdict
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import Activity, GateCase
+from segbench.speed.gate.interleaved import Restart, Round, Settings, Side, measure
+from segbench.speed.gate.worker_client import WorkerError
 
 SCRIPTED = Path(__file__).parents[2] / "support" / "scripted_worker.py"
 UNET, CNN = GateCase({"name": "unet"}), GateCase({"name": "cnn"})

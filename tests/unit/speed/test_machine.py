@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from segbench.speed import energy
-from segbench.speed.conditions import Jiffies, cpu_jiffies, nvml_of, stolen_share, watched
-from segbench.speed.energy import EnergyMeter
-from segbench.speed.memory import read_peak, reset_peak, resident_bytes
-from segbench.speed.nvml import Nvml
+from segbench.speed.measure import energy
+from segbench.speed.measure.conditions import Jiffies, cpu_jiffies, nvml_of, stolen_share, watched
+from segbench.speed.measure.energy import EnergyMeter
+from segbench.speed.measure.memory import read_peak, reset_peak, resident_bytes
+from segbench.speed.measure.nvidia import Nvml
 
 CPU = torch.device("cpu")
 MIB = 2**20

@@ -10,12 +10,12 @@ from speed_cases import case, record
 from tiny import document
 
 from segbench.config.load import check
-from segbench.report.speed import speed_frame
-from segbench.results.fingerprint import HARD_KEYS, differences
-from segbench.results.speed_record import Output, SpeedStatus, Task
+from segbench.report.ranking.speed_summary import speed_frame
+from segbench.results.speed.fingerprint import HARD_KEYS, differences
+from segbench.results.speed.record import Output, SpeedStatus, Task
 from segbench.speed.cases import suite_cases
-from segbench.speed.measure import fingerprint, forget_compiled, measure
-from segbench.speed.training import PARTS
+from segbench.speed.measure.case import fingerprint, forget_compiled, measure
+from segbench.speed.measure.training import PARTS
 
 SECONDS = 0.05
 TRAINING = {"steps": 1, "batch_size": 2, "optimizer": {"name": "adamw", "lr": 0.01}, "clip_gradient_norm": 1.0}

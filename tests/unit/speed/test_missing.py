@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from speed_cases import case, changed_fingerprint, fingerprint, record, restart
 
-from segbench.results.fingerprint import HARD_KEYS, SOFT_KEYS
-from segbench.results.speed_record import SpeedStatus
+from segbench.results.speed.fingerprint import HARD_KEYS, SOFT_KEYS
+from segbench.results.speed.record import SpeedStatus
 from segbench.speed.cases import Planned
-from segbench.speed.launch import Settings
 from segbench.speed.missing import missing
+from segbench.speed.run_cases import Settings
 
 FULL = restart(status=SpeedStatus.OUT_OF_MEMORY, reason="out of memory", warmup=None)
 

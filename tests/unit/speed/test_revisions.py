@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from segbench.errors import UsageError
-from segbench.speed.revisions import Environment, resolve, resolve_both
+from segbench.speed.gate.environments import Environment, resolve, resolve_both
 
 
 def git(folder, *arguments):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from speed_cases import case, changed_fingerprint, fingerprint, record, restart
 
-from segbench.results.fingerprint import HARD_KEYS
-from segbench.results.speed_record import SpeedStatus
-from segbench.speed.decision import ExitCode, Verdict
-from segbench.speed.stored import check
+from segbench.results.speed.fingerprint import HARD_KEYS
+from segbench.results.speed.record import SpeedStatus
+from segbench.speed.gate.baseline_check import check
+from segbench.speed.gate.decision import ExitCode, Verdict
 
 BASE = (1.00, 1.01, 0.99, 1.02, 0.98)
 

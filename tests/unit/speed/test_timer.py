@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segbench.speed.timer import (
+from segbench.speed.measure.timer import (
     LEAST_SAMPLES,
     LEAST_SLOW_SAMPLES,
     LONG_WINDOW_SECONDS,

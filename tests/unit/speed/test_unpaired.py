@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from segbench.speed.decision import Rule, Verdict
-from segbench.speed.unpaired import Times, decide_unpaired, more_needed_unpaired
+from segbench.speed.gate.decision import Rule, Verdict
+from segbench.speed.gate.decision_unpaired import Times, decide_unpaired, more_needed_unpaired
 
 ONE_LOOK = Rule(looks=(5,))
 BASE = (1.00, 1.01, 0.99, 1.02, 0.98)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from pytest_benchmark.stats import Stats
 
-from segbench.speed.abtest import Calibration, CaseResult, GateResult, NoiseFloor
-from segbench.speed.benchmark_json import benchmark_document, statistics_of
-from segbench.speed.decision import Decision, Rule, Verdict, confirmed, decide
-from segbench.speed.lockstep import Restart, Round, Settings, Side
-from segbench.speed.revisions import Environment
-from segbench.speed.verdicts import (
+from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
+from segbench.speed.gate.decision import Decision, Rule, Verdict, confirmed, decide
+from segbench.speed.gate.environments import Environment
+from segbench.speed.gate.gate_case import GateCase
+from segbench.speed.gate.interleaved import Restart, Round, Settings, Side
+from segbench.speed.gate.pytest_benchmark_json import benchmark_document, statistics_of
+from segbench.speed.gate.report import (
     TITLES,
     calibration_document,
     calibration_rows,
@@ -26,7 +27,6 @@ from segbench.speed.verdicts import (
     notes,
     rows,
 )
-from segbench.speed.workload import GateCase
 
 RULE = Rule()
 

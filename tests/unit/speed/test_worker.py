@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from segbench.speed.worker import Session, serve, without
-from segbench.speed.workload import Activity, GateCase
+from segbench.speed.gate.gate_case import Activity, GateCase
+from segbench.speed.gate.worker import Session, serve, without
 
 TINY = GateCase({"name": "unet", "width": 0.05}, classes=3, size=(16, 16))
 WARM_UP = {"command": "warm_up", "window_seconds": 0.001, "tolerance": 10.0, "most_seconds": 1.0}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segbench.engine.losses.base import IGNORE_INDEX, Loss
+from segbench.engine.training.losses.base import IGNORE_INDEX, Loss
 from segbench.import_path import ForeignPartError, call_part, import_attribute, naming_part, offered, takes
 
 _TRIED_SIDE = 32

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segbench.engine.losses.base import IGNORE_INDEX, Loss, cross_entropies, mean_over_labelled
-from segbench.engine.losses.boundary_distance import squared_distance_to_other_class
-from segbench.engine.losses.class_weights import class_weights_tensor
+from segbench.engine.training.losses.base import IGNORE_INDEX, Loss, cross_entropies, mean_over_labelled
+from segbench.engine.training.losses.boundary_distance import squared_distance_to_other_class
+from segbench.engine.training.losses.class_weights import class_weights_tensor
 from segbench.errors import UsageError
 
 _REACH = 4

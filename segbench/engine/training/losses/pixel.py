@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own idiom
 from torch import Tensor
 
-from segbench.engine.losses.base import IGNORE_INDEX, Loss, cross_entropies, mean_over_labelled, one_hot
-from segbench.engine.losses.class_weights import class_weights_tensor
+from segbench.engine.training.losses.base import IGNORE_INDEX, Loss, cross_entropies, mean_over_labelled, one_hot
+from segbench.engine.training.losses.class_weights import class_weights_tensor
 from segbench.errors import UsageError
 
 

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from segbench.engine.losses.base import IGNORE_INDEX, Loss, one_hot
-from segbench.engine.losses.class_weights import class_weights_tensor
+from segbench.engine.training.losses.base import IGNORE_INDEX, Loss, one_hot
+from segbench.engine.training.losses.class_weights import class_weights_tensor
 from segbench.errors import UsageError
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from segbench.config.component import LossEntry
-from segbench.engine.losses.base import Loss
-from segbench.engine.losses.class_weights import resolve_class_weights
-from segbench.engine.losses.foreign import as_loss
-from segbench.engine.losses.pixel import cross_entropy
+from segbench.engine.training.losses.base import Loss
+from segbench.engine.training.losses.class_weights import resolve_class_weights
+from segbench.engine.training.losses.foreign import as_loss
+from segbench.engine.training.losses.pixel import cross_entropy
 from segbench.registry import LOSSES
 
 
