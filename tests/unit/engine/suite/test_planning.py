@@ -20,7 +20,7 @@ from segbench.results.arrays.matrices import save_matrices
 from segbench.results.record import Outcome, Status, Timings
 from segbench.results.store import Store, write_record
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 RATES = [0.001, 0.003, 0.01]
 DIVERGED = Outcome(status=Status.FAILED, reason="the loss became nan")
 REFUSED = Outcome(status=Status.SKIPPED, reason="cannot take 32x32")

@@ -187,7 +187,7 @@ def test_digests_do_not_depend_on_the_interpreter_that_computes_them(tmp_path):
     told = set()
     for seed in ("1", "2"):
         for command in ([sys.executable, str(tmp_path / "script.py")],):
-            environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[3])}
+            environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[4])}
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             told.add(done.stdout)
     assert len(told) == 1

@@ -17,7 +17,7 @@ from segbench.speed.gate.gate_case import Activity, GateCase
 from segbench.speed.gate.interleaved import Restart, Round, Settings, Side, measure
 from segbench.speed.gate.worker_client import WorkerError
 
-SCRIPTED = Path(__file__).parents[2] / "support" / "scripted_worker.py"
+SCRIPTED = Path(__file__).parents[3] / "support" / "scripted_worker.py"
 UNET, CNN = GateCase({"name": "unet"}), GateCase({"name": "cnn"})
 QUICK = Settings(rounds=10, timeout_seconds=20.0)
 

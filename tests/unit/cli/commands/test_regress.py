@@ -16,7 +16,7 @@ from segbench.errors import UnknownNameError
 from segbench.speed.gate import worker_client as dialogue
 from segbench.speed.gate.gate_case import GateCase
 
-SCRIPTED = Path(__file__).parents[2] / "support" / "scripted_worker.py"
+SCRIPTED = Path(__file__).parents[3] / "support" / "scripted_worker.py"
 REVISIONS = {
     "plain": {"seconds": 0.01},
     "slower": {"seconds": 0.012},
