@@ -27,23 +27,23 @@ def leaderboard(runs: pd.DataFrame) -> Leaderboard:
         runs: Rows of ``load_results``.
 
     Returns:
-        One row a network with the columns ``COLUMNS`` of ``segbench.report.ranking.leaderboard``: protocol by protocol and, in
-        each, by the data that was tested on (``test_data``, the digest of what was fed); in each of these tables the
-        scored rows, best first, and then those that failed, were skipped or are damaged, with the reason. A network
-        some of whose seeds failed has both. ``position`` counts the scored rows of a table. ``rank`` does too, and
-        equal scores share it; where each network was trained once there is none, since one training cannot tell
+        One row a network with the columns ``COLUMNS`` of ``segbench.report.ranking.leaderboard``: protocol by protocol
+        and, in each, by the data that was tested on (``test_data``, the digest of what was fed); in each of these
+        tables the scored rows, best first, and then those that failed, were skipped or are damaged, with the reason. A
+        network some of whose seeds failed has both. ``position`` counts the scored rows of a table. ``rank`` does too,
+        and equal scores share it; where each network was trained once there is none, since one training cannot tell
         networks apart. Measured columns are means over ``seeds`` runs; ``<name>_std`` is the sample standard deviation,
         NaN for one run. The scores of ``details.npz`` are absent where a seed lacks them. ``pretrained`` is
         ``pretrained`` or ``scratch``; ``same_data`` says whether the row was trained on what most rows of its table
         were, seed by seed; rows that were not keep their rank, as their scores are of the same images.
         ``same_environment`` says so of threads, processor, device, precision and versions, and ``environment_differs``
         names those that differ, also between the seeds of the row itself. What else disturbs a comparison is in
-        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.ranking.intervals``, from
-        ``throughput_images_per_second`` on those of ``segbench.report.ranking.speed_columns``; ``pareto`` says of a row with a
-        measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is what
-        ``published_source`` reports of the network on this data set, with whatever width, data and recipe the paper
-        used; ``published_convention`` says what it does with void. ``never_predicted`` names the classes that test
-        labels hold and a network predicts nowhere, ``predicts_only`` the class that it predicts everywhere,
+        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.ranking.intervals``,
+        from ``throughput_images_per_second`` on those of ``segbench.report.ranking.speed_columns``; ``pareto`` says of
+        a row with a measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is
+        what ``published_source`` reports of the network on this data set, with whatever width, data and recipe the
+        paper used; ``published_convention`` says what it does with void. ``never_predicted`` names the classes that
+        test labels hold and a network predicts nowhere, ``predicts_only`` the class that it predicts everywhere,
         ``precision_over`` over how many classes mean precision is then taken, and ``predicts`` says it in short.
         ``runs_at_once`` is how many runs may have shared a device: above 1, images a second of the runs are no measure
         of speed. ``folds`` is how many folds of a cross-validation are pooled in the row. ``tuning`` says what was

@@ -82,7 +82,7 @@ def mean_loss(losses: Sequence[float | None]) -> float | None:
 
 
 class Look(Protocol):
-    """Looks closer at one image after the other, perhaps beside the evaluation; see ``segbench.engine.evaluation.details``."""
+    """Looks closer at one image after the other, perhaps beside the evaluation; ``details`` has what there is."""
 
     def look(
         self, name: str, label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.float32]

@@ -22,7 +22,7 @@ class Ranking:
         runs: The rows of ``load_results``, different networks of one label told apart.
         trials: The trials of tunings, which are not ranked.
         board: The rows of ``leaderboard``.
-        pairs: What is known of every pair of ranked networks, with the columns ``segbench.report.ranking.leaderboard.PAIRS``.
+        pairs: What is known of every pair of ranked networks, with the columns ``PAIRS`` of ``leaderboard``.
         notes: What a reader must know before comparing rows.
     """
 

@@ -82,8 +82,8 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
     Returns:
         One row a run, completed or not, with the columns ``COLUMNS``. Scores are fractions of 1, sizes are in
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
-        of a cross-validation are one row for all ``folds`` of a network and seed, as ``segbench.report.runs.folds`` says;
-        ``fold_paths`` are their folders, and ``image_groups`` the group of each image where the suite has groups.
+        of a cross-validation are one row for all ``folds`` of a network and seed, as ``folds`` says; ``fold_paths``
+        are their folders, and ``image_groups`` the group of each image where the suite has groups.
         ``own_metrics`` holds what the suites' own metrics say of the confusion matrix, by label.
 
     Raises:

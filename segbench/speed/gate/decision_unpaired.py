@@ -1,8 +1,8 @@
 """Decides against stored times: base and head were not measured side by side, so their restarts scatter apart.
 
-The looks, the threshold, the two sides and Holm's correction are those of ``segbench.speed.gate.decision``. What differs is
-the interval: Welch's, of the difference of two means of log times with unequal variances (B. L. Welch, "The
-generalization of 'Student's' problem when several different population variances are involved", Biometrika 34, 1947).
+The looks, the threshold, the two sides and Holm's correction are those of ``decision``. What differs is the interval:
+Welch's, of the difference of two means of log times with unequal variances (B. L. Welch, "The generalization of
+'Student's' problem when several different population variances are involved", Biometrika 34, 1947).
 """
 
 from __future__ import annotations
