@@ -188,7 +188,7 @@ def training(
     )
 
     def epoch() -> int:
-        trainer._epoch(EpochMeter(1, trainer.loss.names))
+        trainer._train_epoch(EpochMeter(1, trainer.loss.names))
         return len(fixed.positions)
 
     plain = arithmetic.place(build()).train()

@@ -15,7 +15,7 @@ from segbench.engine.events import Notice, RunStarted
 from segbench.engine.launchers.local import Place
 from segbench.engine.launchers.ray_worker import Done, Order, _carried_out, unpack
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.results.data_checks import read_checks
 from segbench.results.store import read_record
 
@@ -145,15 +145,15 @@ def test_a_run_without_pixel_digests_is_done_again_and_then_has_them(run, root):
 def test_a_saved_state_is_gone_on_with(run, root, monkeypatch):
     settings = {"resume": {"every_minutes": None, "every_steps": 2}, "train": {"epochs": 4}}
     whole, _, _ = run("whole", **settings)
-    after_step = Saver.after_step
+    after_step = TrainingCheckpointer.after_step
 
-    def killed(saver, subject):
-        after_step(saver, subject)
+    def killed(checkpointer, subject):
+        after_step(checkpointer, subject)
         if subject.step == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Saver, "after_step", killed)
+        patched.setattr(TrainingCheckpointer, "after_step", killed)
         with pytest.raises(KeyboardInterrupt):
             run(**settings)
     encode(root, ".webp", lossless=True)

@@ -234,10 +234,10 @@ class Trial:
             meter = EpochMeter(1, trainer.loss.names)
             with trainer.arithmetic.matrix_precision():
                 batches = loader.epoch(1)
-                trainer.optimize(batches, meter)
+                trainer.train_step(batches, meter)
                 meter.check()  # of later losses, the full learning rate from the first step on may be the cause
                 for _ in islice(range(SHORT_TRAINING_STEPS), 1, None):
-                    trainer.optimize(batches, meter)
+                    trainer.train_step(batches, meter)
             return {name: tensor.detach().cpu().clone() for name, tensor in trainer.network.state_dict().items()}
 
     def _trainer(self, loader: TrainingLoader) -> Trainer:

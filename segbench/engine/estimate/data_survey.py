@@ -20,8 +20,8 @@ from segbench.data.loading.workers import Key, Reader
 from segbench.data.subset import Subset
 from segbench.engine.estimate.cost_model import LoadTime, Survey
 from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.training.trainer import steps_per_epoch, total_steps
 
 LOADED_IMAGES = 16
 """Images of each split that are loaded to time it, beside the first, which is slower."""

@@ -102,7 +102,7 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
 
     def step() -> float:
         started = time.perf_counter()
-        trainer.optimize(iter([batch]), meter)
+        trainer.train_step(iter([batch]), meter)
         trainer.arithmetic.synchronize()
         return time.perf_counter() - started
 

@@ -43,11 +43,12 @@ from segbench.engine.run.facts import (
 )
 from segbench.engine.run.record import part_in_folds, record_of
 from segbench.engine.stopping import Stop
-from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.training.parameter_groups import shares
-from segbench.engine.training.trainer import Trained, Trainer
+from segbench.engine.training.trained import Trained
+from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.arrays.details import DETAILS_FILE, save_details
@@ -263,7 +264,9 @@ class Work:
         recipe = self.run.recipe.train
         assert recipe is not None
         place = {**place_facts(self.device), "runs_at_once": self.runs_at_once}
-        saver = Saver(self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place)
+        checkpointer = TrainingCheckpointer(
+            self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place
+        )
         with (
             materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
             self._validation_loader(materials) as validation,
@@ -277,12 +280,12 @@ class Work:
                 history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
                 validate=lambda candidate: self._validate(candidate, loss, materials, validation),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
-                saver=saver,
+                checkpointer=checkpointer,
                 team=self.team,
             )
-            self._save = lambda: saver.save(trainer)
-            saver.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
-            self.seconds_before, self.places = saver.seconds_before, saver.places
+            self._save = lambda: checkpointer.save(trainer)
+            checkpointer.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
+            self.seconds_before, self.places = checkpointer.seconds_before, checkpointer.places
             tell_of_other_places(self.places, lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             with self._arithmetic.matrix_precision():
                 trained = trainer.fit()

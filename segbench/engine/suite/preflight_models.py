@@ -16,13 +16,13 @@ from segbench.data.loading.pipeline import check_repeatable
 from segbench.engine.run.data import Materials
 from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.run.network_outputs import outputs_of_run
+from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 from segbench.engine.training.lone_images import check_lone_image, least_images
 from segbench.engine.training.losses.base import Loss
 from segbench.engine.training.losses.foreign import try_loss
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.optimizers import create_optimizer
 from segbench.engine.training.schedules import create_schedule
-from segbench.engine.training.trainer import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.import_path import ForeignPartError
 from segbench.models.build import check_input, check_pretrained

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 
 from segbench.config.sections.training import Resume
+from segbench.engine.distributed import Team
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.data_identity import DataIdentity
 from segbench.results.training_states import StateFile, StateFolder
-
-if TYPE_CHECKING:
-    from segbench.engine.training.trainer import Trainer
 
 FORMAT = 3
 """Raised when what a state holds changes: those of another format are not used."""
@@ -27,7 +25,21 @@ Tell = Callable[[str], None]
 State = dict[str, Any]
 
 
-class Saver:
+class Resumable(Protocol):
+    """What a checkpointer needs of a trainer: ``state_dict`` returns all that the rest of its training depends on."""
+
+    step: int
+    total_steps: int
+    team: Team
+
+    def state_dict(self) -> State:
+        """Return the state; all processes have to ask."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+
+
+class TrainingCheckpointer:
     """Saves a trainer's state when that is due.
 
     Args:
@@ -58,7 +70,7 @@ class Saver:
         self._began = self._saved_at = time.monotonic()
         self._saved_step = 0
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Resumable) -> None:
         """Save, if it is due.
 
         Raises:
@@ -73,10 +85,10 @@ class Saver:
         if by_steps or (minutes is not None and self._minutes_are_over(minutes, trainer)):
             self.save(trainer)
 
-    def save(self, trainer: Trainer) -> None:
+    def save(self, trainer: Resumable) -> None:
         """Save now; of several processes, the first writes."""
         spent = self.seconds_before + time.monotonic() - self._began
-        state = {"format": FORMAT, "facts": self.facts, "seconds": spent, "places": self.places, **state_of(trainer)}
+        state = {"format": FORMAT, "facts": self.facts, "seconds": spent, "places": self.places, **trainer.state_dict()}
         if trainer.team.leads:
             self._write(trainer.step, state)
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
@@ -85,7 +97,7 @@ class Saver:
         with self.files.writing(step) as file, file.open("wb") as stream:
             torch.save(state, stream)  # to a path, torch would tell of a full disk as of any error
 
-    def restore(self, trainer: Trainer, *, tell: Tell) -> None:
+    def restore(self, trainer: Resumable, *, tell: Tell) -> None:
         """Bring a trainer to the newest state that can be used; leave it at the start when there is none.
 
         Args:
@@ -94,7 +106,7 @@ class Saver:
         """
         state = trainer.team.told(self._newest(tell) if trainer.team.leads else None)
         if state is not None:
-            load_state(trainer, state)
+            trainer.load_state_dict(state)
             self._saved_step, self.seconds_before = trainer.step, state["seconds"]
             self.places = [*state["places"], *self.places]
             tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
@@ -128,11 +140,11 @@ class Saver:
             raise _UnusableError(f"does not fit, because of another {' and '.join(differing)}")
         return state
 
-    def _minutes_are_over(self, minutes: float, trainer: Trainer) -> bool:
+    def _minutes_are_over(self, minutes: float, trainer: Resumable) -> bool:
         """Tell whether so much time has passed since the last state."""
         return self._agreed(time.monotonic() - self._saved_at >= 60 * minutes, trainer)
 
-    def _agreed(self, due: bool, trainer: Trainer) -> bool:
+    def _agreed(self, due: bool, trainer: Resumable) -> bool:
         """Tell whether it is time; several processes do every few steps what the first says."""
         if trainer.team.size == 1:
             return due
@@ -152,64 +164,3 @@ def _data_identity(facts: Mapping[str, Any]) -> DataIdentity:
 
 class _UnusableError(Exception):
     """Why a stored state is not used."""
-
-
-def state_of(trainer: Trainer) -> State:
-    """Return everything that the rest of a training depends on, and what of it goes into the results."""
-    if trainer.meter:
-        trainer.check(trainer.meter)
-    average = trainer.averaged.module.state_dict() if trainer.averaged else None
-    own = {
-        "generators": trainer.arithmetic.generators(),
-        "meter": trainer.meter.state() if trainer.meter else None,
-    }
-    return {
-        "network": trainer.network.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
-        "scaler": trainer.scaler.state_dict(),
-        "average": average,
-        "processes": trainer.team.gathered(own),
-        "fed": trainer.fed_so_far(),
-        "counts": {
-            "step": trainer.step,
-            "epoch": trainer.epoch,
-            "images": trainer.images,
-            "seconds": trainer.seconds,
-            "micro_batch": trainer.micro_batch,
-        },
-        "history": trainer.history.lines,
-        "line": trainer.line,
-        "best": tuple(trainer.best) if trainer.best else None,
-        "patience": trainer.patience.state() if trainer.patience else None,
-        "stopped_early": trainer.stopped_early,
-        "epoch_digests": list(trainer.epoch_digests),
-    }
-
-
-def load_state(trainer: Trainer, state: State) -> None:
-    """Bring a new trainer to a state that ``state_of`` returned."""
-    from segbench.data.loading.loader import FedDigest
-    from segbench.engine.training.epoch_meter import EpochMeter
-    from segbench.engine.training.trainer import Best
-
-    trainer.network.load_state_dict(state["network"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    trainer.scaler.load_state_dict(state["scaler"])
-    if trainer.averaged and state["average"] is not None:
-        trainer.averaged.module.load_state_dict(state["average"])
-    own = state["processes"][trainer.team.rank]
-    trainer.arithmetic.set_generators(own["generators"])
-    trainer.fed = FedDigest(state["fed"])
-    counts = state["counts"]
-    trainer.step, trainer.epoch = counts["step"], counts["epoch"]
-    trainer.images, trainer.seconds = counts["images"], counts["seconds"]
-    trainer.micro_batch = counts["micro_batch"]
-    trainer.schedule.step(trainer.step)
-    trainer.history.restore(state["history"])
-    trainer.best = Best(*state["best"]) if state["best"] else None
-    trainer.line = state["line"]
-    if trainer.patience and state.get("patience"):
-        trainer.patience.restore(state["patience"])
-    trainer.stopped_early = state.get("stopped_early", False)
-    trainer.epoch_digests = list(state.get("epoch_digests", ()))
-    trainer.meter = EpochMeter.resumed(own["meter"], trainer.loss.names) if own["meter"] else None

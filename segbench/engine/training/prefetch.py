@@ -13,7 +13,7 @@ from segbench.engine.device import Arithmetic
 T = TypeVar("T")
 
 
-def marking_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
+def with_is_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
     """Pass things on, each with whether it is the last; the next one is taken before."""
     before: list[T] = []
     for thing in things:
@@ -49,7 +49,7 @@ def prefetched(batches: Iterable[Batch], arithmetic: Arithmetic, copying: torch.
             there = batch._replace(images=arithmetic.images(batch.images), labels=labels)
         return there, copying.record_event()
 
-    for (batch, arrived), _ in marking_last(map(copied, batches)):
+    for (batch, arrived), _ in with_is_last(map(copied, batches)):
         working = torch.cuda.current_stream(arithmetic.device)
         working.wait_event(arrived)
         for tensor in (batch.images, batch.labels):

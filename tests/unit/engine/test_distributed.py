@@ -30,7 +30,7 @@ from segbench.engine.evaluation.predictions import read_archive, write_archive
 from segbench.engine.events import Notice
 from segbench.engine.launchers.torchrun import Together, follow, leading
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.metrics.scores import score
 from segbench.models.build import build_network
@@ -46,14 +46,14 @@ def take_part(rank, size, port, suite, results, killed_at):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     if killed_at is not None:
-        after_step = Saver.after_step
+        after_step = TrainingCheckpointer.after_step
 
-        def kill(saver, trainer):
-            after_step(saver, trainer)
+        def kill(checkpointer, trainer):
+            after_step(checkpointer, trainer)
             if trainer.step == killed_at:
                 os._exit(9)
 
-        Saver.after_step = kill
+        TrainingCheckpointer.after_step = kill
     team_module.ROLL_CALL = timedelta(seconds=5)
     try:
         with torchrun_team("cpu") as team:

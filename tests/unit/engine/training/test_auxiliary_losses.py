@@ -71,7 +71,7 @@ def one_step(network, **recipe):
     meter = EpochMeter(1, trainer.loss.names)
     with trainer.loader as loader:
         batch = next(loader.epoch(1))
-        trainer.optimize(iter([batch]), meter)
+        trainer.train_step(iter([batch]), meter)
     meter.check()
     changes = {name: weight.detach() - before[name] for name, weight in network.named_parameters()}
     return batch, changes, meter
@@ -199,7 +199,7 @@ def test_weights_go_to_all_outputs_or_in_their_order_or_by_name(weights, expecte
 def test_evaluation_and_averages_see_the_scores_alone():
     trainer = trainer_of(network_of(STRUCTURES["torchvision"]), auxiliary=0.4, ema_decay=0.9)
     assert isinstance(trainer.forward, Supervised)
-    for network in (trainer.network, trainer.reported):
+    for network in (trainer.network, trainer.eval_network):
         assert network.eval()(torch.zeros(1, 3, 8, 8)).shape == (1, CLASSES, 8, 8)
     assert set(trainer.network.state_dict()) == set(network_of(STRUCTURES["torchvision"]).state_dict())
 

@@ -24,7 +24,7 @@ from segbench.engine.events import Notice
 from segbench.engine.run.facts import earlier_places
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.trainer import Trainer
@@ -61,7 +61,7 @@ def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, stop=NE
             nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(6, 2, 1)
         )
     settings, known = resume or Resume(every_steps=1), facts or {"identity": "x"}
-    saver = Saver(StateFolder(folder / "states"), settings, facts=known, stop=stop)
+    checkpointer = TrainingCheckpointer(StateFolder(folder / "states"), settings, facts=known, stop=stop)
     made = Trainer(
         network,
         train,
@@ -70,18 +70,18 @@ def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, stop=NE
         arithmetic=Arithmetic(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": next(network.parameters()).sum().item()},
-        saver=saver,
+        checkpointer=checkpointer,
     )
     if kill_at is not None:
-        save = saver.after_step
+        save = checkpointer.after_step
 
         def after_step(subject):
             save(subject)
             if subject.step >= kill_at:
                 raise KilledError
 
-        saver.after_step = after_step
-    saver.restore(made, tell=(told if told is not None else []).append)
+        checkpointer.after_step = after_step
+    checkpointer.restore(made, tell=(told if told is not None else []).append)
     return made
 
 
@@ -184,7 +184,7 @@ def test_a_training_that_stops_in_a_validation_trains_no_step_again(tmp_path, ep
 
     def stopping(network):
         if subject.epoch == epoch:
-            subject.saver.save(subject)
+            subject.checkpointer.save(subject)
             raise RunInterrupted("stopped")
         return validate(network)
 
@@ -225,7 +225,7 @@ def test_states_of_other_data_or_of_another_recipe_are_not_used(tmp_path):
     other = trainer(tmp_path, facts={"identity": "y"}, kill_at=1)
     with pytest.raises(KilledError):
         fitted(other)
-    assert [state.step for state in other.saver.files.files()] == [1]
+    assert [state.step for state in other.checkpointer.files.files()] == [1]
 
 
 def test_states_of_re_encoded_data_are_used_and_those_of_other_pixels_are_not(tmp_path):
@@ -283,8 +283,8 @@ def test_time_that_was_spent_before_an_interruption_is_counted(tmp_path):
     with pytest.raises(KilledError):
         fitted(trainer(tmp_path, kill_at=5))
     resumed = trainer(tmp_path)
-    assert resumed.saver.seconds_before > 0
-    assert trainer(tmp_path / "new").saver.seconds_before == 0
+    assert resumed.checkpointer.seconds_before > 0
+    assert trainer(tmp_path / "new").checkpointer.seconds_before == 0
 
 
 def test_states_are_saved_when_they_are_due(tmp_path):
@@ -300,7 +300,7 @@ def test_states_are_saved_when_they_are_due(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         subject = trainer(folder, resume=Resume(**settings))
-        subject.saver.files = Counting(folder / "states")
+        subject.checkpointer.files = Counting(folder / "states")
         fitted(subject)
         return list(saved)
 
@@ -318,15 +318,15 @@ def test_a_whole_run_that_was_interrupted_goes_on_from_its_last_state(tmp_path, 
         return run_suite(suite, results=tmp_path / name, device="cpu", in_process=True, observer=told.append)
 
     whole = run("whole")
-    after_step = Saver.after_step
+    after_step = TrainingCheckpointer.after_step
 
-    def killed(saver, subject):
-        after_step(saver, subject)
+    def killed(checkpointer, subject):
+        after_step(checkpointer, subject)
         if subject.step == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Saver, "after_step", killed)
+        patched.setattr(TrainingCheckpointer, "after_step", killed)
         with pytest.raises(KeyboardInterrupt):
             run("killed")
     told.clear()
@@ -348,15 +348,15 @@ def test_a_run_that_goes_on_with_other_threads_says_so_and_its_record_names_both
         suite = check(document(models=["cnn"], resume=resume, train={"epochs": 2}, threads=threads))
         return run_suite(suite, results=tmp_path, device="cpu", in_process=True, observer=told.append)
 
-    after_step = Saver.after_step
+    after_step = TrainingCheckpointer.after_step
 
-    def killed(saver, subject):
-        after_step(saver, subject)
+    def killed(checkpointer, subject):
+        after_step(checkpointer, subject)
         if subject.step == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Saver, "after_step", killed)
+        patched.setattr(TrainingCheckpointer, "after_step", killed)
         with pytest.raises(KeyboardInterrupt):
             run(2)
     (record,) = run(1).records

@@ -20,7 +20,7 @@ from segbench.config.trials import trials
 from segbench.data.loading.loader import Batch
 from segbench.engine.device import Arithmetic
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import Saver
+from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.early_stopping import Patience
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
@@ -78,7 +78,7 @@ def trainer(folder, scores, *, kill_at=None, **recipe):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = nn.Conv2d(3, 2, 1)
-    saver = Saver(StateFolder(folder / "states"), Resume(every_steps=1), facts={"identity": "x"})
+    checkpointer = TrainingCheckpointer(StateFolder(folder / "states"), Resume(every_steps=1), facts={"identity": "x"})
     made = Trainer(
         network,
         train,
@@ -87,17 +87,17 @@ def trainer(folder, scores, *, kill_at=None, **recipe):
         arithmetic=Arithmetic(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": scores[made.epoch - 1]},
-        saver=saver,
+        checkpointer=checkpointer,
     )
-    save = saver.after_step
+    save = checkpointer.after_step
 
     def after_step(subject):
         save(subject)
         if kill_at is not None and subject.step >= kill_at:
             raise KilledError
 
-    saver.after_step = after_step
-    saver.restore(made, tell=lambda text: None)
+    checkpointer.after_step = after_step
+    checkpointer.restore(made, tell=lambda text: None)
     return made
 
 
@@ -149,7 +149,7 @@ def test_a_training_that_was_killed_stops_where_it_would_have(tmp_path, kill_at)
 def test_a_training_that_had_stopped_is_not_gone_on_with(tmp_path):
     subject = trainer(tmp_path / "run", SCORES)
     whole = subject.fit()
-    subject.saver.save(subject)  # as when it is interrupted in the final evaluation
+    subject.checkpointer.save(subject)  # as when it is interrupted in the final evaluation
     again = trainer(tmp_path / "run", SCORES)
     found = again.fit()
     assert again.step == subject.step == 8

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from segbench.data.loading.batch import Batch
 from segbench.engine.device import Arithmetic
-from segbench.engine.training.prefetch import copy_stream, marking_last, prefetched
+from segbench.engine.training.prefetch import copy_stream, prefetched, with_is_last
 
 CPU = Arithmetic(torch.device("cpu"))
 
@@ -23,7 +23,7 @@ def batches(count=4):
 
 @given(st.lists(st.integers()))
 def test_the_last_is_marked(things):
-    marked = list(marking_last(things))
+    marked = list(with_is_last(things))
     assert [thing for thing, _ in marked] == things
     assert [last for _, last in marked] == [False] * (len(things) - 1) + [True] * bool(things)
 
@@ -36,7 +36,7 @@ def test_the_next_is_taken_before_one_is_passed_on():
             taken.append(number)
             yield number
 
-    assert next(marking_last(things())) == (0, False)
+    assert next(with_is_last(things())) == (0, False)
     assert taken == [0, 1]
 
 
