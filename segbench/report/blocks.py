@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segbench.report.figures.style import Plot
+    from segbench.report.figures.plot import Plot
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.tuning import tuning_facts, tuning_section
 from segbench.report.document.worst_images import worst_cases
 from segbench.report.figures import DRAWINGS, plots
-from segbench.report.figures.style import PlotFiles, save
+from segbench.report.figures.plot import PlotFiles, save
 from segbench.report.formats.html import Download, to_html
 from segbench.report.formats.latex import to_latex
 from segbench.report.formats.leaderboard import table_blocks

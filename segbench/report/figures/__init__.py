@@ -9,9 +9,9 @@ import pandas as pd
 from segbench.report.figures.intervals import paired_differences, rank_intervals
 from segbench.report.figures.learning_curves import learning_curves
 from segbench.report.figures.per_class import class_scores, confusion_matrices
+from segbench.report.figures.plot import Plot
 from segbench.report.figures.predictions import picture_grid
 from segbench.report.figures.speed import latency_distributions, memory
-from segbench.report.figures.style import Plot
 from segbench.report.figures.tradeoffs import accuracy_parameters, accuracy_throughput
 
 __all__ = [

@@ -9,19 +9,10 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
+from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows
-from segbench.report.figures.style import (
-    GRID,
-    Plot,
-    canvas,
-    colors,
-    markers,
-    named_rows,
-    room_for,
-    short_name,
-    styled,
-    whole_numbers,
-)
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.style import GRID, colors, markers, named_rows, room_for, short_name, styled, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

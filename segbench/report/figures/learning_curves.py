@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import best, sample, scored_rows, spread_words
-from segbench.report.figures.style import Plot, colors, dashes, finish, legend_label, panels, styled, whole_numbers
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.style import colors, dashes, finish, legend_label, styled, whole_numbers
 from segbench.report.figures.tradeoffs import MIOU
 
 if TYPE_CHECKING:

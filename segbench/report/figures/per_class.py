@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from segbench.report.figures.canvas import canvas, panels
 from segbench.report.figures.captions import best, sample
-from segbench.report.figures.style import GRID, Plot, canvas, panels, room_for, short_name, styled
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.style import GRID, room_for, short_name, styled
 from segbench.report.runs.class_iou import class_iou
 from segbench.results.record import Status
 

@@ -14,8 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import networks, scored_rows, whole
-from segbench.report.figures.style import Plot, legend_label, panels, short_name, styled
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.style import legend_label, short_name, styled
 from segbench.report.text import is_absent
 from segbench.results.arrays.gallery import Gallery, GalleryImage, find_galleries
 from segbench.results.record import Status

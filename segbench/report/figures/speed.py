@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows, spanned
-from segbench.report.figures.style import (
-    INK,
-    Plot,
-    canvas,
-    colors,
-    engineering_numbers,
-    named_rows,
-    plain_numbers,
-    styled,
-)
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.style import INK, colors, engineering_numbers, named_rows, plain_numbers, styled
 from segbench.report.ranking.speed_columns import single_image_records
 from segbench.report.ranking.speed_summary import P99_SAMPLES
 from segbench.report.text import is_absent

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segbench.report import text
+from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import (
     accuracy_bar,
     accuracy_bar_words,
@@ -17,10 +18,9 @@ from segbench.report.figures.captions import (
     spread_words,
     standard_deviation,
 )
+from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import (
     PAPER,
-    Plot,
-    canvas,
     colors,
     engineering_numbers,
     finish,

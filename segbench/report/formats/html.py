@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.report.blocks import Block, Bullets, Cell, Code, Drawing, Heading, Inline, Listing, Paragraph, Table
-from segbench.report.figures.style import PlotFiles
+from segbench.report.figures.plot import PlotFiles
 from segbench.report.text import printable
 
 FILTERED_ROWS = 6

@@ -27,7 +27,8 @@ from segbench.report.figures import (
     rank_intervals,
     shown,
 )
-from segbench.report.figures.style import DARK, INK, PAPER, save
+from segbench.report.figures.plot import save
+from segbench.report.figures.style import DARK, INK, PAPER
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.load import load_histories, load_results

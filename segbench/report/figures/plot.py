@@ -1,0 +1,93 @@
+"""A figure with its words, and the files that it is written to, on light and on dark paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segbench.report.figures.style import DARK, styled
+from segbench.results.files import storing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DPI = 150
+
+
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """A figure with its words.
+
+    Attributes:
+        name: What it shows, as part of a file name.
+        title: What it shows, for a reader.
+        caption: What is drawn, with n, protocol and spread.
+        figure: The drawing.
+        alternative: What those are told who do not see it; the title and the caption by default.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    alternative: str = ""
+
+
+@dataclass(frozen=True)
+class PlotFiles:
+    """The files of one figure.
+
+    Attributes:
+        light: SVG on light paper.
+        dark: SVG on dark paper.
+        png: On light paper.
+    """
+
+    light: Path
+    dark: Path
+    png: Path
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter((self.light, self.dark, self.png))
+
+
+def save(plot: Plot, folder: Path, *, name: str | None = None) -> PlotFiles:
+    """Write a figure as SVG, for light and for dark paper, and as PNG; equal figures give equal files.
+
+    Args:
+        plot: The figure.
+        folder: Where to.
+        name: The stem of its files; the plot's own name by default.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    stem = name or plot.name
+    files = PlotFiles(*(folder / f"{stem}{ending}" for ending in (".svg", "-dark.svg", ".png")))
+    with storing(folder), styled():
+        folder.mkdir(parents=True, exist_ok=True)
+        _draw(plot, files)
+        files.dark.write_text(darkened(files.light.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    return files
+
+
+def _draw(plot: Plot, files: PlotFiles) -> None:
+    """Write both formats, each drawn once: ``savefig`` would draw either twice, for the layout."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure, screen_dpi = plot.figure, plot.figure.dpi
+    figure.set_dpi(_DPI)
+    FigureCanvasAgg(figure).print_png(files.png, metadata={"Title": plot.title, "Software": None})  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # it is laid out now
+    figure.set_dpi(screen_dpi)
+    FigureCanvasSVG(figure).print_svg(files.light, metadata={"Title": plot.title, "Date": None})  # type: ignore[no-untyped-call]
+
+
+def darkened(svg: str) -> str:
+    """Return an SVG of ours for dark paper."""
+    for light, dark in DARK.items():
+        svg = svg.replace(light, dark)
+    return svg
