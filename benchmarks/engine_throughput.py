@@ -45,7 +45,7 @@ from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.optim.optimizers import create_optimizer
 from segbench.engine.training.trainer import Trainer
 from segbench.models.build import build_network
 from segbench.results.environment import capture

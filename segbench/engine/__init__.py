@@ -15,25 +15,25 @@ LOSSES = {
 """Losses: name -> factory."""
 
 OPTIMIZERS = {
-    "sgd": "segbench.engine.training.optimizers:sgd",
-    "adam": "segbench.engine.training.optimizers:adam",
-    "adamw": "segbench.engine.training.optimizers:adamw",
-    "nadamw": "segbench.engine.training.optimizers:nadamw",
-    "rmsprop": "segbench.engine.training.optimizers:rmsprop",
-    "lamb": "segbench.engine.training.optimizers:lamb",
-    "lion": "segbench.engine.training.optimizers:lion",
-    "timm:": "segbench.engine.training.optimizers:timm_optimizer",
-    "python:": "segbench.engine.training.foreign_optimizers:python_optimizer",
+    "sgd": "segbench.engine.training.optim.optimizers:sgd",
+    "adam": "segbench.engine.training.optim.optimizers:adam",
+    "adamw": "segbench.engine.training.optim.optimizers:adamw",
+    "nadamw": "segbench.engine.training.optim.optimizers:nadamw",
+    "rmsprop": "segbench.engine.training.optim.optimizers:rmsprop",
+    "lamb": "segbench.engine.training.optim.optimizers:lamb",
+    "lion": "segbench.engine.training.optim.optimizers:lion",
+    "timm:": "segbench.engine.training.optim.optimizers:timm_optimizer",
+    "python:": "segbench.engine.training.optim.foreign_optimizers:python_optimizer",
 }
 """Optimizers, the built-in ones all through timm: name -> factory."""
 
 SCHEDULES = {
-    "constant": "segbench.engine.training.schedules:constant",
-    "poly": "segbench.engine.training.schedules:poly",
-    "cosine": "segbench.engine.training.schedules:cosine",
-    "step": "segbench.engine.training.schedules:step",
-    "multistep": "segbench.engine.training.schedules:multistep",
-    "exponential": "segbench.engine.training.schedules:exponential",
-    "python:": "segbench.engine.training.foreign_schedules:python_schedule",
+    "constant": "segbench.engine.training.optim.schedules:constant",
+    "poly": "segbench.engine.training.optim.schedules:poly",
+    "cosine": "segbench.engine.training.optim.schedules:cosine",
+    "step": "segbench.engine.training.optim.schedules:step",
+    "multistep": "segbench.engine.training.optim.schedules:multistep",
+    "exponential": "segbench.engine.training.optim.schedules:exponential",
+    "python:": "segbench.engine.training.optim.foreign_schedules:python_schedule",
 }
 """Learning-rate schedules, the built-in ones all through timm: name -> factory."""

@@ -46,7 +46,7 @@ from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.training.parameter_groups import shares
+from segbench.engine.training.optim.parameter_groups import shares
 from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError

@@ -21,8 +21,8 @@ from segbench.engine.training.lone_images import check_lone_image, least_images
 from segbench.engine.training.losses.base import Loss
 from segbench.engine.training.losses.foreign import try_loss
 from segbench.engine.training.losses.weighted_sum import build_loss
-from segbench.engine.training.optimizers import create_optimizer
-from segbench.engine.training.schedules import create_schedule
+from segbench.engine.training.optim.optimizers import create_optimizer
+from segbench.engine.training.optim.schedules import create_schedule
 from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.import_path import ForeignPartError
 from segbench.models.build import check_input, check_pretrained

@@ -10,7 +10,7 @@ from torch import nn
 from segbench.config.component import MetricEntry, ModelEntry
 from segbench.config.plan import variants
 from segbench.config.suite import Suite
-from segbench.engine.training.parameter_groups import Share, shares, trainable_parameters
+from segbench.engine.training.optim.parameter_groups import Share, shares, trainable_parameters
 from segbench.errors import SuiteError, UsageError
 from segbench.metrics.foreign import Metric, as_metric
 from segbench.models.skeleton import skeleton

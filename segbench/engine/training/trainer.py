@@ -30,9 +30,9 @@ from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.model_selection import SCORE, ModelSelection
-from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.optim.optimizers import create_optimizer
+from segbench.engine.training.optim.schedules import create_schedule
 from segbench.engine.training.prefetch import copy_stream, prefetched, with_is_last
-from segbench.engine.training.schedules import create_schedule
 from segbench.engine.training.trained import Trained
 from segbench.errors import BrokenExchangeError, ModelRefusal, NonFiniteLossError
 from segbench.import_path import naming_part

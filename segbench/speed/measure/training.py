@@ -14,7 +14,7 @@ from segbench.config.suite import Train
 from segbench.engine.device import Arithmetic
 from segbench.engine.training.auxiliary_losses import TrainingLoss, supervised
 from segbench.engine.training.losses.weighted_sum import build_loss
-from segbench.engine.training.optimizers import create_optimizer
+from segbench.engine.training.optim.optimizers import create_optimizer
 from segbench.results.speed.record import Restart, SpeedCase
 from segbench.speed.measure.execution_modes import replays, trained
 from segbench.speed.measure.inputs import Batches, random_batches

@@ -12,8 +12,8 @@ from timm.scheduler.scheduler import Scheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from segbench.engine.training.length import Span
-from segbench.engine.training.parameter_groups import LR_SCALE
+from segbench.engine.training.optim.length import Span
+from segbench.engine.training.optim.parameter_groups import LR_SCALE
 from segbench.import_path import ForeignPartError, call_part, import_attribute, naming_part, offered
 
 

@@ -12,8 +12,8 @@ from segbench.config.component import LossEntry, OptimizerEntry, ScheduleEntry
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.losses.foreign import try_loss
 from segbench.engine.training.losses.weighted_sum import build_loss
-from segbench.engine.training.optimizers import create_optimizer
-from segbench.engine.training.schedules import create_schedule
+from segbench.engine.training.optim.optimizers import create_optimizer
+from segbench.engine.training.optim.schedules import create_schedule
 from segbench.errors import NonFiniteLossError, UsageError
 from segbench.import_path import ForeignPartError
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from segbench.config.component import OptimizerEntry
-from segbench.engine.training import optimizers
+from segbench.engine.training.optim import optimizers
 from segbench.errors import UnknownNameError, UsageError
 from segbench.registry import OPTIMIZERS
 

@@ -10,9 +10,9 @@ from torch import nn
 from segbench.config.component import ModelEntry, OptimizerEntry, ScheduleEntry
 from segbench.config.load import check
 from segbench.engine.suite.preflight_parts import check_groups
-from segbench.engine.training.optimizers import create_optimizer
-from segbench.engine.training.parameter_groups import shares, trainable_parameters
-from segbench.engine.training.schedules import create_schedule
+from segbench.engine.training.optim.optimizers import create_optimizer
+from segbench.engine.training.optim.parameter_groups import shares, trainable_parameters
+from segbench.engine.training.optim.schedules import create_schedule
 from segbench.errors import SuiteError, UsageError
 from segbench.models.build import build_network
 

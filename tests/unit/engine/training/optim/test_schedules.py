@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from segbench.config.component import ScheduleEntry
-from segbench.engine.training.schedules import Schedule, create_schedule
+from segbench.engine.training.optim.schedules import Schedule, create_schedule
 from segbench.errors import UsageError
 from segbench.registry import SCHEDULES
 
