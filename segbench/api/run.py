@@ -41,8 +41,6 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
 ) -> SuiteOutcome:
     """Do all runs of a suite that are not done yet, or those that end in time.
 
-    Progress is shown as bars in a notebook and on a terminal, and as a line now and then on standard error elsewhere.
-
     Args:
         suite: The suite.
         results: Folder of all results; the suite's own folder is made in it.
@@ -56,7 +54,7 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
         order: In which order they are done.
         stop: When to stop. Runs under way save where they are then, and those that would not end in time are not begun.
         estimate: What runs take; the others are begun as long as time is left.
-        progress: Whether progress is shown.
+        progress: Whether progress is shown: as bars in a notebook and on a terminal, elsewhere as lines.
         observer: Told of everything that happens, in place of the progress.
 
     Returns:
@@ -67,9 +65,7 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
         ProcessDied: A process ended that was to look at the suite, such as in a script without the usual guard.
     """
     _check_loaded(suite)
-    only_here = _only_here(suite)
-    if only_here and (in_process is False or launcher is not None):
-        raise UsageError(f"{only_here}: leave in_process and launcher out, so that its runs are done in this process")
+    only_here = _only_here(suite, elsewhere=in_process is False or launcher is not None)
     with _naming_the_guard(), _observing(observer, progress=progress) as told:
         if only_here and in_process is None:
             told(Notice(f"{only_here}: its runs are done in this process, one after the other"))
@@ -113,12 +109,19 @@ def _check_loaded(given: object) -> None:
         raise UsageError(f"run_suite takes what load_suite returns, not a {kind}: run_suite(load_suite(...))")
 
 
-def _only_here(suite: Suite) -> str:
-    """Return why the suite's runs cannot have processes of their own; empty where they can."""
-    if not others_can_import_main():
-        return "the script has no file that other processes could import"
+def _only_here(suite: Suite, *, elsewhere: bool) -> str:
+    """Return why the suite's runs cannot have processes of their own; empty where they can.
+
+    Raises:
+        UsageError: They cannot, and are asked to be done ``elsewhere``.
+    """
     names = [name for name in _names_in_main(suite.model_dump(mode="json")) if not found_by_other_processes(name)]
-    return f"{names[0]} is defined in this notebook or prompt alone" if names else ""
+    reason = f"{names[0]} is defined in this notebook or prompt alone" if names else ""
+    if not others_can_import_main():
+        reason = "the script has no file that other processes could import"
+    if reason and elsewhere:
+        raise UsageError(f"{reason}: leave in_process and launcher out, so that its runs are done in this process")
+    return reason
 
 
 def _names_in_main(value: Any) -> Iterator[str]:

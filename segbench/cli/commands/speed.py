@@ -10,6 +10,7 @@ import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
+from segbench.cli.support.speed_options import Casting, ChannelsLast, Energy, Modes, Outputs, Precisions, Tasks
 from segbench.cli.terminal.output import figure, write_json, write_table
 
 if TYPE_CHECKING:
@@ -27,28 +28,16 @@ def speed(  # noqa: PLR0913 - the options of one command
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="1,8|sweep", help="Batches of inference; 'sweep' doubles.")
     ] = None,
-    precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
-    casting: Annotated[
-        str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
-    ] = None,
-    output: Annotated[
-        str | None, typer.Option("--output", metavar="logits,labels", help="logits, classes, labels.")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="inference,training", help="Also loading, with a suite.")
-    ] = None,
-    channels_last: Annotated[
-        bool | None, typer.Option("--channels-last/--contiguous", help="Memory layout of images and weights.")
-    ] = None,
+    precision: Precisions = None,
+    casting: Casting = None,
+    mode: Modes = None,
+    output: Outputs = None,
+    task: Tasks = None,
+    channels_last: ChannelsLast = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,
-    energy: Annotated[
-        bool | None, typer.Option("--energy/--no-energy", help="Whether the accelerator's energy is measured.")
-    ] = None,
+    energy: Energy = None,
     overrides: Overrides = None,
     device: Device = "auto",
     results: Results = Path("results"),

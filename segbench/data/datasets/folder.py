@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,7 @@ from segbench.data.datasets.pages import chosen_pages, first_dtype
 from segbench.data.decoding.images import ImageReader
 from segbench.data.files.pairing import Suffixes
 from segbench.data.files.split_files import Layout
-from segbench.data.masks.label_maps import LabelMap, label_map
+from segbench.data.masks.label_maps import label_map
 from segbench.data.masks.label_table import LabelTable
 from segbench.data.masks.masks import TableLabels
 from segbench.data.masks.options import Ignore, class_colors, label_table, table_of_map
@@ -46,9 +45,6 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
 ) -> SegmentationDataset:
     """Your own images and masks: two folders paired by file name, or a list of pairs.
 
-    The number that a mask stores is the class, or one of ``values``. With ``palette``, colours decide in RGB and
-    palette images.
-
     Args:
         split: Any name; it fills ``{split}`` below.
         root: The folder that holds everything.
@@ -58,19 +54,16 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
         masks: Folder of the masks, relative to root.
         image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
         mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
-        split_file: A text file, relative to root, with an image and a mask on each line; or with one name on each
-            line, of an image in ``images`` whose mask is in ``masks``.
+        split_file: A text file, relative to root, with an image and a mask on each line, or the name of both.
         recursive: Whether ``images`` and ``masks`` hold folders, such as one for each city; both in the same way.
         values: The mask value of each class, such as [0, 255] for black-and-white masks, or several: [[7, 8], 11];
             0, 1, ... by default.
-        palette: One [red, green, blue] for each class, or several; needed for RGB masks and for palette images whose
-            numbers mean nothing.
+        palette: One [red, green, blue] for each class, or several: colours decide then, in RGB and palette images.
         ignore: The mask value that counts nowhere, or several; others for all that are no class's; null where every
             pixel has a class.
         ignore_color: The colour that counts nowhere, or several; others for all that are no class's.
-        channels: How many bands the images have, or a list of the bands to read, which count from 0. They are read at
-            full depth: uint8 and uint16 as stored, other numbers as float32. null reads 8-bit RGB, and refuses images
-            that hold more.
+        channels: How many bands the images have, or a list of the bands to read, from 0. They are read at full depth:
+            uint8 and uint16 as stored, other numbers as float32. null reads 8-bit RGB, and refuses images of more.
         pages: What to do with files of several pages, such as TIFF stacks: ``each`` takes every page of an image, with
             that of its mask, as a sample ``name#1``, ``name#2``, ...; ``first`` takes the first alone. null refuses
             them; with ``channels``, pages of one band each are the bands of one image.
@@ -82,20 +75,13 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
     reader = reader_of(channels)
-    known = label_map(classes) if isinstance(classes, str) else None
-    names = list(known.classes) if known else list(classes)
-    _check_names(names)
-    if known is None:
-        table = label_table(names, values=values, ignore=ignore, palette=palette, ignore_color=ignore_color)
-    else:
-        table = _ready_made(known, str(classes), given={"values": values, "palette": palette}, ignore=ignore)
+    names, colors, table = _classes(classes, values=values, palette=palette, ignore=ignore, ignore_color=ignore_color)
     layout = Layout(place, images, masks, Suffixes(image_suffix, mask_suffix), split)
     pairs, problems = layout.listed(split_file) if split_file is not None else layout.paired(recursive=recursive)
     pairs, unpaged = chosen_pages(pairs, pages)
-    info = DatasetInfo("folder", tuple(names), _pictured(names, palette, known), channels=reader.count)
-    info = replace(info, dtype=first_dtype(pairs, reader))
     differing = None if table.colors else differing_palettes(dict.fromkeys(pair.label for pair in pairs))
     problems = [*problems, *unpaged, *([differing] if differing else [])]
+    info = DatasetInfo("folder", names, colors, channels=reader.count, dtype=first_dtype(pairs, reader))
     return FileDataset(info, pairs, decoder=TableLabels(table), problems=problems, reader=reader)
 
 
@@ -123,24 +109,25 @@ def reader_of(channels: int | list[int] | None) -> ImageReader:
     return ImageReader(tuple(channels) if isinstance(channels, list) else channels)
 
 
-def _check_names(classes: list[str]) -> None:
+def _classes(
+    classes: list[str] | str,
+    *,
+    values: list[int | list[int]] | None,
+    palette: list[list[int | list[int]]] | None,
+    ignore: Ignore,
+    ignore_color: list[int | list[int]] | Literal["others"] | None,
+) -> tuple[tuple[str, ...], tuple[Color, ...], LabelTable]:
+    """Return the names of the classes, their colours in pictures, and what the masks store for them."""
+    if isinstance(classes, str):
+        known = label_map(classes)
+        given = {"values": values, "palette": palette}
+        beside = [key for key, value in given.items() if value is not None] + ["ignore"] * (ignore != IGNORE_INDEX)
+        if beside:
+            raise DataError(f"folder: classes: {classes} brings its own numbers; leave {' and '.join(beside)} out")
+        return tuple(known.classes), known.palette or default_palette(len(known.classes)), table_of_map(known)
     if not 1 <= len(classes) <= IGNORE_INDEX:
         raise DataError(f"folder: {len(classes)} classes given; there can be 1 to {IGNORE_INDEX}")
     if len(set(classes)) < len(classes):
         raise DataError(f"folder: a class is named twice in {classes}")
-
-
-def _ready_made(known: LabelMap, name: str, *, given: dict[str, object], ignore: Ignore) -> LabelTable:
-    beside = [key for key, value in given.items() if value is not None] + ["ignore"] * (ignore != IGNORE_INDEX)
-    if beside:
-        raise DataError(f"folder: classes: {name} brings its own numbers; leave {' and '.join(beside)} out")
-    return table_of_map(known)
-
-
-def _pictured(
-    classes: list[str], palette: list[list[int | list[int]]] | None, known: LabelMap | None
-) -> tuple[Color, ...]:
-    """Return the colours of the classes in pictures."""
-    if palette is not None:
-        return class_colors(palette)
-    return known.palette if known is not None and known.palette is not None else default_palette(len(classes))
+    table = label_table(classes, values=values, ignore=ignore, palette=palette, ignore_color=ignore_color)
+    return tuple(classes), default_palette(len(classes)) if palette is None else class_colors(palette), table

@@ -109,11 +109,15 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
         work.do([run for run in runs if run.id not in work.records], known)
         tell_pending(known, observer)
     work.finish(known)
+    return _outcome(work, runs, known.pending if stop.due and only is None else ())
+
+
+def _outcome(work: SuiteWork, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:
+    """Return what was done and what is left, with tuned runs whose trials were left for want of time."""
     left = [run for run in runs if run.id not in work.records]
-    if stop.due and only is None:  # tuned runs of which nobody knows yet, for want of time
-        left += [run for run in known.pending if run.model.label in {other.model.label for other in runs}]
+    left += [run for run in unknown if run.model.label in {other.model.label for other in runs}]
     return SuiteOutcome(
-        store,
+        work.store,
         records=tuple(work.records[run.id] for run in runs if run.id in work.records),
         done_before=frozenset(work.done_before),
         left=tuple(left),
