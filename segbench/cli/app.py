@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from segbench.cli import (
-    baseline,
+from segbench.cli.commands import (
     catalog,
     compare,
     data,
@@ -22,8 +21,9 @@ from segbench.cli import (
     run,
     score,
     speed,
-    starter,
 )
+from segbench.cli.commands import init as starter
+from segbench.cli.commands import regress_baseline as baseline
 from segbench.cli.support.network_doctor import JsonCommand
 from segbench.cli.terminal.output import tell
 from segbench.errors import SegbenchError, UsageError

@@ -22,11 +22,11 @@ from segbench.report.figures import (
     memory,
     paired_differences,
     picture_grid,
-    pictures,
     plots,
     rank_intervals,
-    shown,
 )
+from segbench.report.figures import captions as shown
+from segbench.report.figures import predictions as pictures
 from segbench.report.figures.plot import save
 from segbench.report.figures.style import DARK, INK, PAPER
 from segbench.report.ranking.leaderboard import ranked
