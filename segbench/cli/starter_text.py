@@ -205,19 +205,21 @@ def _meaning_lines(classes: FoundClasses) -> list[str]:
         lines.append(f"ignore_color: {json.dumps(classes.ignore_color)}  # the colour that counts nowhere")
     if classes.values:
         lines.append(f"values: {json.dumps(classes.values)}  # the mask value of each class")
-    if classes.open_value is not None:
-        value = classes.open_value
-        void = classes.with_void()
-        kept = f"values: {json.dumps(void.values)}" if void.values else "no values"
+    for value in classes.open_values:
+        void = classes.with_void(value)
+        values = f"values: {json.dumps(void.values)}" if void.values else "no values"
         lines += [
-            f"# OPEN QUESTION: is the mask value {value} a class, or void? It fills more than thin borders, and is a",
-            f"# class here, so that nothing is left out of the scores. If it is void: ignore: {value}, {kept},",
-            f"# and without the class value_{value}.",
+            f"# OPEN QUESTION: is the mask value {value} a class, or void? It lies apart from the others, and is a",
+            f"# class here, so that nothing is left out of the scores. If it is void: ignore: {_ignored(void)},",
+            f"# {values}, and without the class value_{value}.",
         ]
     if not classes.ignore:
         return [*lines, "ignore: null  # every pixel has a class"]
-    void_value = classes.ignore[0] if len(classes.ignore) == 1 else list(classes.ignore)
-    return [*lines, f"ignore: {json.dumps(void_value)}  # the mask value that counts nowhere"]
+    return [*lines, f"ignore: {_ignored(classes)}  # the mask value that counts nowhere"]
+
+
+def _ignored(classes: FoundClasses) -> str:
+    return json.dumps(classes.ignore[0] if len(classes.ignore) == 1 else list(classes.ignore))
 
 
 def _looked_at(classes: FoundClasses) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from segbench.data.base import Color
 from segbench.data.class_files import ClassFile
+from segbench.data.guess_void import lying_apart
 from segbench.data.label_maps import LABEL_MAPS
 from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
 from segbench.data.void_borders import only_borders
@@ -32,7 +33,7 @@ class FoundClasses:
         ignore: The mask values that count nowhere.
         ignore_color: The colour that counts nowhere.
         notes: What a person has to know of them, in sentences.
-        open_value: A mask value that is proposed as a class, the last one, and may be void; None where there is none.
+        open_values: Mask values that are proposed as classes, and may be void.
         read: How many masks were read.
         files: How many there are.
     """
@@ -43,7 +44,7 @@ class FoundClasses:
     ignore: tuple[int, ...] = ()
     ignore_color: Color | None = None
     notes: tuple[str, ...] = ()
-    open_value: int | None = None
+    open_values: tuple[int, ...] = ()
     read: int = 0
     files: int = 0
 
@@ -52,16 +53,17 @@ class FoundClasses:
         """How many classes there are, 0 when the masks tell nothing."""
         return len(LABEL_MAPS[self.names].classes if isinstance(self.names, str) else self.names)
 
-    def with_void(self) -> FoundClasses:
-        """Return the same with the open value as void."""
-        assert self.open_value is not None
-        kept = tuple(value for value in self.values if value != self.open_value)
+    def with_void(self, value: int) -> FoundClasses:
+        """Return the same with one of the open values as void."""
+        assert not isinstance(self.names, str)
+        kept = [(name, own) for name, own in zip(self.names, self.values, strict=True) if own != value]
+        values = [own for _, own in kept]
         return replace(
             self,
-            names=self.names[: len(kept)],
-            values=() if kept == tuple(range(len(kept))) else kept,
-            ignore=(*self.ignore, self.open_value),
-            open_value=None,
+            names=tuple(name for name, _ in kept),
+            values=() if _is_range(values) else tuple(values),
+            ignore=(*self.ignore, value),
+            open_values=tuple(own for own in self.open_values if own != value),
         )
 
 
@@ -186,27 +188,52 @@ def _by_number(found: MaskSurvey, pixels: Mapping[int, int], named: ClassFile | 
     if known is not None:
         return known
     note = (f"the negative {', '.join(map(str, below))} is taken for void",) if below else ()
-    rest = [number for number in seen if number != BORDER_NUMBER]
-    if BORDER_NUMBER in seen and len(rest) > 1 and (_is_range(rest) or _named_all(named, rest)):
+    apart = () if _named_all(named, seen) else lying_apart(seen)
+    if apart:
+        return _beside(apart, found, pixels, named, ignore=below, notes=note)
+    return _of_numbers(seen, named, ignore=below, notes=note)
+
+
+def _beside(
+    apart: tuple[int, ...],
+    found: MaskSurvey,
+    pixels: Mapping[int, int],
+    named: ClassFile | None,
+    *,
+    ignore: tuple[int, ...],
+    notes: tuple[str, ...],
+) -> FoundClasses:
+    """Return the classes where some values may be void: thin borders of 255 are; others are left open."""
+    rest = [number for number in sorted(pixels) if number >= 0 and number not in apart]
+    from_zero = _classes_from_zero(rest, named) is not None
+    if from_zero and apart == (BORDER_NUMBER,):
         thin = only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER])
         if thin and (rest != [0, 1] or found.one_beside_border):  # else 1 and 255 may be two ways to mark one class
             told = f"{BORDER_NUMBER} fills thin borders only, and is void here"
-            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
-        if _named_all(named, rest):
-            assert named is not None
-            told = f"{BORDER_NUMBER} is void here: {named.path.name} does not name it"
-            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
-        names, said = _names(tuple(rest), named)
-        if rest == [0, 1] and not found.one_beside_border:
-            said.append("no mask holds both 1 and 255: if both are one class, give values: [0, [1, 255]]")
-        return FoundClasses(
-            (*names, f"value_{BORDER_NUMBER}"),
-            values=tuple(seen),
-            ignore=below,
-            notes=(*note, *said),
-            open_value=BORDER_NUMBER,
+            return _of_numbers(rest, named, ignore=(*ignore, BORDER_NUMBER), notes=(*notes, told))
+    if _named_all(named, rest):
+        assert named is not None
+        is_void = f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} void here"
+        told = f"{is_void}: {named.path.name} does not name {'it' if len(apart) == 1 else 'them'}"
+        return _of_numbers(rest, named, ignore=(*ignore, *apart), notes=(*notes, told))
+    classes = _of_numbers(rest, named, ignore=ignore, notes=notes)
+    if not classes.names or isinstance(classes.names, str):
+        return classes
+    if rest == [0, 1] and apart == (BORDER_NUMBER,) and not found.one_beside_border:
+        told = (
+            f"no mask holds both 1 and {BORDER_NUMBER}: if both are one class, give values: [0, [1, {BORDER_NUMBER}]]"
         )
-    return _of_numbers(seen, named, ignore=below, notes=note)
+        classes = replace(classes, notes=(*classes.notes, told))
+    return replace(
+        classes,
+        names=(*classes.names, *(f"value_{value}" for value in apart)),
+        values=(*(classes.values or range(classes.count)), *apart),
+        open_values=apart,
+    )
+
+
+def _listed(values: Iterable[int]) -> str:
+    return " and ".join(map(str, values))
 
 
 def _of_numbers(
@@ -298,6 +325,8 @@ def _was_lossy(pixels: Mapping[int, int]) -> bool:
     """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
     if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
         return False
+    if not any(255 - _NEAR <= number < 255 for number in pixels):
+        return False  # classes from 0 on beside 255
     near = sum(count for number, count in pixels.items() if number <= _NEAR or number >= 255 - _NEAR)
     return near >= _TWO_LEVELS * sum(pixels.values())
 
