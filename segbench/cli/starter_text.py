@@ -58,10 +58,10 @@ transforms:
     - {{name: random_scale, minimum: 0.75, maximum: 1.5}}
     - {{name: random_crop, size: [{crop}, {crop}]}}  # height, width; smaller images are padded with void
     - horizontal_flip
-    - normalize
+    - {_normalize(found)}
   # Scores are taken at the labels' own size, whatever happens to the images here.
   test:
-    - normalize
+    - {_normalize(found)}
 
 models:  # 'segbench list models' shows all, 'segbench describe NAME' what they cost
   - {{name: cnn, width: 0.25}}  # width scales every channel count; 1.0 is the paper's network
@@ -94,7 +94,7 @@ def suite_name(folder: Path) -> str:
 
 def _crop(found: Found | None) -> int:
     """Return the size of crops: the usual one, or what the smallest image has."""
-    smallest = found.smallest if found is not None and found.smallest else CROP
+    smallest = (found.images.smallest if found is not None else None) or CROP
     return max(_CROP_STEP, min(CROP, smallest // _CROP_STEP * _CROP_STEP))
 
 
@@ -110,9 +110,25 @@ def _layout_lines(found: Found | None) -> list[str]:
         lines += _fold_lines([image for image, _ in found.pairs]) if found.drawn else []
     else:
         lines += _folder_lines(found)
+    lines += _channel_lines(found)
     names = (("train", found.train), ("validation", found.validation or ""), ("test", found.test))
     lines += [f"{split}_split: {_text(name)}" for split, name in names if name not in ("", split)]
     return lines
+
+
+def _normalize(found: Found | None) -> str:
+    """Return the step for images: ImageNet's numbers are for 8-bit RGB alone."""
+    if found is None or found.images.channels is None:
+        return "normalize"
+    return "{name: normalize, statistics: measured}  # of the images that are trained on"
+
+
+def _channel_lines(found: Found) -> list[str]:
+    channels = found.images.channels
+    if channels is None:
+        return []
+    what = "all bands" if isinstance(channels, int) else "these bands, without the opacity"
+    return [f"channels: {json.dumps(channels)}  # {what}, at full depth"]
 
 
 def _folder_lines(found: Found) -> list[str]:
