@@ -100,17 +100,18 @@ def _kind(pair: Pair) -> _Kind:
             bands, dtype = facts.bands, facts.dtype
         else:
             raise
-    return _Kind(bands, _OPACITY_LAST.get(bands, bands) if header is not None else bands, dtype)
+    without_opacity = _OPACITY_LAST.get(bands) if header is not None else None
+    return _Kind(bands, without_opacity or bands, dtype)
 
 
 def _size(path: Path) -> int | None:
     try:
         with Image.open(path) as image:
-            return min(image.size)
+            return int(min(image.size))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         pass
     try:
-        height, width, _ = read_bands(path).shape
+        height, width = read_bands(path).shape[:2]
     except DataError:
         return None
-    return min(height, width)
+    return int(min(height, width))

@@ -56,7 +56,7 @@ class LeftOut:
     def _modalities(self, root: Path) -> str:
         count, some = sum(len(files) for _, files in self.further), self.further[0][1][0]
         endings = ", ".join(ending for ending, _ in self.further)
-        chosen = f"those that end in {self.chosen} (image_suffix)" if self.chosen else "those without such an ending"
+        chosen = f"those that end in {self.chosen}" if self.chosen else "those without such an ending"
         many = len(self.further) + 1
         return (
             f"each mask has {many} images: {count:,} more end in {endings}, such as {_shown(some, root)}, and are not "

@@ -36,7 +36,7 @@ def test_modalities_of_nnunet_are_told_with_what_to_do(count, cases, tmp_path):
     (note,) = [note for note in found.notes if "images:" in note]
     assert f"each mask has {count} images: {cases * (count - 1)} more end in _0001" in note
     assert "imagesTr/la_000_0001.png" in note
-    assert "reads those that end in _0000 (image_suffix) alone" in note
+    assert "reads those that end in _0000 alone" in note
     assert f"dataset.channels: {count}" in note
 
 
