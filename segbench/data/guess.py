@@ -8,12 +8,14 @@ from pathlib import Path
 
 from segbench.data.class_files import find_class_file
 from segbench.data.files import Pair
-from segbench.data.guess_classes import FoundClasses, guess_classes
+from segbench.data.found_classes import FoundClasses
+from segbench.data.guess_classes import guess_classes
 from segbench.data.guess_images import FoundImages, guess_images
 from segbench.data.guess_layout import FoundLayout, guess_layout
 from segbench.data.guess_left import LeftOut, left_out
 from segbench.data.guess_lists import with_lists
 from segbench.data.guess_tree import Split
+from segbench.data.image_folder import below
 from segbench.data.mask_survey import survey_masks
 
 
@@ -65,7 +67,7 @@ def guess(root: Path) -> Found | None:
     masks = sorted({pair.label for pair in layout.pairs})
     named = find_class_file(_folders_of_names(root, layout))
     survey = survey_masks(masks)
-    survey.problem = survey.problem.replace(f"{root}/", "")
+    survey.problem = below(root, survey.problem)
     classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
     train, validation, test = _roles(layout)
     listed = {split: _relative(root, part.pairs) for split, part in layout.paired.items()}
@@ -87,7 +89,7 @@ def guess(root: Path) -> Found | None:
         notes=(
             *_split_notes(layout, left),
             *left.notes(root),
-            *(note.replace(f"{root}/", "") for note in images.notes),
+            *(below(root, note) for note in images.notes),
         ),
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from segbench.data.base import Color
 from segbench.data.class_files import ClassFile
+from segbench.data.found_classes import FoundClasses
+from segbench.data.guess_lossy import levels_were_two, numbers_were_two
 from segbench.data.guess_void import lying_apart
 from segbench.data.label_maps import LABEL_MAPS
 from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
@@ -17,54 +19,6 @@ _MOST_CLASSES = 150
 _NEARLY_ALL = 0.8
 """Of many numbers from 0 on, this share without the others tells of rare classes, and not of gaps."""
 _MANY = 16
-_TWO_LEVELS = 0.97
-"""The share of a lossy file's pixels near black or white from which on it was black and white once."""
-_NEAR = 48
-
-
-@dataclass(frozen=True)
-class FoundClasses:
-    """What the masks tell of the classes, in the keys of ``dataset: folder``.
-
-    Attributes:
-        names: The classes' names, or a ready-made map; empty when the masks tell nothing.
-        values: The mask value of each class, where they are not 0, 1, ...
-        palette: The colour of each class, where colours decide.
-        ignore: The mask values that count nowhere.
-        ignore_color: The colour that counts nowhere.
-        notes: What a person has to know of them, in sentences.
-        open_values: Mask values that are proposed as classes, and may be void.
-        read: How many masks were read.
-        files: How many there are.
-    """
-
-    names: tuple[str, ...] | str = ()
-    values: tuple[int, ...] = ()
-    palette: tuple[Color, ...] = ()
-    ignore: tuple[int, ...] = ()
-    ignore_color: Color | None = None
-    notes: tuple[str, ...] = ()
-    open_values: tuple[int, ...] = ()
-    read: int = 0
-    files: int = 0
-
-    @property
-    def count(self) -> int:
-        """How many classes there are, 0 when the masks tell nothing."""
-        return len(LABEL_MAPS[self.names].classes if isinstance(self.names, str) else self.names)
-
-    def with_void(self, value: int) -> FoundClasses:
-        """Return the same with one of the open values as void."""
-        assert not isinstance(self.names, str)
-        kept = [(name, own) for name, own in zip(self.names, self.values, strict=True) if own != value]
-        values = [own for _, own in kept]
-        return replace(
-            self,
-            names=tuple(name for name, _ in kept),
-            values=() if _is_range(values) else tuple(values),
-            ignore=(*self.ignore, value),
-            open_values=tuple(own for own in self.open_values if own != value),
-        )
 
 
 def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: str = "") -> FoundClasses:
@@ -100,7 +54,7 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
         return _of_lossy(found, named)
     if not numbers:
         return FoundClasses()
-    if not shown and _was_lossy(numbers):
+    if not shown and numbers_were_two(numbers):
         names, said = _names((0, 255), named)
         told = (
             f"the masks hold {len(numbers)} values around 0 and 255, as JPEG leaves them, though they are not JPEG: "
@@ -313,22 +267,10 @@ _CITYSCAPES = {"cityscapes-train-ids": "labeltrainids", "cityscapes-label-ids": 
 
 def _of_lossy(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
     """Propose two classes where lossy files were black and white once; nothing else can be told of them."""
-    levels = found.lossy_levels
-    black, white = int(levels[: _NEAR + 1].sum()), int(levels[-_NEAR - 1 :].sum())
-    if black and white and black + white >= _TWO_LEVELS * levels.sum():
-        names, said = _names((0, 255), named)
-        return FoundClasses(names, values=(0, 255), notes=tuple(said))
-    return FoundClasses()
-
-
-def _was_lossy(pixels: Mapping[int, int]) -> bool:
-    """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
-    if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
-        return False
-    if not any(255 - _NEAR <= number < 255 for number in pixels):
-        return False  # classes from 0 on beside 255
-    near = sum(count for number, count in pixels.items() if number <= _NEAR or number >= 255 - _NEAR)
-    return near >= _TWO_LEVELS * sum(pixels.values())
+    if not levels_were_two(found.lossy_levels):
+        return FoundClasses()
+    names, said = _names((0, 255), named)
+    return FoundClasses(names, values=(0, 255), notes=tuple(said))
 
 
 def _palette_note(found: MaskSurvey) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.data.files import Pair
-from segbench.data.image_folder import ImageFolder, image_files, same_name, which
+from segbench.data.image_folder import ImageFolder, below, image_files, same_name, which
 from segbench.data.pairing import Suffixes
 
 _SHOWN = 3
@@ -45,7 +45,7 @@ class LeftOut:
         Args:
             root: The folder that the files are shown relative to.
         """
-        notes = [f"left out, as it is not clear {which(paths)}".replace(f"{root}/", "") for paths in self.unclear]
+        notes = [below(root, f"left out, as it is not clear {which(paths)}") for paths in self.unclear]
         if len(notes) > _SHOWN:
             notes[_SHOWN:] = [f"and {len(notes) - _SHOWN:,} more names of several files are left out"]
         notes += [self._modalities(root)] if self.further else []

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, folders_below, is_folder, visible
+from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5
@@ -47,7 +47,7 @@ def what_was_seen(root: Path) -> list[str]:
 def _doubles(root: Path, folders: Iterable[Path]) -> list[str]:
     """Return the first names that several images of one folder have: such images are paired with nothing."""
     problems = (problem for folder in folders for problem in ImageFolder(folder).problems)
-    return [problem.replace(f"{root}/", "") for problem in islice(problems, _MOST_DOUBLES)]
+    return [below(root, problem) for problem in islice(problems, _MOST_DOUBLES)]
 
 
 def _kinds(folder: Path) -> Counter[str]:
