@@ -117,7 +117,7 @@ def _explained(folder: Path, found: Found | None) -> list[str]:
         ]
     classes = found.classes
     told = counted(classes.count, "class", "classes") if classes.count else "no readable masks"
-    masks = f" in {classes.read:,} of {classes.files:,} masks" if classes.read < classes.files else ""
+    masks = f" in {classes.read:,} of {classes.files:,} masks" if 0 < classes.read < classes.files else ""
     lines = [f"found {_where(found)}, {told}{masks}; name the classes, then look through the rest"]
     lines += [f"note: {note}" for note in (*found.notes, *classes.notes)]
     lines += [

@@ -45,7 +45,7 @@ class LeftOut:
         Args:
             root: The folder that the files are shown relative to.
         """
-        notes = [below(root, f"left out, as it is not clear {which(paths)}") for paths in self.unclear]
+        notes = [below(root, f"left out: {which(paths)}") for paths in self.unclear]
         if len(notes) > _SHOWN:
             notes[_SHOWN:] = [f"and {len(notes) - _SHOWN:,} more names of several files are left out"]
         notes += [self._modalities(root)] if self.further else []

@@ -73,7 +73,7 @@ def test_two_images_of_one_name_are_named_and_left_out(doubles, tmp_path):
     found = guess(tmp_path)
     assert listed(found) == ["images/b.jpg", "images/c.jpg"]
     (note,) = [note for note in found.notes if "which of" in note]
-    assert note.startswith("left out, as it is not clear images/a")
+    assert note.startswith("left out: images/a.")
     assert all(name.removeprefix("images/") in note for name in doubles)
     assert not any("has no" in note for note in found.notes)
 
