@@ -90,11 +90,16 @@ def _check_can_be_listed(folder: Path, found: Found) -> None:
 
 def _answered(found: Found) -> Found:
     """Ask on a terminal what only a person knows."""
-    value = found.classes.open_value
-    if value is None or not _on_a_terminal():
+    classes = found.classes
+    if not _on_a_terminal():
         return found
-    void = typer.confirm(f"The mask value {value} fills more than thin borders. Is it void, so that it counts nowhere?")
-    return replace(found, classes=found.classes.with_void() if void else replace(found.classes, open_value=None))
+    for value in classes.open_values:
+        void = typer.confirm(
+            f"The mask value {value} lies apart from the others. Is it void, so that it counts nowhere?"
+        )
+        if void:
+            classes = classes.with_void(value)
+    return replace(found, classes=replace(classes, open_values=()))
 
 
 def _on_a_terminal() -> bool:
@@ -112,14 +117,14 @@ def _explained(folder: Path, found: Found | None) -> list[str]:
         ]
     classes = found.classes
     told = counted(classes.count, "class", "classes") if classes.count else "no readable masks"
-    masks = f" in {classes.read:,} of {classes.files:,} masks" if classes.read < classes.files else ""
+    masks = f" in {classes.read:,} of {classes.files:,} masks" if 0 < classes.read < classes.files else ""
     lines = [f"found {_where(found)}, {told}{masks}; name the classes, then look through the rest"]
     lines += [f"note: {note}" for note in (*found.notes, *classes.notes)]
-    if classes.open_value is not None:
-        lines.append(
-            f"open question: is the mask value {classes.open_value} a class, or void? It is a class in the suite, "
-            "which says what to write if it is void"
-        )
+    lines += [
+        f"open question: is the mask value {value} a class, or void? It is a class in the suite, which says what to "
+        "write if it is void"
+        for value in classes.open_values
+    ]
     return lines
 
 

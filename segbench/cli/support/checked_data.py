@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from segbench.data.validation.findings import Finding
 
 _USUAL_SPLITS = ("train", "val", "test")
+_DEFAULT_SPLITS = ("train", "test")
+"""What splits are called where a suite does not say."""
 _SUITE_SUFFIXES = (".yaml", ".yml")
 
 
@@ -49,6 +51,19 @@ class Asked(NamedTuple):
         if entry.validation_split is not None and train is not None and (train.validates or self.suite.tuning):
             roles["validation"] = entry.validation_split
         return {**roles, "test": entry.test_split}
+
+    @property
+    def is_one_folder(self) -> bool:
+        """Whether the suite says nothing of splits: it names one folder of images, as for a look at the files alone.
+
+        No run can be meant then. A suite that names splits, in its folders, its lists or by their keys, has to tell
+        them apart.
+        """
+        entry, options = self.entry, self.entry.options
+        if entry.name != "folder" or entry.named_splits != _DEFAULT_SPLITS:
+            return False
+        places = (options[key] or "" for key in ("images", "masks", "split_file"))
+        return not any("{split}" in place for place in places)
 
     @property
     def select(self) -> Literal["last", "best"]:
@@ -160,9 +175,8 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     if asked.suite is not None:
         sources = {role: opened[split] for role, split in roles.items() if split in opened}
         shared = shared_images(sources, select=asked.select)
-        # the files are right; that a run of this suite would stop is about its splits
-        told = ((roles[role], f"'segbench run' refuses: {text}") for role, text in shared)
-        findings += [Finding("shared-image", Level.NOTE, split, text) for split, text in told]
+        level, lead = (Level.NOTE, "'segbench run' refuses: ") if asked.is_one_folder else (Level.PROBLEM, "")
+        findings += [Finding("shared-image", level, roles[role], f"{lead}{text}") for role, text in shared]
     return Found(reports, problems_first(findings))
 
 

@@ -9,13 +9,24 @@ from typing import Any
 
 import yaml
 
-from segbench.cli.support.options import names as parts_of
+from segbench.cli.options import names as parts_of
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.masks.label_maps import LABEL_MAPS, label_map
-from segbench.data.masks.label_table import VOID, LabelTable
-from segbench.data.masks.options import OTHERS, label_table
-from segbench.data.masks.palettes import differing_palettes, permuted_palettes
+from segbench.data.label_maps import LABEL_MAPS, label_map
+from segbench.data.label_table import VOID, LabelTable
+from segbench.data.mask_options import OTHERS, label_table
+from segbench.data.mask_terms import MaskTerms
+from segbench.data.palettes import differing_palettes, permuted_palettes
 from segbench.errors import DataError, UsageError
+
+TERMS = MaskTerms(
+    classes="--classes",
+    values="--values",
+    palette="--palette",
+    ignore="--ignore-index",
+    ignore_color="--ignore-color",
+    nothing="none",
+)
+"""What is said of masks is said by options here."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +58,11 @@ class Tables:
         if self.labels.colors is not None:
             return
         for files in zip(*pairs, strict=True):
-            problem = differing_palettes(files)
+            problem = differing_palettes(files, terms=TERMS)
             if problem:
                 raise DataError(problem)
         predictions, labels = zip(*pairs, strict=True)
-        if problem := permuted_palettes(labels, predictions):
+        if problem := permuted_palettes(labels, predictions, terms=TERMS):
             raise DataError(problem)
 
 
@@ -82,10 +93,10 @@ def tables(
         "palette": colors,
         "ignore_color": OTHERS if ignore_color == OTHERS else _color(ignore_color),
     }
-    plain = label_table(named, values=own, ignore=None, source="score", **everything)
+    plain = label_table(named, values=own, ignore=None, source="score", terms=TERMS, **everything)
     of_classes = [number for number in void if number in plain.class_numbers]
     free = [number for number in void if number not in of_classes]
-    complete = label_table(named, values=own, ignore=free, source="score", **everything)
+    complete = label_table(named, values=own, ignore=free, source="score", terms=TERMS, **everything)
     return Tables(
         replace(
             complete,
@@ -109,10 +120,10 @@ def _of_predictions(
 ) -> LabelTable:
     if values is None:
         return labels
-    own = _list(values, "--prediction-values")
-    taken = label_table(named, values=own, ignore=None, source="score").class_numbers
+    own, terms = _list(values, "--prediction-values"), replace(TERMS, values="--prediction-values")
+    taken = label_table(named, values=own, ignore=None, source="score", terms=terms).class_numbers
     free = [number for number in void if number not in taken]
-    return label_table(named, values=own, ignore=free, source="score", **everything)
+    return label_table(named, values=own, ignore=free, source="score", terms=terms, **everything)
 
 
 def _count(classes: int | None, values: list[Any] | None, palette: list[Any] | None, most: int) -> int:

@@ -13,8 +13,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segbench.data.guess.classes import FoundClasses
-    from segbench.data.guess.guess import Found
+    from segbench.data.found_classes import FoundClasses
+    from segbench.data.guess import Found
 
 SUITE = "suite.yaml"
 FEW_IMAGES = 60
@@ -58,10 +58,10 @@ transforms:
     - {{name: random_scale, minimum: 0.75, maximum: 1.5}}
     - {{name: random_crop, size: [{crop}, {crop}]}}  # height, width; smaller images are padded with void
     - horizontal_flip
-    - normalize
+    - {_normalize(found)}
   # Scores are taken at the labels' own size, whatever happens to the images here.
   test:
-    - normalize
+    - {_normalize(found)}
 
 models:  # 'segbench list models' shows all, 'segbench describe NAME' what they cost
   - {{name: cnn, width: 0.25}}  # width scales every channel count; 1.0 is the paper's network
@@ -94,7 +94,7 @@ def suite_name(folder: Path) -> str:
 
 def _crop(found: Found | None) -> int:
     """Return the size of crops: the usual one, or what the smallest image has."""
-    smallest = found.smallest if found is not None and found.smallest else CROP
+    smallest = (found.images.smallest if found is not None else None) or CROP
     return max(_CROP_STEP, min(CROP, smallest // _CROP_STEP * _CROP_STEP))
 
 
@@ -110,9 +110,25 @@ def _layout_lines(found: Found | None) -> list[str]:
         lines += _fold_lines([image for image, _ in found.pairs]) if found.drawn else []
     else:
         lines += _folder_lines(found)
+    lines += _channel_lines(found)
     names = (("train", found.train), ("validation", found.validation or ""), ("test", found.test))
     lines += [f"{split}_split: {_text(name)}" for split, name in names if name not in ("", split)]
     return lines
+
+
+def _normalize(found: Found | None) -> str:
+    """Return the step for images: ImageNet's numbers are for 8-bit RGB alone."""
+    if found is None or found.images.channels is None:
+        return "normalize"
+    return "{name: normalize, statistics: measured}  # of the images that are trained on"
+
+
+def _channel_lines(found: Found) -> list[str]:
+    channels = found.images.channels
+    if channels is None:
+        return []
+    what = "all bands" if isinstance(channels, int) else "these bands, without the opacity"
+    return [f"channels: {json.dumps(channels)}  # {what}, at full depth"]
 
 
 def _folder_lines(found: Found) -> list[str]:
@@ -205,19 +221,21 @@ def _meaning_lines(classes: FoundClasses) -> list[str]:
         lines.append(f"ignore_color: {json.dumps(classes.ignore_color)}  # the colour that counts nowhere")
     if classes.values:
         lines.append(f"values: {json.dumps(classes.values)}  # the mask value of each class")
-    if classes.open_value is not None:
-        value = classes.open_value
-        void = classes.with_void()
-        kept = f"values: {json.dumps(void.values)}" if void.values else "no values"
+    for value in classes.open_values:
+        void = classes.with_void(value)
+        values = f"values: {json.dumps(void.values)}" if void.values else "no values"
         lines += [
-            f"# OPEN QUESTION: is the mask value {value} a class, or void? It fills more than thin borders, and is a",
-            f"# class here, so that nothing is left out of the scores. If it is void: ignore: {value}, {kept},",
-            f"# and without the class value_{value}.",
+            f"# OPEN QUESTION: is the mask value {value} a class, or void? It lies apart from the others, and is a",
+            f"# class here, so that nothing is left out of the scores. If it is void: ignore: {_ignored(void)},",
+            f"# {values}, and without the class value_{value}.",
         ]
     if not classes.ignore:
         return [*lines, "ignore: null  # every pixel has a class"]
-    void_value = classes.ignore[0] if len(classes.ignore) == 1 else list(classes.ignore)
-    return [*lines, f"ignore: {json.dumps(void_value)}  # the mask value that counts nowhere"]
+    return [*lines, f"ignore: {_ignored(classes)}  # the mask value that counts nowhere"]
+
+
+def _ignored(classes: FoundClasses) -> str:
+    return json.dumps(classes.ignore[0] if len(classes.ignore) == 1 else list(classes.ignore))
 
 
 def _looked_at(classes: FoundClasses) -> list[str]:

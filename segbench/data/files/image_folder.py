@@ -148,6 +148,11 @@ def which(paths: Sequence[Path]) -> str:
     return f"{paths[0]}: which of {named} is meant? They have the same name; keep one, or {remedy}"
 
 
+def below(root: Path, text: str) -> str:
+    """Return a text whose paths are relative to a folder that they are below."""
+    return text if root == Path() else text.replace(f"{root}/", "")
+
+
 def is_folder(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder, or a link to one."""
     try:

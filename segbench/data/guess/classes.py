@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from segbench.data.base import Color
-from segbench.data.masks.class_files import ClassFile
-from segbench.data.masks.label_maps import LABEL_MAPS
-from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
-from segbench.data.masks.void_borders import only_borders
+from segbench.data.class_files import ClassFile
+from segbench.data.found_classes import FoundClasses
+from segbench.data.guess_lossy import levels_were_two, numbers_were_two
+from segbench.data.guess_void import lying_apart
+from segbench.data.label_maps import LABEL_MAPS
+from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
+from segbench.data.void_borders import only_borders
 
 _MOST_CLASSES = 150
 """More numbers without gaps than these are a picture or the numbers of objects."""
 _NEARLY_ALL = 0.8
 """Of many numbers from 0 on, this share without the others tells of rare classes, and not of gaps."""
 _MANY = 16
-_TWO_LEVELS = 0.97
-"""The share of a lossy file's pixels near black or white from which on it was black and white once."""
-_NEAR = 48
-
-
-@dataclass(frozen=True)
-class FoundClasses:
-    """What the masks tell of the classes, in the keys of ``dataset: folder``.
-
-    Attributes:
-        names: The classes' names, or a ready-made map; empty when the masks tell nothing.
-        values: The mask value of each class, where they are not 0, 1, ...
-        palette: The colour of each class, where colours decide.
-        ignore: The mask values that count nowhere.
-        ignore_color: The colour that counts nowhere.
-        notes: What a person has to know of them, in sentences.
-        open_value: A mask value that is proposed as a class, the last one, and may be void; None where there is none.
-        read: How many masks were read.
-        files: How many there are.
-    """
-
-    names: tuple[str, ...] | str = ()
-    values: tuple[int, ...] = ()
-    palette: tuple[Color, ...] = ()
-    ignore: tuple[int, ...] = ()
-    ignore_color: Color | None = None
-    notes: tuple[str, ...] = ()
-    open_value: int | None = None
-    read: int = 0
-    files: int = 0
-
-    @property
-    def count(self) -> int:
-        """How many classes there are, 0 when the masks tell nothing."""
-        return len(LABEL_MAPS[self.names].classes if isinstance(self.names, str) else self.names)
-
-    def with_void(self) -> FoundClasses:
-        """Return the same with the open value as void."""
-        assert self.open_value is not None
-        kept = tuple(value for value in self.values if value != self.open_value)
-        return replace(
-            self,
-            names=self.names[: len(kept)],
-            values=() if kept == tuple(range(len(kept))) else kept,
-            ignore=(*self.ignore, self.open_value),
-            open_value=None,
-        )
 
 
 def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: str = "") -> FoundClasses:
@@ -98,7 +54,7 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
         return _of_lossy(found, named)
     if not numbers:
         return FoundClasses()
-    if not shown and _was_lossy(numbers):
+    if not shown and numbers_were_two(numbers):
         names, said = _names((0, 255), named)
         told = (
             f"the masks hold {len(numbers)} values around 0 and 255, as JPEG leaves them, though they are not JPEG: "
@@ -186,27 +142,52 @@ def _by_number(found: MaskSurvey, pixels: Mapping[int, int], named: ClassFile | 
     if known is not None:
         return known
     note = (f"the negative {', '.join(map(str, below))} is taken for void",) if below else ()
-    rest = [number for number in seen if number != BORDER_NUMBER]
-    if BORDER_NUMBER in seen and len(rest) > 1 and (_is_range(rest) or _named_all(named, rest)):
+    apart = () if _named_all(named, seen) else lying_apart(seen)
+    if apart:
+        return _beside(apart, found, pixels, named, ignore=below, notes=note)
+    return _of_numbers(seen, named, ignore=below, notes=note)
+
+
+def _beside(
+    apart: tuple[int, ...],
+    found: MaskSurvey,
+    pixels: Mapping[int, int],
+    named: ClassFile | None,
+    *,
+    ignore: tuple[int, ...],
+    notes: tuple[str, ...],
+) -> FoundClasses:
+    """Return the classes where some values may be void: thin borders of 255 are; others are left open."""
+    rest = [number for number in sorted(pixels) if number >= 0 and number not in apart]
+    from_zero = _classes_from_zero(rest, named) is not None
+    if from_zero and apart == (BORDER_NUMBER,):
         thin = only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER])
         if thin and (rest != [0, 1] or found.one_beside_border):  # else 1 and 255 may be two ways to mark one class
             told = f"{BORDER_NUMBER} fills thin borders only, and is void here"
-            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
-        if _named_all(named, rest):
-            assert named is not None
-            told = f"{BORDER_NUMBER} is void here: {named.path.name} does not name it"
-            return _of_numbers(rest, named, ignore=(*below, BORDER_NUMBER), notes=(*note, told))
-        names, said = _names(tuple(rest), named)
-        if rest == [0, 1] and not found.one_beside_border:
-            said.append("no mask holds both 1 and 255: if both are one class, give values: [0, [1, 255]]")
-        return FoundClasses(
-            (*names, f"value_{BORDER_NUMBER}"),
-            values=tuple(seen),
-            ignore=below,
-            notes=(*note, *said),
-            open_value=BORDER_NUMBER,
+            return _of_numbers(rest, named, ignore=(*ignore, BORDER_NUMBER), notes=(*notes, told))
+    if _named_all(named, rest):
+        assert named is not None
+        is_void = f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} void here"
+        told = f"{is_void}: {named.path.name} does not name {'it' if len(apart) == 1 else 'them'}"
+        return _of_numbers(rest, named, ignore=(*ignore, *apart), notes=(*notes, told))
+    classes = _of_numbers(rest, named, ignore=ignore, notes=notes)
+    if not classes.names or isinstance(classes.names, str):
+        return classes
+    if rest == [0, 1] and apart == (BORDER_NUMBER,) and not found.one_beside_border:
+        told = (
+            f"no mask holds both 1 and {BORDER_NUMBER}: if both are one class, give values: [0, [1, {BORDER_NUMBER}]]"
         )
-    return _of_numbers(seen, named, ignore=below, notes=note)
+        classes = replace(classes, notes=(*classes.notes, told))
+    return replace(
+        classes,
+        names=(*classes.names, *(f"value_{value}" for value in apart)),
+        values=(*(classes.values or range(classes.count)), *apart),
+        open_values=apart,
+    )
+
+
+def _listed(values: Iterable[int]) -> str:
+    return " and ".join(map(str, values))
 
 
 def _of_numbers(
@@ -286,20 +267,10 @@ _CITYSCAPES = {"cityscapes-train-ids": "labeltrainids", "cityscapes-label-ids": 
 
 def _of_lossy(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
     """Propose two classes where lossy files were black and white once; nothing else can be told of them."""
-    levels = found.lossy_levels
-    black, white = int(levels[: _NEAR + 1].sum()), int(levels[-_NEAR - 1 :].sum())
-    if black and white and black + white >= _TWO_LEVELS * levels.sum():
-        names, said = _names((0, 255), named)
-        return FoundClasses(names, values=(0, 255), notes=tuple(said))
-    return FoundClasses()
-
-
-def _was_lossy(pixels: Mapping[int, int]) -> bool:
-    """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
-    if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
-        return False
-    near = sum(count for number, count in pixels.items() if number <= _NEAR or number >= 255 - _NEAR)
-    return near >= _TWO_LEVELS * sum(pixels.values())
+    if not levels_were_two(found.lossy_levels):
+        return FoundClasses()
+    names, said = _names((0, 255), named)
+    return FoundClasses(names, values=(0, 255), notes=tuple(said))
 
 
 def _palette_note(found: MaskSurvey) -> list[str]:

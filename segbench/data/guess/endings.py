@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from os.path import commonprefix
 
-from segbench.data.files.pairing import Suffixes
-from segbench.data.guess.tree import tells_of_masks, tells_of_pictures
+from segbench.data.guess_tree import tells_of_images, tells_of_masks, tells_of_pictures
+from segbench.data.pairing import Suffixes
 
 _NAMES_TRIED = 5
 """From so many image names the endings of all are guessed."""
@@ -87,8 +87,9 @@ def _of(image: str, mask: str) -> list[Suffixes]:
     return found
 
 
-def _liking(endings: Suffixes) -> tuple[int, int, bool, int]:
+def _liking(endings: Suffixes) -> tuple[int, int, bool, bool, int]:
     mask = endings.mask.lower()
     preferred = next((len(_PREFERRED) - index for index, end in enumerate(_PREFERRED) if mask.endswith(end)), 0)
     whole = all(not end or end[0] in _SEPARATORS for end in endings)
-    return -tells_of_pictures(endings.mask), preferred, whole, -len("".join(endings))
+    of_images = not endings.image or tells_of_images(endings.image)  # photo_rgb rather than photo_depth
+    return -tells_of_pictures(endings.mask), preferred, whole, of_images, -len("".join(endings))

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from PIL import Image
-
-from segbench.data.decoding.images import READ_RGB
-from segbench.data.files.pair import Pair
-from segbench.data.guess.classes import FoundClasses, guess_classes
-from segbench.data.guess.layout import FoundLayout, guess_layout
-from segbench.data.guess.lists import with_lists
-from segbench.data.guess.tree import Split
-from segbench.data.masks.class_files import find_class_file
-from segbench.data.masks.survey import survey_masks
-from segbench.errors import DataError
-
-_IMAGES_LOOKED_AT = 20
-"""TIFF's tag of the number of bands."""
+from segbench.data.class_files import find_class_file
+from segbench.data.files import Pair
+from segbench.data.found_classes import FoundClasses
+from segbench.data.guess_classes import guess_classes
+from segbench.data.guess_images import FoundImages, guess_images
+from segbench.data.guess_layout import FoundLayout, guess_layout
+from segbench.data.guess_left import LeftOut, left_out
+from segbench.data.guess_lists import with_lists
+from segbench.data.guess_tree import Split
+from segbench.data.image_folder import below
+from segbench.data.mask_survey import survey_masks
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Found:
         test: What the test split is called.
         lists: The pairs of each split, where lists have to be written; file names relative to the root.
         drawn: Whether the splits are yet to be drawn from all pairs.
-        smallest: The smallest height or width of some images, in pixels.
+        images: What the images hold.
         notes: What a person has to know, in sentences.
     """
 
@@ -45,7 +42,7 @@ class Found:
     test: str = "test"
     lists: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     drawn: bool = False
-    smallest: int | None = None
+    images: FoundImages = field(default_factory=FoundImages)
     notes: tuple[str, ...] = ()
 
     @property
@@ -64,15 +61,17 @@ def guess(root: Path) -> Found | None:
     layout = with_lists(root, guess_layout(root))
     if layout is None:
         return None
-    if any(part.without_mask for part in layout.paired.values()):
-        layout = replace(layout, by_list=True)  # a folder would be refused for its images without masks
+    left = left_out(layout.pairs, layout.suffixes) if layout.split_file is None else LeftOut()
+    if left.has_problems or any(part.without_mask for part in layout.paired.values()):
+        layout = replace(layout, by_list=True)  # a folder would be refused for what is left out
     masks = sorted({pair.label for pair in layout.pairs})
     named = find_class_file(_folders_of_names(root, layout))
     survey = survey_masks(masks)
-    survey.problem = survey.problem.replace(f"{root}/", "")
+    survey.problem = below(root, survey.problem)
     classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
     train, validation, test = _roles(layout)
     listed = {split: _relative(root, part.pairs) for split, part in layout.paired.items()}
+    images = guess_images(layout.pairs)
     drawn = train is None
     if drawn:
         lists = {"all": tuple(pair for pairs in listed.values() for pair in pairs)}
@@ -86,8 +85,12 @@ def guess(root: Path) -> Found | None:
         test=test or "test",
         lists=lists,
         drawn=drawn,
-        smallest=_smallest(layout),
-        notes=(*_split_notes(layout), *_image_notes(layout)),
+        images=images,
+        notes=(
+            *_split_notes(layout, left),
+            *left.notes(root),
+            *(below(root, note) for note in images.notes),
+        ),
     )
 
 
@@ -101,16 +104,17 @@ def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
     return (train, validation, test) if test else (train, None, validation)
 
 
-def _split_notes(layout: FoundLayout) -> list[str]:
+def _split_notes(layout: FoundLayout, left: LeftOut) -> list[str]:
     """Say which images have no masks, and what is proposed instead."""
     paired = layout.paired
     notes = []
     for split, found in layout.splits.items():
         if found.without_mask and split not in paired:
             notes.append(f"{found.name}: its {found.without_mask:,} images have no masks and are left out")
-        elif found.without_mask:
-            where = f"{found.name}: " if found.name else ""
-            notes.append(f"{where}{found.without_mask:,} images have no mask (beside {len(found.pairs):,} that have)")
+        elif found.without_mask and not (left.images or left.unclear or left.further):  # whole folders have none
+            notes.append(
+                f"{found.name}: {found.without_mask:,} images have no mask and are left out".removeprefix(": ")
+            )
     if Split.TRAIN in paired and Split.VALIDATION in paired and Split.TEST not in paired:
         notes.append(f"{paired[Split.VALIDATION].name} is the test split: there is no other with masks")
     elif len(paired) == 1 and Split.ALL not in paired:
@@ -130,30 +134,3 @@ def _folders_of_names(root: Path, layout: FoundLayout) -> list[Path]:
     mask = layout.pairs[0].label
     above = [folder for folder in mask.parents if folder == root or folder.is_relative_to(root)]
     return [*reversed(above)]
-
-
-def _smallest(layout: FoundLayout) -> int | None:
-    sizes = [size for pair in _some(layout) if (size := _size(pair.image))]
-    return min(sizes, default=None)
-
-
-def _some(layout: FoundLayout) -> tuple[Pair, ...]:
-    pairs = layout.pairs
-    return pairs[:: max(1, len(pairs) // _IMAGES_LOOKED_AT)]
-
-
-def _size(path: Path) -> int | None:
-    try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
-
-
-def _image_notes(layout: FoundLayout) -> list[str]:
-    """Say why the first image cannot be read as 8 bits of grey or RGB, and what to do about it."""
-    try:
-        READ_RGB(layout.pairs[0].image)
-    except DataError as error:
-        return [str(error)]
-    return []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
-from segbench.data.files.image_folder import IMAGE_SUFFIXES, folders_below, is_folder, visible
+from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5
+_MOST_DOUBLES = 2
 _LARGEST_JSON = 300_000_000
 _KINDS = {
     ".nii": "NIfTI volumes cannot be read: save their slices as PNG or TIFF, images and masks alike",
@@ -36,9 +38,16 @@ def what_was_seen(root: Path) -> list[str]:
         lines.append(f"and {len(filled) - _MOST_FOLDERS:,} more folders")
     kinds = {kind for found in filled.values() for kind in found}
     advice = [*_annotations(filled), *dict.fromkeys(_KINDS[kind] for kind in sorted(kinds & _KINDS.keys()))]
+    advice += _doubles(root, filled)
     if lines and not advice:
         advice.append(_missing(kinds))
     return [*lines, *advice][:_MOST_LINES]
+
+
+def _doubles(root: Path, folders: Iterable[Path]) -> list[str]:
+    """Return the first names that several images of one folder have: such images are paired with nothing."""
+    problems = (problem for folder in folders for problem in ImageFolder(folder).problems)
+    return [below(root, problem) for problem in islice(problems, _MOST_DOUBLES)]
 
 
 def _kinds(folder: Path) -> Counter[str]:

@@ -128,6 +128,11 @@ def tells_of_masks(text: str) -> bool:
     return any(word in _MASK_WORDS for word in _words(text))
 
 
+def tells_of_images(text: str) -> bool:
+    """Whether a name has a word for images."""
+    return any(word in _IMAGE_WORDS for word in _words(text))
+
+
 def _with_images(root: Path) -> Iterable[Path]:
     for folder in folders_below(root):
         files = (entry for entry in visible(folder) if not is_folder(entry))

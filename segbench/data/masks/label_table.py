@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Color
+from segbench.data.mask_terms import KEYS, MaskTerms
 
 VOID = -1
 """What pixels are read as that count nowhere; in 8 bits without a sign, it is ``IGNORE_INDEX``."""
@@ -31,6 +32,7 @@ class LabelTable:
         numbers_given: Whether the numbers were given with the data set, and are not just 0, 1, ...
         other_number: What all other numbers are, ``UNKNOWN`` or ``VOID``.
         other_color: What all other colours are, likewise.
+        terms: What all this is called in messages.
     """
 
     num_classes: int
@@ -39,6 +41,7 @@ class LabelTable:
     numbers_given: bool = False
     other_number: int = UNKNOWN
     other_color: int = UNKNOWN
+    terms: MaskTerms = KEYS
     of_numbers: Lookup = field(init=False, repr=False)
     of_colors: Lookup = field(init=False, repr=False)
 

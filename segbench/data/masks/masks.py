@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import LabelArray
-from segbench.data.masks.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
-from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
+from segbench.data.mask_terms import KEYS
+from segbench.data.near_colors import near_palette
+from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
 from segbench.errors import DataError
 
 LabelDecoder = Callable[[Path], LabelArray]
@@ -95,7 +97,7 @@ class ReadMask(NamedTuple):
     def strange(self, where: NDArray[np.bool_]) -> str:
         """Return in words which numbers or colours are no class's at some pixels, and what to do."""
         if self.by_color:
-            return _strange_colors(self.stored, where) + self.stored.advice
+            return _strange_colors(self.stored, where, self.table) + self.stored.advice
         numbers = used_numbers(_numbers(self.stored)[where]).tolist()
         if self.stored.lossy:
             return f"holds {_some(list(map(str, numbers)))}, which is no class{self.stored.advice}"
@@ -129,9 +131,10 @@ def _of_colors(stored: StoredMask, table: LabelTable) -> ReadMask:
         return ReadMask(table.of_colors(color_codes(stored.colors)), stored, table, by_color=True)
     grey = stored.colors[:, :, 0]
     if not table.numbers_given or not (stored.colors == grey[:, :, None]).all():
+        palette, values = map(table.terms.quoted, (table.terms.palette, table.terms.values))
         raise DataError(
-            f"{stored.path}: is a colour image (RGB), not class numbers; give 'palette', the colour of each class, or "
-            f"'values' where it is grey{stored.advice}"
+            f"{stored.path}: is a colour image (RGB), not class numbers; give {palette}, the colour of each class, or "
+            f"{values} where it is grey{stored.advice}"
         )
     numbers = StoredMask(stored.path, numbers=grey, lossy=stored.lossy)
     return ReadMask(_by_number(numbers, table), numbers, table, by_color=False)
@@ -177,9 +180,10 @@ def _of_grey(stored: StoredMask, table: LabelTable) -> ReadMask:
     if (as_greys == UNKNOWN).any() or not used.size:
         return ReadMask(Lookup(numbers, other=table.other_number)(_numbers(stored)), stored, table, by_color=False)
     if not np.array_equal(as_numbers, as_greys) and not (as_numbers == UNKNOWN).any():
+        palette, values = map(table.terms.quoted, (table.terms.palette, table.terms.values))
         raise DataError(
             f"{stored.path}: is grey, and it is not clear whether {', '.join(map(str, used[:_SHOWN]))} are class "
-            "numbers or the grey colours of 'palette'; give 'values', the number of each class in grey files"
+            f"numbers or the grey colours of {palette}; give {values}, the number of each class in grey files"
         )
     return ReadMask(Lookup(greys)(_numbers(stored).astype(np.int32) * stored.stretch), stored, table, by_color=False)
 
@@ -211,31 +215,40 @@ def _numbers(stored: StoredMask) -> NumberArray:
     return stored.numbers
 
 
-def _strange_colors(stored: StoredMask, where: NDArray[np.bool_]) -> str:
+def _strange_colors(stored: StoredMask, where: NDArray[np.bool_], table: LabelTable) -> str:
+    palette = table.terms.quoted(table.terms.palette)
     if stored.colors is not None:
-        shown = [str(color_of(int(code))) for code in np.unique(color_codes(stored.colors[where]))]
-        return f"{len(shown)} colours are not in the palette: {_some(shown)}"
+        codes, counts = np.unique(color_codes(stored.colors[where]), return_counts=True)
+        found = [color_of(int(code)) for code in codes[np.argsort(-counts, kind="stable")]]
+        return (
+            f"{len(found):,} colours ({counts.sum():,} pixels) are not in {palette}: {_some(list(map(str, found)))}"
+            f"{'' if stored.lossy else near_palette(found, table.colors or {})}"
+        )
     assert stored.palette is not None
-    shown = [
-        f"{tuple(stored.palette[index].tolist())} at {index}" if index < len(stored.palette) else f"none at {index}"
-        for index in used_numbers(_numbers(stored)[where])
-    ]
+    used = used_numbers(_numbers(stored)[where]).tolist()
+    own = [color_of(int(code)) for code in color_codes(stored.palette)]
+    shown = [f"{own[index]} at {index}" if index < len(own) else f"none at {index}" for index in used]
+    near = near_palette([own[index] for index in used if index < len(own)], table.colors or {})
     return (
-        f"{len(shown)} colours of its own palette are not in 'palette': {_some(shown)}; where the stored numbers are "
-        "the classes, leave 'palette' out"
+        f"{len(used)} colours of its own palette ({where.sum():,} pixels) are not in {palette}: {_some(shown)}"
+        f"{near}; where the stored numbers are the classes, leave {palette} out"
     )
 
 
 def _strange_numbers(numbers: Sequence[int], table: LabelTable) -> str:
+    terms = table.terms
     shown = _some([str(number) for number in numbers])
     void = [str(number) for number in table.void_numbers]
     ignored = f"{_some(void)} {'is' if len(void) == 1 else 'are'} ignored" if void else "nothing is ignored"
+    values, ignore = terms.quoted(terms.values), terms.quoted(terms.ignore)
     if table.numbers_given:
-        return f"holds {shown}, which is the value of no class; see 'values' ({ignored}; ignore: others ignores all)"
-    colors = "; white and other greys of 'palette' are colours, and no void" if _greys(table) else ""
+        others = terms.given(terms.ignore, "others")
+        return f"holds {shown}, which is the value of no class; see {values} ({ignored}; {others} ignores all)"
+    colors = f"; white and other greys of {terms.quoted(terms.palette)} are colours, and no void"
+    more = "name more classes" if terms.classes == KEYS.classes else f"give more {terms.classes}"
     return (
         f"holds label {shown}, but there are {table.num_classes} classes (0 to {table.num_classes - 1}, {ignored}"
-        f"{colors}); name more classes, give 'values', or say with 'ignore' which number is void"
+        f"{colors if _greys(table) else ''}); {more}, give {values}, or say with {ignore} which number is void"
     )
 
 

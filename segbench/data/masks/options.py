@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from segbench.data.base import IGNORE_INDEX, Color
-from segbench.data.masks.label_maps import LabelMap
-from segbench.data.masks.label_table import UNKNOWN, VOID, LabelTable
+from segbench.data.label_maps import LabelMap
+from segbench.data.label_table import UNKNOWN, VOID, LabelTable
+from segbench.data.mask_terms import KEYS, MaskTerms
 from segbench.errors import DataError
 
 Values = Sequence[int | Sequence[int]]
@@ -28,6 +29,7 @@ def label_table(
     palette: Palette | None = None,
     ignore_color: IgnoreColor = None,
     source: str = "folder",
+    terms: MaskTerms = KEYS,
 ) -> LabelTable:
     """Return what the numbers and colours of masks stand for.
 
@@ -38,17 +40,21 @@ def label_table(
         palette: The colour, or colours, of each class.
         ignore_color: The colour, or colours, that count nowhere; ``others`` for all that are no class's.
         source: What the options belong to, for messages.
+        terms: What they are called there.
 
     Raises:
         DataError: They do not fit together.
     """
+    told = _Told(source, terms)
+    numbers, void = _numbers_of(classes, values, told), _void_numbers(ignore, told)
     return LabelTable(
         len(classes),
-        _meanings(_numbers_of(classes, values, source), _void_numbers(ignore, source), classes, values, source),
-        colors=None if palette is None else _colors(classes, palette, ignore_color, source),
+        _meanings(numbers, void, classes, values, told),
+        colors=None if palette is None else _colors(classes, palette, ignore_color, told),
         numbers_given=values is not None,
         other_number=VOID if ignore == OTHERS else UNKNOWN,
         other_color=VOID if ignore_color == OTHERS else UNKNOWN,
+        terms=terms,
     )
 
 
@@ -63,47 +69,64 @@ def class_colors(palette: Palette, *, source: str = "folder") -> tuple[Color, ..
     Raises:
         DataError: One is no colour.
     """
-    return tuple(_color_list(given, source)[0] for given in palette)
+    return tuple(_color_list(given, _Told(source, KEYS))[0] for given in palette)
 
 
-def _numbers_of(classes: Sequence[str], values: Values | None, source: str) -> list[list[int]]:
+class _Told(NamedTuple):
+    """What messages name: where the options are given, and what they are called."""
+
+    source: str
+    terms: MaskTerms
+
+
+def _numbers_of(classes: Sequence[str], values: Values | None, told: _Told) -> list[list[int]]:
     """Return the stored numbers of each class."""
     if values is None:
         return [[number] for number in range(len(classes))]
     if len(values) != len(classes):
-        raise DataError(f"{source}: {len(classes)} classes but {len(values)} values; give one for each")
+        raise DataError(
+            f"{told.source}: {len(classes)} classes but {len(values)} {told.terms.values}; give one for each"
+        )
     numbers = [[given] if isinstance(given, int) else list(given) for given in values]
     for name, own in zip(classes, numbers, strict=True):
         if not own or not all(_SMALLEST <= number <= _LARGEST for number in own):
-            raise DataError(f"{source}: values: the class {name} has {own}; expected at least one whole number")
+            raise DataError(
+                f"{told.source}: {told.terms.values}: the class {name} has {own}; expected at least one whole "
+                "number, none of more than 32 bits"
+            )
     return numbers
 
 
-def _void_numbers(ignore: Ignore, source: str) -> Sequence[int]:
+def _void_numbers(ignore: Ignore, told: _Told) -> Sequence[int]:
     if ignore is None or isinstance(ignore, str):
         return []
     void = [ignore] if isinstance(ignore, int) else list(ignore)
     for number in void:
         if not _SMALLEST <= number <= _LARGEST:
-            raise DataError(f"{source}: ignore: {number} is no mask value; expected whole numbers, null or others")
+            raise DataError(
+                f"{told.source}: {told.terms.ignore}: {number} is no mask value; expected whole numbers, "
+                f"{told.terms.nothing} or others"
+            )
     if len(set(void)) < len(void):
-        raise DataError(f"{source}: ignore: a mask value is given twice in {list(void)}")
+        raise DataError(f"{told.source}: {told.terms.ignore}: a mask value is given twice in {list(void)}")
     return void
 
 
 def _meanings(
-    numbers: Sequence[Sequence[int]], void: Sequence[int], classes: Sequence[str], values: Values | None, source: str
+    numbers: Sequence[Sequence[int]], void: Sequence[int], classes: Sequence[str], values: Values | None, told: _Told
 ) -> dict[int, int]:
     found: dict[int, int] = {}
     for label, own in enumerate(numbers):
         for number in own:
             if number in found:
                 twice = f"of {classes[found[number]]} and of {classes[label]}" if found[number] != label else "twice"
-                raise DataError(f"{source}: values: {number} is given {twice}; expected different mask values")
+                raise DataError(
+                    f"{told.source}: {told.terms.values}: {number} is given {twice}; expected different mask values"
+                )
             found[number] = label
     for number in void:
         if number in found:
-            raise DataError(f"{source}: {_contradiction(number, classes[found[number]], classes, values)}")
+            raise DataError(f"{told.source}: {_contradiction(number, classes[found[number]], classes, values)}")
     return found | dict.fromkeys(void, VOID)
 
 
@@ -125,31 +148,32 @@ def _short(numbers: Sequence[int]) -> str:
     return str(list(numbers)) if len(numbers) <= 8 else f"[{numbers[0]}, {numbers[1]}, ..., {numbers[-1]}]"
 
 
-def _colors(classes: Sequence[str], palette: Palette, ignore_color: IgnoreColor, source: str) -> dict[Color, int]:
+def _colors(classes: Sequence[str], palette: Palette, ignore_color: IgnoreColor, told: _Told) -> dict[Color, int]:
+    source, terms = told
     if len(palette) != len(classes):
         raise DataError(
-            f"{source}: {len(classes)} classes but {len(palette)} colours in the palette; give one for each"
+            f"{source}: {len(classes)} classes but {len(palette)} colours in {terms.palette}; give one for each"
         )
-    void = [] if ignore_color is None or ignore_color == OTHERS else _color_list(ignore_color, source)
+    void = [] if ignore_color is None or ignore_color == OTHERS else _color_list(ignore_color, told)
     found: dict[Color, int] = {}
     for label, given in enumerate([*palette, void]):
-        for color in _color_list(given, source) if label < len(classes) else void:
+        for color in _color_list(given, told) if label < len(classes) else void:
             if color in found:
                 raise DataError(
-                    f"{source}: two classes, or a class and ignore_color, have the same colour {list(color)}"
+                    f"{source}: two classes, or a class and {terms.ignore_color}, have the same colour {list(color)}"
                 )
             found[color] = label if label < len(classes) else VOID
     return found
 
 
-def _color_list(given: Any, source: str) -> list[Color]:
+def _color_list(given: Any, told: _Told) -> list[Color]:
     """Return the colours that one class, or void, has: one or several."""
     several = isinstance(given, list | tuple) and given and all(isinstance(part, list | tuple) for part in given)
-    return [_color(color, source) for color in (given if several else [given])]
+    return [_color(color, told) for color in (given if several else [given])]
 
 
-def _color(given: Any, source: str) -> Color:
+def _color(given: Any, told: _Told) -> Color:
     numbers = isinstance(given, list | tuple) and all(isinstance(part, int) for part in given)
     if not numbers or len(given) != 3 or min(given) < 0 or max(given) > 255:
-        raise DataError(f"{source}: {given} is no colour; expected [red, green, blue], each 0 to 255")
+        raise DataError(f"{told.source}: {given} is no colour; expected [red, green, blue], each 0 to 255")
     return (given[0], given[1], given[2])

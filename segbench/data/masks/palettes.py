@@ -10,7 +10,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from segbench.data.masks.stored import palette_of, read_stored, used_numbers
+from segbench.data.base import Color
+from segbench.data.label_table import color_codes, color_of
+from segbench.data.mask_terms import KEYS, MaskTerms
+from segbench.data.near_colors import nearest
+from segbench.data.stored_masks import palette_of, read_stored, used_numbers
 from segbench.errors import DataError
 
 _LOOKED_AT = 20
@@ -18,7 +22,7 @@ _REMEMBERED = 100_000
 """Files whose palettes are remembered in this process: a split is opened more than once."""
 
 
-def differing_palettes(files: Iterable[Path]) -> str | None:
+def differing_palettes(files: Iterable[Path], *, terms: MaskTerms = KEYS) -> str | None:
     """Return a problem where one number has different colours in several palette images, else None.
 
     Only the headers are read, unless the palettes differ; then the numbers that are used decide. Grey ramps say
@@ -29,46 +33,49 @@ def differing_palettes(files: Iterable[Path]) -> str | None:
         palette = _palette(file)
         if palette is not None:
             by_palette.setdefault(palette, []).append(file)
-    return _difference(file for same in by_palette.values() for file in same) if len(by_palette) > 1 else None
+    ordered = (file for same in by_palette.values() for file in same)
+    return _difference(ordered, terms) if len(by_palette) > 1 else None
 
 
-def permuted_palettes(files: Iterable[Path], others: Iterable[Path]) -> str | None:
+def permuted_palettes(files: Iterable[Path], others: Iterable[Path], *, terms: MaskTerms = KEYS) -> str | None:
     """Return a problem where most colours of palette images stand for another number in others, else None.
 
-    Two sets of masks may be drawn in colours of their own, with equal numbers; but colours that they share and that
-    have other numbers say that the numbers are not the classes. The first files of each set decide.
+    Two sets of masks may be drawn in colours of their own, with equal numbers; but colours that they share, or nearly
+    share, and that have other numbers say that the numbers are not the classes. The first files of each set decide.
     """
     first, second = (_numbers_of_colors(paths) for paths in (files, others))
-    shared = first.keys() & second.keys()
-    moved = sorted(color for color in shared if first[color] != second[color])
+    shared = {color: near for color in first if (near := color if color in second else nearest(color, second))}
+    moved = sorted(color for color, near in shared.items() if first[color] != second[near])
     if len(moved) < 2 or 2 * len(moved) <= len(shared):
         return None
-    color = moved[0]
+    color, near = moved[0], shared[moved[0]]
+    nearly = "" if near == color else f" (nearly: {near})"
     return (
-        f"the colour {color} is number {first[color]} in the palettes of the labels, and {second[color]} in those of "
-        "the predictions; the colours are the classes then, not the numbers: give 'palette', the colour of each class"
+        f"the colour {color} is number {first[color]} in the palettes of the labels, and{nearly} {second[near]} in "
+        f"those of the predictions, and so for {len(moved)} of {len(shared)} colours; the colours are the classes "
+        f"then, not the numbers: give {terms.quoted(terms.palette)}, the colour of each class"
     )
 
 
-def _numbers_of_colors(files: Iterable[Path]) -> dict[tuple[int, ...], int]:
+def _numbers_of_colors(files: Iterable[Path]) -> dict[Color, int]:
     return {color: index for file in islice(files, _LOOKED_AT) for index, color in _used_colors(file).items()}
 
 
-def _difference(files: Iterable[Path]) -> str | None:
-    known: dict[int, tuple[tuple[int, ...], Path]] = {}
+def _difference(files: Iterable[Path], terms: MaskTerms) -> str | None:
+    known: dict[int, tuple[Color, Path]] = {}
     for file in files:
         for index, color in _used_colors(file).items():
             before, first = known.setdefault(index, (color, file))
             if before != color:
                 return (
                     f"{file}: the palette's colour {index} is {color}, but {before} in {first}; the colours are the "
-                    "classes then, not the numbers: give 'palette', the colour of each class (or, where the numbers "
-                    "are right all the same, save the masks as grey PNGs)"
+                    f"classes then, not the numbers: give {terms.quoted(terms.palette)}, the colour of each class (or, "
+                    "where the numbers are right all the same, save the masks as grey PNGs)"
                 )
     return None
 
 
-def _used_colors(file: Path) -> dict[int, tuple[int, ...]]:
+def _used_colors(file: Path) -> dict[int, Color]:
     try:
         stored = read_stored(file)
     except DataError:
@@ -76,7 +83,8 @@ def _used_colors(file: Path) -> dict[int, tuple[int, ...]]:
     if stored.palette is None or stored.numbers is None:
         return {}
     used = [int(index) for index in used_numbers(stored.numbers) if index < len(stored.palette)]
-    return {index: tuple(stored.palette[index].tolist()) for index in used}
+    colors = color_codes(stored.palette).tolist()
+    return {index: color_of(colors[index]) for index in used}
 
 
 def _palette(file: Path) -> bytes | None:

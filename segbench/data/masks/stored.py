@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from segbench.data.decoding.decoding import SeveralPagesError, decode, seek_chosen_page
+from segbench.data.decoding import SeveralPagesError, decode, seek_chosen_page
+from segbench.data.opacity import refuse_opacity
 from segbench.errors import DataError
 
 NumberArray = NDArray[Any]
@@ -24,6 +25,8 @@ _SAMPLE_FORMAT = 339
 _SIGNED = 2
 _NUMPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WITH_OPACITY = ("RGBA", "LA", "PA")
+"""Pillow's modes whose last channel is opacity."""
 _LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
 """Pillow's names of formats that are lossy, or can be."""
 
@@ -66,7 +69,8 @@ def read_stored(path: Path) -> StoredMask:
     """Read a mask file.
 
     Raises:
-        DataError: The file cannot be read, or holds no whole numbers and no colours; it is named.
+        DataError: The file cannot be read, holds no whole numbers and no colours, or has an opacity that may be the
+            mask; it is named.
     """
     image = _decoded(path)
     mode = _raw_mode(path)
@@ -75,7 +79,15 @@ def read_stored(path: Path) -> StoredMask:
             f"{path}: stores white as 0, so that its numbers are not what it shows; save the mask as a grey PNG"
         )
     lossy = image.format in _LOSSY
-    if image.mode in ("RGB", "RGBA", "RGBX"):
+    if image.mode in _WITH_OPACITY:
+        _refuse_deep(path, mode.name)
+        refuse_opacity(path, np.asarray(image))
+    if mode.name.startswith("RGBX"):
+        raise DataError(
+            f"{path}: has {len(mode.name)} bands, of which a colour image holds three; save the band of the classes as "
+            "a grey PNG, or the colours as RGB"
+        )
+    if image.mode in ("RGB", "RGBA"):
         _refuse_deep(path, mode.name)
         return StoredMask(path, colors=np.asarray(image.convert("RGB")), lossy=lossy)
     if image.mode in ("P", "PA"):

@@ -130,6 +130,37 @@ def test_one_picture_that_is_encoded_anew_is_found_as_well(own, segbench):
     assert "d.webp is " in segbench("data", "check", trained(own)).err
 
 
+TRAINED_ON = "images/train/a.png masks/train/a.png"
+SAME_IMAGES = {
+    "one split for both": "test_split: train",
+    "one folder by two names": "images: images/train, masks: masks/train, test_split: other",
+    "lists of the same images": "split_file: '{split}.txt'",
+    "training and validation": "split_file: '{split}.txt', validation_split: val",
+}
+
+
+@pytest.mark.parametrize("kind", SAME_IMAGES)
+def test_splits_that_share_images_stop_the_check_as_they_stop_a_run(kind, own, tmp_path, segbench):
+    folder = own.parent
+    Image.fromarray(np.arange(20 * 24, dtype=np.uint8).reshape(20, 24)).save(folder / "images" / "test" / "d.png")
+    validates = "validation_split" in SAME_IMAGES[kind]
+    for split in ("train", "val", "test"):
+        listed = "images/test/d.png masks/test/d.png" if validates and split == "test" else TRAINED_ON
+        (folder / f"{split}.txt").write_text(listed, encoding="utf-8")
+    own.write_text(
+        f"dataset: {{name: folder, root: ., classes: [ground, thing], {SAME_IMAGES[kind]}}}\n"
+        "models: [{name: cnn, width: 0.05}]\n"
+        f"train: {{epochs: 1, batch_size: 1{', validate_every: 1' * validates}}}\n",
+        encoding="utf-8",
+    )
+    check = segbench("data", "check", own)
+    run = segbench("run", own, "--results", tmp_path / "r", "--in-process", "--device", "cpu", "--no-report")
+    for answer in (check, run):
+        assert answer.code == 2
+        assert "would say nothing" in answer.err
+        assert "dataset.test_split" in answer.err
+
+
 def test_one_folder_for_two_splits_is_right_as_data_and_no_run(own, segbench):
     answer = segbench("data", "check", trained(own), "--set", "images=images/train", "--set", "masks=masks/train")
     assert answer.code == 0

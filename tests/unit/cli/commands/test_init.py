@@ -1,5 +1,6 @@
 """init: a starter suite for a person's own data."""
 
+import json
 import zlib
 from collections import Counter
 
@@ -298,6 +299,28 @@ def test_on_a_terminal_the_question_is_asked(void, ignore, tmp_path, segbench, m
     suite = tmp_path / "suite.yaml"
     assert "OPEN QUESTION" not in suite.read_text(encoding="utf-8")
     assert load_suite(suite).dataset.options["ignore"] == ignore
+
+
+@pytest.mark.parametrize(("values", "values_if_void"), [((0, 1, 15), None), ((0, 50, 100, 65535), [0, 50, 100])])
+def test_a_value_that_lies_apart_is_an_open_question_with_its_answer(values, values_if_void, tmp_path, segbench):
+    pixels = np.array(values, np.uint16).repeat(10)[None].repeat(40, axis=0)
+    for split in ("train", "test"):
+        put(tmp_path / "images" / split, names="ab", pixels=np.zeros((40, 10 * len(values), 3), np.uint8))
+        put(tmp_path / "masks" / split, names="ab", pixels=pixels)
+    answer = segbench("init", tmp_path)
+    suite = tmp_path / "suite.yaml"
+    void = values[-1]
+    assert f"open question: is the mask value {void} a class, or void?" in answer.err
+    assert segbench("data", "check", suite).code == 0
+    text = " ".join(suite.read_text(encoding="utf-8").replace("#", "").split())
+    said = f"values: {values_if_void}" if values_if_void else "no values"
+    assert f"If it is void: ignore: {void}, {said}, and without the class value_{void}." in text
+    document = read_yaml(suite.read_text(encoding="utf-8"))
+    document["dataset"] |= {"ignore": void, "values": values_if_void}
+    document["dataset"]["classes"].remove(f"value_{void}")
+    suite.write_text(json.dumps(document), encoding="utf-8")
+    train = segbench("data", "check", suite, "--json").json["splits"]["train"]
+    assert (train["void_pixels"], train["problems"]) == (2 * 400, [])
 
 
 def test_an_empty_starter_ignores_nothing(tmp_path, segbench):

@@ -336,7 +336,7 @@ def test_colours_decide_where_a_palette_is_given(tmp_path, score, folders):
     save(predictions / "b.png", np.array([[0, 1, 2]], np.uint8))
     refused = score()
     assert refused.code == 2
-    assert "give 'palette', the colour of each class" in refused.err
+    assert "give --palette, the colour of each class" in refused.err
 
 
 def test_what_follows_the_common_name_can_be_said(tmp_path):

@@ -43,11 +43,11 @@ def palette_image(indices, colors):
     return image
 
 
-@pytest.mark.parametrize("values", [(0, 128, 255), (0, 255), (0, 100), (1, 2, 3), (0, 4, 8, 255), (85, 170, 255)])
+@pytest.mark.parametrize("values", [(0, 128, 255), (0, 255), (0, 100), (1, 2, 3), (0, 4, 8), (85, 170, 255)])
 def test_few_values_with_gaps_are_the_values_of_classes(values, tmp_path):
     found = classes_of(tmp_path, blocks(*values), blocks(*values[::-1]))
     assert (found.values, found.ignore, found.count) == (values, (), len(values))
-    assert found.open_value is None
+    assert found.open_values == ()
 
 
 @pytest.mark.parametrize("count", [2, 3, 20])
@@ -80,16 +80,65 @@ def test_one_bit_beside_black_and_white_stands_for_them(tmp_path):
 
 def test_thin_borders_of_255_are_void_and_told(tmp_path):
     found = classes_of(tmp_path, bordered(0, 1, 2, border=255))
-    assert (found.count, found.ignore, found.open_value) == (3, (255,), None)
+    assert (found.count, found.ignore, found.open_values) == (3, (255,), ())
     assert found.notes == ("255 fills thin borders only, and is void here",)
 
 
 def test_255_that_fills_areas_is_a_class_and_an_open_question(tmp_path):
     found = classes_of(tmp_path, blocks(0, 1, 255))
-    assert (found.values, found.ignore, found.open_value) == ((0, 1, 255), (), 255)
+    assert (found.values, found.ignore, found.open_values) == ((0, 1, 255), (), (255,))
     assert found.names[-1] == "value_255"
-    void = found.with_void()
-    assert (void.names, void.values, void.ignore, void.open_value) == (("background", "class_1"), (), (255,), None)
+    void = found.with_void(255)
+    assert (void.names, void.values, void.ignore, void.open_values) == (("background", "class_1"), (), (255,), ())
+
+
+@pytest.mark.parametrize(
+    ("values", "apart", "kept"),
+    [
+        ((0, 1, 2, 3, 15), (15,), ()),  # 4 bits
+        ((0, 1, 2, 127), (127,), ()),
+        ((0, 1, 2, 65535), (65535,), ()),  # -1 in 16 bits without a sign
+        ((0, 1, 100), (100,), ()),
+        ((0, 1, 2, 254), (254,), ()),
+        ((0, 1, 2, 254, 255), (254, 255), ()),
+        ((0, 50, 100, 255), (255,), (0, 50, 100)),
+        ((0, 4, 8, 255), (255,), (0, 4, 8)),
+        ((1, 2, 3, 255), (255,), (1, 2, 3)),
+        ((7, 8, 11, 65535), (65535,), (7, 8, 11)),
+        ((*range(30), 32, 34, 255), (255,), ()),  # and two that are rare
+    ],
+)
+def test_values_that_lie_apart_are_classes_and_open_questions(values, apart, kept, tmp_path):
+    masks = [np.array(values, np.uint16).repeat(7)[None].repeat(SIDE, axis=0) for _ in range(2)]
+    found = classes_of(tmp_path, *masks)
+    assert (found.open_values, found.ignore) == (apart, ())
+    assert found.names[-len(apart) :] == tuple(f"value_{value}" for value in apart)
+    assert set(values) <= set(found.values)
+    assert len(found.values) == found.count
+    for value in apart:
+        found = found.with_void(value)
+    assert (found.values, found.ignore, found.open_values) == (kept, apart, ())
+    assert not any("value_" in name for name in found.names)
+
+
+@pytest.mark.parametrize(
+    "values", [(0, 1, 3), (0, 1, 2, 5), (0, 127, 255), (0, 85, 170, 255), (0, 4, 8), (3, 7, 15), (0, 15)]
+)
+def test_values_that_may_well_be_classes_are_not_asked_about(values, tmp_path):
+    assert classes_of(tmp_path, blocks(*values)).open_values == ()
+
+
+def test_a_value_that_a_file_names_is_a_class_and_one_that_it_does_not_is_void(tmp_path):
+    (tmp_path / "labels.txt").write_text("0: sky\n1: road\n15: tram\n", encoding="utf-8")
+    assert classes_of(tmp_path, blocks(0, 1, 15)).names == ("sky", "road", "tram")
+    (tmp_path / "labels.txt").write_text("sky\nroad\n", encoding="utf-8")
+    assert classes_of(tmp_path, blocks(0, 1, 15)).ignore == (15,)
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 15), (0, 50, 100, 255)])
+def test_indices_of_palettes_are_asked_about_as_well(values, tmp_path):
+    colors = [(index, 0, 255 - index) for index in range(256)]
+    assert classes_of(tmp_path, palette_image(blocks(*values), colors)).open_values == values[-1:]
 
 
 def test_255_is_void_where_the_names_of_all_other_numbers_are_known(tmp_path):

@@ -1,0 +1,32 @@
+"""Tells masks that were black and white before a lossy format invented values around their borders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from segbench.data.stored_masks import NumberArray
+
+_MANY = 16
+_TWO_LEVELS = 0.97
+"""The share of a lossy file's pixels near black or white from which on it was black and white once."""
+_NEAR = 48
+
+
+def levels_were_two(levels: NumberArray) -> bool:
+    """Whether lossy files were black and white once.
+
+    Args:
+        levels: (256,) pixels of each grey level.
+    """
+    black, white = int(levels[: _NEAR + 1].sum()), int(levels[-_NEAR - 1 :].sum())
+    return bool(black and white and black + white >= _TWO_LEVELS * levels.sum())
+
+
+def numbers_were_two(pixels: Mapping[int, int]) -> bool:
+    """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
+    if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
+        return False
+    if not any(255 - _NEAR <= number < 255 for number in pixels):
+        return False  # classes from 0 on beside 255
+    near = sum(count for number, count in pixels.items() if number <= _NEAR or number >= 255 - _NEAR)
+    return near >= _TWO_LEVELS * sum(pixels.values())

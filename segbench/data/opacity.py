@@ -1,0 +1,56 @@
+"""Refuses masks whose opacity (alpha channel) tells pixels apart that their colours do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import DataError
+
+_MOST_COLORS = 64
+"""More colours than these are a picture, whose opacity may be the mask."""
+_SHOWN = 5
+
+
+class OpacityError(DataError):
+    """The classes of a mask may be in its opacity, of which nothing is read."""
+
+
+def refuse_opacity(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Refuse a mask with an opacity that is more than a part of its colours.
+
+    Reading colours alone would make one class of a file whose classes are in its opacity, and of a class and a
+    transparent background that is stored in the same colour.
+
+    Args:
+        path: The file.
+        pixels: (H, W, C) uint8, the opacity last.
+
+    Raises:
+        OpacityError: One colour has several opacities, or a picture has a varying one; names the file, and what to do.
+    """
+    opacity = pixels[:, :, -1]
+    if not opacity.size or opacity.min() == opacity.max():
+        return
+    codes: NDArray[Any] = np.zeros(opacity.shape, dtype=np.uint32)
+    for band in range(pixels.shape[2]):
+        codes = codes << 8 | pixels[:, :, band]
+    both = np.unique(codes)
+    colors = np.unique(both >> 8)
+    if len(both) > len(colors) or len(colors) > _MOST_COLORS:
+        raise OpacityError(f"{path}: {_told(opacity, len(colors))}")
+
+
+def _told(opacity: NDArray[Any], colors: int) -> str:
+    levels = np.unique(opacity).tolist()
+    shown = ", ".join(map(str, levels[:_SHOWN])) + (", …" if len(levels) > _SHOWN else "")
+    where = "has one colour" if colors == 1 else f"has {colors:,} colours"
+    what = "tells pixels of one colour apart" if colors <= _MOST_COLORS else "may be the mask of a picture"
+    return (
+        f"{where}, and an opacity (alpha channel) of {len(levels)} levels ({shown}) that {what}; opacity is not read. "
+        "If it holds the classes, save it as a grey PNG, in Python Image.open(file).getchannel('A').save(file); "
+        "if it does not, save the mask without it"
+    )
