@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from segbench.data.decoding import page_count
-from segbench.data.files import Pair
+from segbench.data.pairs import Pair
 from segbench.data.images import READ_RGB, read_bands
 from segbench.data.png import png_header
 from segbench.data.tiff import is_tiff, tiff_facts

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.files import Pair
+from segbench.data.pairs import Pair
 from segbench.data.image_folder import ImageFolder, below, image_files, same_name, which
 from segbench.data.pairing import Suffixes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segbench.data.class_files import find_class_file
-from segbench.data.files import Pair
+from segbench.data.pairs import Pair
 from segbench.data.found_classes import FoundClasses
 from segbench.data.guess_classes import guess_classes
 from segbench.data.guess_images import FoundImages, guess_images

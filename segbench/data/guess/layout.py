@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.data.files import Pair
+from segbench.data.pairs import Pair
 from segbench.data.guess_endings import beginning, guess_endings, guess_endings_in_one_folder
 from segbench.data.guess_tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
 from segbench.data.image_folder import ImageFolder
