@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segbench.cli.output import counted
-from segbench.data.void_borders import BORDER_WIDTH, only_borders, thick_pixels
+from segbench.cli.terminal.output import counted
+from segbench.data.masks.void_borders import BORDER_WIDTH, only_borders, thick_pixels
 from segbench.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from segbench.data.label_table import LabelTable
-    from segbench.data.masks import ReadMask
+    from segbench.data.masks.label_table import LabelTable
+    from segbench.data.masks.masks import ReadMask
     from segbench.metrics.confusion import PixelCounts
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
@@ -98,8 +98,8 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
     """
     import numpy as np
 
-    from segbench.data.label_table import UNKNOWN
-    from segbench.data.label_table import VOID as VOID_LABEL
+    from segbench.data.masks.label_table import UNKNOWN
+    from segbench.data.masks.label_table import VOID as VOID_LABEL
     from segbench.metrics.confusion import count_pixels
 
     truth, predicted = _read(label, labels), _read(prediction, predictions)
@@ -162,8 +162,8 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
     Raises:
         DataError: It cannot be read, or holds several pages, of which ``score`` has no option to choose one.
     """
-    from segbench.data.decoding import SeveralPagesError, page_count
-    from segbench.data.masks import read_mask
+    from segbench.data.decoding.decoding import SeveralPagesError, page_count
+    from segbench.data.masks.masks import read_mask
 
     try:
         return read_mask(file, table)
@@ -176,7 +176,7 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
 
 def _masks(folder: Path, suffix: str, *, option: str) -> dict[str, Path]:
     """Return the mask files of a folder by the name they share with their partners."""
-    from segbench.data.image_folder import same_name, visible
+    from segbench.data.files.image_folder import same_name, visible
 
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")

@@ -9,13 +9,13 @@ from typing import Any
 
 import yaml
 
-from segbench.cli.options import names as parts_of
+from segbench.cli.support.options import names as parts_of
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.label_maps import LABEL_MAPS, label_map
-from segbench.data.label_table import VOID, LabelTable
-from segbench.data.mask_options import OTHERS, label_table
-from segbench.data.mask_terms import MaskTerms
-from segbench.data.palettes import differing_palettes, permuted_palettes
+from segbench.data.masks.label_maps import LABEL_MAPS, label_map
+from segbench.data.masks.label_table import VOID, LabelTable
+from segbench.data.masks.options import OTHERS, label_table
+from segbench.data.masks.palettes import differing_palettes, permuted_palettes
+from segbench.data.masks.terms import MaskTerms
 from segbench.errors import DataError, UsageError
 
 TERMS = MaskTerms(

@@ -13,8 +13,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segbench.data.found_classes import FoundClasses
-    from segbench.data.guess import Found
+    from segbench.data.guess.found_classes import FoundClasses
+    from segbench.data.guess.guess import Found
 
 SUITE = "suite.yaml"
 FEW_IMAGES = 60

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from segbench.data.base import Color
-from segbench.data.class_files import ClassFile
-from segbench.data.found_classes import FoundClasses
-from segbench.data.guess_lossy import levels_were_two, numbers_were_two
-from segbench.data.guess_void import lying_apart
-from segbench.data.label_maps import LABEL_MAPS
-from segbench.data.mask_survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
-from segbench.data.void_borders import only_borders
+from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.lossy import levels_were_two, numbers_were_two
+from segbench.data.guess.void import lying_apart
+from segbench.data.masks.class_files import ClassFile
+from segbench.data.masks.label_maps import LABEL_MAPS
+from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
+from segbench.data.masks.void_borders import only_borders
 
 _MOST_CLASSES = 150
 """More numbers without gaps than these are a picture or the numbers of objects."""

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from os.path import commonprefix
 
-from segbench.data.guess_tree import tells_of_images, tells_of_masks, tells_of_pictures
-from segbench.data.pairing import Suffixes
+from segbench.data.files.pairing import Suffixes
+from segbench.data.guess.tree import tells_of_images, tells_of_masks, tells_of_pictures
 
 _NAMES_TRIED = 5
 """From so many image names the endings of all are guessed."""

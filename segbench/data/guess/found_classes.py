@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from segbench.data.base import Color
-from segbench.data.label_maps import LABEL_MAPS
+from segbench.data.masks.label_maps import LABEL_MAPS
 
 
 @dataclass(frozen=True)

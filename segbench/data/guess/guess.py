@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segbench.data.class_files import find_class_file
-from segbench.data.pairs import Pair
-from segbench.data.found_classes import FoundClasses
-from segbench.data.guess_classes import guess_classes
-from segbench.data.guess_images import FoundImages, guess_images
-from segbench.data.guess_layout import FoundLayout, guess_layout
-from segbench.data.guess_left import LeftOut, left_out
-from segbench.data.guess_lists import with_lists
-from segbench.data.guess_tree import Split
-from segbench.data.image_folder import below
-from segbench.data.mask_survey import survey_masks
+from segbench.data.files.image_folder import below
+from segbench.data.files.pair import Pair
+from segbench.data.guess.classes import guess_classes
+from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.images import FoundImages, guess_images
+from segbench.data.guess.layout import FoundLayout, guess_layout
+from segbench.data.guess.left_out import LeftOut, left_out
+from segbench.data.guess.lists import with_lists
+from segbench.data.guess.tree import Split
+from segbench.data.masks.class_files import find_class_file
+from segbench.data.masks.survey import survey_masks
 
 
 @dataclass(frozen=True)

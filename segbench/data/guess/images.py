@@ -8,11 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from segbench.data.decoding import page_count
-from segbench.data.pairs import Pair
-from segbench.data.images import READ_RGB, read_bands
-from segbench.data.png import png_header
-from segbench.data.tiff import is_tiff, tiff_facts
+from segbench.data.decoding.decoding import page_count
+from segbench.data.decoding.images import READ_RGB, read_bands
+from segbench.data.decoding.png import png_header
+from segbench.data.decoding.tiff import is_tiff, tiff_facts
+from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 _LOOKED_AT = 20

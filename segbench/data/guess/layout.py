@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.data.pairs import Pair
-from segbench.data.guess_endings import beginning, guess_endings, guess_endings_in_one_folder
-from segbench.data.guess_tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
-from segbench.data.image_folder import ImageFolder
-from segbench.data.opacity import OpacityError
-from segbench.data.pairing import Suffixes, pair_by_name
-from segbench.data.stored_masks import read_stored, used_numbers
+from segbench.data.files.image_folder import ImageFolder
+from segbench.data.files.pair import Pair
+from segbench.data.files.pairing import Suffixes, pair_by_name
+from segbench.data.guess.endings import beginning, guess_endings, guess_endings_in_one_folder
+from segbench.data.guess.tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
+from segbench.data.masks.opacity import OpacityError
+from segbench.data.masks.stored import read_stored, used_numbers
 from segbench.errors import DataError
 
 _LOOKED_AT = 3

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.data.pairs import Pair
-from segbench.data.image_folder import ImageFolder, below, image_files, same_name, which
-from segbench.data.pairing import Suffixes
+from segbench.data.files.image_folder import ImageFolder, below, image_files, same_name, which
+from segbench.data.files.pair import Pair
+from segbench.data.files.pairing import Suffixes
 
 _SHOWN = 3
 _SEPARATORS = "_-. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segbench.data.stored_masks import NumberArray
+from segbench.data.masks.stored import NumberArray
 
 _MANY = 16
 _TWO_LEVELS = 0.97

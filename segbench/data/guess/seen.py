@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from segbench.data.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
+from segbench.data.files.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5

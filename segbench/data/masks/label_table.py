@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Color
-from segbench.data.mask_terms import KEYS, MaskTerms
+from segbench.data.masks.terms import KEYS, MaskTerms
 
 VOID = -1
 """What pixels are read as that count nowhere; in 8 bits without a sign, it is ``IGNORE_INDEX``."""

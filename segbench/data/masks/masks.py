@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import LabelArray
-from segbench.data.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
-from segbench.data.mask_terms import KEYS
-from segbench.data.near_colors import near_palette
-from segbench.data.stored_masks import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.masks.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
+from segbench.data.masks.near_colors import near_palette
+from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.masks.terms import KEYS
 from segbench.errors import DataError
 
 LabelDecoder = Callable[[Path], LabelArray]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from segbench.data.base import IGNORE_INDEX, Color
-from segbench.data.label_maps import LabelMap
-from segbench.data.label_table import UNKNOWN, VOID, LabelTable
-from segbench.data.mask_terms import KEYS, MaskTerms
+from segbench.data.masks.label_maps import LabelMap
+from segbench.data.masks.label_table import UNKNOWN, VOID, LabelTable
+from segbench.data.masks.terms import KEYS, MaskTerms
 from segbench.errors import DataError
 
 Values = Sequence[int | Sequence[int]]

@@ -11,10 +11,10 @@ from pathlib import Path
 from PIL import Image
 
 from segbench.data.base import Color
-from segbench.data.label_table import color_codes, color_of
-from segbench.data.mask_terms import KEYS, MaskTerms
-from segbench.data.near_colors import nearest
-from segbench.data.stored_masks import palette_of, read_stored, used_numbers
+from segbench.data.masks.label_table import color_codes, color_of
+from segbench.data.masks.near_colors import nearest
+from segbench.data.masks.stored import palette_of, read_stored, used_numbers
+from segbench.data.masks.terms import KEYS, MaskTerms
 from segbench.errors import DataError
 
 _LOOKED_AT = 20

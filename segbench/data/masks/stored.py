@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from segbench.data.decoding import SeveralPagesError, decode, seek_chosen_page
-from segbench.data.opacity import refuse_opacity
+from segbench.data.decoding.decoding import SeveralPagesError, decode, seek_chosen_page
+from segbench.data.masks.opacity import refuse_opacity
 from segbench.errors import DataError
 
 NumberArray = NDArray[Any]

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from segbench.data.guess import guess
-from segbench.data.guess_layout import guess_layout
-from segbench.data.guess_seen import what_was_seen
+from segbench.data.guess.layout import guess_layout
+from segbench.data.guess.seen import what_was_seen
 
 MASK = np.array([[0, 1, 1, 0]] * 4, np.uint8)
 PHOTO = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)

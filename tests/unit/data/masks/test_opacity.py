@@ -5,8 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segbench.data.opacity import OpacityError
-from segbench.data.stored_masks import read_stored
+from segbench.data.masks.opacity import OpacityError
+from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError
 
 CLASSES = np.array([[0, 1, 2, 2], [0, 1, 1, 2]], np.uint8)
