@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from segbench.cli.support.options import AsJson, names
 from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.cli.support.score_options import (
+    MOST_CLASSES,
+    Allow,
+    ClassCount,
+    IgnoreColor,
+    IgnoreIndex,
+    Labels,
+    LabelSuffix,
+    Palette,
+    Predictions,
+    PredictionSuffix,
+    PredictionValues,
+    Values,
+)
 from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
@@ -22,68 +36,20 @@ if TYPE_CHECKING:
     from segbench.metrics.confusion import PixelCounts
     from segbench.metrics.scores import Scores
 
-MOST_CLASSES = 4096
-"""More would need gigabytes for their confusion matrix."""
-
 
 def score(  # noqa: PLR0913 - each is an option
     *,
-    predictions: Annotated[Path, typer.Option("--predictions", metavar="DIR", help="Folder of predicted masks.")],
-    labels: Annotated[Path, typer.Option("--labels", metavar="DIR", help="Folder of true masks of the same names.")],
-    classes: Annotated[
-        int | None,
-        typer.Option(
-            "--classes",
-            metavar="N",
-            min=1,
-            max=MOST_CLASSES,
-            help="How many classes there are; needed without --values and --palette.",
-        ),
-    ] = None,
-    values: Annotated[
-        str | None,
-        typer.Option(
-            "--values",
-            metavar="V,V",
-            help="The mask value of each class, such as 0,255 or [7,8],11; or a ready-made map, such as "
-            "cityscapes-label-ids. 0, 1, ... by default.",
-        ),
-    ] = None,
-    prediction_values: Annotated[
-        str | None,
-        typer.Option("--prediction-values", metavar="V,V", help="Those of predictions, where they are others."),
-    ] = None,
-    palette: Annotated[
-        str | None,
-        typer.Option(
-            "--palette",
-            metavar="COLORS",
-            help="The colour of each class, such as [0,0,0],[255,0,0], or a YAML or JSON file of such a list; then "
-            "colours decide.",
-        ),
-    ] = None,
-    ignore_index: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ignore-index",
-            metavar="I",
-            help="Values of label pixels that count nowhere, such as 255 or 0,1,4; others for all that are no "
-            "class's; none. 255 by default, unless it is the value of a class.",
-        ),
-    ] = None,
-    ignore_color: Annotated[
-        str | None, typer.Option("--ignore-color", metavar="COLORS", help="Colours that count nowhere; or others.")
-    ] = None,
-    prediction_suffix: Annotated[
-        str, typer.Option("--prediction-suffix", metavar="TEXT", help="What ends the names of predictions.")
-    ] = "",
-    label_suffix: Annotated[
-        str, typer.Option("--label-suffix", metavar="TEXT", help="What ends the names of labels, such as _gt.")
-    ] = "",
-    allow: Annotated[
-        list[str] | None,
-        typer.Option("--allow", metavar="PROBLEM", help=f"Score in spite of a problem: {', '.join(PROBLEMS)}."),
-    ] = None,
+    predictions: Predictions,
+    labels: Labels,
+    classes: ClassCount = None,
+    values: Values = None,
+    prediction_values: PredictionValues = None,
+    palette: Palette = None,
+    ignore_index: IgnoreIndex = None,
+    ignore_color: IgnoreColor = None,
+    prediction_suffix: PredictionSuffix = "",
+    label_suffix: LabelSuffix = "",
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Score masks made by any tool against true ones.
