@@ -1,0 +1,1 @@
+"""Applies stored checkpoints to a split or to image files."""
