@@ -16,10 +16,10 @@ from segbench.errors import DataError, ModelRefusal, UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from segbench.cli.support.apply import Ready
     from segbench.cli.support.mask_forms import MaskWriter
     from segbench.config.component import DatasetEntry
     from segbench.data.base import SegmentationDataset
+    from segbench.engine.inference.apply import Ready
 
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.safetensors that 'segbench run' wrote.")
@@ -52,8 +52,8 @@ def evaluate(
     A warning says where a split holds images that it was trained on.
     """
     from segbench.cli.commands.score import write_scores
-    from segbench.cli.support.apply import ready
     from segbench.cli.terminal.progress import counting
+    from segbench.engine.inference.apply import ready
     from segbench.metrics.confusion import PixelCounts
 
     loaded = ready(checkpoint, device=device)
@@ -100,8 +100,8 @@ def predict(
     end, with exit code 2.
     """
     files = image_files(images, output=output)
-    from segbench.cli.support.apply import ready
     from segbench.cli.terminal.progress import counting
+    from segbench.engine.inference.apply import ready
 
     loaded = ready(checkpoint, device=device)
     writer = mask_writer(form, loaded.checkpoint.run.recipe.dataset, loaded.checkpoint.info.palette)
@@ -183,7 +183,7 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
 
 def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str, SegmentationDataset]:
     """Return what is evaluated on, in words and opened: the checkpoint's fold where no split is named, or a split."""
-    from segbench.cli.support.unseen import warning_of_trained_images
+    from segbench.engine.inference.unseen import warning_of_trained_images
 
     run = loaded.checkpoint.run
     of_its_folds = entry.folds is not None or entry.name == run.recipe.dataset.name

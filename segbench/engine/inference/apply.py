@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segbench.cli.support.unseen import refuse_other_images, refuse_other_options
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
 from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
@@ -26,6 +25,7 @@ from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.device import Arithmetic, use_device
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor, class_map, resized
+from segbench.engine.inference.unseen import refuse_other_images, refuse_other_options
 from segbench.errors import DataError, ModelRefusal
 from segbench.models.build import check_input
 
