@@ -108,8 +108,9 @@ def _check_groups(suite: Suite) -> list[str]:
 def _check_files(suite: Suite) -> None:
     for index, model in enumerate(suite.models):
         for key, path in (("weights", model.weights), ("pretrained", model.options.get("pretrained"))):
-            if isinstance(path, str) and _names_file(path) and not Path(path).is_file():
-                raise SuiteError(f"there is no file {path!r}", key=f"models[{index}].{key}")
+            if isinstance(path, str) and (key == "weights" or _names_file(path)) and not Path(path).is_file():
+                folder = ": it is a folder; name a file in it" if Path(path).is_dir() else ""
+                raise SuiteError(f"there is no file {path!r}{folder}", key=f"models[{index}].{key}")
 
 
 def _check_checkpoints(runs: Sequence[Run]) -> None:

@@ -104,7 +104,7 @@ class ModelEntry(Component):
 
     label: str = ""
     """What the row is called; the name by default. Two entries of one name need labels of their own."""
-    weights: str | None = None
+    weights: str | None = Field(default=None, min_length=1)
     """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
     strict: bool = True
     """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
