@@ -89,7 +89,7 @@ def freeze(groups: Sequence[ParameterGroup], network: nn.Module) -> None:
     """Have no gradients computed of parameters whose learning rate is 0; optimizers then leave them alone."""
     for name, parameter in trainable_parameters(network).items():
         if setting_of(name, groups).frozen:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
 
 
 def trainable_groups(parameters: Parameters) -> list[dict[str, Any]]:
