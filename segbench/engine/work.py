@@ -393,7 +393,12 @@ class Work:
         """Note, and tell, that the training ended before the end of its recipe."""
         self.early_stop = EarlyStop(epoch=trained.epochs, epochs=trained.planned_epochs, reason=reason)
         length = f"epoch {trained.epochs} of {trained.planned_epochs}"
-        self.observer(Notice(f"{self.run.label}: stopped early after {length}: {reason}"))
+        assert self.run.recipe.train is not None
+        reported = (
+            f"reported are the weights of epoch {trained.selected_epoch} (select: {self.run.recipe.train.select})"
+        )
+        whose = f"{self.run.title}, seed {self.run.seed}"
+        self.observer(Notice(f"{whose}: stopped early after {length}: {reason}; {reported}"))
 
     def _note_evaluation(self, found: Evaluation) -> None:
         assert self.data is not None
