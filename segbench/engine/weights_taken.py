@@ -37,7 +37,7 @@ def weights_notes(report: WeightsReport) -> Iterator[str]:
         others = ", ".join(key or TOP for key in report.rivals)
         yield f"{report.key or TOP} was taken; {others} would have fitted as well (weights_key)"
     if report.moved is not None:
-        yield f"names differ, and a part was taken by what follows them: {report.moved}"
+        yield f"a part has another name there and was taken: {report.moved}"
     if report.auxiliary:
         yield f"the auxiliary head was left out ({_counted(report.auxiliary)})"
     if report.unused:
