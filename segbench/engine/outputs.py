@@ -15,8 +15,9 @@ from segbench.engine.materials import Materials
 from segbench.engine.preflight import NetworkInputs
 from segbench.errors import ModelRefusal
 from segbench.models.classes_map import MappedClasses
+from segbench.models.fitting_sizes import refuse_sizes
 from segbench.models.skeleton import skeleton
-from segbench.models.tryout import refuse_sizes, try_outputs
+from segbench.models.tryout import try_outputs
 from segbench.results.outputs import OutputFacts
 
 
