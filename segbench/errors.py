@@ -20,7 +20,7 @@ SegbenchError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +126,39 @@ class NonFiniteLossError(TrainingError):
         )
 
 
+_NEAR = 0.75
+"""From this ratio of equal letters on (difflib's), a name is taken for a slip of another: 'unett' is, 'resnet' is not
+one of 'segnet'."""
+
+_MOST_KNOWN = 40
+"""So many known names are listed."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the nearest known name, else the list of known names."""
+    """Return ``", did you mean 'x'?"`` for the nearest known name, else the list of known names.
+
+    A family, whose name ends in a colon, is compared with what stands before a colon, and with nothing else.
+    """
     names = sorted(known)
-    lowered = {known_name.lower(): known_name for known_name in names}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    if near:
-        return f", did you mean {lowered[near[0]]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    near = _nearest(name.lower(), names)
+    if near is not None:
+        return f", did you mean {near!r}?"
+    more = f" and {len(names) - _MOST_KNOWN} more" if len(names) > _MOST_KNOWN else ""
+    return f"; known: {', '.join(names[:_MOST_KNOWN])}{more}" if names else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that another is a slip of: few letters differ, or the same ones are in another order."""
+    lowered = {one.lower(): one for one in known}
+    if f"{name}:" in lowered:
+        return lowered[f"{name}:"]
+    family, colon, _ = name.partition(":")
+    families = [one for one in lowered if one.endswith(":")]
+    others = [one for one in lowered if one not in families and (":" in one) == bool(colon)]
+    near = _near(name, others) or (_near(family + colon, families) if colon else None)
+    return None if near is None else lowered[near]
+
+
+def _near(name: str, known: Sequence[str]) -> str | None:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)
+    return next(iter(near or (one for one in known if sorted(one) == sorted(name))), None)

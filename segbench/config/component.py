@@ -104,12 +104,12 @@ class ModelEntry(Component):
 
     label: str = ""
     """What the row is called; the name by default. Two entries of one name need labels of their own."""
-    weights: str | None = None
+    weights: str | None = Field(default=None, min_length=1)
     """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
     strict: bool = True
     """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
     min_fit: float | None = Field(default=None, gt=0, le=1)
-    """With ``strict: false``, the share of the network's parameters that has to fit; 0.5 by default."""
+    """With ``strict: false``, the share of the network that has to fit; 0.5 by default."""
     weights_key: str | None = None
     """The dotted key of the weights in the checkpoint, or what their names begin with; found by default."""
     classes_map: dict[str, int | tuple[int, ...]] | tuple[int | tuple[int, ...], ...] | None = None

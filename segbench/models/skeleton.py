@@ -12,7 +12,8 @@ from segbench.errors import ModelRefusal, SegbenchError, UsageError
 from segbench.models.base import constraint_of
 from segbench.models.cost import Cost, cost_of
 from segbench.models.create import create, labelling_every_pixel
-from segbench.models.tryout import refuse_sizes, try_outputs
+from segbench.models.fitting_sizes import refuse_sizes
+from segbench.models.tryout import try_outputs
 from segbench.results.outputs import OutputFacts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -26,10 +26,6 @@ SCALES = (1.0, 100.0)
 """Standard deviations of the image's values: what stays between 0 and 1 for all of them has been made to."""
 TOLERANCE = 1e-3
 """By how much a sum over classes may differ from 1, in half precision too."""
-SUGGESTED = (8, 16, 32, 64)
-"""Multiples that images are padded to for a trial, where a network fails on their own size."""
-MOST_SIZES = 8
-"""So many sizes are tried, which differ in what is left over when they are divided by the last of ``SUGGESTED``."""
 
 
 class _Trial(NamedTuple):
@@ -68,7 +64,7 @@ def try_outputs(
         return None
     constraint = constraint_of(network)
     small = (constraint.next(SMALL_SIZE[0]), constraint.next(SMALL_SIZE[1]))
-    with _copied(network) as copy:
+    with copied(network) as copy:
         for tried in dict.fromkeys((small, size)):
             try:
                 network.tried = _facts(copy, channels, tried, also)
@@ -78,33 +74,6 @@ def try_outputs(
                 continue
             break
     return network.tried
-
-
-def refuse_sizes(network: nn.Module, *, channels: int, sizes: Iterable[tuple[int, int]]) -> None:
-    """Run a network from elsewhere on images of some sizes; where it fails on one and padding would mend it, say so.
-
-    Args:
-        network: Any; on the meta device, this takes little time.
-        channels: Channels of the images.
-        sizes: Heights and widths that it will see.
-
-    Raises:
-        ModelRefusal: It fails on a size, and would not if the images were padded.
-    """
-    if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
-        return
-    last = SUGGESTED[-1]
-    differing = list({(height % last, width % last): (height, width) for height, width in sizes}.values())[:MOST_SIZES]
-    with _copied(network) as copy:
-        errors = [(size, error) for size in differing if (error := _error(copy, channels, size, 1)) is not None]
-        fitting = (step for step in SUGGESTED if not any(_error(copy, channels, size, step) for size in differing))
-        step = next(fitting, None) if errors else None
-    if step is not None:
-        (height, width), error = errors[0]
-        raise ModelRefusal(
-            f"{network.name} fails on {height}x{width} images ({error}) and takes them padded: "
-            f"write 'pad_to: {step}' in the model's entry"
-        )
 
 
 def activation_of(scores: list[Tensor]) -> Activation | None:
@@ -186,19 +155,6 @@ def _auxiliary(network: ExternalNetwork, returned: Any, also: Collection[str]) -
         return ()
 
 
-def _error(network: ExternalNetwork, channels: int, size: tuple[int, int], step: int) -> str | None:
-    """Return why a network fails on an image of a size, padded to a multiple; None where it does not."""
-    weight = next(network.parameters(), torch.zeros(()))
-    images = torch.zeros(1, channels, *size, device=weight.device, dtype=weight.dtype)
-    network.eval()
-    try:
-        with torch.no_grad():
-            network.model(pad(pad(images, network.step), step))
-    except Exception as error:  # whatever a foreign network raises
-        return " ".join(str(error).split())[:200] or type(error).__name__
-    return None
-
-
 def _activation(scores: Tensor) -> Activation | None:
     least, most = float(scores.min()), float(scores.max())
     if most <= 0 and _sums_to_one(scores.exp()):
@@ -215,7 +171,7 @@ def _sums_to_one(scores: Tensor) -> bool:
 
 
 @contextmanager
-def _copied(network: ExternalNetwork) -> Iterator[ExternalNetwork]:
+def copied(network: ExternalNetwork) -> Iterator[ExternalNetwork]:
     """Give a copy of a network for trials; torch's random state on the CPU is put back after them.
 
     A network that cannot be copied is given itself, and its modes and buffers are put back.

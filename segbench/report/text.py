@@ -6,6 +6,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 _MARKDOWN_SIGNS = re.compile(r"([\\`*\[\]|~$#])|(?<![^\W_])_|_(?![^\W_])")
@@ -114,3 +115,10 @@ def _visible(sign: str) -> str:
     if sign.isspace() or unicodedata.category(sign) == "Zs":
         return " "
     return sign.encode("unicode_escape").decode("ascii")
+
+
+def early_stopping_rule(rule: Mapping[str, Any]) -> str:
+    """Return by how much and in how many validations a mean IoU has to rise, as in `` in 5 validations in a row``."""
+    delta = f" by more than {rule.get('min_delta')}" if rule.get("min_delta") else ""
+    patience = int(rule.get("patience", 0))
+    return f"{delta} in {plural(patience, 'validation')}{' in a row' if patience > 1 else ''}"

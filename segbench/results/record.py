@@ -91,9 +91,13 @@ class ModelFacts(Facts):
     weights_left_out: dict[str, list[str]] | None = None
     """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
     weights_share: float | None = None
-    """Of a network with a checkpoint: the share of its parameters that were taken from it."""
+    """Of a network with a checkpoint: the share of its tensors, by their values, that were taken from it."""
     weights_key: str | None = None
     """The key of the checkpoint under which they stand, where others would have fitted as well."""
+    weights_unused: list[str] | None = None
+    """Tensors of the checkpoint beside those of the network, such as buffers of a loss; None where there are none."""
+    weights_moved: str | None = None
+    """What a part of the network is called in the checkpoint, where it is called otherwise."""
     classes_map: dict[str, list[int]] | None = None
     """For each class, the outputs of the network that stand for it, where it has others than the data set's."""
     weights_loaded: WeightsLoaded | None = None

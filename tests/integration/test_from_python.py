@@ -112,7 +112,7 @@ segbench.run_suite(suite)
         *(("1", "0"), ("0", "1"), ("1", "0"), ("0", "1"))
     ]
     assert "Net is defined in this notebook or prompt alone: its runs are done in this process" in told[0]
-    assert "Net: completed after" in first[1].outputs[0].data["text/html"]
+    assert "Net, seed 0: completed after" in first[1].outputs[0].data["text/html"]
     assert "all runs" not in first[1].outputs[0].data["text/html"]  # bars are gone when all is done
     (again,) = executed([network + run], tmp_path)  # another session
     assert "0 runs done, 1 done before" in shown(again)

@@ -96,6 +96,8 @@ def write_run(
             weights_share=changes.pop("weights_share", None),
             weights_left_out=changes.pop("weights_left_out", None),
             weights_key=changes.pop("weights_key", None),
+            weights_unused=changes.pop("weights_unused", None),
+            weights_moved=changes.pop("weights_moved", None),
             classes_map=changes.pop("classes_map", None),
             outputs=changes.pop("outputs", None),
             parameters=changes.pop("parameters", 31_031_685),

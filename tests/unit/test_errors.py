@@ -17,6 +17,7 @@ from segbench.errors import (
     UsageError,
     did_you_mean,
 )
+from segbench.registry import CATALOGS
 
 EXAMPLES = [
     SegbenchError("something"),
@@ -81,8 +82,45 @@ def test_errors_travel_between_processes(error):
         ("UNET", ["unet", "segnet"], ", did you mean 'unet'?"),
         ("deeplab", ["DeepLab", "unet"], ", did you mean 'DeepLab'?"),
         ("xyz", ["unet", "segnet"], "; known: segnet, unet"),
+        ("sdg", ["adam", "sgd"], ", did you mean 'sgd'?"),
+        ("resnet", ["segnet", "unet"], "; known: segnet, unet"),
+        ("deeplab", ["cnn", "deeplabv3plus"], "; known: cnn, deeplabv3plus"),
+        ("torchvison:fcn", ["fcn8s", "torchvision:"], ", did you mean 'torchvision:'?"),
+        ("timm:unet", ["smp:", "unet"], "; known: smp:, unet"),
+        ("smp:Unett", ["smp:Unet", "unet"], ", did you mean 'smp:Unet'?"),
+        ("smp", ["smp:", "unet"], ", did you mean 'smp:'?"),
+        ("smpl", ["smp:", "unet"], "; known: smp:, unet"),
+        (
+            "x",
+            [f"a{index:02}" for index in range(41)],
+            f"; known: {', '.join(f'a{n:02}' for n in range(40))} and 1 more",
+        ),
         ("xyz", [], ""),
     ],
 )
 def test_the_nearest_name_is_offered_or_all_of_them(name, known, hint):
     assert did_you_mean(name, known) == hint
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "name"),
+    [
+        ("models", "resnet"),
+        ("models", "pspnet"),
+        ("models", "adam"),
+        ("losses", "unet"),
+        ("losses", "jaccard"),
+        ("optimizers", "cosine"),
+        ("optimizers", "lbfgs"),
+        ("schedules", "sgd"),
+        ("schedules", "plateau"),
+        ("transforms", "dice"),
+        ("transforms", "flip"),
+        ("datasets", "cityscapes"),
+    ],
+)
+def test_what_is_near_nothing_is_no_slip_of_anything(catalogue, name):
+    with pytest.raises(UnknownNameError) as caught:
+        CATALOGS[catalogue].find(name)
+    assert "did you mean" not in str(caught.value)
+    assert all(known in str(caught.value) for known in CATALOGS[catalogue].entries())

@@ -70,7 +70,8 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
     """Check a suite without reading its images.
 
     Keys, values, names, the grid and files of weights are looked at: what these are and, by names and shapes, whether
-    they fit their networks.
+    they fit their networks. Losses, optimizers and schedules that are not built in, or have options of their own, are
+    made and tried.
     """
     checked = load(suite, overrides)
     from segbench.config.plan import plan as runs_of
@@ -79,10 +80,10 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
         runs = runs_of(checked)
         _check_files(checked)
         _check_checkpoints(runs)
-        shares = _check_groups(checked)
+        told = [*_check_recipes(runs), *_check_groups(checked)]
     tuned = _extent_of_tuning(checked)
     typer.echo(f"{suite}: ok, {counted(len(runs), 'run')} of {counted(len(checked.models), 'model')}{tuned}")
-    for line in shares:
+    for line in told:
         tell(line)
 
 
@@ -91,6 +92,17 @@ def schema() -> None:
     from segbench.config.json_schema import suite_schema
 
     write_json(suite_schema())
+
+
+def _check_recipes(runs: Sequence[Run]) -> list[str]:
+    """Try what trains the networks; nothing is imported where all of it is built in and as usual.
+
+    Raises:
+        SuiteError: Something cannot be made, or fails.
+    """
+    from segbench.engine.recipe_check import check_recipes
+
+    return [f"note: {line}" for line in check_recipes(runs)]
 
 
 def _check_groups(suite: Suite) -> list[str]:
@@ -108,8 +120,9 @@ def _check_groups(suite: Suite) -> list[str]:
 def _check_files(suite: Suite) -> None:
     for index, model in enumerate(suite.models):
         for key, path in (("weights", model.weights), ("pretrained", model.options.get("pretrained"))):
-            if isinstance(path, str) and _names_file(path) and not Path(path).is_file():
-                raise SuiteError(f"there is no file {path!r}", key=f"models[{index}].{key}")
+            if isinstance(path, str) and (key == "weights" or _names_file(path)) and not Path(path).is_file():
+                folder = ": it is a folder; name a file in it" if Path(path).is_dir() else ""
+                raise SuiteError(f"there is no file {path!r}{folder}", key=f"models[{index}].{key}")
 
 
 def _check_checkpoints(runs: Sequence[Run]) -> None:

@@ -114,7 +114,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
-        cases = _cases(suite, names(models), options or (), like=like)
+        cases = _cases(suite, names(models, option="--models"), options or (), like=like)
         rule, settings = _rule(threshold, restarts_limit), _settings(rounds, seed, timeout)
         with resolve_both(base, head, repository=Path.cwd()) as (before, after):
             result = compare(before, after, cases=cases, rule=rule, settings=settings, tell=tell)
@@ -159,7 +159,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
-        cases = _cases(suite, names(models), options or (), like=like)
+        cases = _cases(suite, names(models, option="--models"), options or (), like=like)
         rule, settings = _rule(threshold, None), _settings(rounds, seed, timeout)
         with resolve(environment, repository=Path.cwd()) as found:
             noise = measure_noise(found, cases, restarts=restarts, rule=rule, settings=settings, tell=tell)

@@ -55,12 +55,12 @@ def save(  # noqa: PLR0913 - the options of one command
     given: dict[str, Any] = {
         "size": size(image_size) if image_size else None,
         "batch_sizes": batches(batch),
-        "precisions": names(precision),
-        "casting": names(casting),
-        "modes": names(mode),
+        "precisions": names(precision, option="--precision"),
+        "casting": names(casting, option="--casting"),
+        "modes": names(mode, option="--mode"),
         "threads": threads,
     }
-    block: dict[str, Any] = {"tasks": names(task), "restarts": restarts, "seconds": seconds}
+    block: dict[str, Any] = {"tasks": names(task, option="--task"), "restarts": restarts, "seconds": seconds}
     block |= {key: value for key, value in given.items() if value is not None}
     with crashes_told():
         _save(work_of(suite, models, block, classes=classes, overrides=overrides, device=device), out)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.terminal.output import tell
+from segbench.cli.options import PerClass
+from segbench.cli.output import tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,9 +49,7 @@ def leaderboard(
             help="Score, order and rank by another rule: void-as-error, mmsegmentation, smp-macro … or show all.",
         ),
     ] = None,
-    per_class: Annotated[
-        bool, typer.Option("--per-class", help="Also show the IoU of every class; CSV and JSON always hold it.")
-    ] = False,
+    per_class: PerClass = False,
     reports: Annotated[
         Path | None,
         typer.Option("--reports", metavar="DIR", help="Also write the whole report, with figures, into this folder."),
@@ -97,8 +97,13 @@ def report(
         tell(f"no browser could be started; open {page} yourself")
 
 
-def rank_and_report(results: Path, reports: Path | None) -> None:
+def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = False) -> None:
     """Show the leaderboard of a folder of results, and write the report of it below ``reports``; None writes none.
+
+    Args:
+        results: The folder.
+        reports: Folder of all reports.
+        per_class: Also show the IoU of every class.
 
     Raises:
         StoreError: The report cannot be written.
@@ -109,7 +114,7 @@ def rank_and_report(results: Path, reports: Path | None) -> None:
     if ranking.runs.empty:
         tell("only trials are done yet; there is nothing to rank")
         return
-    show(ranking)
+    show(ranking, per_class=per_class)
     if reports is not None:
         write(ranking, reports)
 

@@ -32,6 +32,7 @@ from segbench.cli.support.options import (
     Order,
     OrderOption,
     Overrides,
+    PerClass,
     Reports,
     Results,
     Seeds,
@@ -99,6 +100,7 @@ def run(  # noqa: PLR0913 - the options of one command
     no_estimate: NoEstimate = False,
     no_speed: NoSpeed = False,
     no_report: NoReport = False,
+    per_class: PerClass = False,
     events: EventsFile = None,
     tensorboard: TensorBoardFolder = None,
     mlflow: MLflowAddress = None,
@@ -123,7 +125,7 @@ def run(  # noqa: PLR0913 - the options of one command
     )
     launching.check()
     limit = seconds_of(time_limit, option="--time-limit")
-    wanted = Wanted(names(models), numbers(seeds, option="--seeds"), names(only))
+    wanted = Wanted(names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only"))
     checked = load(suite, overrides, seeds=wanted.seeds)
     from segbench.cli.commands.report import rank_and_report
     from segbench.cli.terminal.progress import observing
@@ -168,7 +170,7 @@ def run(  # noqa: PLR0913 - the options of one command
             checked, wanted.models, outcome, stop=stop, here=here, device=device, results=results
         )
         if outcome.records:
-            rank_and_report(outcome.store.folder, None if no_report else reports)
+            rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := _exit_code(outcome, measured=measured):
         raise typer.Exit(code)
 

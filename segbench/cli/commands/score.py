@@ -57,7 +57,7 @@ def score(  # noqa: PLR0913 - each is an option
     Masks hold class numbers (PNG, TIFF or another lossless file), the numbers of --values, or the colours of --palette;
     files are paired by name.
     """
-    allowed = [problem for given in allow or () for problem in names(given) or ()]
+    allowed = [problem for given in allow or () for problem in names(given, option="--allow") or ()]
     if unknown := [problem for problem in allowed if problem not in PROBLEMS]:
         raise UsageError(f"--allow {unknown[0]}: expected {' or '.join(PROBLEMS)}")
     from segbench.cli.support.score_tables import tables

@@ -199,7 +199,7 @@ def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
     from segbench.engine.suite.selection import chosen
 
     try:
-        return chosen(plan(suite), names(options.models), None)
+        return chosen(plan(suite), names(options.models, option="--models"), None)
     except UsageError as error:
         raise UsageError(f"{options.suite or 'the catalogue'}: {error}") from None
 

@@ -40,6 +40,9 @@ TimeLimit = Annotated[
 NoEstimate = Annotated[
     bool, typer.Option("--no-estimate", help="Begin at once; under a time limit, runs may not end in it.")
 ]
+PerClass = Annotated[
+    bool, typer.Option("--per-class", help="Also show the IoU of every class; CSV and JSON always hold it.")
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Show the leaderboard, and write no report.")]
 NoSpeed = Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")]
 EventsFile = Annotated[
@@ -83,9 +86,18 @@ def seconds_of(text: str | None, *, option: str) -> float | None:
     return seconds
 
 
-def names(text: str | None) -> list[str] | None:
-    """Return the parts of a comma-separated list, or None when nothing was given."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+def names(text: str | None, *, option: str) -> list[str] | None:
+    """Return the parts of a comma-separated list, or None when nothing was given.
+
+    Raises:
+        UsageError: An empty list was given.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise UsageError(f"{option} {text!r}: names nothing; leave the option out, or give a list such as A,B")
+    return parts
 
 
 def numbers(text: str | None, *, option: str) -> list[int] | None:
@@ -94,7 +106,7 @@ def numbers(text: str | None, *, option: str) -> list[int] | None:
     Raises:
         UsageError: A part is no whole number.
     """
-    parts = names(text)
+    parts = names(text, option=option)
     try:
         return None if parts is None else [int(part) for part in parts]
     except ValueError:

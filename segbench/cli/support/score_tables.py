@@ -153,7 +153,7 @@ def _usual(values: list[Any] | None) -> list[int]:
 
 def _ignored(given: Sequence[str] | None) -> tuple[list[int], bool]:
     """Return the ignored numbers, and whether all others are ignored as well."""
-    parts = [part for text in given or () for part in parts_of(text) or ()]
+    parts = [part for text in given or () for part in parts_of(text, option="--ignore-index") or ()]
     try:
         numbers = [int(part) for part in parts if part not in (OTHERS, "none")]
     except ValueError:

@@ -55,7 +55,7 @@ def work_of(
         UsageError: Something is wrong with what was given.
     """
     if suite is not None:
-        return _of_suite(suite, block, overrides=overrides, models=names(models), device=device)
+        return _of_suite(suite, block, overrides=overrides, models=names(models, option="--models"), device=device)
     if overrides:
         raise UsageError("--set changes a suite; without one, use --size, --batch, --precision, --mode, …")
     return _of_models(models, block, classes=classes, device=device)
@@ -152,7 +152,7 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
     from segbench.speed.cases import Inputs, model_cases
     from segbench.speed.run_cases import Settings
 
-    wanted = names(models)
+    wanted = names(models, option="--models")
     if not wanted:
         raise UsageError("give a suite, or --models A,B (or --models all)")
     block = check_part(Speed, {"tasks": ["inference"], **given}, key="speed")

@@ -61,6 +61,8 @@ def naming(file: Path) -> Iterator[None]:
 
 def _key(error: UsageError) -> str:
     """Return the key, or the option, that an error is about."""
-    if isinstance(error, UnknownNameError):
+    from segbench.config.keys import MODEL_OF_SUITE
+
+    if isinstance(error, UnknownNameError) and error.kind == MODEL_OF_SUITE:
         return "--models"
     return "dataset" if isinstance(error, DataError) and not str(error).startswith("dataset") else ""

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from segbench.errors import SuiteError, did_you_mean
 
+MODEL_OF_SUITE = "model of this suite:"
+"""What an unknown name is of where somebody named a model to a command."""
+
 
 class Named(NamedTuple):
     """What an entry of a list answers to.

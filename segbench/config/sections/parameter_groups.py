@@ -22,10 +22,11 @@ class ParameterGroup(BaseModel):
     parameters: Annotated[tuple[Pattern, ...], ONE_OR_SEVERAL]
     """A pattern of parameter names, or several: ``encoder.*``, ``*.bias``. ``*`` stands for anything, dots included,
     and ``?`` for one sign; capitals count."""
-    lr: float | None = Field(default=None, gt=0)
-    """Their highest learning rate; the schedule keeps its ratio to that of the optimizer."""
-    lr_scale: float | None = Field(default=None, gt=0)
-    """Their learning rate as a multiple of that of the optimizer, in place of ``lr``."""
+    lr: float | None = Field(default=None, ge=0)
+    """Their highest learning rate; the schedule keeps its ratio to that of the optimizer. 0 freezes them."""
+    lr_scale: float | None = Field(default=None, ge=0)
+    """Their learning rate as a multiple of that of the optimizer, in place of ``lr``. 0 freezes them: no gradient of
+    theirs is computed."""
     weight_decay: float | None = Field(default=None, ge=0)
     """Their weight decay."""
 
@@ -58,6 +59,11 @@ class ParameterGroup(BaseModel):
         """Its patterns in a line."""
         return ", ".join(self.parameters)
 
+    @property
+    def freezes(self) -> bool:
+        """Whether its parameters are not trained."""
+        return 0 in (self.lr, self.lr_scale)
+
 
 class Setting(NamedTuple):
     """What holds for one parameter where it is not what the optimizer has for all; None where it is.
@@ -71,6 +77,11 @@ class Setting(NamedTuple):
     lr: float | None = None
     lr_scale: float | None = None
     weight_decay: float | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is not trained."""
+        return 0 in (self.lr, self.lr_scale)
 
 
 def setting_of(name: str, groups: Iterable[ParameterGroup]) -> Setting:

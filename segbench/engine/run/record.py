@@ -123,6 +123,7 @@ def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
     title = with_point(title, record.point)
     if record.fold is not None:
         title = with_fold(title, record.fold.index, record.fold.folds)
+    title = f"{title}, seed {record.seed}"
     observer(RunEnded(record.id, title, outcome.status, outcome.reason, seconds, mean_iou))
 
 

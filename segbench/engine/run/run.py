@@ -49,6 +49,10 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.training.optim.parameter_groups import shares
 from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
+from segbench.engine.team import ALONE, Team
+from segbench.engine.threads import Threads, threads_of_run
+from segbench.engine.train import Trained, Trainer
+from segbench.engine.weights_taken import weights_facts, weights_notes
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.arrays.details import DETAILS_FILE, save_details
@@ -69,6 +73,8 @@ from segbench.results.record import (
 )
 from segbench.results.shares import percent
 from segbench.results.training_states import StateFolder
+from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.states import StateFolder
 
 
 @dataclass
@@ -210,21 +216,9 @@ class Work:
         report = weights_report_of(network)
         if report is None:
             return {}
-        whose = f"{self.run.label}: of {self.run.model.weights}"
-        if report.rivals:
-            others = ", ".join(key or "the names at the top" for key in report.rivals)
-            self.observer(Notice(f"{whose}, {report.key} was taken; {others} would have fitted as well (weights_key)"))
-        if report.auxiliary:
-            count, one = len(report.auxiliary), report.auxiliary[0]
-            self.observer(Notice(f"{whose}, the auxiliary head was left out ({count} tensors, {one} for one)"))
-        taken = {"weights_share": report.share, "weights_key": report.key if report.rivals else None}
-        if report.complete:
-            return taken
-        left_out = {kind: list(getattr(report, kind)) for kind in ("missing", "unexpected", "misshapen")}
-        counts = ", ".join(f"{len(keys)} {kind}" for kind, keys in left_out.items() if keys)
-        share = f"{percent(report.share)} of the network's parameters fit"
-        self.observer(Notice(f"{whose}, {share}; these keys were left out: {counts}"))
-        return {**taken, "weights_left_out": left_out}
+        for note in weights_notes(report):
+            self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, {note}"))
+        return weights_facts(report)
 
     def _weights_loaded(self, network: nn.Module) -> WeightsLoaded | None:
         """Return what started from a VGG-16's weights, and tell it where these lack a part; None without them."""
@@ -408,7 +402,12 @@ class Work:
         """Note, and tell, that the training ended before the end of its recipe."""
         self.early_stop = EarlyStop(epoch=trained.epochs, epochs=trained.planned_epochs, reason=reason)
         length = f"epoch {trained.epochs} of {trained.planned_epochs}"
-        self.observer(Notice(f"{self.run.label}: stopped early after {length}: {reason}"))
+        assert self.run.recipe.train is not None
+        reported = (
+            f"reported are the weights of epoch {trained.selected_epoch} (select: {self.run.recipe.train.select})"
+        )
+        whose = f"{self.run.title}, seed {self.run.seed}"
+        self.observer(Notice(f"{whose}: stopped early after {length}: {reason}; {reported}"))
 
     def _note_evaluation(self, found: Evaluation) -> None:
         assert self.data is not None

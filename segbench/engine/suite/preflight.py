@@ -65,6 +65,7 @@ def preflight(
     if device is not None:
         check_device(device, [run for run in runs if run.id not in finished], observer)
     found = Preflight({}, dict(known), {}, [])
+    tried: dict[str, str | None] = {}
     for group in by_data(runs):
         try:
             opened = open_splits(group[0])
@@ -91,7 +92,7 @@ def preflight(
                 observer(Notice(remark))
             for key, facts in measured(materials).items():
                 found.splits[key] = {**found.splits[key], **facts}
-            found.refusals.update(try_models(todo, materials, found.splits))
+            found.refusals.update(try_models(todo, materials, found.splits, known=tried))
             found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(materials, found.splits)))
     return found
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-import torch
+from torch import nn
 
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, digest
@@ -23,17 +22,23 @@ from segbench.engine.training.losses.foreign import try_loss
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.optim.optimizers import create_optimizer
 from segbench.engine.training.optim.schedules import create_schedule
+from segbench.config.plan import Run, canonical_model, digest
+from segbench.data.base import DatasetInfo
+from segbench.data.pipeline import check_repeatable
+from segbench.engine.lone_images import check_lone_image, least_images
+from segbench.engine.materials import Materials
+from segbench.engine.recipe_trials import needs_network, try_losses, try_optimizer
+from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError
-from segbench.import_path import ForeignPartError
 from segbench.models.build import check_input, check_pretrained
 from segbench.models.build import check_weights as check_checkpoint
 from segbench.models.skeleton import skeleton
-from segbench.models.tryout import refuse_sizes
+from segbench.models.fitting_sizes import refuse_sizes
 from segbench.models.weights.classes_map import for_classes
 
 
 def try_recipe(materials: Materials) -> list[str]:
-    """Build the loss, transform the first images, and set up an optimizer and its schedule.
+    """Build the loss, and transform the first images.
 
     Parts from elsewhere are tried: losses on random logits, transforms twice with the same seed.
 
@@ -47,33 +52,10 @@ def try_recipe(materials: Materials) -> list[str]:
     train = materials.run.recipe.train
     if train is None:
         return []
-    remarks = _tried_losses(train, classes=len(materials.info.classes))
+    remarks = try_losses(train, classes=len(materials.info.classes))
     materials.first_training_size()
     _try_transforms(materials)
-    batches = len(materials.training_loader())
-    with _at("train.optimizer"):
-        optimizer = create_optimizer(train.optimizer, [torch.nn.Parameter(torch.zeros(1))])
-    steps = total_steps(train, batches)
-    with _at("train.schedule"):
-        create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=steps_per_epoch(train, batches))
     return remarks
-
-
-def _tried_losses(train: Train, *, classes: int) -> list[str]:
-    """Build the loss, and try what of it is from elsewhere; return what a person should know.
-
-    Raises:
-        UsageError: A term cannot be made, or fails.
-    """
-    with _at("train.loss"):
-        loss = build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
-        remarks = [try_loss(term) for term in loss.losses if isinstance(term, Loss)]
-    if train.micro_batch is not None and not loss.is_pixel_mean:
-        remarks.append(
-            f"train.micro_batch: {' + '.join(loss.names)} is not a plain mean over pixels: it is computed part by "
-            "part, and then averaged"
-        )
-    return [remark for remark in remarks if remark is not None]
 
 
 def _try_transforms(materials: Materials) -> None:
@@ -82,33 +64,51 @@ def _try_transforms(materials: Materials) -> None:
     check_repeatable(materials.training_pipeline(), materials.train.read(0), (materials.run.seed, 1, 0))
 
 
-@contextmanager
-def _at(key: str) -> Iterator[None]:
-    """Name the key of a part from elsewhere that goes wrong; other errors name theirs."""
-    try:
-        yield
-    except ForeignPartError as error:
-        raise SuiteError(str(error), key=key) from error
+class Tried(NamedTuple):
+    """What networks are tried on.
+
+    Attributes:
+        info: What is true of the data set.
+        sizes: Heights and widths that they meet.
+        lone: The size of a training image that is alone in its batch, if there is one.
+    """
+
+    info: DatasetInfo
+    sizes: tuple[tuple[int, int], ...]
+    lone: tuple[int, int] | None
+
+    def key(self, run: Run) -> str:
+        """Return a digest of a run's network and of what it is tried on."""
+        return digest([canonical_model(run.model), self.info.classes, self.info.channels, self.sizes, self.lone])
 
 
-def try_models(runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any]) -> dict[str, str]:
+def try_models(
+    runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any], *, known: dict[str, str | None] | None = None
+) -> dict[str, str]:
     """Build each network without memory, so that what is impossible is found before an hour of training.
+
+    Args:
+        runs: Runs of one recipe and data.
+        materials: Their splits.
+        splits: What was counted in splits, by key.
+        known: What came of equal networks on equal inputs before, which are not tried again; more are added.
 
     Returns:
         For each run whose network cannot take the images, why.
 
     Raises:
-        SuiteError: An option has an impossible value, or a file of weights is missing.
+        SuiteError: An option has an impossible value, a file of weights is missing, or what is to train it cannot.
     """
-    sizes = inputs_of(materials, splits).sizes
-    lone = lone_training_size(materials)
-    tried: dict[str, str | None] = {}
+    tried = Tried(materials.info, inputs_of(materials, splits).sizes, lone_training_size(materials))
+    known = {} if known is None else known
+    keys = {run.id: tried.key(run) for run in runs}
     for run in runs:
-        key = digest(run.model.model_dump(mode="json"))
-        if key not in tried:
-            tried[key] = refusal(run, materials.info, sizes, lone)
-    reasons = {run.id: tried[digest(run.model.model_dump(mode="json"))] for run in runs}
-    return {run_id: reason for run_id, reason in reasons.items() if reason is not None}
+        if keys[run.id] not in known:
+            known[keys[run.id]] = refusal(run, tried)
+    if materials.run.recipe.train is not None:
+        batches, info = len(materials.training_loader()), materials.info
+        try_training(runs, known, classes=len(info.classes), channels=info.channels, batches=batches)
+    return {run_id: reason for run_id, key in keys.items() if (reason := known[key]) is not None}
 
 
 def lone_training_size(materials: Materials) -> tuple[int, int] | None:
@@ -119,24 +119,20 @@ def lone_training_size(materials: Materials) -> tuple[int, int] | None:
     return materials.first_training_size()
 
 
-def refusal(
-    run: Run, info: DatasetInfo, sizes: Iterable[tuple[int, int]], lone: tuple[int, int] | None = None
-) -> str | None:
+def refusal(run: Run, tried: Tried) -> str | None:
     """Return why a network cannot take the images; None when nothing speaks against it.
 
-    Args:
-        run: The run of the network.
-        info: What is true of the data set.
-        sizes: Heights and widths that it meets.
-        lone: The size of a training image that is alone in its batch, if there is one.
+    Raises:
+        SuiteError: Something of the suite is wrong: an option, its weights, or what is to train it.
     """
+    info = tried.info
     try:
         check_weights(run.model, info)
         network = skeleton(run.model, classes=len(info.classes), channels=info.channels)
-        for size in sizes:
+        for size in tried.sizes:
             check_input(network, *size)
-        if lone is not None:
-            check_lone_image(network, channels=info.channels, size=lone)
+        if tried.lone is not None:
+            check_lone_image(network, channels=info.channels, size=tried.lone)
     except ModelRefusal as error:
         return str(error)
     except UsageError as error:
@@ -144,6 +140,44 @@ def refusal(
     except Exception:  # a foreign network may not build without memory; its run will show what it can
         return None
     return None
+
+
+def try_training(
+    runs: Sequence[Run], known: dict[str, str | None], *, classes: int, channels: int, batches: int | None
+) -> None:
+    """Set up the optimizer and the schedule of a recipe, for each network where it matters which one it is.
+
+    Args:
+        runs: Runs of one recipe, which trains.
+        known: Keys of what was tried before; more are added.
+        classes: How many classes.
+        channels: Channels of the images.
+        batches: Of an epoch; None where that is not known.
+
+    Raises:
+        SuiteError: One of them cannot be made.
+    """
+    train = runs[0].recipe.train
+    assert train is not None
+    parts = [train.optimizer.model_dump(mode="json"), train.schedule.model_dump(mode="json")]
+    steps = None if batches is None else [total_steps(train, batches), steps_per_epoch(train, batches)]
+    for run in runs if needs_network(train) else runs[:1]:
+        key = digest([canonical_model(run.model), classes, channels, parts, steps])
+        if key in known:
+            continue
+        known[key] = None
+        if not needs_network(train):
+            try_optimizer(train, None, batches=batches)
+        elif (network := _buildable(run, classes=classes, channels=channels)) is not None:
+            try_optimizer(train, network, batches=batches, label=run.model.label)
+
+
+def _buildable(run: Run, *, classes: int, channels: int) -> nn.Module | None:
+    """Return a run's network without memory; None for a foreign one that cannot be built so."""
+    try:
+        return skeleton(run.model, classes=classes, channels=channels)
+    except Exception:  # as in refusal
+        return None
 
 
 def check_weights(model: ModelEntry, info: DatasetInfo) -> None:

@@ -45,7 +45,8 @@ def check_groups(suite: Suite, *, classes: int, channels: int = 3) -> list[str]:
                         f"no parameter of any network is called {group.title}; their names begin so: {parts}",
                         key=f"train.optimizer.groups[{index}].parameters",
                     )
-                found[f"parameter group {group.title}: {_in_words(variant.models, taken)}"] = None
+                frozen = " (frozen)" if group.freezes else ""
+                found[f"parameter group {group.title}{frozen}: {_in_words(variant.models, taken)}"] = None
     return list(found)
 
 

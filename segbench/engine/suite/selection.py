@@ -7,6 +7,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
+from segbench.config.keys import MODEL_OF_SUITE, Named, matching
 from segbench.config.plan import Run
 from segbench.config.reading.dotted_keys import Named, matching
 from segbench.errors import UnknownNameError, UsageError
@@ -61,7 +62,7 @@ def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[in
     for model in models or ():
         found = {labels[index] for index in matching(model, entries)}
         if not found:
-            raise UnknownNameError("model of this suite:", model, {name for entry in entries for name in entry})
+            raise UnknownNameError(MODEL_OF_SUITE, model, {name for entry in entries for name in entry})
         if len(found) > 1:
             several = ", ".join(sorted(found))
             raise UsageError(f"--models: {model!r} is the name of several models; give a label: {several}")

@@ -16,10 +16,14 @@ from torch import Tensor, nn
 from segbench.errors import StoreError, WeightsError
 from segbench.models.weights.foreign_states import Contents, State, first, read_contents
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
+from segbench.models.foreign_states import SHOWN, Contents, State, first, read_contents
+from segbench.models.pairing import Change, is_counter
+from segbench.models.state_choice import WRAPPERS, Found, choose
+from segbench.results.misfits import in_words
 from segbench.results.shares import percent
 
 MIN_FIT = 0.5
-"""The share of a network's parameters that a checkpoint has to hold under ``strict: false``, unless a suite says it."""
+"""The share of a network that a checkpoint has to hold under ``strict: false``, unless a suite says it."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,13 @@ class WeightsReport:
         missing: Names that the network has and the file has not.
         unexpected: Names that the file has and the network has not.
         misshapen: ``name (file's shape, network's shape)`` of tensors whose shapes differ.
-        share: How much of the network's parameters was copied, of 1, counted by their values.
+        share: How much of the network was copied, of 1, counted by the values of all its tensors: parameters and
+            buffers, such as the running statistics of batch norm, without counters of steps.
         key: The key of the state dict in the file; empty where the names stand at the top.
         rivals: Keys of others that fit as well.
         auxiliary: Names of auxiliary heads in the file that the network, which has none, does without.
+        unused: Names in the file beside those of the network, such as buffers of a loss or of a metric.
+        moved: What names of a part begin with in the file, and in the network; None where no part is called otherwise.
     """
 
     loaded: tuple[str, ...]
@@ -45,11 +52,18 @@ class WeightsReport:
     key: str = ""
     rivals: tuple[str, ...] = ()
     auxiliary: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    moved: Change | None = None
+
+    @property
+    def misfits(self) -> dict[str, tuple[str, ...]]:
+        """The names that do not fit, by kind."""
+        return {"missing": self.missing, "unexpected": self.unexpected, "misshapen": self.misshapen}
 
     @property
     def complete(self) -> bool:
         """Whether file and network agree in every name and shape."""
-        return not (self.missing or self.unexpected or self.misshapen)
+        return not any(self.misfits.values())
 
 
 class Rules(NamedTuple):
@@ -58,7 +72,7 @@ class Rules(NamedTuple):
     Attributes:
         strict: Refuse a file that does not fit exactly; otherwise what fits is loaded.
         key: The dotted key of the state dict, or the beginning of its names; None finds it.
-        min_fit: The share of the network's parameters that has to fit where ``strict`` is off.
+        min_fit: The share of the network's values that has to fit where ``strict`` is off.
     """
 
     strict: bool = True
@@ -154,8 +168,7 @@ def file_digest(path: str | Path) -> str:
 
 def describe(report: WeightsReport) -> str:
     """Return a report's misfits in words, the first few of each kind by name."""
-    kinds = (("missing", report.missing), ("unexpected", report.unexpected), ("misshapen", report.misshapen))
-    return "; ".join(f"{len(names)} {kind}: {first(names)}" for kind, names in kinds if names)
+    return in_words(report.misfits, shown=SHOWN)
 
 
 class _Fit(NamedTuple):
@@ -169,7 +182,7 @@ def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
     Raises:
         WeightsError: It does not fit as the rules say.
     """
-    expected = network.state_dict()
+    expected = {name: tensor for name, tensor in network.state_dict().items() if isinstance(tensor, Tensor)}
     found = choose(expected, contents, rules.key)
     tensors = {name: found.state[key] for name, key in found.pairing.fitting.items()}
     misshapen = tuple(
@@ -181,10 +194,12 @@ def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
         missing=found.pairing.missing,
         unexpected=found.pairing.unexpected,
         misshapen=misshapen,
-        share=_share(network, tensors),
+        share=_share(expected, tensors),
         key=found.key,
         rivals=found.rivals,
         auxiliary=found.pairing.auxiliary,
+        unused=found.pairing.unused,
+        moved=found.pairing.moved,
     )
     _judge(report, contents, rules, classes=_classes_hint(expected, found))
     return _Fit(tensors, report)
@@ -200,7 +215,7 @@ def _judge(report: WeightsReport, contents: Contents, rules: Rules, *, classes: 
     others = tuple(key for key in contents.states if key != report.key)
     keys = f"; other keys of tensors: {first(others)}" if others else ""
     misfit = f"{describe(report)}{classes}{keys}"
-    fits = f"{percent(report.share)} of the network's parameters"
+    fits = f"{percent(report.share)} of the network"
     if not report.loaded:
         raise WeightsError(f"{contents.path} has no tensor that fits the network{where}: {misfit}")
     if rules.strict and not report.complete:
@@ -230,8 +245,8 @@ def _classes_hint(expected: Mapping[str, Tensor], found: Found) -> str:
     )
 
 
-def _share(network: nn.Module, tensors: Mapping[str, Tensor]) -> float:
-    """Return how much of a network's parameters is among some tensors, by their values."""
-    sizes = {name: parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False)}
+def _share(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> float:
+    """Return how much of a network's values is among some tensors; counters are no part of either."""
+    sizes = {name: tensor.numel() for name, tensor in expected.items() if not is_counter(name)}
     total = sum(sizes.values())
     return sum(size for name, size in sizes.items() if name in tensors) / total if total else 1.0

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from segbench.errors import WeightsError
 from segbench.models.weights.foreign_file import FileKind, kind_of
+from segbench.models.foreign_file import FileKind, kind_of
+from segbench.results import misfits
 
 State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""
@@ -123,8 +125,7 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
 
 def first(names: tuple[str, ...]) -> str:
     """Return the first few names, and how many more there are."""
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return misfits.first(names, SHOWN)
 
 
 def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, State]]:

@@ -1,4 +1,4 @@
-"""Which state dict of a checkpoint is meant: the one that fits, and of several the average of the weights."""
+"""Which state dict of a checkpoint is meant: the one that fits, and of several a moving average of the weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from segbench.errors import WeightsError
 from segbench.models.weights.foreign_states import Contents, State
 from segbench.models.weights.tensor_matching import Pairing, pair
-
-AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "model_state_ema", "ema")
-"""Keys of moving averages of the weights; where such ones fit, they are taken, as timm does it."""
+from segbench.models.averages import is_copy, is_moving_average
+from segbench.models.foreign_states import Contents, State
+from segbench.models.pairing import Pairing, pair
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the weights; of several that fit equally, the first is taken."""
@@ -48,10 +48,12 @@ def choose(expected: Mapping[str, Tensor], contents: Contents, key: str | None) 
     equal = [one for one, size in zip(found, fitted, strict=True) if size == max(fitted)]
     equal = [one for one in equal if one.key in contents.states] or equal
     best = _preferred(equal, contents)
-    if best.pairing.rivals:
-        raise _ambiguous(contents, best.pairing.rivals)
+    within = tuple(_dotted(best.key, beginning) for beginning in best.pairing.rivals)
+    own = _dotted(best.key, best.pairing.own) if within else best.key
+    if best.pairing.undecided:
+        raise _ambiguous(contents, (best.pairing.own, *best.pairing.rivals))
     others = tuple(one.key for one in equal if one is not best) if max(fitted) else ()
-    return best._replace(rivals=others)
+    return best._replace(key=own, rivals=(*within, *others))
 
 
 def _joined(contents: Contents) -> Iterator[tuple[str, State]]:
@@ -70,18 +72,24 @@ def _preferred(equal: list[Found], contents: Contents) -> Found:
     """
     if len(equal) == 1 or not equal[0].pairing.fitting:
         return equal[0]
-    averages = [] if SWAPPED in contents.keys else [one for one in equal if _last(one.key) in AVERAGED]
+    averages = [] if SWAPPED in contents.keys else [one for one in equal if is_moving_average(one.key)]
     if len(averages) == 1:
         return averages[0]
-    wrapped = [one for name in WRAPPERS for one in equal if _last(one.key) == name]
-    if not averages and wrapped:
-        return wrapped[0]
+    weights = [] if averages else [one for one in equal if not is_copy(one.key)]
+    wrapped = [[one for one in weights if _last(one.key) == name] for name in WRAPPERS]
+    meant = next(filter(None, wrapped), weights)
+    if len(meant) == 1:
+        return meant[0]
     raise _ambiguous(contents, tuple(one.key for one in equal))
 
 
 def _ambiguous(contents: Contents, keys: tuple[str, ...]) -> WeightsError:
     named = ", ".join(key.removesuffix(".") or "the names at the top" for key in keys)
     return WeightsError(f"{contents.path}: {named} fit the network equally well; say which by weights_key")
+
+
+def _dotted(key: str, beginning: str) -> str:
+    return ".".join(part for part in (key, beginning.removesuffix(".")) if part)
 
 
 def _last(key: str) -> str:

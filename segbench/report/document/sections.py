@@ -18,6 +18,11 @@ from segbench.report.ranking.published import Published, published_of
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.protocols import Difference
 from segbench.report.text import is_absent, plural, short_id, with_spread
+from segbench.report.figures.classes import class_iou
+from segbench.report.figures.shown import MOST_NETWORKS, scored_rows
+from segbench.report.protocols import Difference
+from segbench.report.published import Published, published_of
+from segbench.report.text import early_stopping_rule, is_absent, plural, short_id, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
 
@@ -156,9 +161,7 @@ def _length_rule(train: Mapping[str, Any]) -> tuple[Inline, ...]:
     rule = train.get("early_stopping")
     if not isinstance(rule, Mapping):
         return ()
-    delta = f" by more than {rule.get('min_delta')}" if rule.get("min_delta") else ""
-    patience = plural(int(rule.get("patience", 0)), "validation")
-    return (f" A training ends early once its mean IoU there did not rise{delta} in {patience} in a row.",)
+    return (f" A training ends early once its mean IoU there did not rise{early_stopping_rule(rule)}.",)
 
 
 def _reported_weights(train: Mapping[str, Any], recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
@@ -171,7 +174,11 @@ def _reported_weights(train: Mapping[str, Any], recipe: Mapping[str, Any]) -> tu
         return ("Reported weights: those with the best mean IoU on the split ", Code(str(split)), ".")
     return (
         "Reported weights: those of the last epoch"
-        + (", chosen by the mean IoU on the validation split." if train.get("early_stopping") else "."),
+        + (
+            " trained; the mean IoU on the validation split decides which that is."
+            if train.get("early_stopping")
+            else "."
+        ),
     )
 
 

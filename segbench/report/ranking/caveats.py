@@ -18,6 +18,24 @@ from segbench.report.runs.protocols import Comparison, comparisons, fed_alike
 from segbench.report.runs.split_marks import split_marks
 from segbench.report.runs.trials import batch_size_of
 from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
+from segbench.report.checkpoint_notes import checkpoint_notes
+from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
+from segbench.report.measured import speed_figures
+from segbench.report.networks import network_key
+from segbench.report.output_notes import output_notes
+from segbench.report.protocols import Comparison, comparisons, fed_alike
+from segbench.report.split_marks import split_marks
+from segbench.report.text import (
+    canonical,
+    early_stopping_rule,
+    is_absent,
+    name_of_test_data,
+    plural,
+    printable,
+    short_id,
+)
+from segbench.report.tuned import batch_size_of
+from segbench.report.unpredicted import unpredicted_notes
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
@@ -180,7 +198,13 @@ def _length_notes(runs: pd.DataFrame) -> Iterator[str]:
             of_runs = "" if len(stops) == len(group) else f" ({len(stops)} of {plural(len(group), 'run')})"
             lengths.append(f"{printable(model)} after {span} of {stops[0]['epochs']} epochs{of_runs}")
     if lengths:
-        yield f"rows were not trained equally long: by their validation scores, these stopped early: {_named(lengths)}."
+        train = next((recipe or {})["train"] for recipe, rule in zip(runs["recipe"], asked, strict=True) if rule)
+        rule = f"their mean IoU on the validation split did not rise{early_stopping_rule(train['early_stopping'])}"
+        weights = "the epoch that was best there" if train.get("select") == "best" else "the last of these epochs"
+        yield (
+            f"rows were not trained equally long; these stopped early, since {rule}: {_named(lengths)}. "
+            f"Reported are the weights of {weights}."
+        )
 
 
 def _group_notes(runs: pd.DataFrame) -> Iterator[str]:

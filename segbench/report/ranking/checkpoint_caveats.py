@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from segbench.report.text import is_absent, printable
+from segbench.results.misfits import first, in_words
 from segbench.results.shares import percent
+
+WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")
+"""What records say of checkpoints, beside the share that fits."""
 
 _SHOWN = 3
 """So many tensors are named."""
@@ -29,6 +33,12 @@ def _of_run(run: Any) -> Iterator[str]:
     if not is_absent(run.weights_key):
         key = printable(run.weights_key)
         yield f"the weights of {name} are those under {key}; others in its file would have fitted as well."
+    if not is_absent(run.weights_moved):
+        yield f"a part of {name} has another name in its checkpoint, and was taken: {printable(run.weights_moved)}."
+    if not is_absent(run.weights_unused):
+        names = run.weights_unused
+        tensors = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+        yield f"the checkpoint of {name} holds {tensors} beside the network, not used: {first(_shown(names), _SHOWN)}."
     if not is_absent(run.classes_map):
         outputs = "; ".join(f"{printable(one)}: {_listed(given)}" for one, given in run.classes_map.items())
         yield (
@@ -39,17 +49,16 @@ def _of_run(run: Any) -> Iterator[str]:
 
 def _partial(name: str, run: Any) -> str:
     """Return how much of a network was loaded, what was not, and what that means for its score."""
-    share = "in part" if is_absent(run.weights_share) else f"{percent(run.weights_share)} of its parameters"
-    what = "; ".join(_counted(kind, names) for kind, names in run.weights_left_out.items() if names)
+    share = "the network in part" if is_absent(run.weights_share) else f"{percent(run.weights_share)} of the network"
+    what = in_words({kind: _shown(names) for kind, names in run.weights_left_out.items()}, shown=_SHOWN)
     untrained = isinstance(run.recipe, Mapping) and run.recipe.get("train", ...) is None
     lacking = any(run.weights_left_out.get(kind) for kind in ("missing", "misshapen"))
     rest = "; the rest of it was scored as drawn at random" if untrained and lacking else ""
     return f"the checkpoint of {name} fits {share} ({what}){rest}."
 
 
-def _counted(kind: str, names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {kind}: {', '.join(map(printable, names[:_SHOWN]))}{more}"
+def _shown(names: Sequence[str]) -> list[str]:
+    return [printable(name) for name in names]
 
 
 def _listed(outputs: list[int]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
+from segbench.report.checkpoint_notes import WEIGHTS_FACTS
 from segbench.report.text import canonical, is_absent
 from segbench.results.data_identity import joint_digest
 from segbench.results.record import Status
@@ -28,7 +29,7 @@ _OF_ALL_FOLDS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained", "path"),
     *("parameters", "macs", "activation_bytes", "weights_bytes", "options", "weights_digest", "source_digest"),
     *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded", "outputs"),
-    *("weights_share", "weights_left_out", "weights_key"),
+    *("weights_share", *WEIGHTS_FACTS),
     *("folds", "fold", "fold_paths", "data_notes", "parameter_groups"),
 )
 """The columns that a row without scores has; those of its first fold stand for all."""

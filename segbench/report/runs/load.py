@@ -22,6 +22,12 @@ from segbench.report.runs.trials import Stored, trials_apart
 from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
+from segbench.report.checkpoint_notes import WEIGHTS_FACTS
+from segbench.report.folds import Score, folders_of, pool_folds
+from segbench.report.own_metrics import find_metrics
+from segbench.report.tuned import Stored, trials_apart
+from segbench.results.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
+from segbench.results.matrices import joined, load_matrices
 from segbench.results.record import ModelFacts, RunRecord, Status
 from segbench.results.speed.record import SpeedRecord, Task, speed_model
 from segbench.results.speed.store import SPEED_FOLDER, FoundSpeeds, scan_speeds
@@ -69,7 +75,7 @@ COLUMNS = (
     *("predicted_but_unlabelled", "micro_batch", "processes", "runs_at_once", "input_size", "image_counts"),
     *("image_names", "confusion", "speed", "speed_problems", "tuning", "weights_loaded", "outputs"),
     *("never_predicted", "predicts_only", "precision_classes", "mean_iou_void_as_error"),
-    *("weights_share", "weights_left_out", "weights_key", "classes_map"),
+    *("weights_share", *WEIGHTS_FACTS, "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
 )
@@ -238,7 +244,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
         "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
-        **{name: getattr(record.model, name) for name in ("weights_share", "weights_left_out", "weights_key")},
+        **{name: getattr(record.model, name) for name in ("weights_share", *WEIGHTS_FACTS)},
         "classes_map": record.model.classes_map,
         "early_stop": record.early_stop.model_dump() if record.early_stop else None,
         "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,

@@ -42,6 +42,7 @@ FAULTS = [
     (b"<html>no</html>", "is a web page"),
     (state(CLASSES + 1), "classes_map says which output is which class"),
     ({"epoch": 3}, "it holds the keys epoch, none of which is a state_dict"),
+    (b"", "is empty (0 bytes)"),
 ]
 
 
@@ -51,6 +52,20 @@ def test_validate_refuses_what_does_not_load(write, segbench, content, words):
     assert answer.code == 2
     assert words in answer.err
     assert "models (loaded)" in answer.err
+
+
+@pytest.mark.parametrize("suffix", ["", ".pth"])
+@pytest.mark.parametrize(
+    ("folder", "words"), [(True, "it is a folder; name a file in it"), (False, "there is no file")]
+)
+def test_validate_refuses_what_is_no_file(write, segbench, tmp_path, suffix, folder, words):
+    suite, place = write(state(CLASSES)), tmp_path / f"other{suffix}"
+    if folder:
+        place.mkdir()
+    answer = segbench("validate", suite, "--set", f"models.1.weights={place}")
+    assert answer.code == 2
+    assert words in answer.err
+    assert "models[1].weights" in answer.err
 
 
 def test_run_refuses_before_the_first_network_is_trained(write, segbench, tmp_path):

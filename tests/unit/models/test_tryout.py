@@ -9,8 +9,9 @@ from segbench.config.component import ModelEntry
 from segbench.errors import ModelRefusal
 from segbench.models.build import build_network
 from segbench.models.external import ExternalNetwork
+from segbench.models.fitting_sizes import refuse_sizes
 from segbench.models.skeleton import skeleton
-from segbench.models.tryout import activation_of, refuse_sizes, try_outputs
+from segbench.models.tryout import activation_of, try_outputs
 
 
 class Theirs(nn.Module):
@@ -204,6 +205,36 @@ def test_a_size_on_which_a_network_fails_is_refused_with_the_padding_that_mends_
     with pytest.raises(ModelRefusal, match=r"fails on 47x61 images \(.*\) and takes them padded: write 'pad_to: 8'"):
         refuse_sizes(network, channels=3, sizes=[(64, 40), (47, 61)])
     refuse_sizes(ExternalNetwork(Skipping(), 4, name="python:skipping", step=8), channels=3, sizes=[(47, 61)])
+
+
+class Fixed(nn.Module):
+    """Takes one size, as transformers with windows or absolute positions do."""
+
+    def __init__(self, side, text):
+        super().__init__()
+        self.side, self.text = side, text
+        self.score = nn.Conv2d(3, 4, 1)
+
+    def forward(self, images):
+        assert images.shape[-2:] == (self.side, self.side), self.text.format(images.shape[-2], self.side)
+        return self.score(images)
+
+
+@pytest.mark.parametrize(
+    ("side", "text"), [(224, "Input height ({}) doesn't match model ({})."), (384, "no"), (160, "{1} only")]
+)
+def test_a_network_of_one_size_tells_it_with_what_brings_images_to_it(side, text):
+    network = ExternalNetwork(Fixed(side, text), 4, name="python:fixed", step=32)
+    refuse_sizes(network, channels=3, sizes=[(side, side)])
+    with pytest.raises(
+        ModelRefusal, match=rf"fails on 100x120 images \(.*\) and takes them padded: write 'pad_to: {side}'"
+    ):
+        refuse_sizes(network, channels=3, sizes=[(100, 120), (90, 90)])
+    message = rf"fails on 400x300 images \(.*\) and takes {side}x{side} ones: resize images.*evaluate\.window"
+    with pytest.raises(ModelRefusal, match=message):
+        refuse_sizes(network, channels=3, sizes=[(100, 120), (400, 300)])
+    pad_to = ExternalNetwork(Fixed(side, text), 4, name="python:fixed", step=side)
+    refuse_sizes(pad_to, channels=3, sizes=[(100, 120), (90, 90)])
 
 
 def test_a_network_that_fails_on_every_size_is_left_to_its_run():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 from torch.optim import Optimizer
@@ -40,6 +41,12 @@ def as_optimizer(name: str, made: Any, *, groups: Sequence[Mapping[str, Any]]) -
         raise ForeignPartError(f"{name} returned {type(made).__name__}; a torch.optim.Optimizer is expected")
     if any("lr" not in group for group in made.param_groups):
         raise ForeignPartError(f"{name} has no 'lr' in its parameter groups, which the schedule would set")
+    asked = signature(made.step).parameters.values()
+    needed = [
+        one.name for one in asked if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    if needed:
+        raise ForeignPartError(f"{name}: its step needs {needed[0]!r}, which the training loop does not give")
     taken = {id(parameter) for group in made.param_groups for parameter in group["params"]}
     given = {id(parameter) for group in groups for parameter in group["params"]}
     if not given <= taken:

@@ -18,6 +18,8 @@ from torch.optim import Optimizer
 from segbench.config.component import OptimizerEntry
 from segbench.engine.training.optim.foreign_optimizers import as_optimizer
 from segbench.engine.training.optim.parameter_groups import Parameters, grouped, settle_learning_rates, trainable_groups
+from segbench.engine.foreign_optimizers import as_optimizer
+from segbench.engine.parameter_groups import Parameters, freeze, grouped, settle_learning_rates, trainable_groups
 from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import OPTIMIZERS
 
@@ -27,14 +29,17 @@ def create_optimizer(entry: OptimizerEntry, parameters: Parameters) -> Optimizer
 
     Args:
         entry: The suite's ``train.optimizer``.
-        parameters: The network, or its parameters; frozen ones are left out.
+        parameters: The network, or its parameters; frozen ones are left out. Of a network, what a group gives a
+            learning rate of 0 is frozen.
 
     Raises:
         UsageError: Nothing is trainable, or an option does not fit.
     """
-    given = trainable_groups(parameters)
     if entry.groups and isinstance(parameters, nn.Module):
+        freeze(entry.groups, parameters)
         given = grouped(entry.groups, parameters)
+    else:
+        given = trainable_groups(parameters)
     if not given:
         raise UsageError(f"{entry.name}: the network has no trainable parameters")
     handed = given if entry.groups else given[0]["params"]

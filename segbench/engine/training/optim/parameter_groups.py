@@ -85,6 +85,13 @@ def grouped(groups: Sequence[ParameterGroup], network: nn.Module) -> list[dict[s
     ]
 
 
+def freeze(groups: Sequence[ParameterGroup], network: nn.Module) -> None:
+    """Have no gradients computed of parameters whose learning rate is 0; optimizers then leave them alone."""
+    for name, parameter in trainable_parameters(network).items():
+        if setting_of(name, groups).frozen:
+            parameter.requires_grad = False
+
+
 def trainable_groups(parameters: Parameters) -> list[dict[str, Any]]:
     """Return parameters as groups for an optimizer, without frozen ones and empty groups."""
     given: list[Any] = list(parameters.parameters() if isinstance(parameters, nn.Module) else parameters)

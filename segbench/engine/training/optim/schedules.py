@@ -27,7 +27,7 @@ class Schedule:
     """
 
     def __init__(self, scheduler: Scheduler | ForeignSchedule, optimizer: Optimizer) -> None:
-        self._scheduler, self._optimizer = scheduler, optimizer
+        self.scheduler, self._optimizer = scheduler, optimizer
         self.step(0)
 
     def step(self, done: int) -> None:
@@ -36,7 +36,7 @@ class Schedule:
         Args:
             done: Optimizer steps that have been taken.
         """
-        self._scheduler.step_update(done)
+        self.scheduler.step_update(done)
 
     @property
     def learning_rate(self) -> float:

@@ -8,6 +8,8 @@ import pytest
 
 from segbench import models
 from segbench.cli.support.suite_file import load, naming
+from segbench.cli.suite_file import load, naming
+from segbench.config.keys import MODEL_OF_SUITE
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 
@@ -31,6 +33,16 @@ def test_a_second_run_does_nothing(done, segbench):
     assert answer.out == first.out
 
 
+def test_a_run_shows_the_iou_of_every_class_when_it_is_asked_for(done, segbench):
+    folder, first = done
+    places = ("--results", folder / "results", "--no-report", "--device", "cpu", "--in-process")
+    answer = segbench("run", folder / "small.yaml", *places, "--per-class")
+    assert "IoU by class" not in first.out
+    assert answer.out.startswith(first.out)
+    assert answer.out == segbench("leaderboard", folder / "results" / "small", "--per-class").out
+    assert "IoU by class" in answer.out
+
+
 def test_a_failed_run_is_a_row_and_the_exit_code_is_1(suite, tmp_path, segbench):
     places = ("--results", tmp_path / "results", "--reports", tmp_path / "reports", "--device", "cpu", "--in-process")
     answer = segbench("run", suite, *places, "--set", "train.optimizer.lr=1e30", "--set", "train.steps=6")
@@ -45,6 +57,11 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_1(suite, tmp_path, segbench)
         (["--models", "U-Nett"], "small.yaml: --models: unknown model of this suite: 'U-Nett', did you mean 'U-Net'?"),
         (["--seeds", "4294967296"], "small.yaml: seeds[1]: "),
         (["--seeds", "zero"], "--seeds 'zero': expected whole numbers"),
+        (["--only", ""], "--only '': names nothing"),
+        (["--seeds", ""], "--seeds '': names nothing"),
+        (["--models", ""], "--models '': names nothing"),
+        (["--models", " , "], "--models ' , ': names nothing"),
+        (["--set", "models.0.weights=''"], "models[0].weights: "),
         (["--device", "abacus"], "--device 'abacus'"),
         (["--set", "train.stepps=3"], "small.yaml: train.stepps: unknown key, did you mean 'steps'?"),
         (["--set", "dataset.size=[4, 4]"], "small.yaml: dataset: scenes: size [4, 4]"),
@@ -257,7 +274,8 @@ def test_text_that_is_no_yaml_is_told_by_line(tmp_path, segbench):
     ("error", "message"),
     [
         (DataError("/data: no data found"), "a.yaml: dataset: /data: no data found"),
-        (UnknownNameError("model", "a", ["b"]), "a.yaml: --models: unknown model 'a'; known: b"),
+        (UnknownNameError(MODEL_OF_SUITE, "a", ["b"]), "a.yaml: --models: unknown model of this suite: 'a'; known: b"),
+        (UnknownNameError("timm optimizer", "a", ["b"]), "a.yaml: unknown timm optimizer 'a'; known: b"),
         (UsageError("--seeds: no seed 3"), "a.yaml: --seeds: no seed 3"),
         (UsageError("a.yaml: wrong"), "a.yaml: wrong"),
         (SuiteError("wrong", key="models"), "a.yaml: models: wrong"),

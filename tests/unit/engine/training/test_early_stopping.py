@@ -187,14 +187,18 @@ def test_rows_of_different_length_say_so_and_were_trained_on_the_same_data(tmp_p
     runs = load_results(tmp_path)
     assert [record.early_stop.epoch for record in records] == [2, 2]
     assert {record.early_stop.epochs for record in records} == {3}
-    assert sum("stopped early after epoch 2 of 3" in getattr(event, "text", "") for event in told) == 2
+    assert sum("seed 0: stopped early after epoch 2 of 3" in getattr(event, "text", "") for event in told) == 2
+    weights = "reported are the weights of epoch 2 (select: last)"
+    assert sum(weights in getattr(event, "text", "") for event in told) == 2
     (_, second), lengths = runs["epoch_digests"], runs["early_stop"]
     runs.at[1, "epoch_digests"] = ((*second[0][:1],),)  # as if the second had stopped one epoch before
     runs.at[1, "train_digest"] = second[0][0]
     runs.at[1, "early_stop"] = lengths[1] | {"epoch": 1}
     notes = " ".join(observations(runs))
     assert "cnn after 2 of 3 epochs, unet after 1 of 3 epochs" in notes or "after 1 of 3 epochs" in notes
+    assert "did not rise by more than 0.9 in 1 validation: " in notes
+    assert "Reported are the weights of the last of these epochs." in notes
     assert "not all rows were trained on the same data" not in notes
     assert leaderboard(runs)["same_data"].all()
     rule = "".join(map(str, selection_rule(runs["recipe"][0])))
-    assert "did not rise by more than 0.9 in 1 validation in a row" in rule
+    assert "did not rise by more than 0.9 in 1 validation." in rule

@@ -145,24 +145,173 @@ def test_a_file_without_a_state_dict_tells_its_keys(tmp_path: Path) -> None:
         loaded(tmp_path, {"model": Net(0), "epoch": 1})
 
 
-def test_loss_buffers_are_no_part_of_a_network(tmp_path: Path) -> None:
-    content = {"state_dict": {**pre("model.", Net(0).state_dict()), "loss.weight": torch.ones(3)}}
-    with pytest.raises(WeightsError, match=r"1 unexpected: loss\.weight; strict: false loads what fits, 100 %"):
+BESIDE: dict[str, State] = {
+    "weights of a loss": {"criterion.weight": torch.ones(3)},
+    "of another": {"loss_fn.ce.pos_weight": torch.ones(3), "loss_fn.dice.smooth": torch.ones(1)},
+    "a metric": {"val_iou.confmat": torch.zeros(3, 3), "val_iou.seen": torch.zeros(1)},
+    "statistics of images": {"mean": torch.zeros(3), "std": torch.ones(3)},
+    "a projection": {"aux.projection.weight": torch.zeros(8, 4), "aux.projection.bias": torch.zeros(8)},
+    "an average by other names": {
+        "model_ema.encoder0weight": torch.zeros(4, 3, 3, 3),
+        "model_ema.decay": torch.ones(1),
+    },
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("prefix", ["model.", "net.", "task.network."])
+def test_what_stands_beside_a_whole_network_is_not_the_networks(tmp_path: Path, prefix: str, beside: str) -> None:
+    same, report = loaded(tmp_path, {"state_dict": {**pre(prefix, Net(0).state_dict()), **BESIDE[beside]}, "epoch": 3})
+    assert same
+    assert report.complete
+    assert sorted(report.unused) == sorted(BESIDE[beside])
+
+
+def test_what_stands_beside_a_network_under_its_own_name_is_not_the_networks(tmp_path: Path) -> None:
+    class Wrapped(nn.Module):
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            self.model = Net(seed)
+
+    save_file({**Wrapped(0).state_dict(), **BESIDE["a metric"]}, tmp_path / "w.safetensors")
+    report = load_weights(Wrapped(1), tmp_path / "w.safetensors")
+    assert report.complete
+    assert sorted(report.unused) == sorted(BESIDE["a metric"])
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_what_stands_inside_a_network_is_its_own(tmp_path: Path, prefix: str) -> None:
+    content = {"state_dict": pre(prefix, {**Net(0).state_dict(), "head.weight": torch.ones(3)})}
+    with pytest.raises(
+        WeightsError, match=r"1 tensor of the file fits nothing in the network: \S*head\.weight; strict"
+    ):
         loaded(tmp_path, content)
     same, report = loaded(tmp_path, content, strict=False)
     assert same
-    assert report.unexpected == ("loss.weight",)
+    assert report.unexpected == (f"{prefix}head.weight",)
 
 
-def test_the_share_counts_parameters_by_their_values(tmp_path: Path) -> None:
+def test_what_stands_beside_a_network_that_lacks_something_may_be_it(tmp_path: Path) -> None:
     state = Net(0).state_dict()
-    # 112 of encoder.0, 8 of encoder.1, 30 of up, 21 of score; buffers do not count
+    lacking = {name: tensor for name, tensor in state.items() if not name.startswith("decoder.score")}
+    content = {"state_dict": {**pre("model.", lacking), "classifier.weight": state["decoder.score.weight"]}}
+    with pytest.raises(WeightsError, match=r"1 tensor of the file fits nothing in the network: classifier\.weight"):
+        loaded(tmp_path, content)
+
+
+AVERAGES = {
+    "Lightning": ("model.", "ema.model.", {"ema.decay": torch.ones(1)}),
+    "Lightning, flat": ("model.", "ema.", {}),
+    "AveragedModel": ("model.", "ema_model.module.", {"ema_model.n_averaged": torch.tensor(3)}),
+    "timm": ("net.", "model_ema.module.", {}),
+    "stochastic": ("model.", "swa_model.module.", {"swa_model.n_averaged": torch.tensor(3)}),
+    "names of its own": ("", "ema.", {"ema.updates": torch.tensor(3)}),
+    "deep": ("task.model.", "task.averaged_model.", {}),
+}
+
+
+@pytest.mark.parametrize("tool", AVERAGES)
+def test_weights_are_taken_before_their_average_in_one_state_dict(tmp_path: Path, tool: str) -> None:
+    plain, average, more = AVERAGES[tool]
+    state = Net(0).state_dict()
+    other = {name: tensor + 1 for name, tensor in state.items()}
+    content = {"state_dict": {**pre(average, other), **pre(plain, state), **more}}
+    same, report = loaded(tmp_path, content)
+    assert same
+    assert report.complete
+    assert report.key == ".".join(["state_dict", *plain.split(".")[:-1]])
+    assert report.rivals == (f"state_dict.{average.removesuffix('.')}",)
+    swapped = {"state_dict": {**pre(average, state), **pre(plain, other), **more}}
+    assert loaded(tmp_path, swapped, key=report.rivals[0])[0]
+
+
+def test_an_average_of_parameters_alone_is_not_the_network(tmp_path: Path) -> None:
+    state = Net(0).state_dict()
+    part = {name: tensor + 1 for name, tensor in state.items() if "running" not in name and "num_" not in name}
+    for plain in ("", "model."):
+        same, report = loaded(tmp_path, {"state_dict": {**pre("ema.", part), **pre(plain, state)}})
+        assert same
+        assert report.complete
+        assert sorted(report.unused) == sorted(f"ema.{name}" for name in part)
+
+
+@pytest.mark.parametrize(
+    ("plain", "copy"),
+    [
+        ("state_dict", "swa_state_dict"),
+        ("model_state_dict", "best_model_state_dict"),
+        ("model_state", "best_model_state"),
+        ("net", "swa_net"),
+        ("last", "best"),
+        ("weights", "bestWeights"),
+    ],
+)
+def test_weights_are_taken_before_copies_in_mappings_of_their_own(tmp_path: Path, plain: str, copy: str) -> None:
+    state = Net(0).state_dict()
+    other = {name: tensor + 1 for name, tensor in state.items()}
+    same, report = loaded(tmp_path, {copy: other, plain: state, "epoch": 3})
+    assert same
+    assert (report.key, report.rivals) == (plain, (copy,))
+    assert loaded(tmp_path, {copy: state, plain: other}, key=copy)[0]
+    assert loaded(tmp_path, {copy: state, "epoch": 3})[0]
+
+
+@pytest.mark.parametrize(
+    "keys", [("swa", "best"), ("first", "second"), ("ema_a", "ema_b"), ("student.state_dict", "teacher.state_dict")]
+)
+def test_of_mappings_that_fit_equally_well_one_has_to_be_named(tmp_path: Path, keys: tuple[str, str]) -> None:
+    content: dict[str, Any] = {}
+    for key in keys:
+        outer, _, inner = key.partition(".")
+        content[outer] = {inner: Net(0).state_dict()} if inner else Net(0).state_dict()
+    with pytest.raises(WeightsError, match=f"{keys[0]}, {keys[1]} fit the network equally well; say which"):
+        loaded(tmp_path, content)
+    assert loaded(tmp_path, content, key=keys[1])[0]
+
+
+def test_a_part_by_another_name_is_taken_and_told(tmp_path: Path) -> None:
+    state = {name.replace("encoder.", "backbone."): tensor for name, tensor in Net(0).state_dict().items()}
+    same, report = loaded(tmp_path, state)
+    assert same
+    assert str(report.moved) == "backbone.* as encoder.*"
+    assert loaded(tmp_path, pre("net.", Net(0).state_dict()))[1].moved is None
+
+
+class Branches(nn.Module):
+    """Two branches of equal shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colour, self.depth = (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)) for _ in range(2))
+
+
+@pytest.mark.parametrize("prefix", ["", "thermal.", "model.thermal."])
+def test_a_part_that_could_be_either_branch_is_neither(tmp_path: Path, prefix: str) -> None:
+    save_file(pre(prefix, Branches().colour.state_dict()), tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="no tensor that fits"):
+        load_weights(Branches(), tmp_path / "w.safetensors", strict=False)
+
+
+def test_a_branch_is_not_taken_for_another(tmp_path: Path) -> None:
+    branch = Branches().colour.state_dict()
+    torch.save({**pre("model.colour.", branch), **pre("model.thermal.", branch)}, tmp_path / "w.pth")
+    report = load_weights(Branches(), tmp_path / "w.pth", strict=False)
+    assert all(name.startswith("colour.") for name in report.loaded)
+    assert all(name.startswith("depth.") for name in report.missing)
+    assert all(name.startswith("model.thermal.") for name in report.unexpected)
+
+
+def test_the_share_counts_all_named_tensors_but_counters_by_their_values(tmp_path: Path) -> None:
+    state = Net(0).state_dict()
+    # 112 of encoder.0, 8 and 8 running statistics of encoder.1, 30 of up, 21 of score
     part = {name: state[name] for name in ("encoder.0.weight", "encoder.0.bias")}
-    assert loaded(tmp_path, part, strict=False)[1].share == pytest.approx(112 / 171)
+    assert loaded(tmp_path, part, strict=False)[1].share == pytest.approx(112 / 179)
+    norm = {name: tensor for name, tensor in state.items() if name.startswith("encoder.1.")}
+    assert loaded(tmp_path, part | norm, strict=False)[1].share == pytest.approx(128 / 179)
     few = {name: state[name] for name in ("decoder.up.weight", "decoder.up.bias")}
-    with pytest.raises(WeightsError, match=r"fits 18 % of the network's parameters, and 50 % is the least .min_fit."):
+    with pytest.raises(WeightsError, match=r"fits 17 % of the network, and 50 % is the least .min_fit."):
         loaded(tmp_path, few, strict=False)
-    assert loaded(tmp_path, few, strict=False, min_fit=0.1)[1].share == pytest.approx(30 / 171)
+    assert loaded(tmp_path, few, strict=False, min_fit=0.1)[1].share == pytest.approx(30 / 179)
     with pytest.raises(WeightsError, match="no tensor that fits"):
         loaded(tmp_path, {"x": torch.zeros(1)}, strict=False, min_fit=0.01)
 

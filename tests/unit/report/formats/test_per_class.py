@@ -103,11 +103,21 @@ def test_a_checkpoint_that_fits_in_part_says_so_below_the_leaderboard(add, resul
     add("whole", pretrained=True, weights_share=1.0, recipe=recipe)
     ranking = rank(results)
     (note,) = [note for note in ranking.notes if "checkpoint" in note]
-    assert "the checkpoint of part fits 93 % of its parameters (4 missing: a, b, c and 1 more)" in note
+    missing = "4 tensors of the network are missing in the file: a, b, c and 1 more"
+    assert f"the checkpoint of part fits 93 % of the network ({missing})" in note
     assert "the rest of it was scored as drawn at random" in note
     assert "pretrained (93 %)" in to_markdown(ranking.board)
     (row,) = [row for row in csv.DictReader(io.StringIO(to_csv(ranking.board))) if row["model"] == "part"]
     assert row["weights_share"] == "0.934"
+
+
+def test_what_was_taken_by_another_name_and_what_was_not_used_stand_below_the_leaderboard(add, results):
+    unused = ["criterion.weight", "iou.confmat", "mean", "std"]
+    add("net", pretrained=True, weights_share=1.0, weights_unused=unused, weights_moved="backbone.* as encoder.*")
+    notes = [note.partition(": ")[2] for note in rank(results).notes]
+    beside = "holds 4 tensors beside the network, not used: criterion.weight, iou.confmat, mean and 1 more."
+    assert f"the checkpoint of net {beside}" in notes
+    assert "a part of net has another name in its checkpoint, and was taken: backbone.* as encoder.*." in notes
 
 
 def test_rows_of_one_checkpoint_under_two_maps_are_two_networks(add, results):

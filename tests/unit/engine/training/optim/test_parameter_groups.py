@@ -128,6 +128,43 @@ def test_frozen_parameters_are_in_no_group():
     assert share == (3, 4 + 4 + 4, 4 + 4 + 4 + 8 + 2)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lion", "timm:adopt", "python:torch.optim.Adagrad"])
+@pytest.mark.parametrize("zero", [{"lr_scale": 0}, {"lr": 0}])
+def test_a_learning_rate_of_0_freezes_whatever_optimizer_and_schedule(name, zero):
+    model = network()
+    groups = [{"parameters": "encoder.*", **zero}, {"parameters": "*.bias", "weight_decay": 0.5}]
+    warm = {"name": "cosine", "minimum": 0.01, "warmup_steps": 2, "warmup_start": 0.02}
+    optimizer, schedule = scheduled(entry(groups, name=name, weight_decay=0.1), model, warm)
+    before = deepcopy(model.state_dict())
+    images = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    for done in range(1, 5):
+        optimizer.zero_grad()
+        model["head"](model["encoder"](images)).square().sum().backward()
+        optimizer.step()
+        schedule.step(done)
+    moved = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
+    assert moved == {"head.weight", "head.bias"}
+    assert model["encoder"][0].weight.grad is None
+
+
+def test_a_later_group_takes_parameters_out_of_a_frozen_one():
+    model = network()
+    groups = [{"parameters": "encoder.*", "lr_scale": 0}, {"parameters": "encoder.1.*", "lr_scale": 0.5}]
+    found = settings(create_optimizer(entry(groups), model), model)
+    assert {name for name in found if name.startswith("encoder")} == {"encoder.1.weight", "encoder.1.bias"}
+    assert found["encoder.1.weight"][0] == 0.1  # the schedule takes its half
+
+
+def test_a_network_that_is_frozen_whole_cannot_be_trained():
+    with pytest.raises(UsageError, match="no trainable parameters"):
+        create_optimizer(entry([{"parameters": "*", "lr_scale": 0}]), network())
+
+
+def test_it_is_told_which_groups_freeze():
+    (line,) = check_groups(suite([{"parameters": "*", "lr_scale": 0}]), classes=2)
+    assert line.startswith("parameter group * (frozen): unet ")
+
+
 @pytest.mark.parametrize("name", ["smp:Unet", "torchvision:lraspp_mobilenet_v3_large", "unet"])
 def test_names_are_those_that_the_network_itself_gives(name):
     model = build_network(ModelEntry.model_validate(name), classes=2, channels=3, seed=0)
@@ -173,7 +210,8 @@ def test_groups_that_a_grid_or_a_tuning_tries_are_looked_at():
     [
         ({"parameters": "a.*"}, "changes nothing"),
         ({"parameters": "a.*", "lr": 0.1, "lr_scale": 0.1}, "give either lr or lr_scale"),
-        ({"parameters": "a.*", "lr_scale": 0}, "greater than 0"),
+        ({"parameters": "a.*", "lr_scale": -1}, "greater than or equal to 0"),
+        ({"parameters": "a.*", "lr": -0.1}, "greater than or equal to 0"),
         ({"parameters": [], "lr_scale": 1}, "too_short|at least 1"),
         ({"parameters": "a.*", "weight_decy": 0}, "did you mean 'weight_decay'"),
         ({"lr_scale": 0.1}, "required"),

@@ -1,0 +1,69 @@
+"""Tries what the recipes of a suite train by, without its images: for ``segbench validate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from segbench.config.channels import given_channels
+from segbench.config.component import Component, options_schema
+from segbench.config.plan import Run, digest
+from segbench.config.sections import Train
+from segbench.data.open import create_dataset
+from segbench.errors import DataError
+
+_RATES = ("lr", "weight_decay")
+_CLASSES = 2
+"""Of networks, where the data is not here."""
+
+
+def may_fail(train: Train) -> bool:
+    """Tell whether parts have to be tried: others than built-in ones with their usual options. Imports no torch."""
+    return not all(map(_is_plain, (*train.loss, train.optimizer, train.schedule))) or bool(train.optimizer.groups)
+
+
+def check_recipes(runs: Iterable[Run]) -> list[str]:
+    """Make the losses, the optimizer and the schedule of each recipe, the latter for each of its networks.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        SuiteError: One of them cannot be made, or fails.
+    """
+    groups = [group for group in _by_recipe(runs) if (train := group[0].recipe.train) is not None and may_fail(train)]
+    if not groups:
+        return []
+    from segbench.engine.feasible import try_training
+    from segbench.engine.recipe_trials import try_losses
+
+    found: dict[str, None] = {}
+    known: dict[str, str | None] = {}
+    for group in groups:
+        recipe = group[0].recipe
+        assert recipe.train is not None
+        try:
+            info = create_dataset(recipe.dataset, recipe.dataset.test_split).info
+            classes, channels = len(info.classes), info.channels
+            found.update(dict.fromkeys(try_losses(recipe.train, classes=classes)))
+        except DataError as error:
+            found[f"train.loss is not tried, since the data is not here: {str(error).splitlines()[0]}"] = None
+            classes, channels = _CLASSES, given_channels(recipe.dataset) or 3
+        try_training(group, known, classes=classes, channels=channels, batches=None)
+    return list(found)
+
+
+def _by_recipe(runs: Iterable[Run]) -> list[list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(digest(run.recipe.model_dump(mode="json")), []).append(run)
+    return list(groups.values())
+
+
+def _is_plain(part: Component) -> bool:
+    """Tell whether a part is built in, and nothing but its rates differs from the defaults."""
+    if ":" in part.name or part.registry.is_foreign(part.name):
+        return False
+    fields = options_schema(part.registry.find(part.name).entry).model_fields
+    changed: Mapping[str, Any] = {key: value for key, value in part.options.items() if fields[key].default != value}
+    return all(key in _RATES and isinstance(value, int | float) and value >= 0 for key, value in changed.items())

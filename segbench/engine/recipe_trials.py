@@ -1,0 +1,118 @@
+"""Tries what a recipe trains by, before anything is trained: its losses, and its optimizer and schedule by network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from segbench.config.sections import Train
+from segbench.engine.foreign_schedules import TorchRate
+from segbench.engine.losses.base import Loss
+from segbench.engine.losses.foreign import try_loss
+from segbench.engine.losses.weighted_sum import build_loss
+from segbench.engine.optimizers import create_optimizer
+from segbench.engine.schedules import Schedule, create_schedule
+from segbench.engine.train import steps_per_epoch, total_steps
+from segbench.errors import SegbenchError, SuiteError, UsageError
+from segbench.registry import OPTIMIZERS
+
+MOST_STEPS = 20_000
+"""So far schedules of torch's, which go step by step, are followed."""
+
+_BATCHES = 1000
+"""In an epoch, where that is not known."""
+
+
+def try_losses(train: Train, *, classes: int) -> list[str]:
+    """Build the loss, and try what of it is from elsewhere on random logits.
+
+    Returns:
+        What a person should know, in sentences.
+
+    Raises:
+        UsageError: A term cannot be made, or fails.
+    """
+    with _at("train.loss"):
+        loss = build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
+        remarks = [try_loss(term) for term in loss.losses if isinstance(term, Loss)]
+    if train.micro_batch is not None and not loss.is_pixel_mean:
+        remarks.append(
+            f"train.micro_batch: {' + '.join(loss.names)} is not a plain mean over pixels: it is computed part by "
+            "part, and then averaged"
+        )
+    return [remark for remark in remarks if remark is not None]
+
+
+def needs_network(train: Train) -> bool:
+    """Tell whether it depends on the network whether the optimizer can be made, as with groups and parts of others."""
+    entry = train.optimizer
+    return bool(entry.groups) or entry.name.startswith("timm:") or OPTIMIZERS.is_foreign(entry.name)
+
+
+def try_optimizer(train: Train, network: nn.Module | None, *, batches: int | None, label: str = "") -> None:
+    """Set up the optimizer and its schedule for tensors of a network's shapes, and follow the schedule to its end.
+
+    Args:
+        train: The recipe.
+        network: On the meta device; its parameters get memory that nothing is written into. None stands for a small
+            network of no kind.
+        batches: In an epoch; None where that is not known: the schedule is then not followed.
+        label: What the network is called in messages.
+
+    Raises:
+        SuiteError: One of them cannot be made, or the schedule fails on its way.
+    """
+    network = _small() if network is None else network
+    for module in network.modules():
+        module._apply(_with_memory, recurse=False)  # type: ignore[no-untyped-call]
+    with _at("train.optimizer", label):
+        optimizer = create_optimizer(train.optimizer, network)
+    assumed = max(_BATCHES, train.schedule.warmup_steps + 1) if batches is None else batches
+    steps, of_epoch = total_steps(train, assumed), steps_per_epoch(train, assumed)
+    with _at("train.schedule", label):
+        schedule = create_schedule(train.schedule, optimizer, total_steps=steps, steps_per_epoch=of_epoch)
+        if batches is not None:
+            _follow(schedule, steps)
+
+
+def _follow(schedule: Schedule, steps: int) -> None:
+    """Ask a schedule from elsewhere for some of its steps; others need no trial."""
+    rate = getattr(schedule.scheduler, "rate", None)
+    if rate is None:
+        return
+    last = min(steps - 1, MOST_STEPS) if isinstance(rate, TorchRate) else steps - 1
+    for done in sorted({1, last // 2, last} & set(range(steps))):
+        schedule.step(done)
+
+
+def _with_memory(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(tensor, device="cpu") if tensor.is_meta else tensor
+
+
+def _small() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+
+
+@contextmanager
+def _at(key: str, label: str = "") -> Iterator[None]:
+    """Name the key, and the network, of what goes wrong, unless the message does already.
+
+    Raises:
+        SuiteError: Something did.
+    """
+    network = f" (for {label})" if label else ""
+    try:
+        yield
+    except SuiteError:
+        raise
+    except UsageError as error:
+        text = str(error)
+        raise SuiteError(text.removeprefix(f"{key}: ") + network, key=key) from error
+    except SegbenchError:
+        raise
+    except Exception as error:  # whatever a constructor raises that is not ours
+        raise SuiteError(f"cannot be made: {type(error).__name__}: {error}{network}", key=key) from error

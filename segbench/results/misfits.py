@@ -1,0 +1,33 @@
+"""What of a checkpoint and of a network did not fit each other, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+_WORDS = {
+    "missing": ("of the network is missing in the file", "of the network are missing in the file"),
+    "unexpected": ("of the file fits nothing in the network", "of the file fit nothing in the network"),
+    "misshapen": ("has another shape", "have another shape"),
+}
+"""By kind, what is said of one tensor and of several."""
+
+
+def in_words(misfits: Mapping[str, Sequence[str]], *, shown: int) -> str:
+    """Return how many tensors of each kind did not fit, and the first of them by name.
+
+    Args:
+        misfits: Names by kind: ``missing``, ``unexpected``, ``misshapen``; empty kinds are left out.
+        shown: So many names of a kind are spelled out.
+    """
+    return "; ".join(f"{_counted(kind, len(names))}: {first(names, shown)}" for kind, names in misfits.items() if names)
+
+
+def first(names: Sequence[str], shown: int) -> str:
+    """Return the first few names, and how many more there are."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _counted(kind: str, count: int) -> str:
+    one, several = _WORDS.get(kind, (kind, kind))
+    return f"1 tensor {one}" if count == 1 else f"{count} tensors {several}"
