@@ -50,6 +50,7 @@ def leaderboard(runs: pd.DataFrame) -> Leaderboard:
         searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose. Each of the
         suites' own metrics adds ``metric_<label>`` with ``_std``, ``_low`` and ``_high``. ``grid`` has the values of
         the suite's grid that made the table's recipe. ``class_iou`` holds the IoU of each class by its name, and
-        ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the share of the network that a checkpoint was loaded into; absent without one.
+        ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the share of the network that a
+        checkpoint was loaded into; absent without one.
     """
     return Leaderboard(ranked(runs).board)

@@ -100,7 +100,7 @@ def _check_recipes(runs: Sequence[Run]) -> list[str]:
     Raises:
         SuiteError: Something cannot be made, or fails.
     """
-    from segbench.engine.recipe_check import check_recipes
+    from segbench.engine.suite.preflight_recipe import check_recipes
 
     return [f"note: {line}" for line in check_recipes(runs)]
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segbench.cli.support.options import PerClass
 from segbench.cli.terminal.output import tell
-from segbench.cli.options import PerClass
-from segbench.cli.output import tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def naming(file: Path) -> Iterator[None]:
 
 def _key(error: UsageError) -> str:
     """Return the key, or the option, that an error is about."""
-    from segbench.config.keys import MODEL_OF_SUITE
+    from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
 
     if isinstance(error, UnknownNameError) and error.kind == MODEL_OF_SUITE:
         return "--models"

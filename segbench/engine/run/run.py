@@ -42,6 +42,7 @@ from segbench.engine.run.facts import (
     weights_digest,
 )
 from segbench.engine.run.record import part_in_folds, record_of
+from segbench.engine.run.weights_taken import weights_facts, weights_notes
 from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
@@ -49,10 +50,6 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
 from segbench.engine.training.optim.parameter_groups import shares
 from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
-from segbench.engine.team import ALONE, Team
-from segbench.engine.threads import Threads, threads_of_run
-from segbench.engine.train import Trained, Trainer
-from segbench.engine.weights_taken import weights_facts, weights_notes
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.arrays.details import DETAILS_FILE, save_details
@@ -71,10 +68,7 @@ from segbench.results.record import (
     Timings,
     WeightsLoaded,
 )
-from segbench.results.shares import percent
 from segbench.results.training_states import StateFolder
-from segbench.results.scan import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
-from segbench.results.states import StateFolder
 
 
 @dataclass

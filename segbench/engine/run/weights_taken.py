@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from segbench.models.weights import WeightsReport
+from segbench.models.weights.checkpoint import WeightsReport
 from segbench.results.misfits import first, in_words
 from segbench.results.shares import percent
 

@@ -8,32 +8,20 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from segbench.config.component import ModelEntry
-from segbench.config.plan import Run, digest
-from segbench.config.sections.training import Train
+from segbench.config.plan import Run, canonical_model, digest
 from segbench.data.base import DatasetInfo
 from segbench.data.loading.pipeline import check_repeatable
 from segbench.engine.run.data import Materials
 from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.run.network_outputs import outputs_of_run
+from segbench.engine.suite.preflight_recipes import needs_network, try_losses, try_optimizer
 from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 from segbench.engine.training.lone_images import check_lone_image, least_images
-from segbench.engine.training.losses.base import Loss
-from segbench.engine.training.losses.foreign import try_loss
-from segbench.engine.training.losses.weighted_sum import build_loss
-from segbench.engine.training.optim.optimizers import create_optimizer
-from segbench.engine.training.optim.schedules import create_schedule
-from segbench.config.plan import Run, canonical_model, digest
-from segbench.data.base import DatasetInfo
-from segbench.data.pipeline import check_repeatable
-from segbench.engine.lone_images import check_lone_image, least_images
-from segbench.engine.materials import Materials
-from segbench.engine.recipe_trials import needs_network, try_losses, try_optimizer
-from segbench.engine.train import steps_per_epoch, total_steps
 from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.models.build import check_input, check_pretrained
 from segbench.models.build import check_weights as check_checkpoint
-from segbench.models.skeleton import skeleton
 from segbench.models.fitting_sizes import refuse_sizes
+from segbench.models.skeleton import skeleton
 from segbench.models.weights.classes_map import for_classes
 
 

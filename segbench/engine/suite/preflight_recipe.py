@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from segbench.config.channels import given_channels
 from segbench.config.component import Component, options_schema
 from segbench.config.plan import Run, digest
-from segbench.config.sections import Train
+from segbench.config.sections.channels import given_channels
+from segbench.config.sections.training import Train
 from segbench.data.open import create_dataset
 from segbench.errors import DataError
 
@@ -34,8 +34,8 @@ def check_recipes(runs: Iterable[Run]) -> list[str]:
     groups = [group for group in _by_recipe(runs) if (train := group[0].recipe.train) is not None and may_fail(train)]
     if not groups:
         return []
-    from segbench.engine.feasible import try_training
-    from segbench.engine.recipe_trials import try_losses
+    from segbench.engine.suite.preflight_models import try_training
+    from segbench.engine.suite.preflight_recipes import try_losses
 
     found: dict[str, None] = {}
     known: dict[str, str | None] = {}

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from segbench.config.sections import Train
-from segbench.engine.foreign_schedules import TorchRate
-from segbench.engine.losses.base import Loss
-from segbench.engine.losses.foreign import try_loss
-from segbench.engine.losses.weighted_sum import build_loss
-from segbench.engine.optimizers import create_optimizer
-from segbench.engine.schedules import Schedule, create_schedule
-from segbench.engine.train import steps_per_epoch, total_steps
+from segbench.config.sections.training import Train
+from segbench.engine.training.accumulation import steps_per_epoch, total_steps
+from segbench.engine.training.losses.base import Loss
+from segbench.engine.training.losses.foreign import try_loss
+from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.optim.foreign_schedules import TorchRate
+from segbench.engine.training.optim.optimizers import create_optimizer
+from segbench.engine.training.optim.schedules import Schedule, create_schedule
 from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.registry import OPTIMIZERS
 

@@ -7,9 +7,8 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
-from segbench.config.keys import MODEL_OF_SUITE, Named, matching
 from segbench.config.plan import Run
-from segbench.config.reading.dotted_keys import Named, matching
+from segbench.config.reading.dotted_keys import MODEL_OF_SUITE, Named, matching
 from segbench.errors import UnknownNameError, UsageError
 
 SHOWN_IDS = 8

@@ -14,11 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segbench.errors import StoreError, WeightsError
-from segbench.models.weights.foreign_states import Contents, State, first, read_contents
+from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
-from segbench.models.foreign_states import SHOWN, Contents, State, first, read_contents
-from segbench.models.pairing import Change, is_counter
-from segbench.models.state_choice import WRAPPERS, Found, choose
+from segbench.models.weights.tensor_matching import Change, is_counter
 from segbench.results.misfits import in_words
 from segbench.results.shares import percent
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from segbench.errors import WeightsError
 from segbench.models.weights.foreign_file import FileKind, kind_of
-from segbench.models.foreign_file import FileKind, kind_of
 from segbench.results import misfits
 
 State: TypeAlias = dict[str, Tensor]

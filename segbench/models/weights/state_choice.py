@@ -8,11 +8,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from segbench.errors import WeightsError
+from segbench.models.weights.averages import is_copy, is_moving_average
 from segbench.models.weights.foreign_states import Contents, State
 from segbench.models.weights.tensor_matching import Pairing, pair
-from segbench.models.averages import is_copy, is_moving_average
-from segbench.models.foreign_states import Contents, State
-from segbench.models.pairing import Pairing, pair
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the weights; of several that fit equally, the first is taken."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from segbench.models.averages import is_copy
+from segbench.models.weights.averages import is_copy
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """What DataParallel, Lightning and torch.compile put before every name."""

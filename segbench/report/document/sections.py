@@ -17,11 +17,6 @@ from segbench.report.figures.captions import MOST_NETWORKS, scored_rows
 from segbench.report.ranking.published import Published, published_of
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.protocols import Difference
-from segbench.report.text import is_absent, plural, short_id, with_spread
-from segbench.report.figures.classes import class_iou
-from segbench.report.figures.shown import MOST_NETWORKS, scored_rows
-from segbench.report.protocols import Difference
-from segbench.report.published import Published, published_of
 from segbench.report.text import early_stopping_rule, is_absent, plural, short_id, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE

@@ -17,14 +17,6 @@ from segbench.report.runs.network_identity import network_key
 from segbench.report.runs.protocols import Comparison, comparisons, fed_alike
 from segbench.report.runs.split_marks import split_marks
 from segbench.report.runs.trials import batch_size_of
-from segbench.report.text import canonical, is_absent, name_of_test_data, plural, printable, short_id
-from segbench.report.checkpoint_notes import checkpoint_notes
-from segbench.report.environments import FactDifference, fact_differences, facts_of, unknown_facts
-from segbench.report.measured import speed_figures
-from segbench.report.networks import network_key
-from segbench.report.output_notes import output_notes
-from segbench.report.protocols import Comparison, comparisons, fed_alike
-from segbench.report.split_marks import split_marks
 from segbench.report.text import (
     canonical,
     early_stopping_rule,
@@ -34,8 +26,6 @@ from segbench.report.text import (
     printable,
     short_id,
 )
-from segbench.report.tuned import batch_size_of
-from segbench.report.unpredicted import unpredicted_notes
 from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")

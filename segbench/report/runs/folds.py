@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
-from segbench.report.checkpoint_notes import WEIGHTS_FACTS
+from segbench.report.ranking.checkpoint_caveats import WEIGHTS_FACTS
 from segbench.report.text import canonical, is_absent
 from segbench.results.data_identity import joint_digest
 from segbench.results.record import Status

@@ -17,9 +17,13 @@ from torch.optim import Optimizer
 
 from segbench.config.component import OptimizerEntry
 from segbench.engine.training.optim.foreign_optimizers import as_optimizer
-from segbench.engine.training.optim.parameter_groups import Parameters, grouped, settle_learning_rates, trainable_groups
-from segbench.engine.foreign_optimizers import as_optimizer
-from segbench.engine.parameter_groups import Parameters, freeze, grouped, settle_learning_rates, trainable_groups
+from segbench.engine.training.optim.parameter_groups import (
+    Parameters,
+    freeze,
+    grouped,
+    settle_learning_rates,
+    trainable_groups,
+)
 from segbench.errors import UnknownNameError, UsageError, did_you_mean
 from segbench.registry import OPTIMIZERS
 

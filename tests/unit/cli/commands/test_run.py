@@ -8,8 +8,7 @@ import pytest
 
 from segbench import models
 from segbench.cli.support.suite_file import load, naming
-from segbench.cli.suite_file import load, naming
-from segbench.config.keys import MODEL_OF_SUITE
+from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
 
 

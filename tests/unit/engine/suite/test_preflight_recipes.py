@@ -8,9 +8,9 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine import feasible
-from segbench.engine.preflight import preflight
-from segbench.engine.recipe_check import check_recipes, may_fail
+from segbench.engine.suite import preflight_models as feasible
+from segbench.engine.suite.preflight import preflight
+from segbench.engine.suite.preflight_recipe import check_recipes, may_fail
 from segbench.errors import SuiteError
 from segbench.models.skeleton import skeleton
 
@@ -132,7 +132,7 @@ def test_the_network_that_an_optimizer_does_not_take_is_named():
 def test_built_in_parts_with_their_usual_options_need_no_torch():
     text = (
         "import sys; from segbench.config.load import check; from segbench.config.plan import plan\n"
-        "from segbench.engine.recipe_check import check_recipes\n"
+        "from segbench.engine.suite.preflight_recipe import check_recipes\n"
         f"assert check_recipes(plan(check({document()!r}))) == []\n"
         "assert 'torch' not in sys.modules"
     )
