@@ -76,6 +76,10 @@ def _listed(*names: str) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")
+"""What records say of checkpoints, beside the share that fits."""
+
+
 class ModelFacts(Facts):
     """What the network is."""
 

@@ -89,7 +89,7 @@ def test_a_speed_block_that_cannot_be_measured_leaves_the_leaderboard(tmp_path, 
     def refuse(*_, **__):
         raise UsageError("no such device here")
 
-    monkeypatch.setattr("segbench.cli.commands.run.measure_block", refuse)
+    monkeypatch.setattr("segbench.cli.support.suite_command.measure_block", refuse)
     file = tmp_path / "tiny.yaml"
     given = document(models=["cnn"], train={"epochs": 1}, speed={"tasks": ["inference"]})
     file.write_text(yaml.safe_dump({key: value for key, value in given.items() if key != "name"}))

@@ -11,6 +11,7 @@ import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, SuiteFile
 from segbench.cli.support.speed_jobs import Extent, extent_of
+from segbench.cli.support.suite_command import statuses_of
 from segbench.cli.support.suite_file import load, naming
 from segbench.cli.terminal.estimate import PENDING, estimate_facts, estimated, show_estimate
 from segbench.cli.terminal.output import counted, duration, tell, write_json, write_table
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from segbench.config.suite import Suite
     from segbench.engine.estimate.estimate import SuiteEstimate
     from segbench.engine.suite.planning import Planned
-    from segbench.results.record import RunRecord
     from segbench.results.store import Store
 
 
@@ -141,20 +141,6 @@ def _check_checkpoints(runs: Sequence[Run]) -> None:
 def _names_file(text: str) -> bool:
     """Tell a path from a name such as torchvision's IMAGENET1K_V1."""
     return bool(Path(text).suffix) or "/" in text or "\\" in text
-
-
-def statuses_of(runs: Sequence[Run], store: Store) -> dict[str, str]:
-    """Return by id whether runs are done."""
-    found = store.find_all({run.id: run.identity for run in runs})
-    return {run.id: _status(found.get(run.id)) for run in runs}
-
-
-def _status(record: RunRecord | None) -> str:
-    from segbench.results.record import Status
-
-    if record is None:
-        return "to do"
-    return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
 
 
 def _row(planned: Run, status: str) -> dict[str, Any]:

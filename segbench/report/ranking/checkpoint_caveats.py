@@ -11,9 +11,6 @@ from segbench.report.text import is_absent, printable
 from segbench.results.misfits import first, in_words
 from segbench.results.shares import percent
 
-WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")
-"""What records say of checkpoints, beside the share that fits."""
-
 _SHOWN = 3
 """So many tensors are named."""
 

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
-from segbench.report.ranking.checkpoint_caveats import WEIGHTS_FACTS
 from segbench.report.text import canonical, is_absent
 from segbench.results.data_identity import joint_digest
-from segbench.results.record import Status
+from segbench.results.record import WEIGHTS_FACTS, Status
 
 INCOMPLETE = "incomplete"
 """The status of a network and seed of which not all folds are done."""

@@ -16,14 +16,13 @@ from segbench.metrics.calibration import CalibrationCounts, calibration_error
 from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
-from segbench.report.ranking.checkpoint_caveats import WEIGHTS_FACTS
 from segbench.report.runs.folds import Score, folders_of, pool_folds
 from segbench.report.runs.own_metrics import find_metrics
 from segbench.report.runs.trials import Stored, trials_apart
 from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
-from segbench.results.record import ModelFacts, RunRecord, Status
+from segbench.results.record import WEIGHTS_FACTS, ModelFacts, RunRecord, Status
 from segbench.results.speed.record import SpeedRecord, Task, speed_model
 from segbench.results.speed.store import SPEED_FOLDER, FoundSpeeds, scan_speeds
 
