@@ -16,7 +16,6 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
-from segbench.config.sections.classes_map import mapped_by_name
 from segbench.data.loading.loader import EvaluationLoader, Share
 from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.checkpoint import save_checkpoint
@@ -39,15 +38,13 @@ from segbench.engine.run.facts import (
     place_facts,
     recipe_precision,
     tell_of_other_places,
-    weights_digest,
 )
+from segbench.engine.run.network_facts import network_facts, output_facts
 from segbench.engine.run.record import part_in_folds, record_of
-from segbench.engine.run.weights_taken import weights_facts, weights_notes
 from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
-from segbench.engine.training.optim.parameter_groups import shares
 from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
@@ -56,17 +53,13 @@ from segbench.results.arrays.details import DETAILS_FILE, save_details
 from segbench.results.arrays.matrices import save_matrices
 from segbench.results.environment import capture, package_versions
 from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
-from segbench.results.outputs import OutputFacts
 from segbench.results.record import (
     DataFacts,
     EarlyStop,
     FoldFacts,
-    GroupFacts,
-    InitialWeights,
     Outcome,
     RunRecord,
     Timings,
-    WeightsLoaded,
 )
 from segbench.results.training_states import StateFolder
 
@@ -150,7 +143,6 @@ class Work:
         )
 
     def _build(self, materials: Materials) -> nn.Module:
-        from segbench.models.base import count_parameters
         from segbench.models.build import build_network, check_input
         from segbench.models.weights.classes_map import for_classes
 
@@ -160,83 +152,15 @@ class Work:
             model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
         )
         height, width = materials.first_test_size()
-        self.found_of_model |= {
-            "parameters": count_parameters(network),
-            "weights_digest": weights_digest(self.run, network),
-            **self._weights_taken(network),
-            "classes_map": mapped_by_name(model.classes_map, info.classes),
-            "weights_loaded": self._weights_loaded(network),
-            "initial_weights": self._initial_weights(network),
-            "citation": getattr(network, "citation", ""),
-            "input_size": (height, width),
-            "parameter_groups": self._parameter_groups(network),
-        }
+        tell = lambda text: self.observer(Notice(f"{run.label}: {text}"))  # noqa: E731
+        self.found_of_model |= network_facts(run, model, network, info, tell)
+        self.found_of_model["input_size"] = (height, width)
         sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
         for size in sizes:
             check_input(network, *size)
-        self.found_of_model["outputs"] = self._outputs(network, channels=info.channels, size=sizes[0])
+        self.found_of_model["outputs"] = output_facts(run, network, channels=info.channels, size=sizes[0], tell=tell)
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
-
-    def _parameter_groups(self, network: nn.Module) -> tuple[GroupFacts, ...] | None:
-        """Return what each group of the optimizer takes of the network, and tell of those that take nothing."""
-        train = self.run.recipe.train
-        groups = train.optimizer.groups if train is not None else None
-        if not groups:
-            return None
-        found = shares(groups, network)
-        for group, share in zip(groups, found, strict=True):
-            if not share.tensors:
-                self.observer(Notice(f"{self.run.label}: has no parameter {group.title} (train.optimizer.groups)"))
-        return tuple(
-            GroupFacts(tensors=share.tensors, matched=share.parameters, **group.model_dump())
-            for group, share in zip(groups, found, strict=True)
-        )
-
-    def _outputs(self, network: nn.Module, *, channels: int, size: tuple[int, int]) -> OutputFacts | None:
-        """Return, and tell, what a network from elsewhere gives; None for built-in ones."""
-        from segbench.engine.run.network_outputs import outputs_of_run
-
-        found = outputs_of_run(network, self.run.recipe.train, channels=channels, size=size)
-        if found is not None:
-            for note in found.notes(trained=self.run.recipe.train is not None):
-                self.observer(Notice(f"{self.run.label}: {note}"))
-        return found
-
-    def _weights_taken(self, network: nn.Module) -> dict[str, Any]:
-        """Return what was taken of the checkpoint, and tell what was not; nothing without one."""
-        from segbench.models.build import weights_report_of
-
-        report = weights_report_of(network)
-        if report is None:
-            return {}
-        for note in weights_notes(report):
-            self.observer(Notice(f"{self.run.label}: of {self.run.model.weights}, {note}"))
-        return weights_facts(report)
-
-    def _weights_loaded(self, network: nn.Module) -> WeightsLoaded | None:
-        """Return what started from a VGG-16's weights, and tell it where these lack a part; None without them."""
-        from segbench.models.build import pretrained_report_of
-
-        report = pretrained_report_of(network)
-        if report is None or self.run.model.weights is not None:  # a checkpoint of the whole network came after it
-            return None
-        loaded = WeightsLoaded(source=report.source, tensors=report.tensors, initialised=report.initialised)
-        if loaded.initialised:
-            self.observer(Notice(f"{self.run.label}: {loaded}"))
-        return loaded
-
-    def _initial_weights(self, network: nn.Module) -> InitialWeights | None:
-        """Return what the scheme did; tell what no seed changes in a network that is not called pretrained."""
-        from segbench.models.build import initial_weights_of
-
-        found = initial_weights_of(network)
-        if found is None:
-            return None
-        if found.kept and not self.run.model.pretrained:
-            layers = f"{len(found.kept)} layer(s) of the network, {found.kept[0]} for one,"
-            self.observer(Notice(f"{self.run.label}: {layers} start the same for every seed; train.init leaves them"))
-        return InitialWeights(score_layers=found.small, kept=found.kept)
 
     def _loss(self, materials: Materials) -> WeightedSum:
         from segbench.data.validation.check import check_dataset, median_frequency_weights
