@@ -26,7 +26,7 @@ from torch import nn
 from segbench.cli.terminal.output import write_table
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
-from segbench.engine.device import Arithmetic, choose_device
+from segbench.engine.device import ComputeConfig, choose_device
 from segbench.models.build import build_network
 from segbench.registry import MODELS
 from segbench.results.environment import capture
@@ -109,7 +109,7 @@ def measured(model: str, device: torch.device, arguments: argparse.Namespace) ->
 def trained(model: str, mode: Mode, device: torch.device, arguments: argparse.Namespace) -> Found:
     """Train a network in one mode, by the engine and by a bare loop."""
     height, width = (int(side) for side in arguments.size.split("x"))
-    arithmetic = Arithmetic(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
+    arithmetic = ComputeConfig(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
     with arithmetic.matrix_precision():
         fixed = Fixed(arithmetic, size=(height, width), count=arguments.batch, steps=arguments.steps)
         pair = training(partial(network, model, arguments.width), fixed, arithmetic, compiled=mode.compiled)

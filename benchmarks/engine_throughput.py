@@ -37,7 +37,7 @@ from segbench.data.cache.datasets import DiskCache
 from segbench.data.datasets.folder import folder as folder_dataset
 from segbench.data.loading.loader import Batch, EvaluationBatch, TrainingLoader
 from segbench.data.loading.pipeline import Pipeline
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.evaluation.details import Details
 from segbench.engine.evaluation.evaluate import evaluate
 from segbench.engine.evaluation.predictions import PredictionArchive
@@ -54,7 +54,7 @@ SIZE = (360, 480)
 CLASSES = 11
 PALETTE = tuple((20 * number, 0, 0) for number in range(CLASSES))
 WIDTHS = {"unet": 0.25, "fcn8s": 0.125}
-CPU = Arithmetic(torch.device("cpu"))
+CPU = ComputeConfig(torch.device("cpu"))
 BATCH = 4
 
 Timed = Callable[[], int]
@@ -126,7 +126,7 @@ class Fixed:
     """Stands for a loader: the same batches, ready in memory."""
 
     def __init__(
-        self, arithmetic: Arithmetic = CPU, *, size: tuple[int, int] = SIZE, count: int = BATCH, steps: int = 1
+        self, arithmetic: ComputeConfig = CPU, *, size: tuple[int, int] = SIZE, count: int = BATCH, steps: int = 1
     ) -> None:
         self.steps = steps
         draw = torch.Generator().manual_seed(0)
@@ -165,7 +165,7 @@ def cross_entropy() -> WeightedSum:
 
 
 def training(
-    build: Callable[[], nn.Module], fixed: Fixed, arithmetic: Arithmetic = CPU, *, compiled: bool = False
+    build: Callable[[], nn.Module], fixed: Fixed, arithmetic: ComputeConfig = CPU, *, compiled: bool = False
 ) -> tuple[Timed, Timed]:
     """Return an epoch of the engine and as many steps of a bare loop, on the same tensors."""
     recipe = Train.model_validate(

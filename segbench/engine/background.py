@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 import torch
 
 from segbench.engine.concurrency import usable_cores
-from segbench.engine.distributed import Team
+from segbench.engine.distributed import ProcessGroup
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Threads:
 INLINE = Threads()
 
 
-def threads_of_run(device: torch.device, team: Team, *, workers: int, cores: int | None = None) -> Threads:
+def threads_of_run(device: torch.device, team: ProcessGroup, *, workers: int, cores: int | None = None) -> Threads:
     """Return the threads of a run, or of one of the processes that do it together; no result depends on them.
 
     Args:

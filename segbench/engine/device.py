@@ -19,7 +19,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class ComputeConfig:
     """How forward passes are computed.
 
     Attributes:

@@ -26,7 +26,7 @@ ROLL_CALL = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """A process's place among those that do a run together.
 
     Attributes:
@@ -44,7 +44,7 @@ class Team:
         """Whether this process is the first."""
         return self.rank == 0
 
-    def gathered(self, part: T) -> list[T]:
+    def all_gather(self, part: T) -> list[T]:
         """Return every process's part, in order of rank; all have to ask."""
         if self.size == 1:
             return [part]
@@ -52,7 +52,7 @@ class Team:
         distributed.all_gather_object(parts, part)
         return parts
 
-    def collected(self, part: T) -> list[T] | None:
+    def gather(self, part: T) -> list[T] | None:
         """Return every process's part, in order of rank, in the first process, None in the others; all have to ask."""
         if self.size == 1:
             return [part]
@@ -60,7 +60,7 @@ class Team:
         distributed.gather_object(part, parts)
         return parts
 
-    def table(self, *numbers: int) -> list[list[int]]:
+    def all_gather_ints(self, *numbers: int) -> list[list[int]]:
         """Return every process's numbers, a row each; all have to ask, for as many."""
         if self.size == 1:
             return [list(numbers)]
@@ -69,7 +69,7 @@ class Team:
         distributed.all_gather(rows, own)
         return [row.tolist() for row in rows]
 
-    def told(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Return the first process's value; all have to ask."""
         if self.size == 1:
             return value
@@ -78,7 +78,7 @@ class Team:
         told: T = values[0]
         return told
 
-    def ended(self, outcome: Outcome) -> list[Outcome]:
+    def gather_outcomes(self, outcome: Outcome) -> list[Outcome]:
         """Return how each process's part of a run ended, in order of rank, once all have ended theirs.
 
         Raises:
@@ -105,17 +105,17 @@ class Team:
             simplefilter("ignore", FutureWarning)  # broadcast_buffers has another name in some versions of torch
             return nn.parallel.DistributedDataParallel(network, **options)
 
-    def equalise(self, network: nn.Module) -> None:
+    def broadcast_weights(self, network: nn.Module) -> None:
         """Give every process the first one's weights and statistics of a network."""
         if self.size > 1:
             for tensor in network.state_dict().values():
                 distributed.broadcast(tensor, src=0)
 
 
-ALONE = Team()
+ALONE = ProcessGroup()
 
 
-def synchronised(network: nn.Module, device: torch.device) -> nn.Module:
+def with_sync_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
     """Return a network whose batch norm takes its statistics over the images of all processes.
 
     Raises:
@@ -137,7 +137,7 @@ def own_device(device: str) -> str:
 
 
 @contextmanager
-def torchrun_team(device: str) -> Iterator[Team]:
+def torchrun_process_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that ``torchrun`` has started, for as long as the context lasts.
 
     After an error nothing is taken apart in good order: others may wait for this process, and end with it.
@@ -157,5 +157,5 @@ def torchrun_team(device: str) -> Iterator[Team]:
         torch.cuda.set_device(local)
     distributed.init_process_group(None if on_cuda else "gloo", timeout=PATIENCE)
     ends = distributed.new_group(backend="gloo", timeout=ROLL_CALL)
-    yield Team(distributed.get_rank(), distributed.get_world_size(), ends)
+    yield ProcessGroup(distributed.get_rank(), distributed.get_world_size(), ends)
     distributed.destroy_process_group()

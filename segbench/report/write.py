@@ -26,7 +26,7 @@ from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.ranking.ranking import Ranking, rank
 from segbench.report.ranking.tables import RankedTable, tables_of
 from segbench.report.runs.load import load_histories
-from segbench.report.runs.network_identity import once_each
+from segbench.report.runs.network_identity import drop_copies
 from segbench.report.runs.protocols import comparisons, protocol_differences, protocol_groups
 from segbench.report.text import is_absent, short_id
 from segbench.results.files import replace_text, safe_name, storing
@@ -106,8 +106,8 @@ class _Report:
 
 def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
-    compared = {(one.protocol, one.test_data): once_each(one.runs) for one in comparisons(ranking.runs)}
-    runs, tables = once_each(ranking.runs), tables_of(ranking.board)
+    compared = {(one.protocol, one.test_data): drop_copies(one.runs) for one in comparisons(ranking.runs)}
+    runs, tables = drop_copies(ranking.runs), tables_of(ranking.board)
     judged = [Judged(table, compared[table.protocol, table.test_data], _pairs(ranking, table)) for table in tables]
     report = _Report([*sections.opening(runs, verdicts(judged), ranking.notes), Heading("Ranking")])
     for one in judged:
@@ -160,7 +160,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
 
 
 def _json(ranking: Ranking) -> str:
-    runs = once_each(ranking.runs)
+    runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,
         suites=list(dict.fromkeys(map(str, runs["suite"]))),

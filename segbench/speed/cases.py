@@ -11,7 +11,7 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, plan
 from segbench.config.sections.training import HALF_PRECISIONS, Precision
 from segbench.config.suite import Speed, Suite, Train
-from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.run.data import RunData, open_run_data
 from segbench.engine.suite.selection import chosen
 from segbench.results.speed.record import Output, SpeedCase, Task, speed_model
 
@@ -19,7 +19,7 @@ FIRST_OF_SWEEP = 1
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedCase:
     """A case, and what it takes to measure it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Inputs:
     label_size: tuple[int, int]
 
 
-def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = None) -> list[Planned]:
+def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = None) -> list[PlannedCase]:
     """Return the cases of a suite, in the order task, model, options.
 
     Args:
@@ -66,13 +66,13 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
     speed = suite.speed or Speed()
     runs = chosen(plan(suite), models, None)
     first = runs[0]
-    materials = open_materials(first)
+    materials = open_run_data(first)
     inputs = _inputs(materials, speed)
     entries = list({run.model.model_dump_json(): run.model for run in runs}.values())
     train, evaluate = first.recipe.train, first.recipe.evaluate
     precision: Precision = evaluate.precision or (train.precision if train else "fp32")
     layout = train.channels_last if train else False
-    found: list[Planned] = []
+    found: list[PlannedCase] = []
     if "inference" in speed.tasks:
         found += _inference(entries, speed, inputs, device=device, precision=precision, channels_last=layout)
     if "training" in speed.tasks and train is not None:
@@ -88,9 +88,9 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
 
 def model_cases(
     entries: Sequence[ModelEntry], speed: Speed, inputs: Inputs, *, device: str, train: Train
-) -> list[Planned]:
+) -> list[PlannedCase]:
     """Return the cases of networks without a suite: inference, and training steps by a given recipe."""
-    found: list[Planned] = []
+    found: list[PlannedCase] = []
     if "inference" in speed.tasks:
         found += _inference(entries, speed, inputs, device=device, precision="fp32", channels_last=False)
     if "training" in speed.tasks:
@@ -109,7 +109,7 @@ def _training_modes(train: Train, speed: Speed) -> tuple[str, ...]:
     return ("compile",) if isinstance(train.compile, bool) else (f"compile:{train.compile}",)
 
 
-def _inputs(materials: Materials, speed: Speed) -> Inputs:
+def _inputs(materials: RunData, speed: Speed) -> Inputs:
     label = materials.test.read(0).label.shape
     test = speed.size or materials.first_test_size()
     return Inputs(
@@ -129,7 +129,7 @@ def _inference(
     device: str,
     precision: Precision,
     channels_last: bool,
-) -> list[Planned]:
+) -> list[PlannedCase]:
     sweeps = speed.batch_sizes == "sweep"
     batches = (FIRST_OF_SWEEP,) if isinstance(speed.batch_sizes, str) else speed.batch_sizes
     combinations = product(
@@ -141,7 +141,7 @@ def _inference(
         batches,
     )
     return [
-        Planned(
+        PlannedCase(
             SpeedCase(
                 task=Task.INFERENCE,
                 label=entry.label,
@@ -181,14 +181,14 @@ def _arithmetics(speed: Speed, precision: Precision) -> list[_Arithmetic]:
     return found
 
 
-def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, device: str, mode: str) -> Planned:
+def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, device: str, mode: str) -> PlannedCase:
     kept = ("loss", "optimizer", "clip_gradient_norm", "batch_size", "precision", "channels_last")
     recipe = {key: value for key, value in train.model_dump(mode="json").items() if key in kept}
     if isinstance(train.accumulate, int) and train.accumulate > 1:
         recipe["accumulate"] = train.accumulate
     if train.auxiliary is not None:
         recipe["auxiliary"] = train.model_dump(mode="json")["auxiliary"]
-    return Planned(
+    return PlannedCase(
         SpeedCase(
             task=Task.TRAINING,
             label=entry.label,
@@ -207,9 +207,9 @@ def _training(entry: ModelEntry, speed: Speed, inputs: Inputs, train: Train, *, 
     )
 
 
-def _loading(run: Run, speed: Speed, inputs: Inputs, train: Train) -> Planned:
+def _loading(run: Run, speed: Speed, inputs: Inputs, train: Train) -> PlannedCase:
     document = run.recipe.canonical()
-    return Planned(
+    return PlannedCase(
         SpeedCase(
             task=Task.LOADING,
             label=run.recipe.dataset.name,

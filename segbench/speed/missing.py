@@ -8,17 +8,17 @@ from typing import Any
 from segbench.config.plan import source_digest
 from segbench.results.speed.fingerprint import machine_digest
 from segbench.results.speed.record import SpeedRecord, SpeedStatus
-from segbench.speed.cases import Planned
+from segbench.speed.cases import PlannedCase
 from segbench.speed.run_cases import Settings, doubled, goes_on, is_enough
 
 
 def missing(
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedCase],
     stored: Iterable[SpeedRecord],
     *,
     settings: Settings,
     machines: Mapping[int | None, Mapping[str, Any]],
-) -> list[Planned]:
+) -> list[PlannedCase]:
     """Return the cases without figures; a case that failed, was skipped or ran out of memory is tried again.
 
     Args:
@@ -30,7 +30,7 @@ def missing(
     """
     known = {(record.case.identity, machine_digest(record.environment)): record for record in stored}
 
-    def found(one: Planned) -> SpeedRecord | None:
+    def found(one: PlannedCase) -> SpeedRecord | None:
         record = known.get((one.case.identity, machine_digest(machines[one.case.threads])))
         if record is None or record.source_digest != source_digest(str(one.case.model.get("name"))):
             return None
@@ -39,7 +39,7 @@ def missing(
     return [one for one in planned if not _is_done(one, found)]
 
 
-def _is_done(first: Planned, found: Any) -> bool:
+def _is_done(first: PlannedCase, found: Any) -> bool:
     """Follow a sweep from batch to batch, as it was measured; a single case is a sweep of one."""
     best, current = 0.0, first
     while True:

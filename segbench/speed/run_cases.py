@@ -12,7 +12,7 @@ from segbench.engine.device import choose_device
 from segbench.engine.events import ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process, call_in_process
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
-from segbench.speed.cases import Planned
+from segbench.speed.cases import PlannedCase
 from segbench.speed.measure.case import fingerprint, measure
 
 SWEEP_GAIN = 1.03
@@ -70,7 +70,7 @@ class Settings:
 
 
 def measure_cases(
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedCase],
     settings: Settings,
     *,
     call: Callable[..., Any] = call_in_fresh_process,
@@ -93,7 +93,7 @@ def measure_cases(
     singles = [one for one in planned if not one.sweeps]
     machines: dict[int | None, dict[str, Any]] = {}
 
-    def record_of(planned: Planned, restarts: Sequence[Restart]) -> SpeedRecord:
+    def record_of(planned: PlannedCase, restarts: Sequence[Restart]) -> SpeedRecord:
         threads = planned.case.threads
         if threads not in machines:
             machines[threads] = describe(fingerprint, settings.device, threads, observer=ignore)
@@ -144,7 +144,9 @@ class Count:
         self.tell(self.cases * self.each + done, self.total, case.key)
 
 
-def _interleaved(together: Sequence[Planned], settings: Settings, call: Callable[..., Any], count: Count) -> Restarts:
+def _interleaved(
+    together: Sequence[PlannedCase], settings: Settings, call: Callable[..., Any], count: Count
+) -> Restarts:
     """Measure some cases in turn, restart by restart, so that a slow minute of the machine hits one of each at most."""
     found: Restarts = [[] for _ in together]
     for turn in range(settings.restarts):
@@ -156,7 +158,7 @@ def _interleaved(together: Sequence[Planned], settings: Settings, call: Callable
     return found
 
 
-def _restart(planned: Planned, settings: Settings, call: Callable[..., Any]) -> Restart:
+def _restart(planned: PlannedCase, settings: Settings, call: Callable[..., Any]) -> Restart:
     try:
         restart: Restart = call(
             measure, planned.case, settings.device, settings.seconds, planned.run, settings.energy, observer=ignore
@@ -185,11 +187,11 @@ def is_enough(restarts: Sequence[Restart], settings: Settings) -> bool:
     return len(restarts) >= wanted and all(call is not None and call > settings.seconds for call in calls)
 
 
-def goes_on(planned: Planned, rate: float, best: float) -> bool:
+def goes_on(planned: PlannedCase, rate: float, best: float) -> bool:
     """Tell whether a sweep tries the next batch after one of so many images a second, the best before being given."""
     return rate >= SWEEP_GAIN * best and 2 * planned.case.batch_size <= LARGEST_BATCH
 
 
-def doubled(planned: Planned) -> Planned:
+def doubled(planned: PlannedCase) -> PlannedCase:
     """Return the same case with twice the batch."""
     return replace(planned, case=planned.case.model_copy(update={"batch_size": 2 * planned.case.batch_size}))

@@ -15,7 +15,7 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.events import EpochEnded, Notice, RunEnded, RunStarted
-from segbench.engine.launchers.local import Job, SeveralAtOnce
+from segbench.engine.launchers.local import Job, Parallel
 from segbench.engine.launchers.ray import RayLauncher
 from segbench.engine.launchers.ray_worker import SharedFolder
 from segbench.engine.suite.run_suite import run_suite
@@ -96,9 +96,7 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
             resume={"every_steps": 1, "every_minutes": None},
         )
     )
-    here = run_suite(
-        suite, results=tmp_path / "here", device="cpu", launcher=SeveralAtOnce(1, devices=["cpu"], cores=1)
-    )
+    here = run_suite(suite, results=tmp_path / "here", device="cpu", launcher=Parallel(1, devices=["cpu"], cores=1))
     told = []
 
     def begun():

@@ -14,7 +14,7 @@ from segbench.config.load import check
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
 from segbench.engine.events import EpochEnded, Notice, RunStarted
-from segbench.engine.launchers.local import SeveralAtOnce
+from segbench.engine.launchers.local import Parallel
 from segbench.engine.suite import run_suite as launch
 from segbench.errors import DataError
 from segbench.report.ranking.ranking import rank
@@ -236,7 +236,7 @@ def test_the_report_shows_both_protocols(done, tmp_path):
 def test_several_at_a_time_choose_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     suite = tuned_suite(models=["cnn"], seeds=[0], tuning={"grid": {"train.optimizer.lr": [1e-6, 0.01]}, "epochs": 2})
-    together = launch.run_suite(suite, results=tmp_path / "a", launcher=SeveralAtOnce(2, devices=["cpu"], cores=2))
+    together = launch.run_suite(suite, results=tmp_path / "a", launcher=Parallel(2, devices=["cpu"], cores=2))
     alone = run_suite(suite, results=tmp_path / "b")
     assert together.complete
     assert {record.id for record in together.records} == {record.id for record in alone.records}

@@ -23,7 +23,7 @@ from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.errors import SegbenchError, SuiteError
 from segbench.registry import LOSSES, MODELS, OPTIMIZERS
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.load import load_results
 from segbench.results.record import Status
 from segbench.signature import read_signature
@@ -243,7 +243,7 @@ def test_the_examples_of_the_document_run(tmp_path, monkeypatch):
     board = leaderboard(runs)
     assert -1 <= board["metric_kappa"][0] <= 1
     assert len(runs["own_class_metrics"][0]["specificity"]) == 8
-    assert not any("metric" in note for note in observations(runs))
+    assert not any("metric" in note for note in caveats(runs))
     sys.modules.pop("my_package.parts", None)
     read_signature.cache_clear()
     assert read_signature("my_package.parts:half_and_half_loss").parameters[0].help

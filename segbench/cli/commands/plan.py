@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.config.suite import Suite
     from segbench.engine.estimate.estimate import SuiteEstimate
-    from segbench.engine.suite.planning import Planned
+    from segbench.engine.suite.planning import PlannedRuns
     from segbench.results.store import Store
 
 
@@ -157,7 +157,7 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
     return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
 
 
-def _pending(known: Planned) -> dict[str, Any]:
+def _pending(known: PlannedRuns) -> dict[str, Any]:
     """Return, for programs, how many tuned runs are not known yet; nothing where there are none."""
     return {"pending_tuned_runs": len(known.pending)} if known.pending else {}
 

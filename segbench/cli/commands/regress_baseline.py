@@ -157,7 +157,7 @@ def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, devic
     from segbench.engine.device import choose_device
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
-    from segbench.speed.cases import Planned
+    from segbench.speed.cases import PlannedCase
     from segbench.speed.gate.baseline_check import check as decide
     from segbench.speed.measure.case import fingerprint
     from segbench.speed.run_cases import Settings, measure_cases
@@ -167,7 +167,7 @@ def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, devic
 
     def measure(cases: Sequence[SpeedCase], restarts: int) -> list[SpeedRecord]:
         tell(f"measuring {len(cases)} cases, {restarts} restarts each")
-        return list(measure_cases([Planned(case) for case in cases], replace(settings, restarts=restarts)))
+        return list(measure_cases([PlannedCase(case) for case in cases], replace(settings, restarts=restarts)))
 
     return decide(stored, machine=machine, measure=measure, rule=rule)
 

@@ -15,7 +15,7 @@ from segbench.cli.support.launch_options import (
     Jobs,
     LauncherName,
     LauncherOption,
-    Launching,
+    LaunchOptions,
     SharedResults,
 )
 from segbench.cli.support.options import (
@@ -80,7 +80,7 @@ def run(  # noqa: PLR0913 - the options of one command
     With a time limit, and on SIGTERM, runs under way save where they are, what is done is ranked, and the exit code is
     3: the same command goes on.
     """
-    launching = Launching(
+    launching = LaunchOptions(
         launcher=launcher,
         device=device,
         in_process=in_process,

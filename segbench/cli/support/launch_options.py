@@ -66,7 +66,7 @@ SharedResults = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Launching:
+class LaunchOptions:
     """How runs are to be done, as options say it; None stands for an option that was not given.
 
     Attributes:
@@ -173,7 +173,7 @@ class Launching:
             jobs: How many at a time on this machine.
             threads: Threads of an operation in each.
         """
-        from segbench.engine.launchers.local import SeveralAtOnce
+        from segbench.engine.launchers.local import Parallel
         from segbench.engine.launchers.ray import RayLauncher
 
         if started_by_torchrun():
@@ -184,23 +184,23 @@ class Launching:
             yield RayLauncher(store, self.address, cpus=cpus, gpus=gpus, shared=self.shared_results, stop=stop)
         elif jobs > 1:
             devices = [self.device] if self.number_of_jobs is None else devices_for(jobs, self.device)
-            yield SeveralAtOnce(jobs, devices=devices, threads=threads)
+            yield Parallel(jobs, devices=devices, threads=threads)
         else:
             yield None
 
 
 @contextmanager
 def _leading(device: str) -> Iterator[Launcher]:
-    from segbench.engine.distributed import own_device, torchrun_team
-    from segbench.engine.launchers.torchrun import follow, leading
+    from segbench.engine.distributed import own_device, torchrun_process_group
+    from segbench.engine.launchers.torchrun import join_runs, leading
 
-    with torchrun_team(device) as team:
+    with torchrun_process_group(device) as team:
         own = own_device(device)
         if team.leads:
             with leading(team, own) as leader:
                 yield leader
             return
-        follow(team, device=own)
+        join_runs(team, device=own)
     raise typer.Exit
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from segbench.config.suite import Suite
     from segbench.engine.stopping import Stop
     from segbench.results.speed.record import SpeedRecord
-    from segbench.speed.cases import Planned
+    from segbench.speed.cases import PlannedCase
     from segbench.speed.run_cases import Settings
 
 DEFAULT_CLASSES = 21
@@ -28,7 +28,7 @@ class Work:
     """What is to be measured, how, and under which folder of the results."""
 
     name: str
-    planned: list[Planned]
+    planned: list[PlannedCase]
     settings: Settings
 
 
@@ -113,7 +113,7 @@ def extent_of(suite: Suite, *, device: str) -> Extent | None:
     return Extent(cases, processes, processes * settings.seconds)
 
 
-def _missing(name: str, planned: list[Planned], settings: Settings, results: Path) -> list[Planned]:
+def _missing(name: str, planned: list[PlannedCase], settings: Settings, results: Path) -> list[PlannedCase]:
     from segbench.engine.events import ignore
     from segbench.engine.processes import call_in_process
     from segbench.results.speed.store import scan_speeds, speed_folder

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from segbench.cli.support.launch_options import Launching
+from segbench.cli.support.launch_options import LaunchOptions
 from segbench.cli.support.options import Order
 from segbench.cli.support.speed_jobs import extent_of, measure_block
 from segbench.cli.support.suite_file import naming
@@ -62,7 +62,7 @@ class SuiteCommand:
 
     suite: Suite
     wanted: Wanted
-    launching: Launching
+    launching: LaunchOptions
     results: Path
     order: Order = Order.SUITE
     seconds: float | None = None

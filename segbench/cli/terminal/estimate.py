@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
     from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
     from segbench.engine.stopping import Stop
-    from segbench.engine.suite.planning import Planned
+    from segbench.engine.suite.planning import PlannedRuns
 
 DAY_SECONDS = 86_400
 
@@ -30,7 +30,7 @@ FEW_IMAGES = 1_000
 """Runs that are fed no more images than this in all are begun without an estimate."""
 
 
-def estimated(known: Planned, *, device: str) -> SuiteEstimate:
+def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
     """Estimate all runs of a suite, tuned ones that are not known yet as by the recipe before, and show what is tried.
 
     Raises:

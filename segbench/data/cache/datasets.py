@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import Sample, SegmentationDataset
-from segbench.data.cache.files import Place, cache_file, pixel_bytes, read_index, write_cache
+from segbench.data.cache.files import SampleLocation, cache_file, pixel_bytes, read_index, write_cache
 from segbench.data.paths import user_cache_folder
 from segbench.errors import DataError
 
@@ -112,7 +112,7 @@ class DiskCache(CachedDataset):
         image = stored[: -label.size].view(self.info.dtype).reshape(*size, self.info.channels)
         return Sample(self.names[index], image, label)
 
-    def _stored(self, index: int, place: Place) -> NDArray[np.uint8] | None:
+    def _stored(self, index: int, place: SampleLocation) -> NDArray[np.uint8] | None:
         """Return a copy of a sample's bytes; None where they are not what was written."""
         if index in self._damaged or not self._is_mapped():
             return None

@@ -35,7 +35,7 @@ _IN_USE_SECONDS = 24 * 3600
 _log = logging.getLogger(__name__)
 
 
-class Place(NamedTuple):
+class SampleLocation(NamedTuple):
     """Where a sample lies in the cache file."""
 
     offset: int
@@ -98,7 +98,7 @@ def _sweep(folder: Path) -> None:
             leftover.path.unlink(missing_ok=True)
 
 
-def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[Place]:
+def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[SampleLocation]:
     output.write(MAGIC)
     offset = len(MAGIC)
     for index in range(len(dataset)):
@@ -106,11 +106,11 @@ def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[Place]
         content = np.ascontiguousarray(sample.image).tobytes() + np.ascontiguousarray(sample.label).tobytes()
         output.write(content)
         height, width = sample.label.shape
-        yield Place(offset, height, width, zlib.crc32(content))
+        yield SampleLocation(offset, height, width, zlib.crc32(content))
         offset += len(content)
 
 
-def read_index(file: Path, count: int, pixel_bytes: int) -> list[Place] | None:
+def read_index(file: Path, count: int, pixel_bytes: int) -> list[SampleLocation] | None:
     """Return where each of ``count`` samples lies, or None if the file is missing or not whole.
 
     The samples themselves are not looked at: of a large split that would take as long as an epoch.
@@ -129,7 +129,7 @@ def read_index(file: Path, count: int, pixel_bytes: int) -> list[Place] | None:
             if start != MAGIC or end != MAGIC or length > size:
                 return None
             stream.seek(size - _TAIL - length)
-            places = [Place(*place) for place in json.loads(stream.read(length))]
+            places = [SampleLocation(*place) for place in json.loads(stream.read(length))]
         offset = len(MAGIC)
         for place in places:
             if place.offset != offset or any(type(value) is not int for value in place):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segbench.data.base import IGNORE_INDEX
 from segbench.data.loading.pipeline import Prepared
-from segbench.data.loading.threads import one_thread
+from segbench.data.loading.threads import single_threaded
 from segbench.errors import DataError
 
 
@@ -66,7 +66,7 @@ class EvaluationBatch(NamedTuple):
     digests: tuple[str, ...]
 
 
-class FedDigest:
+class InputDigest:
     """Hash of everything a network was fed, in order; independent of how it was cut into batches.
 
     Each image's digest is hashed together with the hash of all before it, so that the hash so far is all that has to be
@@ -93,7 +93,7 @@ def _hashed(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Fed(NamedTuple):
+class LoadedSample(NamedTuple):
     """One sample as it is fed."""
 
     name: str
@@ -101,7 +101,7 @@ class Fed(NamedTuple):
     digest: str
 
 
-class Failed(NamedTuple):
+class FailedSample(NamedTuple):
     """An error on its way from a worker to the caller."""
 
     error: DataError
@@ -115,10 +115,10 @@ def sample_digest(name: str, prepared: Prepared) -> str:
     return state.hexdigest()[:32]
 
 
-def _unless_failed(fed: list[Fed | Failed]) -> list[Fed] | Failed:
-    samples: list[Fed] = []
+def _unless_failed(fed: list[LoadedSample | FailedSample]) -> list[LoadedSample] | FailedSample:
+    samples: list[LoadedSample] = []
     for one in fed:
-        if isinstance(one, Failed):
+        if isinstance(one, FailedSample):
             return one
         samples.append(one)
     return samples
@@ -141,16 +141,16 @@ def check_sizes(found: Mapping[Sequence[int], str]) -> None:
         )
 
 
-@one_thread()
-def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
+@single_threaded()
+def collate_training(fed: list[LoadedSample | FailedSample]) -> Batch | FailedSample:
     """Stack samples of one size; the first failure among them, or a difference in size, takes their place."""
     samples = _unless_failed(fed)
-    if isinstance(samples, Failed):
+    if isinstance(samples, FailedSample):
         return samples
     try:
         check_sizes({one.prepared.image.shape[1:]: one.name for one in samples})
     except DataError as error:
-        return Failed(error)
+        return FailedSample(error)
     return Batch(
         tuple(one.name for one in samples),
         torch.stack([one.prepared.image for one in samples]),
@@ -160,11 +160,11 @@ def collate_training(fed: list[Fed | Failed]) -> Batch | Failed:
     )
 
 
-@one_thread()
-def collate_evaluation(fed: list[Fed | Failed]) -> list[EvaluationBatch] | Failed:
+@single_threaded()
+def collate_evaluation(fed: list[LoadedSample | FailedSample]) -> list[EvaluationBatch] | FailedSample:
     """Stack neighbours of one size; the first failure among them takes their place."""
     samples = _unless_failed(fed)
-    if isinstance(samples, Failed):
+    if isinstance(samples, FailedSample):
         return samples
     groups = (list(group) for _, group in groupby(samples, key=lambda one: one.prepared.image.shape))
     return [

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple, Self
 import torch
 
 from segbench.data.base import SegmentationDataset
-from segbench.data.loading.batch import Batch, EvaluationBatch, FedDigest, collate_evaluation, collate_training
+from segbench.data.loading.batch import Batch, EvaluationBatch, InputDigest, collate_evaluation, collate_training
 from segbench.data.loading.pipeline import Pipeline, derive_seed
 from segbench.data.loading.workers import Key, Reader, Workers
 from segbench.errors import DataError
 
-__all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "FedDigest", "Share", "TrainingLoader"]
+__all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "InputDigest", "Shard", "TrainingLoader"]
 
 
-class Share(NamedTuple):
+class Shard(NamedTuple):
     """Which of several processes that work together a loader feeds."""
 
     rank: int = 0
@@ -28,7 +28,7 @@ class Share(NamedTuple):
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
 
-WHOLE = Share()
+WHOLE = Shard()
 
 
 class _Place(NamedTuple):
@@ -52,7 +52,7 @@ class _ShuffledKeys:
     """
 
     def __init__(
-        self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Share, last_epoch: int | None
+        self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Shard, last_epoch: int | None
     ) -> None:
         self._count, self._batch_size, self._seed, self._share = count, batch_size, seed, share
         self._last_epoch = last_epoch
@@ -137,7 +137,7 @@ class TrainingLoader(_Loader):
         drop_last: bool = True,
         workers: int = 0,
         pin_memory: bool = False,
-        share: Share = WHOLE,
+        share: Shard = WHOLE,
         last_epoch: int | None = None,
     ) -> None:
         self._order = _ShuffledKeys(
@@ -215,7 +215,7 @@ class EvaluationLoader(_Loader):
         batch_size: int,
         workers: int = 0,
         pin_memory: bool = False,
-        share: Share = WHOLE,
+        share: Shard = WHOLE,
     ) -> None:
         self.dataset = dataset
         keys = [Key(0, index) for index in range(len(dataset))]

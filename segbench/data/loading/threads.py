@@ -26,7 +26,7 @@ def torch_threads(number: int) -> Iterator[None]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Run torch's operators in one thread where several would cost time, or could change results; also a decorator."""
     with torch_threads(1):
         yield

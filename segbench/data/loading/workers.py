@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.data.base import SegmentationDataset
-from segbench.data.loading.batch import Failed, Fed, sample_digest
+from segbench.data.loading.batch import FailedSample, LoadedSample, sample_digest
 from segbench.data.loading.pipeline import Pipeline
-from segbench.data.loading.threads import one_thread
+from segbench.data.loading.threads import single_threaded
 from segbench.errors import DataError
 
 B = TypeVar("B")
@@ -31,14 +31,14 @@ class Reader(Dataset[Any]):
     def __init__(self, dataset: SegmentationDataset, pipeline: Pipeline, seed: int) -> None:
         self.dataset, self.pipeline, self.seed = dataset, pipeline, seed
 
-    def __getitem__(self, key: Key) -> Fed | Failed:
+    def __getitem__(self, key: Key) -> LoadedSample | FailedSample:
         try:
             sample = self.dataset.read(key.position)
-            with one_thread():
+            with single_threaded():
                 prepared = self.pipeline(sample, (self.seed, key.epoch, key.position))
         except DataError as error:
-            return Failed(error)
-        return Fed(sample.name, prepared, sample_digest(sample.name, prepared))
+            return FailedSample(error)
+        return LoadedSample(sample.name, prepared, sample_digest(sample.name, prepared))
 
 
 class Workers(Generic[B]):
@@ -48,7 +48,7 @@ class Workers(Generic[B]):
         self,
         reader: Reader,
         keys: Iterable[list[Key]],
-        collate: Callable[[list[Fed | Failed]], B | Failed],
+        collate: Callable[[list[LoadedSample | FailedSample]], B | FailedSample],
         *,
         workers: int,
         pin_memory: bool,
@@ -67,7 +67,7 @@ class Workers(Generic[B]):
             self._loader = self._start()
         try:
             for batch in self._loader:
-                if isinstance(batch, Failed):
+                if isinstance(batch, FailedSample):
                     raise batch.error
                 yield batch
         except RuntimeError as error:

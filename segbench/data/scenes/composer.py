@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import IGNORE_INDEX, ImageArray, LabelArray
-from segbench.data.scenes.random import Draws
+from segbench.data.scenes.random import PortableRandom
 from segbench.data.scenes.shapes import ROTATIONS, Grid, Mask, disc, fence, grid_around, square, texture, triangle
 
 COLORS = {
@@ -78,7 +78,7 @@ class Sources:
 
 
 class Composer:
-    """Draws one scene step by step; everything follows from its draws.
+    """PortableRandom one scene step by step; everything follows from its draws.
 
     Args:
         sources: Photographs and digits.
@@ -93,7 +93,7 @@ class Composer:
         sources: Sources,
         size: tuple[int, int],
         *,
-        draws: Draws,
+        draws: PortableRandom,
         zoom: int = 100,
         things: Collection[SceneClass] = THINGS,
     ) -> None:

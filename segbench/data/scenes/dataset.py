@@ -13,7 +13,7 @@ import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, Sample, SegmentationDataset
 from segbench.data.scenes.composer import THINGS, Composer, SceneClass, Sources
-from segbench.data.scenes.random import Draws
+from segbench.data.scenes.random import PortableRandom
 from segbench.data.splits import check_split
 from segbench.errors import DataError
 
@@ -146,7 +146,7 @@ class Scenes(SegmentationDataset):
 
     def read(self, index: int) -> Sample:
         """Return one scene."""
-        draws = Draws(self._seed, SPLITS.index(self._split), index)
+        draws = PortableRandom(self._seed, SPLITS.index(self._split), index)
         composer = Composer(load_sources(self._split), self._size, draws=draws, zoom=self._zoom, things=self._things)
         image, label = composer.compose()
         return Sample(self._names[index], image, self._renumbered[label])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 
-class Draws:
+class PortableRandom:
     """A stream of integers from the raw output of PCG64, which numpy keeps stable (NEP 19), unlike ``Generator``'s.
 
     Args:

@@ -19,7 +19,7 @@ from segbench.data.base import ImageFormat, Sample
 from segbench.data.loading.pipeline import Pipeline
 from segbench.engine.device import computes_bf16
 from segbench.engine.estimate.data_survey import uncached
-from segbench.engine.run.data import Materials
+from segbench.engine.run.data import RunData
 from segbench.errors import DataError
 from segbench.registry import MODELS
 
@@ -157,7 +157,7 @@ def _tried(recipe: Recipe, *, small: bool) -> Recipe:
     return recipe.model_copy(update={"train": train, "evaluate": evaluate})
 
 
-def _seen(materials: Materials) -> Images:
+def _seen(materials: RunData) -> Images:
     test = materials.first_test_size()
     return Images(
         classes=len(materials.info.classes),

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 import torch
 
-from segbench.data.loading.threads import one_thread
+from segbench.data.loading.threads import single_threaded
 from segbench.engine.device import use_device
 from segbench.engine.doctor.cases import NetworkCase
 from segbench.engine.doctor.record import NetworkCheck
@@ -35,7 +35,9 @@ def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
     started = time.perf_counter()
     gc.freeze()  # what was there before is not looked through at every collection, which takes half a second
     trial = Trial(case, use_device(case.device))
-    with one_thread() if trial.device.type == "cpu" else nullcontext():  # of small images, several make nothing faster
+    with (
+        single_threaded() if trial.device.type == "cpu" else nullcontext()
+    ):  # of small images, several make nothing faster
         for name, part in trial.parts():
             observer(Notice(name))
             try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.errors import ModelRefusal
 
 FP32_LOGITS_LIMIT = 1e-4
@@ -69,12 +69,12 @@ def reference(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Compu
         What was computed, and in which of the two.
     """
     try:
-        return _computed(network.double(), images.double(), labels, Arithmetic(images.device)), "float64"
+        return _computed(network.double(), images.double(), labels, ComputeConfig(images.device)), "float64"
     except RuntimeError:
-        return _computed(network.float(), images, labels, Arithmetic(images.device)), "float32"
+        return _computed(network.float(), images, labels, ComputeConfig(images.device)), "float32"
 
 
-def computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Arithmetic) -> Computed:
+def computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: ComputeConfig) -> Computed:
     """Pass images forward and a loss backward in evaluation mode, where a network does the same everywhere.
 
     Batch norm uses its running statistics and nothing is dropped out.
@@ -119,7 +119,7 @@ def beyond_limits(errors: Mapping[str, float], *, precision: str, compared_with:
     ]
 
 
-def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: Arithmetic) -> Computed:
+def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: ComputeConfig) -> Computed:
     network.eval().zero_grad(set_to_none=True)
     with arithmetic.matrix_precision():
         with arithmetic.autocast():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from segbench.config.suite import Train
 from segbench.data.loading.loader import TrainingLoader
-from segbench.engine.device import Arithmetic, deterministic
+from segbench.engine.device import ComputeConfig, deterministic
 from segbench.engine.doctor.cases import NetworkCase
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.doctor.numbers import (
@@ -91,11 +91,11 @@ class Trial:
         return TIMED_SECONDS_ON_CPU if self.device.type == "cpu" else TIMED_SECONDS
 
     @property
-    def arithmetic(self) -> Arithmetic:
+    def arithmetic(self) -> ComputeConfig:
         """The recipe's device, precision and layout."""
         if self.train is None:
-            return Arithmetic(self.device, self.case.recipe.evaluate.precision or "fp32")
-        return Arithmetic(self.device, self.train.precision, self.train.channels_last)
+            return ComputeConfig(self.device, self.case.recipe.evaluate.precision or "fp32")
+        return ComputeConfig(self.device, self.train.precision, self.train.channels_last)
 
     def build(self) -> None:
         """Build the network, and see which sizes it takes and what it returns."""
@@ -195,7 +195,7 @@ class Trial:
         expected, exact = reference(fill_zeros(self.network()), images, labels)
         expected.check_finite(f"{exact} on the CPU")
         self.found["reference_precision"] = exact
-        found = computed(fill_zeros(self.network()), images, labels, Arithmetic(self.device))
+        found = computed(fill_zeros(self.network()), images, labels, ComputeConfig(self.device))
         errors = {
             "logits": relative_error((found.logits,), (expected.logits,)),
             "gradients": relative_error(found.gradients, expected.gradients),

@@ -13,13 +13,13 @@ from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.cache.datasets import MemoryCache
-from segbench.data.loading.batch import Failed
+from segbench.data.loading.batch import FailedSample
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.loading.statistics import measure
 from segbench.data.loading.workers import Key, Reader
 from segbench.data.subset import Subset
 from segbench.engine.estimate.cost_model import LoadTime, Survey
-from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.run.data import RunData, open_run_data
 from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
 
@@ -76,26 +76,26 @@ def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> Load
         decoded.read(position)
         read = time.perf_counter()
         fed = reader[Key(1, position)]
-        if isinstance(fed, Failed):
+        if isinstance(fed, FailedSample):
             raise fed.error
         reading.append(read - started)
         transforming.append(time.perf_counter() - read)
     return LoadTime(mean(reading[1:] or reading), mean(transforming[1:] or transforming))
 
 
-def uncached(run: Run) -> Materials:
+def uncached(run: Run) -> RunData:
     """Open a run's splits without workers, and without a cache, which a few images are not worth filling.
 
     What the recipe measures in the training split is measured in its first images.
     """
-    materials = open_materials(run.model_copy(update={"loader": Loader()}))
+    materials = open_run_data(run.model_copy(update={"loader": Loader()}))
     if materials.train is None or not materials.measures:
         return materials
     first = Subset(materials.train, range(min(len(materials.train), LOADED_IMAGES)))
     return replace(materials, statistics=measure(first))
 
 
-def loss_of(materials: Materials, *, median_frequency: Callable[[], Sequence[float]]) -> WeightedSum:
+def loss_of(materials: RunData, *, median_frequency: Callable[[], Sequence[float]]) -> WeightedSum:
     """Build the loss of a run."""
     train = materials.run.recipe.train
     return build_loss(
@@ -105,7 +105,7 @@ def loss_of(materials: Materials, *, median_frequency: Callable[[], Sequence[flo
     )
 
 
-def _with_training(found: Survey, materials: Materials) -> Survey:
+def _with_training(found: Survey, materials: RunData) -> Survey:
     recipe = materials.run.recipe
     assert recipe.train is not None
     assert materials.train is not None

@@ -21,7 +21,7 @@ from segbench.data.loading.loader import Batch
 from segbench.data.loading.threads import torch_threads
 from segbench.data.subset import Subset
 from segbench.engine.background import Threads, threads_of_run
-from segbench.engine.device import Arithmetic, use_device
+from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.distributed import ALONE
 from segbench.engine.estimate.cost_model import Probe
 from segbench.engine.estimate.data_survey import loss_of, uncached
@@ -30,7 +30,7 @@ from segbench.engine.evaluation.evaluate import Evaluation, evaluate
 from segbench.engine.evaluation.predictions import PredictionArchive
 from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.evaluation.sample_pictures import save_pictures
-from segbench.engine.run.data import Materials
+from segbench.engine.run.data import RunData
 from segbench.engine.run.facts import weights_digest
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
@@ -149,7 +149,7 @@ class _TimedLook:
         """Do nothing: all is done."""
 
 
-def evaluations(predictor: Predictor, materials: Materials, loss: WeightedSum, *, seconds: float) -> list[Pass]:
+def evaluations(predictor: Predictor, materials: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
     """Evaluate the few images again and again; their decoding is left to the first pass."""
     loader = materials.evaluation_loader(materials.test, pin_memory=predictor.arithmetic.device.type == "cuda")
 
@@ -183,7 +183,7 @@ def first_excess(times: list[float]) -> float:
     return max(0.0, times[0] - typical(times))
 
 
-def _first_images(materials: Materials) -> Materials:
+def _first_images(materials: RunData) -> RunData:
     """Return the same with one batch of each split, decoded once."""
     train = materials.run.recipe.train
     batch_size = train.batch_size if train else 1
@@ -198,7 +198,7 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
     return MemoryCache(Subset(split, range(min(count, len(split)))))
 
 
-def _built(run: Run, materials: Materials) -> nn.Module:
+def _built(run: Run, materials: RunData) -> nn.Module:
     """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
     info = materials.info
     network = build_network(
@@ -214,20 +214,20 @@ def _built(run: Run, materials: Materials) -> nn.Module:
     return network
 
 
-def _arithmetic(run: Run, device: torch.device) -> Arithmetic:
+def _arithmetic(run: Run, device: torch.device) -> ComputeConfig:
     train = run.recipe.train
     if train is None:
-        return Arithmetic(device, run.recipe.evaluate.precision or "fp32")
-    return Arithmetic(device, train.precision, train.channels_last)
+        return ComputeConfig(device, run.recipe.evaluate.precision or "fp32")
+    return ComputeConfig(device, train.precision, train.channels_last)
 
 
 def _trained(
     network: nn.Module,
-    whole: Materials,
-    materials: Materials,
+    whole: RunData,
+    materials: RunData,
     loss: WeightedSum,
     *,
-    arithmetic: Arithmetic,
+    arithmetic: ComputeConfig,
     seconds: float,
 ) -> list[float]:
     """Return the seconds of a few training steps, a single 0 when nothing is trained.
@@ -247,7 +247,7 @@ def _trained(
     return step_times(trainer, batch, seconds=seconds)
 
 
-def _predictor(network: nn.Module, materials: Materials, arithmetic: Arithmetic) -> Predictor:
+def _predictor(network: nn.Module, materials: RunData, arithmetic: ComputeConfig) -> Predictor:
     settings = materials.run.recipe.evaluate
     predicting = replace(arithmetic, precision=settings.precision or arithmetic.precision)
     return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segbench.data.loading.loader import EvaluationBatch, EvaluationLoader, FedDigest
+from segbench.data.loading.loader import EvaluationBatch, EvaluationLoader, InputDigest
 from segbench.engine.evaluation.predictor import Predictor, best_class, confidence, resized
 from segbench.metrics.confusion import PixelCounts, count_pixels
 from segbench.results.arrays.matrices import ImageMatrices
@@ -65,7 +65,7 @@ class Evaluation:
     @property
     def digest(self) -> str:
         """Hash of what was fed, in order."""
-        fed = FedDigest()
+        fed = InputDigest()
         fed.update(self.digests)
         return fed.hexdigest()
 
@@ -109,7 +109,7 @@ class Scored(NamedTuple):
     label: Tensor
 
 
-class Tally:
+class EvaluationAccumulator:
     """Collects images; those that are given together come from the device by one copy."""
 
     def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int], look: Look | None) -> None:
@@ -190,7 +190,7 @@ def evaluate(
         DataError: An image cannot be read or a label is out of range.
         ModelRefusal: The network cannot take the images.
     """
-    tally = Tally(predictor.classes, loss, keep, look)
+    tally = EvaluationAccumulator(predictor.classes, loss, keep, look)
     positions, digests = list(loader.positions), list[str]()
     started = time.perf_counter()
     for batch in loader:
@@ -212,7 +212,9 @@ def evaluate(
     )
 
 
-def _count(tally: Tally, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]) -> None:
+def _count(
+    tally: EvaluationAccumulator, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]
+) -> None:
     """Count a batch at once, or image by image where scores are resized: one is then in memory at a time."""
     scores = predictor.scores(batch.images)
     each = [scores[row : row + 1] for row in range(len(scores))]

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.engine.distributed import Team
+from segbench.engine.distributed import ProcessGroup
 from segbench.engine.evaluation.evaluate import Evaluation, mean_loss
 from segbench.results.arrays.details import ImageDetails
 from segbench.results.arrays.matrices import ImageMatrices
@@ -42,19 +42,19 @@ class Summary(NamedTuple):
     loss: float | None
 
 
-def summed(found: Evaluation, team: Team) -> Summary:
+def reduce_confusion(found: Evaluation, team: ProcessGroup) -> Summary:
     """Return the sums over a whole split, the same in all processes, from what each found in its share."""
-    parts = team.gathered((found.positions, found.losses, found.matrices.total))
+    parts = team.all_gather((found.positions, found.losses, found.matrices.total))
     losses = {position: loss for positions, own, _ in parts for position, loss in zip(positions, own, strict=True)}
     matrices = [matrix for _, _, matrix in parts]
     return Summary(np.sum(matrices, axis=0), mean_loss([losses[position] for position in sorted(losses)]))
 
 
-def merged(seen: Seen, team: Team) -> Seen | None:
+def gather_evaluation(seen: Seen, team: ProcessGroup) -> Seen | None:
     """Return, in the first process, what was found in a whole split; each image was seen by one process."""
     if team.size == 1:
         return seen
-    parts = team.collected(seen)
+    parts = team.gather(seen)
     if parts is None:
         return None
     positions = [position for part in parts for position in part.evaluation.positions]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segbench.config.suite import Evaluate, Window
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.errors import ModelRefusal
 
 Forward = Callable[[Tensor], Tensor]
@@ -25,7 +25,7 @@ class Predictor:
     in the precision of ``arithmetic``, whatever the process has set for other work.
     """
 
-    def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, arithmetic: Arithmetic) -> None:
+    def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, arithmetic: ComputeConfig) -> None:
         self.network, self.settings, self.classes, self.arithmetic = network, settings, classes, arithmetic
 
     @torch.inference_mode()

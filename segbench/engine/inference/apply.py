@@ -22,7 +22,7 @@ from segbench.data.loading.loader import EvaluationLoader
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.open import open_dataset
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
-from segbench.engine.device import Arithmetic, use_device
+from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor, class_map, resized
 from segbench.engine.inference.unseen import refuse_other_images, refuse_other_options
@@ -148,7 +148,7 @@ def ready(file: Path, *, device: str) -> Ready:
     )
 
 
-def _arithmetic(checkpoint: Checkpoint, device: torch.device) -> Arithmetic:
+def _arithmetic(checkpoint: Checkpoint, device: torch.device) -> ComputeConfig:
     train, settings = checkpoint.run.recipe.train, checkpoint.run.recipe.evaluate
     precision = settings.precision or (train.precision if train else "fp32")
-    return Arithmetic(device, precision, train.channels_last if train else False)
+    return ComputeConfig(device, precision, train.channels_last if train else False)

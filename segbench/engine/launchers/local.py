@@ -20,7 +20,7 @@ from segbench.errors import UsageError
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
-    from segbench.engine.distributed import Team
+    from segbench.engine.distributed import ProcessGroup
 
 _STOPPING_SECONDS = 0.05
 """Between two looks at whether all runs have ended."""
@@ -40,7 +40,7 @@ class Place:
 
     device: str
     cores: int | None = None
-    team: Team | None = None
+    team: ProcessGroup | None = None
     deadline: float | None = None
     runs_at_once: int = 1
 
@@ -79,7 +79,7 @@ class Launcher(Protocol):
 
 
 @dataclass(frozen=True)
-class OneByOne:
+class Sequential:
     """Does one run after the other.
 
     Attributes:
@@ -103,7 +103,7 @@ class OneByOne:
             waiting = left if len(left) < len(waiting) else []
 
 
-class SeveralAtOnce:
+class Parallel:
     """Does several runs at a time on this machine: a device each where there are several, else a part of the cores.
 
     How many threads a run computes with does not depend on it: that is the suite's ``threads``.

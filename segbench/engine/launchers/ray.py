@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from segbench.engine.events import Event, Notice, Observer, RunStopped
 from segbench.engine.launchers.local import Do, Job, Place
-from segbench.engine.launchers.ray_worker import Done, Mailbox, Order, SharedFolder, do_run, unpack
+from segbench.engine.launchers.ray_worker import Mailbox, RayResult, RayTask, SharedFolder, do_run, unpack
 from segbench.engine.launchers.time_limit import GRACE_SECONDS
 from segbench.engine.run.record import record_death, tell_end
 from segbench.engine.stopping import NEVER, Stop
@@ -128,7 +128,7 @@ class RayLauncher:
                 f"they have {most or 'nothing'}"
             )
 
-    def _received(self, job: Job, done: Done, record: RunRecord, wrong: list[SegbenchError]) -> bool:
+    def _received(self, job: Job, done: RayResult, record: RunRecord, wrong: list[SegbenchError]) -> bool:
         """Put a run's folder into the store, unless it is there already; what went wrong is added to the rest."""
         if done.content is not None:
             with self.store.writing(job.run.id) as folder:
@@ -203,11 +203,13 @@ class _Tasks:
         sharing = max(1, int(1 / self.gpus)) if self.gpus else 1  # of cores, the machine itself knows
         device = "cuda" if self.gpus else "cpu"
         run, place = job.run, Place(device, self.cpus, deadline=self.deadline, runs_at_once=sharing)
-        order = Order(run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks)
+        order = RayTask(
+            run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks
+        )
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job
 
-    def ended(self) -> list[tuple[Job, Done | Exception]]:
+    def ended(self) -> list[tuple[Job, RayResult | Exception]]:
         """Wait a moment; return the jobs that have ended meanwhile, each with what came of it, or what Ray raised."""
         tasks, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK_SECONDS)
         return [(self.waiting.pop(task), self._result(task)) for task in tasks]
@@ -226,7 +228,7 @@ class _Tasks:
             ) from None
         return events
 
-    def try_elsewhere(self, job: Job, done: Done, observer: Observer) -> bool:
+    def try_elsewhere(self, job: Job, done: RayResult, observer: Observer) -> bool:
         """Have a job that one machine cannot do done by another one; return whether there is any."""
         tried = self.tried.setdefault(job.run.id, set())
         tried.add(done.node)
@@ -257,9 +259,9 @@ class _Tasks:
 
         return NodeAffinitySchedulingStrategy(node, soft=False)
 
-    def _result(self, task: Any) -> Done | Exception:
+    def _result(self, task: Any) -> RayResult | Exception:
         try:
-            done: Done = self.ray.get(task)
+            done: RayResult = self.ray.get(task)
         except self.ray.exceptions.RayError as error:
             found: Exception = error
             return found

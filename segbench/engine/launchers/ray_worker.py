@@ -41,7 +41,7 @@ class SharedFolder:
 
 
 @dataclass(frozen=True)
-class Order:
+class RayTask:
     """A run that some machine is to do.
 
     Attributes:
@@ -64,7 +64,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Done:
+class RayResult:
     """What a machine of the cluster sends back.
 
     Attributes:
@@ -123,11 +123,11 @@ class Sender:
         ray.get(self.mailbox.all_is_in.remote())
 
 
-def do_run(order: Order, mailbox: Any) -> Done:
+def do_run(order: RayTask, mailbox: Any) -> RayResult:
     """Do one run on whatever machine this is."""
     import ray
 
-    here, send = Done(ray.get_runtime_context().get_node_id(), socket.gethostname()), Sender(mailbox)
+    here, send = RayResult(ray.get_runtime_context().get_node_id(), socket.gethostname()), Sender(mailbox)
     try:
         return _carried_out(order, send, here)
     except SegbenchError as error:
@@ -136,7 +136,7 @@ def do_run(order: Order, mailbox: Any) -> Done:
         send.finish()
 
 
-def _carried_out(order: Order, send: Sender, here: Done) -> Done:
+def _carried_out(order: RayTask, send: Sender, here: RayResult) -> RayResult:
     """Do a run; return its record and its folder, unless that lies where the others' do.
 
     Raises:
@@ -162,14 +162,14 @@ def _carried_out(order: Order, send: Sender, here: Done) -> Done:
         return replace(here, record=record, content=packed(store.folder_of(run.id)))
 
 
-def _performed(run: Run, store: Store, order: Order, send: Sender, stop: Stop) -> RunRecord:
+def _performed(run: Run, store: Store, order: RayTask, send: Sender, stop: Stop) -> RunRecord:
     """Do a run on the order's device, with its share of this machine's memory."""
-    from segbench.engine.run.execute import perform
+    from segbench.engine.run.execute import execute_run
 
     place = order.place
     beside = max(1, (os.cpu_count() or 1) // (place.cores or 1))  # as many may be under way on this machine
     job = within(Job(run, order.number, order.total), memory_room(beside))
-    return perform(
+    return execute_run(
         job.run,
         store,
         device=place.device,
@@ -195,7 +195,7 @@ def _state_lost() -> Iterator[None]:
 
 
 @contextmanager
-def _opened_store(order: Order, suite: str) -> Iterator[Store]:
+def _opened_store(order: RayTask, suite: str) -> Iterator[Store]:
     """Give the shared store, or one that is gone when the run has been sent back.
 
     Raises:

@@ -15,14 +15,14 @@ from segbench.errors import RunInterrupted, SuiteError
 from segbench.results.record import RunRecord
 
 if TYPE_CHECKING:
-    from segbench.engine.distributed import Team
+    from segbench.engine.distributed import ProcessGroup
 
 _DISMISSED: Run | None = None
 """Told in place of a run when there is none left."""
 
 
 @dataclass
-class Together:
+class TorchrunLauncher:
     """Leads the others through the runs, in order.
 
     Attributes:
@@ -33,7 +33,7 @@ class Together:
 
     here: ClassVar[bool] = True
     sharing: ClassVar[float] = 1.0
-    team: Team
+    team: ProcessGroup
     device: str
     busy: bool = False
 
@@ -78,24 +78,24 @@ def check_recipe(run: Run, processes: int) -> None:
 
 
 @contextmanager
-def leading(team: Team, device: str) -> Iterator[Together]:
+def leading(team: ProcessGroup, device: str) -> Iterator[TorchrunLauncher]:
     """Give a launcher that leads the others, and dismiss them in the end; an error within a run ends them all."""
-    together = Together(team, device)
+    together = TorchrunLauncher(team, device)
     try:
         yield together
     finally:
         if not together.busy:
-            team.told(_DISMISSED)
+            team.broadcast(_DISMISSED)
 
 
-def follow(team: Team, *, device: str) -> None:
+def join_runs(team: ProcessGroup, *, device: str) -> None:
     """Take part in the runs that the first process names, until it dismisses this one.
 
     Raises:
         TrainingError: Only some processes were stopped.
     """
-    from segbench.engine.run.execute import take_part
+    from segbench.engine.run.execute import join_run
 
-    while (run := team.told(_DISMISSED)) is not None:
+    while (run := team.broadcast(_DISMISSED)) is not None:
         with suppress(RunInterrupted):  # the first process says what comes then
-            take_part(run, device=device, team=team)
+            join_run(run, device=device, team=team)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from segbench.config.plan import Run
 from segbench.data.base import ChannelStatistics, ImageArray, ImageFormat, Sample, SegmentationDataset
-from segbench.data.loading.loader import WHOLE, EvaluationLoader, Share, TrainingLoader
+from segbench.data.loading.loader import WHOLE, EvaluationLoader, Shard, TrainingLoader
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.loading.statistics import measure, measures
 from segbench.engine.evaluation.predictor import scaled_size
@@ -23,7 +23,7 @@ STATISTICS_KEY = "channel_statistics"
 
 
 @dataclass(frozen=True)
-class Materials(OpenedSplits):
+class RunData(OpenedSplits):
     """The opened splits of a run, and how its recipe transforms and batches them.
 
     Attributes:
@@ -82,7 +82,7 @@ class Materials(OpenedSplits):
                 seen.add(size)
         return seen
 
-    def training_loader(self, *, pin_memory: bool = False, share: Share = WHOLE) -> TrainingLoader:
+    def training_loader(self, *, pin_memory: bool = False, share: Shard = WHOLE) -> TrainingLoader:
         """Return the loader of a share of the training split; needs a training recipe."""
         recipe = self.run.recipe
         assert recipe.train is not None
@@ -100,7 +100,7 @@ class Materials(OpenedSplits):
         )
 
     def evaluation_loader(
-        self, split: SegmentationDataset, *, pin_memory: bool = False, share: Share = WHOLE
+        self, split: SegmentationDataset, *, pin_memory: bool = False, share: Shard = WHOLE
     ) -> EvaluationLoader:
         """Return the loader of a share of a split that is to be evaluated."""
         return EvaluationLoader(
@@ -118,7 +118,7 @@ def _size(image: Tensor) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def open_materials(run: Run, checks: Mapping[str, Mapping[str, Any]] | None = None) -> Materials:
+def open_run_data(run: Run, checks: Mapping[str, Mapping[str, Any]] | None = None) -> RunData:
     """Open the splits that a run needs.
 
     Args:
@@ -131,11 +131,9 @@ def open_materials(run: Run, checks: Mapping[str, Mapping[str, Any]] | None = No
     return materials_of(open_splits(run), checks or {})
 
 
-def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) -> Materials:
+def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) -> RunData:
     """Return how opened splits are transformed and batched; ``checks`` are those of ``open_materials``."""
-    found = Materials(
-        opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds
-    )
+    found = RunData(opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds)
     if found.train is None or not found.measures:
         return found
     known = checks.get(found.train.cache_key(), {}).get(STATISTICS_KEY)
@@ -144,7 +142,7 @@ def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) 
     return replace(found, statistics=ChannelStatistics(tuple(known["mean"]), tuple(known["std"])))
 
 
-def measured(materials: Materials) -> dict[str, dict[str, Any]]:
+def measured(materials: RunData) -> dict[str, dict[str, Any]]:
     """Return what is measured in the training split, by its key, as ``checks`` keep it; empty where nothing is.
 
     Raises:

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from segbench.config.plan import Run
 from segbench.data.loading.threads import torch_threads
 from segbench.engine.device import use_device
-from segbench.engine.distributed import ALONE, Team
+from segbench.engine.distributed import ALONE, ProcessGroup
 from segbench.engine.events import Observer, ignore
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.run.record import refuse_to_go_on
-from segbench.engine.run.run import Work
+from segbench.engine.run.run import RunExecution
 from segbench.engine.stopping import Stop
 from segbench.engine.training.lone_images import REMEDY, is_lone_image
 from segbench.errors import (
@@ -33,13 +33,13 @@ from segbench.results.store import Store, write_record
 from segbench.results.training_states import StateFolder
 
 
-def perform(
+def execute_run(
     run: Run,
     store: Store,
     *,
     device: str = "auto",
     cores: int | None = None,
-    team: Team = ALONE,
+    team: ProcessGroup = ALONE,
     stop: Stop | None = None,
     runs_at_once: int = 1,
     observer: Observer = ignore,
@@ -67,7 +67,7 @@ def perform(
     chosen = use_device(device)
     stop = stop or Stop()
     with torch_threads(run.threads), stop.on_sigterm(), store.writing(run.id) as folder:
-        work = Work(
+        work = RunExecution(
             run,
             folder,
             chosen,
@@ -87,7 +87,7 @@ def perform(
     return record
 
 
-def take_part(run: Run, *, device: str, team: Team) -> None:
+def join_run(run: Run, *, device: str, team: ProcessGroup) -> None:
     """Do this process's part of a run that another one leads; nothing that it writes stays.
 
     Raises:
@@ -99,17 +99,17 @@ def take_part(run: Run, *, device: str, team: Team) -> None:
     with torch_threads(run.threads), stop.on_sigterm(), TemporaryDirectory() as name:
         folder = Path(name)
         states = StateFolder(folder / "none")
-        work = Work(run, folder, use_device(device), ignore, states=states, team=team, stop=stop)
+        work = RunExecution(run, folder, use_device(device), ignore, states=states, team=team, stop=stop)
         refuse_to_go_on(agreed(attempt(work), team))
 
 
-def agreed(outcome: Outcome, team: Team) -> Outcome:
+def agreed(outcome: Outcome, team: ProcessGroup) -> Outcome:
     """Return how a run ended, once every process of a team has ended its part.
 
     Raises:
         TrainingError: Only some were stopped, and the others wait for them.
     """
-    outcomes = team.ended(outcome)
+    outcomes = team.gather_outcomes(outcome)
     stopped = [each for each in outcomes if each.reason is not None]
     broken = [each for each in stopped if each.error == BrokenExchangeError.__name__]
     if not stopped or (outcome.reason is not None and not broken):
@@ -119,7 +119,7 @@ def agreed(outcome: Outcome, team: Team) -> Outcome:
     return Outcome(status=Status.FAILED, reason=stopped[0].reason, error=TrainingError.__name__)
 
 
-def attempt(work: Work) -> Outcome:
+def attempt(work: RunExecution) -> Outcome:
     """Carry a run out and say how it ended."""
     try:
         work.carry_out()
@@ -140,7 +140,7 @@ def attempt(work: Work) -> Outcome:
     return Outcome(status=Status.COMPLETED)
 
 
-def unforeseen(error: Exception, work: Work) -> Outcome:
+def unforeseen(error: Exception, work: RunExecution) -> Outcome:
     """Return how a run ended that met an error nobody raised on purpose."""
     return Outcome(
         status=Status.FAILED,
@@ -150,7 +150,7 @@ def unforeseen(error: Exception, work: Work) -> Outcome:
     )
 
 
-def explain(error: Exception, work: Work) -> str:
+def explain(error: Exception, work: RunExecution) -> str:
     """Return an unforeseen error as one sentence; memory is told apart."""
     text = " ".join(str(error).split())[:500]
     if is_lone_image(error):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from segbench.engine.run.data import Materials
+    from segbench.engine.run.data import RunData
 
 
 class NetworkInputs(NamedTuple):
@@ -23,7 +23,7 @@ class NetworkInputs(NamedTuple):
     sizes: tuple[tuple[int, int], ...]
 
 
-def inputs_of(materials: Materials, splits: Mapping[str, Any]) -> NetworkInputs:
+def inputs_of(materials: RunData, splits: Mapping[str, Any]) -> NetworkInputs:
     """Return what the networks of a run's recipe see.
 
     Args:

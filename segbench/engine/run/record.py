@@ -26,7 +26,7 @@ from segbench.results.record import (
 from segbench.results.store import Store, write_record
 
 
-def record_of(
+def build_record(
     run: Run,
     outcome: Outcome,
     *,
@@ -88,7 +88,7 @@ def part_in_folds(
 def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
     """Store the record of a run of which nothing but its end is known."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    record = record_of(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
+    record = build_record(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
     with store.writing(run.id) as folder:
         write_record(folder, record)
     return record

@@ -16,19 +16,19 @@ from torch import nn
 
 from segbench.config.component import LossEntry
 from segbench.config.plan import Run
-from segbench.data.loading.loader import EvaluationLoader, Share
+from segbench.data.loading.loader import EvaluationLoader, Shard
 from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.checkpoint import save_checkpoint
-from segbench.engine.device import Arithmetic, deterministic
-from segbench.engine.distributed import ALONE, Team
+from segbench.engine.device import ComputeConfig, deterministic
+from segbench.engine.distributed import ALONE, ProcessGroup
 from segbench.engine.evaluation.details import Details
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
-from segbench.engine.evaluation.gather import Seen, merged, summed
+from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
 from segbench.engine.evaluation.predictions import PredictionArchive, read_archive, write_archive
 from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.evaluation.sample_pictures import save_pictures, spread
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
-from segbench.engine.run.data import Materials, open_materials
+from segbench.engine.run.data import RunData, open_run_data
 from segbench.engine.run.data_findings import splits_of
 from segbench.engine.run.facts import (
     compute_facts,
@@ -40,7 +40,7 @@ from segbench.engine.run.facts import (
     tell_of_other_places,
 )
 from segbench.engine.run.network_facts import network_facts, output_facts
-from segbench.engine.run.record import part_in_folds, record_of
+from segbench.engine.run.record import build_record, part_in_folds
 from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
@@ -65,7 +65,7 @@ from segbench.results.training_states import StateFolder
 
 
 @dataclass
-class Work:
+class RunExecution:
     """A run under way; what has been found so far is kept, so that a failed run's record has it too."""
 
     run: Run
@@ -74,7 +74,7 @@ class Work:
     observer: Observer
     states: StateFolder
     stop: Stop
-    team: Team = ALONE
+    team: ProcessGroup = ALONE
     checks: Mapping[str, Any] = field(default_factory=dict)
     runs_at_once: int = 1
     cores: int | None = None
@@ -94,7 +94,7 @@ class Work:
 
     def carry_out(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        materials = open_materials(self.run, self.checks)
+        materials = open_run_data(self.run, self.checks)
         self._note_data(materials)
         network = self._build(materials)
         loss = self._loss(materials)
@@ -120,7 +120,7 @@ class Work:
 
     def record(self, outcome: Outcome) -> RunRecord:
         """Return the record of what was found."""
-        return record_of(
+        return build_record(
             self.run,
             outcome,
             model=self.found_of_model,
@@ -142,7 +142,7 @@ class Work:
             },
         )
 
-    def _build(self, materials: Materials) -> nn.Module:
+    def _build(self, materials: RunData) -> nn.Module:
         from segbench.models.build import build_network, check_input
         from segbench.models.weights.classes_map import for_classes
 
@@ -162,7 +162,7 @@ class Work:
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
 
-    def _loss(self, materials: Materials) -> WeightedSum:
+    def _loss(self, materials: RunData) -> WeightedSum:
         from segbench.data.validation.check import check_dataset, median_frequency_weights
 
         train = self.run.recipe.train
@@ -172,7 +172,7 @@ class Work:
             median_frequency=lambda: median_frequency_weights(check_dataset(materials.train or materials.test)),
         )
 
-    def _train(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> nn.Module:
+    def _train(self, network: nn.Module, loss: WeightedSum, materials: RunData) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
         place = {**place_facts(self.device), "runs_at_once": self.runs_at_once}
@@ -223,19 +223,19 @@ class Work:
             "processes": self.team.size,
         }
 
-    def _validation_loader(self, materials: Materials) -> EvaluationLoader | nullcontext[None]:
+    def _validation_loader(self, materials: RunData) -> EvaluationLoader | nullcontext[None]:
         """Return the loader of all validations of a run, so that its workers stay."""
         if materials.validation is None:
             return nullcontext()
         return materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share)
 
     def _validate(
-        self, network: nn.Module, loss: WeightedSum, materials: Materials, loader: EvaluationLoader | None
+        self, network: nn.Module, loss: WeightedSum, materials: RunData, loader: EvaluationLoader | None
     ) -> Mapping[str, float]:
         assert loader is not None
         progress = lambda done, total: self._stop_if_due()  # noqa: E731
         own = evaluate(self._predictor(network, materials), loader, loss=loss, progress=progress)
-        found = summed(own, self.team)
+        found = reduce_confusion(own, self.team)
         scores = score(found.matrix)
         return {
             "validation_mean_iou": scores.mean_iou,
@@ -244,7 +244,7 @@ class Work:
             "validation_loss": float("nan") if found.loss is None else found.loss,
         }
 
-    def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: Materials) -> None:
+    def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: RunData) -> None:
         self._arithmetic.place(network)
         file = self.folder / PREDICTIONS_FILE
         with (
@@ -261,7 +261,7 @@ class Work:
                 progress=self._evaluated,
             )
         predictions = None if archive is None or self.team.size == 1 else read_archive(file)
-        found = merged(Seen(own, details.collected(), predictions), self.team)
+        found = gather_evaluation(Seen(own, details.collected(), predictions), self.team)
         if found is None:
             return
         if found.predictions is not None:
@@ -271,20 +271,20 @@ class Work:
         save_pictures(self.folder / "samples", found.evaluation.pictures, materials.test)
         self._note_evaluation(found.evaluation)
 
-    def _archive(self, file: Path, materials: Materials) -> PredictionArchive | nullcontext[None]:
+    def _archive(self, file: Path, materials: RunData) -> PredictionArchive | nullcontext[None]:
         """Return where predictions are kept: nowhere in a suite that wants no pictures."""
         if not self.run.recipe.evaluate.samples:
             return nullcontext()
         return PredictionArchive(file, materials.info.palette)
 
-    def _predictor(self, network: nn.Module, materials: Materials) -> Predictor:
+    def _predictor(self, network: nn.Module, materials: RunData) -> Predictor:
         evaluation = self.run.recipe.evaluate
-        arithmetic = Arithmetic(
+        arithmetic = ComputeConfig(
             self.device, evaluation.precision or self._arithmetic.precision, self._arithmetic.channels_last
         )
         return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
 
-    def _note_data(self, materials: Materials) -> None:
+    def _note_data(self, materials: RunData) -> None:
         identity, statistics = materials.identity(self.checks), materials.images.statistics
         self.data = DataFacts(
             dataset=materials.info.name,
@@ -360,19 +360,19 @@ class Work:
         self.observer(Progress(self.run.id, stage, done, total, unit, fields))
 
     @property
-    def _arithmetic(self) -> Arithmetic:
+    def _arithmetic(self) -> ComputeConfig:
         train, evaluation = self.run.recipe.train, self.run.recipe.evaluate
         if train is None:
-            return Arithmetic(self.device, evaluation.precision or "fp32")
-        return Arithmetic(self.device, train.precision, train.channels_last)
+            return ComputeConfig(self.device, evaluation.precision or "fp32")
+        return ComputeConfig(self.device, train.precision, train.channels_last)
 
     @property
     def _threads(self) -> Threads:
         return threads_of_run(self.device, self.team, workers=self.run.loader.workers, cores=self.cores)
 
     @property
-    def _share(self) -> Share:
-        return Share(self.team.rank, self.team.size)
+    def _share(self) -> Shard:
+        return Shard(self.team.rank, self.team.size)
 
     @property
     def _pin(self) -> bool:

@@ -15,7 +15,7 @@ from segbench.results.store import Store
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRuns:
     """The runs of a suite, as far as they are known.
 
     Attributes:
@@ -44,7 +44,7 @@ class Planned:
         )
 
 
-def planned(suite: Suite, store: Store) -> Planned:
+def planned(suite: Suite, store: Store) -> PlannedRuns:
     """Return the runs of a suite, with the tuned ones of every network whose trials have all ended.
 
     Raises:
@@ -70,7 +70,7 @@ def planned(suite: Suite, store: Store) -> Planned:
         if position is None:
             refusals |= dict.fromkeys((run.id for run in runs), _refusal(ended))
     trials = once_each(trial for family in found for trial in family.trials)
-    return Planned((*trials, *plan(suite), *once_each(tuned)), once_each(pending), frozenset(awaited), refusals)
+    return PlannedRuns((*trials, *plan(suite), *once_each(tuned)), once_each(pending), frozenset(awaited), refusals)
 
 
 def _refusal(trials: Sequence[RunRecord]) -> Outcome:

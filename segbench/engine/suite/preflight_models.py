@@ -11,7 +11,7 @@ from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, canonical_model, digest
 from segbench.data.base import DatasetInfo
 from segbench.data.loading.pipeline import check_repeatable
-from segbench.engine.run.data import Materials
+from segbench.engine.run.data import RunData
 from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.run.network_outputs import outputs_of_run
 from segbench.engine.suite.preflight_recipes import needs_network, try_losses, try_optimizer
@@ -25,7 +25,7 @@ from segbench.models.skeleton import skeleton
 from segbench.models.weights.classes_map import for_classes
 
 
-def try_recipe(materials: Materials) -> list[str]:
+def try_recipe(materials: RunData) -> list[str]:
     """Build the loss, and transform the first images.
 
     Parts from elsewhere are tried: losses on random logits, transforms twice with the same seed.
@@ -46,7 +46,7 @@ def try_recipe(materials: Materials) -> list[str]:
     return remarks
 
 
-def _try_transforms(materials: Materials) -> None:
+def _try_transforms(materials: RunData) -> None:
     """See that training transforms from elsewhere can be repeated."""
     assert materials.train is not None
     check_repeatable(materials.training_pipeline(), materials.train.read(0), (materials.run.seed, 1, 0))
@@ -71,7 +71,7 @@ class Tried(NamedTuple):
 
 
 def try_models(
-    runs: Sequence[Run], materials: Materials, splits: Mapping[str, Any], *, known: dict[str, str | None] | None = None
+    runs: Sequence[Run], materials: RunData, splits: Mapping[str, Any], *, known: dict[str, str | None] | None = None
 ) -> dict[str, str]:
     """Build each network without memory, so that what is impossible is found before an hour of training.
 
@@ -99,7 +99,7 @@ def try_models(
     return {run_id: reason for run_id, key in keys.items() if (reason := known[key]) is not None}
 
 
-def lone_training_size(materials: Materials) -> tuple[int, int] | None:
+def lone_training_size(materials: RunData) -> tuple[int, int] | None:
     """Return the size of training images where a forward pass of training has one alone; None where none has."""
     train = materials.run.recipe.train
     if train is None or materials.train is None or least_images(train, len(materials.train)) > 1:

@@ -10,7 +10,7 @@ from torch import nn
 from segbench.config.component import MetricEntry, ModelEntry
 from segbench.config.plan import variants
 from segbench.config.suite import Suite
-from segbench.engine.training.optim.parameter_groups import Share, shares, trainable_parameters
+from segbench.engine.training.optim.parameter_groups import GroupShare, shares, trainable_parameters
 from segbench.errors import SuiteError, UsageError
 from segbench.metrics.foreign import Metric, as_metric
 from segbench.models.skeleton import skeleton
@@ -89,6 +89,6 @@ def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:
     return f"{model.label} {', '.join(beginnings[:_SHOWN_PARTS])}{more}"
 
 
-def _in_words(models: Sequence[ModelEntry], taken: Sequence[Share | None]) -> str:
+def _in_words(models: Sequence[ModelEntry], taken: Sequence[GroupShare | None]) -> str:
     shown = ("not known before its run" if share is None else str(share) for share in taken)
     return "; ".join(f"{model.label} {words}" for model, words in zip(models, shown, strict=True))

@@ -10,11 +10,11 @@ from segbench.config.plan import Run
 from segbench.config.suite import Suite
 from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
 from segbench.engine.events import Notice, Observer, ignore
-from segbench.engine.launchers.local import Launcher, OneByOne
+from segbench.engine.launchers.local import Launcher, Sequential
 from segbench.engine.processes import call_here, call_in_process
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.suite.planning import Planned, planned
-from segbench.engine.suite.runner import SuiteWork
+from segbench.engine.suite.planning import PlannedRuns, planned
+from segbench.engine.suite.runner import SuiteRunner
 from segbench.engine.suite.selection import RunOrder, chosen, named, starting_with
 from segbench.results.record import RunRecord, Status
 from segbench.results.store import Store
@@ -91,12 +91,12 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
     known = planned(suite, store)
     runs = named(chosen(known.runs, models, seeds), only)
     store.clean()
-    work = SuiteWork(
+    work = SuiteRunner(
         suite=suite,
         store=store,
         device=device,
         call=call_here if in_process else call_in_process,
-        launcher=launcher or OneByOne(device),
+        launcher=launcher or Sequential(device),
         observer=observer,
         order=order,
         stop=stop,
@@ -112,7 +112,7 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
     return _outcome(work, runs, known.pending if stop.due and only is None else ())
 
 
-def _outcome(work: SuiteWork, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:
+def _outcome(work: SuiteRunner, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:
     """Return what was done and what is left, with tuned runs whose trials were left for want of time."""
     left = [run for run in runs if run.id not in work.records]
     left += [run for run in unknown if run.model.label in {other.model.label for other in runs}]
@@ -129,7 +129,7 @@ def _estimates(estimate: SuiteEstimate | None) -> dict[str, RunEstimate]:
     return {run.run_id: run for run in (estimate.runs if estimate else ()) if run.problem is None}
 
 
-def tell_pending(known: Planned, observer: Observer) -> None:
+def tell_pending(known: PlannedRuns, observer: Observer) -> None:
     """Tell of tuned runs that cannot be done yet."""
     if known.pending:
         observer(Notice(f"{known.outlook}; the same command without --only, or these trials, goes on"))

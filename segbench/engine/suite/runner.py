@@ -18,7 +18,7 @@ from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.run.record import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.suite.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
-from segbench.engine.suite.planning import Planned
+from segbench.engine.suite.planning import PlannedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
 from segbench.engine.suite.reuse import Twin, take_over, twins_of
 from segbench.engine.suite.selection import RunOrder, ordered
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class SuiteWork:
+class SuiteRunner:
     """What a command does of a suite.
 
     Attributes:
@@ -65,7 +65,7 @@ class SuiteWork:
     done_before: set[str] = field(default_factory=set)
     told: list[Finding] = field(default_factory=list)
 
-    def do(self, runs: Sequence[Run], known: Planned) -> None:
+    def do(self, runs: Sequence[Run], known: PlannedRuns) -> None:
         """Do those of some runs that are not done; tuned ones wait as long as there are any others to do.
 
         What does not end in time is left.
@@ -79,7 +79,7 @@ class SuiteWork:
                 if not self.stop.due:
                     raise
 
-    def _do(self, runs: Sequence[Run], known: Planned) -> None:
+    def _do(self, runs: Sequence[Run], known: PlannedRuns) -> None:
         stored = self.store.find_all({run.id: run.identity for run in runs})
         finished = {run_id: record for run_id, record in stored.items() if is_finished(record)}
         if self.stop.due:
@@ -100,7 +100,7 @@ class SuiteWork:
         todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
         self._launch(self._settled(todo, known, found))
 
-    def finish(self, known: Planned) -> None:
+    def finish(self, known: PlannedRuns) -> None:
         """Make the gallery anew where anything was done; a command that was told to end leaves it to the next."""
         if self.stop.terminated:
             return
@@ -143,7 +143,7 @@ class SuiteWork:
         self.records |= {run.id: records[run.id] for run in runs}
         self.done_before |= {run.id for run in runs}
 
-    def _settled(self, todo: Sequence[Run], known: Planned, found: Preflight) -> list[Job]:
+    def _settled(self, todo: Sequence[Run], known: PlannedRuns, found: Preflight) -> list[Job]:
         """Store the records of runs that need no training; return what is left to do."""
         refusals = known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()}
         twins = twins_of(todo, known.runs, self.store, found.data)
@@ -250,11 +250,11 @@ def unchanged(
 def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
     """Import torch only in the process that needs it."""
     from segbench.engine.distributed import ALONE
-    from segbench.engine.run.execute import perform
+    from segbench.engine.run.execute import execute_run
 
     team = place.team or ALONE
-    team.told(run)  # the others wait for a run to take part in
-    return perform(
+    team.broadcast(run)  # the others wait for a run to take part in
+    return execute_run(
         run,
         store,
         device=place.device,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from segbench.config.suite import Train
 from segbench.data.loading.batch import Batch, check_sizes, cut
-from segbench.engine.distributed import Team
+from segbench.engine.distributed import ProcessGroup
 
 
 class MicroBatch(NamedTuple):
@@ -27,7 +27,7 @@ class MicroBatch(NamedTuple):
     batch_fraction: float
 
 
-def micro_batches(batch: Batch, *, images: int | None, batch_size: int, team: Team) -> Iterator[MicroBatch]:
+def micro_batches(batch: Batch, *, images: int | None, batch_size: int, team: ProcessGroup) -> Iterator[MicroBatch]:
     """Cut one batch; all processes' micro-batches of it together weigh as much as it has images.
 
     Args:
@@ -51,13 +51,13 @@ def micro_batches(batch: Batch, *, images: int | None, batch_size: int, team: Te
         yield MicroBatch(piece, fraction * share, fraction if number == len(pieces) else 0.0)
 
 
-def batch_totals(batch: Batch, team: Team) -> tuple[int, int]:
+def batch_totals(batch: Batch, team: ProcessGroup) -> tuple[int, int]:
     """Return the images, and the labelled pixels, of all processes' shares of a batch.
 
     Raises:
         DataError: Their images differ in size, in all processes.
     """
-    rows = team.table(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
+    rows = team.all_gather_ints(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
     check_sizes({(height, width): f"process {rank}" for rank, (_, _, height, width) in enumerate(rows)})
     return sum(row[0] for row in rows), sum(row[1] for row in rows)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from segbench.config.sections.training import Resume
-from segbench.engine.distributed import Team
+from segbench.engine.distributed import ProcessGroup
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.data_identity import DataIdentity
@@ -30,7 +30,7 @@ class Resumable(Protocol):
 
     step: int
     total_steps: int
-    team: Team
+    team: ProcessGroup
 
     def state_dict(self) -> State:
         """Return the state; all processes have to ask."""
@@ -104,7 +104,7 @@ class TrainingCheckpointer:
             trainer: A new trainer of the same run.
             tell: Told where it goes on, and which states cannot be used.
         """
-        state = trainer.team.told(self._newest(tell) if trainer.team.leads else None)
+        state = trainer.team.broadcast(self._newest(tell) if trainer.team.leads else None)
         if state is not None:
             trainer.load_state_dict(state)
             self._saved_step, self.seconds_before = trainer.step, state["seconds"]
@@ -148,7 +148,7 @@ class TrainingCheckpointer:
         """Tell whether it is time; several processes do every few steps what the first says."""
         if trainer.team.size == 1:
             return due
-        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.told(due)
+        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.broadcast(due)
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

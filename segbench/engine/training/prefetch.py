@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from segbench.data.loading.batch import Batch
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 
 T = TypeVar("T")
 
@@ -24,14 +24,16 @@ def with_is_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
         yield before.pop(), True
 
 
-def copy_stream(arithmetic: Arithmetic) -> torch.cuda.Stream | None:
+def copy_stream(arithmetic: ComputeConfig) -> torch.cuda.Stream | None:
     """Return a stream for copies beside the work; None off CUDA. Memory is kept for each stream: one does for a run."""
     if arithmetic.device.type != "cuda":
         return None
     return torch.cuda.Stream(arithmetic.device)  # type: ignore[no-untyped-call]
 
 
-def prefetched(batches: Iterable[Batch], arithmetic: Arithmetic, copying: torch.cuda.Stream | None) -> Iterator[Batch]:
+def prefetched(
+    batches: Iterable[Batch], arithmetic: ComputeConfig, copying: torch.cuda.Stream | None
+) -> Iterator[Batch]:
     """Pass batches on, on the device; on CUDA the next one is copied beside the work.
 
     Args:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from segbench.config.suite import Train
-from segbench.data.loading.batch import Batch, FedDigest
+from segbench.data.loading.batch import Batch, InputDigest
 from segbench.data.loading.loader import TrainingLoader
-from segbench.engine.device import Arithmetic
-from segbench.engine.distributed import ALONE, Team, synchronised
+from segbench.engine.device import ComputeConfig
+from segbench.engine.distributed import ALONE, ProcessGroup, with_sync_batch_norm
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.training.accumulation import (
     MicroBatch,
@@ -69,12 +69,12 @@ class Trainer:
         *,
         loader: TrainingLoader,
         loss: WeightedSum,
-        arithmetic: Arithmetic,
+        arithmetic: ComputeConfig,
         history: History,
         validate: Validate | None = None,
         progress: ReportProgress = lambda done, total, fields: None,
         checkpointer: TrainingCheckpointer | None = None,
-        team: Team = ALONE,
+        team: ProcessGroup = ALONE,
     ) -> None:
         self.recipe, self.loader, self.arithmetic = recipe, loader, arithmetic
         self.history, self.validate, self.progress, self.checkpointer = history, validate, progress, checkpointer
@@ -94,7 +94,7 @@ class Trainer:
         if recipe.activation_checkpointing:
             recompute_blocks(self.network)  # after the average has copied it
         self.copying = copy_stream(arithmetic)
-        self.fed = FedDigest()
+        self.fed = InputDigest()
         self._fed_since: list[tuple[str, ...]] = []
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
         self.micro_batch = recipe.micro_batch if isinstance(recipe.micro_batch, int) else None
@@ -122,7 +122,7 @@ class Trainer:
             self.history.add(self.line | scores)
             self.line = None
         keep_activations(self.network)
-        self.team.equalise(self.eval_network)
+        self.team.broadcast_weights(self.eval_network)
         best, patience = self.selection.best, self.selection.patience
         if best:
             self.eval_network.load_state_dict(best.weights)
@@ -170,7 +170,7 @@ class Trainer:
         self.arithmetic.synchronize()
         self.check_losses(meter)
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
-        parts = self.team.gathered(meter.totals())
+        parts = self.team.all_gather(meter.totals())
         self.images += sum(part.images for part in parts)
         self.epoch_digests.append(self.input_digest())
         line = meter.line(self.step, parts)
@@ -187,13 +187,13 @@ class Trainer:
             meter.check()
         except NonFiniteLossError as error:
             problem = error
-        for found in self.team.gathered(problem):
+        for found in self.team.all_gather(problem):
             if found is not None:
                 raise found
 
     def input_digest(self) -> str:
         """Return the hash of all that was fed, in order: of each batch, every process's images."""
-        for batches in zip(*self.team.gathered(self._fed_since), strict=True):
+        for batches in zip(*self.team.all_gather(self._fed_since), strict=True):
             for digests in batches:
                 self.fed.update(digests)
         self._fed_since = []
@@ -315,11 +315,11 @@ class Trainer:
         every = self.recipe.validation_interval
         if self.validate is None or every is None or (self.epoch % every and self.step < self.total_steps):
             return {}
-        self.team.equalise(self.eval_network)
+        self.team.broadcast_weights(self.eval_network)
         scores = dict(self.validate(self.eval_network))
         self.selection.consider(self.eval_network, scores[SCORE], epoch=self.epoch)
         if self.selection.patience is not None:
-            over = self.team.told(self.selection.out_of_patience)  # all processes stop, or none
+            over = self.team.broadcast(self.selection.out_of_patience)  # all processes stop, or none
             self.stopped_early = over and self.step < self.total_steps
             scores["validations_without_rise"] = self.selection.patience.waited
         return scores
@@ -334,7 +334,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.averaged.module.state_dict() if self.averaged else None,
-            "processes": self.team.gathered(own),
+            "processes": self.team.all_gather(own),
             "fed": self.input_digest(),
             "counts": {name: getattr(self, name) for name in _COUNTS},
             "history": self.history.lines,
@@ -354,7 +354,7 @@ class Trainer:
         for name in _COUNTS:
             setattr(self, name, state["counts"][name])
         self.schedule.step(self.step)
-        self.fed = FedDigest(state["fed"])
+        self.fed = InputDigest(state["fed"])
         self.history.restore(state["history"])
         self.line = state["line"]
         self.selection.load_state_dict(state)
@@ -366,7 +366,7 @@ class Trainer:
 
     def _synchronised(self, network: nn.Module) -> nn.Module:
         wanted = self.recipe.sync_batch_norm and self.team.size > 1
-        return synchronised(network, self.arithmetic.device) if wanted else network
+        return with_sync_batch_norm(network, self.arithmetic.device) if wanted else network
 
     def _compiled(self, forward: nn.Module) -> nn.Module:
         if self.recipe.compile is False:

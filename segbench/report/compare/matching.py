@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.runs.network_identity import NetworkKey, distinguish, network_key, once_each
+from segbench.report.runs.network_identity import NetworkKey, disambiguate_labels, drop_copies, network_key
 from segbench.report.runs.trials import tuned_names
 from segbench.report.text import canonical
 from segbench.results.record import Status
@@ -63,8 +63,8 @@ def sides(runs: pd.DataFrame, which: str) -> list[Side]:
     """
     runs = runs.assign(model=tuned_names(runs))
     keys = pd.Series([network_key(run) for run in runs.itertuples()], dtype=object)
-    told_apart = distinguish(runs).assign(key=keys)
-    completed = once_each(told_apart[told_apart["status"] == Status.COMPLETED])
+    told_apart = disambiguate_labels(runs).assign(key=keys)
+    completed = drop_copies(told_apart[told_apart["status"] == Status.COMPLETED])
     if completed.empty:
         raise StoreError(f"the {which} holds no completed run; there is nothing to compare")
     found = [Side(str(model), group["key"].iloc[0], group) for model, group in completed.groupby("model", sort=False)]

@@ -32,7 +32,7 @@ _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
 _SHOWN_NETWORKS = 5
 
 
-def observations(runs: pd.DataFrame) -> list[str]:
+def caveats(runs: pd.DataFrame) -> list[str]:
     """Return, in sentences, what a reader must know before comparing rows; empty when nothing disturbs."""
     tables: dict[str, list[Comparison]] = {}
     for table in comparisons(runs):

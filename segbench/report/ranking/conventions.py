@@ -10,7 +10,7 @@ import pandas as pd
 from segbench.metrics.conventions import CONVENTIONS, ConventionScores, convention
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.folds import folders_of
-from segbench.report.runs.network_identity import distinguish, once_each
+from segbench.report.runs.network_identity import disambiguate_labels, drop_copies
 from segbench.report.runs.protocols import comparisons
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.find_runs import CONFUSION_FILE
@@ -37,9 +37,9 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
     """
     chosen = {name: convention(name) for name in names}
     scores: dict[tuple[Any, Any, str], dict[str, dict[str, Any]]] = {}
-    runs = distinguish(runs)
+    runs = disambiguate_labels(runs)
     for protocol, test_data, group in comparisons(runs):
-        completed = once_each(group[group["status"] == Status.COMPLETED])
+        completed = drop_copies(group[group["status"] == Status.COMPLETED])
         for model, seeds in completed.groupby("model", sort=False):
             stored = [
                 joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)])

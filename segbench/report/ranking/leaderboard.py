@@ -17,7 +17,7 @@ from segbench.report.ranking.unpredicted import UNPREDICTED, in_short, unpredict
 from segbench.report.runs.class_iou import class_scores
 from segbench.report.runs.environments import differing_facts, facts_of, mixed_facts
 from segbench.report.runs.load import COSTS, DETAIL_SCORES, SCORES
-from segbench.report.runs.network_identity import distinguish, network_key, once_each
+from segbench.report.runs.network_identity import disambiguate_labels, drop_copies, network_key
 from segbench.report.runs.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
 from segbench.report.runs.protocols import comparisons, same_data
 from segbench.report.runs.trials import grid_values, search_in_words, values_in_words
@@ -86,8 +86,8 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     rows: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     metrics, own = _metrics_of(runs), board_columns(labels_of(runs))
-    for protocol, test_data, group in comparisons(distinguish(runs)):
-        completed = once_each(group[group["status"] == Status.COMPLETED])
+    for protocol, test_data, group in comparisons(disambiguate_labels(runs)):
+        completed = drop_copies(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
         table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": grid_values(group)}
         networks = list(_by_model(completed))

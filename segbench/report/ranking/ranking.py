@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.load import load_stored
-from segbench.report.runs.network_identity import distinguish
+from segbench.report.runs.network_identity import disambiguate_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,6 @@ def rank(*folders: str | Path) -> Ranking:
     stored = load_stored(*folders)
     if stored.runs.empty and stored.trials.empty:
         raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
-    runs = distinguish(stored.runs)
+    runs = disambiguate_labels(stored.runs)
     found = ranked(runs)
-    return Ranking(runs, stored.trials, found.board, found.pairs, observations(runs))
+    return Ranking(runs, stored.trials, found.board, found.pairs, caveats(runs))

@@ -36,7 +36,7 @@ def network_key(run: Any) -> NetworkKey:
     return NetworkKey(str(run.model), factory, canonical(run.options), weights, source)
 
 
-def distinguish(runs: pd.DataFrame) -> pd.DataFrame:
+def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs, numbered from 0, in which different networks of one label carry their differing options in it."""
     runs = runs.reset_index(drop=True)
     kinds: dict[str, dict[NetworkKey, Any]] = {}
@@ -46,7 +46,7 @@ def distinguish(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(model=[labels.get(network_key(run), str(run.model)) for run in runs.itertuples()])
 
 
-def once_each(runs: pd.DataFrame) -> pd.DataFrame:
+def drop_copies(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the first of several copies of a run, so that a copied folder is no second seed.
 
     A run on other test data is no copy. Which data that was, the digest of what was fed tells or, where a run did not

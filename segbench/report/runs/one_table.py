@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from segbench.errors import UnknownNameError, UsageError
-from segbench.report.runs.network_identity import distinguish, once_each
+from segbench.report.runs.network_identity import disambiguate_labels, drop_copies
 from segbench.report.runs.protocols import comparisons
 from segbench.report.text import name_of_test_data, short_id
 from segbench.results.record import Status
@@ -31,7 +31,7 @@ def one_table(runs: pd.DataFrame) -> TableRuns:
     Raises:
         UsageError: They belong to several, so that their scores must not be put together; or none is completed.
     """
-    groups = [group for group in comparisons(distinguish(runs)) if group.protocol is not None]
+    groups = [group for group in comparisons(disambiguate_labels(runs)) if group.protocol is not None]
     groups = [group for group in groups if (group.runs["status"] == Status.COMPLETED).any()]
     if not groups:
         raise UsageError("none of these runs is completed; 'reason' says of each why not")
@@ -41,7 +41,7 @@ def one_table(runs: pd.DataFrame) -> TableRuns:
             f"these runs are of several protocols or test data, which do not compare ({named}); choose some, such as "
             f"runs[runs.protocol == {groups[0].protocol!r}], or by runs.test_digest"
         )
-    found = once_each(groups[0].runs)
+    found = drop_copies(groups[0].runs)
     completed = found[found["status"] == Status.COMPLETED]
     means = completed.groupby("model", sort=False)["mean_iou"].transform("mean")
     return TableRuns(found, completed.iloc[(-means).argsort(kind="stable")])

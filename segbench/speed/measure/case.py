@@ -11,14 +11,14 @@ from torch import nn
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.config.plan import Run
-from segbench.engine.device import Arithmetic, use_device
+from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.run.facts import compute_facts
 from segbench.errors import DataError, ModelRefusal
 from segbench.results.environment import capture
 from segbench.results.speed.record import Restart, SpeedCase, SpeedStatus, Task
-from segbench.speed.measure.execution_modes import NotHere
+from segbench.speed.measure.execution_modes import UnsupportedMode
 from segbench.speed.measure.memory import resident_bytes
 from segbench.speed.measure.timer import Timer
 
@@ -49,7 +49,7 @@ def measure(
     timer = Timer(chosen, seconds=seconds, energy=energy)
     try:
         return _timed(case, timer, run)
-    except (ModelRefusal, NotHere, DataError) as reason:
+    except (ModelRefusal, UnsupportedMode, DataError) as reason:
         return Restart(status=SpeedStatus.SKIPPED, reason=str(reason))
     except Exception as error:  # one case's fault must not stop the others
         return _ended(error, case)
@@ -85,10 +85,10 @@ def built(case: SpeedCase) -> nn.Module:
     return network
 
 
-def arithmetic_of(case: SpeedCase, device: torch.device) -> Arithmetic:
+def arithmetic_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
     """Return the numbers and the layout that a case computes in; weights that are cast beforehand need no autocast."""
     precision = "fp32" if case.casting else case.precision
-    return Arithmetic(device, precision, case.channels_last)  # type: ignore[arg-type]
+    return ComputeConfig(device, precision, case.channels_last)  # type: ignore[arg-type]
 
 
 def _ended(error: Exception, case: SpeedCase) -> Restart:

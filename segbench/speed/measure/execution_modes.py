@@ -16,7 +16,7 @@ _GRAPH_WARMUP_CALLS = 3
 _REPLAYING = ("cuda_graph", "compile:reduce-overhead", "compile:max-autotune")
 
 
-class NotHere(Exception):  # noqa: N818 - says what is the case
+class UnsupportedMode(Exception):  # noqa: N818 - says what is the case
     """This mode does not exist on this device; the case is skipped with the reason."""
 
 
@@ -56,7 +56,7 @@ def executed(forward: Forward, mode: str, example: Tensor) -> Forward:
         example: Images of the shape that will be given; a CUDA graph is captured with them.
 
     Raises:
-        NotHere: The device has no such mode.
+        UnsupportedMode: The device has no such mode.
     """
     check_mode(mode)
     if mode == "eager":
@@ -71,7 +71,7 @@ def executed(forward: Forward, mode: str, example: Tensor) -> Forward:
 def _graphed(forward: Forward, example: Tensor) -> Forward:
     """Capture one call and replay it; images are copied into the graph's own input, which is timed too."""
     if example.device.type != "cuda":
-        raise NotHere(f"CUDA graphs need a CUDA device, this is {example.device.type}")
+        raise UnsupportedMode(f"CUDA graphs need a CUDA device, this is {example.device.type}")
     held = example.clone()
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
@@ -95,11 +95,11 @@ def trained(network: nn.Module, mode: str) -> nn.Module:
     """Return a network to train in the given mode.
 
     Raises:
-        NotHere: Training steps are not captured as a CUDA graph.
+        UnsupportedMode: Training steps are not captured as a CUDA graph.
     """
     check_mode(mode)
     if mode == "cuda_graph":
-        raise NotHere("training steps are timed eagerly or compiled, not as a CUDA graph")
+        raise UnsupportedMode("training steps are timed eagerly or compiled, not as a CUDA graph")
     if mode == "eager":
         return network
     _, _, compile_mode = mode.partition(":")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.evaluation.predictor import resized
 from segbench.results.speed.record import Output, Restart, SpeedCase
 from segbench.speed.measure.execution_modes import Forward, executed, replays
@@ -20,7 +20,7 @@ from segbench.speed.measure.timer import Timer
 
 
 def time_inference(
-    network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic, timer: Timer, resident_before: int | None
+    network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig, timer: Timer, resident_before: int | None
 ) -> Restart:
     """Time calls of a network on random images that are already on the device.
 
@@ -39,7 +39,7 @@ def time_inference(
 
 
 @contextmanager
-def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Prepared]:
+def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Prepared]:
     """Give a function that makes one call of the case on the next images.
 
     Raises:
@@ -57,7 +57,7 @@ def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmeti
         yield Prepared(lambda: forward(images()), case.mode, preparing, batches.spare_bytes)
 
 
-def delivering(network: nn.Module, case: SpeedCase, arithmetic: Arithmetic) -> Forward:
+def delivering(network: nn.Module, case: SpeedCase, arithmetic: ComputeConfig) -> Forward:
     """Return the forward pass up to what the case asks for."""
 
     def forward(images: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.results.speed.record import SpeedCase, Task
 
 CPU_CACHE_BYTES = 64 * 2**20
@@ -45,7 +45,7 @@ class Batches:
         return cycle(self.images).__next__
 
 
-def random_batches(case: SpeedCase, arithmetic: Arithmetic, *, seed: int = 0) -> Batches:
+def random_batches(case: SpeedCase, arithmetic: ComputeConfig, *, seed: int = 0) -> Batches:
     """Draw as many batches as exceed the device's last cache twice, at most ``MOST_BATCHES``; labels for training.
 
     On CUDA they are drawn by the device, so that a large batch needs neither the host's memory nor its time.

@@ -8,7 +8,7 @@ from itertools import count
 
 from segbench.config.plan import Run
 from segbench.data.loading.loader import Batch, TrainingLoader
-from segbench.engine.run.data import open_materials
+from segbench.engine.run.data import open_run_data
 from segbench.errors import DataError
 from segbench.results.speed.record import Restart, SpeedStatus
 from segbench.speed.measure.conditions import watched
@@ -28,7 +28,7 @@ def time_loading(run: Run, timer: Timer) -> Restart:
     Raises:
         DataError: The data cannot be read, or an epoch has too few batches to be timed.
     """
-    materials = open_materials(run)
+    materials = open_run_data(run)
     _ = materials.images  # what a run measures in the training split is known before it starts
     before, started = resident_bytes(), time.perf_counter()
     with materials.training_loader() as loader:

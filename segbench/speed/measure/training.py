@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from segbench.config.suite import Train
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.training.auxiliary_losses import TrainingLoss, supervised
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.optim.optimizers import create_optimizer
@@ -33,7 +33,7 @@ class Step:
     network: nn.Module
     loss: TrainingLoss
     optimizer: Optimizer
-    arithmetic: Arithmetic
+    arithmetic: ComputeConfig
     batches: Batches
     recipe: Train
     scaler: torch.amp.GradScaler
@@ -75,7 +75,7 @@ class Step:
 
 
 def time_training(
-    network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic, timer: Timer, resident_before: int | None
+    network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig, timer: Timer, resident_before: int | None
 ) -> Restart:
     """Time training steps of a network; data is on the device already and no loader is involved.
 
@@ -93,7 +93,7 @@ def time_training(
 
 
 @contextmanager
-def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: Arithmetic) -> Iterator[Step]:
+def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Step]:
     """Give a function that makes one training step of the case on the next images.
 
     Raises:

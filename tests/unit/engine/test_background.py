@@ -11,8 +11,8 @@ import torch
 
 from segbench.engine.background import CALLS_A_THREAD, MOST_THREADS, OrderedCalls, Threads, threads_of_run
 from segbench.engine.concurrency import usable_cores
-from segbench.engine.distributed import ALONE, Team
-from segbench.engine.launchers.local import SeveralAtOnce
+from segbench.engine.distributed import ALONE, ProcessGroup
+from segbench.engine.launchers.local import Parallel
 
 KINDS = [Threads(1), Threads(3), Threads(1, beside=True), Threads(3, beside=True)]
 
@@ -96,11 +96,11 @@ def test_a_limit_below_the_affinity_is_one_for_jobs_and_threads_alike(monkeypatc
     )  # joblib takes the least of it, the affinity and the container's limit
     assert usable_cores() == 1
     assert threads_of_run(torch.device("cpu"), ALONE, workers=0) == Threads(1)
-    assert SeveralAtOnce(3, devices=["cpu"]).sharing == 3
+    assert Parallel(3, devices=["cpu"]).sharing == 3
 
 
 def test_torchruns_processes_share_the_cores_of_their_machine(monkeypatch):
     monkeypatch.setattr("segbench.engine.background.usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    found = threads_of_run(torch.device("cuda"), Team(rank=0, size=4), workers=1)
+    found = threads_of_run(torch.device("cuda"), ProcessGroup(rank=0, size=4), workers=1)
     assert found == Threads(2, beside=True)

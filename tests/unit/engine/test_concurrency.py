@@ -9,7 +9,7 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.concurrency import device_type, usable_cores
-from segbench.engine.launchers.local import OneByOne, SeveralAtOnce
+from segbench.engine.launchers.local import Parallel, Sequential
 from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import SuiteError, UsageError
 from segbench.results.arrays.matrices import load_matrices
@@ -38,7 +38,7 @@ def test_a_run_computes_with_the_threads_of_its_suite_and_its_record_says_so(tmp
 def test_several_at_once_end_with_the_bits_of_one_after_the_other(tmp_path):
     suite = check(document(models=["cnn", "unet"], train={"epochs": 1}))
     stored = []
-    for name, launcher in (("one", OneByOne("cpu")), ("two", SeveralAtOnce(2, devices=["cpu"], cores=64))):
+    for name, launcher in (("one", Sequential("cpu")), ("two", Parallel(2, devices=["cpu"], cores=64))):
         outcome = run_suite(suite, results=tmp_path / name, device="cpu", launcher=launcher)
         assert [record.environment["threads"] for record in outcome.records] == [1, 1]
         files = [outcome.store.folder_of(record.id) / CONFUSION_FILE for record in outcome.records]

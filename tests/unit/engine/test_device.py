@@ -12,7 +12,7 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.device import Arithmetic, choose_device, computes_bf16, use_device
+from segbench.engine.device import ComputeConfig, choose_device, computes_bf16, use_device
 from segbench.engine.suite.preflight import check_device
 from segbench.errors import UsageError
 
@@ -21,18 +21,18 @@ CPU = torch.device("cpu")
 
 def test_bf16_computes_convolutions_in_bf16_and_keeps_weights_in_float32():
     network = nn.Conv2d(3, 2, 1)
-    with Arithmetic(CPU, "bf16").autocast():
+    with ComputeConfig(CPU, "bf16").autocast():
         assert network(torch.rand(1, 3, 2, 2)).dtype == torch.bfloat16
     assert network.weight.dtype == torch.float32
 
 
 def test_fp32_does_not_autocast():
-    with Arithmetic(CPU).autocast():
+    with ComputeConfig(CPU).autocast():
         assert nn.Conv2d(3, 2, 1)(torch.rand(1, 3, 2, 2)).dtype == torch.float32
 
 
 def test_channels_last_applies_to_images_and_weights():
-    arithmetic = Arithmetic(CPU, channels_last=True)
+    arithmetic = ComputeConfig(CPU, channels_last=True)
     network = arithmetic.place(nn.Conv2d(3, 4, 3))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
     assert arithmetic.images(torch.rand(2, 3, 4, 5)).is_contiguous(memory_format=torch.channels_last)
@@ -41,14 +41,14 @@ def test_channels_last_applies_to_images_and_weights():
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 def test_matrix_precision_holds_inside_the_context_only(precision):
     before = torch.get_float32_matmul_precision()
-    with Arithmetic(CPU, precision).matrix_precision():
+    with ComputeConfig(CPU, precision).matrix_precision():
         assert torch.get_float32_matmul_precision() == {"fp32": "highest", "tf32": "high"}[precision]
     assert torch.get_float32_matmul_precision() == before
 
 
 def test_peak_memory_counts_this_process():
     block = torch.ones(40_000_000)
-    assert Arithmetic(CPU).peak_memory_bytes() > block.numel() * 4
+    assert ComputeConfig(CPU).peak_memory_bytes() > block.numel() * 4
 
 
 def test_auto_is_a_device_that_is_there():

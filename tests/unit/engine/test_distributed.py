@@ -22,13 +22,13 @@ from torch import nn
 import segbench.engine.distributed as team_module
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.data.loading.loader import Share
-from segbench.engine.distributed import ALONE, Team, own_device, synchronised, torchrun_team
+from segbench.data.loading.loader import Shard
+from segbench.engine.distributed import ALONE, ProcessGroup, own_device, torchrun_process_group, with_sync_batch_norm
 from segbench.engine.evaluation.evaluate import Evaluation, Picture
-from segbench.engine.evaluation.gather import Seen, merged, summed
+from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
 from segbench.engine.evaluation.predictions import read_archive, write_archive
 from segbench.engine.events import Notice
-from segbench.engine.launchers.torchrun import Together, follow, leading
+from segbench.engine.launchers.torchrun import TorchrunLauncher, join_runs, leading
 from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.errors import SegbenchError, SuiteError, UsageError
@@ -56,7 +56,7 @@ def take_part(rank, size, port, suite, results, killed_at):
         TrainingCheckpointer.after_step = kill
     team_module.ROLL_CALL = timedelta(seconds=5)
     try:
-        with torchrun_team("cpu") as team:
+        with torchrun_process_group("cpu") as team:
             checked = check(suite)
             if team.leads:
                 with leading(team, "cpu") as launcher:
@@ -66,7 +66,7 @@ def take_part(rank, size, port, suite, results, killed_at):
                     )
                 (results / "said.txt").write_text("\n".join(e.text for e in told if isinstance(e, Notice)))
             else:
-                follow(team, device="cpu")
+                join_runs(team, device="cpu")
     except SegbenchError as error:
         results.mkdir(exist_ok=True)
         (results / f"error-{rank}.txt").write_text(str(error))
@@ -302,35 +302,35 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
 def test_what_needs_one_process_is_refused(tmp_path):
     suite = check(document(models=["cnn"], train={"micro_batch": "auto"}))
     with pytest.raises(SuiteError, match=r"train\.micro_batch: auto finds what fits into one process"):
-        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=TorchrunLauncher(Two(), "cpu"))
     suite = check(document(models=["cnn"], train={"micro_batch": 2, "sync_batch_norm": True}))
     with pytest.raises(SuiteError, match=r"train\.sync_batch_norm: does not go with micro_batch"):
-        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=TorchrunLauncher(Two(), "cpu"))
     suite = check(document(models=["cnn"], train={"batch_size": 1}))
     with pytest.raises(SegbenchError, match=r"a training batch has too few images \(1\) for 2 processes"):
-        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=Together(Two(), "cpu"))
+        run_suite(suite, results=tmp_path, device="cpu", in_process=True, launcher=TorchrunLauncher(Two(), "cpu"))
 
 
-class Two(Team):
+class Two(ProcessGroup):
     """Stands for two processes of which the other one does just what this one does."""
 
     def __init__(self, others=None):
         super().__init__(0, 2)
         object.__setattr__(self, "others", others)
 
-    def gathered(self, part):
+    def all_gather(self, part):
         return [part, self.others.pop(0) if self.others else part]
 
-    def collected(self, part):
-        return self.gathered(part)
+    def gather(self, part):
+        return self.all_gather(part)
 
-    def table(self, *numbers):
-        return self.gathered(list(numbers))
+    def all_gather_ints(self, *numbers):
+        return self.all_gather(list(numbers))
 
-    def told(self, value):
+    def broadcast(self, value):
         return value
 
-    def ended(self, outcome):
+    def gather_outcomes(self, outcome):
         return [outcome, outcome]
 
 
@@ -358,7 +358,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
         return Seen(found(positions), ImageDetails(names, arrays), pictures)
 
     for ours, theirs in (([0, 1, 4], [2, 3]), ([], [0, 1, 2, 3, 4])):
-        all_of_it = merged(seen(ours), Two([seen(theirs)]))
+        all_of_it = gather_evaluation(seen(ours), Two([seen(theirs)]))
         whole, evaluation = found([0, 1, 2, 3, 4]), all_of_it.evaluation
         assert evaluation.matrices.names == whole.matrices.names
         assert np.array_equal(evaluation.matrices.matrices, whole.matrices.matrices)
@@ -370,7 +370,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
         assert all_of_it.details.arrays["x"].tolist() == [0, 1, 2, 3, 4]
         assert all_of_it.predictions == [b"0", b"1", b"2", b"3", b"4"]
         other = found(theirs)
-        summary = summed(found(ours), Two([(other.positions, other.losses, other.matrices.total)]))
+        summary = reduce_confusion(found(ours), Two([(other.positions, other.losses, other.matrices.total)]))
         assert np.array_equal(summary.matrix, whole.matrices.total)
         assert summary.loss == 2.0
 
@@ -378,19 +378,19 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
 def test_a_team_of_one_changes_nothing():
     network = nn.Conv2d(1, 1, 1)
     assert ALONE.parallel(network, torch.device("cpu")) is network
-    assert ALONE.gathered("part") == ["part"]
-    assert ALONE.told("word") == "word"
+    assert ALONE.all_gather("part") == ["part"]
+    assert ALONE.broadcast("word") == "word"
     assert ALONE.leads
-    assert ALONE.collected("part") == ["part"]
-    assert ALONE.table(1, 2) == [[1, 2]]
+    assert ALONE.gather("part") == ["part"]
+    assert ALONE.all_gather_ints(1, 2) == [[1, 2]]
     seen = Seen(None, ImageDetails(("a",), {}), None)
-    assert merged(seen, ALONE) is seen
+    assert gather_evaluation(seen, ALONE) is seen
 
 
 @given(st.integers(0, 50), st.integers(1, 9))
 def test_shares_are_every_image_once_and_as_equal_as_can_be(count, size):
     images = list(range(count))
-    shares = [images[Share(rank, size).of(count)] for rank in range(size)]
+    shares = [images[Shard(rank, size).of(count)] for rank in range(size)]
     assert [image for share in shares for image in share] == images
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
@@ -408,7 +408,7 @@ def test_each_process_has_a_gpu_of_its_own_where_there_are_any(monkeypatch):
     assert own_device("cpu") == "cpu"
     with (
         pytest.raises(UsageError, match=r"--device cuda:1: torchrun's processes need a GPU each"),
-        torchrun_team("cuda:1"),
+        torchrun_process_group("cuda:1"),
     ):
         pass
 
@@ -418,10 +418,13 @@ def test_a_team_on_processors_needs_no_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for name, value in {"RANK": "0", "LOCAL_RANK": "7", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match="more processes than the 1 GPUs of this machine"), torchrun_team("auto"):
+    with (
+        pytest.raises(UsageError, match="more processes than the 1 GPUs of this machine"),
+        torchrun_process_group("auto"),
+    ):
         pass
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
-    with torchrun_team("cpu") as team:
+    with torchrun_process_group("cpu") as team:
         assert (team.rank, team.size) == (0, 1)
 
 
@@ -429,9 +432,9 @@ def test_batch_norm_is_synchronised_on_cuda_only():
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), BatchNormAct2d(2)).eval()
     images = torch.rand(2, 3, 5, 5)
     expected = network(images)
-    converted = synchronised(network, torch.device("cuda", 0))
+    converted = with_sync_batch_norm(network, torch.device("cuda", 0))
     assert isinstance(converted[1], nn.SyncBatchNorm)
     assert isinstance(converted[2], nn.SyncBatchNorm)
     assert torch.equal(converted.eval()(images), expected)  # activations included
     with pytest.raises(SuiteError, match=r"train\.sync_batch_norm: torch can do so on CUDA only, not on cpu"):
-        synchronised(network, torch.device("cpu"))
+        with_sync_batch_norm(network, torch.device("cpu"))

@@ -14,7 +14,7 @@ from segbench.api.leaderboard import leaderboard
 from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import families, trials
-from segbench.engine.run.record import record_of
+from segbench.engine.run.record import build_record
 from segbench.errors import DamagedRunError, UsageError
 from segbench.report.runs.load import load_results
 from segbench.results.archive.inventory import held_runs
@@ -47,7 +47,7 @@ def test_every_run_of_our_suites_passes_and_those_from_scratch_by_their_identity
     for run in runs:
         folder = tmp_path / run.id
         folder.mkdir(exist_ok=True)
-        write_record(folder, record_of(run, **ENDED))
+        write_record(folder, build_record(run, **ENDED))
         known = identities(verified_record(folder, run.id))
         if run.model.pretrained or run.role == "tuned":
             assert known == set()
@@ -63,7 +63,7 @@ def test_options_that_json_knows_in_one_form_only_keep_their_identity(tmp_path):
         )
     )
     (run,) = plan(suite)
-    write_record(tmp_path, record_of(run, **ENDED))
+    write_record(tmp_path, build_record(run, **ENDED))
     assert run.identity in identities(read_record(tmp_path / "run.json"))
 
 

@@ -9,7 +9,7 @@ from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_fresh_process
 from segbench.errors import UsageError
 from segbench.results.speed.record import SpeedStatus, Task
-from segbench.speed.cases import Planned
+from segbench.speed.cases import PlannedCase
 from segbench.speed.run_cases import INTERLEAVED, LARGEST_BATCH, Settings, measure_cases
 
 SETTINGS = Settings("cpu", 2, 0.05)
@@ -37,7 +37,7 @@ def measured(planned, machine):
 
 def test_every_case_is_measured_in_as_many_processes_as_asked_for():
     machine = Machine(lambda batch: 1.0)
-    (record,) = measured(Planned(case()), machine)
+    (record,) = measured(PlannedCase(case()), machine)
     assert len(record.restarts) == 2
     assert machine.calls == [1, 1]
     assert record.environment == {"processor": "made up"}
@@ -45,7 +45,7 @@ def test_every_case_is_measured_in_as_many_processes_as_asked_for():
 
 def test_cases_are_measured_in_turn():
     machine = Machine(lambda batch: 1.0)
-    planned = [Planned(case(batch_size=batch)) for batch in (1, 2, 4)]
+    planned = [PlannedCase(case(batch_size=batch)) for batch in (1, 2, 4)]
     records = list(measure_cases(planned, SETTINGS, call=machine, describe=machine))
     assert machine.calls == [1, 2, 4, 1, 2, 4]
     assert [(record.case.batch_size, len(record.restarts)) for record in records] == [(1, 2), (2, 2), (4, 2)]
@@ -53,7 +53,7 @@ def test_cases_are_measured_in_turn():
 
 def test_sweeps_come_last_and_only_so_many_cases_are_measured_in_turn():
     machine = Machine(lambda batch: 1.0, most=1)
-    planned = [Planned(case(), sweeps=True), *(Planned(case(classes=2 + n)) for n in range(INTERLEAVED + 1))]
+    planned = [PlannedCase(case(), sweeps=True), *(PlannedCase(case(classes=2 + n)) for n in range(INTERLEAVED + 1))]
     records = list(measure_cases(planned, SETTINGS, call=machine, describe=machine))
     assert [record.case.classes for record in records[:-2]] == list(range(2, INTERLEAVED + 3))
     assert [record.case.batch_size for record in records[-2:]] == [1, 2]
@@ -62,7 +62,7 @@ def test_sweeps_come_last_and_only_so_many_cases_are_measured_in_turn():
 def slow(seconds, **changes):
     settings = Settings("cpu", 5, 2.0, **changes)
     machine = Machine(lambda batch: seconds)
-    list(measure_cases([Planned(case())], settings, call=machine, describe=machine))
+    list(measure_cases([PlannedCase(case())], settings, call=machine, describe=machine))
     return len(machine.calls)
 
 
@@ -80,19 +80,19 @@ def test_what_cannot_be_done_here_is_tried_once():
             return answer if function.__name__ == "fingerprint" else refused
 
     machine = Refusing(lambda batch: 1.0)
-    (record,) = measured(Planned(case()), machine)
+    (record,) = measured(PlannedCase(case()), machine)
     assert (record.status, len(machine.calls)) == (SpeedStatus.SKIPPED, 1)
 
 
 def test_a_sweep_doubles_until_throughput_gains_less_than_three_per_cent():
     seconds = {1: 1.0, 2: 1.2, 4: 1.6, 8: 3.15, 16: 1.0}
-    records = measured(Planned(case(), sweeps=True), Machine(seconds.__getitem__))
+    records = measured(PlannedCase(case(), sweeps=True), Machine(seconds.__getitem__))
     assert [record.case.batch_size for record in records] == [1, 2, 4, 8]
     assert len({record.id for record in records}) == 4
 
 
 def test_a_batch_that_does_not_fit_is_a_row_and_ends_the_sweep():
-    records = measured(Planned(case(), sweeps=True), Machine(lambda batch: 1.0, most=4))
+    records = measured(PlannedCase(case(), sweeps=True), Machine(lambda batch: 1.0, most=4))
     assert [(record.case.batch_size, record.status) for record in records] == [
         (1, SpeedStatus.MEASURED),
         (2, SpeedStatus.MEASURED),
@@ -102,13 +102,13 @@ def test_a_batch_that_does_not_fit_is_a_row_and_ends_the_sweep():
 
 
 def test_a_sweep_ends_at_the_largest_batch():
-    records = measured(Planned(case(), sweeps=True), Machine(lambda batch: 1.0))
+    records = measured(PlannedCase(case(), sweeps=True), Machine(lambda batch: 1.0))
     assert records[-1].case.batch_size == LARGEST_BATCH
 
 
 def test_progress_counts_restarts():
     told = []
-    planned = [Planned(case()), Planned(case(batch_size=2))]
+    planned = [PlannedCase(case()), PlannedCase(case(batch_size=2))]
     list(
         measure_cases(
             planned,
@@ -145,7 +145,7 @@ def address_of_malloc(*, observer):
 
 def test_a_real_process_that_is_killed_is_out_of_memory():
     model = {"name": "python:misbehaving.killed"}
-    (found,) = measure_cases([Planned(case(model=model))], Settings("cpu", 1, 0.05))
+    (found,) = measure_cases([PlannedCase(case(model=model))], Settings("cpu", 1, 0.05))
     assert found.status is SpeedStatus.OUT_OF_MEMORY
     assert "SIGKILL" in found.restarts[0].reason
 

@@ -22,7 +22,7 @@ Parameters = nn.Module | Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]
 """A network, its parameters, or groups of them as optimizers take them."""
 
 
-class Share(NamedTuple):
+class GroupShare(NamedTuple):
     """What a parameter group takes of a network.
 
     Attributes:
@@ -58,14 +58,14 @@ def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def shares(groups: Sequence[ParameterGroup], network: nn.Module) -> list[Share]:
+def shares(groups: Sequence[ParameterGroup], network: nn.Module) -> list[GroupShare]:
     """Return what each group takes of a network, by the groups' order."""
     known = trainable_parameters(network)
     total = sum(parameter.numel() for parameter in known.values())
     found = []
     for group in groups:
         sizes = [parameter.numel() for name, parameter in known.items() if group.matches(name)]
-        found.append(Share(len(sizes), sum(sizes), total))
+        found.append(GroupShare(len(sizes), sum(sizes), total))
     return found
 
 

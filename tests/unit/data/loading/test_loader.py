@@ -13,7 +13,7 @@ from segbench.config.component import TransformEntry
 from segbench.data.cache.datasets import MemoryCache
 from segbench.data.datasets.camvid import camvid
 from segbench.data.loading.batch import collate_training
-from segbench.data.loading.loader import EvaluationLoader, FedDigest, Share, TrainingLoader
+from segbench.data.loading.loader import EvaluationLoader, InputDigest, Shard, TrainingLoader
 from segbench.data.loading.pipeline import Pipeline, derive_seed
 from segbench.data.loading.workers import Key, Reader
 from segbench.data.scenes.dataset import scenes
@@ -37,7 +37,7 @@ def pipeline(*steps, training=True):
 
 def fed(loader, epochs=(0, 1)):
     """Return the digest of some epochs, and the names in the order in which they came."""
-    digest, names = FedDigest(), []
+    digest, names = InputDigest(), []
     for epoch in epochs:
         for batch in loader.epoch(epoch):
             digest.update(batch.digests)
@@ -96,14 +96,14 @@ def test_a_digest_follows_name_image_label_and_order(arrays):
     sample = arrays(1).read(0)
     kinds = [{}, {"name": "other"}, {"image": sample.image ^ 1}, {"label": sample.label ^ 1}]
     assert len({digests(**kind) for kind in kinds}) == 4
-    forth, back = FedDigest(), FedDigest()
+    forth, back = InputDigest(), InputDigest()
     forth.update(["a", "b"])
     back.update(["b", "a"])
     assert forth.hexdigest() != back.hexdigest()
 
 
 def test_the_digest_of_batches_is_that_of_their_images():
-    together, apart = FedDigest(), FedDigest()
+    together, apart = InputDigest(), InputDigest()
     together.update(["a", "b", "c"])
     apart.update(["a"])
     apart.update(["b", "c"])
@@ -164,7 +164,7 @@ def test_evaluation_labels_keep_their_own_sizes(mixed_sizes):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_evaluation_digests_do_not_depend_on_workers_or_batch_size(mixed_sizes, workers):
     def digest(batch_size, workers):
-        state = FedDigest()
+        state = InputDigest()
         with EvaluationLoader(
             mixed_sizes, pipeline("normalize", training=False), batch_size=batch_size, workers=workers
         ) as loader:
@@ -267,9 +267,9 @@ def positions(batches):
 def test_epochs_in_any_order_are_those_of_a_naive_reference(
     arrays, data, count, batch_size, seed, drop_last, last_epoch
 ):
-    share = Share(*data.draw(st.sampled_from([(0, 1), (0, 2), (1, 2)])))
+    share = Shard(*data.draw(st.sampled_from([(0, 1), (0, 2), (1, 2)])))
     if not drop_last and 0 < count % batch_size < share.size:
-        share = Share()
+        share = Shard()
     shape = {"batch_size": batch_size, "seed": seed, "drop_last": drop_last, "share": share}
     loader = TrainingLoader(arrays(count, size=(2, 2)), pipeline(), last_epoch=last_epoch, **shape)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -282,7 +282,7 @@ def test_epochs_in_any_order_are_those_of_a_naive_reference(
 
 @pytest.mark.parametrize("pass_by", [0, 2])
 def test_workers_hand_out_the_naive_reference_across_epochs(arrays, pass_by):
-    shape = {"batch_size": 4, "seed": 9, "drop_last": False, "share": Share(1, 2)}
+    shape = {"batch_size": 4, "seed": 9, "drop_last": False, "share": Shard(1, 2)}
     with TrainingLoader(arrays(11), pipeline(), workers=2, last_epoch=4, **shape) as loader:
         assert positions(loader.epoch(1, skip=pass_by)) == naive_epoch(11, 1, **shape)[pass_by:]
         for epoch in (2, 3, 4, 5, 2):
@@ -364,7 +364,7 @@ def test_an_error_of_the_next_epoch_waits_until_that_is_asked_for(arrays, worker
 
 
 def test_an_error_ends_the_stream_and_another_epoch_begins_a_new_one(arrays):
-    shape = {"batch_size": 2, "seed": 1, "drop_last": True, "share": Share()}
+    shape = {"batch_size": 2, "seed": 1, "drop_last": True, "share": Shard()}
     with TrainingLoader(arrays(6, broken=(4,)), pipeline(), workers=1, **shape) as loader:
         for epoch in (1, 2):
             whole = naive_epoch(6, epoch, **shape)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from segbench.config.suite import Evaluate
 from segbench.data.loading.loader import EvaluationBatch
 from segbench.engine.background import INLINE, Threads
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.evaluation.details import Details
 from segbench.engine.evaluation.evaluate import evaluate
 from segbench.engine.evaluation.predictor import Predictor
@@ -77,7 +77,7 @@ def predictor():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = nn.Conv2d(3, CLASSES, 1)
-    return Predictor(network, Evaluate(), classes=CLASSES, arithmetic=Arithmetic(torch.device("cpu")))
+    return Predictor(network, Evaluate(), classes=CLASSES, arithmetic=ComputeConfig(torch.device("cpu")))
 
 
 def test_each_images_matrix_is_that_of_scikit_learn_at_the_labels_size():
@@ -172,7 +172,7 @@ def test_the_time_that_a_pass_waits_for_a_closer_look_is_told_apart():
 def test_on_cuda_threads_beside_find_what_one_thread_finds(sizes):
     subject, batches = predictor(), OneBatch(sizes)
     subject.network.cuda()
-    subject.arithmetic = Arithmetic(torch.device("cuda"))
+    subject.arithmetic = ComputeConfig(torch.device("cuda"))
     pinned = tuple(label.pin_memory() for label in batches.batch.labels)
     batches.batch = batches.batch._replace(images=batches.batch.images.pin_memory(), labels=pinned)
     loss = nn.CrossEntropyLoss(ignore_index=255)

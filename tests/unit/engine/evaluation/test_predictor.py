@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from segbench.config.suite import Evaluate, Window
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.evaluation.predictor import Predictor, class_map, resized, slide, tile_starts
 from segbench.errors import ModelRefusal
 
-CPU = Arithmetic(torch.device("cpu"))
+CPU = ComputeConfig(torch.device("cpu"))
 
 
 def pointwise(classes: int = 3) -> nn.Module:
@@ -90,7 +90,7 @@ class Watching(nn.Module):
 )
 def test_a_predictor_computes_in_its_own_precision_whoever_calls_it(precision, seen, settings):
     network = Watching()
-    Predictor(network, settings, classes=3, arithmetic=Arithmetic(torch.device("cpu"), precision)).scores(images())
+    Predictor(network, settings, classes=3, arithmetic=ComputeConfig(torch.device("cpu"), precision)).scores(images())
     assert set(network.seen) == {seen}
 
 

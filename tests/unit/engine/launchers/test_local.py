@@ -14,7 +14,7 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.config.suite import Loader
 from segbench.engine.events import Notice
-from segbench.engine.launchers.local import Job, OneByOne, SeveralAtOnce
+from segbench.engine.launchers.local import Job, Parallel, Sequential
 from segbench.engine.processes import CallStopped, call_in_process
 from segbench.errors import UsageError
 
@@ -45,14 +45,14 @@ class Bench:
 
 def test_one_by_one_keeps_the_order():
     bench, told = Bench(), []
-    assert list(OneByOne("cpu")(JOBS, bench, told.append)) == [run.id for run in RUNS]
+    assert list(Sequential("cpu")(JOBS, bench, told.append)) == [run.id for run in RUNS]
     assert bench.most == 1
     assert [event.text for event in told] == [run.id for run in RUNS]
 
 
 def test_several_at_once_do_every_job_and_share_the_cores():
     bench, told = Bench(), []
-    found = list(SeveralAtOnce(3, devices=["cpu"], cores=8)(JOBS, bench, told.append))
+    found = list(Parallel(3, devices=["cpu"], cores=8)(JOBS, bench, told.append))
     assert sorted(found) == sorted(run.id for run in RUNS)
     assert bench.most == 3
     assert {(place.device, place.cores) for place in bench.places} == {("cpu", 2)}
@@ -70,17 +70,17 @@ def test_several_at_once_do_every_job_and_share_the_cores():
     ],
 )
 def test_it_is_known_how_many_runs_share_a_device_or_a_core(jobs, devices, threads, sharing):
-    assert SeveralAtOnce(jobs, devices=devices, cores=8, threads=threads).sharing == sharing
+    assert Parallel(jobs, devices=devices, cores=8, threads=threads).sharing == sharing
 
 
-@pytest.mark.parametrize("launcher", [OneByOne("cpu"), SeveralAtOnce(2, devices=["cpu"])])
+@pytest.mark.parametrize("launcher", [Sequential("cpu"), Parallel(2, devices=["cpu"])])
 def test_a_run_that_is_left_gives_no_record_and_holds_no_other_up(launcher):
     left = RUNS[1].id
     done = list(launcher(JOBS, lambda job, place, told: None if job.run.id == left else job.run.id, lambda event: None))
     assert sorted(done) == sorted(run.id for run in RUNS if run.id != left)
 
 
-@pytest.mark.parametrize("launcher", [OneByOne("cpu"), SeveralAtOnce(2, devices=["cpu"])])
+@pytest.mark.parametrize("launcher", [Sequential("cpu"), Parallel(2, devices=["cpu"])])
 def test_a_run_that_was_left_is_tried_again_when_another_is_done(launcher):
     asked = []
 
@@ -93,7 +93,7 @@ def test_a_run_that_was_left_is_tried_again_when_another_is_done(launcher):
 
 def test_each_device_does_one_run_at_a_time():
     bench = Bench()
-    list(SeveralAtOnce(2, devices=["cuda:0", "cuda:1"], cores=8)(JOBS, bench, lambda event: None))
+    list(Parallel(2, devices=["cuda:0", "cuda:1"], cores=8)(JOBS, bench, lambda event: None))
     assert {place.device for place in bench.places} == {"cuda:0", "cuda:1"}
 
 
@@ -108,13 +108,13 @@ def test_what_one_job_raises_reaches_the_caller_and_the_rest_is_not_begun():
         return job.run.id
 
     with pytest.raises(UsageError, match="wrong"):
-        list(SeveralAtOnce(1, devices=["cpu"])(JOBS, do, lambda event: None))
+        list(Parallel(1, devices=["cpu"])(JOBS, do, lambda event: None))
     assert len(begun) < len(JOBS)
 
 
 def test_fewer_than_one_at_a_time_is_refused():
     with pytest.raises(UsageError, match="--jobs 0"):
-        SeveralAtOnce(0, devices=["cpu"])
+        Parallel(0, devices=["cpu"])
 
 
 def slow_call(seconds, *, observer):
@@ -135,7 +135,7 @@ def test_runs_under_way_are_stopped_when_one_raises():
             raise
 
     with pytest.raises(UsageError, match="wrong"):
-        list(SeveralAtOnce(2, devices=["cpu"])(JOBS, do, lambda event: None))
+        list(Parallel(2, devices=["cpu"])(JOBS, do, lambda event: None))
     assert ended == [2]
 
 
@@ -151,7 +151,7 @@ def test_caches_in_memory_share_what_is_free():
         return job.run.id
 
     free = psutil.virtual_memory().available / 1e9
-    list(SeveralAtOnce(2, devices=["cpu"])(jobs, do, lambda event: None))
+    list(Parallel(2, devices=["cpu"])(jobs, do, lambda event: None))
     assert len(set(found)) == 1
     assert 0 < 2 * found[0] <= 0.6 * free
 
@@ -183,7 +183,7 @@ def with_workers(jobs, workers):
     ],
 )
 def test_a_run_knows_how_many_may_share_its_device(jobs, devices, sharing):
-    found = places(JOBS, SeveralAtOnce(jobs, devices=devices))
+    found = places(JOBS, Parallel(jobs, devices=devices))
     assert {at_once for at_once, _ in found} <= sharing
     assert max(at_once for at_once, _ in found) <= max(sharing)
     if len(sharing) == 1:
@@ -191,11 +191,11 @@ def test_a_run_knows_how_many_may_share_its_device(jobs, devices, sharing):
 
 
 def test_a_single_run_shares_nothing_whatever_jobs_says():
-    assert places(with_workers(JOBS[:1], 4), SeveralAtOnce(4, devices=["cpu"])) == [(1, 4)]
+    assert places(with_workers(JOBS[:1], 4), Parallel(4, devices=["cpu"])) == [(1, 4)]
 
 
 @pytest.mark.parametrize(("workers", "share"), [(0, 0), (1, 1), (2, 1), (6, 2), (8, 2)])
 def test_runs_at_once_share_the_workers(workers, share):
-    found = places(with_workers(JOBS, workers), SeveralAtOnce(3, devices=["cpu"]))
+    found = places(with_workers(JOBS, workers), Parallel(3, devices=["cpu"]))
     assert {each for _, each in found} == {share}
-    assert {each for _, each in places(with_workers(JOBS, workers), OneByOne("cpu"))} == {workers}
+    assert {each for _, each in places(with_workers(JOBS, workers), Sequential("cpu"))} == {workers}

@@ -11,7 +11,7 @@ import segbench.engine.run.execute  # noqa: F401 - imported before a deadline is
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.launchers.local import Place
-from segbench.engine.launchers.ray_worker import Done, Order, SharedFolder, _carried_out
+from segbench.engine.launchers.ray_worker import RayResult, RayTask, SharedFolder, _carried_out
 from segbench.errors import RunInterrupted
 from segbench.results.store import Store
 
@@ -23,9 +23,9 @@ def interrupted():
 
     def do(shared):
         place = Place("cpu", None, deadline=time.time() + 1.0)
-        order = Order(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
+        order = RayTask(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
         with pytest.raises(RunInterrupted) as stopped:
-            _carried_out(order, lambda _: time.sleep(max(0.0, place.deadline - time.time())), Done("node", "host"))
+            _carried_out(order, lambda _: time.sleep(max(0.0, place.deadline - time.time())), RayResult("node", "host"))
         return str(stopped.value)
 
     return do

@@ -8,7 +8,7 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.data.loading.statistics import measure
 from segbench.engine.estimate.data_survey import uncached
-from segbench.engine.run.data import measured, open_materials
+from segbench.engine.run.data import measured, open_run_data
 from segbench.errors import DataError
 
 
@@ -40,7 +40,7 @@ def make_runs(tmp_path):
 
 
 def test_the_training_split_alone_is_measured(runs):
-    materials = open_materials(runs()[0])
+    materials = open_run_data(runs()[0])
     pixels = np.concatenate([materials.train.read(index).image.ravel() for index in range(4)]).astype(float)
     found = materials.images.statistics
     assert found.mean == pytest.approx((pixels.mean(),), rel=1e-6)
@@ -49,13 +49,13 @@ def test_the_training_split_alone_is_measured(runs):
 
 
 def test_a_fraction_of_it_is_measured_where_a_fraction_is_trained_on(runs):
-    materials = open_materials(runs(fraction=0.5)[0])
+    materials = open_run_data(runs(fraction=0.5)[0])
     assert len(materials.train) == 2
-    assert materials.images.statistics == measure(materials.train) != open_materials(runs()[0]).images.statistics
+    assert materials.images.statistics == measure(materials.train) != open_run_data(runs()[0]).images.statistics
 
 
 def test_each_fold_is_normalised_by_the_images_that_it_is_trained_on(runs):
-    found = [open_materials(run) for run in runs(folds=3)]
+    found = [open_run_data(run) for run in runs(folds=3)]
     assert len({materials.images.statistics for materials in found}) == 3
     for materials in found:
         assert not set(materials.train.names) & set(materials.test.names)
@@ -64,9 +64,9 @@ def test_each_fold_is_normalised_by_the_images_that_it_is_trained_on(runs):
 
 def test_what_a_check_found_is_taken_and_not_measured_again(runs, monkeypatch):
     run = runs()[0]
-    checks = measured(open_materials(run))
+    checks = measured(open_run_data(run))
     monkeypatch.setattr("segbench.engine.run.data.measure", None)
-    known = open_materials(run, checks)
+    known = open_run_data(run, checks)
     assert measured(known) == checks
 
 
@@ -78,6 +78,6 @@ def test_splits_of_two_types_of_pixels_are_refused(runs, tmp_path):
     for name in "ef":
         Image.fromarray(np.zeros((33, 35), np.uint8)).save(tmp_path / f"images/test/{name}.png")
     with pytest.raises(DataError, match="train: 1 channel of uint16; test: 1 channel of uint8"):
-        open_materials(runs()[0])
+        open_run_data(runs()[0])
     with pytest.raises(DataError, match="not alike"):
-        open_materials(runs(folds=3)[0])
+        open_run_data(runs(folds=3)[0])

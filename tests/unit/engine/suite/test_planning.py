@@ -10,7 +10,7 @@ from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
 from segbench.config.trials import trials
 from segbench.data.open import open_dataset
-from segbench.engine.run.record import record_of
+from segbench.engine.run.record import build_record
 from segbench.engine.run.splits import open_splits
 from segbench.engine.suite.planning import planned
 from segbench.engine.suite.preflight import splits_apart
@@ -41,7 +41,7 @@ def write(store, run, *, hits=None, outcome=None):
     ended = outcome or Outcome(status=Status.COMPLETED)
     with store.writing(run.id) as folder:
         timings = Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0)
-        write_record(folder, record_of(run, ended, timings=timings, environment={}))
+        write_record(folder, build_record(run, ended, timings=timings, environment={}))
         if outcome is None:
             save_matrices(folder / "confusion.npz", matrices(hits))
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.config.sections.training import Train
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.training.auxiliary_losses import Supervised, SupervisedLoss, supervised, weights_by_path
 from segbench.engine.training.epoch_meter import EpochMeter
@@ -59,7 +59,7 @@ def trainer_of(network, size=(8, 12), **recipe):
     )
     loader = noise_loader(3, size, batch_size=4, classes=CLASSES, channels=3, pin_memory=False)
     loss = build_loss(train.loss, classes=CLASSES)
-    arithmetic = Arithmetic(torch.device("cpu"), train.precision)
+    arithmetic = ComputeConfig(torch.device("cpu"), train.precision)
     return Trainer(network, train, loader=loader, loss=loss, arithmetic=arithmetic, history=History("never.csv"))
 
 

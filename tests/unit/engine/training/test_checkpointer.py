@@ -19,7 +19,7 @@ from segbench.config.sections.training import Resume, Train
 from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
 from segbench.data.loading.loader import TrainingLoader
 from segbench.data.loading.pipeline import Pipeline
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.events import Notice
 from segbench.engine.run.facts import earlier_places
 from segbench.engine.stopping import NEVER, Stop
@@ -67,7 +67,7 @@ def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, stop=NE
         train,
         loader=TrainingLoader(Noise(), Pipeline([], training=True), batch_size=3, seed=0, drop_last=False),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2, median_frequency=lambda: [1.0, 1.0]),
-        arithmetic=Arithmetic(torch.device("cpu")),
+        arithmetic=ComputeConfig(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": next(network.parameters()).sum().item()},
         checkpointer=checkpointer,

@@ -18,7 +18,7 @@ from segbench.config.sections.training import EarlyStopping, Resume
 from segbench.config.suite import Train
 from segbench.config.trials import trials
 from segbench.data.loading.loader import Batch
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.early_stopping import Patience
@@ -27,7 +27,7 @@ from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import SuiteError
 from segbench.report.document.sections import selection_rule
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.load import load_results
 from segbench.results.training_states import StateFolder
 
@@ -84,7 +84,7 @@ def trainer(folder, scores, *, kill_at=None, **recipe):
         train,
         loader=Batches(),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2),
-        arithmetic=Arithmetic(torch.device("cpu")),
+        arithmetic=ComputeConfig(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": scores[made.epoch - 1]},
         checkpointer=checkpointer,
@@ -194,7 +194,7 @@ def test_rows_of_different_length_say_so_and_were_trained_on_the_same_data(tmp_p
     runs.at[1, "epoch_digests"] = ((*second[0][:1],),)  # as if the second had stopped one epoch before
     runs.at[1, "train_digest"] = second[0][0]
     runs.at[1, "early_stop"] = lengths[1] | {"epoch": 1}
-    notes = " ".join(observations(runs))
+    notes = " ".join(caveats(runs))
     assert "cnn after 2 of 3 epochs, unet after 1 of 3 epochs" in notes or "after 1 of 3 epochs" in notes
     assert "did not rise by more than 0.9 in 1 validation: " in notes
     assert "Reported are the weights of the last of these epochs." in notes

@@ -7,7 +7,7 @@ from torch import nn
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.run.data import open_materials
+from segbench.engine.run.data import open_run_data
 from segbench.engine.suite.preflight_models import try_models
 from segbench.engine.training.lone_images import check_lone_image, is_lone_image, least_images
 from segbench.errors import ModelRefusal
@@ -81,6 +81,6 @@ def test_a_last_batch_of_one_image_is_found_before_training(images, tmp_path, mo
         )
     )
     runs = plan(suite)
-    materials = open_materials(runs[0])
+    materials = open_run_data(runs[0])
     reasons = try_models(runs, materials, {materials.test.cache_key(): {"sizes": {"32x32": 6}}})
     assert list(reasons) == ([runs[0].id] if images == 9 else [])

@@ -12,7 +12,7 @@ from torch import nn
 from segbench.config.component import LossEntry
 from segbench.config.sections.training import Train
 from segbench.data.loading.batch import Batch, cut
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.training.activation_checkpointing import blocks, keep_activations, recompute_blocks
 from segbench.engine.training.history import History
@@ -75,7 +75,7 @@ def trained(tmp_path, network, **recipe):
         train,
         loader=Batches(),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2, median_frequency=lambda: [1.0, 1.0]),
-        arithmetic=Arithmetic(torch.device("cpu")),
+        arithmetic=ComputeConfig(torch.device("cpu")),
         history=History(tmp_path / "history.csv"),
     )
     torch.manual_seed(5)

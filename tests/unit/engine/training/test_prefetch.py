@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segbench.data.loading.batch import Batch
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.training.prefetch import copy_stream, prefetched, with_is_last
 
-CPU = Arithmetic(torch.device("cpu"))
+CPU = ComputeConfig(torch.device("cpu"))
 
 
 def batches(count=4):
@@ -49,7 +49,7 @@ def test_without_cuda_batches_pass_as_they_are():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_what_is_copied_beside_the_work_arrives_whole():
-    arithmetic = Arithmetic(torch.device("cuda"), channels_last=True)
+    arithmetic = ComputeConfig(torch.device("cuda"), channels_last=True)
     pinned = (
         batch._replace(images=batch.images.pin_memory(), labels=batch.labels.pin_memory()) for batch in batches(20)
     )

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from segbench.config.suite import Train
 from segbench.data.loading.loader import Batch
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
 from segbench.engine.training.trainer import Trainer
@@ -58,7 +58,7 @@ def trainer(tmp_path, *, loader=None, net=None, **recipe):
         train,
         loader=loader or Batches(),
         loss=build_loss(train.loss, classes=CLASSES, median_frequency=lambda: [1.0] * CLASSES),
-        arithmetic=Arithmetic(torch.device("cpu"), train.precision),
+        arithmetic=ComputeConfig(torch.device("cpu"), train.precision),
         history=History(tmp_path / "history.csv"),
     )
 
@@ -222,7 +222,7 @@ def test_the_best_validation_epoch_gives_the_weights(tmp_path):
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
 def test_cuda_trains_in_every_precision(tmp_path, precision):
     subject = trainer(tmp_path, precision=precision)
-    subject.arithmetic = Arithmetic(torch.device("cuda"), precision, channels_last=True)
+    subject.arithmetic = ComputeConfig(torch.device("cuda"), precision, channels_last=True)
     subject.network = subject.arithmetic.place(subject.network)
     subject.loss.to("cuda")
     assert subject.fit().images == 24

@@ -32,7 +32,7 @@ from segbench.report.figures.style import DARK, INK, PAPER
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.load import load_histories, load_results
-from segbench.report.runs.network_identity import distinguish
+from segbench.report.runs.network_identity import disambiguate_labels
 from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
 from segbench.results.record import Outcome, Status
 
@@ -40,7 +40,7 @@ from segbench.results.record import Outcome, Status
 @pytest.fixture
 def read(results):
     def read():
-        runs = distinguish(load_results(results))
+        runs = disambiguate_labels(load_results(results))
         found = ranked(runs)
         return found.board, runs, load_histories(runs), found.pairs
 

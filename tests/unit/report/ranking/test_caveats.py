@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from stored import CLASSES
 
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.load import load_results
 from segbench.results.arrays.matrices import ImageMatrices
 
 
 @pytest.fixture
 def notes(results):
-    return lambda: observations(load_results(results))
+    return lambda: caveats(load_results(results))
 
 
 def test_nothing_disturbs_rows_of_one_protocol_and_data(add, notes):

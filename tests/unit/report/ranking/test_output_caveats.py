@@ -3,7 +3,7 @@
 import pytest
 from stored import write_run
 
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.load import load_results
 from segbench.results.outputs import OutputFacts
 
@@ -15,7 +15,7 @@ def notes(tmp_path):
     def told(**rows):
         for label, facts in rows.items():
             write_run(tmp_path, label, **facts)
-        return [note.partition(": ")[2] for note in observations(load_results(tmp_path))]
+        return [note.partition(": ")[2] for note in caveats(load_results(tmp_path))]
 
     return told
 

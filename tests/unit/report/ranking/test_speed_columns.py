@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from speed_cases import changed_fingerprint
 
 from segbench.api.leaderboard import leaderboard
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.speed_columns import FIGURES, pareto_front
 from segbench.report.runs.load import load_results
 from segbench.report.write import write_report
@@ -94,7 +94,7 @@ def test_rows_never_hold_speeds_of_different_machines(key, add, measure, board, 
         elsewhere = {"environment": changed_fingerprint(key, "another")} if label == "c" else {}
         measure(label, options=options(width), **elsewhere)
     assert board()["throughput_images_per_second"].notna().to_dict() == {"a": True, "b": True, "c": False}
-    (note,) = observations(load_results(results))
+    (note,) = caveats(load_results(results))
     assert "no speed stands beside c: it was not measured, or not in the situation of the other rows." in note
 
 
@@ -169,7 +169,7 @@ def test_a_restless_warm_up_and_a_damaged_record_are_told(add, measure, results)
     document["restarts"][0]["warmup"]["steady"] = False
     file.write_text(json.dumps(document), encoding="utf-8")
     (results / "toy" / "speed" / "torn.json").write_text("{", encoding="utf-8")
-    restless, damaged = observations(load_results(results))
+    restless, damaged = caveats(load_results(results))
     assert "did not become steady while warming up: unet." in restless
     assert "torn.json: is no speed record" in damaged
 

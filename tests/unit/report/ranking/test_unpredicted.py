@@ -16,7 +16,7 @@ from segbench.report.formats.html import to_fragment
 from segbench.report.formats.latex import to_latex
 from segbench.report.formats.leaderboard import board_blocks, to_markdown
 from segbench.report.formats.tables import rich_tables, to_csv
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.load import load_results
 from segbench.results.arrays.matrices import ImageMatrices
 
@@ -33,7 +33,7 @@ def of(matrix):
 def read(results):
     def read():
         runs = load_results(results)
-        return leaderboard(runs), observations(runs)
+        return leaderboard(runs), caveats(runs)
 
     return read
 

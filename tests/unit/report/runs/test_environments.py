@@ -14,7 +14,7 @@ from segbench.api.leaderboard import leaderboard
 from segbench.report.formats.latex import to_latex
 from segbench.report.formats.leaderboard import to_markdown
 from segbench.report.formats.tables import to_csv, to_json
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.runs.environments import differing_facts, facts_of
 from segbench.report.runs.load import load_results
 
@@ -66,7 +66,7 @@ def test_a_note_names_both_values_and_the_rows_of_the_rarer_one(add, runs):
         add(name)
     add("d", environment=environment(threads=2))
     add("e", environment=environment(threads=4, versions={"torch": "2.7"}))
-    (note,) = [note for note in observations(runs()) if "computed alike" in note]
+    (note,) = [note for note in caveats(runs()) if "computed alike" in note]
     assert note.endswith(
         "not all rows were computed alike, and scores depend on it: threads 1 | 2: d | 4: e; torch 2.6 | 2.7: e."
     )
@@ -96,7 +96,7 @@ def test_a_network_whose_own_seeds_differ_is_marked_though_each_seed_is_as_most(
             add(name, seed, environment=environment(threads=1 + seed))
     add("c", 0)
     assert marks(runs()) == {"a": (False, "threads"), "b": (False, "threads"), "c": (True, None)}
-    (note,) = [note for note in observations(runs()) if "computed alike" in note]
+    (note,) = [note for note in caveats(runs()) if "computed alike" in note]
     assert "threads 1 | 2: a seed 1, b seed 1." in note
 
 
@@ -113,7 +113,7 @@ def test_what_is_not_recorded_is_no_difference_and_is_said(add, runs):
     del lacking["threads"], lacking["versions"]["pillow"]
     add("c", environment=lacking)
     assert marks(runs())["c"] == (True, None)
-    (note,) = [note for note in observations(runs()) if "not recorded" in note]
+    (note,) = [note for note in caveats(runs()) if "not recorded" in note]
     assert note.endswith("not recorded, so that rows may differ in it unseen: threads (of 1 run), Pillow (of 1 run).")
 
 
@@ -121,7 +121,7 @@ def test_of_environments_of_which_nothing_is_known_nothing_is_claimed(add, runs)
     add("a", environment={})
     add("b", environment={})
     assert [same is pd.NA for same, _ in marks(runs()).values()] == [True, True]
-    (note,) = observations(runs())
+    (note,) = caveats(runs())
     assert "not recorded, so that rows may differ in it unseen: threads, CPU capability, device, precision" in note
 
 
@@ -160,4 +160,4 @@ def test_where_all_rows_were_computed_alike_there_is_no_such_column(add, runs):
     add("b")
     board = leaderboard(runs())
     assert "differs in" not in to_markdown(board)
-    assert observations(runs()) == []
+    assert caveats(runs()) == []

@@ -11,7 +11,7 @@ from stored import CLASSES, some_images
 from segbench.api.leaderboard import leaderboard
 from segbench.report.compare.compare import compare
 from segbench.report.document.worst_images import image_scores
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.conventions import rescored
 from segbench.report.runs.environments import facts_of
 from segbench.report.runs.load import load_histories, load_results
@@ -99,7 +99,7 @@ def test_one_table_ranks_all_networks(whole):
     assert set(board["seeds"]) == {1}
     assert board["same_data"].all()
     assert board["test_data"].nunique() == 1
-    (note,) = [note for note in observations(runs) if "cross-validation" in note]
+    (note,) = [note for note in caveats(runs) if "cross-validation" in note]
     assert "each of the 7 images was tested once, in one of 3 folds" in note
 
 
@@ -160,7 +160,7 @@ def test_a_copied_folder_is_no_second_seed(add_fold, results):
     shutil.copytree(results / "toy", results / "copy")
     runs = load_results(results)
     assert list(leaderboard(runs)["seeds"]) == [1]
-    assert any("1 run of the same network and seed" in note for note in observations(runs))
+    assert any("1 run of the same network and seed" in note for note in caveats(runs))
 
 
 def test_folds_in_two_folders_are_pooled(add_fold, results, tmp_path):
@@ -216,7 +216,7 @@ def test_every_image_has_its_group(add_fold, results):
         add_fold(fold, groups=groups)
     runs = load_results(results)
     assert runs["image_groups"].iloc[0] == ("p1", "p1", "p2", "p3", "p3", "p4", "p5")
-    assert any("each of the 7 images of 5 groups was tested once" in note for note in observations(runs))
+    assert any("each of the 7 images of 5 groups was tested once" in note for note in caveats(runs))
 
 
 def test_groups_of_other_images_are_damage(add_fold, results):

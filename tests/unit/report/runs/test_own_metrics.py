@@ -14,7 +14,7 @@ from segbench.report.formats.columns import COLUMNS as SHOWN
 from segbench.report.formats.columns import columns_of
 from segbench.report.formats.leaderboard import to_markdown
 from segbench.report.formats.tables import to_csv, to_json
-from segbench.report.ranking.caveats import observations
+from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.leaderboard import COLUMNS
 from segbench.report.runs.load import load_results
 from segbench.report.runs.own_metrics import bounds
@@ -127,7 +127,7 @@ def test_a_missing_module_is_told_and_all_else_is_shown(results, add, names, tmp
     board = leaderboard(runs)
     assert "metric_lost" not in board.columns
     assert board["metric_again"][0] == pytest.approx(iou_of(80))
-    (note,) = [note for note in observations(runs) if "lost" in note]
+    (note,) = [note for note in caveats(runs) if "lost" in note]
     assert "metric lost is left out: python:nowhere_at_all.metric: there is no module 'nowhere_at_all'" in note
     assert "lost is left out" in write_report(results, tmp_path / "out").markdown.read_text(encoding="utf-8")
 
@@ -145,7 +145,7 @@ def test_a_metric_that_fails_leaves_its_column_out_and_says_why(results, add, na
     add()
     runs = load_results(results)
     assert tuple(leaderboard(runs).columns) == COLUMNS
-    assert any(problem in note for note in observations(runs))
+    assert any(problem in note for note in caveats(runs))
 
 
 def test_suites_that_call_different_metrics_the_same_are_told_apart(results, add, names):
@@ -155,7 +155,7 @@ def test_suites_that_call_different_metrics_the_same_are_told_apart(results, add
     add("other", hits=60, suite="zoo")
     runs = load_results(results)
     assert leaderboard(runs)["metric_again"].tolist() == pytest.approx([iou_of(80), iou_of(60)])
-    assert any("several suites have a metric again" in note for note in observations(runs))
+    assert any("several suites have a metric again" in note for note in caveats(runs))
 
 
 def test_a_metric_called_as_a_column_of_ours_keeps_both(results, add, names):

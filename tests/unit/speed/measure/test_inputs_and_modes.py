@@ -10,15 +10,15 @@ from speed_cases import case
 from torch import nn
 
 from segbench.config.sections.training import EXECUTION_MODES
-from segbench.engine.device import Arithmetic
+from segbench.engine.device import ComputeConfig
 from segbench.errors import UsageError
 from segbench.results.speed.record import Output, Task
 from segbench.speed.measure.case import arithmetic_of, built
-from segbench.speed.measure.execution_modes import NotHere, executed, trained
+from segbench.speed.measure.execution_modes import UnsupportedMode, executed, trained
 from segbench.speed.measure.inference import delivering, inference_call
 from segbench.speed.measure.inputs import CPU_CACHE_BYTES, MOST_BATCHES, random_batches
 
-CPU = Arithmetic(torch.device("cpu"))
+CPU = ComputeConfig(torch.device("cpu"))
 
 
 def test_images_rotate_through_twice_the_cache():
@@ -61,7 +61,7 @@ def test_batches_come_in_turn_over_and_over():
 
 
 def test_channels_last_images_are_laid_out_so():
-    arithmetic = Arithmetic(torch.device("cpu"), channels_last=True)
+    arithmetic = ComputeConfig(torch.device("cpu"), channels_last=True)
     images = random_batches(case(channels_last=True), arithmetic).images[0]
     assert images.is_contiguous(memory_format=torch.channels_last)
 
@@ -78,7 +78,7 @@ def test_images_are_cast_as_the_weights_are_and_rotate_through_the_cache_all_the
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_images_on_a_processor_are_those_of_its_own_generator(channels_last):
-    arithmetic = Arithmetic(torch.device("cpu"), channels_last=channels_last)
+    arithmetic = ComputeConfig(torch.device("cpu"), channels_last=channels_last)
     found = random_batches(case(task=Task.TRAINING, batch_size=2, size=(512, 512)), arithmetic)
     generator = torch.Generator().manual_seed(0)
     images = [torch.randn(2, 3, 512, 512, generator=generator) for _ in found.images]
@@ -124,12 +124,12 @@ def test_both_ways_of_casting_find_the_same_classes():
 
 
 def test_a_cuda_graph_is_not_to_be_had_on_a_processor():
-    with pytest.raises(NotHere, match="CUDA graphs need a CUDA device, this is cpu"):
+    with pytest.raises(UnsupportedMode, match="CUDA graphs need a CUDA device, this is cpu"):
         executed(torch.relu, "cuda_graph", torch.ones(1))
 
 
 def test_training_steps_are_not_captured_as_a_graph():
-    with pytest.raises(NotHere, match="training steps"):
+    with pytest.raises(UnsupportedMode, match="training steps"):
         trained(nn.Identity(), "cuda_graph")
 
 
