@@ -207,7 +207,7 @@ def test_a_size_that_does_not_fit_is_told(networks, segbench):
     assert segbench("describe", f"{networks}.Fixed", "--size", "16x32").code == 0
     answer = segbench("describe", f"{networks}.Fixed", "--size", "16x33")
     assert answer.code == 2
-    assert f"{networks}.Fixed cannot take 16x33 images: images have to be 32 wide" in answer.err
+    assert f"{networks}.Fixed fails on 16x33 images (images have to be 32 wide) and takes 32x32 ones" in answer.err
 
 
 def test_a_size_that_padding_would_mend_is_told_with_what_to_write(networks, segbench):
