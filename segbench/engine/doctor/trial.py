@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from segbench.engine.doctor.numbers import (
 from segbench.engine.estimate.model_probe import MOST_STEPS, repeated, step_times, typical
 from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.run.network_outputs import outputs_of_run
+from segbench.engine.run.parts import evaluation_config, predictor_of, training_config
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
@@ -93,9 +94,7 @@ class Trial:
     @property
     def arithmetic(self) -> ComputeConfig:
         """The recipe's device, precision and layout."""
-        if self.train is None:
-            return ComputeConfig(self.device, self.case.recipe.evaluate.precision or "fp32")
-        return ComputeConfig(self.device, self.train.precision, self.train.channels_last)
+        return training_config(self.case.recipe, self.device)
 
     def build(self) -> None:
         """Build the network, and see which sizes it takes and what it returns."""
@@ -158,10 +157,9 @@ class Trial:
 
     def time_inference(self) -> None:
         """Time the evaluation's forward passes, of one image and of a batch."""
-        evaluation = self.case.recipe.evaluate
-        arithmetic = replace(self.arithmetic, precision=evaluation.precision or self.arithmetic.precision)
+        evaluation, arithmetic = self.case.recipe.evaluate, evaluation_config(self.case.recipe, self.device)
         network = arithmetic.place(self.network())
-        predictor = Predictor(network, evaluation, classes=self.case.classes, arithmetic=arithmetic)
+        predictor = predictor_of(network, self.case.recipe, classes=self.case.classes, device=self.device)
         arithmetic.reset_peak_memory()
         for key, count in (("inference_ms", 1), ("evaluation_batch_ms", evaluation.batch_size)):
             images = arithmetic.images(self._images(count, self.found["test_size"], seed=0))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import mean
 
-from segbench.config.component import LossEntry
 from segbench.config.plan import Run
 from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
@@ -20,8 +18,8 @@ from segbench.data.loading.workers import Key, Reader
 from segbench.data.subset import Subset
 from segbench.engine.estimate.cost_model import LoadTime, Survey
 from segbench.engine.run.data import RunData, open_run_data
+from segbench.engine.run.parts import loss_of
 from segbench.engine.training.accumulation import steps_per_epoch, total_steps
-from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
 
 LOADED_IMAGES = 16
 """Images of each split that are loaded to time it, beside the first, which is slower."""
@@ -95,16 +93,6 @@ def uncached(run: Run) -> RunData:
     return replace(materials, statistics=measure(first))
 
 
-def loss_of(materials: RunData, *, median_frequency: Callable[[], Sequence[float]]) -> WeightedSum:
-    """Build the loss of a run."""
-    train = materials.run.recipe.train
-    return build_loss(
-        train.loss if train else (LossEntry(name="cross_entropy"),),
-        classes=len(materials.info.classes),
-        median_frequency=median_frequency,
-    )
-
-
 def _with_training(found: Survey, materials: RunData) -> Survey:
     recipe = materials.run.recipe
     assert recipe.train is not None
@@ -118,7 +106,7 @@ def _with_training(found: Survey, materials: RunData) -> Survey:
         asked.append(True)
         return [1.0] * len(materials.info.classes)
 
-    loss_of(materials, median_frequency=median_frequency)
+    loss_of(recipe, classes=len(materials.info.classes), median_frequency=median_frequency)
     validation = materials.validation
     return replace(
         found,

@@ -24,7 +24,7 @@ from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.distributed import ALONE
 from segbench.engine.estimate.cost_model import Probe
-from segbench.engine.estimate.data_survey import loss_of, uncached
+from segbench.engine.estimate.data_survey import uncached
 from segbench.engine.evaluation.details import Details
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
 from segbench.engine.evaluation.predictions import PredictionArchive
@@ -32,13 +32,13 @@ from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.evaluation.sample_pictures import save_pictures
 from segbench.engine.run.data import RunData
 from segbench.engine.run.facts import weights_digest
+from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trainer import Trainer
-from segbench.models.build import build_network, check_input
+from segbench.models.build import check_input
 from segbench.models.cost import count_weights_bytes
-from segbench.models.weights.classes_map import for_classes
 from segbench.results.arrays.details import DETAILS_FILE, ImageDetails, save_details
 from segbench.results.arrays.matrices import save_matrices
 
@@ -76,11 +76,13 @@ def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
     started = time.perf_counter()
     network = _built(run, materials)
     setup_seconds = time.perf_counter() - started
-    arithmetic = _arithmetic(run, chosen)
+    arithmetic = training_config(run.recipe, chosen)
     arithmetic.reset_peak_memory()
-    loss = loss_of(materials, median_frequency=lambda: [1.0] * len(materials.info.classes))
+    classes = len(materials.info.classes)
+    loss = loss_of(run.recipe, classes=classes, median_frequency=lambda: [1.0] * classes)
     steps = _trained(network, whole, materials, loss, arithmetic=arithmetic, seconds=seconds)
-    passes = evaluations(_predictor(network, materials, arithmetic), materials, loss, seconds=seconds)
+    predictor = predictor_of(network, run.recipe, classes=classes, device=chosen)
+    passes = evaluations(predictor, materials, loss, seconds=seconds)
     passing = [one.evaluation.seconds for one in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
@@ -200,25 +202,11 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
 
 def _built(run: Run, materials: RunData) -> nn.Module:
     """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
-    info = materials.info
-    network = build_network(
-        for_classes(run.model, info.classes),
-        classes=len(info.classes),
-        channels=info.channels,
-        seed=run.seed,
-        init=run.recipe.init,
-    )
+    network = network_of(run, materials.info)
     weights_digest(run, network)
     for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
         check_input(network, *size)
     return network
-
-
-def _arithmetic(run: Run, device: torch.device) -> ComputeConfig:
-    train = run.recipe.train
-    if train is None:
-        return ComputeConfig(device, run.recipe.evaluate.precision or "fp32")
-    return ComputeConfig(device, train.precision, train.channels_last)
 
 
 def _trained(
@@ -245,12 +233,6 @@ def _trained(
     with materials.training_loader(pin_memory=arithmetic.device.type == "cuda") as loader:
         batch = next(loader.epoch(1))
     return step_times(trainer, batch, seconds=seconds)
-
-
-def _predictor(network: nn.Module, materials: RunData, arithmetic: ComputeConfig) -> Predictor:
-    settings = materials.run.recipe.evaluate
-    predicting = replace(arithmetic, precision=settings.precision or arithmetic.precision)
-    return Predictor(network, settings, classes=len(materials.info.classes), arithmetic=predicting)
 
 
 def looking_figures(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,10 +21,11 @@ from segbench.data.loading.loader import EvaluationLoader
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.open import open_dataset
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
-from segbench.engine.device import ComputeConfig, use_device
+from segbench.engine.device import use_device
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor, class_map, resized
 from segbench.engine.inference.unseen import refuse_other_images, refuse_other_options
+from segbench.engine.run.parts import evaluation_config, predictor_of
 from segbench.errors import DataError, ModelRefusal
 from segbench.models.build import check_input
 
@@ -138,17 +138,10 @@ def ready(file: Path, *, device: str) -> Ready:
     """
     place = use_device(device)
     checkpoint = load_checkpoint(file)
-    arithmetic = _arithmetic(checkpoint, place)
-    arithmetic.place(checkpoint.network)
     recipe = checkpoint.run.recipe
+    evaluation_config(recipe, place).place(checkpoint.network)
     return Ready(
         checkpoint,
-        Predictor(checkpoint.network, recipe.evaluate, classes=len(checkpoint.info.classes), arithmetic=arithmetic),
+        predictor_of(checkpoint.network, recipe, classes=len(checkpoint.info.classes), device=place),
         Pipeline(recipe.transforms.test, training=False, images=checkpoint.images),
     )
-
-
-def _arithmetic(checkpoint: Checkpoint, device: torch.device) -> ComputeConfig:
-    train, settings = checkpoint.run.recipe.train, checkpoint.run.recipe.evaluate
-    precision = settings.precision or (train.precision if train else "fp32")
-    return ComputeConfig(device, precision, train.channels_last if train else False)

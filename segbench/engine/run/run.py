@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from segbench.config.component import LossEntry
 from segbench.config.plan import Run
 from segbench.data.loading.loader import EvaluationLoader, Shard
 from segbench.engine.background import Threads, threads_of_run
@@ -40,11 +39,12 @@ from segbench.engine.run.facts import (
     tell_of_other_places,
 )
 from segbench.engine.run.network_facts import network_facts, output_facts
+from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
 from segbench.engine.run.record import build_record, part_in_folds
 from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
-from segbench.engine.training.losses.weighted_sum import WeightedSum, build_loss
+from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
@@ -143,14 +143,12 @@ class RunExecution:
         )
 
     def _build(self, materials: RunData) -> nn.Module:
-        from segbench.models.build import build_network, check_input
+        from segbench.models.build import check_input
         from segbench.models.weights.classes_map import for_classes
 
         info, run = materials.info, self.run
         model = for_classes(run.model, info.classes)
-        network = build_network(
-            model, classes=len(info.classes), channels=info.channels, seed=run.seed, init=run.recipe.init
-        )
+        network = network_of(run, info)
         height, width = materials.first_test_size()
         tell = lambda text: self.observer(Notice(f"{run.label}: {text}"))  # noqa: E731
         self.found_of_model |= network_facts(run, model, network, info, tell)
@@ -165,9 +163,8 @@ class RunExecution:
     def _loss(self, materials: RunData) -> WeightedSum:
         from segbench.data.validation.check import check_dataset, median_frequency_weights
 
-        train = self.run.recipe.train
-        return build_loss(
-            train.loss if train else (LossEntry(name="cross_entropy"),),
+        return loss_of(
+            self.run.recipe,
             classes=len(materials.info.classes),
             median_frequency=lambda: median_frequency_weights(check_dataset(materials.train or materials.test)),
         )
@@ -278,11 +275,7 @@ class RunExecution:
         return PredictionArchive(file, materials.info.palette)
 
     def _predictor(self, network: nn.Module, materials: RunData) -> Predictor:
-        evaluation = self.run.recipe.evaluate
-        arithmetic = ComputeConfig(
-            self.device, evaluation.precision or self._arithmetic.precision, self._arithmetic.channels_last
-        )
-        return Predictor(network, evaluation, classes=len(materials.info.classes), arithmetic=arithmetic)
+        return predictor_of(network, self.run.recipe, classes=len(materials.info.classes), device=self.device)
 
     def _note_data(self, materials: RunData) -> None:
         identity, statistics = materials.identity(self.checks), materials.images.statistics
@@ -361,10 +354,7 @@ class RunExecution:
 
     @property
     def _arithmetic(self) -> ComputeConfig:
-        train, evaluation = self.run.recipe.train, self.run.recipe.evaluate
-        if train is None:
-            return ComputeConfig(self.device, evaluation.precision or "fp32")
-        return ComputeConfig(self.device, train.precision, train.channels_last)
+        return training_config(self.run.recipe, self.device)
 
     @property
     def _threads(self) -> Threads:
