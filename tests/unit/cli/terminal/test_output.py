@@ -96,8 +96,10 @@ def test_what_a_terminal_would_obey_is_spelled_out(capsys):
 
 
 def test_lists_are_split_at_commas():
-    assert names("a, b c ,,d") == ["a", "b c", "d"]
-    assert names(None) is None
+    assert names("a, b c ,,d", option="--models") == ["a", "b c", "d"]
+    assert names(None, option="--models") is None
+    with pytest.raises(UsageError, match="--models ' , ': names nothing"):
+        names(" , ", option="--models")
     assert numbers("0, 1", option="--seeds") == [0, 1]
     assert numbers(None, option="--seeds") is None
     with pytest.raises(UsageError, match="--seeds '0,x': expected whole numbers"):
