@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from segbench.cli.app import app
 from segbench.config.load import load_suite
-from segbench.data.guess import guess
+from segbench.data.guess.guess import guess
 from segbench.data.guess.images import guess_images
 
 MASK = np.array([[0, 1]] * 2, np.uint8).repeat(16, 0).repeat(16, 1)

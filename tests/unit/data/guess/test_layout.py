@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data.guess import guess
+from segbench.data.guess.guess import guess
 from segbench.data.guess.layout import guess_layout
 from segbench.data.guess.seen import what_was_seen
 

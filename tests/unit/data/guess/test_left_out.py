@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.data.guess import guess
+from segbench.data.guess.guess import guess
 from segbench.data.guess.seen import what_was_seen
 
 MASK = np.array([[0, 1, 1, 0]] * 4, np.uint8)
