@@ -71,6 +71,7 @@ class Timer:
         warmup_cap_seconds: Time after which the warm-up ends, steady or not.
         energy: Whether the accelerator's energy is measured.
         while_busy: Called while calls are queued on a CUDA device.
+        clock: The host's clock, in seconds.
     """
 
     device: torch.device
@@ -78,13 +79,14 @@ class Timer:
     warmup_cap_seconds: float = WARMUP_CAP_SECONDS
     energy: bool = True
     while_busy: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.perf_counter
 
     def once(self, call: Call) -> float:
         """Return the host's seconds of one call, from idle device to idle device."""
-        started = time.perf_counter()
+        started = self.clock()
         call()
         self.synchronize()
-        return time.perf_counter() - started
+        return self.clock() - started
 
     def warm_up(self, call: Call) -> Warmup:
         """Call until the times are steady or the cap is reached; the first call is told apart.
@@ -93,19 +95,19 @@ class Timer:
         agrees with no other.
         """
         self.synchronize()
-        started = time.perf_counter()
+        started = self.clock()
         first = self.once(call)
-        after_first = time.perf_counter()
+        after_first = self.clock()
         before: list[float] = []
         last = [first] if first >= LONG_WINDOW_SECONDS else []
         calls = 1
-        while not is_steady(before, last) and time.perf_counter() - after_first < self.warmup_cap_seconds:
+        while not is_steady(before, last) and self.clock() - after_first < self.warmup_cap_seconds:
             before, last = last, self._window(call)
             calls += len(last)
         return Warmup(
             first_call_seconds=first,
             calls=calls,
-            seconds=time.perf_counter() - started,
+            seconds=self.clock() - started,
             steady=is_steady(before, last),
         )
 
@@ -129,8 +131,8 @@ class Timer:
 
     def _host(self, call: Call) -> tuple[float, ...]:
         times: list[float] = []
-        started = time.perf_counter()
-        while self._wants_more(len(times), time.perf_counter() - started):
+        started = self.clock()
+        while self._wants_more(len(times), self.clock() - started):
             times.append(self.once(call))
         return tuple(times)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import count
 
 import pytest
@@ -46,29 +45,48 @@ def test_whether_a_state_is_steady_does_not_depend_on_the_unit(before, last):
     assert is_steady([2.0 * time for time in before], [2.0 * time for time in last]) is is_steady(before, last)
 
 
-def test_a_warm_up_of_quick_calls_lasts_as_long_as_two_windows():
-    warmup = Timer(CPU).warm_up(lambda: time.sleep(0.001))
-    assert warmup.seconds >= 2 * WINDOW_SECONDS
+class Clock:
+    """A clock that only ``sleep`` moves, so that no test depends on how busy the machine is."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
-def test_slow_calls_settle_after_six_of_them():
-    warmup = Timer(CPU).warm_up(lambda: time.sleep(0.15))
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_a_warm_up_of_quick_calls_lasts_as_long_as_two_windows(clock):
+    warmup = Timer(CPU, clock=clock).warm_up(lambda: clock.sleep(0.001))
+    assert 2 * WINDOW_SECONDS <= warmup.seconds <= 2 * WINDOW_SECONDS + 0.003
+    assert warmup.seconds == pytest.approx(0.001 * warmup.calls)
+
+
+def test_slow_calls_settle_after_six_of_them(clock):
+    warmup = Timer(CPU, clock=clock).warm_up(lambda: clock.sleep(0.15))
     assert warmup.steady
     assert warmup.calls == 7
 
 
-def test_a_warm_up_that_never_settles_ends_at_its_cap_and_says_so():
+def test_a_warm_up_that_never_settles_ends_at_its_cap_and_says_so(clock):
     pauses = count(1)
-    warmup = Timer(CPU, warmup_cap_seconds=0.3).warm_up(lambda: time.sleep(0.002 * next(pauses)))
+    warmup = Timer(CPU, warmup_cap_seconds=0.3, clock=clock).warm_up(lambda: clock.sleep(0.002 * next(pauses)))
     assert not warmup.steady
     assert warmup.seconds >= 0.3
     assert warmup.calls < 40
 
 
-def test_the_first_call_is_told_apart():
+def test_the_first_call_is_told_apart(clock):
     pauses = iter([0.2, *[0.001] * 10_000])
-    warmup = Timer(CPU).warm_up(lambda: time.sleep(next(pauses)))
-    assert warmup.first_call_seconds >= 0.2
+    warmup = Timer(CPU, clock=clock).warm_up(lambda: clock.sleep(next(pauses)))
+    assert warmup.first_call_seconds == 0.2
     assert warmup.seconds > warmup.first_call_seconds
 
 
@@ -80,15 +98,16 @@ def test_every_call_of_the_sampling_is_kept():
     assert samples.device == ()
 
 
-def test_ten_calls_are_sampled_when_they_take_little_longer_than_asked_for():
-    assert len(Timer(CPU, seconds=0.05).sample(lambda: time.sleep(0.005)).host) == LEAST_SAMPLES
+def test_ten_calls_are_sampled_when_they_take_little_longer_than_asked_for(clock):
+    timer = Timer(CPU, seconds=0.05, clock=clock)
+    assert len(timer.sample(lambda: clock.sleep(0.0055)).host) == LEAST_SAMPLES
 
 
-def test_slow_calls_are_sampled_twice_whatever_the_time():
-    assert len(Timer(CPU, seconds=0.001).sample(lambda: time.sleep(0.003)).host) == LEAST_SLOW_SAMPLES
+def test_slow_calls_are_sampled_twice_whatever_the_time(clock):
+    assert len(Timer(CPU, seconds=0.001, clock=clock).sample(lambda: clock.sleep(0.003)).host) == LEAST_SLOW_SAMPLES
 
 
-def test_a_call_as_long_as_a_window_is_one_the_first_included():
-    warmup = Timer(CPU).warm_up(lambda: time.sleep(LONG_WINDOW_SECONDS + 0.05))
+def test_a_call_as_long_as_a_window_is_one_the_first_included(clock):
+    warmup = Timer(CPU, clock=clock).warm_up(lambda: clock.sleep(LONG_WINDOW_SECONDS + 0.05))
     assert warmup.steady
     assert warmup.calls == 2
