@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -138,6 +139,14 @@ class SegmentationDataset(ABC):
 
         It is asked for before any image is read, and again when all were read: what shows in many files together only,
         such as palettes that differ from mask to mask, may be added meanwhile.
+        """
+        return ()
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files whose stored numbers are read, whatever colours their palettes show them in; they may be left out.
+
+        Splits in whose palettes one number has different colours are refused.
         """
         return ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from segbench.data.base import Sample, SegmentationDataset
 
@@ -38,6 +39,11 @@ class Subset(SegmentationDataset):
     def problems(self) -> Sequence[str]:
         """What is wrong with the whole split."""
         return self.dataset.problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files of the whole split whose stored numbers are read."""
+        return self.dataset.index_masks
 
     def read(self, index: int) -> Sample:
         """Return one of the kept images."""

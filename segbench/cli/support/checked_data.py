@@ -142,6 +142,7 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     Raises:
         DataError: No split can be opened.
     """
+    from segbench.data.masks.split_palettes import differing_splits
     from segbench.data.open import create_dataset
     from segbench.data.validation.facts import facts_of
     from segbench.data.validation.findings import Finding, Level, problems_first
@@ -172,6 +173,8 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
         spare = [split for split in splits if split not in roles.values()]  # no run reads them, so that none is stopped
         for split in spare:
             findings += judge({"": replace(read[split], is_cut=True)}, asked.entry, partial=True)
+    contradictions = differing_splits(opened, {split: split for split in opened})
+    findings += [Finding("files", Level.PROBLEM, split, text) for split, text in contradictions]
     if asked.suite is not None:
         sources = {role: opened[split] for role, split in roles.items() if split in opened}
         shared = shared_images(sources, select=asked.select)

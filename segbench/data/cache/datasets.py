@@ -42,6 +42,11 @@ class CachedDataset(SegmentationDataset):
         """What is wrong with the split."""
         return self.dataset.problems
 
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files whose stored numbers are read."""
+        return self.dataset.index_masks
+
     def fingerprint(self) -> str:
         """Return the split's fingerprint: caching changes nothing."""
         return self.dataset.fingerprint()

@@ -27,6 +27,7 @@ class FileDataset(SegmentationDataset):
         decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
         problems: What was found wrong while the files were listed.
         reader: Reads an image file; as 8-bit RGB by default.
+        by_index: Whether the stored numbers of palette masks are read, so that their colours have to agree.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class FileDataset(SegmentationDataset):
         decoder: LabelDecoder,
         problems: Sequence[str] = (),
         reader: ImageReader = READ_RGB,
+        by_index: bool = False,
     ) -> None:
         self.info = info
         self.pairs = tuple(pairs)
@@ -44,6 +46,7 @@ class FileDataset(SegmentationDataset):
         self._reader = reader
         self._names = tuple(pair.name for pair in pairs)
         self._problems = (*problems, *_doubled(pairs))
+        self._by_index = by_index
 
     @property
     def names(self) -> Sequence[str]:
@@ -59,6 +62,11 @@ class FileDataset(SegmentationDataset):
     def problems(self) -> Sequence[str]:
         """Missing, unpaired and doubled files."""
         return self._problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """The mask files, each once, where their stored numbers are read."""
+        return list(dict.fromkeys(pair.label for pair in self.pairs)) if self._by_index else []
 
     def read(self, index: int) -> Sample:
         """Read one image with its label."""
