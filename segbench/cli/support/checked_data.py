@@ -104,7 +104,8 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
     document: dict[str, Any] = {"name": name}
     suite = load_suite(name) if name.endswith(_SUITE_SUFFIXES) else None
     if suite is not None:
-        document = suite.dataset.model_dump(mode="json")
+        stored, unwritten = suite.dataset.model_dump(mode="json"), suite.dataset.unwritten
+        document = {key: value for key, value in stored.items() if key not in unwritten}
     if root is not None:
         document["root"] = root
     for option in options or ():

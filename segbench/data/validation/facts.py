@@ -11,7 +11,7 @@ from segbench.data.validation.check import DatasetReport
 _BLANK = "-"
 """Stands for a blank picture among stored digests."""
 
-REMEMBERED = ("pixel_digest", "pictures")
+REMEMBERED = ("pixel_digest", "pictures", "thick_void_pixels")
 """Keys that facts of an earlier version may lack."""
 
 
@@ -23,6 +23,7 @@ class SplitFacts:
         images: Images that could be read with their labels.
         class_pixels: Pixels of each class.
         void_pixels: Pixels that count nowhere.
+        thick_void_pixels: Those of them that no thin border explains; None where that is not known.
         problems: One line for every file that is wrong.
         void_images: Names of the images whose pixels are all void.
         pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
@@ -38,6 +39,7 @@ class SplitFacts:
     pictures: tuple[str | None, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
+    thick_void_pixels: int | None = None
 
     @property
     def labelled_pixels(self) -> int:
@@ -61,6 +63,7 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         pictures=report.pictures,
         repeats=report.repeats,
         relabelled=report.relabelled,
+        thick_void_pixels=report.thick_void_pixels,
     )
 
 
@@ -85,6 +88,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
         "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
         "void_pixels": report.void_pixels,
+        "thick_void_pixels": report.thick_void_pixels,
         "pixel_digest": report.pixel_digest,
         **{key: names for key, names in found.items() if names},
         **digests,
@@ -101,4 +105,5 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         pictures=tuple(None if digest == _BLANK else digest for digest in stored.get("pictures", "").split()),
         repeats=tuple(map(tuple, stored.get("repeats", ()))),
         relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
+        thick_void_pixels=stored.get("thick_void_pixels"),
     )

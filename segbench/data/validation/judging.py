@@ -12,6 +12,7 @@ from segbench.data.validation.equal_pictures import alike
 from segbench.data.validation.facts import SplitFacts
 from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
+from segbench.data.validation.wide_void import WideVoid, wide_void
 
 MOST_VOID = 0.5
 """The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
@@ -120,12 +121,26 @@ class Judge:
         if share > limit:
             text = f"{share:.0%} of the pixels are void, more than {limit:.0%}"
             yield self.judged("void", split, text, remedy=self._values_hint(facts))
+        elif not self._tells_of_one_class(facts) and (wide := wide_void(facts, self.entry)):
+            yield self._judged_width(split, wide)
         elif share > MOST_VOID:
             yield Finding("void", Level.NOTE, split.title, f"{share:.0%} of the pixels are void")
         if facts.void_images:
             some = f"{len(facts.void_images):,} of the {facts.images:,} masks"
             text = f"all pixels of {some} are void: {_listed(facts.void_images)}"
             yield Finding("void-mask", Level.NOTE, split.title, text)
+
+    def _tells_of_one_class(self, facts: SplitFacts) -> bool:
+        """Whether one class alone is a problem, which says what 255 may be."""
+        return sum(pixels > 0 for pixels in facts.class_pixels.values()) < 2 and "one-class" not in (
+            self.entry.allow or ()
+        )
+
+    def _judged_width(self, split: CheckedSplit, wide: WideVoid) -> Finding:
+        """Return that more than thin borders is void: a problem where nobody chose what is ignored."""
+        if wide.is_chosen and "void" not in (self.entry.allow or ()):
+            return Finding("void", Level.NOTE, split.title, f"{wide.text}. {wide.remedy}")
+        return self.judged("void", split, wide.text, remedy=f"{wide.remedy}; if it is void, write ignore: 255")
 
     def absent_classes(self, by_role: Mapping[str, CheckedSplit], *, partial: bool) -> Iterator[Finding]:
         """Yield which classes no label holds: of any split, which is a problem, or of one."""
