@@ -108,8 +108,8 @@ class Component(BaseModel):
     @property
     def unwritten(self) -> frozenset[str]:
         """The options that have their defaults because nobody wrote them; of a stored entry, none is known."""
-        known = isinstance(self.options, Options)
-        return frozenset(self.options) - self.options.written if known else frozenset()
+        options = self.options
+        return frozenset(options) - options.written if isinstance(options, Options) else frozenset()
 
     @model_serializer
     def _write_flat(self) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class ModelEntry(Component):
         return adapted | self.options
 
 
-AllowedKind = Literal["one-class", "absent-class", "void", "same-picture"]
+AllowedKind = Literal["one-class", "absent-class", "void", "same-picture", "lossy"]
 """What the check of a data set refuses unless the suite allows it."""
 
 
@@ -213,7 +213,8 @@ class DatasetEntry(Component):
     """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
     allow: tuple[AllowedKind, ...] | None = None
     """Findings of the check that do not stop a run: ``one-class`` (all labels of a split), ``absent-class`` (in no
-    label), ``void`` (more than half of a split), ``same-picture`` (in two splits); none by default."""
+    label), ``void`` (more than half of a split, or wide by default), ``same-picture`` (in two splits), ``lossy`` (void
+    that a lossy format invented); none by default."""
 
     @field_validator("allow", mode="before")
     @classmethod

@@ -9,13 +9,14 @@ import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.base import DatasetInfo, Remark, Sample, SegmentationDataset
 from segbench.data.cache.digests import file_digests
+from segbench.data.datasets.remarks import remarks_on_images, remarks_on_masks
 from segbench.data.datasets.samples import check_format, read_pair
 from segbench.data.decoding.decoding import turned_images
 from segbench.data.decoding.images import READ_RGB, ImageReader
 from segbench.data.files.pair import Pair
-from segbench.data.masks.masks import LabelDecoder
+from segbench.data.masks.masks import LabelDecoder, TableLabels
 
 
 class FileDataset(SegmentationDataset):
@@ -27,7 +28,6 @@ class FileDataset(SegmentationDataset):
         decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
         problems: What was found wrong while the files were listed.
         reader: Reads an image file; as 8-bit RGB by default.
-        by_index: Whether the stored numbers of palette masks are read, so that their colours have to agree.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class FileDataset(SegmentationDataset):
         decoder: LabelDecoder,
         problems: Sequence[str] = (),
         reader: ImageReader = READ_RGB,
-        by_index: bool = False,
     ) -> None:
         self.info = info
         self.pairs = tuple(pairs)
@@ -46,7 +45,7 @@ class FileDataset(SegmentationDataset):
         self._reader = reader
         self._names = tuple(pair.name for pair in pairs)
         self._problems = (*problems, *_doubled(pairs))
-        self._by_index = by_index
+        self._table = decoder.table if isinstance(decoder, TableLabels) else None
 
     @property
     def names(self) -> Sequence[str]:
@@ -66,7 +65,13 @@ class FileDataset(SegmentationDataset):
     @property
     def index_masks(self) -> Sequence[Path]:
         """The mask files, each once, where their stored numbers are read."""
-        return list(dict.fromkeys(pair.label for pair in self.pairs)) if self._by_index else []
+        by_index = self._table is not None and self._table.colors is None
+        return list(dict.fromkeys(pair.label for pair in self.pairs)) if by_index else []
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of how some images and masks are stored."""
+        pairs = [self.pairs[index] for index in indices]
+        return [*remarks_on_images(pairs, self._reader), *(remarks_on_masks(pairs, self._table) if self._table else [])]
 
     def read(self, index: int) -> Sample:
         """Read one image with its label."""

@@ -82,14 +82,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     differing = None if table.colors else differing_palettes(dict.fromkeys(pair.label for pair in pairs))
     problems = [*problems, *unpaged, *([differing] if differing else [])]
     info = DatasetInfo("folder", names, colors, channels=reader.count, dtype=first_dtype(pairs, reader))
-    return FileDataset(
-        info,
-        pairs,
-        decoder=TableLabels(table),
-        problems=problems,
-        reader=reader,
-        by_index=table.colors is None,
-    )
+    return FileDataset(info, pairs, decoder=TableLabels(table), problems=problems, reader=reader)
 
 
 def default_palette(count: int) -> tuple[Color, ...]:

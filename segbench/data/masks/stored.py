@@ -107,6 +107,15 @@ def read_stored(path: Path) -> StoredMask:
     raise DataError(f"{path}: is a colour image ({image.mode}), which no mask is; save it as a grey or RGB PNG")
 
 
+def is_lossy(path: Path) -> bool:
+    """Whether a file's header says that its format is lossy, or can be; a file that cannot be read is not."""
+    try:
+        with Image.open(path) as image:
+            return image.format in _LOSSY
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 @dataclass(frozen=True)
 class _RawMode:
     """How Pillow unpacks a file's pixels, and the largest number of a PGM."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
 
-from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.base import IGNORE_INDEX, Remark, Sample, SegmentationDataset
 from segbench.data.masks.void_borders import thick_pixels
 from segbench.data.validation.equal_pictures import picture_digest, repeated
 from segbench.data.validation.pixel_digest import PixelDigest
@@ -34,6 +34,7 @@ class DatasetReport:
         class_images: For each class, the images in which it occurs.
         void_pixels: Pixels that count nowhere.
         thick_void_pixels: Those of them that no thin border explains.
+        remarks: What is to be said of how images and masks are stored.
         problems: One line for every file that is wrong.
         pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
         void_images: Names of the images whose pixels are all void.
@@ -57,6 +58,7 @@ class DatasetReport:
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
     thick_void_pixels: int = 0
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -104,7 +106,8 @@ def check_parts(
     found_in_reading = [problem for problem in dataset.problems if problem not in before]
     for counts in counted.values():
         counts.problems += found_in_reading
-    return {name: counts.report(dataset.info.name) for name, counts in counted.items()}
+    remarks = {name: tuple(dataset.remarks(sorted(indices))) for name, indices in members.items()}
+    return {name: replace(counts.report(dataset.info.name), remarks=remarks[name]) for name, counts in counted.items()}
 
 
 def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:

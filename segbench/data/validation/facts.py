@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from segbench.data.base import Remark
 from segbench.data.validation.check import DatasetReport
 
 _BLANK = "-"
@@ -24,6 +25,7 @@ class SplitFacts:
         class_pixels: Pixels of each class.
         void_pixels: Pixels that count nowhere.
         thick_void_pixels: Those of them that no thin border explains; None where that is not known.
+        remarks: What is to be said of how images and masks are stored.
         problems: One line for every file that is wrong.
         void_images: Names of the images whose pixels are all void.
         pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
@@ -40,6 +42,7 @@ class SplitFacts:
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
     thick_void_pixels: int | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def labelled_pixels(self) -> int:
@@ -64,6 +67,7 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         repeats=report.repeats,
         relabelled=report.relabelled,
         thick_void_pixels=report.thick_void_pixels,
+        remarks=report.remarks,
     )
 
 
@@ -80,6 +84,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "void_images": list(report.void_images),
         "repeats": [list(names) for names in report.repeats],
         "relabelled": [list(names) for names in report.relabelled],
+        "remarks": [list(remark) for remark in report.remarks],
     }
     return {
         "dataset": report.name,
@@ -90,7 +95,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "void_pixels": report.void_pixels,
         "thick_void_pixels": report.thick_void_pixels,
         "pixel_digest": report.pixel_digest,
-        **{key: names for key, names in found.items() if names},
+        **{key: some for key, some in found.items() if some},
         **digests,
     }
 
@@ -106,4 +111,5 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         repeats=tuple(map(tuple, stored.get("repeats", ()))),
         relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
         thick_void_pixels=stored.get("thick_void_pixels"),
+        remarks=tuple(Remark(*remark) for remark in stored.get("remarks", ())),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from segbench.config.component import DatasetEntry
+from segbench.config.component import AllowedKind, DatasetEntry
 from segbench.data.validation.equal_pictures import alike
 from segbench.data.validation.facts import SplitFacts
 from segbench.data.validation.findings import Finding, Level, problems_first
@@ -98,6 +98,9 @@ class Judge:
             return
         yield from self._one_class(split)
         yield from self._void(split)
+        for kind, text in facts.remarks:
+            known = kind in get_args(AllowedKind)
+            yield self.judged(kind, split, text) if known else Finding(kind, Level.NOTE, split.title, text)
         if facts.repeats:
             yield Finding("repeated-picture", Level.NOTE, split.title, _repeats(facts))
 
