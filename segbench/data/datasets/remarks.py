@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from PIL import Image
-
 from segbench.data.base import Remark
-from segbench.data.decoding.decoding import decode, is_turned, reading_page
+from segbench.data.decoding.decoding import is_turned, reading_page
+from segbench.data.decoding.fourth_band import has_opacity, opacity_levels
 from segbench.data.decoding.images import ImageReader
 from segbench.data.files.pair import Pair
 from segbench.data.masks.invented import look_invented
@@ -38,8 +35,8 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
         are = "1 image was" if turned == 1 else f"{turned:,} images were"
         yield Remark("turned", f"{are} turned as EXIF says; their masks have to be drawn on what viewers show")
     if reader.channels is None:
-        for file in _some(file for file in files if _has_opacity(file)):
-            if levels := _varying_opacity(file):
+        for file in _some(file for file in files if has_opacity(file)):
+            if levels := opacity_levels(file):
                 yield Remark(
                     "opacity",
                     f"{file}: its opacity (the fourth band) has {levels} levels, so that it may be a band like others, "
@@ -94,24 +91,6 @@ def _read(pair: Pair, table: LabelTable) -> ReadMask | None:
             return read_mask(pair.label, table)
     except DataError:
         return None  # whoever reads it for its pixels tells
-
-
-def _has_opacity(file: Path) -> bool:
-    """Whether a file's header says that the image has three bands and an opacity; a TIFF is refused elsewhere."""
-    try:
-        with Image.open(file) as image:
-            return image.mode == "RGBA" and image.format != "TIFF"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-
-
-def _varying_opacity(file: Path) -> int:
-    """Return how many levels an image's opacity has; 0 where they only say where the image is empty."""
-    try:
-        levels = np.unique(np.asarray(decode(file, page=0))[:, :, -1])
-    except (DataError, IndexError):
-        return 0
-    return len(levels) if len(levels) > 1 and not set(levels.tolist()) <= {0, 255} else 0
 
 
 def _some(items: Iterable[_Item]) -> list[_Item]:
