@@ -147,7 +147,7 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     from segbench.data.open import create_dataset
     from segbench.data.validation.facts import facts_of
     from segbench.data.validation.findings import Finding, Level, problems_first
-    from segbench.data.validation.judging import CheckedSplit, judge, wrong_files
+    from segbench.data.validation.judging import CheckedSplit, Judge, judge, wrong_files
     from segbench.data.validation.overlap import shared_images
 
     opened: dict[str, SegmentationDataset] = {}
@@ -174,6 +174,8 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
         spare = [split for split in splits if split not in roles.values()]  # no run reads them, so that none is stopped
         for split in spare:
             findings += judge({"": replace(read[split], is_cut=True)}, asked.entry, partial=True)
+            for other in roles.values() if asked.suite is not None and asked.suite.train is not None else ():
+                findings += Judge(asked.entry).same_pictures(read[other], read[split], is_note=True)
     contradictions = differing_splits(opened, {split: split for split in opened})
     findings += [Finding("files", Level.PROBLEM, split, text) for split, text in contradictions]
     if asked.suite is not None:

@@ -67,8 +67,9 @@ def judge(
     for split in splits.values():
         found += judge.split(split)
     found += judge.absent_classes(splits, partial=partial)
-    for first, second in must_differ(splits, select):
-        found += judge.same_pictures(splits[first], splits[second])
+    apart = set(must_differ(splits, select))
+    for first, second in must_differ(splits, "best"):
+        found += judge.same_pictures(splits[first], splits[second], is_note=(first, second) not in apart)
     return problems_first(found)
 
 
@@ -181,19 +182,29 @@ class Judge:
             return [self.judged("absent-class", split, text, remedy=remedy, is_note=False)]
         return []
 
-    def same_pictures(self, first: CheckedSplit, second: CheckedSplit) -> Iterator[Finding]:
-        """Yield whether images of a split show pictures of another one under other names."""
+    def same_pictures(self, first: CheckedSplit, second: CheckedSplit, *, is_note: bool = False) -> Iterator[Finding]:
+        """Yield whether images of a split show pictures of another one under other names.
+
+        Args:
+            first: The one.
+            second: The other.
+            is_note: Whether the two may share pictures, because nothing is learnt or chosen from one of them.
+        """
         known = set(first.image_ids)  # one image in two splits is refused by itself
         pairs = alike(first.facts.pictures, second.facts.pictures)
         found = [(one, other) for one, other in pairs if second.image_ids[other] not in known]
         if found:
-            allowed = "same-picture" in (self.entry.allow or ())  # results outlast the folders of one machine
+            allowed = is_note or "same-picture" in (
+                self.entry.allow or ()
+            )  # results outlast the folders of one machine
             ids, others = (first.names, second.names) if allowed else (first.image_ids, second.image_ids)
             shown = _listed([f"{_shown(others[other])} is {_shown(ids[one])}" for one, other in found])
-            text = (
-                f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well, "
-                f"so that scores on them say nothing ({shown})"
-            )
+            text = f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well"
+            if is_note:
+                told = f"{text} ({shown}); nothing may be chosen by scores on one of the two"
+                yield Finding("same-picture", Level.NOTE, second.title, told)
+                return
+            text = f"{text}, so that scores on them say nothing ({shown})"
             yield self.judged("same-picture", second, text, remedy="Delete them from one of the two", is_note=False)
 
     def judged(

@@ -151,7 +151,11 @@ def test_one_picture_in_two_splits_is_a_problem_that_names_both(found, noise):
 def test_validation_and_test_must_differ_where_weights_are_selected(select, problems, found, noise):
     splits = {"train": GOOD, "validation": GOOD, "test": GOOD}
     pictures = {"train": noise[:1], "validation": noise[1:2], "test": noise[1:2]}
-    assert kinds(found(splits, pictures=pictures, select=select)) == problems
+    findings = found(splits, pictures=pictures, select=select)
+    assert kinds(findings) == problems
+    (finding,) = findings
+    assert (finding.kind, finding.split) == ("same-picture", "test")
+    assert "test0 is validation0" in finding.message
 
 
 def test_blank_pictures_are_no_copies_of_each_other(found):
