@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 from segbench.data.base import Remark
@@ -14,13 +15,17 @@ from segbench.data.files.pair import Pair
 from segbench.data.masks.invented import look_invented
 from segbench.data.masks.label_table import UNKNOWN, VOID, LabelTable
 from segbench.data.masks.masks import ReadMask, read_mask
-from segbench.data.masks.stored import NumberArray, is_lossy, used_numbers
+from segbench.data.masks.stored import is_lossy, used_numbers
 from segbench.errors import DataError
 
 _Item = TypeVar("_Item")
 
 _LOOKED_AT = 20
 """Files of one kind that are decoded, spread over all of them."""
+_ADVICE = (
+    "so many values beside those of the classes look like smooth edges, or like a lossy format's before the file was "
+    "saved anew: set each pixel to the nearest class value (with two classes, a threshold)"
+)
 
 
 def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Remark]:
@@ -39,8 +44,8 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
             if levels := opacity_levels(file):
                 yield Remark(
                     "opacity",
-                    f"{file}: its opacity (the fourth band) has {levels} levels, so that it may be a band like others, "
-                    "such as infrared, and is not read; dataset.channels: 4 reads it",
+                    f"{file.name}: its opacity (the fourth band) has {levels} levels, so that it may be a band like "
+                    "others, such as infrared, and is not read; dataset.channels: 4 reads it",
                 )
                 return
 
@@ -55,34 +60,32 @@ def remarks_on_masks(pairs: Sequence[Pair], table: LabelTable) -> Iterator[Remar
     if VOID not in (table.other_number, table.other_color):
         return
     strict = replace(table, other_number=UNKNOWN, other_color=UNKNOWN)
-    for kind in (True, False):
-        for pair in _some(pair for pair in pairs if is_lossy(pair.label) is kind):
-            found = _read(pair, strict)
-            share = 0.0 if found is None else float((found.labels == UNKNOWN).mean())
-            if found is None or not share:
-                continue
-            if kind:
-                yield Remark(
-                    "lossy", f"{pair.label}: {share:.1%} of its pixels are void as others{found.stored.advice}"
-                )
-                break
-            if not found.by_color and look_invented(
-                used_numbers(_unknown_numbers(found)).tolist(), table.class_numbers
-            ):
-                yield Remark("smooth-edges", f"{pair.label}: {share:.1%} of its pixels are void as others; {_ADVICE}")
-                break
+    for judged, are_lossy in ((_of_lossy, True), (_of_exact, False)):
+        files = _some(pair for pair in pairs if is_lossy(pair.label) is are_lossy)
+        masks = (mask for pair in files if (mask := _read(pair, strict)) is not None)
+        yield from islice((remark for mask in masks if (remark := judged(mask)) is not None), 1)
 
 
-_ADVICE = (
-    "so many values beside those of the classes look like smooth edges, or like a lossy format's before the file was "
-    "saved anew: set each pixel to the nearest class value (with two classes, a threshold)"
-)
+def _of_lossy(mask: ReadMask) -> Remark | None:
+    """Return what is to be said of a lossy mask whose void takes in values of no class."""
+    if not (mask.labels == UNKNOWN).any():
+        return None
+    return Remark("lossy", f"{_void_as_others(mask)}{mask.stored.advice}")
 
 
-def _unknown_numbers(found: ReadMask) -> NumberArray:
-    assert found.stored.numbers is not None
-    numbers: NumberArray = found.stored.numbers[found.labels == UNKNOWN]
-    return numbers
+def _of_exact(mask: ReadMask) -> Remark | None:
+    """Return what is to be said of another mask whose void takes in many values between those of the classes."""
+    if mask.by_color or mask.stored.numbers is None:
+        return None
+    others = used_numbers(mask.stored.numbers[mask.labels == UNKNOWN]).tolist()
+    if not look_invented(others, mask.table.class_numbers):
+        return None
+    return Remark("smooth-edges", f"{_void_as_others(mask)}; {_ADVICE}")
+
+
+def _void_as_others(mask: ReadMask) -> str:
+    share = float((mask.labels == UNKNOWN).mean())
+    return f"{mask.stored.path.name}: {share:.1%} of its pixels are void as others"
 
 
 def _read(pair: Pair, table: LabelTable) -> ReadMask | None:
