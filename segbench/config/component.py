@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    create_model,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from segbench.config.reading.validation_errors import line_error, refuse_misplaced_booleans, unknown_keys
@@ -34,6 +43,22 @@ _ANNOTATIONS: dict[str, Any] = {
 }
 
 
+class Options(dict[str, Any]):
+    """Every option of a component, with the keys that were written; it compares and is stored as a plain dict.
+
+    Args:
+        values: The options, defaults included.
+        written: Those that are not defaults that nobody wrote.
+    """
+
+    def __init__(self, values: Mapping[str, Any], written: Iterable[str]) -> None:
+        super().__init__(values)
+        self.written = frozenset(written)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Options, (dict(self), self.written)
+
+
 class Component(BaseModel):
     """A registered name and its options, written flat: ``{name: unet, width: 0.25}``, or just ``unet``."""
 
@@ -43,7 +68,7 @@ class Component(BaseModel):
 
     name: str
     """The registered name; ``segbench list`` shows them."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], SkipValidation] = Field(default_factory=dict)
     """Every option of the component, defaults included."""
 
     @model_validator(mode="before")
@@ -78,7 +103,13 @@ class Component(BaseModel):
             if unknown:
                 raise unknown_keys(cls.__name__, unknown, options, known=known, what=f"option of {name}")
         refuse_misplaced_booleans(cls.__name__, options, schema.model_fields)
-        return schema.model_validate(dict(options)).model_dump()
+        return Options(schema.model_validate(dict(options)).model_dump(), options)
+
+    @property
+    def unwritten(self) -> frozenset[str]:
+        """The options that have their defaults because nobody wrote them; of a stored entry, none is known."""
+        options = self.options
+        return frozenset(options) - options.written if isinstance(options, Options) else frozenset()
 
     @model_serializer
     def _write_flat(self) -> dict[str, Any]:
@@ -156,7 +187,7 @@ class ModelEntry(Component):
         return adapted | self.options
 
 
-AllowedKind = Literal["one-class", "absent-class", "void", "same-picture"]
+AllowedKind = Literal["one-class", "absent-class", "void", "same-picture", "lossy"]
 """What the check of a data set refuses unless the suite allows it."""
 
 
@@ -182,7 +213,8 @@ class DatasetEntry(Component):
     """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
     allow: tuple[AllowedKind, ...] | None = None
     """Findings of the check that do not stop a run: ``one-class`` (all labels of a split), ``absent-class`` (in no
-    label), ``void`` (more than half of a split), ``same-picture`` (in two splits); none by default."""
+    label), ``void`` (more than half of a split, or wide by default), ``same-picture`` (in two splits), ``lossy`` (void
+    that a lossy format invented); none by default."""
 
     @field_validator("allow", mode="before")
     @classmethod

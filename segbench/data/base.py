@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,18 @@ class Sample(NamedTuple):
     label: LabelArray
 
 
+class Remark(NamedTuple):
+    """What is to be said of images or masks that can be read, but perhaps not as they are meant.
+
+    Attributes:
+        kind: What kind of thing; ``lossy`` stops a run unless the suite allows it, the others are notes.
+        text: What was found.
+    """
+
+    kind: str
+    text: str
+
+
 class SegmentationDataset(ABC):
     """One split of a data set. Reading a sample depends on nothing but its index."""
 
@@ -138,6 +151,22 @@ class SegmentationDataset(ABC):
 
         It is asked for before any image is read, and again when all were read: what shows in many files together only,
         such as palettes that differ from mask to mask, may be added meanwhile.
+        """
+        return ()
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files whose stored numbers are read, whatever colours their palettes show them in; they may be left out.
+
+        Splits in whose palettes one number has different colours are refused.
+        """
+        return ()
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:  # noqa: ARG002 - most have none
+        """Return what is to be said of how some of the images and masks are stored; their check asks for it once.
+
+        Args:
+            indices: The images.
         """
         return ()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.base import Remark, Sample, SegmentationDataset
 
 
 class Subset(SegmentationDataset):
@@ -38,6 +39,15 @@ class Subset(SegmentationDataset):
     def problems(self) -> Sequence[str]:
         """What is wrong with the whole split."""
         return self.dataset.problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files of the whole split whose stored numbers are read."""
+        return self.dataset.index_masks
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of some of the kept images."""
+        return self.dataset.remarks([self.indices[index] for index in indices])
 
     def read(self, index: int) -> Sample:
         """Return one of the kept images."""

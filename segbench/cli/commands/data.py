@@ -46,8 +46,8 @@ def check(
         typer.Option(
             "--allow",
             metavar="KIND",
-            help="What is no problem, as dataset.allow has it: one-class, absent-class, void, same-picture; may be "
-            "repeated.",
+            help="What is no problem, as dataset.allow has it: one-class, absent-class, void, same-picture, "
+            "lossy; may be repeated.",
         ),
     ] = None,
     as_json: AsJson = False,

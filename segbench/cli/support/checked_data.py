@@ -104,7 +104,8 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
     document: dict[str, Any] = {"name": name}
     suite = load_suite(name) if name.endswith(_SUITE_SUFFIXES) else None
     if suite is not None:
-        document = suite.dataset.model_dump(mode="json")
+        stored, unwritten = suite.dataset.model_dump(mode="json"), suite.dataset.unwritten
+        document = {key: value for key, value in stored.items() if key not in unwritten}
     if root is not None:
         document["root"] = root
     for option in options or ():
@@ -142,10 +143,11 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     Raises:
         DataError: No split can be opened.
     """
+    from segbench.data.masks.split_palettes import differing_splits
     from segbench.data.open import create_dataset
     from segbench.data.validation.facts import facts_of
     from segbench.data.validation.findings import Finding, Level, problems_first
-    from segbench.data.validation.judging import CheckedSplit, judge, wrong_files
+    from segbench.data.validation.judging import CheckedSplit, Judge, judge, wrong_files
     from segbench.data.validation.overlap import shared_images
 
     opened: dict[str, SegmentationDataset] = {}
@@ -172,6 +174,10 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
         spare = [split for split in splits if split not in roles.values()]  # no run reads them, so that none is stopped
         for split in spare:
             findings += judge({"": replace(read[split], is_cut=True)}, asked.entry, partial=True)
+            for other in roles.values() if asked.suite is not None and asked.suite.train is not None else ():
+                findings += Judge(asked.entry).same_pictures(read[other], read[split], is_note=True)
+    contradictions = differing_splits(opened, {split: split for split in opened})
+    findings += [Finding("files", Level.PROBLEM, split, text) for split, text in contradictions]
     if asked.suite is not None:
         sources = {role: opened[split] for role, split in roles.items() if split in opened}
         shared = shared_images(sources, select=asked.select)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from segbench.cli.terminal.output import tell
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class MaskWriter:
 
 
 def mask_writer(form: MaskForm | None, entry: DatasetEntry, palette: Sequence[Color]) -> MaskWriter:
-    """Return what writes masks in a form; by default the data set's own values where it has any, else indices.
+    """Return what writes masks in a form; by default the data set's own values where it has any that fit, else indices.
 
     Raises:
         UsageError: The values fit into no PNG.
@@ -77,11 +78,13 @@ def mask_writer(form: MaskForm | None, entry: DatasetEntry, palette: Sequence[Co
     own = _own_values(entry)
     chosen = form or (MaskForm.VALUES if own else MaskForm.INDEX)
     values = own or tuple(range(len(palette)))
-    if chosen is MaskForm.VALUES and (min(values) < 0 or max(values) > _LARGEST):
-        raise UsageError(
-            f"--as values: the data set's values, {min(values)} to {max(values)}, do not fit into a PNG (0 to "
-            f"{_LARGEST}); use --as index"
-        )
+    fit = min(values) >= 0 and max(values) <= _LARGEST
+    unfit = f"the data set's values, {min(values)} to {max(values)}, do not fit into a PNG (0 to {_LARGEST})"
+    if chosen is MaskForm.VALUES and not fit and form is None:
+        tell(f"note: {unfit}; the masks hold class indices (--as index)")
+        chosen = MaskForm.INDEX
+    if chosen is MaskForm.VALUES and not fit:
+        raise UsageError(f"--as values: {unfit}; use --as index")
     return MaskWriter(chosen, tuple(palette), values)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.base import Remark, Sample, SegmentationDataset
 from segbench.data.cache.files import SampleLocation, cache_file, pixel_bytes, read_index, write_cache
 from segbench.data.paths import user_cache_folder
 from segbench.errors import DataError
@@ -41,6 +41,15 @@ class CachedDataset(SegmentationDataset):
     def problems(self) -> Sequence[str]:
         """What is wrong with the split."""
         return self.dataset.problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files whose stored numbers are read."""
+        return self.dataset.index_masks
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of some of the images."""
+        return self.dataset.remarks(indices)
 
     def fingerprint(self) -> str:
         """Return the split's fingerprint: caching changes nothing."""

@@ -9,13 +9,14 @@ import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.data.base import DatasetInfo, Sample, SegmentationDataset
+from segbench.data.base import DatasetInfo, Remark, Sample, SegmentationDataset
 from segbench.data.cache.digests import file_digests
+from segbench.data.datasets.remarks import remarks_on_images, remarks_on_masks
 from segbench.data.datasets.samples import check_format, read_pair
 from segbench.data.decoding.decoding import turned_images
 from segbench.data.decoding.images import READ_RGB, ImageReader
 from segbench.data.files.pair import Pair
-from segbench.data.masks.masks import LabelDecoder
+from segbench.data.masks.masks import LabelDecoder, TableLabels
 
 
 class FileDataset(SegmentationDataset):
@@ -44,6 +45,7 @@ class FileDataset(SegmentationDataset):
         self._reader = reader
         self._names = tuple(pair.name for pair in pairs)
         self._problems = (*problems, *_doubled(pairs))
+        self._table = decoder.table if isinstance(decoder, TableLabels) else None
 
     @property
     def names(self) -> Sequence[str]:
@@ -59,6 +61,17 @@ class FileDataset(SegmentationDataset):
     def problems(self) -> Sequence[str]:
         """Missing, unpaired and doubled files."""
         return self._problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """The mask files, each once, where their stored numbers are read."""
+        by_index = self._table is not None and self._table.colors is None
+        return list(dict.fromkeys(pair.label for pair in self.pairs)) if by_index else []
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of how some images and masks are stored."""
+        pairs = [self.pairs[index] for index in indices]
+        return [*remarks_on_images(pairs, self._reader), *(remarks_on_masks(pairs, self._table) if self._table else [])]
 
     def read(self, index: int) -> Sample:
         """Read one image with its label."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
+from pathlib import Path
 
 from segbench.config.component import DatasetEntry
-from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.base import Remark, Sample, SegmentationDataset
+from segbench.data.masks.split_palettes import DifferingPalettes, differing_splits
 from segbench.data.open import create_dataset, refuse_mixed_images, refuse_problems
 from segbench.data.subset import Subset
 from segbench.errors import DataError
@@ -53,8 +56,30 @@ class Pool(SegmentationDataset):
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong with any of the splits."""
-        return list(dict.fromkeys(chain.from_iterable(split.problems for split in self.splits.values())))
+        """What is wrong with any of the splits, and palettes that differ from split to split."""
+        own = list(dict.fromkeys(chain.from_iterable(split.problems for split in self.splits.values())))
+        return own or [text for _, text in self._contradictions]
+
+    @cached_property
+    def _contradictions(self) -> list[DifferingPalettes]:
+        return list(differing_splits(self.splits, {split: split for split in self.splits}))
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files whose stored numbers are read."""
+        return list(chain.from_iterable(split.index_masks for split in self.splits.values()))
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of some of the images, split by split."""
+        chosen = {
+            title: [place for one, place in map(self._places.__getitem__, indices) if one is split]
+            for title, split in self.splits.items()
+        }
+        return [
+            Remark(kind, f"{title}: {text}")
+            for title, split in self.splits.items()
+            for kind, text in split.remarks(chosen[title])
+        ]
 
     def read(self, index: int) -> Sample:
         """Return one image under its name in the pool."""

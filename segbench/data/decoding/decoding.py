@@ -66,6 +66,11 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
 
 
+def chosen_page() -> int | None:
+    """Return the page of ``reading_page``."""
+    return _chosen_page.get()
+
+
 def seek_chosen_page(image: Image.Image, path: Path) -> None:
     """Go to the page of ``reading_page`` in a file that was opened but not decoded, where Pillow counts it."""
     page = _chosen_page.get()

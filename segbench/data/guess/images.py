@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from segbench.data.decoding.decoding import page_count
+from segbench.data.decoding.fourth_band import has_opacity, opacity_levels
 from segbench.data.decoding.images import READ_RGB, read_bands
 from segbench.data.decoding.png import png_header
 from segbench.data.decoding.tiff import is_tiff, tiff_facts
@@ -54,7 +55,7 @@ def guess_images(pairs: Sequence[Pair]) -> FoundImages:
     smallest = min(sizes, default=None)
     refused = {pair.image: str(error) for pair in some if (error := _why_not_rgb(pair)) is not None}
     if not refused:
-        return FoundImages(smallest=smallest)
+        return FoundImages(smallest=smallest, notes=_fourth_band(some))
     kinds: dict[_Kind, Path] = {}
     for pair in some:
         try:
@@ -71,6 +72,18 @@ def guess_images(pairs: Sequence[Pair]) -> FoundImages:
     (kind,) = kinds
     told = f"the images hold {kind}, which is more than 8-bit RGB: they are read at full depth (channels)"
     return FoundImages(kind.read, smallest, (told,))
+
+
+def _fourth_band(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return a note where the opacity of images that RGB can hold is more than where they are empty."""
+    for pair in pairs:
+        if has_opacity(pair.image) and (levels := opacity_levels(pair.image)):
+            told = (
+                f"{pair.image}: its opacity (the fourth band) has {levels} levels and is not read; where it is a band "
+                "like others, such as infrared, give dataset.channels: 4"
+            )
+            return (told,)
+    return ()
 
 
 def _why_not_rgb(pair: Pair) -> DataError | None:

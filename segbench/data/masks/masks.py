@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import LabelArray
+from segbench.data.masks.invented import look_invented
 from segbench.data.masks.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
 from segbench.data.masks.near_colors import near_palette
 from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
@@ -243,6 +244,12 @@ def _strange_numbers(numbers: Sequence[int], table: LabelTable) -> str:
     values, ignore = terms.quoted(terms.values), terms.quoted(terms.ignore)
     if table.numbers_given:
         others = terms.given(terms.ignore, "others")
+        if look_invented(numbers, table.class_numbers):
+            return (
+                f"holds {shown}, which is the value of no class; so many values look like smooth edges, or like those "
+                "that a lossy format (JPEG) invents: set each pixel to the nearest class value (with two classes, a "
+                f"threshold), and save without loss; see {values} otherwise"
+            )
         return f"holds {shown}, which is the value of no class; see {values} ({ignored}; {others} ignores all)"
     colors = f"; white and other greys of {terms.quoted(terms.palette)} are colours, and no void"
     more = "name more classes" if terms.classes == KEYS.classes else f"give more {terms.classes}"

@@ -44,6 +44,24 @@ def refuse_opacity(path: Path, pixels: NDArray[np.uint8]) -> None:
         raise OpacityError(f"{path}: {_told(opacity, len(colors))}")
 
 
+def refuse_second_band(path: Path, bands: NDArray[Any]) -> None:
+    """Refuse a mask whose second band tells pixels apart that its first one does not.
+
+    Args:
+        path: The file.
+        bands: (H, W, 2), both of 8 bits.
+
+    Raises:
+        DataError: One number of the first band has several in the second; names the file, and what to do.
+    """
+    first, second = bands[:, :, 0].astype(np.uint32), bands[:, :, 1].astype(np.uint32)
+    if len(np.unique(first << 8 | second)) > len(np.unique(first)):
+        raise DataError(
+            f"{path}: has two bands, of which a mask holds one, and the second tells pixels apart that the first does "
+            "not; save the band of the classes as a grey PNG"
+        )
+
+
 def _told(opacity: NDArray[Any], colors: int) -> str:
     levels = np.unique(opacity).tolist()
     shown = ", ".join(map(str, levels[:_SHOWN])) + (", …" if len(levels) > _SHOWN else "")

@@ -37,6 +37,16 @@ def differing_palettes(files: Iterable[Path], *, terms: MaskTerms = KEYS) -> str
     return _difference(ordered, terms) if len(by_palette) > 1 else None
 
 
+def differing_between(files: Iterable[Path], others: Iterable[Path]) -> str | None:
+    """Return a problem where one number has different colours in palette images and in others, else None.
+
+    As in ``differing_palettes``, headers are enough unless the palettes differ. The problem names a file of each.
+    """
+    ours, theirs = list(files), list(others)
+    hashes = [{palette for file in some if (palette := _palette(file)) is not None} for some in (ours, theirs)]
+    return _difference([*ours, *theirs], KEYS) if all(hashes) and len(hashes[0] | hashes[1]) > 1 else None
+
+
 def permuted_palettes(files: Iterable[Path], others: Iterable[Path], *, terms: MaskTerms = KEYS) -> str | None:
     """Return a problem where most colours of palette images stand for another number in others, else None.
 

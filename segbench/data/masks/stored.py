@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from segbench.data.decoding.decoding import SeveralPagesError, decode, seek_chosen_page
-from segbench.data.masks.opacity import refuse_opacity
+from segbench.data.decoding.decoding import SeveralPagesError, chosen_page, decode, seek_chosen_page
+from segbench.data.decoding.tiff import read_tiff
+from segbench.data.masks.opacity import refuse_opacity, refuse_second_band
 from segbench.errors import DataError
 
 NumberArray = NDArray[Any]
@@ -82,6 +83,8 @@ def read_stored(path: Path) -> StoredMask:
     if image.mode in _WITH_OPACITY:
         _refuse_deep(path, mode.name)
         refuse_opacity(path, np.asarray(image))
+    if mode.name == "LX":  # a TIFF's second band that is marked as nothing, which Pillow drops
+        refuse_second_band(path, read_tiff(path, page=chosen_page()))
     if mode.name.startswith("RGBX"):
         raise DataError(
             f"{path}: has {len(mode.name)} bands, of which a colour image holds three; save the band of the classes as "
@@ -105,6 +108,15 @@ def read_stored(path: Path) -> StoredMask:
         numbers, _ = _unstretched(np.asarray(image), mode)
         return StoredMask(path, numbers=numbers.astype(numbers.dtype.newbyteorder("="), copy=False))
     raise DataError(f"{path}: is a colour image ({image.mode}), which no mask is; save it as a grey or RGB PNG")
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file's header says that its format is lossy, or can be; a file that cannot be read is not."""
+    try:
+        with Image.open(path) as image:
+            return image.format in _LOSSY
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
 
-from segbench.data.base import IGNORE_INDEX, Sample, SegmentationDataset
+from segbench.data.base import IGNORE_INDEX, Remark, Sample, SegmentationDataset
+from segbench.data.masks.void_borders import thick_pixels
 from segbench.data.validation.equal_pictures import picture_digest, repeated
 from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.errors import DataError
@@ -32,6 +33,8 @@ class DatasetReport:
         class_image_pixels: For each class, all pixels of the images where it occurs.
         class_images: For each class, the images in which it occurs.
         void_pixels: Pixels that count nowhere.
+        thick_void_pixels: Those of them that no thin border explains.
+        remarks: What is to be said of how images and masks are stored.
         problems: One line for every file that is wrong.
         pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
         void_images: Names of the images whose pixels are all void.
@@ -54,6 +57,8 @@ class DatasetReport:
     pictures: tuple[str | None, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
+    thick_void_pixels: int = 0
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -101,7 +106,8 @@ def check_parts(
     found_in_reading = [problem for problem in dataset.problems if problem not in before]
     for counts in counted.values():
         counts.problems += found_in_reading
-    return {name: counts.report(dataset.info.name) for name, counts in counted.items()}
+    remarks = {name: tuple(dataset.remarks(sorted(indices))) for name, indices in members.items()}
+    return {name: replace(counts.report(dataset.info.name), remarks=remarks[name]) for name, counts in counted.items()}
 
 
 def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
@@ -126,6 +132,7 @@ class _Counts:
     problems: list[str]
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
+    thick_void_pixels: int = 0
     void_images: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)
@@ -146,6 +153,8 @@ class _Counts:
         pixels = histogram[: len(self.classes)]
         self.sizes[height, width] += 1
         self.void_pixels += int(histogram[IGNORE_INDEX])
+        if histogram[IGNORE_INDEX]:
+            self.thick_void_pixels += thick_pixels(label == IGNORE_INDEX)
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
@@ -167,6 +176,7 @@ class _Counts:
             class_image_pixels=tuple(self.class_image_pixels.tolist()),
             class_images=tuple(self.class_images.tolist()),
             void_pixels=self.void_pixels,
+            thick_void_pixels=self.thick_void_pixels,
             problems=tuple(self.problems),
             pixel_digest=None if self.problems else self.pixels.hexdigest(),
             void_images=tuple(self.void_images),

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from segbench.data.base import Remark
 from segbench.data.validation.check import DatasetReport
 
 _BLANK = "-"
 """Stands for a blank picture among stored digests."""
 
-REMEMBERED = ("pixel_digest", "pictures")
+REMEMBERED = ("pixel_digest", "pictures", "thick_void_pixels")
 """Keys that facts of an earlier version may lack."""
 
 
@@ -23,6 +24,8 @@ class SplitFacts:
         images: Images that could be read with their labels.
         class_pixels: Pixels of each class.
         void_pixels: Pixels that count nowhere.
+        thick_void_pixels: Those of them that no thin border explains; None where that is not known.
+        remarks: What is to be said of how images and masks are stored.
         problems: One line for every file that is wrong.
         void_images: Names of the images whose pixels are all void.
         pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
@@ -38,6 +41,8 @@ class SplitFacts:
     pictures: tuple[str | None, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
+    thick_void_pixels: int | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def labelled_pixels(self) -> int:
@@ -61,6 +66,8 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         pictures=report.pictures,
         repeats=report.repeats,
         relabelled=report.relabelled,
+        thick_void_pixels=report.thick_void_pixels,
+        remarks=report.remarks,
     )
 
 
@@ -77,6 +84,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "void_images": list(report.void_images),
         "repeats": [list(names) for names in report.repeats],
         "relabelled": [list(names) for names in report.relabelled],
+        "remarks": [list(remark) for remark in report.remarks],
     }
     return {
         "dataset": report.name,
@@ -85,8 +93,9 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
         "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
         "void_pixels": report.void_pixels,
+        "thick_void_pixels": report.thick_void_pixels,
         "pixel_digest": report.pixel_digest,
-        **{key: names for key, names in found.items() if names},
+        **{key: some for key, some in found.items() if some},
         **digests,
     }
 
@@ -101,4 +110,6 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         pictures=tuple(None if digest == _BLANK else digest for digest in stored.get("pictures", "").split()),
         repeats=tuple(map(tuple, stored.get("repeats", ()))),
         relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
+        thick_void_pixels=stored.get("thick_void_pixels"),
+        remarks=tuple(Remark(*remark) for remark in stored.get("remarks", ())),
     )

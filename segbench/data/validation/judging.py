@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from segbench.config.component import DatasetEntry
+from segbench.config.component import AllowedKind, DatasetEntry
 from segbench.data.validation.equal_pictures import alike
 from segbench.data.validation.facts import SplitFacts
 from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
+from segbench.data.validation.wide_void import WideVoid, wide_void
 
 MOST_VOID = 0.5
 """The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
@@ -66,8 +67,9 @@ def judge(
     for split in splits.values():
         found += judge.split(split)
     found += judge.absent_classes(splits, partial=partial)
-    for first, second in must_differ(splits, select):
-        found += judge.same_pictures(splits[first], splits[second])
+    apart = set(must_differ(splits, select))
+    for first, second in must_differ(splits, "best"):
+        found += judge.same_pictures(splits[first], splits[second], is_note=(first, second) not in apart)
     return problems_first(found)
 
 
@@ -97,6 +99,9 @@ class Judge:
             return
         yield from self._one_class(split)
         yield from self._void(split)
+        for kind, text in facts.remarks:
+            known = kind in get_args(AllowedKind)
+            yield self.judged(kind, split, text) if known else Finding(kind, Level.NOTE, split.title, text)
         if facts.repeats:
             yield Finding("repeated-picture", Level.NOTE, split.title, _repeats(facts))
 
@@ -120,12 +125,26 @@ class Judge:
         if share > limit:
             text = f"{share:.0%} of the pixels are void, more than {limit:.0%}"
             yield self.judged("void", split, text, remedy=self._values_hint(facts))
+        elif not self._tells_of_one_class(facts) and (wide := wide_void(facts, self.entry)):
+            yield self._judged_width(split, wide)
         elif share > MOST_VOID:
             yield Finding("void", Level.NOTE, split.title, f"{share:.0%} of the pixels are void")
         if facts.void_images:
             some = f"{len(facts.void_images):,} of the {facts.images:,} masks"
             text = f"all pixels of {some} are void: {_listed(facts.void_images)}"
             yield Finding("void-mask", Level.NOTE, split.title, text)
+
+    def _tells_of_one_class(self, facts: SplitFacts) -> bool:
+        """Whether one class alone is a problem, which says what 255 may be."""
+        return sum(pixels > 0 for pixels in facts.class_pixels.values()) < 2 and "one-class" not in (
+            self.entry.allow or ()
+        )
+
+    def _judged_width(self, split: CheckedSplit, wide: WideVoid) -> Finding:
+        """Return that more than thin borders is void: a problem where nobody chose what is ignored."""
+        if wide.is_chosen and "void" not in (self.entry.allow or ()):
+            return Finding("void", Level.NOTE, split.title, f"{wide.text}. {wide.remedy}")
+        return self.judged("void", split, wide.text, remedy=f"{wide.remedy}; if it is void, write ignore: 255")
 
     def absent_classes(self, by_role: Mapping[str, CheckedSplit], *, partial: bool) -> Iterator[Finding]:
         """Yield which classes no label holds: of any split, which is a problem, or of one."""
@@ -163,19 +182,29 @@ class Judge:
             return [self.judged("absent-class", split, text, remedy=remedy, is_note=False)]
         return []
 
-    def same_pictures(self, first: CheckedSplit, second: CheckedSplit) -> Iterator[Finding]:
-        """Yield whether images of a split show pictures of another one under other names."""
+    def same_pictures(self, first: CheckedSplit, second: CheckedSplit, *, is_note: bool = False) -> Iterator[Finding]:
+        """Yield whether images of a split show pictures of another one under other names.
+
+        Args:
+            first: The one.
+            second: The other.
+            is_note: Whether the two may share pictures, because nothing is learnt or chosen from one of them.
+        """
         known = set(first.image_ids)  # one image in two splits is refused by itself
         pairs = alike(first.facts.pictures, second.facts.pictures)
         found = [(one, other) for one, other in pairs if second.image_ids[other] not in known]
         if found:
-            allowed = "same-picture" in (self.entry.allow or ())  # results outlast the folders of one machine
+            allowed = is_note or "same-picture" in (
+                self.entry.allow or ()
+            )  # results outlast the folders of one machine
             ids, others = (first.names, second.names) if allowed else (first.image_ids, second.image_ids)
             shown = _listed([f"{_shown(others[other])} is {_shown(ids[one])}" for one, other in found])
-            text = (
-                f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well, "
-                f"so that scores on them say nothing ({shown})"
-            )
+            text = f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well"
+            if is_note:
+                told = f"{text} ({shown}); nothing may be chosen by scores on one of the two"
+                yield Finding("same-picture", Level.NOTE, second.title, told)
+                return
+            text = f"{text}, so that scores on them say nothing ({shown})"
             yield self.judged("same-picture", second, text, remedy="Delete them from one of the two", is_note=False)
 
     def judged(

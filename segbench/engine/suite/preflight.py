@@ -9,6 +9,7 @@ from typing import Any
 from segbench.config.plan import Run
 from segbench.data.base import SegmentationDataset
 from segbench.data.folds.folds import Folds
+from segbench.data.masks.split_palettes import refuse_differing_splits
 from segbench.data.validation.check import DatasetReport, check_dataset
 from segbench.data.validation.facts import REMEMBERED, facts_of, to_json
 from segbench.data.validation.findings import Finding, listed, problems_among
@@ -123,9 +124,11 @@ def read_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Obser
         observer: Told of the progress.
 
     Raises:
-        DataError: Two splits share images, or files are wrong.
+        DataError: Two splits share images, or number the colours of their masks differently, or files are wrong.
     """
     check_disjoint(found.splits, select=found.select)
+    if found.opened.folds is None:  # those of a pool were compared when it was opened
+        refuse_differing_splits(found.splits, found.titles)
     missing = {role: split for role, split in found.splits.items() if split.cache_key() not in splits}
     if missing and found.opened.folds is not None:
         splits.update(read_folds(found.opened, found.opened.folds, observer))

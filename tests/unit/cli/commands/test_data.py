@@ -1,5 +1,7 @@
 """data check and data download."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -121,6 +123,20 @@ def test_one_picture_in_two_splits_is_a_problem_with_both_files(own, segbench):
     (finding,) = allowed.json["splits"]["test"]["findings"]
     assert (finding["kind"], finding["level"]) == ("same-picture", "note")
     assert allowed.json["splits"]["test"]["notes"] == [finding["message"]]
+
+
+def test_one_picture_in_test_and_in_a_validation_split_that_no_run_reads_is_noted(own, segbench):
+    for part in ("images", "masks"):
+        (own.parent / part / "validation").mkdir()
+        (own.parent / part / "train" / "c.png").rename(own.parent / part / "validation" / "c.png")
+        shutil.copy(own.parent / part / "test" / "d.png", own.parent / part / "validation" / "e.png")
+    text = trained(own).read_text(encoding="utf-8").replace("root: .", "root: ., validation_split: validation")
+    own.write_text(text, encoding="utf-8")
+    (own.parent / "images" / "train" / "a.png").unlink()
+    (own.parent / "masks" / "train" / "a.png").unlink()
+    answer = segbench("data", "check", own, "--json")
+    assert answer.code == 0
+    assert "1 of the 2 images show a picture that test has as well" in answer.json["splits"]["validation"]["notes"][0]
 
 
 def test_one_picture_that_is_encoded_anew_is_found_as_well(own, segbench):

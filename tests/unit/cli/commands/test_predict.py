@@ -210,8 +210,10 @@ def test_values_are_the_default_where_a_data_set_has_them(options, form, values)
     assert np.asarray(writer.image(np.array([[1, 0]], np.uint8))).tolist() == [[values[1], values[0]]]
 
 
-def test_values_that_fit_into_no_png_are_refused():
+def test_values_that_fit_into_no_png_are_indices_unless_they_were_asked_for(capsys):
     entry = DatasetEntry(name="folder", classes=["x", "y"], values=[-1, 70000], ignore=None)
     with pytest.raises(UsageError, match="-1 to 70000, do not fit into a PNG"):
-        mask_writer(None, entry, [(0, 0, 0)] * 2)
+        mask_writer(MaskForm.VALUES, entry, [(0, 0, 0)] * 2)
+    assert mask_writer(None, entry, [(0, 0, 0)] * 2).form is MaskForm.INDEX
+    assert "-1 to 70000, do not fit into a PNG" in capsys.readouterr().err
     assert mask_writer(MaskForm.INDEX, entry, [(0, 0, 0)] * 2).form is MaskForm.INDEX

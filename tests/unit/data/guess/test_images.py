@@ -133,3 +133,12 @@ def test_pages_of_one_band_are_channels_where_the_mask_has_one_page(tmp_path):
     found = guess_images([pairs[0]._replace(label=tmp_path / "masks" / "0.tif")])
     assert found.channels is None
     assert "pages: each" in found.notes[0]
+
+
+@pytest.mark.parametrize(("levels", "noted"), [(200, True), (1, False)])
+def test_the_opacity_of_8_bit_pngs_is_named_where_it_holds_something(levels, noted, tmp_path):
+    pixels = noise(4)
+    pixels[..., 3] %= levels
+    found = guess_images(pairs_of(tmp_path, [("png", pixels)]))
+    assert found.channels is None
+    assert ["channels: 4" in note for note in found.notes] == [True] * noted

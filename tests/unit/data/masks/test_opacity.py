@@ -109,3 +109,23 @@ def test_every_command_says_it_alike(kind, folders, tmp_path):
     ):
         code, said = call(*command)
         assert (code, "getchannel('A')" in said) == (2, True), said
+
+
+@pytest.mark.parametrize("second", [np.zeros((2, 3)), [[0, 5, 9], [0, 9, 9]]], ids=["constant", "a copy"])
+def test_a_second_band_of_a_tiff_that_tells_nothing_more_is_left_out(second, tmp_path):
+    file = write_two_bands(tmp_path / "a.tif", [[0, 1, 2], [0, 2, 2]], second)
+    assert read_stored(file).numbers.tolist() == [[0, 1, 2], [0, 2, 2]]
+
+
+def test_a_second_band_of_a_tiff_that_tells_pixels_apart_is_refused(tmp_path):
+    file = write_two_bands(tmp_path / "a.tif", [[0, 1, 2], [0, 2, 2]], [[0, 1, 2], [1, 2, 2]])
+    with pytest.raises(DataError, match=r"a\.tif: has two bands"):
+        read_stored(file)
+
+
+def write_two_bands(file, first, second):
+    """Write a TIFF of two bands, of which the second is marked as nothing."""
+    tifffile.imwrite(
+        file, np.stack([first, second], -1).astype(np.uint8), photometric="minisblack", planarconfig="contig"
+    )
+    return file

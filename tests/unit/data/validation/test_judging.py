@@ -50,7 +50,7 @@ VOID = [[[255, 255], [255, 255]]]
 
 
 def test_labels_of_all_classes_with_few_void_pixels_are_no_matter(found):
-    assert found({"train": GOOD, "test": [[[0, 1], [1, 255]]]}) == []
+    assert found({"train": GOOD, "test": [[[0, 1, 1], [1, 1, 255]]]}) == []
 
 
 def test_a_split_of_one_class_is_a_problem_and_names_what_is_meant(found):
@@ -89,8 +89,10 @@ def test_a_class_whose_mask_value_is_ignored_is_told_with_the_values_that_are_me
 @pytest.mark.parametrize(
     ("void_of_ten", "options", "level"),
     [
-        (5, {}, None),
-        (6, {}, "problem"),
+        (5, {"values": [1, 2]}, "problem"),
+        (5, {"ignore": 255}, "note"),
+        (5, {"ignore": 9}, None),
+        (6, {"ignore": 9}, "problem"),
         (6, {"values": [1, 2], "ignore": 0}, "note"),
         (9, {"values": [1, 2], "ignore": 0}, "note"),
         (10, {"values": [1, 2], "ignore": 0}, "problem"),
@@ -111,7 +113,7 @@ def test_a_split_without_a_labelled_pixel_is_a_problem_that_nobody_can_allow(fou
 
 
 def test_one_mask_that_is_all_void_is_noted_by_name(found):
-    (note,) = found({"train": GOOD, "test": [*GOOD, *GOOD, *VOID]})
+    (note,) = found({"train": GOOD, "test": [*GOOD, *GOOD, *VOID]}, options={"ignore": 9})
     assert (note.kind, note.level) == ("void-mask", "note")
     assert "test2" in note.message
 
@@ -149,7 +151,11 @@ def test_one_picture_in_two_splits_is_a_problem_that_names_both(found, noise):
 def test_validation_and_test_must_differ_where_weights_are_selected(select, problems, found, noise):
     splits = {"train": GOOD, "validation": GOOD, "test": GOOD}
     pictures = {"train": noise[:1], "validation": noise[1:2], "test": noise[1:2]}
-    assert kinds(found(splits, pictures=pictures, select=select)) == problems
+    findings = found(splits, pictures=pictures, select=select)
+    assert kinds(findings) == problems
+    (finding,) = findings
+    assert (finding.kind, finding.split) == ("same-picture", "test")
+    assert "test0 is validation0" in finding.message
 
 
 def test_blank_pictures_are_no_copies_of_each_other(found):
@@ -209,3 +215,60 @@ def test_what_is_found_while_reading_is_a_problem_as_what_was_known_before(array
 def test_unknown_kinds_are_refused_with_the_nearest_one():
     with pytest.raises(SuiteError, match=r"dataset.allow\[0\].*did you mean 'one-class'"):
         check_part(DatasetEntry, {"name": "scenes", "allow": ["one-clas"]}, key="dataset")
+
+
+def square(value, *, pixels=20, other=0):
+    """Return labels with a square of a value that fills a quarter of them."""
+    label = np.full((2 * pixels, 2 * pixels), other, np.uint8)
+    label[:pixels, :pixels] = value
+    return label
+
+
+MIXED = [square(1), square(1), square(255)]
+"""Masks of two tools, of which one draws the foreground as 1 and the other as 255."""
+
+
+@pytest.mark.parametrize("masks", [MIXED, [square(255), np.where(np.eye(40) * [1, *39 * [0]], 1, square(255))]])
+def test_void_of_the_default_that_is_no_border_is_a_problem_with_the_remedy(masks, found):
+    findings = found({"train": masks, "test": GOOD})
+    assert kinds(findings) == [("void", "train")]
+    assert "values: [0, [1, 255]] and ignore: null" in findings[0].message
+    assert "ignore: 255" in findings[0].message
+    assert "dataset.allow: [void]" in findings[0].message
+
+
+@pytest.mark.parametrize("chosen", [{"ignore": 255}, {"ignore": [255]}, {"allow": ["void"]}])
+def test_void_that_is_no_border_is_noted_where_the_suite_chose_it(chosen, found):
+    findings = found({"train": MIXED, "test": GOOD}, options=chosen)
+    assert kinds(findings) == []
+    assert kinds(findings, "note") == [("void", "train")]
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"values": [0, 1], "ignore": 255},
+        {"ignore": 254},
+        {"palette": [[0, 0, 0], [9, 9, 9]], "ignore_color": [1, 1, 1]},
+    ],
+)
+def test_void_that_cannot_be_a_class_is_no_matter(chosen, found):
+    assert found({"train": MIXED, "test": GOOD}, options=chosen) == []
+
+
+def test_thin_borders_of_the_default_are_no_matter(found):
+    label = square(1)
+    label[18:23, :20] = label[:20, 18:23] = 255
+    assert found({"train": [label], "test": GOOD}) == []
+
+
+def test_a_split_that_was_counted_before_widths_were_is_judged_without_them(found, arrays):
+    samples = [Sample("a", np.arange(4800, dtype=np.uint8).reshape(40, 40, 3), MIXED[2])]
+    stored = to_json(check_dataset(arrays(samples=samples, classes=2)), "train")
+    entry = DatasetEntry.model_validate({"name": "folder", "classes": ["a", "b"], "allow": ["one-class"]})
+
+    def told(facts):
+        return [finding.kind for finding in judge({"train": CheckedSplit("train", from_json(facts))}, entry)]
+
+    assert "void" in told(stored)
+    assert "void" not in told({key: value for key, value in stored.items() if key != "thick_void_pixels"})
