@@ -28,6 +28,7 @@ class SplitFacts:
         pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
+        thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
     """
 
     images: int
@@ -38,6 +39,7 @@ class SplitFacts:
     pictures: tuple[str | None, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
+    thin_classes: tuple[str, ...] = ()
 
     @property
     def labelled_pixels(self) -> int:
@@ -61,6 +63,7 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         pictures=report.pictures,
         repeats=report.repeats,
         relabelled=report.relabelled,
+        thin_classes=report.thin_classes,
     )
 
 
@@ -77,6 +80,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "void_images": list(report.void_images),
         "repeats": [list(names) for names in report.repeats],
         "relabelled": [list(names) for names in report.relabelled],
+        "thin_classes": list(report.thin_classes),
     }
     return {
         "dataset": report.name,
@@ -101,4 +105,5 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         pictures=tuple(None if digest == _BLANK else digest for digest in stored.get("pictures", "").split()),
         repeats=tuple(map(tuple, stored.get("repeats", ()))),
         relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
+        thin_classes=tuple(stored.get("thin_classes", ())),
     )

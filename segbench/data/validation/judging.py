@@ -12,6 +12,7 @@ from segbench.data.validation.equal_pictures import alike
 from segbench.data.validation.facts import SplitFacts
 from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
+from segbench.data.validation.thin_classes import thin_classes
 
 MOST_VOID = 0.5
 """The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
@@ -66,6 +67,7 @@ def judge(
     for split in splits.values():
         found += judge.split(split)
     found += judge.absent_classes(splits, partial=partial)
+    found += thin_classes(splits.values(), entry)
     for first, second in must_differ(splits, select):
         found += judge.same_pictures(splits[first], splits[second])
     return problems_first(found)
