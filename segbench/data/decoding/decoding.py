@@ -58,7 +58,7 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
                 return _tiff_page(image, path, page)
             if page:
                 image.seek(page)
-            image.load()
+            _load(image)
             return _turned(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
@@ -162,6 +162,17 @@ def _pages_of(image: Image.Image, path: Path) -> int:
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
+def _load(image: Image.Image) -> None:
+    """Decode the pixels; Pillow turns those of a TIFF.
+
+    A TIFF is not mapped into memory, as Pillow does with files whose name it knows: it maps an uncompressed image on its
+    side (Orientation 5 to 8) with height and width exchanged, which shears it.
+    """
+    if image.format == "TIFF":
+        image.filename = ""  # type: ignore[attr-defined]
+    image.load()
+
+
 def _turned(image: Image.Image) -> Image.Image:
     orientation = orientation_of(image)
     if orientation == 1:
@@ -176,5 +187,5 @@ def _tiff_page(image: Image.Image, path: Path, page: int) -> Image.Image:
     if directory is None:
         return Image.fromarray(read_tiff(path, page=page).squeeze(axis=2))
     image.seek(directory)
-    image.load()
+    _load(image)
     return image

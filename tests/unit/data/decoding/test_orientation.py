@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageOps
 
 from segbench.data.datasets.folder import folder
 from segbench.data.decoding.decoding import decode, is_turned
 from segbench.data.decoding.images import ImageReader, read_image
+from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError
 
 UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
@@ -41,6 +43,44 @@ def test_the_image_is_what_a_viewer_shows(tmp_path, shown, orientation, suffix, 
     assert np.array_equal(read_image(file), shown)
     assert np.array_equal(ImageReader(3)(file), shown)
     assert is_turned(file) is (orientation != 1)
+
+
+TIFF_FORMS = {
+    "one strip": {},
+    "several strips": {"rowsperstrip": 4},
+    "one deflated strip": {"compression": "zlib"},
+    "several deflated strips": {"compression": "zlib", "rowsperstrip": 4},
+    "tiles": {"tile": (16, 16)},
+}
+
+
+def store_tiff(shown, file, orientation, **options):
+    """Write what ``store`` stores as a TIFF with the tag Orientation."""
+    stored = store(shown, file.with_suffix(".png"), orientation)
+    file.with_suffix(".png").unlink()
+    photometric = "rgb" if stored.ndim == 3 else "minisblack"
+    tifffile.imwrite(file, stored, photometric=photometric, extratags=[(274, 3, 1, orientation, True)], **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", TIFF_FORMS)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_tiff_is_what_a_viewer_shows(tmp_path, shown, orientation, form, mode):
+    picture = shown if mode == "RGB" else np.ascontiguousarray(shown[:, :, 0])
+    store_tiff(picture, tmp_path / "a.tif", orientation, **TIFF_FORMS[form])
+    rgb = picture if mode == "RGB" else np.repeat(picture[:, :, None], 3, axis=2)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), rgb)
+    assert np.array_equal(ImageReader(len(mode))(tmp_path / "a.tif"), picture.reshape(10, 14, -1))
+    mask = read_stored(tmp_path / "a.tif")
+    assert np.array_equal(mask.numbers if mode == "L" else mask.colors, picture)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_page_of_a_tiff_is_what_a_viewer_shows(tmp_path, shown, orientation):
+    picture = np.ascontiguousarray(shown[:, :, 0])
+    store_tiff(picture, tmp_path / "a.tif", orientation, append=True, metadata=None)
+    store_tiff(255 - picture, tmp_path / "a.tif", orientation, append=True, metadata=None)
+    assert np.array_equal(read_image(tmp_path / "a.tif", page=1)[:, :, 2], 255 - picture)
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
