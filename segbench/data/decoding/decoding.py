@@ -165,8 +165,8 @@ def _pages_of(image: Image.Image, path: Path) -> int:
 def _load(image: Image.Image) -> None:
     """Decode the pixels; Pillow turns those of a TIFF.
 
-    A TIFF is not mapped into memory, as Pillow does with files whose name it knows: it maps an uncompressed image on its
-    side (Orientation 5 to 8) with height and width exchanged, which shears it.
+    A TIFF is not mapped into memory, as Pillow does with files whose name it knows: it maps an uncompressed image on
+    its side (Orientation 5 to 8) with height and width exchanged, which shears it.
     """
     if image.format == "TIFF":
         image.filename = ""  # type: ignore[attr-defined]
