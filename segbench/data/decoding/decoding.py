@@ -84,6 +84,11 @@ def reading_page(page: int | None) -> Iterator[None]:
         _chosen_page.reset(before)
 
 
+def chosen_page() -> int | None:
+    """Return the page of ``reading_page``, or None where none is chosen."""
+    return _chosen_page.get()
+
+
 class SeveralPagesError(DataError):
     """A file holds several pages, of which none is chosen."""
 
