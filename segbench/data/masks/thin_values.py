@@ -123,12 +123,16 @@ def _inside_and_between(indices: NDArray[Any], count: int) -> tuple[NDArray[np.b
 
 def mixtures(thin: Iterable[Value], values: Iterable[Value]) -> tuple[Value, ...]:
     """Return those of some thin values that can be mixed from the values that are not thin, in order."""
-    thin = sorted(thin)
-    others = [value for value in values if value not in set(thin)]
+    candidates: list[Value] = sorted(set(thin))
+    others: list[Value] = [value for value in values if value not in candidates]
     # what is no mixture itself, such as the white of lines that were 2 pixels wide, may be a part of mixtures
-    alone = [value for value in thin if not _is_mixture(value, [*others, *(one for one in thin if one != value)])]
+    alone: list[Value] = [value for value in candidates if not _is_mixture(value, _beside(value, others, candidates))]
     parts = [*others, *alone]
-    return tuple(value for value in thin if value not in alone and _is_mixture(value, parts))
+    return tuple(value for value in candidates if value not in alone and _is_mixture(value, parts))
+
+
+def _beside(value: Any, others: list[Any], candidates: list[Any]) -> list[Any]:
+    return [*others, *(one for one in candidates if one != value)]
 
 
 def _is_mixture(value: int | Sequence[int], parts: Sequence[Any]) -> bool:
@@ -140,5 +144,8 @@ def _is_mixture(value: int | Sequence[int], parts: Sequence[Any]) -> bool:
 
     weight = 1000.0  # so that the shares add up to 1
     matrix = np.vstack([np.array(parts, dtype=np.float64).T, np.full(len(parts), weight)])
-    _, off = nnls(matrix, np.array([*value, weight], dtype=np.float64))
+    try:
+        _, off = nnls(matrix, np.array([*value, weight], dtype=np.float64))
+    except RuntimeError:  # it found no end
+        return False
     return bool(off <= _NEAR)
