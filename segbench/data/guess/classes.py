@@ -83,7 +83,7 @@ def _of_areas(found: MaskSurvey, numbers: Mapping[int, int], named: ClassFile | 
     if isinstance(classes.names, str):
         return classes
     thin = mixtures(found.thin_numbers.thin, [number for number in numbers if number not in classes.ignore])
-    return replace(classes, notes=(*classes.notes, *border_note(thin)))
+    return replace(classes, notes=(*classes.notes, *border_note(thin, values=len(numbers))))
 
 
 def _colors_decide(found: MaskSurvey) -> bool:
@@ -116,7 +116,7 @@ def _by_color(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
     seen = sorted(color for color in pixels if color != border)
     notes = [f"{border} fills thin borders only, and is void here; it could be a class"] if border else []
     thin = mixtures(found.thin_colors.thin, seen) if not between else ()
-    notes += [invented_note(between)] if between else border_note(thin)
+    notes += [invented_note(between)] if between else border_note(thin, values=len(seen))
     if found.numbers and (found.colors or found.indices):
         notes.append("some masks are grey and others coloured: grey ones are read by the colour that they show")
     if named is not None and named.by_color and set(seen) <= named.by_color.keys():

@@ -11,6 +11,8 @@ REMEDY = "resize masks with nearest-neighbour interpolation, or set each pixel t
 
 _FEWEST = 2
 _SHOWN = 5
+_LEAST_SHARE = 0.2
+"""Interpolation leaves values between all regions: one thin value among ten is a class, such as poles."""
 
 
 def invented(found: ThinValues, pixels: Mapping[Value, int]) -> tuple[Value, ...]:
@@ -40,9 +42,14 @@ def invented_note(between: Sequence[Value]) -> str:
     )
 
 
-def border_note(between: Sequence[Value]) -> list[str]:
-    """Return what to say of values that may be thin classes, or invented ones."""
-    if not between:
+def border_note(between: Sequence[Value], *, values: int) -> list[str]:
+    """Return what to say of values that may be thin classes, or invented ones; nothing of few among many.
+
+    Args:
+        between: The thin values.
+        values: How many values there are.
+    """
+    if len(between) < _LEAST_SHARE * values or not between:
         return []
     fills, it = ("fills", "it is a class") if len(between) == 1 else ("fill", "they are classes")
     text = (
