@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -194,7 +195,8 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
     factory = import_attribute(name, target)
     passed = {_channels_keyword(factory): channels}
     try:
-        model = factory(classes=classes, **passed, **options)
+        with refusing_exit(name):
+            model = factory(classes=classes, **passed, **options)
     except TypeError as error:
         given = ", ".join(["classes", *passed, *options])
         raise UsageError(f"{name} cannot be called with {given}: {error}") from error
@@ -203,6 +205,21 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name} returned {type(model).__name__}; a torch.nn.Module is expected")
     return ExternalNetwork(model, classes, name=name)
+
+
+@contextmanager
+def refusing_exit(name: str) -> Iterator[None]:
+    """Refuse a network whose code ends the program, which would end segbench without a word.
+
+    Raises:
+        ModelRefusal: It raised SystemExit, as ``sys.exit`` does.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise ModelRefusal(
+            f"{name} ends the program (SystemExit: {error.code}) when it is built or run; let it raise another error"
+        ) from error
 
 
 def _channels_keyword(factory: Any) -> str:
@@ -219,3 +236,8 @@ def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]
     for key in keys:
         if options.get(key) is not None:
             raise UsageError(f"{name}: give {key} as 'pretrained', so that the row counts as pretrained")
+        if key in options:
+            raise UsageError(
+                f"{name}: leave {key} out; 'pretrained' decides which weights are loaded, and its default, false, "
+                "loads none"
+            )

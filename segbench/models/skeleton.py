@@ -12,6 +12,7 @@ from segbench.errors import ModelRefusal, SegbenchError, UsageError
 from segbench.models.base import constraint_of
 from segbench.models.cost import Cost, cost_of
 from segbench.models.create import create, labelling_every_pixel
+from segbench.models.external import refusing_exit
 from segbench.models.fitting_sizes import refuse_sizes
 from segbench.models.tryout import try_outputs
 from segbench.results.outputs import OutputFacts
@@ -94,9 +95,12 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
     constraint = constraint_of(network)
     constraint.check(entry.name, *size)
     margin = getattr(network, "output_margin", 0)
-    outputs = try_outputs(network, channels=channels, size=size)
-    refuse_sizes(network, channels=channels, sizes=[size])
-    cost = _cost(entry, network, classes=classes, channels=channels, size=size)
+    with refusing_exit(entry.name):
+        outputs = try_outputs(network, channels=channels, size=size)
+        if outputs is not None:
+            outputs = _real_outputs(entry, classes=classes, channels=channels, size=size) or outputs
+        refuse_sizes(network, channels=channels, sizes=[size])
+        cost = _cost(entry, network, classes=classes, channels=channels, size=size)
     return Description(
         name=entry.label or entry.name,
         parameters=cost.parameters,
@@ -108,6 +112,20 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
         output_size=(size[0] - 2 * margin, size[1] - 2 * margin),
         outputs=outputs,
     )
+
+
+def _real_outputs(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> OutputFacts | None:
+    """Return what a network from elsewhere returns with values, which tell of a softmax; None where it cannot be run.
+
+    Raises:
+        ModelRefusal: It returns no logits of its classes.
+    """
+    try:
+        return try_outputs(_untrained(entry, classes=classes, channels=channels), channels=channels, size=size)
+    except SegbenchError:
+        raise
+    except Exception:  # it was built on the meta device, which is what its description needs
+        return None
 
 
 def _cost(entry: ModelEntry, network: nn.Module, *, classes: int, channels: int, size: tuple[int, int]) -> Cost:

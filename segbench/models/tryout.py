@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from segbench.errors import ModelRefusal
 from segbench.models.base import constraint_of
-from segbench.models.external import ExternalNetwork
+from segbench.models.external import ExternalNetwork, refusing_exit
 from segbench.models.outputs import LOGITS_NAMES, Found, in_words, members, wrong_logits
 from segbench.models.padding import pad, padded
 from segbench.results.outputs import Activation, OutputFacts
@@ -58,7 +58,7 @@ def try_outputs(
         What it returned; None for built-in networks, and for those that cannot be run on either image.
 
     Raises:
-        ModelRefusal: It returns no logits of its classes, in one mode at least.
+        ModelRefusal: It returns no logits of its classes, in one mode at least, or ends the program.
     """
     if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
         return None
@@ -67,7 +67,8 @@ def try_outputs(
     with copied(network) as copy:
         for tried in dict.fromkeys((small, size)):
             try:
-                network.tried = _facts(copy, channels, tried, also)
+                with refusing_exit(network.name):
+                    network.tried = _facts(copy, channels, tried, also)
             except ModelRefusal:
                 raise
             except Exception:  # noqa: S112 - foreign networks may refuse an image, or the device, for their own reasons

@@ -499,7 +499,7 @@ def write_checkpoints(case):
         *((name, None) for name in ("plain.pth", "dataparallel.pth", "half.pth", "lightning-model.ckpt")),
         *((name, None) for name in ("torchvision-reference.pth", "model.safetensors", "lightning-net.ckpt")),
         *((name, None) for name in ("net.pth", "model_state.pth", "weights.pth", "ema.pth")),
-        ("lightning-with-loss-weight.ckpt", "loss.weight"),
+        ("lightning-with-loss-weight.ckpt", None),  # what is beside the whole network is not its own
         ("lfs.pth", "Git LFS pointer"),
         ("page.pth", "web page"),
         ("five-classes.pth", "shape"),

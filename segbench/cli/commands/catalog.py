@@ -75,10 +75,10 @@ def describe(
     if as_json:
         write_json(facts)
         return
-    note = facts.pop("note", None)
+    notes = [*facts.pop("notes", []), *filter(None, [facts.pop("note", None)])]
     shown = {key: byte_count(value) if key.endswith("_bytes") else value for key, value in facts.items()}
     write_facts({**shown, "options": ", ".join(f"{key}={value}" for key, value in entry.options.items())})
-    if note:
+    for note in notes:
         tell(f"note: {note}")
 
 
@@ -152,7 +152,16 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
         "output_size": found.output_size,
         **({"pad_to": entry.pad_to} if entry.pad_to else {}),
         **({"returns": found.outputs.in_words} if found.outputs else {}),
+        **({"notes": notes} if (notes := _output_notes(entry, found)) else {}),
     }
+
+
+def _output_notes(entry: ModelEntry, found: Description) -> list[str]:
+    """Return what is unusual about what a network returns; whether auxiliary outputs are trained on, a recipe says."""
+    if found.outputs is None:
+        return []
+    outputs = found.outputs.model_copy(update={"auxiliary_weights": {}})
+    return [f"{entry.name} {note}" for note in outputs.notes(trained=True)]
 
 
 def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> tuple[int, int]:

@@ -58,17 +58,12 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
                 return _tiff_page(image, path, page)
             if page:
                 image.seek(page)
-            image.load()
+            _load(image)
             return _turned(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except _DECODE_ERRORS as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
-
-
-def chosen_page() -> int | None:
-    """Return the page of ``reading_page``."""
-    return _chosen_page.get()
 
 
 def seek_chosen_page(image: Image.Image, path: Path) -> None:
@@ -87,6 +82,11 @@ def reading_page(page: int | None) -> Iterator[None]:
         yield
     finally:
         _chosen_page.reset(before)
+
+
+def chosen_page() -> int | None:
+    """Return the page of ``reading_page``, or None where none is chosen."""
+    return _chosen_page.get()
 
 
 class SeveralPagesError(DataError):
@@ -167,6 +167,17 @@ def _pages_of(image: Image.Image, path: Path) -> int:
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
+def _load(image: Image.Image) -> None:
+    """Decode the pixels; Pillow turns those of a TIFF.
+
+    A TIFF is not mapped into memory, as Pillow does with files whose name it knows: it maps an uncompressed image on
+    its side (Orientation 5 to 8) with height and width exchanged, which shears it.
+    """
+    if image.format == "TIFF":
+        image.filename = ""  # type: ignore[attr-defined]
+    image.load()
+
+
 def _turned(image: Image.Image) -> Image.Image:
     orientation = orientation_of(image)
     if orientation == 1:
@@ -181,5 +192,5 @@ def _tiff_page(image: Image.Image, path: Path, page: int) -> Image.Image:
     if directory is None:
         return Image.fromarray(read_tiff(path, page=page).squeeze(axis=2))
     image.seek(directory)
-    image.load()
+    _load(image)
     return image

@@ -42,6 +42,7 @@ class TiffFacts(NamedTuple):
         alpha: Whether its last band is marked as opacity.
         photometric: The tag's name, such as ``RGB``, ``PALETTE`` or ``SEPARATED`` (CMYK).
         compression: The tag's name.
+        software: What wrote it, as its tag says; empty where there is none.
     """
 
     pages: int
@@ -50,6 +51,7 @@ class TiffFacts(NamedTuple):
     alpha: bool
     photometric: str
     compression: str
+    software: str = ""
 
 
 class _Layout(NamedTuple):
@@ -96,6 +98,7 @@ def tiff_facts(path: Path) -> TiffFacts:
             alpha=bool(extra) and extra[-1] in _ALPHA,
             photometric=_name(page.photometric),
             compression=_name(page.compression),
+            software=str(getattr(page, "software", "")),
         )
 
 

@@ -15,6 +15,8 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16"
 _BLANKS = " \t"
 _COLUMNS = "image|img|picture|photo|rgb|input|mask|label|annotation|target|segmentation|gt|file|filename|name|path|id"
 _HEADER = re.compile(f"({_COLUMNS})s?([ _-]?(path|file|filename|name|id)s?)?")
+_INDEX = re.compile(r"|unnamed: \d+")
+"""What pandas writes above the numbers of rows."""
 _LINES_JUDGED = 1000
 """So many lines tell whether a list holds pairs or names."""
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
@@ -54,7 +56,7 @@ def read_list(file: Path, *, is_name: Callable[[str], bool] | None = None) -> li
 
     Where ``is_name`` is given, a list may instead hold one name a line, which may hold blanks and commas. Names are put
     into double quotes where a separator is part of them. Empty lines and comments, which begin with ``# ``, are left
-    out.
+    out, and so are the numbers of rows that pandas writes in front.
 
     Args:
         file: A text file: UTF-8, or UTF-16 that begins with a byte order mark.
@@ -63,7 +65,7 @@ def read_list(file: Path, *, is_name: Callable[[str], bool] | None = None) -> li
     Raises:
         DataError: The file cannot be read, or a line holds something else; names file and line.
     """
-    lines = _lines(file)
+    lines = _without_row_numbers(_lines(file))
     if is_name is not None and _is_list_of_names(lines, is_name):
         return [Listed(PurePosixPath(_unquoted(line.text)), None, line.number) for line in lines]
     return [_pair(file, line, may_be_name=is_name is not None) for line in lines]
@@ -102,6 +104,25 @@ def _lines(file: Path) -> list[_Line]:
     return [line for line in lines if line.text and not re.match(r"#([#\s]|$)", line.text)]
 
 
+def _without_row_numbers(lines: list[_Line]) -> list[_Line]:
+    """Return the lines of a table of pandas without the numbers of its rows, which have no name in its header."""
+    for separator in ",;\t":
+        table = [_cells(line.text, separator) for line in lines]
+        if len(table) < 2 or not all(len(cells) > 1 and cells[0].isdecimal() for cells in table[1:]):
+            continue
+        header, columns = table[0], len(table[1])
+        is_named = len(header) == columns and _INDEX.fullmatch(header[0].lower()) is not None
+        is_cut = separator == "\t" and len(header) == columns - 1  # the tab before the first name is a blank
+        names = header[is_named:]
+        if (is_named or is_cut) and all(_HEADER.fullmatch(name.lower()) for name in names):
+            bare = [line.text.partition(separator)[2].strip(_BLANKS) for line in lines]
+            return [
+                line._replace(text=text if index or is_named else line.text)
+                for index, (line, text) in enumerate(zip(lines, bare, strict=True))
+            ]
+    return lines
+
+
 def _is_list_of_names(lines: Sequence[_Line], is_name: Callable[[str], bool]) -> bool:
     """Whether most lines hold one name; the others then are names that no image has."""
     looked = lines[:_LINES_JUDGED]
@@ -113,10 +134,12 @@ def _pair(file: Path, line: _Line, *, may_be_name: bool) -> Listed:
     words = split_line(line.text)
     if len(words) == 2 and all(words):
         return Listed(PurePosixPath(words[0]), PurePosixPath(words[1]), line.number)
+    numbered = len(words) == 3 and words[0].isdecimal()
+    rows = "; leave the numbers of the rows out (in pandas, to_csv(index=False))" if numbered else ""
     or_names = ", or one name on each line of the list" if may_be_name else ""
     raise DataError(
         f"{file}:{line.number}: expected an image and a label separated by a blank or a comma (by a tab where their "
-        f"names hold blanks or commas){or_names}; found {len(words)} columns: {line.text!r}"
+        f"names hold blanks or commas){or_names}; found {len(words)} columns: {line.text!r}{rows}"
     )
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from segbench.data.base import Color
 from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.interpolated import REMEDY, border_note, invented, invented_note
 from segbench.data.guess.lossy import levels_were_two, numbers_were_two
 from segbench.data.guess.void import lying_apart
 from segbench.data.masks.class_files import ClassFile
 from segbench.data.masks.label_maps import LABEL_MAPS
-from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey
+from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey, is_grey
+from segbench.data.masks.thin_values import mixtures
 from segbench.data.masks.void_borders import only_borders
 
 _MOST_CLASSES = 150
@@ -19,6 +21,10 @@ _MOST_CLASSES = 150
 _NEARLY_ALL = 0.8
 """Of many numbers from 0 on, this share without the others tells of rare classes, and not of gaps."""
 _MANY = 16
+_PICTURES = (
+    f"the masks have more than {MOST_LEVELS} colours, as pictures do: they hold no classes. If they were resized with "
+    f"interpolation, {REMEDY}"
+)
 
 
 def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: str = "") -> FoundClasses:
@@ -43,10 +49,8 @@ def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: 
 
 
 def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses:
-    if found.picture is not None or len(found.colors) > MOST_LEVELS:
-        return FoundClasses(
-            notes=(f"the masks have more than {MOST_LEVELS} colours, as pictures do: they hold no classes",)
-        )
+    if found.picture is not None or (len(found.colors) > MOST_LEVELS and not is_grey(found.colors)):
+        return FoundClasses(notes=(_PICTURES,))
     if _colors_decide(found):
         return _by_color(found, named)
     numbers, shown = _numbers(found)
@@ -62,10 +66,24 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
             "'segbench data check' refuses them"
         )
         return FoundClasses(names, values=(0, 255), notes=(told, *said))
-    classes = _by_number(found, numbers, named, ending)
+    classes = _by_number(found, numbers, named, ending) if shown else _of_areas(found, numbers, named, ending)
     if found.colors and not classes.values:
         classes = replace(classes, values=tuple(range(classes.count)))
     return replace(classes, notes=(*classes.notes, *_palette_note(found))) if shown else classes
+
+
+def _of_areas(found: MaskSurvey, numbers: Mapping[int, int], named: ClassFile | None, ending: str) -> FoundClasses:
+    """Return the classes of numbers without those that interpolation invented, and name those that it may have."""
+    between = invented(found.thin_numbers, numbers)
+    kept = {number: count for number, count in numbers.items() if number not in between}
+    classes = _by_number(found, kept, named, ending)
+    if between:
+        values = classes.values or tuple(range(classes.count))
+        return replace(classes, values=values, notes=(invented_note(between), *classes.notes))
+    if isinstance(classes.names, str):
+        return classes
+    thin = mixtures(found.thin_numbers.thin, [number for number in numbers if number not in classes.ignore])
+    return replace(classes, notes=(*classes.notes, *border_note(thin, values=len(numbers))))
 
 
 def _colors_decide(found: MaskSurvey) -> bool:
@@ -90,11 +108,15 @@ def _by_color(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
             if 0 <= number * stretch <= 255:
                 grey = (number * stretch,) * 3
                 pixels[grey] = pixels.get(grey, 0) + count
+    between = invented(found.thin_colors, pixels)
+    pixels = {color: count for color, count in pixels.items() if color not in between}
     if len(pixels) > MOST_LEVELS:
         return FoundClasses(notes=(f"the masks have more than {MOST_LEVELS} colours: they hold no classes",))
     border = _border_color(found, pixels, named)
     seen = sorted(color for color in pixels if color != border)
     notes = [f"{border} fills thin borders only, and is void here; it could be a class"] if border else []
+    thin = mixtures(found.thin_colors.thin, seen) if not between else ()
+    notes += [invented_note(between)] if between else border_note(thin, values=len(seen))
     if found.numbers and (found.colors or found.indices):
         notes.append("some masks are grey and others coloured: grey ones are read by the colour that they show")
     if named is not None and named.by_color and set(seen) <= named.by_color.keys():

@@ -15,6 +15,7 @@ from segbench.data.guess.layout import FoundLayout, guess_layout
 from segbench.data.guess.left_out import LeftOut, left_out
 from segbench.data.guess.lists import with_lists
 from segbench.data.guess.tree import Split
+from segbench.data.guess.void_splits import without_void_splits
 from segbench.data.masks.class_files import find_class_file
 from segbench.data.masks.survey import survey_masks
 
@@ -69,6 +70,7 @@ def guess(root: Path) -> Found | None:
     survey = survey_masks(masks)
     survey.problem = below(root, survey.problem)
     classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
+    layout, blank = without_void_splits(layout, classes)
     train, validation, test = _roles(layout)
     listed = {split: _relative(root, part.pairs) for split, part in layout.paired.items()}
     images = guess_images(layout.pairs)
@@ -87,7 +89,8 @@ def guess(root: Path) -> Found | None:
         drawn=drawn,
         images=images,
         notes=(
-            *_split_notes(layout, left),
+            *blank,
+            *_split_notes(layout, left, told=bool(blank)),
             *left.notes(root),
             *(below(root, note) for note in images.notes),
         ),
@@ -104,14 +107,16 @@ def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
     return (train, validation, test) if test else (train, None, validation)
 
 
-def _split_notes(layout: FoundLayout, left: LeftOut) -> list[str]:
-    """Say which images have no masks, and what is proposed instead."""
+def _split_notes(layout: FoundLayout, left: LeftOut, *, told: bool = False) -> list[str]:
+    """Say which images have no masks, unless that was told, and what is proposed instead."""
     paired = layout.paired
     notes = []
     for split, found in layout.splits.items():
-        if found.without_mask and split not in paired:
+        if found.without_mask and split not in paired and not told:
             notes.append(f"{found.name}: its {found.without_mask:,} images have no masks and are left out")
-        elif found.without_mask and not (left.images or left.unclear or left.further):  # whole folders have none
+        elif (
+            found.without_mask and split in paired and not (left.images or left.unclear or left.further)
+        ):  # whole folders have none
             notes.append(
                 f"{found.name}: {found.without_mask:,} images have no mask and are left out".removeprefix(": ")
             )

@@ -14,6 +14,7 @@ from segbench.data.files.image_folder import ImageFolder
 from segbench.data.files.pair import Pair
 from segbench.data.files.pairing import Suffixes, pair_by_name
 from segbench.data.guess.endings import beginning, guess_endings, guess_endings_in_one_folder
+from segbench.data.guess.panoptic import without_panoptic
 from segbench.data.guess.tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
 from segbench.data.masks.opacity import OpacityError
 from segbench.data.masks.stored import read_stored, used_numbers
@@ -80,7 +81,7 @@ class FoundLayout:
 
 def guess_layout(root: Path) -> FoundLayout | None:
     """Return where a folder's images and masks are, or None where no images with masks are found in it."""
-    found = places(root) if root.is_dir() else []
+    found = without_panoptic(root, places(root)) if root.is_dir() else []
     best: tuple[tuple[float, ...], FoundLayout] | None = None
     for images, masks in _candidates(found):
         layout = _paired(images, masks)

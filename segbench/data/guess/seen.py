@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from segbench.data.files.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
+from segbench.data.guess.panoptic import describes_segments
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5
@@ -27,6 +28,11 @@ _KINDS = {
     ".gz": "archives are not looked into: unpack them",
 }
 """Kinds of files that hold images or masks elsewhere, and what to do about them."""
+
+_PANOPTIC = (
+    "COCO panoptic annotations ({told}): the colours of its PNG files are numbers of segments, and no classes; "
+    "segbench reads masks; draw them with panopticapi's panoptic2semantic_segmentation, one PNG for each image"
+)
 
 
 def what_was_seen(root: Path) -> list[str]:
@@ -76,7 +82,8 @@ def _annotations(folders: dict[Path, Counter[str]]) -> list[str]:
     """Return what JSON files say, where they are annotations of a known kind."""
     found = []
     for folder in [folder for folder, kinds in folders.items() if ".json" in kinds]:
-        files = sorted(Path(entry.path) for entry in visible(folder) if entry.name.lower().endswith(".json"))
+        files = [Path(entry.path) for entry in visible(folder) if entry.name.lower().endswith(".json")]
+        files.sort(key=lambda file: ("panoptic" not in file.name.lower(), file))
         line = next((line for file in files[:5] if (line := _annotation_line(file, files))), None)
         found += [line] if line else []
     if any(".txt" in kinds and folder.name.lower() == "labels" for folder, kinds in folders.items()):
@@ -90,7 +97,7 @@ def _annotation_line(file: Path, files: Sequence[Path]) -> str | None:
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
-        return None
+        return _PANOPTIC.format(told=file.name) if content is None and describes_segments(file) else None
     if "shapes" in content and "imagePath" in content:
         return (
             f"LabelMe polygons ({len(files):,} files such as {file.name}): segbench reads masks; labelme's own "
@@ -100,10 +107,11 @@ def _annotation_line(file: Path, files: Sequence[Path]) -> str | None:
         categories = content.get("categories") or []
         names = [str(entry.get("name")) for entry in categories if isinstance(entry, dict)]
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        panoptic = any("segments_info" in entry for entry in content["annotations"][:1] if isinstance(entry, dict))
-        how = "panopticapi's panoptic2semantic_segmentation" if panoptic else "pycocotools' COCO.annToMask"
+        told = f"{file.name}: {len(content['images']):,} images, {len(names)} categories: {shown}"
+        if any("segments_info" in entry for entry in content["annotations"][:1] if isinstance(entry, dict)):
+            return _PANOPTIC.format(told=told)
         return (
-            f"COCO {'panoptic ' if panoptic else ''}annotations ({file.name}: {len(content['images']):,} images, "
-            f"{len(names)} categories: {shown}): segbench reads masks; draw them with {how}, one PNG for each image"
+            f"COCO annotations ({told}): segbench reads masks; draw them with pycocotools' COCO.annToMask, one PNG for "
+            "each image"
         )
     return None

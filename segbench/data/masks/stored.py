@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from segbench.data.decoding.decoding import SeveralPagesError, chosen_page, decode, seek_chosen_page
-from segbench.data.decoding.tiff import read_tiff
+from segbench.data.decoding.tiff import is_tiff, read_tiff
 from segbench.data.masks.opacity import refuse_opacity, refuse_second_band
+from segbench.data.masks.tiff_numbers import is_bool_of_tifffile, read_tiff_numbers, whole_numbers
 from segbench.errors import DataError
 
 NumberArray = NDArray[Any]
@@ -25,7 +26,6 @@ _SAMPLE_FORMAT = 339
 """TIFF's tag that says whether numbers have a sign."""
 _SIGNED = 2
 _NUMPY = b"\x93NUMPY"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WITH_OPACITY = ("RGBA", "LA", "PA")
 """Pillow's modes whose last channel is opacity."""
 _LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
@@ -74,11 +74,21 @@ def read_stored(path: Path) -> StoredMask:
             mask; it is named.
     """
     image = _decoded(path)
+    if image is None:
+        return StoredMask(path, numbers=read_tiff_numbers(path))
     mode = _raw_mode(path)
-    if "I" in mode.packing:
-        raise DataError(
-            f"{path}: stores white as 0, so that its numbers are not what it shows; save the mask as a grey PNG"
-        )
+    return _of_white_as_0(path) if "I" in mode.packing else _of_image(path, image, mode)
+
+
+def _of_white_as_0(path: Path) -> StoredMask:
+    if is_bool_of_tifffile(path):
+        return StoredMask(path, numbers=read_tiff_numbers(path), stretch=255)
+    raise DataError(
+        f"{path}: stores white as 0, so that its numbers are not what it shows; save the mask as a grey PNG"
+    )
+
+
+def _of_image(path: Path, image: Image.Image, mode: _RawMode) -> StoredMask:
     lossy = image.format in _LOSSY
     if image.mode in _WITH_OPACITY:
         _refuse_deep(path, mode.name)
@@ -103,7 +113,7 @@ def read_stored(path: Path) -> StoredMask:
         numbers, stretch = _unstretched(grey, mode)
         return StoredMask(path, numbers=_signed(image, numbers), stretch=stretch, lossy=lossy)
     if image.mode == "F":
-        return StoredMask(path, numbers=_whole(path, np.asarray(image)))
+        return StoredMask(path, numbers=whole_numbers(path, np.asarray(image)))
     if image.mode.startswith("I"):
         numbers, _ = _unstretched(np.asarray(image), mode)
         return StoredMask(path, numbers=numbers.astype(numbers.dtype.newbyteorder("="), copy=False))
@@ -145,12 +155,15 @@ def _raw_mode(path: Path) -> _RawMode:
     return _RawMode(arguments[0], arguments[1] if of_pgm else None)
 
 
-def _decoded(path: Path) -> Image.Image:
+def _decoded(path: Path) -> Image.Image | None:
+    """Return a decoded image; None where Pillow cannot read a TIFF."""
     try:
         return decode(path)
     except SeveralPagesError:
         raise
     except DataError as error:
+        if is_tiff(path):
+            return None
         reason = _known_kind(path)
         raise (DataError(f"{path}: {reason}") if reason else error) from None
 
@@ -166,10 +179,6 @@ def _known_kind(path: Path) -> str | None:
         return (
             "is a NumPy array, not an image; save class numbers as PNG (of probabilities, the argmax over the classes)"
         )
-    if head.startswith(_TIFF):
-        return (
-            "is a TIFF that cannot be read (broken, or of 16-bit floats or 64-bit numbers); save it with 8 or 16 bits"
-        )
     return None
 
 
@@ -177,7 +186,7 @@ def _refuse_deep(path: Path, raw_mode: str) -> None:
     """Refuse 16 bits a channel where Pillow keeps the high byte only."""
     if ";16" in raw_mode:
         raise DataError(
-            f"{path}: has 16 bits in each of several channels, of which 8 would be lost; "
+            f"{path}: has 16 bits in each of its {len(raw_mode.partition(';')[0])} bands, of which 8 would be lost; "
             "save the mask as a grey PNG without alpha, or as RGB with 8 bits"
         )
 
@@ -212,17 +221,6 @@ def _signed(image: Image.Image, numbers: NumberArray) -> NumberArray:
 
 def _first(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and value else value
-
-
-def _whole(path: Path, floats: NDArray[np.floating[Any]]) -> NumberArray:
-    """Return floating-point numbers as the whole ones that they have to be."""
-    odd = floats[~(np.isfinite(floats) & (floats == np.rint(floats)) & (np.abs(floats) < 2**31))]
-    if odd.size:
-        raise DataError(
-            f"{path}: holds floating-point numbers such as {odd.flat[0]:.4g} ({odd.size} pixels), not whole class "
-            "numbers; of a probability map, save the class of the highest one; give no-data pixels a number to ignore"
-        )
-    return floats.astype(np.int64).astype(np.int32)
 
 
 def used_numbers(numbers: NumberArray) -> NumberArray:

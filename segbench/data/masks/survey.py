@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from segbench.data.base import Color
 from segbench.data.masks.label_table import color_codes, color_of
 from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
+from segbench.data.masks.thin_values import ThinValues, places_of
 from segbench.data.masks.void_borders import thick_pixels
 from segbench.errors import DataError
 
@@ -20,6 +21,9 @@ MOST_LEVELS = 64
 BORDER_NUMBER = 255
 BORDER_COLORS: tuple[Color, ...] = ((224, 224, 192), (255, 255, 255))
 """The number and the colours that data sets draw void borders with; (224, 224, 192) is PASCAL VOC's."""
+_MOST_MIXED = 256
+"""Files of more values or colours than these are not looked through for thin ones."""
+_MOST_PIXELS_OF_THIN = 50_000_000
 _MOST_FILES = 2000
 _MOST_PIXELS = 600_000_000
 """So much is looked at, about a minute; of more, files spread evenly."""
@@ -44,6 +48,8 @@ class MaskSurvey:
         thick: Pixels of each border number or colour that no thin border explains.
         picture: A file with more colours than a mask has, if there is one.
         one_beside_border: Whether a file holds both 1 and ``BORDER_NUMBER``.
+        thin_numbers: Where the numbers of grey files of 8 bits and more, and of RGB files that are grey, lie.
+        thin_colors: Where the colours of RGB files lie.
     """
 
     files: int
@@ -60,6 +66,8 @@ class MaskSurvey:
     thick: Counter[int | Color] = field(default_factory=Counter)
     picture: Path | None = None
     one_beside_border: bool = False
+    thin_numbers: ThinValues = field(default_factory=ThinValues)
+    thin_colors: ThinValues = field(default_factory=ThinValues)
 
     def add(self, stored: StoredMask) -> None:
         """Count one mask."""
@@ -82,16 +90,24 @@ class MaskSurvey:
         assert stored.colors is not None
         codes = color_codes(stored.colors)
         self.pixels += codes.size
-        if len(self.colors) > MOST_LEVELS:
+        if len(self.colors) > _MOST_MIXED:
             return
         used, counts = np.unique(codes, return_counts=True)
-        if len(used) > MOST_LEVELS:
+        most = _MOST_MIXED if is_grey(map(color_of, used[: _MOST_MIXED + 1].tolist())) else MOST_LEVELS
+        if len(used) > most:
             self.picture = self.picture or stored.path
-        for code, count in zip(used[: MOST_LEVELS + 1].tolist(), counts.tolist(), strict=False):
+        elif self.pixels <= _MOST_PIXELS_OF_THIN:
+            self._add_thin_colors(np.searchsorted(used, codes), [color_of(code) for code in used.tolist()])
+        for code, count in zip(used[: most + 1].tolist(), counts.tolist(), strict=False):
             color = color_of(code)
             self.colors[color] += count
             if color in BORDER_COLORS:
                 self.thick[color] += thick_pixels(codes == code)
+
+    def _add_thin_colors(self, indices: NumberArray, colors: list[Color]) -> None:
+        self.thin_colors.add(places_of(indices, colors))
+        if is_grey(colors):
+            self.thin_numbers.add(places_of(indices, [color[0] for color in colors]))
 
     def _add_numbers(self, stored: StoredMask, numbers: NumberArray) -> None:
         self.pixels += numbers.size
@@ -107,6 +123,13 @@ class MaskSurvey:
         else:
             target = self.numbers if stored.stretch == 1 else self.few_bits[stored.stretch]
             target.update(counts)
+            if stored.stretch == 1 and len(used) <= _MOST_MIXED and self.pixels <= _MOST_PIXELS_OF_THIN:
+                self.thin_numbers.add(places_of(np.searchsorted(np.array(used), numbers), used))
+
+
+def is_grey(colors: Iterable[Color]) -> bool:
+    """Whether all colours are levels of grey."""
+    return all(len(set(color)) == 1 for color in colors)
 
 
 def survey_masks(files: Sequence[Path]) -> MaskSurvey:

@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, Remark, Sample, SegmentationDataset
+from segbench.data.masks.thin_values import Place, ThinValues, places_of
 from segbench.data.masks.void_borders import thick_pixels
 from segbench.data.validation.equal_pictures import picture_digest, repeated
 from segbench.data.validation.pixel_digest import PixelDigest
@@ -41,6 +42,7 @@ class DatasetReport:
         pictures: The ``picture_digest`` of each image, in the split's order.
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
+        thin_classes: Classes that are nowhere more than thin borders between two others.
     """
 
     name: str
@@ -59,6 +61,7 @@ class DatasetReport:
     relabelled: tuple[tuple[str, ...], ...] = ()
     thick_void_pixels: int = 0
     remarks: tuple[Remark, ...] = ()
+    thin_classes: tuple[str, ...] = ()
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -96,8 +99,9 @@ def check_parts(
         try:
             sample = dataset.read(index)
             digest = picture_digest(sample.image)
+            places = places_of(sample.label, dataset.info.classes)
             for counts in concerned:
-                counts.add(sample, digest)
+                counts.add(sample, digest, places)
         except DataError as error:
             for counts in concerned:
                 counts.problems.append(str(error))
@@ -137,6 +141,7 @@ class _Counts:
     names: list[str] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)
     labels: list[bytes] = field(default_factory=list)
+    thin: ThinValues = field(default_factory=ThinValues)
 
     def __post_init__(self) -> None:
         self.pixels = PixelDigest(self.classes)
@@ -144,8 +149,8 @@ class _Counts:
         self.class_image_pixels = np.zeros(len(self.classes), dtype=np.int64)
         self.class_images = np.zeros(len(self.classes), dtype=np.int64)
 
-    def add(self, sample: Sample, picture: str | None) -> None:
-        """Count one image, given its ``picture_digest``."""
+    def add(self, sample: Sample, picture: str | None, places: Iterable[Place]) -> None:
+        """Count one image, given its ``picture_digest`` and the places of its classes."""
         self.pixels.add(sample)
         label = sample.label
         height, width = label.shape
@@ -158,6 +163,7 @@ class _Counts:
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
+        self.thin.add(places)
         if histogram[IGNORE_INDEX] == label.size:
             self.void_images.append(sample.name)
         self.names.append(sample.name)
@@ -183,6 +189,7 @@ class _Counts:
             pictures=tuple(self.pictures),
             repeats=self._named(same),
             relabelled=self._named(one for one in same if len({self.labels[index] for index in one}) > 1),
+            thin_classes=self.thin.thin,
         )
 
     def _named(self, groups: Iterable[tuple[int, ...]]) -> tuple[tuple[str, ...], ...]:

@@ -31,6 +31,7 @@ class SplitFacts:
         pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
+        thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
     """
 
     images: int
@@ -43,6 +44,7 @@ class SplitFacts:
     relabelled: tuple[tuple[str, ...], ...] = ()
     thick_void_pixels: int | None = None
     remarks: tuple[Remark, ...] = ()
+    thin_classes: tuple[str, ...] = ()
 
     @property
     def labelled_pixels(self) -> int:
@@ -68,6 +70,7 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         relabelled=report.relabelled,
         thick_void_pixels=report.thick_void_pixels,
         remarks=report.remarks,
+        thin_classes=report.thin_classes,
     )
 
 
@@ -85,6 +88,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "repeats": [list(names) for names in report.repeats],
         "relabelled": [list(names) for names in report.relabelled],
         "remarks": [list(remark) for remark in report.remarks],
+        "thin_classes": list(report.thin_classes),
     }
     return {
         "dataset": report.name,
@@ -112,4 +116,5 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         relabelled=tuple(map(tuple, stored.get("relabelled", ()))),
         thick_void_pixels=stored.get("thick_void_pixels"),
         remarks=tuple(Remark(*remark) for remark in stored.get("remarks", ())),
+        thin_classes=tuple(stored.get("thin_classes", ())),
     )

@@ -12,6 +12,7 @@ from segbench.data.validation.equal_pictures import alike
 from segbench.data.validation.facts import SplitFacts
 from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
+from segbench.data.validation.thin_classes import thin_classes
 from segbench.data.validation.wide_void import WideVoid, wide_void
 
 MOST_VOID = 0.5
@@ -67,6 +68,7 @@ def judge(
     for split in splits.values():
         found += judge.split(split)
     found += judge.absent_classes(splits, partial=partial)
+    found += thin_classes(splits.values(), entry)
     apart = set(must_differ(splits, select))
     for first, second in must_differ(splits, "best"):
         found += judge.same_pictures(splits[first], splits[second], is_note=(first, second) not in apart)

@@ -21,13 +21,13 @@ def least_images(train: Train, images: int) -> int:
 
     Args:
         train: The recipe; what ``micro_batch: auto`` makes of it is not known before.
-        images: Images of the training split, at least one batch of them.
+        images: Images of the training split; where they make no batch, the answer is that of a whole one.
     """
     rest = images % train.batch_size
     keeps_rest = not train.drop_last or train.accumulate == "epoch"
     batches = ([train.batch_size] if images >= train.batch_size else []) + ([rest] if rest and keeps_rest else [])
     part = train.micro_batch if isinstance(train.micro_batch, int) else None
-    return min(size // -(-size // (part or size)) for size in batches)
+    return min(size // -(-size // (part or size)) for size in batches or [train.batch_size])
 
 
 def check_lone_image(network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:

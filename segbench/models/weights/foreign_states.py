@@ -29,6 +29,10 @@ SHOWN = 5
 _DEPTH = 4
 """How many keys deep state dicts are looked for."""
 
+_NESTING = (dict, list, tuple)
+"""What may hold state dicts inside a list or tuple; tensors that stand there themselves have no names."""
+_OF_OPTIMIZERS = "param_groups"
+
 _REMEDY = "save network.state_dict()"
 
 _REFUSED_MODULES = (
@@ -128,14 +132,18 @@ def first(names: tuple[str, ...]) -> str:
 
 
 def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, State]]:
-    """Yield what of nested mappings holds named tensors, with its dotted key; outer ones come first."""
-    if not isinstance(content, Mapping) or depth == 0:
+    """Yield what of nested mappings and sequences holds named tensors, with its dotted key; outer ones come first."""
+    if depth == 0:
+        return
+    if isinstance(content, list | tuple):
+        content = {str(index): value for index, value in enumerate(content) if isinstance(value, _NESTING)}
+    if not isinstance(content, Mapping):
         return
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if tensors:
         yield key, tensors
     for name, value in content.items():
-        if isinstance(name, str):  # the states of an optimizer stand under numbers
+        if isinstance(name, str) and name != _OF_OPTIMIZERS:  # the states of an optimizer stand under numbers
             yield from _states(value, f"{key}.{name}" if key else name, depth - 1)
 
 

@@ -187,6 +187,26 @@ class Broken(nn.Module):
     def __init__(self, classes, channels):
         super().__init__()
         {}["depth"]
+
+class Ending(nn.Module):
+    '''Ends the program.'''
+    def __init__(self, classes, channels, at_once=False):
+        super().__init__()
+        self.score = nn.Conv2d(channels, classes, 1)
+        if at_once:
+            raise SystemExit(3)
+    def forward(self, images):
+        raise SystemExit(3)
+
+class Finished(nn.Module):
+    '''Returns probabilities.'''
+    def __init__(self, classes, channels, form):
+        super().__init__()
+        self.score = nn.Conv2d(channels, classes, 1)
+        self.form = form
+    def forward(self, images):
+        scores = self.score(images)
+        return {"softmax": scores.softmax(1), "sigmoid": scores.sigmoid(), "none": scores}[self.form]
 """
 
 
@@ -221,6 +241,36 @@ def test_a_network_that_cannot_be_built_is_told(networks, segbench):
     answer = segbench("describe", f"{networks}.Broken")
     assert answer.code == 2
     assert f"{networks}.Broken cannot be built: KeyError: 'depth'" in answer.err
+
+
+@pytest.mark.parametrize("at_once", ["true", "false"])
+def test_a_network_that_ends_the_program_is_told(networks, segbench, at_once):
+    answer = segbench("describe", f"{networks}.Ending", "--set", f"at_once={at_once}", "--size", "16x16")
+    assert answer.code in (1, 2)
+    assert f"{networks}.Ending ends the program (SystemExit: 3)" in answer.err
+
+
+@pytest.mark.parametrize("form", ["softmax", "sigmoid"])
+def test_a_network_that_returns_probabilities_is_told(networks, segbench, form):
+    given = ("describe", f"{networks}.Finished", "--set", f"form={form}", "--size", "16x16")
+    (note,) = segbench(*given, "--json").json["notes"]
+    assert f"as after a {form}" in note
+    assert f"Leave the {form} out of the network" in segbench(*given).err
+
+
+def test_a_network_that_returns_logits_has_no_notes(networks, segbench):
+    assert "notes" not in segbench("describe", f"{networks}.Finished", "--set", "form=none", "--json").json
+
+
+@pytest.mark.parametrize(
+    ("model", "option"), [("smp:Segformer", "encoder_weights"), ("torchvision:fcn_resnet50", "weights_backbone")]
+)
+def test_no_weights_by_the_name_of_the_package_names_pretrained(segbench, model, option):
+    if model.startswith("smp"):
+        pytest.importorskip("segmentation_models_pytorch")
+    answer = segbench("describe", model, "--set", f"{option}=null")
+    assert answer.code == 2
+    assert f"leave {option} out; 'pretrained' decides which weights are loaded" in answer.err
 
 
 def test_segformer_is_described(segbench):

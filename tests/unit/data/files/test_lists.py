@@ -144,3 +144,35 @@ def test_other_encodings_are_refused_with_what_to_do(tmp_path, content):
 def test_a_line_of_column_names_may_be_a_header(tmp_path, header):
     (tmp_path / "list.txt").write_text(f"{header}\nimage1.jpg mask1.png\n")
     assert [entry.may_be_header for entry in read_list(tmp_path / "list.txt")] == [True, False]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["", "Unnamed: 0"])
+@pytest.mark.parametrize("numbers", [(0, 1, 2), (17, 3, 120)])
+def test_the_row_numbers_of_pandas_are_left_out(tmp_path, separator, above, numbers):
+    rows = [(above, "image", "mask"), *((str(n), f"{i}.jpg", f"{i}.png") for i, n in enumerate(numbers))]
+    file = write(tmp_path / "list.csv", rows, separator=separator)
+    assert listed(file) == [("image", "mask"), ("0.jpg", "0.png"), ("1.jpg", "1.png"), ("2.jpg", "2.png")]
+    assert [entry.line for entry in read_list(file)] == [1, 2, 3, 4]
+
+
+def test_what_pandas_writes_is_read(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame({"image": ["a, b.jpg", "c.jpg"], "mask": ["a, b.png", "c.png"]})
+    table.to_csv(tmp_path / "list.csv")
+    assert listed(tmp_path / "list.csv")[1:] == [("a, b.jpg", "a, b.png"), ("c.jpg", "c.png")]
+    table[["image"]].to_csv(tmp_path / "names.csv")
+    assert listed(tmp_path / "names.csv", is_name=["a, b.jpg", "c.jpg"].__contains__)[1:] == [("a, b.jpg",), ("c.jpg",)]
+
+
+@pytest.mark.parametrize("header", ["image,mask", "name,image"])
+def test_numbers_that_have_a_name_of_their_own_are_kept(tmp_path, header):
+    (tmp_path / "list.csv").write_text(f"{header}\n0,10\n1,11\n")
+    assert listed(tmp_path / "list.csv")[1:] == [("0", "10"), ("1", "11")]
+
+
+def test_row_numbers_without_a_header_are_refused_as_what_they_are(tmp_path):
+    (tmp_path / "list.csv").write_text("0,a.jpg,a.png\n1,b.jpg,b.png\n")
+    with pytest.raises(DataError, match=r"list\.csv:1: .*3 columns.*leave the numbers of the rows out"):
+        read_list(tmp_path / "list.csv")

@@ -190,3 +190,68 @@ def test_what_was_seen_has_at_most_ten_lines(tmp_path):
     for number in range(30):
         put(tmp_path, f"{number}/photo.jpg")
     assert 1 < len(what_was_seen(tmp_path)) <= 10
+
+
+def put_panoptic(root, *, folder="panoptic_train2017", json_file="annotations/panoptic_train2017.json", grey=False):
+    """Write photographs, the segments' numbers as colours, and what describes them."""
+    for index in range(3):
+        put(root, f"train2017/{index:012d}.jpg")
+        segments = MASK.repeat(4, axis=0).repeat(4, axis=1) * (37 + index)
+        colors = segments if grey else np.stack([segments, segments // 5, segments * 0], axis=2)
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(colors).save(root / folder / f"{index:012d}.png")
+    described = [{"file_name": f"{index:012d}.png", "segments_info": [{"id": 37}]} for index in range(3)]
+    text = json.dumps({"images": [{}] * 3, "annotations": described, "categories": [{"id": 1, "name": "cat"}]})
+    (root / json_file).parent.mkdir(parents=True, exist_ok=True)
+    (root / json_file).write_text(text)
+
+
+@pytest.mark.parametrize("folder", ["panoptic_train2017", "annotations/panoptic_train2017", "masks/train2017"])
+@pytest.mark.parametrize("json_file", ["annotations/panoptic_train2017.json", "train.json"])
+def test_numbers_of_segments_are_no_classes(tmp_path, folder, json_file):
+    put_panoptic(tmp_path, folder=folder, json_file=json_file)
+    assert guess(tmp_path) is None
+    seen = "\n".join(what_was_seen(tmp_path))
+    assert "numbers of segments, and no classes" in seen
+    assert "panoptic2semantic_segmentation" in seen
+
+
+def test_grey_masks_beside_panoptic_ones_of_their_names_are_found(tmp_path):
+    put_panoptic(tmp_path)
+    put_panoptic(tmp_path, folder="panoptic_semseg_train2017", grey=True)
+    assert guess(tmp_path).layout.masks == "panoptic_semseg_{split}"
+
+
+def test_panoptic_annotations_are_named_before_others_of_the_folder(tmp_path):
+    put_panoptic(tmp_path)
+    (tmp_path / "annotations/captions.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+    assert any("COCO panoptic annotations" in line for line in what_was_seen(tmp_path))
+
+
+def put_city(root, split, ending, mask, *, count=3):
+    for index in range(count):
+        base = f"{split}/bonn/bonn_{index:06d}_000019"
+        put(root, f"leftImg8bit/{base}_leftImg8bit.png")
+        file = root / f"gtFine/{base}_gtFine_{ending}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(file)
+
+
+@pytest.mark.parametrize(("ending", "road", "void"), [("labelIds", 7, (0, 1, 3)), ("labelTrainIds", 0, (255,))])
+def test_void_masks_that_hold_a_place_make_no_test_split(tmp_path, ending, road, void):
+    """As Cityscapes is published: the masks of its test images are ignored everywhere."""
+    labelled = MASK + np.uint8(road)
+    for split in ("train", "val"):
+        put_city(tmp_path, split, ending, labelled)
+    put_city(tmp_path, "test", ending, np.resize(np.array(void, np.uint8), MASK.shape))
+    found = guess(tmp_path)
+    assert (found.train, found.validation, found.test) == ("train", None, "val")
+    assert found.notes[0].startswith("test: its 3 masks hold nothing but void")
+    assert found.notes[1] == "val is the test split: there is no other with masks"
+    assert len(found.notes) == 2
+
+
+def test_a_test_split_with_some_labels_stays(tmp_path):
+    for split in ("train", "val", "test"):
+        put_city(tmp_path, split, "labelIds", MASK + np.uint8(7))
+    assert guess(tmp_path).test == "test"

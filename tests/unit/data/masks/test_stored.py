@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from segbench.data.decoding.decoding import reading_page
 from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError
 
@@ -17,6 +19,85 @@ def test_whole_numbers_of_any_type_are_read(tmp_path, kind, compression):
     numbers = read_stored(tmp_path / "a.tif").numbers
     assert numbers.tolist() == NUMBERS
     assert np.issubdtype(numbers.dtype, np.integer)
+
+
+DEEP = ["uint32", "int64", "uint64", "float16", "float64"]
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_whole_numbers_that_pillow_cannot_read_are_read(tmp_path, kind, compression):
+    tifffile.imwrite(tmp_path / "a.tif", np.array(NUMBERS, dtype=kind), compression=compression)
+    numbers = read_stored(tmp_path / "a.tif").numbers
+    assert numbers.tolist() == NUMBERS
+    assert np.issubdtype(numbers.dtype, np.integer)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_negative_numbers_of_64_bits_keep_their_sign(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-1, 0, 3]], dtype=kind))
+    assert read_stored(tmp_path / "a.tif").numbers.tolist() == [[-1, 0, 3]]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (5, 8), (4, 17)])
+def test_an_array_of_bool_is_0_and_1(tmp_path, shape):
+    truth = np.random.default_rng(0).random(shape) < 0.3
+    tifffile.imwrite(tmp_path / "a.tif", truth)
+    stored = read_stored(tmp_path / "a.tif")
+    assert np.array_equal(stored.numbers, truth)
+    assert stored.stretch == 255
+
+
+def test_one_bit_that_stores_white_as_0_stays_refused_where_it_is_no_array_of_bool(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.eye(4, dtype=bool), software="scanner")
+    with pytest.raises(DataError, match=r"a\.tif: stores white as 0"):
+        read_stored(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.array([[0.5, 1.0]]), r"floating-point numbers such as 0\.5 \(1 pixels\)"),
+        (np.array([[np.nan, 1.0]], dtype=np.float16), r"such as nan \(1 pixels\)"),
+        (np.array([[2**40, 1]], dtype=np.int64), r"holds 1099511627776 \(1 pixels\), which is no class number"),
+        (np.array([[2**63, 1]], dtype=np.uint64), r"holds 9223372036854775808 \(1 pixels\)"),
+        (np.array([[1, 2j]], dtype=np.complex64), "holds complex64 pixels"),
+    ],
+)
+def test_numbers_that_are_no_classes_are_named(tmp_path, array, said):
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    with pytest.raises(DataError, match=rf"a\.tif: holds .*{said.removeprefix('holds ')}"):
+        read_stored(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("bands", [2, 4, 5])
+def test_the_bands_of_a_deep_tiff_are_named(tmp_path, bands):
+    stack = np.zeros((6, 7, bands), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(DataError, match=rf"a\.tif: holds {bands} bands of uint16, of which a mask has one"):
+        read_stored(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("bands", [3, 4])
+def test_the_bands_of_deep_colours_are_counted(tmp_path, bands):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 7, bands), dtype=np.uint16), photometric="rgb")
+    with pytest.raises(DataError, match=rf"has 16 bits in each of its {bands} bands"):
+        read_stored(tmp_path / "a.tif")
+
+
+def test_pages_of_64_bits_are_refused_until_one_is_chosen(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(24).reshape(2, 3, 4), photometric="minisblack")
+    with pytest.raises(DataError, match="holds 2 pages"):
+        read_stored(tmp_path / "a.tif")
+    with reading_page(1):
+        assert read_stored(tmp_path / "a.tif").numbers.tolist() == np.arange(12, 24).reshape(3, 4).tolist()
+
+
+def test_a_tiff_that_is_cut_off_is_named(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 40), dtype=np.int64))
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"a\.tif: cannot be read as a TIFF .*complete"):
+        read_stored(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "pgm"])
@@ -87,7 +168,7 @@ def test_what_is_no_image_is_named_as_what_it_is(tmp_path):
     with pytest.raises(DataError, match=r"a\.npy: is a NumPy array"):
         read_stored(tmp_path / "a.npy")
     (tmp_path / "b.tif").write_bytes(b"II*\0" + b"\0" * 20)
-    with pytest.raises(DataError, match=r"b\.tif: is a TIFF that cannot be read"):
+    with pytest.raises(DataError, match=r"b\.tif: cannot be read as a TIFF"):
         read_stored(tmp_path / "b.tif")
     (tmp_path / "c.png").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"c\.png: cannot be read as an image"):
@@ -107,7 +188,7 @@ def test_bits_that_would_be_lost_are_refused(tmp_path):
     pixels = b"\0" + np.array([[0, 65535], [2, 65535]], dtype=">u2").tobytes()
     content = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 4, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(pixels))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content + chunk(b"IEND", b""))
-    with pytest.raises(DataError, match="has 16 bits in each of several channels"):
+    with pytest.raises(DataError, match="has 16 bits in each of its 2 bands"):
         read_stored(tmp_path / "a.png")
 
 

@@ -91,6 +91,11 @@ WRITERS: dict[str, Callable[[State], Any]] = {
         "message_hub": {"log": collections.deque([np.float64(1.0)], maxlen=3), "lr": np.arange(3.0)},
     },
     "numpy": lambda s: {"state_dict": s, "best": np.float64(0.5), "history": np.zeros((2, 2))},
+    "tuple": lambda s: (s, {"epoch": 3, "optimizer": optimizer_state()}),
+    "list": lambda s: [s],
+    "list under a key": lambda s: {"models": [s], "optimizers": [optimizer_state()]},
+    "list of wrapped": lambda s: ["v2", {"state_dict": pre("net.", s), "epoch": 1}],
+    "parts in a list": lambda s: {"parts": [s]},
     "counted": lambda s: {"state_dict": s, "seen": collections.defaultdict(list, a=[1])},
     "average of torch": lambda s: {"model": {"n_averaged": torch.tensor(5), **pre("module.", s)}},
     "without counters": lambda s: {n: t for n, t in s.items() if not n.endswith("num_batches_tracked")},
@@ -352,3 +357,26 @@ def test_shapes_are_read_without_values(tmp_path: Path) -> None:
         (found,) = read_contents(tmp_path / name, shapes_only=True).states.values()
         assert {key: tensor.shape for key, tensor in found.items()} == {k: t.shape for k, t in state.items()}
         assert all(tensor.is_meta for tensor in found.values())
+
+
+def test_of_several_members_of_a_list_the_one_that_fits_is_taken(tmp_path):
+    other = nn.Linear(3, 4).state_dict()
+    assert loaded(tmp_path, {"models": [other, Net(0).state_dict()]})[0]
+
+
+def test_members_of_a_list_that_fit_equally_are_named_by_their_place(tmp_path):
+    content = {"models": [Net(0).state_dict(), Net(2).state_dict()]}
+    with pytest.raises(WeightsError, match=r"models\.0, models\.1 fit the network equally well"):
+        loaded(tmp_path, content)
+    assert loaded(tmp_path, content, key="models.0")[0]
+
+
+def test_tensors_of_an_optimizer_are_no_state_dict(tmp_path):
+    groups = [{"lr": torch.tensor(0.1), "params": [0, 1]}]
+    torch.save({"state_dict": Net(0).state_dict(), "optimizer": {"param_groups": groups}}, tmp_path / "w.pth")
+    assert list(read_contents(tmp_path / "w.pth").states) == ["state_dict"]
+
+
+def test_a_list_without_names_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="holds no named tensors"):
+        loaded(tmp_path, list(Net(0).state_dict().values()))

@@ -1,0 +1,64 @@
+"""Tells masks that were resized or smoothed with interpolation, which invents values between those of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from segbench.data.masks.thin_values import ThinValues, Value, mixtures
+
+REMEDY = "resize masks with nearest-neighbour interpolation, or set each pixel to the nearest of the class values"
+"""What to do about interpolated masks."""
+
+_FEWEST = 2
+_SHOWN = 5
+_LEAST_SHARE = 0.2
+"""Interpolation leaves values between all regions: one thin value among ten is a class, such as poles."""
+
+
+def invented(found: ThinValues, pixels: Mapping[Value, int]) -> tuple[Value, ...]:
+    """Return the values that interpolation invented; none where they may as well be thin classes.
+
+    They are mixtures of others, lie between two others wherever they occur, and are at least as many as the others.
+    Numbers without gaps are classes.
+
+    Args:
+        found: Where values lie.
+        pixels: Pixels of each value of all masks.
+    """
+    between = mixtures(found.thin, pixels)
+    rest = len(pixels) - len(between)
+    without_gaps = sorted(pixels) == list(range(len(pixels)))
+    if without_gaps or rest < 2 or len(between) < max(_FEWEST, rest):
+        return ()
+    return mixtures(found.partly_thin, pixels)  # rare ones happen to have but one other value near
+
+
+def invented_note(between: Sequence[Value]) -> str:
+    """Return what a person has to know of values that interpolation invented."""
+    return (
+        f"the masks hold {len(between)} values that lie between the others and fill nothing but thin borders, as "
+        f"resizing or smoothing with interpolation leaves them: {_listed(between)}. They are no classes: {REMEDY}; "
+        "until then 'segbench data check' refuses the masks"
+    )
+
+
+def border_note(between: Sequence[Value], *, values: int) -> list[str]:
+    """Return what to say of values that may be thin classes, or invented ones; nothing of few among many.
+
+    Args:
+        between: The thin values.
+        values: How many values there are.
+    """
+    if len(between) < _LEAST_SHARE * values or not between:
+        return []
+    fills, it = ("fills", "it is a class") if len(between) == 1 else ("fill", "they are classes")
+    text = (
+        f"{_listed(between)} {fills} nothing but thin borders between two others: if {it}, all is well; if the masks "
+        f"were resized with interpolation, {REMEDY}"
+    )
+    return [text]
+
+
+def _listed(values: Sequence[Value]) -> str:
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(map(str, values[:_SHOWN])) + more
