@@ -20,6 +20,9 @@ _MOST_INSIDE = 0.02
 _LEAST_BETWEEN = 0.8
 """The least share of its pixels that have two other values near."""
 _LEAST_PARTLY_BETWEEN = 0.25
+_CLEARLY_INSIDE = 0.1
+_ENOUGH = 200
+"""A value of so many pixels, so large a share of which lies inside its regions, is not thin."""
 _RARE = 0.001
 _SMALLEST = 3
 _NEAR = 3.0
@@ -79,6 +82,11 @@ class ThinValues:
             self.pixels[place.value] += place.pixels
             self.inside[place.value] += place.inside
             self.between[place.value] += place.between
+
+    def may_be_thin(self, value: Hashable) -> bool:
+        """Whether masks with this value have to be looked at further; of most values, the first mask shows that not."""
+        pixels = self.pixels[value]
+        return pixels < _ENOUGH or self.inside[value] <= _CLEARLY_INSIDE * pixels
 
     @property
     def thin(self) -> tuple[Any, ...]:

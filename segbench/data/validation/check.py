@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, Remark, Sample, SegmentationDataset
-from segbench.data.masks.thin_values import Place, ThinValues, places_of
+from segbench.data.masks.thin_values import ThinValues, places_of
 from segbench.data.masks.void_borders import thick_pixels
 from segbench.data.validation.equal_pictures import picture_digest, repeated
 from segbench.data.validation.pixel_digest import PixelDigest
@@ -99,9 +99,9 @@ def check_parts(
         try:
             sample = dataset.read(index)
             digest = picture_digest(sample.image)
-            places = places_of(sample.label, dataset.info.classes)
             for counts in concerned:
-                counts.add(sample, digest, places)
+                counts.add(sample, digest)
+            _add_places(sample, dataset.info.classes, [counts.thin for counts in concerned])
         except DataError as error:
             for counts in concerned:
                 counts.problems.append(str(error))
@@ -112,6 +112,16 @@ def check_parts(
         counts.problems += found_in_reading
     remarks = {name: tuple(dataset.remarks(sorted(indices))) for name, indices in members.items()}
     return {name: replace(counts.report(dataset.info.name), remarks=remarks[name]) for name, counts in counted.items()}
+
+
+def _add_places(sample: Sample, classes: Sequence[str], parts: Sequence[ThinValues]) -> None:
+    """Count where the classes of an image lie, in those parts of a split in which one of them may still be thin."""
+    present = np.flatnonzero(np.bincount(sample.label.ravel(), minlength=256)[: len(classes)])
+    waiting = [thin for thin in parts if any(thin.may_be_thin(classes[index]) for index in present)]
+    if waiting:
+        places = places_of(sample.label, classes)
+        for thin in waiting:
+            thin.add(places)
 
 
 def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
@@ -149,8 +159,8 @@ class _Counts:
         self.class_image_pixels = np.zeros(len(self.classes), dtype=np.int64)
         self.class_images = np.zeros(len(self.classes), dtype=np.int64)
 
-    def add(self, sample: Sample, picture: str | None, places: Iterable[Place]) -> None:
-        """Count one image, given its ``picture_digest`` and the places of its classes."""
+    def add(self, sample: Sample, picture: str | None) -> None:
+        """Count one image, given its ``picture_digest``."""
         self.pixels.add(sample)
         label = sample.label
         height, width = label.shape
@@ -163,7 +173,6 @@ class _Counts:
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
-        self.thin.add(places)
         if histogram[IGNORE_INDEX] == label.size:
             self.void_images.append(sample.name)
         self.names.append(sample.name)

@@ -5,6 +5,8 @@ import pytest
 
 from segbench.config.component import DatasetEntry
 from segbench.data.base import Sample
+from segbench.data.masks.thin_values import places_of
+from segbench.data.validation import check
 from segbench.data.validation.check import check_dataset
 from segbench.data.validation.facts import facts_of, from_json, to_json
 from segbench.data.validation.judging import CheckedSplit, judge
@@ -62,3 +64,16 @@ def test_borders_of_void_make_no_class_thin(notes):
     label = STRIPES.copy()
     label[7], label[10] = 255, 255
     assert notes(label) == []
+
+
+def test_masks_are_looked_at_only_while_a_class_in_them_may_be_thin(arrays, monkeypatch):
+    """The thin class 1 is in the first and the last of five masks, the areas 0 and 2 in all."""
+    areas = np.repeat(np.array([[0, 2]], dtype=np.uint8), 30, axis=1).repeat(40, axis=0)
+    bordered = areas.copy()
+    bordered[:, 30] = 1
+    labels = [bordered, areas, areas, areas, bordered]
+    samples = [Sample(str(index), np.zeros((*label.shape, 3), np.uint8), label) for index, label in enumerate(labels)]
+    looked_at = []
+    monkeypatch.setattr(check, "places_of", lambda label, classes: looked_at.append(label) or places_of(label, classes))
+    assert check.check_dataset(arrays(samples=samples)).thin_classes == ("1",)
+    assert [np.array_equal(label, bordered) for label in looked_at] == [True, True]
