@@ -116,8 +116,9 @@ def check_parts(
 
 def _add_places(sample: Sample, classes: Sequence[str], parts: Sequence[ThinValues]) -> None:
     """Count where the classes of an image lie, in those parts of a split in which one of them may still be thin."""
-    present = np.flatnonzero(np.bincount(sample.label.ravel(), minlength=256)[: len(classes)])
-    waiting = [thin for thin in parts if any(thin.may_be_thin(classes[index]) for index in present)]
+    histogram = np.bincount(sample.label.ravel(), minlength=256)
+    present = [name for name, pixels in zip(classes, histogram, strict=False) if pixels]
+    waiting = [thin for thin in parts if any(map(thin.may_be_thin, present))]
     if waiting:
         places = places_of(sample.label, classes)
         for thin in waiting:

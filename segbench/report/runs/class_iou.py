@@ -15,13 +15,16 @@ from segbench.results.record import Status
 
 def class_iou(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the mean IoU over seeds of every class (columns) and network (rows) among completed runs."""
+    return class_iou_by_run(runs).groupby(level="model", sort=False).mean()
+
+
+def class_iou_by_run(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the IoU of every class (columns) in each completed run (rows, by ``model`` and ``seed``)."""
     completed = runs[(runs["status"] == Status.COMPLETED) & runs["class_iou"].notna()]
-    if completed.empty:
-        return pd.DataFrame()
     columns = (completed[name] for name in ("classes", "class_iou"))
     scores = [dict(zip(distinct_names(classes), iou, strict=True)) for classes, iou in zip(*columns, strict=True)]
-    table = pd.DataFrame(scores, index=pd.Index(completed["model"], name="model"), dtype=float)
-    return table.groupby(level="model", sort=False).mean()
+    index = pd.MultiIndex.from_frame(completed[["model", "seed"]])
+    return pd.DataFrame(scores, index=index, dtype=float)
 
 
 def class_scores(runs: pd.DataFrame) -> dict[str, Any]:
@@ -29,13 +32,10 @@ def class_scores(runs: pd.DataFrame) -> dict[str, Any]:
 
     A class that is in no label and no prediction has no IoU; what a class has in some seeds only is the mean of these.
     """
-    known = [run for run in runs.itertuples() if not is_absent(run.class_iou)]
-    if not known:
+    table = class_iou_by_run(runs)
+    if table.empty:
         return {"class_iou": None, "class_iou_std": None}
-    first: Any = known[0]
-    names = distinct_names(first.classes)
-    scores = pd.DataFrame([run.class_iou for run in known], columns=names, dtype=float)
-    return {"class_iou": scores.mean().to_dict(), "class_iou_std": scores.std(ddof=1).to_dict()}
+    return {"class_iou": table.mean().to_dict(), "class_iou_std": table.std(ddof=1).to_dict()}
 
 
 def with_class_columns(board: pd.DataFrame) -> pd.DataFrame:

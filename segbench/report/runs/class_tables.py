@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import UsageError
-from segbench.report.runs.class_iou import distinct_names
+from segbench.report.runs.class_iou import class_iou_by_run, distinct_names
 from segbench.report.runs.one_table import one_table, runs_of_network
 
 
@@ -24,12 +24,8 @@ def class_iou(runs: pd.DataFrame, *, per_seed: bool = False) -> pd.DataFrame:
     Raises:
         UsageError: No run is completed, or they are of several protocols or test data.
     """
-    completed = one_table(runs).completed
-    keys = [completed["model"], completed["seed"]]
-    classes = pd.Index(distinct_names(completed["classes"].iloc[0]), name="class")
-    scores = np.array(completed["class_iou"].tolist(), dtype=float)
-    table = pd.DataFrame(scores, index=pd.MultiIndex.from_arrays(keys, names=["model", "seed"]), columns=classes)
-    return table if per_seed else table.groupby("model", sort=False).mean()
+    table = class_iou_by_run(one_table(runs).completed).rename_axis(columns="class")
+    return table if per_seed else table.groupby(level="model", sort=False).mean()
 
 
 def confusion_matrix(runs: pd.DataFrame, model: str, *, seed: int | None = None) -> pd.DataFrame:
