@@ -12,6 +12,7 @@ from segbench.cli.commands import (
     catalog,
     compare,
     data,
+    data_convert,
     doctor,
     plan,
     predict,
@@ -92,6 +93,12 @@ def _regress() -> typer.Typer:
     return regress.app
 
 
+def _data() -> typer.Typer:
+    """Return the commands about data sets."""
+    data.app.command("convert")(data_convert.convert)
+    return data.app
+
+
 def build() -> typer.Typer:
     """Return the application with all its commands."""
     app = typer.Typer(
@@ -104,7 +111,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for name, command in _COMMANDS.items():
         app.command(name, cls=_CLASSES.get(name))(command)
-    app.add_typer(data.app, name="data")
+    app.add_typer(_data(), name="data")
     app.add_typer(_regress(), name="regress")
     app.add_typer(results.app, name="results")
     return app
