@@ -25,7 +25,7 @@ NOT_RUN = {
         for rest in (
             "masks --values 0,255",
             "masks --values '[7,8],11' --ignore-index others",
-            "gtFine --values cityscapes-label-ids --label-suffix _gtFine_labelIds",
+            "gtFine/val --values cityscapes-label-ids --label-suffix _gtFine_labelIds",
             "masks --palette '[0,0,0],[255,0,0]'",
         )
     },

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from segbench.cli.support.options import AsJson, names
-from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, refuse_ignored
 from segbench.cli.support.score_options import (
     MOST_CLASSES,
     Allow,
@@ -23,8 +23,10 @@ from segbench.cli.support.score_options import (
     Predictions,
     PredictionSuffix,
     PredictionValues,
+    Recursive,
     Values,
 )
+from segbench.cli.support.score_pairs import paired
 from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
 from segbench.errors import UsageError
 
@@ -49,6 +51,7 @@ def score(  # noqa: PLR0913 - each is an option
     ignore_color: IgnoreColor = None,
     prediction_suffix: PredictionSuffix = "",
     label_suffix: LabelSuffix = "",
+    recursive: Recursive = False,
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +74,9 @@ def score(  # noqa: PLR0913 - each is an option
         ignore_color=ignore_color,
         most=MOST_CLASSES,
     )
-    pairs = paired(predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix)
+    pairs = paired(
+        predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix, recursive=recursive
+    )
     read_as.refuse_differing_palettes(pairs)
     found = _count(pairs, read_as)
     refuse_ignored(found, ignored=read_as.ignored, chosen=read_as.ignoring_is_chosen, allowed=allowed)
