@@ -14,11 +14,15 @@ import typer
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
 from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.config.component import ModelEntry, find_entry, options_schema
+from segbench.config.load import load_suite, read_override, set_key
 from segbench.errors import UnknownNameError, UsageError
+from segbench.registry import MODELS
+from segbench.results.files import replace_text
+from segbench.speed.gate.environments import resolve, resolve_both
 from segbench.speed.gate.gate_case import Activity, GateCase
 
 if TYPE_CHECKING:
-    from segbench.config.component import ModelEntry
     from segbench.speed.gate.compare import GateResult
     from segbench.speed.gate.decision import Rule
     from segbench.speed.gate.interleaved import Settings
@@ -110,7 +114,6 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     """
     with crashes_told():
         from segbench.speed.gate.compare import compare
-        from segbench.speed.gate.environments import resolve_both
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
@@ -154,7 +157,6 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     """
     with crashes_told():
         from segbench.speed.gate.compare import calibrate as measure_noise
-        from segbench.speed.gate.environments import resolve
         from segbench.speed.gate.report import calibration_document, calibration_rows
 
         shape = classes, channels, size(image_size), batch
@@ -178,8 +180,6 @@ def _cases(
 
 def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[str, Any]]:
     """Return entries of networks by name; the revisions, not this process, know which there are."""
-    from segbench.config.load import read_override, set_key
-
     if not models:
         raise UsageError("no network is named; give --models a,b or a suite file")
     documents: list[dict[str, Any]] = [{"name": name} for name in models]
@@ -191,8 +191,6 @@ def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[st
 
 def _of_suite(file: Path, models: Sequence[str] | None, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Return a suite's entries, all or those named by label or name."""
-    from segbench.config.load import load_suite
-
     entries = load_suite(file, overrides=overrides).models
     known = {name for entry in entries for name in (entry.label, entry.name)}
     for name in models or ():
@@ -206,9 +204,6 @@ def _written(entry: ModelEntry) -> dict[str, Any]:
 
     Weights cost no time when a network computes, and their files are in no revision.
     """
-    from segbench.config.component import find_entry, options_schema
-    from segbench.registry import MODELS
-
     fields = options_schema(find_entry(MODELS, entry.name)).model_fields
     options = {
         key: value
@@ -257,7 +252,5 @@ def _json(document: Mapping[str, Any]) -> str:
 
 
 def _save(file: Path | None, text: str) -> None:
-    from segbench.results.files import replace_text
-
     if file is not None:
         replace_text(file, text)

@@ -6,18 +6,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.commands.regress import app
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import Device, Overrides, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.cli.terminal.progress import counting
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
+from segbench.report.formats.markdown import markdown_table
+from segbench.report.text import escape_markdown
+from segbench.results.files import replace_text
+from segbench.results.speed.baseline import read_baseline, write_baseline
+from segbench.results.speed.record import SpeedCase, SpeedRecord
 
 if TYPE_CHECKING:
-    from segbench.results.speed.record import SpeedCase, SpeedRecord
     from segbench.speed.gate.baseline_check import Checked, CheckResult
 
 TITLES = ["case", "baseline ms", "now ms", "change", "interval", "restarts", "verdict"]
@@ -26,6 +35,7 @@ Baselines = Annotated[
 ]
 
 
+@app.command()
 def save(  # noqa: PLR0913 - the options of one command
     suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="A suite; or give --models.")] = None,
     *,
@@ -67,8 +77,6 @@ def save(  # noqa: PLR0913 - the options of one command
 
 
 def _save(work: Work, out: Path) -> None:
-    from segbench.cli.terminal.progress import counting
-    from segbench.results.speed.baseline import write_baseline
     from segbench.speed.run_cases import measure_cases
 
     if not work.planned:
@@ -84,6 +92,7 @@ def _save(work: Work, out: Path) -> None:
     tell(f"baseline of {len(records)} cases, {settings.restarts} restarts each: {out}")
 
 
+@app.command()
 def check(
     *,
     baseline: Baselines,
@@ -107,7 +116,6 @@ def check(
     passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
     """
     with crashes_told():
-        from segbench.results.speed.baseline import read_baseline
         from segbench.speed.gate.baseline_check import check as decide
         from segbench.speed.gate.decision import Rule
 
@@ -123,8 +131,6 @@ def check(
 
 
 def _write(result: CheckResult, *, json_file: Path | None, markdown_file: Path | None) -> None:
-    from segbench.results.files import replace_text
-
     if json_file is not None:
         text = json.dumps(plain(_document(result)), indent=2, ensure_ascii=False, allow_nan=False)
         replace_text(json_file, text + "\n")
@@ -140,9 +146,6 @@ def _show(result: CheckResult) -> None:
 
 def _markdown(result: CheckResult) -> str:
     """Return a check as Markdown: the table, and what it cannot hold."""
-    from segbench.report.formats.markdown import markdown_table
-    from segbench.report.text import escape_markdown
-
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
     notes = "\n".join(f"- {escape_markdown(note)}" for note in _notes(result))
     title = f"### Speed against the baseline: {result.exit_code.name.lower().replace('_', ' ')}"
@@ -155,8 +158,6 @@ def _notes(result: CheckResult) -> list[str]:
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
     from segbench.engine.device import choose_device
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
     from segbench.speed.cases import PlannedCase
     from segbench.speed.gate.baseline_check import check as decide
     from segbench.speed.measure.case import fingerprint
@@ -202,8 +203,6 @@ def _row(checked: Checked) -> list[str]:
 
 
 def _milliseconds(seconds: Sequence[float]) -> str:
-    from statistics import median
-
     return f"{1000 * median(seconds):.4g}" if seconds else "-"
 
 

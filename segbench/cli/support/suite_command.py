@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from segbench.cli.support.launch_options import LaunchOptions
 from segbench.cli.support.options import Order
@@ -15,16 +15,19 @@ from segbench.cli.support.speed_jobs import extent_of, measure_block
 from segbench.cli.support.suite_file import naming
 from segbench.cli.terminal.estimate import announce
 from segbench.cli.terminal.output import counted, tell
+from segbench.cli.terminal.progress import observing
+from segbench.cli.terminal.trackers import tracking
+from segbench.config.plan import Run
+from segbench.config.suite import Suite
+from segbench.engine.estimate.estimate import SuiteEstimate
+from segbench.engine.processes import terminate_calls
+from segbench.engine.stopping import Stop
+from segbench.engine.suite.planning import planned
+from segbench.engine.suite.run_suite import SuiteOutcome, run_suite
+from segbench.engine.suite.selection import RunOrder, chosen, named
 from segbench.errors import SegbenchError
-
-if TYPE_CHECKING:
-    from segbench.config.plan import Run
-    from segbench.config.suite import Suite
-    from segbench.engine.estimate.estimate import SuiteEstimate
-    from segbench.engine.stopping import Stop
-    from segbench.engine.suite.run_suite import SuiteOutcome
-    from segbench.results.record import RunRecord
-    from segbench.results.store import Store
+from segbench.results.record import RunRecord, Status
+from segbench.results.store import Store
 
 SOMETHING_LEFT = 3
 """Exit code when it was time to stop before all was done: the same command goes on."""
@@ -70,22 +73,16 @@ class SuiteCommand:
     @cached_property
     def store(self) -> Store:
         """Where the suite's runs are."""
-        from segbench.results.store import Store
-
         return Store(self.results, self.suite.name)
 
     @cached_property
     def stop(self) -> Stop:
         """When to stop."""
-        from segbench.engine.stopping import Stop
-
         return Stop.after(self.seconds)
 
     @contextmanager
     def stopping(self) -> Iterator[None]:
         """Stop on SIGTERM as when the time is over: runs under way save where they are."""
-        from segbench.engine.processes import terminate_calls
-
         with self.stop.on_sigterm(), self.stop.telling(terminate_calls):
             yield
 
@@ -100,11 +97,6 @@ class SuiteCommand:
         Raises:
             UsageError: The suite, its data or an option is wrong.
         """
-        from segbench.cli.terminal.progress import observing
-        from segbench.cli.terminal.trackers import tracking
-        from segbench.engine.suite.run_suite import run_suite
-        from segbench.engine.suite.selection import RunOrder
-
         threads = self.suite.threads
         with naming(file):
             todo = self._todo() if self.launching.can_be_tried_here else []
@@ -183,9 +175,6 @@ class SuiteCommand:
         Raises:
             UsageError: The suite has no such run.
         """
-        from segbench.engine.suite.planning import planned
-        from segbench.engine.suite.selection import chosen, named
-
         known = planned(self.suite, self.store)
         runs = named(chosen((*known.runs, *known.pending), self.wanted.models, self.wanted.seeds), self.wanted.ids)
         statuses = statuses_of(runs, self.store)
@@ -220,8 +209,6 @@ def statuses_of(runs: Sequence[Run], store: Store) -> dict[str, str]:
 
 
 def _status(record: RunRecord | None) -> str:
-    from segbench.results.record import Status
-
     if record is None:
         return "to do"
     return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"
