@@ -11,7 +11,6 @@ import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, SuiteFile
 from segbench.cli.support.speed_jobs import Extent, extent_of
-from segbench.cli.support.suite_command import statuses_of
 from segbench.cli.support.suite_file import load, naming
 from segbench.cli.terminal.estimate import PENDING, estimate_facts, estimated, show_estimate
 from segbench.cli.terminal.fold_table import show_folds_of_plan
@@ -23,10 +22,11 @@ from segbench.config.sections.channels import given_channels
 from segbench.config.suite import Suite
 from segbench.config.trials import families, trials
 from segbench.engine.estimate.estimate import SuiteEstimate
-from segbench.engine.suite.planning import PlannedRuns, planned
+from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
 from segbench.engine.suite.preflight_recipe import check_recipes
 from segbench.errors import SuiteError
 from segbench.results.data_checks import read_checks
+from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 
@@ -50,9 +50,9 @@ def plan(
 
     store = Store(results, checked.name)
     with naming(suite):
-        known = planned(checked, store)
-    statuses = statuses_of(known.runs, store)
-    rows = [_row(run, statuses[run.id]) for run in known.runs]
+        wanted = wanted_runs(checked, store)
+    known = wanted.known
+    rows = [_row(run, _status(wanted.stored.get(run.id))) for run in known.runs]
     if estimate:
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
@@ -136,6 +136,12 @@ def _check_checkpoints(runs: Sequence[Run]) -> None:
 def _names_file(text: str) -> bool:
     """Tell a path from a name such as torchvision's IMAGENET1K_V1."""
     return bool(Path(text).suffix) or "/" in text or "\\" in text
+
+
+def _status(record: RunRecord | None) -> str:
+    if record is None:
+        return "to do"
+    return "done" if is_finished(record) else f"to do again ({record.outcome.status})"
 
 
 def _row(planned: Run, status: str) -> dict[str, Any]:

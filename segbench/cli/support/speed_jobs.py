@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def work_of(
     return _of_models(models, block, classes=classes, device=device)
 
 
-def measure_block(suite: Suite, *, models: list[str] | None, device: str, results: Path, stop: Stop) -> None:
+def measure_block(suite: Suite, *, models: Sequence[str] | None, device: str, results: Path, stop: Stop) -> None:
     """Measure what a suite's speed block asks for, and this machine has not measured before; nothing without a block.
 
     Raises:
