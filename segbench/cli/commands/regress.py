@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
-from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
 from segbench.config.load import load_suite, read_override, set_key
 from segbench.errors import UnknownNameError, UsageError
@@ -165,7 +164,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
         rule, settings = _rule(threshold, None), _settings(rounds, seed, timeout)
         with resolve(environment, repository=Path.cwd()) as found:
             noise = measure_noise(found, cases, restarts=restarts, rule=rule, settings=settings, tell=tell)
-        _save(json_file, _json(calibration_document(noise)))
+        save_text(json_file, json_text(calibration_document(noise)))
         titles = ["case", "restarts", "spread", "bias", "finds"]
         write_table(titles, calibration_rows(noise), right=titles[1:], whole=["case"])
 
@@ -233,9 +232,9 @@ def _write(
     from segbench.speed.gate.pytest_benchmark_json import benchmark_document
     from segbench.speed.gate.report import document, markdown
 
-    _save(json_file, _json(document(result)))
-    _save(markdown_file, markdown(result))
-    _save(benchmark_file, _json(benchmark_document(result)))
+    save_text(json_file, json_text(document(result)))
+    save_text(markdown_file, markdown(result))
+    save_text(benchmark_file, json_text(benchmark_document(result)))
 
 
 def _show(result: GateResult) -> None:
@@ -247,10 +246,7 @@ def _show(result: GateResult) -> None:
     tell(headline(result))
 
 
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _save(file: Path | None, text: str) -> None:
+def save_text(file: Path | None, text: str) -> None:
+    """Write a text into a file that was asked for."""
     if file is not None:
-        replace_text(file, text)
+        replace_text(file, text.rstrip("\n") + "\n")

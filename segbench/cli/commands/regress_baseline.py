@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.commands.regress import app
+from segbench.cli.commands.regress import app, save_text
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import Device, Overrides, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
-from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
 from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
-from segbench.report.formats.markdown import markdown_table
 from segbench.report.text import escape_markdown
-from segbench.results.files import replace_text
+from segbench.results.markdown import markdown_table
 from segbench.results.speed.baseline import read_baseline, write_baseline
 from segbench.results.speed.record import SpeedCase, SpeedRecord
 
@@ -125,17 +122,10 @@ def check(
             result = decide(stored, current=read_baseline(current), rule=rule)
         else:
             result = _measured(stored, rule, seconds=seconds, device=device)
-        _write(result, json_file=json_file, markdown_file=markdown_file)
+        save_text(json_file, json_text(_document(result)))
+        save_text(markdown_file, _markdown(result))
         _show(result)
     raise typer.Exit(int(result.exit_code))
-
-
-def _write(result: CheckResult, *, json_file: Path | None, markdown_file: Path | None) -> None:
-    if json_file is not None:
-        text = json.dumps(plain(_document(result)), indent=2, ensure_ascii=False, allow_nan=False)
-        replace_text(json_file, text + "\n")
-    if markdown_file is not None:
-        replace_text(markdown_file, _markdown(result))
 
 
 def _show(result: CheckResult) -> None:
@@ -188,22 +178,10 @@ def _threads(stored: Sequence[SpeedRecord]) -> int | None:
 
 
 def _row(checked: Checked) -> list[str]:
-    from segbench.speed.gate.decision import percent
+    from segbench.speed.gate.report import verdict_row
 
-    decision, interval = checked.decision, checked.decision.interval
-    return [
-        checked.case.key,
-        _milliseconds(checked.base_seconds),
-        _milliseconds(checked.head_seconds),
-        percent(decision.ratio),
-        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
-        str(len(checked.head_seconds)),
-        decision.verdict.replace("_", " "),
-    ]
-
-
-def _milliseconds(seconds: Sequence[float]) -> str:
-    return f"{1000 * median(seconds):.4g}" if seconds else "-"
+    base, head = checked.base_seconds, checked.head_seconds
+    return verdict_row(checked.case.key, checked.decision, base_seconds=base, head_seconds=head, restarts=len(head))
 
 
 def _reasons(result: CheckResult) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typer.core import TyperCommand
 from segbench.cli.support.network_loader import Loading, time_loader
 from segbench.cli.support.options import names
 from segbench.cli.terminal.network_table import NetworkTable, loader_line, summary_line
-from segbench.cli.terminal.output import plain, tell, write_json
+from segbench.cli.terminal.output import json_text, tell, write_json
 from segbench.config.load import load_suite
 from segbench.config.plan import Run, plan
 from segbench.config.suite import Suite
@@ -169,8 +168,7 @@ def check_suite(options: NetworkOptions) -> None:
 
     def keep(found: Findings) -> Findings:
         if options.json_file is not None:
-            text = json.dumps(plain(found.facts()), indent=2, ensure_ascii=False, allow_nan=False)
-            replace_text(options.json_file, text + "\n")
+            replace_text(options.json_file, json_text(found.facts()) + "\n")
         return found
 
     write("\n".join([*textwrap.wrap(_title(suite, findings, cases), 80), table.header]))
