@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from segbench.cli.commands.data import app
 from segbench.cli.terminal.output import tell, write_facts, write_table
 from segbench.data.annotations.choices import Others, Overlap
 
 
+@app.command()
 def convert(
     annotations: Annotated[
         list[Path],

@@ -13,12 +13,19 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 
-from segbench.cli.support.network_doctor import JsonOrFile, NetworkOptions, Seconds, check_suite
+from segbench.cli.support.network_doctor import JsonCommand, JsonOrFile, NetworkOptions, Seconds, check_suite
 from segbench.cli.support.options import Device, Models, Overrides
 from segbench.cli.terminal.output import write_facts, write_json
+from segbench.data.paths import candidates
 from segbench.errors import SegbenchError, UsageError
+from segbench.registry import DATASETS
+from segbench.results.environment import capture
+
+COMMAND_CLASS = JsonCommand
+"""Reads the arguments of the command."""
 
 GIGABYTE = 10**9
 
@@ -109,10 +116,6 @@ def _show_machine(*, as_json: bool) -> None:
 
 
 def _machine() -> dict[str, Any]:
-    import psutil
-
-    from segbench.results.environment import capture
-
     known = capture()
     memory = psutil.virtual_memory()
     return {
@@ -167,8 +170,6 @@ def _declared_versions() -> dict[str, str | None]:
 def _data_set(name: str) -> Presence:
     if name == "scenes":
         return Presence(name, "embedded, always there", found=True)
-    from segbench.data.paths import candidates
-    from segbench.registry import DATASETS
 
     dataset, split = _PROBED[name]
     try:

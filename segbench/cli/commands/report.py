@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support.options import PerClass
+from segbench.cli.terminal.conventions import show_conventions
 from segbench.cli.terminal.output import tell
 from segbench.errors import UsageError
 
@@ -63,8 +64,6 @@ def leaderboard(
     if convention is None:
         show(ranking, form, per_class=per_class)
     else:
-        from segbench.cli.terminal.conventions import show_conventions
-
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
         write(ranking, reports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,7 @@ from segbench.cli.support.options import AsJson, Device, Overrides, Results, nam
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
 from segbench.cli.support.speed_options import Casting, ChannelsLast, Energy, Modes, Outputs, Precisions, Tasks
 from segbench.cli.terminal.output import figure, write_json, write_table
-
-if TYPE_CHECKING:
-    from segbench.results.speed.record import SpeedRecord
+from segbench.results.speed.record import SpeedRecord
 
 
 def speed(  # noqa: PLR0913 - the options of one command

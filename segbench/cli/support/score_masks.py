@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segbench.cli.terminal.output import counted
+from segbench.data.decoding.decoding import SeveralPagesError, page_count
+from segbench.data.masks.label_table import UNKNOWN, LabelTable
+from segbench.data.masks.label_table import VOID as VOID_LABEL
+from segbench.data.masks.masks import ReadMask, read_mask
 from segbench.data.masks.void_borders import (
     BORDER_WIDTH,
     between_classes,
@@ -16,14 +22,7 @@ from segbench.data.masks.void_borders import (
     thick_pixels,
 )
 from segbench.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from segbench.data.masks.label_table import LabelTable
-    from segbench.data.masks.masks import ReadMask
-    from segbench.metrics.confusion import PixelCounts
+from segbench.metrics.confusion import PixelCounts, count_pixels
 
 VOID = "void"
 ONE_CLASS = "one-class"
@@ -81,12 +80,6 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
     Raises:
         DataError: A file cannot be read, or holds what is no class; the one at fault is named.
     """
-    import numpy as np
-
-    from segbench.data.masks.label_table import UNKNOWN
-    from segbench.data.masks.label_table import VOID as VOID_LABEL
-    from segbench.metrics.confusion import count_pixels
-
     truth, predicted = _read(label, labels), _read(prediction, predictions)
     if truth.labels.shape != predicted.labels.shape:
         (height, width), (tall, wide) = predicted.labels.shape, truth.labels.shape
@@ -155,9 +148,6 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
     Raises:
         DataError: It cannot be read, or holds several pages, of which ``score`` has no option to choose one.
     """
-    from segbench.data.decoding.decoding import SeveralPagesError, page_count
-    from segbench.data.masks.masks import read_mask
-
     try:
         return read_mask(file, table)
     except SeveralPagesError:
@@ -169,8 +159,6 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
 
 def _hint(predicted: ReadMask, wrong: NDArray[np.bool_]) -> str:
     """Return what to do about predicted values that are no class's."""
-    import numpy as np
-
     if predicted.by_color:
         return ""
     numbers = predicted.stored.numbers

@@ -15,7 +15,12 @@ from segbench.report.text import printable
 
 def write_json(value: Any) -> None:
     """Write a value to standard output as JSON; what JSON does not have (NaN, infinity) becomes null."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as indented JSON; what JSON does not have becomes null."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:

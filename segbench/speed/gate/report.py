@@ -8,6 +8,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from segbench.results.markdown import markdown_table
 from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
 from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, percent
 from segbench.speed.gate.environments import Environment
@@ -95,8 +96,7 @@ def headline(result: GateResult) -> str:
 
 def markdown(result: GateResult) -> str:
     """Return a gate as Markdown, for a comment on a pull request."""
-    marked = [[*_row(one)[:-1], _MARKS[one.decision.verdict]] for one in result.cases]
-    table = _markdown_table(TITLES, marked)
+    marked = [[*map(_inline, _row(one)[:-1]), _MARKS[one.decision.verdict]] for one in result.cases]
     confidence = f"{100 * (1 - result.rule.rate_of_a_look):.3g} %"
     method = (
         f"Change: median over rounds of head over base, averaged over restarts of both processes; interval: "
@@ -109,17 +109,26 @@ def markdown(result: GateResult) -> str:
     parts = [
         f"### Speed: {headline(result)}",
         f"base `{result.base.title}`, head `{result.head.title}`",
-        table,
+        markdown_table(TITLES, marked, ":-----:"),
         "\n".join(f"- {_inline(note)}" for note in notes(result)),
         f"<details><summary>How this was measured</summary>\n\n{method}\n\nMeasured on {where}.\n\n</details>",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def milliseconds(restarts: Sequence[Restart], side: Side) -> float | None:
-    """Return the median time of an iteration on one side over all rounds; None where nothing was measured."""
-    times = seconds_of(restarts, side)
-    return 1000 * median(times) if times else None
+def verdict_row(
+    key: str, decision: Decision, *, base_seconds: Sequence[float], head_seconds: Sequence[float], restarts: int
+) -> list[str]:
+    """Return a case as a row: its key, the median milliseconds of both sides, the change, its interval, the verdict."""
+    interval = decision.interval
+    return [
+        key,
+        *(f"{1000 * median(seconds):.4g}" if seconds else "-" for seconds in (base_seconds, head_seconds)),
+        percent(decision.ratio),
+        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
+        str(restarts),
+        decision.verdict.replace("_", " "),
+    ]
 
 
 def seconds_of(restarts: Sequence[Restart], side: Side) -> list[float]:
@@ -160,18 +169,9 @@ def _restart(restart: Restart) -> dict[str, Any]:
 
 
 def _row(one: CaseResult) -> list[str]:
-    decision = one.decision
     measured = one.confirming_restarts or one.restarts
-    times = [milliseconds(measured, side) for side in Side]
-    interval = decision.interval
-    return [
-        one.case.key,
-        *("-" if time is None else f"{time:.4g}" for time in times),
-        percent(decision.ratio),
-        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
-        str(decision.restarts),
-        decision.verdict.replace("_", " "),
-    ]
+    base, head = (seconds_of(measured, side) for side in Side)
+    return verdict_row(one.case.key, one.decision, base_seconds=base, head_seconds=head, restarts=one.decision.restarts)
 
 
 def _noise_row(one: NoiseFloor) -> list[str]:
@@ -199,11 +199,6 @@ def _notes(one: CaseResult) -> list[str]:
 
 def _is(decision: Decision, code: ExitCode) -> bool:
     return decision.verdict.name == code.name
-
-
-def _markdown_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 2) + ["---"], *cells]
-    return "\n".join("| " + " | ".join(_inline(cell) for cell in line) + " |" for line in lines)
 
 
 def _inline(text: str) -> str:
