@@ -1,4 +1,4 @@
-"""Writes what a gate found: as a document, as rows of a table, as Markdown for a pull request."""
+"""Formats a gate's results: JSON document, table rows, and Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.speed.gate.environments import Environment
 from segbench.speed.gate.interleaved import Restart, Side
 
 SCHEMA_VERSION = 1
-"""Of the document; 1: the first."""
+"""Schema version of the document. 1: the first version."""
 
 TITLES = ("case", "base ms", "head ms", "change", "interval", "restarts", "verdict")
 
@@ -34,7 +34,7 @@ _MARKS = {
 
 
 def document(result: GateResult) -> dict[str, Any]:
-    """Return a gate in JSON's own types, with every round that was measured."""
+    """Return a gate as JSON types, with all measured rounds."""
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "segbench regress ab",
@@ -50,7 +50,7 @@ def document(result: GateResult) -> dict[str, Any]:
 
 
 def calibration_document(found: Calibration) -> dict[str, Any]:
-    """Return a calibration in JSON's own types."""
+    """Return a calibration as JSON types."""
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "segbench regress calibrate",
@@ -78,24 +78,24 @@ def rows(result: GateResult) -> list[list[str]]:
 
 
 def calibration_rows(found: Calibration) -> list[list[str]]:
-    """Return a row for each case: its name, restarts, spread, bias, and the smallest slowdown that a gate finds."""
+    """Return a row for each case: name, restarts, spread, bias, and the smallest slowdown that a gate detects."""
     return [_noise_row(one) for one in found.cases]
 
 
 def notes(result: GateResult) -> list[str]:
-    """Return what the table cannot hold: reasons, warm-ups that did not settle, networks that differ."""
+    """Return notes for below the table: reasons, unsteady warm-ups, networks that differ."""
     return [note for one in result.cases for note in _notes(one)]
 
 
 def headline(result: GateResult) -> str:
-    """Return the outcome in a few words, with the cases that decided it."""
+    """Return a summary of the outcome with the cases that decided it."""
     code = result.exit_code
     worst = [one.case.label for one in result.cases if code is not ExitCode.PASSED and _is(one.decision, code)]
     return ": ".join(part for part in (_HEADLINES[code], ", ".join(dict.fromkeys(worst))) if part)
 
 
 def markdown(result: GateResult) -> str:
-    """Return a gate as Markdown, for a comment on a pull request."""
+    """Return a gate as Markdown for a comment on a pull request."""
     marked = [[*map(_inline, _row(one)[:-1]), _MARKS[one.decision.verdict]] for one in result.cases]
     confidence = f"{100 * (1 - result.rule.rate_of_a_look):.3g} %"
     method = (
@@ -132,7 +132,7 @@ def verdict_row(
 
 
 def seconds_of(restarts: Sequence[Restart], side: Side) -> list[float]:
-    """Return the seconds of an iteration on one side, in every round of every restart."""
+    """Return the seconds of an iteration on one side in each round of all restarts."""
     rounds = [one for restart in restarts for one in restart.rounds]
     return [one.base_seconds if side is Side.BASE else one.head_seconds for one in rounds]
 
@@ -190,7 +190,7 @@ def _notes(one: CaseResult) -> list[str]:
     restarts = [*one.restarts, *one.confirming_restarts]
     unsettled = sum(bool(restart.not_steady) for restart in restarts)
     if unsettled:
-        found.append(f"{one.case.key}: warming up did not settle in {unsettled} of {len(restarts)} restarts")
+        found.append(f"{one.case.key}: the warm-up did not become steady in {unsettled} of {len(restarts)} restarts")
     if restarts and len(set(restarts[0].parameters.values())) > 1:
         base, head = (restarts[0].parameters[side] for side in Side)
         found.append(f"{one.case.key}: the networks differ: {base:,} parameters in base, {head:,} in head")
@@ -202,5 +202,5 @@ def _is(decision: Decision, code: ExitCode) -> bool:
 
 
 def _inline(text: str) -> str:
-    """Return text that stays in its cell or line."""
+    """Escape text so that it stays within its table cell or line."""
     return " ".join(text.replace("|", "\\|").split())

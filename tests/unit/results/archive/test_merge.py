@@ -440,7 +440,7 @@ HOSTILE = {
     "device": (lambda a: append(a, link("toy/speed/x.json", tarfile.CHRTYPE, ""), b""), "is a link, a device"),
     "fifo": (lambda a: append(a, link("toy/speed/x.json", tarfile.FIFOTYPE, ""), b""), "is a link, a device"),
     "folder": (lambda a: append(a, link("toy/speed/x.json", tarfile.DIRTYPE, ""), b""), "is a link, a device"),
-    "duplicate": (lambda a: append(a, tarfile.TarInfo("toy/suite.yaml"), listed=False), "is there twice"),
+    "duplicate": (lambda a: append(a, tarfile.TarInfo("toy/suite.yaml"), listed=False), "is in the archive twice"),
     "listed twice": (lambda a: append(a, tarfile.TarInfo("toy/suite.yaml")), "is listed twice"),
     "not listed": (lambda a: append(a, tarfile.TarInfo("toy/speed/x.json"), listed=False), "is not listed"),
     "missing": (
