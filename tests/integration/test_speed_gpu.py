@@ -63,7 +63,10 @@ def test_inference_is_timed_by_events_and_by_the_host(mode, output):
 
 
 @needs_compiler
-@pytest.mark.parametrize("mode", ["compile", pytest.param("compile:reduce-overhead", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "mode",
+    ["compile", pytest.param("compile:reduce-overhead", marks=pytest.mark.slow(reason="compiles for CUDA graphs"))],
+)
 def test_a_compiled_network_is_timed_in_one_graph_without_breaks(mode):
     model = {"name": "cnn", "width": 0.0625}
     found = measured(mode=mode, model=model, precision="bf16", casting="weights")

@@ -61,7 +61,7 @@ def test_events_can_go_into_a_pipe(tmp_path):
     reader.start()
     with tracking(print, suite="s", events=pipe) as observer:
         observer(EVENTS[0])
-    reader.join(30)
+    reader.join(300)
     assert json.loads(read[0])["event"] == "RunStarted"
 
 
