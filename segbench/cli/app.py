@@ -26,6 +26,7 @@ from segbench.cli.commands import init as starter
 from segbench.cli.commands import regress_baseline as baseline
 from segbench.cli.support.network_doctor import JsonCommand
 from segbench.cli.terminal.output import tell
+from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
 
 INTERRUPTED = 130
@@ -115,4 +116,5 @@ app = build()
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="segbench")
+    with sign_of_life():
+        app(prog_name="segbench")
