@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from segbench.cli.terminal.output import tell
+from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
 
 INTERRUPTED = 130
@@ -128,4 +129,5 @@ app = build()
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="segbench")
+    with sign_of_life():
+        app(prog_name="segbench")

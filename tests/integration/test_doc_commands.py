@@ -32,7 +32,7 @@ NOT_RUN = {
     "python3 -m venv .venv": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e .": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e '.[test]'": _INSTALLS,
-    "pip install 'segbench[ray]'": _INSTALLS,
+    "pip install -e '.[ray]'": _INSTALLS,
     "pip install ../segbench": _INSTALLS,
     '.venv/bin/pytest -n 2 --dist worksteal -m "not slow"': "is these tests",
     "segbench doctor --networks suites/voc.yaml --seconds 240 --json doctor.json": (

@@ -22,7 +22,7 @@ from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import DataError, UsageError
 from segbench.results.store import Store
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'segbench[ray]'")
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install ray")
 
 pytestmark = pytest.mark.slow(reason="starts a Ray cluster, whose processes import torch, for every test")
 
