@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
+from segbench.results.shares import joined
 
 SCHEMA_VERSION = 2
 """History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
@@ -58,7 +59,7 @@ class WeightsLoaded(Facts):
         """Return it in words, such as ``13 convolutions from vgg16.safetensors; fc6, fc7 and the rest initialised``."""
         counts = {part: sum(name.endswith(".weight") for name in names) for part, names in self.tensors.items()}
         loaded = [part if count == 1 else f"{count} {part}" for part, count in counts.items()]
-        return f"{_listed(*loaded)} from {self.source}; {_listed(*self.initialised, 'the rest')} initialised"
+        return f"{joined(loaded)} from {self.source}; {joined([*self.initialised, 'the rest'])} initialised"
 
 
 class InitialWeights(Facts):
@@ -68,12 +69,6 @@ class InitialWeights(Facts):
     """The layers that were drawn small, since the logits are made of what they give."""
     kept: tuple[str, ...] = ()
     """The layers that kept their values, which no seed changes: pretrained ones and bilinear kernels."""
-
-
-def _listed(*names: str) -> str:
-    """Return names in a sentence, such as ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")
