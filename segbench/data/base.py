@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -179,3 +181,51 @@ class SegmentationDataset(ABC):
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+class DerivedDataset(SegmentationDataset):
+    """A split that is made of another one; what it does not change is the other's.
+
+    Attributes:
+        dataset: The other one.
+    """
+
+    def __init__(self, dataset: SegmentationDataset) -> None:
+        self.dataset, self.info = dataset, dataset.info
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The other's names."""
+        return self.dataset.names
+
+    @property
+    def image_ids(self) -> Sequence[str]:
+        """What tells the other's images from those of other splits."""
+        return self.dataset.image_ids
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the other."""
+        return self.dataset.problems
+
+    @property
+    def index_masks(self) -> Sequence[Path]:
+        """Mask files of the other whose stored numbers are read."""
+        return self.dataset.index_masks
+
+    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
+        """Return what is to be said of some of the other's images."""
+        return self.dataset.remarks(indices)
+
+    def fingerprint(self) -> str:
+        """Return the other's fingerprint."""
+        return self.dataset.fingerprint()
+
+    def cache_key(self) -> str:
+        """Return the other's key."""
+        return self.dataset.cache_key()
+
+
+def hash_of(content: object) -> str:
+    """Return the SHA-256 of what JSON can hold, as fingerprints of data sets are made."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from segbench.data.base import Remark, Sample, SegmentationDataset
+from segbench.data.base import DerivedDataset, Remark, Sample, SegmentationDataset, hash_of
 
 
-class Subset(SegmentationDataset):
+class Subset(DerivedDataset):
     """Some images of a split, in the split's order.
 
     Args:
@@ -19,8 +17,8 @@ class Subset(SegmentationDataset):
     """
 
     def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]) -> None:
-        self.dataset, self.indices = dataset, tuple(sorted(indices))
-        self.info = dataset.info
+        super().__init__(dataset)
+        self.indices = tuple(sorted(indices))
         names = dataset.names
         self._names = tuple(names[index] for index in self.indices)
 
@@ -35,16 +33,6 @@ class Subset(SegmentationDataset):
         whole = self.dataset.image_ids
         return [whole[index] for index in self.indices]
 
-    @property
-    def problems(self) -> Sequence[str]:
-        """What is wrong with the whole split."""
-        return self.dataset.problems
-
-    @property
-    def index_masks(self) -> Sequence[Path]:
-        """Mask files of the whole split whose stored numbers are read."""
-        return self.dataset.index_masks
-
     def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
         """Return what is to be said of some of the kept images."""
         return self.dataset.remarks([self.indices[index] for index in indices])
@@ -55,18 +43,15 @@ class Subset(SegmentationDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the whole split's fingerprint and the kept names."""
-        return self._with_names(self.dataset.fingerprint())
+        return hash_of([self.dataset.fingerprint(), self._names])
 
     def cache_key(self) -> str:
         """Return a hash of the whole split's key and the kept names."""
-        return self._with_names(self.dataset.cache_key())
+        return hash_of([self.dataset.cache_key(), self._names])
 
     def prepare(self) -> None:
         """Prepare the whole split."""
         self.dataset.prepare()
-
-    def _with_names(self, whole: str) -> str:
-        return hashlib.sha256(json.dumps([whole, self._names]).encode()).hexdigest()
 
 
 def take_fraction(dataset: SegmentationDataset, fraction: float) -> SegmentationDataset:

@@ -6,7 +6,7 @@ CATALOG = {
     "fcn32s": "segbench.models.networks.fcn:FCN32sOptions",
     "fcn16s": "segbench.models.networks.fcn:FCN16sOptions",
     "fcn8s": "segbench.models.networks.fcn:FCN8sOptions",
-    "unet": "segbench.models.networks.unet:unet",
+    "unet": "segbench.models.networks.unet:UNetOptions",
     "deconvnet": "segbench.models.networks.deconvnet:DeconvNetOptions",
     "segnet": "segbench.models.networks.segnet:SegNetOptions",
     "segnet_basic": "segbench.models.networks.segnet:SegNetBasicOptions",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
+from segbench.results.shares import joined
 
 SCHEMA_VERSION = 2
 """History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them
@@ -58,7 +59,7 @@ class WeightsLoaded(Facts):
         """Describe, as in ``13 convolutions from vgg16.safetensors; fc6, fc7 and the rest initialised``."""
         counts = {part: sum(name.endswith(".weight") for name in names) for part, names in self.tensors.items()}
         loaded = [part if count == 1 else f"{count} {part}" for part, count in counts.items()]
-        return f"{_listed(*loaded)} from {self.source}; {_listed(*self.initialised, 'the rest')} initialised"
+        return f"{joined(loaded)} from {self.source}; {joined([*self.initialised, 'the rest'])} initialised"
 
 
 class InitialWeights(Facts):
@@ -68,12 +69,6 @@ class InitialWeights(Facts):
     """Layers initialised with small weights, since the logits are computed from their outputs."""
     kept: tuple[str, ...] = ()
     """Layers that kept their values for every seed: pretrained ones and bilinear kernels."""
-
-
-def _listed(*names: str) -> str:
-    """Return names as a list in words, such as ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.base import Remark, Sample, SegmentationDataset
+from segbench.data.base import DerivedDataset, Sample, SegmentationDataset
 from segbench.data.cache.files import SampleLocation, cache_file, pixel_bytes, read_index, write_cache
 from segbench.data.paths import user_cache_folder
 from segbench.errors import DataError
@@ -21,46 +20,7 @@ from segbench.errors import DataError
 _log = logging.getLogger(__name__)
 
 
-class CachedDataset(SegmentationDataset):
-    """A split whose images are decoded once."""
-
-    def __init__(self, dataset: SegmentationDataset) -> None:
-        self.dataset, self.info = dataset, dataset.info
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The images' names."""
-        return self.dataset.names
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """What tells the images from those of other splits."""
-        return self.dataset.image_ids
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """What is wrong with the split."""
-        return self.dataset.problems
-
-    @property
-    def index_masks(self) -> Sequence[Path]:
-        """Mask files whose stored numbers are read."""
-        return self.dataset.index_masks
-
-    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of some of the images."""
-        return self.dataset.remarks(indices)
-
-    def fingerprint(self) -> str:
-        """Return the split's fingerprint: caching changes nothing."""
-        return self.dataset.fingerprint()
-
-    def cache_key(self) -> str:
-        """Return the split's key."""
-        return self.dataset.cache_key()
-
-
-class MemoryCache(CachedDataset):
+class MemoryCache(DerivedDataset):
     """Keeps every sample of a split in this process; ``prepare`` fills it before workers are forked."""
 
     def __init__(self, dataset: SegmentationDataset) -> None:
@@ -79,7 +39,7 @@ class MemoryCache(CachedDataset):
         return self._samples[index]
 
 
-class DiskCache(CachedDataset):
+class DiskCache(DerivedDataset):
     """Keeps a split as raw bytes in one memory-mapped file, which all processes share.
 
     Each process checks each sample when it first reads it. One that is damaged, or gone with its file, is decoded anew;

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-from segbench.data.base import DatasetInfo, Remark, Sample, SegmentationDataset
+from segbench.data.base import DatasetInfo, Remark, Sample, SegmentationDataset, hash_of
 from segbench.data.cache.digests import file_digests
 from segbench.data.datasets.remarks import remarks_on_images, remarks_on_masks
 from segbench.data.datasets.samples import check_format, read_pair
@@ -103,11 +102,11 @@ class FileDataset(SegmentationDataset):
             for name, image, label in zip(self._names, digests[::2], digests[1::2], strict=True)
         ]
         bands = [] if self._reader.channels is None else [self._reader.channels]
-        return _digest([self.info.name, list(self.info.classes), contents, *bands])
+        return hash_of([self.info.name, list(self.info.classes), contents, *bands])
 
     def cache_key(self) -> str:
         """Return a hash that also follows how labels are decoded."""
-        return _digest([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
+        return hash_of([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
 
 
 def _doubled(pairs: Sequence[Pair]) -> list[str]:
@@ -123,7 +122,3 @@ def _doubled(pairs: Sequence[Pair]) -> list[str]:
         for name, files in images.items()
         if len(files) > 1
     ]
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

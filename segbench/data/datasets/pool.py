@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 from segbench.config.component import DatasetEntry
-from segbench.data.base import Remark, Sample, SegmentationDataset
+from segbench.data.base import Remark, Sample, SegmentationDataset, hash_of
 from segbench.data.masks.split_palettes import DifferingPalettes, differing_splits
 from segbench.data.open import create_dataset, refuse_mixed_images, refuse_problems
 from segbench.data.subset import Subset
@@ -88,19 +86,16 @@ class Pool(SegmentationDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the splits' fingerprints and the names."""
-        return self._hash([split.fingerprint() for split in self.splits.values()])
+        return hash_of([*(split.fingerprint() for split in self.splits.values()), self._names])
 
     def cache_key(self) -> str:
         """Return a hash of the splits' keys and the names."""
-        return self._hash([split.cache_key() for split in self.splits.values()])
+        return hash_of([*(split.cache_key() for split in self.splits.values()), self._names])
 
     def prepare(self) -> None:
         """Prepare every split."""
         for split in self.splits.values():
             split.prepare()
-
-    def _hash(self, keys: Sequence[str]) -> str:
-        return hashlib.sha256(json.dumps([*keys, self._names]).encode()).hexdigest()
 
 
 def create_pool(entry: DatasetEntry) -> SegmentationDataset:

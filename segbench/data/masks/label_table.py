@@ -60,14 +60,6 @@ class LabelTable:
         """The stored numbers that count nowhere."""
         return tuple(number for number, label in self.numbers.items() if label == VOID)
 
-    @property
-    def first_numbers(self) -> tuple[int, ...]:
-        """The stored number of each class 0, 1, ...; of several, the one that was given first."""
-        first: dict[int, int] = {}
-        for number, label in self.class_numbers.items():
-            first.setdefault(label, number)
-        return tuple(first[label] for label in range(self.num_classes))
-
 
 class Lookup:
     """Finds what whole numbers stand for, many at once.

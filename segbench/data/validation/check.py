@@ -21,48 +21,60 @@ Progress = Callable[[int, int], None]
 """Called with the images read so far and the images in all."""
 
 
-@dataclass(frozen=True)
-class DatasetReport:
-    """What a split holds.
+@dataclass(frozen=True, kw_only=True)
+class SplitContent:
+    """What a split holds, as far as it is both reported and remembered.
 
     Attributes:
-        name: The data set's name.
-        classes: The class names.
         images: Images that could be read with their labels.
-        sizes: (height, width) in pixels -> number of images.
-        class_pixels: Pixels of each class.
-        class_image_pixels: For each class, all pixels of the images where it occurs.
-        class_images: For each class, the images in which it occurs.
         void_pixels: Pixels that count nowhere.
-        thick_void_pixels: Those of them that no thin border explains.
+        thick_void_pixels: Those of them that no thin border explains; None where that is not known.
         remarks: What is to be said of how images and masks are stored.
         problems: One line for every file that is wrong.
-        pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
         void_images: Names of the images whose pixels are all void.
-        pictures: The ``picture_digest`` of each image, in the split's order.
+        pictures: The ``picture_digest`` of each image, in the split's order, None for a blank one; empty where none are
+            known.
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
-        thin_classes: Classes that are nowhere more than thin borders between two others.
-        enclosed_void_pixels: Void pixels with no more than one class around them.
+        thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
+        enclosed_void_pixels: Void pixels with no more than one class around them; None where that is not known.
     """
 
-    name: str
-    classes: tuple[str, ...]
     images: int
-    sizes: Mapping[tuple[int, int], int]
-    class_pixels: tuple[int, ...]
-    class_image_pixels: tuple[int, ...]
-    class_images: tuple[int, ...]
     void_pixels: int
-    problems: tuple[str, ...]
-    pixel_digest: str | None = None
+    problems: tuple[str, ...] = ()
     void_images: tuple[str, ...] = ()
     pictures: tuple[str | None, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     relabelled: tuple[tuple[str, ...], ...] = ()
-    thick_void_pixels: int = 0
+    thick_void_pixels: int | None = None
     remarks: tuple[Remark, ...] = ()
     thin_classes: tuple[str, ...] = ()
+    enclosed_void_pixels: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetReport(SplitContent):
+    """What a split was found to hold.
+
+    Attributes:
+        name: The data set's name.
+        classes: The class names.
+        sizes: (height, width) in pixels -> number of images.
+        class_pixels: Pixels of each class.
+        class_image_pixels: For each class, all pixels of the images where it occurs.
+        class_images: For each class, the images in which it occurs.
+        pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    sizes: Mapping[tuple[int, int], int]
+    class_pixels: tuple[int, ...]
+    class_image_pixels: tuple[int, ...]
+    class_images: tuple[int, ...]
+    pixel_digest: str | None = None
+    thick_void_pixels: int = 0
     enclosed_void_pixels: int = 0
 
     @property
@@ -150,7 +162,7 @@ class _Counts:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
     thick_void_pixels: int = 0
-    enclosed_void_pixels: int = 0
+    enclosed_void_pixels: int | None = None
     void_images: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from segbench.data.base import Remark
-from segbench.data.validation.check import DatasetReport
+from segbench.data.validation.check import DatasetReport, SplitContent
 
 _BLANK = "-"
 """Stands for a blank picture among stored digests."""
@@ -16,37 +16,15 @@ REMEMBERED = ("pixel_digest", "pictures", "thick_void_pixels")
 """Keys that facts of an earlier version may lack."""
 
 
-@dataclass(frozen=True)
-class SplitFacts:
+@dataclass(frozen=True, kw_only=True)
+class SplitFacts(SplitContent):
     """What a split holds, as far as it is judged.
 
     Attributes:
-        images: Images that could be read with their labels.
         class_pixels: Pixels of each class.
-        void_pixels: Pixels that count nowhere.
-        thick_void_pixels: Those of them that no thin border explains; None where that is not known.
-        remarks: What is to be said of how images and masks are stored.
-        problems: One line for every file that is wrong.
-        void_images: Names of the images whose pixels are all void.
-        pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
-        repeats: Names of the images of each picture that occurs more than once.
-        relabelled: Those of ``repeats`` whose labels are not all the same.
-        thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
-        enclosed_void_pixels: Void pixels with no more than one class around them; None where that is not known.
     """
 
-    images: int
     class_pixels: Mapping[str, int]
-    void_pixels: int
-    problems: tuple[str, ...] = ()
-    void_images: tuple[str, ...] = ()
-    pictures: tuple[str | None, ...] = ()
-    repeats: tuple[tuple[str, ...], ...] = ()
-    relabelled: tuple[tuple[str, ...], ...] = ()
-    thick_void_pixels: int | None = None
-    remarks: tuple[Remark, ...] = ()
-    thin_classes: tuple[str, ...] = ()
-    enclosed_void_pixels: int | None = None
 
     @property
     def labelled_pixels(self) -> int:
@@ -61,20 +39,8 @@ class SplitFacts:
 
 def facts_of(report: DatasetReport) -> SplitFacts:
     """Return the facts of a split that was just read."""
-    return SplitFacts(
-        images=report.images,
-        class_pixels=dict(zip(report.classes, report.class_pixels, strict=True)),
-        void_pixels=report.void_pixels,
-        problems=report.problems,
-        void_images=report.void_images,
-        pictures=report.pictures,
-        repeats=report.repeats,
-        relabelled=report.relabelled,
-        thick_void_pixels=report.thick_void_pixels,
-        remarks=report.remarks,
-        thin_classes=report.thin_classes,
-        enclosed_void_pixels=report.enclosed_void_pixels,
-    )
+    shared = {field.name: getattr(report, field.name) for field in fields(SplitContent)}
+    return SplitFacts(class_pixels=_by_class(report), **shared)
 
 
 def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict[str, Any]:
@@ -98,7 +64,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "split": split,
         "images": report.images,
         "sizes": {f"{height}x{width}": count for (height, width), count in report.sizes.items()},
-        "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
+        "class_pixels": _by_class(report),
         "void_pixels": report.void_pixels,
         "thick_void_pixels": report.thick_void_pixels,
         "enclosed_void_pixels": report.enclosed_void_pixels,
@@ -123,3 +89,7 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         thin_classes=tuple(stored.get("thin_classes", ())),
         enclosed_void_pixels=stored.get("enclosed_void_pixels"),
     )
+
+
+def _by_class(report: DatasetReport) -> dict[str, int]:
+    return dict(zip(report.classes, report.class_pixels, strict=True))

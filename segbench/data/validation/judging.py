@@ -14,6 +14,7 @@ from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
 from segbench.data.validation.thin_classes import thin_classes
 from segbench.data.validation.wide_void import WideVoid, wide_void
+from segbench.results.shares import joined
 
 MOST_VOID = 0.5
 """The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
@@ -175,7 +176,7 @@ class Judge:
         for split in splits if self._ignored else ():
             classes = self.entry.options["classes"]
             above = [value for value in range(256) if value not in self._ignored_values][: len(classes)]
-            numbers = _and([classes.index(name) for name in self._ignored])
+            numbers = joined([classes.index(name) for name in self._ignored])
             text = (
                 f"dataset.ignore takes {numbers}, which without dataset.values is the mask value of "
                 f"{_classes(self._ignored)}: no label can be of it"
@@ -244,7 +245,7 @@ class Judge:
         if not self._ignored_values:
             return "See whether dataset.classes and ignore are those of the masks"
         verb = "is" if len(self._ignored_values) == 1 else "are"
-        return f"{_and(self._ignored_values)} {verb} ignored; give the mask values of the classes as dataset.values"
+        return f"{joined(self._ignored_values)} {verb} ignored; give the mask values of the classes as dataset.values"
 
     @property
     def _void_is_stated(self) -> bool:
@@ -285,12 +286,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _classes(names: Sequence[str]) -> str:
-    return f"the {'class' if len(names) == 1 else 'classes'} {_and(names)}"
-
-
-def _and(values: Sequence[object]) -> str:
-    *others, last = map(str, values)
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"the {'class' if len(names) == 1 else 'classes'} {joined(names)}"
 
 
 def _shown(image_id: str) -> str:

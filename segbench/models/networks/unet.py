@@ -10,8 +10,8 @@ the authors' release.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch.nn import functional
 from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import activation_layer, centre_crop, fit, init_he, norm_layer, resize, scaled
+from segbench.models.networks.options import LayerStyle, NetworkOptions
 from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
 
 CITATION = (
@@ -100,31 +101,20 @@ class UNet(SegmentationNetwork):
 
     citation = CITATION
 
-    def __init__(
-        self,
-        classes: int,
-        channels: int,
-        *,
-        width: float,
-        norm: str,
-        activation: str,
-        padding: int,
-        up: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, classes: int, channels: int, options: UNetOptions) -> None:
         super().__init__()
+        padding, style = int(options.padding == "same"), options.style
         if not padding:
             self.input_constraint, self.output_margin = VALID_INPUT, VALID_MARGIN
-        levels = [scaled(count, width) for count in LEVELS]
-        style = {"norm": norm, "activation": activation}
+        levels = [scaled(count, options.width) for count in LEVELS]
         self.down = nn.ModuleList(
             DoubleConv(inputs, outputs, **style, padding=padding)
             for inputs, outputs in zip([channels, *levels], levels, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5 if options.dropout is None else options.dropout)
         self.up = nn.ModuleList(
-            UpLevel(inputs, outputs, outputs, up=up, **style, padding=padding)
+            UpLevel(inputs, outputs, outputs, up=options.up, **style, padding=padding)
             for inputs, outputs in zip(levels[:0:-1], levels[-2::-1], strict=True)
         )
         self.score = nn.Conv2d(levels[0], classes, 1)
@@ -164,29 +154,21 @@ class EncoderUNet(SegmentationNetwork):
 
     citation = CITATION
 
-    def __init__(
-        self,
-        classes: int,
-        encoder: TimmEncoder,
-        decoder_channels: Sequence[int],
-        *,
-        norm: str,
-        activation: str,
-        up: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, classes: int, encoder: TimmEncoder, options: UNetOptions) -> None:
         super().__init__()
+        doublings = max(encoder.strides).bit_length() - 1
+        given = options.decoder_channels or DECODER_CHANNELS[:doublings]
+        decoder_channels = [scaled(count, options.width) for count in given]
         self.skips = _skip_levels(encoder, len(decoder_channels))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(options.dropout or 0.0)
         inputs = [encoder.channels[-1], *decoder_channels]
         self.up = nn.ModuleList(
             UpLevel(
                 inputs[step],
                 0 if skip is None else encoder.channels[skip],
                 decoder_channels[step],
-                up=up,
-                norm=norm,
-                activation=activation,
+                up=options.up,
+                **options.style,
             )
             for step, skip in enumerate(self.skips)
         )
@@ -204,65 +186,56 @@ class EncoderUNet(SegmentationNetwork):
         return cover(logits, *images.shape[-2:])
 
 
-def unet(  # noqa: PLR0913 - a suite's options
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    padding: Literal["same", "valid"] = "same",
-    up: Literal["transposed", "bilinear"] = "transposed",
-    dropout: float | None = None,
-    encoder: str | None = None,
-    decoder_channels: tuple[int, ...] | None = None,
-    pretrained: bool | str = False,
-) -> nn.Module:
-    """U-Net: contracting and expanding path with concatenated skips (Ronneberger et al. 2015).
+@dataclass(frozen=True, kw_only=True)
+class UNetOptions(NetworkOptions):
+    """U-Net: contracting and expanding path with concatenated skips (Ronneberger et al. 2015)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales every channel count; 1.0 is the paper. A timm encoder keeps its own, its decoder is scaled.
-        norm: Normalisation after every 3x3 convolution; null is the paper's none, or batch beside a timm encoder.
-        activation: Activation by timm's name.
-        padding: Convolutions padded by 1, or the paper's valid ones (image sizes 188 + 16k, outputs 184 less).
-        up: The paper's 2x2 up-convolution, or bilinear interpolation with a 1x1 convolution.
-        dropout: Rate at the end of the contracting path; null is 0.5, or 0 beside a timm encoder.
-        encoder: A timm network in place of the contracting path; null is the paper's.
-        decoder_channels: Channels of the expanding path beside a timm encoder, deepest first, one for each doubling
-            of the resolution; null is 256, 128, 64, 32, 16.
-        pretrained: Weights of the timm encoder: false, true, or the path of a file in timm's key layout.
+    width: float = 1.0
+    """Scales every channel count; 1.0 is the paper. A timm encoder keeps its own, its decoder is scaled."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every 3x3 convolution; null is the paper's none, or batch beside a timm encoder."""
+    padding: Literal["same", "valid"] = "same"
+    """Convolutions padded by 1, or the paper's valid ones (image sizes 188 + 16k, outputs 184 less)."""
+    up: Literal["transposed", "bilinear"] = "transposed"
+    """The paper's 2x2 up-convolution, or bilinear interpolation with a 1x1 convolution."""
+    dropout: float | None = None
+    """Rate at the end of the contracting path; null is 0.5, or 0 beside a timm encoder."""
+    encoder: str | None = None
+    """A timm network in place of the contracting path; null is the paper's."""
+    decoder_channels: tuple[int, ...] | None = None
+    """Channels of the expanding path beside a timm encoder, deepest first, one for each doubling of the resolution;
+    null is 256, 128, 64, 32, 16."""
+    pretrained: bool | str = False
+    """Weights of the timm encoder: false, true, or the path of a file in timm's key layout."""
 
-    Raises:
-        UsageError: Options contradict each other.
-    """
-    if encoder is None:
-        if decoder_channels is not None or pretrained:
-            raise UsageError("unet: 'decoder_channels' and 'pretrained' need an 'encoder', such as encoder: resnet50")
-        return UNet(
-            classes,
-            channels,
-            width=width,
-            norm=norm or "none",
-            activation=activation,
-            padding=1 if padding == "same" else 0,
-            up=up,
-            dropout=0.5 if dropout is None else dropout,
-        )
-    if padding == "valid":
-        raise UsageError("unet: padding: valid is for the paper's contracting path; leave out 'encoder' or 'padding'")
-    body = timm_encoder(encoder, channels=channels, pretrained=pretrained)
-    doublings = max(body.strides).bit_length() - 1
-    return EncoderUNet(
-        classes,
-        body,
-        [scaled(count, width) for count in decoder_channels or DECODER_CHANNELS[:doublings]],
-        norm=norm or "batch",
-        activation=activation,
-        up=up,
-        dropout=dropout or 0.0,
-    )
+    @property
+    def style(self) -> LayerStyle:
+        """What follows the convolutions; batch norm by default beside a timm encoder."""
+        norm = self.norm or ("none" if self.encoder is None else "batch")
+        return {"norm": norm, "activation": self.activation}
+
+    def build(self, classes: int, channels: int = 3) -> UNet | EncoderUNet:
+        """Return the network.
+
+        Raises:
+            UsageError: Options contradict each other.
+        """
+        if self.encoder is None:
+            if self.decoder_channels is not None or self.pretrained:
+                raise UsageError(
+                    "unet: 'decoder_channels' and 'pretrained' need an 'encoder', such as encoder: resnet50"
+                )
+            return UNet(classes, channels, self)
+        if self.padding == "valid":
+            raise UsageError(
+                "unet: padding: valid is for the paper's contracting path; leave out 'encoder' or 'padding'"
+            )
+        return EncoderUNet(classes, timm_encoder(self.encoder, channels=channels, pretrained=self.pretrained), self)
+
+
+def unet(classes: int, channels: int = 3, **options: Any) -> nn.Module:
+    """Build a U-Net from its options; see ``UNetOptions``."""
+    return UNetOptions(**options).build(classes, channels)
 
 
 def _skip_levels(encoder: TimmEncoder, doublings: int) -> list[int | None]:

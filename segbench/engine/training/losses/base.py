@@ -21,15 +21,18 @@ class Loss(nn.Module, ABC):
     without a labelled pixel gives 0 that can still be back-propagated.
 
     Attributes:
+        weights: (C,) float32 weights of the classes; None where all are alike.
         is_pixel_mean: Whether it is a plain mean over labelled pixels: that of a batch is then the mean of its parts',
             weighted by their labelled pixels, however the batch is cut.
     """
 
     is_pixel_mean: bool = False
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, weights: Tensor | None = None) -> None:
         super().__init__()
         self.classes = classes
+        self.weights: Tensor | None
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch.

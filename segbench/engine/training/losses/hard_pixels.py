@@ -99,10 +99,8 @@ class _BoundaryWeighted(Loss):
     is_pixel_mean = True
 
     def __init__(self, classes: int, w0: float, sigma: float, weights: Tensor | None) -> None:
-        super().__init__(classes)
+        super().__init__(classes, weights)
         self.w0, self.sigma = w0, sigma
-        self.weights: Tensor | None
-        self.register_buffer("weights", weights, persistent=False)
 
     def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
         losses = cross_entropies(logits, labels) * self.pixel_weights(labels)

@@ -82,11 +82,9 @@ def focal(
 
 class _CrossEntropy(Loss):
     def __init__(self, classes: int, weights: Tensor | None, label_smoothing: float) -> None:
-        super().__init__(classes)
+        super().__init__(classes, weights)
         self.label_smoothing = label_smoothing
         self.is_pixel_mean = weights is None
-        self.weights: Tensor | None
-        self.register_buffer("weights", weights, persistent=False)
 
     def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
         weights = None if self.weights is None else self.weights.to(logits.device)
@@ -119,10 +117,8 @@ class _Focal(Loss):
     is_pixel_mean = True
 
     def __init__(self, classes: int, gamma: float, weights: Tensor | None) -> None:
-        super().__init__(classes)
+        super().__init__(classes, weights)
         self.gamma = gamma
-        self.weights: Tensor | None
-        self.register_buffer("weights", weights, persistent=False)
 
 
 class _SoftmaxFocal(_Focal):

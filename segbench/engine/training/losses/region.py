@@ -98,10 +98,8 @@ def _areas(logits: Tensor, labels: Tensor) -> _Areas:
 
 class _Dice(Loss):
     def __init__(self, classes: int, smooth: float, weights: Tensor | None) -> None:
-        super().__init__(classes)
+        super().__init__(classes, weights)
         self.smooth = smooth
-        self.weights: Tensor | None
-        self.register_buffer("weights", weights, persistent=False)
 
     def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
         areas = _areas(logits, labels)

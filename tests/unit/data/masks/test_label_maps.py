@@ -15,7 +15,8 @@ def test_every_map_is_whole(name):
     assert len(known.classes) == len(set(known.classes)) == len(set(known.values))
     assert not set(known.values) & set(known.ignore)
     assert known.palette is None or len(known.palette) == len(set(known.palette)) == len(known.classes)
-    assert table_of_map(known).first_numbers == known.values
+    by_class = {label: number for number, label in reversed(table_of_map(known).class_numbers.items())}
+    assert tuple(by_class[label] for label in range(len(known.classes))) == known.values
 
 
 def test_cityscapes_ids_are_those_of_the_official_table():
