@@ -10,14 +10,13 @@ import typer
 
 from segbench.cli.support.options import AsJson, ModelOptions, size
 from segbench.cli.terminal.output import byte_count, tell, write_facts, write_json, write_table
-from segbench.config.component import ModelEntry
-from segbench.config.load import check_part, read_override, set_key
 from segbench.errors import ModelRefusal, UsageError
 from segbench.registry import CATALOGS, Entry
 from segbench.report.text import count
 from segbench.signature import Parameter
 
 if TYPE_CHECKING:
+    from segbench.config.component import ModelEntry
     from segbench.models.skeleton import Description
 
 
@@ -156,6 +155,9 @@ def _names(options: Sequence[dict[str, Any]]) -> str:
 
 
 def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
+    from segbench.config.component import ModelEntry
+    from segbench.config.load import check_part, read_override, set_key
+
     document: dict[str, Any] = {"name": model}
     for option in options or ():
         set_key(document, *read_override(option))

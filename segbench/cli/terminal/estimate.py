@@ -12,7 +12,6 @@ from segbench.config.plan import Run
 from segbench.engine.estimate.estimate import (
     RunEstimate,
     SuiteEstimate,
-    estimate_all,
     estimate_runs,
     images_fed,
     survey_runs,
@@ -43,7 +42,8 @@ def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
     with counting("trying", "networks") as advance:
-        return estimate_all((*known.runs, *known.pending), device=device, progress=advance)
+        runs = (*known.runs, *known.pending)
+        return estimate_runs(runs, survey_runs(runs), device=device, progress=advance)
 
 
 def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:

@@ -31,32 +31,32 @@ class Survey:
     """What is the same for every network under one recipe.
 
     Attributes:
-        batches: Training batches in all.
-        epochs: Passes over the training split, the last one perhaps in part.
-        train_images: Images of the training split; 0 when nothing is trained.
-        validation_images: Images of the validation split; 0 when there is no validation.
-        validations: Passes over the validation split.
         test_images: Images of the test split.
-        label_passes: Passes over the training split that the loss needs before training.
-        train_load: Time to load a training image.
         test_load: Time to read a validation or test image; its transforms are part of the probe.
         image_bytes: Memory of one decoded image with its label.
         setup_seconds: To open and hash the splits.
+        batches: Training batches in all; this and what follows are 0 when nothing is trained.
         steps: Optimizer steps in all.
+        epochs: Passes over the training split, the last one perhaps in part.
+        train_images: Images of the training split.
+        train_load: Time to load a training image.
+        label_passes: Passes over the training split that the loss needs before training.
+        validation_images: Images of the validation split; 0 when there is no validation.
+        validations: Passes over the validation split.
     """
 
-    batches: int
-    epochs: int
-    train_images: int
-    validation_images: int
-    validations: int
     test_images: int
-    label_passes: int
-    train_load: LoadTime
     test_load: LoadTime
     image_bytes: int
     setup_seconds: float
+    batches: int = 0
     steps: int = 0
+    epochs: int = 0
+    train_images: int = 0
+    train_load: LoadTime = LoadTime()
+    label_passes: int = 0
+    validation_images: int = 0
+    validations: int = 0
 
 
 @dataclass(frozen=True)

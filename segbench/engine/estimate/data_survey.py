@@ -42,14 +42,7 @@ def survey(run: Run) -> Survey:
     setup_seconds = time.perf_counter() - started
     first = materials.test.read(0)
     found = Survey(
-        batches=0,
-        epochs=0,
-        train_images=0,
-        validation_images=0,
-        validations=0,
         test_images=len(materials.test),
-        label_passes=0,
-        train_load=LoadTime(),
         test_load=load_time(materials.test, materials.test_pipeline(), run.seed),
         image_bytes=first.image.nbytes + first.label.nbytes,
         setup_seconds=setup_seconds,

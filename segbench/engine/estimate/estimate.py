@@ -106,36 +106,7 @@ class SuiteEstimate:
         return SuiteEstimate(tuple(run for run in self.runs if run.run_id in run_ids))
 
 
-Told = Callable[[int, int], None]
-
-
-def estimate_all(
-    runs: Sequence[Run],
-    *,
-    device: str = "auto",
-    probe_seconds: float = PROBE_SECONDS,
-    progress: Told = lambda done, total: None,
-    observer: Observer = ignore,
-) -> SuiteEstimate:
-    """Estimate what every run takes on this machine, by a few steps of each network.
-
-    Args:
-        runs: The runs of a suite.
-        device: auto, cpu, cuda, cuda:N or mps.
-        probe_seconds: About how long each network is tried, beside what it takes to build it.
-        progress: Called with networks tried and networks in all.
-        observer: Told of what the processes tell.
-
-    Raises:
-        UsageError: The suite's data is missing or wrong, or there is no such device.
-    """
-    surveys = survey_runs(runs, observer=observer)
-    return estimate_runs(
-        runs, surveys, device=device, probe_seconds=probe_seconds, progress=progress, observer=observer
-    )
-
-
-def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str, Survey]:
+def survey_runs(runs: Sequence[Run]) -> dict[str, Survey]:
     """Look at the data of every recipe; nothing is computed.
 
     Returns:
@@ -150,7 +121,7 @@ def survey_runs(runs: Sequence[Run], *, observer: Observer = ignore) -> dict[str
         for run in runs
     }
     first = {keys[run.data_key]: run for run in reversed(runs)}
-    found = dict(zip(first, call_in_process(_surveys, list(first.values()), observer=observer), strict=True))
+    found = dict(zip(first, call_in_process(_surveys, list(first.values()), observer=ignore), strict=True))
     return {data_key: found[key] for data_key, key in keys.items()}
 
 
@@ -161,8 +132,7 @@ def estimate_runs(
     device: str = "auto",
     probe_seconds: float = PROBE_SECONDS,
     enough: Callable[[], bool] = lambda: False,
-    progress: Told = lambda done, total: None,
-    observer: Observer = ignore,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SuiteEstimate:
     """Try every distinct pair of network and work in a process of its own, and work out what each run takes.
 
@@ -173,19 +143,18 @@ def estimate_runs(
         probe_seconds: About how long each network is tried.
         enough: Asked before each network whether no more are to be tried; nothing is known of their runs then.
         progress: Called with networks tried and networks in all.
-        observer: Told of what the processes tell.
 
     Raises:
         UsageError: There is no such device, or a file of weights is missing.
     """
-    start_seconds = _start_seconds(observer)
+    start_seconds = _start_seconds()
     workloads = _workload_keys(runs)
     keys = [(workloads[run.recipe.protocol_id], digest(canonical_model(run.model))) for run in runs]
     probes: dict[tuple[str, str], Probe | str] = {}
     for key, run in zip(keys, runs, strict=True):
         if key not in probes:
             progress(len(probes), len(set(keys)))
-            probes[key] = NO_TIME if enough() else _probe_or_problem(run, device, probe_seconds, observer)
+            probes[key] = NO_TIME if enough() else _probe_or_problem(run, device, probe_seconds)
     progress(len(probes), len(set(keys)))
     return SuiteEstimate(
         tuple(
@@ -232,18 +201,18 @@ def _workload_keys(runs: Sequence[Run]) -> dict[str, str]:
     return {protocol: workload_key(recipe) for protocol, recipe in recipes.items()}
 
 
-def _start_seconds(observer: Observer) -> float:
+def _start_seconds() -> float:
     """Measure how long it takes to start a process that has all modules already."""
-    call_in_process(_nothing, observer=observer)  # the first one loads them
+    call_in_process(_nothing, observer=ignore)  # the first one loads them
     started = time.perf_counter()
-    call_in_process(_nothing, observer=observer)
+    call_in_process(_nothing, observer=ignore)
     return time.perf_counter() - started
 
 
-def _probe_or_problem(run: Run, device: str, seconds: float, observer: Observer) -> Probe | str:
+def _probe_or_problem(run: Run, device: str, seconds: float) -> Probe | str:
     """Measure a network, or return why that cannot be done: its run will meet the same."""
     try:
-        probe: Probe = call_in_process(_probe, run, device, seconds, observer=observer)
+        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore)
     except (ModelRefusal, TrainingError, ProcessDied) as error:
         return str(error)
     return probe

@@ -129,26 +129,16 @@ class Pass:
     archive_bytes: int
 
 
-@dataclass
-class _TimedLook:
-    """Looks at images, and keeps how long that took.
+class _TimedDetails(Details):
+    """Looks at images in this thread, and keeps how long that took."""
 
-    Attributes:
-        details: What looks, in this thread.
-        seconds: How long.
-    """
-
-    details: Details
-    seconds: float = 0.0
+    seconds = 0.0
 
     def look(self, *image: Any) -> None:
         """Look at one image."""
         started = time.perf_counter()
-        self.details.look(*image)
+        super().look(*image)
         self.seconds += time.perf_counter() - started
-
-    def finish(self) -> None:
-        """Do nothing: all is done."""
 
 
 def evaluations(predictor: Predictor, materials: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
@@ -158,9 +148,9 @@ def evaluations(predictor: Predictor, materials: RunData, loss: WeightedSum, *, 
     def evaluated() -> Pass:
         file = BytesIO()
         with PredictionArchive(file, materials.info.palette) as archive:
-            look = _TimedLook(Details(predictor.classes, archive))
+            look = _TimedDetails(predictor.classes, archive)
             found = evaluate(predictor, loader, loss=loss, keep=(0,), look=look)
-        return Pass(found, look.details.collected(), look.seconds, len(file.getvalue()))
+        return Pass(found, look.collected(), look.seconds, len(file.getvalue()))
 
     return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
 

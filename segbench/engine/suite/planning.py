@@ -25,12 +25,14 @@ class PlannedRuns:
         pending: Tuned runs whose values are not chosen yet, with the recipe as it is before.
         awaited: Ids of the trials that these follow from and that have not ended.
         refusals: By id, how tuned runs end of which no trial gave a score.
+        trial_records: By id, the records of trials that have ended.
     """
 
     runs: tuple[Run, ...]
     pending: tuple[Run, ...] = ()
     awaited: frozenset[str] = frozenset()
     refusals: dict[str, Outcome] = field(default_factory=dict)
+    trial_records: dict[str, RunRecord] = field(default_factory=dict)
 
     @property
     def shown(self) -> tuple[Run, ...]:
@@ -100,7 +102,8 @@ def wanted_runs(suite: Suite, store: Store, selection: Selection | None = None) 
     found = chosen((*known.runs, *known.pending), selection.models, selection.seeds)
     runs = named([run for run in found if run.id not in unknown], selection.ids)
     pending = starting_with([run for run in found if run.id in unknown], selection.ids)
-    stored = store.find_all({run.id: run.identity for run in (*runs, *pending)})
+    stored = {run.id: known.trial_records[run.id] for run in runs if run.id in known.trial_records}
+    stored |= store.find_all({run.id: run.identity for run in (*runs, *pending) if run.id not in stored})
     return WantedRuns(suite, store, selection, known, runs, pending, stored)
 
 
@@ -135,7 +138,8 @@ def planned(suite: Suite, store: Store) -> PlannedRuns:
         if position is None:
             refusals |= dict.fromkeys((run.id for run in runs), _refusal(ended))
     trials = once_each(trial for family in found for trial in family.trials)
-    return PlannedRuns((*trials, *plan(suite), *once_each(tuned)), once_each(pending), frozenset(awaited), refusals)
+    runs = (*trials, *plan(suite), *once_each(tuned))
+    return PlannedRuns(runs, once_each(pending), frozenset(awaited), refusals, trial_records=stored)
 
 
 def _refusal(trials: Sequence[RunRecord]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Which of a suite's runs a command is about, and in which order they are done."""
+"""Which of a suite's runs a command is about, and in which order they are done; it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import difflib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from segbench.config.plan import Run
-from segbench.config.reading.dotted_keys import MODEL_OF_SUITE, Named, matching
 from segbench.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from segbench.config.plan import Run
 
 SHOWN_IDS = 8
 """So many ids are named to somebody who gave one that there is not."""
@@ -70,6 +71,8 @@ def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[in
         UnknownNameError: No model of the suite has this label or name.
         UsageError: The name is that of several models, or the suite has no such seed.
     """
+    from segbench.config.reading.dotted_keys import MODEL_OF_SUITE, Named, matching
+
     entries = list(dict.fromkeys(Named(run.model.label, run.model.name) for run in runs))
     labels = [entry.label for entry in entries]
     wanted = set()

@@ -10,6 +10,7 @@ from segbench import models
 from segbench.cli.support.suite_file import load, naming
 from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
+from segbench.results.store import Store
 
 
 def test_a_run_trains_ranks_and_reports(done):
@@ -30,6 +31,15 @@ def test_a_second_run_does_nothing(done, segbench):
     assert answer.code == 0
     assert "0 runs done, 2 were done before" in answer.err
     assert answer.out == first.out
+
+
+def test_a_command_looks_once_for_the_record_of_each_run(done, segbench, monkeypatch):
+    folder, _ = done
+    asked, find_all = [], Store.find_all
+    monkeypatch.setattr(Store, "find_all", lambda self, runs: (asked.extend(runs), find_all(self, runs))[1])
+    answer = segbench("run", folder / "small.yaml", "--results", folder / "results", "--no-report", "--device", "cpu")
+    assert "0 runs done, 2 were done before" in answer.err
+    assert len(asked) == len(set(asked)) == 2
 
 
 def test_a_run_shows_the_iou_of_every_class_when_it_is_asked_for(done, segbench):

@@ -12,9 +12,9 @@ from segbench.config.trials import trials
 from segbench.data.open import open_dataset
 from segbench.engine.run.record import build_record
 from segbench.engine.run.splits import open_splits
-from segbench.engine.suite.planning import planned
+from segbench.engine.suite.planning import planned, wanted_runs
 from segbench.engine.suite.preflight import splits_apart
-from segbench.engine.suite.selection import chosen, named
+from segbench.engine.suite.selection import Selection, chosen, named
 from segbench.errors import UsageError
 from segbench.results.arrays.matrices import save_matrices
 from segbench.results.record import Outcome, Status, Timings
@@ -137,3 +137,24 @@ def test_what_a_trial_is_tested_on_is_kept_apart_from_what_is_reported(suite):
     opened = {role: open_dataset(entry, split, loader=suite.loader).fingerprint() for role, split in names.items()}
     assert apart.select == "best"
     assert {role: split.fingerprint() for role, split in apart.splits.items()} == opened
+
+
+def test_what_is_to_do_is_what_is_wanted_and_not_completed(suite, store):
+    first, second, *_ = trials(suite)
+    write(store, first, hits=50)
+    write(store, second, outcome=DIVERGED)
+    wanted = wanted_runs(suite, store, Selection(models=["unet"], seeds=[1]))
+    assert {run.model.label for run in (*wanted.runs, *wanted.pending)} == {"unet"}
+    assert wanted.stored.keys() == {first.id, second.id}
+    assert wanted.finished.keys() == {first.id}
+    assert [run.id for run in wanted.todo[:2]] == [second.id, trials(suite)[2].id]
+    assert [(run.role, run.seed) for run in wanted.todo[2:]] == [(None, 1), ("tuned", 1)]
+
+
+def test_each_record_is_read_once(suite, store, monkeypatch):
+    write_all(store, suite, 50, 60, 40, DIVERGED, 30, 20)
+    read, find_all = [], Store.find_all
+    monkeypatch.setattr(Store, "find_all", lambda self, asked: (read.extend(asked), find_all(self, asked))[1])
+    wanted = wanted_runs(suite, store)
+    assert len(wanted.stored) == 6
+    assert sorted(read) == sorted({run.id for run in wanted.known.runs})
