@@ -1,4 +1,4 @@
-"""The whole plan of a suite: its trials, its runs by the identical recipe, and the tuned runs that trials chose."""
+"""Plans all runs of a suite: trials, runs with the shared recipe, and tuned runs with the chosen recipes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from segbench.results.store import Store
 
 @dataclass(frozen=True)
 class PlannedRuns:
-    """The runs of a suite, as far as they are known.
+    """The runs of a suite that are known so far.
 
     Attributes:
-        runs: Trials first, then the runs by the identical recipe, then tuned runs.
-        pending: Tuned runs whose values are not chosen yet, with the recipe as it is before.
-        awaited: Ids of the trials that these follow from and that have not ended.
-        refusals: By id, how tuned runs end of which no trial gave a score.
+        runs: Trials first, then runs with the shared recipe, then tuned runs.
+        pending: Tuned runs whose values are not chosen yet, with the recipe before tuning.
+        awaited: Ids of unfinished trials that these wait for.
+        refusals: Outcomes of tuned runs without any scored trial, by id.
     """
 
     runs: tuple[Run, ...]
@@ -32,12 +32,12 @@ class PlannedRuns:
 
     @property
     def shown(self) -> tuple[Run, ...]:
-        """The runs that are reported: all but trials."""
+        """The runs in reports: all except trials."""
         return tuple(run for run in self.runs if run.role != "trial")
 
     @property
     def outlook(self) -> str:
-        """What is said of the tuned runs that are not known yet."""
+        """Message about tuned runs still waiting for trials."""
         tuned, trials = len(self.pending), len(self.awaited)
         return (
             f"{tuned} tuned run{'s' * (tuned > 1)} follow{'s' * (tuned == 1)} from {trials} trial{'s' * (trials > 1)}"
@@ -45,10 +45,10 @@ class PlannedRuns:
 
 
 def planned(suite: Suite, store: Store) -> PlannedRuns:
-    """Return the runs of a suite, with the tuned ones of every network whose trials have all ended.
+    """Return the runs of a suite; includes the tuned runs of each network whose trials have all ended.
 
     Raises:
-        SuiteError: A grid key changes no run, or two models are one and the same.
+        SuiteError: A grid key changes no run, or two models are identical.
         StoreError: A trial's matrices cannot be read.
     """
     tuned: list[Run] = []
@@ -74,11 +74,11 @@ def planned(suite: Suite, store: Store) -> PlannedRuns:
 
 
 def _refusal(trials: Sequence[RunRecord]) -> Outcome:
-    """Return how tuned runs end whose trials gave no score: as those did, where they agree."""
+    """Return the outcome of tuned runs whose trials gave no score: the trials' outcome if they agree."""
     skipped = all(record.outcome.status is Status.SKIPPED for record in trials)
     reasons = [record.outcome.reason for record in trials if record.outcome.reason]
     return Outcome(
         status=Status.SKIPPED if skipped else Status.FAILED,
-        reason=f"none of its trials gave a score: {next(iter(reasons), 'the labels hold no pixel that counts')}",
+        reason=f"none of its trials gave a score: {next(iter(reasons), 'the labels have no labelled pixel')}",
         error="NothingChosen",
     )

@@ -1,4 +1,4 @@
-"""Optimizers, all made by timm, with every option that changes the result spelled out."""
+"""Optimizers, all created by timm, with explicit values for all options that change results."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def create_optimizer(entry: OptimizerEntry, parameters: Parameters) -> Optimizer
 
     Args:
         entry: The suite's ``train.optimizer``.
-        parameters: The network, or its parameters; frozen ones are left out. Of a network, what a group gives a
-            learning rate of 0 is frozen.
+        parameters: The network or its parameters; frozen ones are left out. With a network, parameters of groups with a
+            learning rate of 0 are frozen.
 
     Raises:
-        UsageError: Nothing is trainable, or an option does not fit.
+        UsageError: Nothing is trainable, or an option is invalid.
     """
     if entry.groups and isinstance(parameters, nn.Module):
         freeze(entry.groups, parameters)
@@ -65,12 +65,13 @@ def sgd(
     """Stochastic gradient descent with classical momentum (torch's); momentum 0 is plain gradient descent.
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
         weight_decay: L2 penalty, added to the gradient.
-        momentum: Share of the last step that is kept.
-        nesterov: Whether the gradient is taken ahead of the step; timm's own ``sgd`` does so by default, papers do not.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too, as in the papers' recipes.
+        momentum: Fraction of the last step that is kept.
+        nesterov: Whether to use Nesterov momentum; timm's own ``sgd`` does by default, papers do not.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales, as in the papers'
+            recipes.
     """
     return _create(
         "sgd",
@@ -96,12 +97,12 @@ def adam(
     """Adam (torch's), with the weight decay inside the gradient.
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
         weight_decay: L2 penalty, added to the gradient.
         betas: Decay of the running means of the gradient and of its square.
         eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
     """
     return _create(
         "adam",
@@ -127,12 +128,12 @@ def adamw(
     """Adam with decoupled weight decay (torch's).
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
+        weight_decay: Fraction of the weights, times the learning rate, subtracted in each step.
         betas: Decay of the running means of the gradient and of its square.
         eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
     """
     return _create(
         "adamw",
@@ -158,12 +159,12 @@ def nadamw(
     """AdamW with Nesterov momentum (timm's).
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
+        weight_decay: Fraction of the weights, times the learning rate, subtracted in each step.
         betas: Decay of the running means of the gradient and of its square.
         eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
     """
     return _create(
         "nadamw",
@@ -189,13 +190,13 @@ def rmsprop(
     """RMSprop (torch's: eps is added after the root).
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
         weight_decay: L2 penalty, added to the gradient.
         alpha: Decay of the running mean of the squared gradient; torch's own default is 0.99, papers use 0.9.
         eps: Added to the denominator.
-        momentum: Share of the last step that is kept; timm's own default is 0.9.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        momentum: Fraction of the last step that is kept; timm's own default is 0.9.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
     """
     return _create(
         "rmsprop",
@@ -222,13 +223,13 @@ def lamb(
     """LAMB (timm's): Adam whose step is scaled by each layer's weight norm, for large batches.
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate.
         weight_decay: Added to the step before it is scaled.
         betas: Decay of the running means of the gradient and of its square.
         eps: Added to the denominator.
         max_grad_norm: The largest global gradient norm; LAMB clips by itself, null does not.
-        decay_norm_and_bias: Whether biases and normalisation scales decay (and are scaled) too.
+        decay_norm_and_bias: Whether weight decay and scaling also apply to biases and normalisation scales.
     """
     return _create(
         "lamb",
@@ -253,11 +254,11 @@ def lion(
     """Lion (timm's): steps by the sign of the momentum; wants a learning rate a tenth of Adam's.
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         lr: The learning rate, which is the size of every step.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
+        weight_decay: Fraction of the weights, times the learning rate, subtracted in each step.
         betas: Decay in the step and of the momentum.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
     """
     return _create(
         "lion",
@@ -278,19 +279,18 @@ def timm_optimizer(
     decay_norm_and_bias: bool = True,
     **options: Any,
 ) -> Optimizer:
-    """Any optimizer that timm knows by name, with timm's own defaults (``timm:sgd`` has Nesterov momentum 0.9).
+    """An optimizer of timm by name, with timm's defaults (``timm:sgd`` has Nesterov momentum 0.9).
 
     Args:
-        parameters: What to train.
+        parameters: The parameters to train.
         target: timm's name, such as ``adopt`` or ``lookahead_radam``.
         lr: The learning rate.
         weight_decay: Weight decay, in the sense of that optimizer.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
+        decay_norm_and_bias: Whether weight decay also applies to biases and normalisation scales.
         options: Options of that optimizer's class.
 
     Raises:
-        UsageError: timm has no such optimizer, it needs a missing package or a second derivative, or an option is
-            unknown to it.
+        UsageError: timm lacks the optimizer, it needs a missing package or second derivatives, or an option is unknown.
     """
     name = target.lower().removeprefix("lookahead_")
     names = [str(known) for known in list_optimizers()]
@@ -323,7 +323,7 @@ def _create(
     decay_norm_and_bias: bool,
     **options: Any,
 ) -> Optimizer:
-    """Let timm make an optimizer of the trainable parameters.
+    """Create a timm optimizer of the trainable parameters.
 
     Raises:
         UsageError: Nothing is trainable, or the optimizer refuses a value.
@@ -343,7 +343,7 @@ def _create(
 
 
 def _split(group: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return two groups: those of several dimensions, and vectors and scalars without weight decay."""
+    """Split parameters into two groups: matrices and kernels, and vectors and scalars without weight decay."""
     matrices = [parameter for parameter in group["params"] if parameter.ndim > 1]
     vectors = [parameter for parameter in group["params"] if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [{**group, "params": matrices}, {**group, "params": vectors, "weight_decay": 0.0}]
