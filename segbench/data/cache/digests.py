@@ -1,10 +1,9 @@
-"""Digests of many files' content, remembered so that a large data set is read once and not by every run.
+"""Caches digests of files, so that a large data set is hashed once and not in every run.
 
-A digest is remembered with the file's absolute path, its size and its two times of change (``FileState``), in this
-process and, where a lot had to be read, in a file below the user's cache folder that later processes look into. Such a
-file begins with the digest of the rest of it. One that is damaged, cannot be written or was deleted costs the time to
-read the data again, and nothing else. A file that was touched in the last two seconds is not remembered, because a
-change right after might not show in its times.
+A digest is stored with the file's absolute path, its size and its two modification times (``FileState``). It is kept in
+this process and, if many bytes had to be read, in a file in the user's cache folder for later processes. That file
+begins with a digest of its own content. If it is damaged, missing or not writable, the data is read again. Files
+modified within the last two seconds are not cached, because another change might not alter their times.
 
 Read speeds on one core with SHA instructions are about 0.8 GB/s: CamVid (0.13 GB) takes 0.2 s, VOC 2012 with SBD
 (1.2 GB) takes 1.5 s.
@@ -27,14 +26,14 @@ from segbench.errors import DataError, StoreError
 from segbench.results.files import replace_text
 
 WORTH_KEEPING_BYTES = 2**28
-"""Digests are kept for other processes when so much had to be read for them: a third of a second's work."""
+"""Digests are stored for other processes if at least this many bytes were read, about a third of a second."""
 
 _THREADS = 4
 _FORMAT = "segbench-digests-1"
 
 
 class Known(NamedTuple):
-    """A digest, and the state of the file that it was taken of."""
+    """A digest and the state of its file."""
 
     state: FileState
     digest: str
@@ -44,12 +43,12 @@ _in_this_process: dict[str, Known] = {}
 
 
 def file_digests(files: Sequence[Path]) -> list[str]:
-    """Return the SHA-256 of each file's content; files that did not change are not read again.
+    """Return the SHA-256 of each file; unchanged files are not read again.
 
     Raises:
         DataError: A file is missing or cannot be read; names it.
     """
-    paths = [os.path.abspath(file) for file in files]  # noqa: PTH100 - links are not followed: their target may change
+    paths = [os.path.abspath(file) for file in files]  # noqa: PTH100 - does not follow links, whose target may change
     states = {path: _state(path) for path in paths}
     found = _unchanged(_in_this_process, states)
     if len(found) < len(states):
@@ -66,7 +65,7 @@ def file_digests(files: Sequence[Path]) -> list[str]:
 
 
 def read_kept(file: Path | None) -> dict[str, Known]:
-    """Return the digests that were kept in a file, by path; none if it is missing, damaged or of another format."""
+    """Return the digests stored in a file, by path; empty if it is missing, damaged or of another format."""
     try:
         head, _, text = file.read_text(encoding="ascii").partition("\n") if file else ("", "", "")
         if head != _head(text):
@@ -77,7 +76,7 @@ def read_kept(file: Path | None) -> dict[str, Known]:
 
 
 def write_kept(file: Path, digests: Mapping[str, Known]) -> None:
-    """Keep digests in a file, which appears whole or not at all; nothing happens where it cannot be written."""
+    """Atomically write digests to a file; errors are ignored."""
     text = json.dumps(digests)
     with suppress(StoreError, OSError):
         replace_text(file, f"{_head(text)}\n{text}")
@@ -88,11 +87,11 @@ def _head(text: str) -> str:
 
 
 def _kept_file(path: str) -> Path | None:
-    """Return where the digests of a data set are kept: one file for all that begin with an image of one folder."""
+    """Return the file for the digests of a data set, named by the folder of its first image."""
     folder = os.path.dirname(path)  # noqa: PTH120
     try:
         return user_cache_folder() / "digests" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
-    except RuntimeError:  # this person has no home
+    except RuntimeError:  # the user has no home folder
         return None
 
 

@@ -1,4 +1,4 @@
-"""Reads a whole split and counts what is in it; what cannot be read is collected, not raised."""
+"""Reads a whole split and counts its content; errors are collected, not raised."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.errors import DataError
 
 Progress = Callable[[int, int], None]
-"""Called with the images read so far and the images in all."""
+"""Called with the images read and the total."""
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a split holds.
+    """The content of a split.
 
     Attributes:
         name: The data set's name.
         classes: The class names.
-        images: Images that could be read with their labels.
+        images: Number of images that could be read with their labels.
         sizes: (height, width) in pixels -> number of images.
-        class_pixels: Pixels of each class.
-        class_image_pixels: For each class, all pixels of the images where it occurs.
-        class_images: For each class, the images in which it occurs.
-        void_pixels: Pixels that count nowhere.
-        thick_void_pixels: Those of them that no thin border explains.
-        remarks: What is to be said of how images and masks are stored.
-        problems: One line for every file that is wrong.
-        pixel_digest: Hash of names and decoded pixels; None where an image could not be read.
+        class_pixels: Number of pixels of each class.
+        class_image_pixels: For each class, the total pixels of the images in which it occurs.
+        class_images: For each class, the number of images in which it occurs.
+        void_pixels: Number of void pixels.
+        thick_void_pixels: Number of void pixels outside thin borders.
+        remarks: Remarks about how images and masks are stored.
+        problems: A line for each invalid file.
+        pixel_digest: Hash of names and decoded pixels; None if an image could not be read.
         void_images: Names of the images whose pixels are all void.
         pictures: The ``picture_digest`` of each image, in the split's order.
-        repeats: Names of the images of each picture that occurs more than once.
-        relabelled: Those of ``repeats`` whose labels are not all the same.
-        thin_classes: Classes that are nowhere more than thin borders between two others.
+        repeats: Names of the images of each repeated picture.
+        relabelled: The entries of ``repeats`` whose labels differ.
+        thin_classes: Classes that occur only as thin borders between two others.
     """
 
     name: str
@@ -65,27 +65,26 @@ class DatasetReport:
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
-        """Share of each class among the pixels that are not void; zeros if there are none."""
+        """Fraction of each class among the labelled pixels; zeros if there are none."""
         total = sum(self.class_pixels)
         return tuple(pixels / total if total else 0.0 for pixels in self.class_pixels)
 
 
 def check_dataset(dataset: SegmentationDataset, *, progress: Progress | None = None) -> DatasetReport:
-    """Read every image of a split; problems are collected, not raised."""
+    """Read all images of a split; problems are collected, not raised."""
     return check_parts(dataset, {"": range(len(dataset))}, progress=progress)[""]
 
 
 def check_parts(
     dataset: SegmentationDataset, parts: Mapping[str, Iterable[int]], *, progress: Progress | None = None
 ) -> dict[str, DatasetReport]:
-    """Read every image of a split once, and report each of several parts of it; problems are collected, not raised.
+    """Read all images of a split once and report on several parts of it; problems are collected, not raised.
 
-    What the data set knows to be wrong is asked for before and after reading, since some of it shows in all files
-    together only.
+    The data set's problems are read before and after all images, since some show only in all files together.
 
     Args:
         dataset: The split.
-        parts: By name, the images of each part; an image may be in several.
+        parts: The images of each part by name; an image may be in several parts.
         progress: Called after each image.
     """
     members = {name: frozenset(indices) for name, indices in parts.items()}
@@ -115,7 +114,7 @@ def check_parts(
 
 
 def _add_places(sample: Sample, classes: Sequence[str], parts: Sequence[ThinValues]) -> None:
-    """Count where the classes of an image lie, in those parts of a split in which one of them may still be thin."""
+    """Count the locations of an image's classes for each part in which a class may still be thin."""
     histogram = np.bincount(sample.label.ravel(), minlength=256)
     present = [name for name, pixels in zip(classes, histogram, strict=False) if pixels]
     waiting = [thin for thin in parts if any(map(thin.may_be_thin, present))]
@@ -126,11 +125,11 @@ def _add_places(sample: Sample, classes: Sequence[str], parts: Sequence[ThinValu
 
 
 def median_frequency_weights(report: DatasetReport) -> tuple[float, ...]:
-    """Return the class weights that balance a loss by median frequency.
+    """Return class weights by median frequency balancing.
 
     The frequency of a class is its pixels divided by all pixels of the images where it occurs; its weight is the
     median of all frequencies divided by its own (D. Eigen, R. Fergus, ICCV 2015, section 6.3.2; used by SegNet).
-    A class that never occurs weighs 0.
+    A class that never occurs gets the weight 0.
     """
     pairs = zip(report.class_pixels, report.class_image_pixels, strict=True)
     frequencies = [pixels / image_pixels if pixels else 0.0 for pixels, image_pixels in pairs]
@@ -181,7 +180,7 @@ class _Counts:
         self.labels.append(hashlib.sha256(np.ascontiguousarray(label).data).digest())
 
     def report(self, dataset: str) -> DatasetReport:
-        """Return what was counted in images of a data set."""
+        """Return the report of the counts."""
         same = repeated(self.pictures)
         return DatasetReport(
             name=dataset,

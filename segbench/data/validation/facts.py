@@ -1,4 +1,4 @@
-"""What is remembered of a split that was read through: enough to judge it again without another reading."""
+"""Stored facts of a checked split, sufficient to judge it again without reading it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from segbench.data.base import Remark
 from segbench.data.validation.check import DatasetReport
 
 _BLANK = "-"
-"""Stands for a blank picture among stored digests."""
+"""Marks a blank picture in stored digests."""
 
 REMEMBERED = ("pixel_digest", "pictures", "thick_void_pixels")
-"""Keys that facts of an earlier version may lack."""
+"""Keys that facts stored by earlier versions may lack."""
 
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What a split holds, as far as it is judged.
+    """The facts of a split that are judged.
 
     Attributes:
-        images: Images that could be read with their labels.
-        class_pixels: Pixels of each class.
-        void_pixels: Pixels that count nowhere.
-        thick_void_pixels: Those of them that no thin border explains; None where that is not known.
-        remarks: What is to be said of how images and masks are stored.
-        problems: One line for every file that is wrong.
+        images: Number of images that could be read with their labels.
+        class_pixels: Number of pixels of each class.
+        void_pixels: Number of void pixels.
+        thick_void_pixels: Number of void pixels outside thin borders; None if not known.
+        remarks: Remarks about how images and masks are stored.
+        problems: A line for each invalid file.
         void_images: Names of the images whose pixels are all void.
-        pictures: The digest of each picture, in the split's order, None for a blank one; empty where none are known.
-        repeats: Names of the images of each picture that occurs more than once.
-        relabelled: Those of ``repeats`` whose labels are not all the same.
-        thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
+        pictures: The digest of each picture in order, None for a blank one; empty if not known.
+        repeats: Names of the images of each repeated picture.
+        relabelled: The entries of ``repeats`` whose labels differ.
+        thin_classes: Classes that occur only as thin borders between two others; empty if not checked.
     """
 
     images: int
@@ -48,12 +48,12 @@ class SplitFacts:
 
     @property
     def labelled_pixels(self) -> int:
-        """Pixels that are of a class."""
+        """Number of labelled pixels."""
         return sum(self.class_pixels.values())
 
     @property
     def absent_classes(self) -> tuple[str, ...]:
-        """Classes that no label holds."""
+        """Classes without pixels."""
         return tuple(name for name, pixels in self.class_pixels.items() if not pixels)
 
 
@@ -75,12 +75,12 @@ def facts_of(report: DatasetReport) -> SplitFacts:
 
 
 def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict[str, Any]:
-    """Return what was counted in a split as JSON values.
+    """Return the facts of a split as JSON values.
 
     Args:
-        report: What was found; nothing is wrong with its files.
-        split: What the split is called.
-        pictures: Whether digests of the pictures are kept.
+        report: The report of a split without problems.
+        split: Name of the split.
+        pictures: Whether to store the digests of pictures.
     """
     digests = {"pictures": " ".join(digest or _BLANK for digest in report.pictures)} if pictures else {}
     found = {
@@ -105,7 +105,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
 
 
 def from_json(stored: Mapping[str, Any]) -> SplitFacts:
-    """Return what was stored of a split; an earlier version stored less."""
+    """Read stored facts of a split; earlier versions stored fewer."""
     return SplitFacts(
         images=stored["images"],
         class_pixels=stored["class_pixels"],
