@@ -109,10 +109,10 @@ def measured(model: str, device: torch.device, arguments: argparse.Namespace) ->
 def trained(model: str, mode: Mode, device: torch.device, arguments: argparse.Namespace) -> Found:
     """Train a network in one mode, by the engine and by a bare loop."""
     height, width = (int(side) for side in arguments.size.split("x"))
-    arithmetic = ComputeConfig(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
-    with arithmetic.matrix_precision():
-        fixed = Fixed(arithmetic, size=(height, width), count=arguments.batch, steps=arguments.steps)
-        pair = training(partial(network, model, arguments.width), fixed, arithmetic, compiled=mode.compiled)
+    compute = ComputeConfig(device, mode.precision, mode.channels_last)  # type: ignore[arg-type]
+    with compute.matrix_precision():
+        fixed = Fixed(compute, size=(height, width), count=arguments.batch, steps=arguments.steps)
+        pair = training(partial(network, model, arguments.width), fixed, compute, compiled=mode.compiled)
         return compared(*pair, arguments)
 
 

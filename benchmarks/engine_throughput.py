@@ -126,13 +126,13 @@ class Fixed:
     """Stands for a loader: the same batches, ready in memory."""
 
     def __init__(
-        self, arithmetic: ComputeConfig = CPU, *, size: tuple[int, int] = SIZE, count: int = BATCH, steps: int = 1
+        self, compute: ComputeConfig = CPU, *, size: tuple[int, int] = SIZE, count: int = BATCH, steps: int = 1
     ) -> None:
         self.steps = steps
         draw = torch.Generator().manual_seed(0)
-        self.images = arithmetic.images(torch.rand(count, 3, *size, generator=draw))
+        self.images = compute.images(torch.rand(count, 3, *size, generator=draw))
         labels = torch.randint(0, CLASSES, (count, *size), generator=draw)
-        self.labels = labels.to(arithmetic.device, torch.uint8)
+        self.labels = labels.to(compute.device, torch.uint8)
         self.positions = range(count * steps)
 
     def __len__(self) -> int:
@@ -165,7 +165,7 @@ def cross_entropy() -> WeightedSum:
 
 
 def training(
-    build: Callable[[], nn.Module], fixed: Fixed, arithmetic: ComputeConfig = CPU, *, compiled: bool = False
+    build: Callable[[], nn.Module], fixed: Fixed, compute: ComputeConfig = CPU, *, compiled: bool = False
 ) -> tuple[Timed, Timed]:
     """Return an epoch of the engine and as many steps of a bare loop, on the same tensors."""
     recipe = Train.model_validate(
@@ -173,8 +173,8 @@ def training(
             "steps": 10**6,
             "batch_size": len(fixed.images),
             "optimizer": {"name": "adamw", "lr": 1e-4},
-            "precision": arithmetic.precision,
-            "channels_last": arithmetic.channels_last,
+            "precision": compute.precision,
+            "channels_last": compute.channels_last,
             "compile": compiled,
         }
     )
@@ -183,7 +183,7 @@ def training(
         recipe,
         loader=fixed,  # type: ignore[arg-type]
         loss=cross_entropy(),
-        arithmetic=arithmetic,
+        compute=compute,
         history=History(Path("never")),
     )
 
@@ -191,18 +191,18 @@ def training(
         trainer._train_epoch(EpochMeter(1, trainer.loss.names))
         return len(fixed.positions)
 
-    plain = arithmetic.place(build()).train()
+    plain = compute.place(build()).train()
     optimizer = create_optimizer(check_part(OptimizerEntry, {"name": "adamw", "lr": 1e-4}), plain)
     forward = torch.compile(plain) if compiled else plain
 
     def bare() -> int:
         for _ in range(fixed.steps):
             optimizer.zero_grad(set_to_none=True)
-            with arithmetic.autocast():
+            with compute.autocast():
                 logits = forward(fixed.images)
             nn.functional.cross_entropy(logits.float(), fixed.labels.long(), ignore_index=255).backward()
             optimizer.step()
-        arithmetic.synchronize()
+        compute.synchronize()
         return len(fixed.positions)
 
     return epoch, bare
@@ -214,12 +214,12 @@ def evaluation(build: Callable[[], nn.Module], fixed: Fixed, *, closer: bool = F
     Looking closer, at contours, confidence and pictures, is done once, of the test split, and told apart there.
     """
     plain, loss = build().eval(), cross_entropy()
-    predictor = Predictor(build(), Evaluate(), classes=CLASSES, arithmetic=CPU)
+    predictor = Predictor(build(), Evaluate(), classes=CLASSES, compute=CPU)
 
     def whole() -> int:
         with PredictionArchive(BytesIO(), PALETTE) as archive:
             look = Details(CLASSES, archive) if closer else None
-            evaluate(predictor, fixed, loss=loss, look=look)  # type: ignore[arg-type]
+            evaluate(predictor, fixed, loss=loss, details=look)  # type: ignore[arg-type]
         return len(fixed.positions)
 
     def bare() -> int:

@@ -1,4 +1,4 @@
-"""Lets ``python -m segbench`` be the command line."""
+"""Runs the command line for ``python -m segbench``."""
 
 from segbench.cli.app import main
 

@@ -1,19 +1,19 @@
 """Every error that segbench raises on purpose.
 
 SegbenchError
-├── UsageError             the person can mend it: exit code 2, nothing was lost
-│   ├── SuiteError         a suite (or an override) is wrong; names file, key and value
-│   ├── UnknownNameError   a name that no catalogue holds; names the nearest one
+├── UsageError             the user can fix it: exit code 2, nothing was lost
+│   ├── SuiteError         a suite (or an override) is invalid; names file, key and value
+│   ├── UnknownNameError   an unknown name; suggests the most similar one
 │   ├── DataError          a data set is missing, unreadable or inconsistent
 │   │   └── MissingDataError
-│   ├── WeightsError       a checkpoint does not fit the network
+│   ├── WeightsError       a checkpoint does not match the network
 │   └── StoreError         a results folder cannot be read or written
 │       ├── DamagedRunError
-│       └── ArchiveError   an archive of results is not what it says
-├── ModelRefusal           this network cannot do what the suite asks: the run is Skipped
-├── RunInterrupted         a run was stopped on its way, and nothing is wrong: the same command goes on
-└── TrainingError          a run went wrong on its way: the run is Failed
-    ├── BrokenExchangeError    several processes cannot go on together
+│       └── ArchiveError   an archive of results is damaged or invalid
+├── ModelRefusal           a network does not support the suite: the run is Skipped
+├── RunInterrupted         a run was stopped without an error; the same command resumes it
+└── TrainingError          an error during a run: the run is Failed
+    ├── BrokenExchangeError    the processes of a run are out of sync
     └── NonFiniteLossError
 """
 
@@ -26,10 +26,10 @@ from typing import Any
 
 
 class SegbenchError(Exception):
-    """Base of all errors raised on purpose; the message says what, where and what to do."""
+    """Base class of all errors raised on purpose; messages say what, where and what to do."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes whatever the constructor's arguments are."""
+        """Support pickling for any constructor arguments."""
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -41,16 +41,16 @@ def _restore(kind: type[SegbenchError], arguments: tuple[Any, ...], state: dict[
 
 
 class UsageError(SegbenchError):
-    """Something given by the person is wrong and can be mended by them."""
+    """Invalid input that the user can fix."""
 
 
 class SuiteError(UsageError):
-    """A suite is wrong.
+    """A suite is invalid.
 
     Attributes:
-        file: The suite file, or None for a suite that was built in Python.
+        file: The suite file; None for a suite built in Python.
         key: The dotted key, such as ``models[2].name``; empty for the whole file.
-        problem: What is wrong and what to do.
+        problem: The problem and what to do.
     """
 
     def __init__(self, problem: str, *, file: Path | str | None = None, key: str = "") -> None:
@@ -59,7 +59,7 @@ class SuiteError(UsageError):
 
 
 class UnknownNameError(UsageError):
-    """A name that a catalogue does not hold."""
+    """A name that is not in a catalogue."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name = kind, name
@@ -71,11 +71,11 @@ class DataError(UsageError):
 
 
 class MissingDataError(DataError):
-    """A data set is not where it was looked for."""
+    """A data set was not found."""
 
 
 class WeightsError(UsageError):
-    """A checkpoint cannot be read or does not fit the network."""
+    """A checkpoint cannot be read or does not match the network."""
 
 
 class StoreError(UsageError):
@@ -83,22 +83,22 @@ class StoreError(UsageError):
 
 
 class DamagedRunError(StoreError):
-    """A stored run cannot be understood; it counts as not done."""
+    """A stored run is damaged; it counts as not done."""
 
 
 class ArchiveError(StoreError):
-    """An archive of results is not what it says, or not what one may hold; nothing of it is used."""
+    """An archive of results is damaged, or contains files that are not allowed; nothing of it is used."""
 
 
 class ModelRefusal(SegbenchError):  # noqa: N818 - a refusal is a result, not a fault
-    """A network cannot do what is asked of it (an input size, a missing package)."""
+    """A network does not support what is asked (an input size), or its package is missing."""
 
 
 class RunInterrupted(SegbenchError):  # noqa: N818 - says what happened
-    """A run was stopped on its way, because its time is over or its process was told to end; it goes on later.
+    """A run was stopped by a deadline or signal; it can be resumed.
 
     Attributes:
-        where: How far it had come, such as ``stopped after step 3 of 9``.
+        where: The progress, such as ``stopped after step 3 of 9``.
     """
 
     def __init__(self, where: str, *, kept: str = "") -> None:
@@ -107,11 +107,11 @@ class RunInterrupted(SegbenchError):  # noqa: N818 - says what happened
 
 
 class TrainingError(SegbenchError):
-    """A run went wrong on its way."""
+    """An error during a run."""
 
 
 class BrokenExchangeError(TrainingError):
-    """One of several processes was stopped while they exchanged gradients: they cannot go on together."""
+    """A process was stopped during an exchange of gradients, so the processes of the run are out of sync."""
 
 
 class NonFiniteLossError(TrainingError):
@@ -127,17 +127,17 @@ class NonFiniteLossError(TrainingError):
 
 
 _NEAR = 0.75
-"""From this ratio of equal letters on (difflib's), a name is taken for a slip of another: 'unett' is, 'resnet' is not
-one of 'segnet'."""
+"""Names with at least this similarity ratio (difflib) are suggested: 'unet' for 'unett', but not 'segnet' for
+'resnet'."""
 
 _MOST_KNOWN = 40
-"""So many known names are listed."""
+"""Largest number of known names listed in a message."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the nearest known name, else the list of known names.
+    """Return ``", did you mean 'x'?"`` for the most similar known name, else the list of known names.
 
-    A family, whose name ends in a colon, is compared with what stands before a colon, and with nothing else.
+    A family, whose name ends in a colon, is compared only with the part before the colon.
     """
     names = sorted(known)
     near = _nearest(name.lower(), names)
@@ -148,7 +148,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that another is a slip of: few letters differ, or the same ones are in another order."""
+    """Return the known name that another one is a typo of: few letters differ, or letters are swapped."""
     lowered = {one.lower(): one for one in known}
     if f"{name}:" in lowered:
         return lowered[f"{name}:"]

@@ -1,4 +1,4 @@
-"""Parts that a suite names by their import path: how they are imported, called, and named when they go wrong."""
+"""Imports and calls parts that a suite gives by their import path; errors name the part."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 from segbench.errors import SegbenchError, UsageError, did_you_mean
 
 FAMILY = "python:"
-"""What the names of such parts begin with."""
+"""Prefix of the names of such parts."""
 
 
 _OTHERS = (str(Path(__file__).parent), "<frozen ")
-"""Where lines of code lie that are not the part's own."""
+"""Folders whose code does not belong to the part."""
 
 
 class ForeignPartError(UsageError):
-    """A part of a suite that is not segbench's own went wrong: what it raised, or what is wrong with its answer."""
+    """An external part of a suite failed, or returned an invalid result."""
 
 
 def import_attribute(name: str, target: str) -> Callable[..., Any]:
-    """Import what a ``python:`` name stands for.
+    """Import the attribute of a ``python:`` name.
 
     Args:
         name: The whole name, for messages.
-        target: ``package.module.attribute`` of something that can be called.
+        target: ``package.module.attribute`` of a callable.
 
     Raises:
-        UsageError: There is no such module or attribute, it cannot be imported, or nobody can call it.
+        UsageError: There is no such module or attribute, it cannot be imported, or it is not callable.
     """
     module_name, _, attribute = target.rpartition(".")
     if not module_name:
@@ -46,7 +46,7 @@ def import_attribute(name: str, target: str) -> Callable[..., Any]:
         raise UsageError(f"{name}: {module_name} imports {error.name!r}, which is not installed") from error
     except ImportError as error:
         raise UsageError(f"{name}: {module_name} cannot be imported: {error}") from error
-    except Exception as error:  # whatever stands in a stranger's module
+    except Exception as error:  # any error of an external module
         raise UsageError(f"{name}: {module_name} cannot be imported: {described(error)}") from error
     public = [key for key in vars(module) if not key.startswith("_")]
     if not hasattr(module, attribute) and module_name == "__main__":
@@ -60,10 +60,10 @@ def import_attribute(name: str, target: str) -> Callable[..., Any]:
 
 
 def call_part(name: str, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call what makes a part; it is told by its name when it refuses.
+    """Call the factory of a part; errors name the part.
 
     Raises:
-        ForeignPartError: It raised something; an error of segbench's own goes through as it is.
+        ForeignPartError: The factory raised an error; segbench's own errors pass unchanged.
     """
     with naming_part(name, f"cannot be made with {_listed(options)}"):
         return factory(*arguments, **options)
@@ -71,12 +71,13 @@ def call_part(name: str, factory: Callable[..., Any], *arguments: Any, **options
 
 @contextmanager
 def naming_part(name: str, problem: str) -> Iterator[None]:
-    """Turn what a part raises into an error that names the part and the line.
+    """Convert errors of a part to errors that name the part and the line.
 
-    Errors of segbench's own pass, and so does memory that runs out: training may go on in smaller parts then.
+    segbench's own errors pass unchanged. So do out-of-memory errors, because training may continue with smaller
+    micro-batches.
 
     Raises:
-        ForeignPartError: It raised something.
+        ForeignPartError: The part raised an error.
     """
     try:
         yield
@@ -89,7 +90,7 @@ def naming_part(name: str, problem: str) -> Iterator[None]:
 
 
 def described(error: Exception) -> str:
-    """Return an error in one line, with the line of code that raised it."""
+    """Describe an error in one line, with the line of code that raised it."""
     text = " ".join(str(error).split())[:500]
     frames = traceback.extract_tb(error.__traceback__)
     own = [
@@ -100,12 +101,12 @@ def described(error: Exception) -> str:
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Tell whether a function or class has a parameter of this name; not if its signature cannot be read."""
+    """Return whether a function or class has a parameter of this name; False if its signature cannot be read."""
     return name in _parameters(function)
 
 
 def offered(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of some values that a function has a parameter for."""
+    """Return the values for which a function has a parameter."""
     known = _parameters(function)
     return {name: value for name, value in values.items() if name in known}
 

@@ -1,8 +1,8 @@
-"""Catalogues of named things: what exists is known without importing it, so that suites are checked at once.
+"""Catalogues of named components, which are known without importing them, so suites are validated quickly.
 
-A catalogue is a dict ``name -> "package.module:attribute"`` in the package that owns the things, joined by an
-entry-point group for third parties. A name that ends in a colon is a family: ``torchvision:`` answers for
-``torchvision:fcn_resnet50`` and passes what follows the colon to its factory as the argument ``target``.
+A catalogue is a dict ``name -> "package.module:attribute"`` in the package of the components, extended by an
+entry-point group for other packages. A name that ends in a colon is a family: ``torchvision:`` matches
+``torchvision:fcn_resnet50`` and passes the part after the colon to its factory as ``target``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segbench.signature import Signature, read_signature
 
 @dataclass(frozen=True)
 class Entry:
-    """One named factory, not yet imported."""
+    """A named factory that is not imported yet."""
 
     name: str
     reference: str
@@ -33,16 +33,16 @@ class Entry:
 
     @cached_property
     def signature(self) -> Signature:
-        """The factory's options, read from its source without importing its module."""
+        """The factory's signature, read from its source without importing its module."""
         return read_signature(self.reference)
 
 
 class Match(NamedTuple):
-    """What a name stands for.
+    """The catalogue entry that matches a name.
 
     Attributes:
-        entry: The member that answers for it.
-        target: What follows the colon of a family's name; None where the member is no family.
+        entry: The matching entry.
+        target: The part after the colon of a family's name; None if the entry is no family.
     """
 
     entry: Entry
@@ -51,10 +51,10 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Registry:
-    """One catalogue.
+    """A catalogue.
 
     Attributes:
-        kind: What its members are called in messages, such as ``model``.
+        kind: Name of its members in messages, such as ``model``.
         catalog: ``package:ATTRIBUTE`` of the dict that lists the built-in members.
         group: Entry-point group through which other packages add members, or None.
     """
@@ -65,11 +65,11 @@ class Registry:
 
     @property
     def plural(self) -> str:
-        """What several members are called."""
+        """The plural of ``kind``."""
         return self.kind + ("es" if self.kind.endswith("s") else "s")
 
     def entries(self) -> dict[str, Entry]:
-        """Return every member by name, the built-in ones first."""
+        """Return all members by name, built-in ones first."""
         package, _, attribute = self.catalog.partition(":")
         table: dict[str, str] = getattr(importlib.import_module(package), attribute)
         found = {name: Entry(name, reference) for name, reference in table.items()}
@@ -79,7 +79,7 @@ class Registry:
         return found
 
     def complete_names(self) -> list[str]:
-        """Return the names that need no further name and no option."""
+        """Return the names that are no families and need no options."""
         return [
             name
             for name, entry in self.entries().items()
@@ -87,10 +87,10 @@ class Registry:
         ]
 
     def find(self, name: str) -> Match:
-        """Return the member that answers for a name.
+        """Return the entry that matches a name.
 
         Raises:
-            UnknownNameError: No member has this name; the nearest one is named.
+            UnknownNameError: No member has this name; suggests the most similar one.
         """
         known = self.entries()
         if name in known and not name.endswith(":"):
@@ -101,7 +101,7 @@ class Registry:
         raise UnknownNameError(self.kind, name, known)
 
     def is_foreign(self, name: str) -> bool:
-        """Return whether a member is from elsewhere: named by its import path, or added by another package.
+        """Return whether a member is external: given by its import path, or added by another package.
 
         Raises:
             UnknownNameError: No member has this name.
@@ -132,10 +132,10 @@ METRICS = Registry("metric", "segbench.metrics:METRICS", "segbench.metrics")
 CATALOGS = {
     registry.plural: registry for registry in (MODELS, DATASETS, TRANSFORMS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS)
 }
-"""Every catalogue, by what its members are called."""
+"""All catalogues, by the name of their members."""
 
 
 @cache
 def _installed(group: str) -> dict[str, str]:
-    """Return what installed packages offer in an entry-point group."""
+    """Return the entry points of installed packages in a group."""
     return {point.name: point.value for point in entry_points(group=group)}

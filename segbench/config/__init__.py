@@ -1,4 +1,4 @@
-"""Suites: what a person writes, checked, and the runs that follow from it. Needs no torch."""
+"""Suites: reads and validates them, and plans their runs. Imports no torch."""
 
 from segbench.config.load import load_suite
 from segbench.config.plan import Run, plan

@@ -1,4 +1,4 @@
-"""A component: a registered name with its options, checked against its factory's signature without importing it."""
+"""Components: registered names with options, validated against the factory's signature without importing it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from segbench.registry import DATASETS, LOSSES, METRICS, MODELS, OPTIMIZERS, SCH
 from segbench.signature import Parameter
 
 SOURCE_KEY = "python: source"
-"""Where the digest of the source of a ``python:`` part stands in a recipe or a model; no option can have this name."""
+"""Key of the source digest of a ``python:`` part in a recipe or model; no option can have this name."""
 
 ADAPTING_KEYS = ("pad_to", "output")
-"""What a model's entry says of how its network is used, beside its options; none of it changes its weights."""
+"""Keys of a model's entry about how its network is used; none of them changes its weights."""
 
 _ANNOTATIONS: dict[str, Any] = {
     "Any": Any,
@@ -44,11 +44,11 @@ _ANNOTATIONS: dict[str, Any] = {
 
 
 class Options(dict[str, Any]):
-    """Every option of a component, with the keys that were written; it compares and is stored as a plain dict.
+    """All options of a component, and which of them were written; compares and is stored as a plain dict.
 
     Args:
-        values: The options, defaults included.
-        written: Those that are not defaults that nobody wrote.
+        values: All options, including defaults.
+        written: The options that were written explicitly.
     """
 
     def __init__(self, values: Mapping[str, Any], written: Iterable[str]) -> None:
@@ -69,12 +69,12 @@ class Component(BaseModel):
     name: str
     """The registered name; ``segbench list`` shows them."""
     options: Annotated[dict[str, Any], SkipValidation] = Field(default_factory=dict)
-    """Every option of the component, defaults included."""
+    """All options of the component, including defaults."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_flat(cls, given: Any) -> Any:
-        """Split what was written into own fields and options, and check the options."""
+        """Split a mapping into own fields and options, and check the options."""
         if isinstance(given, cls):
             return given
         given = flat(given)
@@ -91,7 +91,7 @@ class Component(BaseModel):
 
     @classmethod
     def own_fields(cls) -> list[str]:
-        """Return the keys that every component of this kind has, whatever its name."""
+        """Return the keys that all components of this kind have."""
         return [field for field in cls.model_fields if field != "options"]
 
     @classmethod
@@ -107,7 +107,7 @@ class Component(BaseModel):
 
     @property
     def unwritten(self) -> frozenset[str]:
-        """The options that have their defaults because nobody wrote them; of a stored entry, none is known."""
+        """The options that were not written and have their defaults; empty for a stored entry."""
         options = self.options
         return frozenset(options) - options.written if isinstance(options, Options) else frozenset()
 
@@ -118,7 +118,7 @@ class Component(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """Offer every registered name, each with its own options, to editors."""
+        """Return a schema of all registered names with their options, for editors."""
         own = handler.resolve_ref_schema(handler(core_schema)).get("properties", {})
         own = {key: value for key, value in own.items() if key not in ("name", "options")}
         entries = cls.registry.entries().values()
@@ -134,23 +134,23 @@ class ModelEntry(Component):
     registry = MODELS
 
     label: str = ""
-    """What the row is called; the name by default. Two entries of one name need labels of their own."""
+    """Name of the row; the registered name by default. Two entries with the same name need different labels."""
     weights: str | None = Field(default=None, min_length=1)
     """A checkpoint (.safetensors, .pt, .pth) that holds the whole network."""
     strict: bool = True
-    """Whether every tensor of the checkpoint has to fit; false takes those that do and lists the others."""
+    """Whether all tensors of the checkpoint must match; false loads those that do and lists the others."""
     min_fit: float | None = Field(default=None, gt=0, le=1)
-    """With ``strict: false``, the share of the network that has to fit; 0.5 by default."""
+    """With ``strict: false``, the fraction of the network that must match; 0.5 by default."""
     weights_key: str | None = None
-    """The dotted key of the weights in the checkpoint, or what their names begin with; found by default."""
+    """The dotted key of the weights in the checkpoint, or the prefix of their names; found automatically by default."""
     classes_map: dict[str, int | tuple[int, ...]] | tuple[int | tuple[int, ...], ...] | None = None
-    """For each class of the data set, the output or outputs of the checkpoint that stand for it, counted from 0, where
-    the checkpoint has others; for ``train: null``."""
+    """For each class of the data set, the checkpoint's outputs that represent it, from 0, if its classes differ; for
+    ``train: null``."""
     pad_to: int | None = Field(default=None, ge=1)
     """Images are padded with zeros (the mean colour after ``normalize``) to a multiple of this, and scores are cropped
-    to the image; by default only where the network's family always does."""
+    to the image. By default only for network families that always do."""
     output: str | int | None = None
-    """Where the scores are in what a foreign network returns: a key, an index, or several with dots between."""
+    """Location of the scores in an external network's output: a key, an index, or several separated by dots."""
 
     @model_validator(mode="before")
     @classmethod
@@ -177,18 +177,18 @@ class ModelEntry(Component):
 
     @property
     def pretrained(self) -> bool:
-        """Whether any of its weights were trained before this suite."""
+        """Whether any of its weights were pretrained."""
         return bool(self.options.get("pretrained")) or self.weights is not None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options, with what else of the entry changes what its network computes from its weights."""
+        """The options, with further keys of the entry that change what its network computes."""
         adapted = {key: value for key in ADAPTING_KEYS if (value := getattr(self, key)) is not None}
         return adapted | self.options
 
 
 AllowedKind = Literal["one-class", "absent-class", "void", "same-picture", "lossy"]
-"""What the check of a data set refuses unless the suite allows it."""
+"""Findings of the data check that a suite may allow."""
 
 
 class DatasetEntry(Component):
@@ -203,12 +203,12 @@ class DatasetEntry(Component):
     test_split: str = "test"
     """The split whose scores are reported."""
     fraction: float = Field(default=1.0, gt=0, le=1)
-    """The share of the training split to use; smaller shares are subsets of larger ones."""
+    """The fraction of the training split to use; smaller fractions are subsets of larger ones."""
     limit: int | None = Field(default=None, ge=1)
-    """At most so many images of the test and validation splits, for trials."""
+    """Largest number of images of the test and validation splits, for trials."""
     folds: int | None = Field(default=None, ge=2)
-    """Cross-validation: the images of all splits named above are pooled and cut into so many folds, each of which is
-    tested by networks that are trained on the others; none by default."""
+    """Cross-validation: pools the images of all splits above and divides them into this number of folds. Each fold is
+    tested by networks trained on the others. None by default."""
     fold_groups: FoldGroups | None = None
     """Images that stay together in one fold, such as those of a patient, a city or a video; none by default."""
     allow: tuple[AllowedKind, ...] | None = None
@@ -234,7 +234,7 @@ class DatasetEntry(Component):
 
     @property
     def named_splits(self) -> tuple[str, ...]:
-        """The splits that it names, each once."""
+        """The named splits without duplicates."""
         named = (self.train_split, self.validation_split, self.test_split)
         return tuple(dict.fromkeys(split for split in named if split is not None))
 
@@ -260,16 +260,16 @@ class OptimizerEntry(Component):
     registry = OPTIMIZERS
 
     groups: tuple[ParameterGroup, ...] | None = None
-    """Parameters, by patterns of their names, with a learning rate or a weight decay of their own; none by default."""
+    """Groups of parameters, by name patterns, with their own learning rate or weight decay; none by default."""
 
 
 class MetricEntry(Component):
-    """A metric of confusion matrices, beside the scores that every table has."""
+    """A metric of confusion matrices, in addition to the scores of every table."""
 
     registry = METRICS
 
     label: str = ""
-    """What its column is called; the last part of the name by default."""
+    """Name of its column; the last part of the name by default."""
 
     @model_validator(mode="before")
     @classmethod
@@ -281,18 +281,18 @@ class MetricEntry(Component):
 
 
 class ScheduleEntry(Component):
-    """How the learning rate goes from step to step."""
+    """The learning-rate schedule."""
 
     registry = SCHEDULES
 
     warmup_steps: int = Field(default=0, ge=0)
-    """Steps over which the learning rate rises linearly from ``warmup_start``."""
+    """Steps of linear warm-up from ``warmup_start``."""
     warmup_start: float = Field(default=0.0, ge=0)
     """The learning rate of the first warm-up step."""
 
 
 def flat(given: Any) -> Any:
-    """Return a component with its options beside its name, however it was written; anything else as it is."""
+    """Return a component as a flat mapping of name and options; other values are unchanged."""
     if isinstance(given, str):
         return {"name": given}
     if isinstance(given, Mapping) and isinstance(given.get("options"), Mapping):
@@ -301,7 +301,7 @@ def flat(given: Any) -> Any:
 
 
 def find_entry(registry: Registry, name: str) -> Entry:
-    """Return a registered entry; an unknown name becomes an error at the key ``name``."""
+    """Return a registered entry; an unknown name is an error at the key ``name``."""
     try:
         return registry.find(name).entry
     except UnknownNameError as error:
@@ -310,7 +310,7 @@ def find_entry(registry: Registry, name: str) -> Entry:
 
 @cache
 def options_schema(entry: Entry) -> type[BaseModel]:
-    """Return a pydantic model of a factory's options, made from its signature."""
+    """Return a pydantic model of a factory's options, built from its signature."""
     signature = entry.signature
     fields: dict[str, Any] = {
         option.name: (_annotation(option), Field(option.default, description=option.help or None))
@@ -326,10 +326,10 @@ def options_schema(entry: Entry) -> type[BaseModel]:
 
 
 def _annotation(option: Parameter) -> Any:
-    """Evaluate an annotation of plain types; anything else is left unchecked.
+    """Evaluate an annotation of plain types; other annotations are not checked.
 
-    The source is that of an installed package, which importing it would run as well; ``eval`` reads it without the
-    import, and with no names but those of plain types.
+    The source belongs to an installed package, whose import would run it anyway. ``eval`` avoids the import and only
+    knows the names of plain types.
     """
     try:
         return eval(option.annotation, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307 - see above
@@ -338,14 +338,14 @@ def _annotation(option: Parameter) -> Any:
 
 
 def _name_schemas(registry: Registry) -> list[dict[str, Any]]:
-    """Return the schemas of a component that is written as its bare name."""
+    """Return the schemas of a component written as a bare name."""
     names = registry.entries()
     families = [{"type": "string", "pattern": f"^{re.escape(name)}."} for name in names if name.endswith(":")]
     return [{"type": "string", "enum": [name for name in names if not name.endswith(":")]}, *families]
 
 
 def _entry_schema(entry: Entry, own: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of one component; one whose source cannot be read takes any options."""
+    """Return the schema of one component; any options are allowed if its source cannot be read."""
     name = {"pattern": f"^{re.escape(entry.name)}."} if entry.name.endswith(":") else {"const": entry.name}
     common = {"type": "object", "title": entry.name}
     shared = {"name": {"type": "string", **name}, **own}

@@ -1,4 +1,4 @@
-"""Files that a suite names: what is in them counts, not where they lie."""
+"""Files named by a suite, identified by content instead of path."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 WEIGHTS_FOLDER = "SEGBENCH_WEIGHTS"
-"""Environment variable that names the folder of ``<timm name>.safetensors`` files."""
+"""Environment variable with the folder of ``<timm name>.safetensors`` files."""
 
 _SETTLED_NS = 2_000_000_000
-"""A file that was touched so recently may change again without its times showing it: clocks tick in milliseconds."""
+"""A file modified this recently may change again without a change of its times, because clocks have limited
+resolution."""
 
 
 class FileState(NamedTuple):
-    """What does not stay the same when a file's content changes.
+    """File attributes that change with a file's content.
 
     Attributes:
-        size: Bytes.
-        modified_ns: Nanoseconds at which the content was last written, which anybody may set.
-        changed_ns: Nanoseconds at which the file's entry last changed, which nobody may set.
+        size: Size in bytes.
+        modified_ns: Modification time in nanoseconds, which users can set.
+        changed_ns: Change time of the directory entry in nanoseconds, which users cannot set.
     """
 
     size: int
@@ -33,7 +34,7 @@ class FileState(NamedTuple):
 
     @classmethod
     def of(cls, path: str | Path) -> FileState:
-        """Return a file's state now.
+        """Return the current state of a file.
 
         Raises:
             OSError: There is no such file.
@@ -43,12 +44,12 @@ class FileState(NamedTuple):
 
     @property
     def settled(self) -> bool:
-        """Whether a later change will show: an equal state then means equal content."""
+        """Whether any later change will show in the state, so that equal states mean equal content."""
         return max(self.modified_ns, self.changed_ns) < time.time_ns() - _SETTLED_NS
 
 
 def content_digest(path: str | Path) -> str | None:
-    """Return the SHA-256 of a file's content, or None when there is no such file."""
+    """Return the SHA-256 of a file's content; None if there is no such file."""
     return remembered_digest(Path(path).resolve()) if Path(path).is_file() else None
 
 
@@ -66,17 +67,17 @@ def read_digest(path: str | Path) -> str:
     """Read a file and return the SHA-256 of its content.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with open(path, "rb") as stream:  # noqa: PTH123 - as above
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def encoder_weights(name: str) -> Path | None:
-    """Return the file that supplies the weights of timm's network ``name``.
+    """Return the local file of weights for timm's network ``name``.
 
     Returns:
-        ``$SEGBENCH_WEIGHTS/<name>.safetensors`` if there is such a file; else None, and timm fetches its own.
+        ``$SEGBENCH_WEIGHTS/<name>.safetensors`` if it exists; else None, and timm downloads its own.
     """
     folder = os.environ.get(WEIGHTS_FOLDER)
     if not folder:
@@ -86,13 +87,13 @@ def encoder_weights(name: str) -> Path | None:
 
 
 def module_source(module: str) -> Path | None:
-    """Return the source file of a module, found without importing it or the packages that it is in.
+    """Return the source file of a module without importing the module or its packages.
 
     Args:
         module: Its dotted name.
 
     Returns:
-        The file; None when there is no such module or it has no source.
+        The file; None if the module does not exist or has no source.
     """
     first, *others = module.split(".")
     spec = _top_level(first)
@@ -110,7 +111,7 @@ def module_source(module: str) -> Path | None:
 def _top_level(name: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(name) if name else None
-    except (ImportError, ValueError):  # ValueError: the running script, which was not found by name
+    except (ImportError, ValueError):  # ValueError: the running script, which has no module spec
         return None
 
 

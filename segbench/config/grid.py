@@ -1,4 +1,4 @@
-"""The points of a grid: a suite's mapping with every combination of values set."""
+"""Expands a grid: yields a suite's mapping with each combination of values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Checked = TypeVar("Checked")
 
 
 class Refused(NamedTuple):
-    """Why a grid point makes no suite."""
+    """Why a grid point is not a valid suite."""
 
     key: str
     problem: str
@@ -29,16 +29,16 @@ def expand(
     validate: Callable[[Mapping[str, Any]], Checked],
     at: tuple[str, ...] = ("grid",),
 ) -> list[tuple[dict[str, Any], Checked]]:
-    """Return every combination of the grid's values with what it makes of the document; the last key runs fastest.
+    """Return each combination of the grid's values with the resulting suite; the last key varies fastest.
 
     Args:
         document: The suite as written.
         grid: Lists of values by dotted key.
-        validate: Turns a mapping into a checked suite.
-        at: Where the grid stands in the suite.
+        validate: Validates a mapping and returns a suite.
+        at: Location of the grid in the suite.
 
     Raises:
-        ValidationError: A key has no values, or a combination makes no valid suite; located at the grid.
+        ValidationError: A key has no values, or a combination is not a valid suite; located at the grid.
     """
     base = {key: value for key, value in document.items() if key != "grid"}
     for key, values in grid.items():

@@ -1,4 +1,4 @@
-"""The JSON Schema of a suite, with which editors complete keys and mark mistakes."""
+"""The JSON Schema of a suite, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from segbench.config.sections.training import Section
 from segbench.config.suite import Suite
 
 _FROM_ENVIRONMENT = {"type": "string", "pattern": r"^\$\{.*\}$"}
-"""A value that is replaced from the environment before it is checked."""
+"""A value that is replaced by an environment variable before validation."""
 
 _VALUES = frozenset({"default", "const", "enum", "examples"})
-"""Keys of a schema below which there are values, not schemas."""
+"""Keys of a schema that contain values instead of schemas."""
 
 
 def suite_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a suite file, every registered component with its options included."""
+    """Return the JSON Schema (draft 2020-12) of a suite file, with all registered components and their options."""
     schema = Suite.model_json_schema()
     for kind, name in _default_components(Suite):
         _make_name_optional(schema["$defs"][kind.__name__], name)
@@ -26,7 +26,7 @@ def suite_schema() -> dict[str, Any]:
 
 
 def _default_components(section: type[Section]) -> Iterator[tuple[type[Component], str]]:
-    """Yield the components below a section that need no name, each with the name that is then meant."""
+    """Yield the components of a section that have a default name, with that name."""
     for field in section.model_fields.values():
         for kind in _classes(field.annotation):
             if issubclass(kind, Component) and isinstance(field.default, str):
@@ -36,7 +36,7 @@ def _default_components(section: type[Section]) -> Iterator[tuple[type[Component
 
 
 def _classes(annotation: Any) -> list[type]:
-    """Return the class that an annotation names, or those that its union is made of."""
+    """Return the classes of an annotation: one, or the members of its union."""
     members = getattr(annotation, "__args__", (annotation,)) if not isinstance(annotation, type) else (annotation,)
     return [member for member in members if isinstance(member, type)]
 
@@ -48,7 +48,7 @@ def _make_name_optional(component: dict[str, Any], name: str) -> None:
 
 
 def _with_variables(schema: Any) -> Any:
-    """Return a schema in which ``${VARIABLE}`` may stand for every number and truth value."""
+    """Return a schema that also allows ``${VARIABLE}`` for numbers and booleans."""
     if isinstance(schema, list):
         return [_with_variables(part) for part in schema]
     if not isinstance(schema, dict):

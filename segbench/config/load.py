@@ -1,4 +1,4 @@
-"""From a YAML file, or a mapping, to a checked Suite."""
+"""Loads a suite from a YAML file or a mapping, and validates it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Part = TypeVar("Part", bound=BaseModel)
 
 
 def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> Suite:
-    """Read and check a suite.
+    """Read and validate a suite.
 
-    In a file, ``dataset.root``, and ``weights`` and ``pretrained`` of models, count from the file's folder when they
-    exist there, and else from the current directory; in a mapping, all paths count from the current directory.
+    In a file, ``dataset.root`` and the models' ``weights`` and ``pretrained`` are relative to the file's folder if they
+    exist there, else to the current directory. In a mapping, all paths are relative to the current directory.
 
     Args:
         suite: The YAML file, or a mapping of the same keys. ``${VARIABLE}`` in a value is replaced from the
             environment. In a mapping, a network may be the class or function itself, and paths may be ``Path``.
-        overrides: ``dotted.key=value`` lines; the values are read as YAML, paths count from the current directory.
+        overrides: ``dotted.key=value`` lines; values are parsed as YAML, paths are relative to the current directory.
 
     Raises:
-        SuiteError: The file cannot be read, or a key or value is wrong.
+        SuiteError: The file cannot be read, or a key or value is invalid.
     """
     if isinstance(suite, Mapping):
         return _checked(plain_values(suite), overrides)
@@ -59,15 +59,15 @@ def _checked(document: dict[str, Any], overrides: Sequence[str], *, file: Path |
 
 
 def check(document: Mapping[str, Any], *, file: Path | None = None, overridden: Sequence[str] = ()) -> Suite:
-    """Check a suite given as a mapping.
+    """Validate a suite given as a mapping.
 
     Args:
         document: The suite's keys and values.
-        file: Where it came from, for messages.
+        file: Its origin, for messages.
         overridden: Dotted keys that do not stand in the file as they are checked.
 
     Raises:
-        SuiteError: A key or value is wrong; every mistake found is in the message.
+        SuiteError: A key or value is invalid; lists all errors.
     """
     try:
         expanded = expand_variables(document)
@@ -84,17 +84,17 @@ def check_part(
     key: str = "",
     excerpt: Callable[[str], str] = lambda key: "",
 ) -> Part:
-    """Check a suite, or a part of one such as a ``ModelEntry``.
+    """Validate a suite, or a part of one such as a ``ModelEntry``.
 
     Args:
         kind: The pydantic class.
-        document: What was written.
-        file: Where it came from, for messages.
+        document: The mapping.
+        file: Its origin, for messages.
         key: The dotted key of the part, for messages.
         excerpt: Returns the line of a key with a caret, to stand below what is wrong with it.
 
     Raises:
-        SuiteError: Something is wrong; every mistake found is in the message, one a line.
+        SuiteError: Something is invalid; lists all errors, one per line.
     """
     try:
         return kind.model_validate(document)
@@ -118,10 +118,10 @@ def _excerpts(file: Path | None, overridden: Sequence[str]) -> Callable[[str], s
 
 
 def read_override(text: str) -> tuple[str, Any]:
-    """Return the dotted key and the value of a ``key=value`` line.
+    """Parse a ``key=value`` line into dotted key and value.
 
     Raises:
-        SuiteError: It is no such line, or the value is not YAML.
+        SuiteError: The line has another form, or the value is not YAML.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -133,5 +133,5 @@ def read_override(text: str) -> tuple[str, Any]:
 
 
 def _suite_name(file: Path) -> str:
-    """Return the file's name without its ending, in characters that a folder's name may have."""
+    """Return the file's name without suffix, limited to characters allowed in folder names."""
     return re.sub(r"[^\w.-]+", "-", file.stem).strip("-.") or "suite"

@@ -1,4 +1,4 @@
-"""From a Suite to its runs: frozen values whose identity is the hash of all that can change their result."""
+"""Plans the runs of a suite; a run's identity is the hash of everything that can change its result."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transf
 from segbench.errors import SuiteError
 
 RECIPE_VERSION = 1
-"""Raised when the same recipe would give other results, so that old runs are not taken for new ones."""
+"""Version of recipes, increased if an equal recipe gives other results, so that old runs are not reused."""
 
 _LOCAL_DATASET_OPTIONS = frozenset({"root", "download"})
-"""Dataset options that say where data lies on one machine, not what it is."""
+"""Dataset options about the location of the data on a machine, which do not identify it."""
 
 _LATER_KEYS: dict[str, dict[str, Any]] = {
     "dataset": {"channels": None, "pages": None, "recursive": False, "things": None},
@@ -35,24 +35,24 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
         "sync_batch_norm": False,
     },
 }
-"""Keys that came after recipe version 1, with what they were before: left out where they say so, so that recipes keep
-their ids."""
+"""Keys added after recipe version 1, with the values that mean the former behaviour. They are omitted with these
+values, so that recipes keep their ids."""
 
 _LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}}
-"""Likewise, options of transforms by their name."""
+"""The same for options of transforms, by name."""
 
 _FETCHING_FAMILIES = ("torchvision:", "smp:")
-"""Families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
+"""Network families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
 _LATER_OPTIONS: dict[str, dict[str, Any]] = {
     "focal": {"class_weights": "none"},
     "dice": {"class_weights": "none"},
 }
-"""The same of options of losses, by name."""
+"""The same for options of losses, by name."""
 
 
 class Recipe(BaseModel):
-    """What is the same for every network: data, transforms, training and evaluation."""
+    """Everything that is the same for all networks: data, transforms, training and evaluation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,11 +63,11 @@ class Recipe(BaseModel):
 
     @property
     def init(self) -> InitScheme:
-        """What initial weights are drawn from: each network's own scheme where nothing is trained."""
+        """The init scheme; each network's own without training."""
         return self.train.init if self.train is not None else "paper"
 
     def canonical(self) -> dict[str, Any]:
-        """Return the recipe as plain values, without what is local to one machine or changes no score."""
+        """Return the recipe as plain values, without settings that are local to a machine or do not change scores."""
         document = self.model_dump(mode="json")
         for key in _LOCAL_DATASET_OPTIONS:
             document["dataset"].pop(key, None)
@@ -91,7 +91,7 @@ class Recipe(BaseModel):
 
     @cached_property
     def canonical_text(self) -> str:
-        """The canonical recipe as the text that hashes are of, written once for all its runs."""
+        """The canonical recipe as text for hashing; cached for all its runs."""
         return canonical_text(self.canonical())
 
     @cached_property
@@ -101,29 +101,29 @@ class Recipe(BaseModel):
 
 
 class Trial(BaseModel):
-    """What makes a run a trial: it is scored on the validation split, to choose a recipe for its network."""
+    """Marks a run as a trial: it is scored on the validation split to choose a recipe for its network."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["trial"] = "trial"
     values: dict[str, Any]
-    """What is tried, by dotted key."""
+    """The tried values by dotted key."""
     reported_split: str
-    """The split that the chosen recipe is tested on, which has to share no image with that of the trial."""
+    """The test split of the chosen recipe, which must not share images with the trial's split."""
 
 
 class Tuned(BaseModel):
-    """What makes a run a tuned one: its recipe is the one that its network's trials chose."""
+    """Marks a run as tuned: its recipe was chosen by its network's trials."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Literal["tuned"] = "tuned"
     values: dict[str, Any] | None
-    """What was chosen, by dotted key; None as long as, or because, nothing could be."""
+    """The chosen values by dotted key; None if nothing was chosen (yet)."""
     trials: dict[str, dict[str, Any]]
-    """What was tried, by the ids of the trials, in the grid's order."""
+    """The tried values by trial id, in the grid's order."""
     protocol: dict[str, Any]
-    """The recipe before anything was chosen, and the search: the same for all networks."""
+    """The recipe before tuning and the search; the same for all networks."""
 
 
 class Run(BaseModel):
@@ -140,11 +140,11 @@ class Run(BaseModel):
     loader: Loader
     resume: Resume = Resume()
     threads: int = 1
-    """Threads of an operation on the processor: no part of the identity; records say it, and reports compare it."""
+    """CPU threads per operation; not part of the identity, but recorded and compared in reports."""
     tuning: Trial | Tuned | None = None
-    """Its part in a tuning; None for a run by the recipe that is the same for all networks."""
+    """Its role in a tuning; None for a run with the shared recipe."""
     fold: int | None = None
-    """The fold that it is tested on, from 1; None without cross-validation."""
+    """The test fold, from 1; None without cross-validation."""
 
     @cached_property
     def identity(self) -> str:
@@ -161,12 +161,12 @@ class Run(BaseModel):
 
     @property
     def role(self) -> Literal["trial", "tuned"] | None:
-        """Which part it has in a tuning; None for a run by the recipe that is the same for all networks."""
+        """Name of its role in a tuning; None for a run with the shared recipe."""
         return self.tuning.role if self.tuning else None
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What all rows share that it may be ranked with: the recipe or, of a tuned run, the search for it."""
+        """What all rows share that it may be ranked with: the recipe or, for a tuned run, the search."""
         return self.tuning.protocol if isinstance(self.tuning, Tuned) else self.recipe.canonical()
 
     @cached_property
@@ -176,13 +176,13 @@ class Run(BaseModel):
 
     @property
     def title(self) -> str:
-        """The label, the values of a trial or a tuned run, those of the grid and, in a cross-validation, the fold."""
+        """The label with the values of tuning and grid and, in a cross-validation, the fold."""
         title = titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
         return with_fold(with_point(title, self.point), self.fold, self.recipe.dataset.folds)
 
     @property
     def label(self) -> str:
-        """The row's name: the model's label, and the grid's values that concern the model."""
+        """The row's name: the model's label with the grid's values for the model."""
         values = in_words({key: value for key, value in self.point.items() if concerns_model(key)})
         return f"{self.model.label} ({values})" if values else self.model.label
 
@@ -194,20 +194,20 @@ class Run(BaseModel):
 
     @property
     def data_key(self) -> str:
-        """What the images of two runs depend on: the recipe and, in a cross-validation, the fold and the role."""
+        """Key of everything a run's images depend on: the recipe and, in a cross-validation, fold and role."""
         if self.fold is None:
             return self.recipe.protocol_id
         return f"{self.recipe.protocol_id}-fold{self.fold}{'-trial' if self.role == 'trial' else ''}"
 
 
 def plan(suite: Suite) -> tuple[Run, ...]:
-    """Return the runs of a suite: every grid point, every seed, every fold, every model, in this order.
+    """Return the runs of a suite, ordered by grid point, seed, fold and model.
 
-    A run that is the same at several grid points, because they differ in what concerns other models only, is listed
-    once, with the values that concern it.
+    A run that is equal at several grid points, because they differ only in other models, is listed once with the values
+    that concern it.
 
     Raises:
-        SuiteError: A grid key changes no run, or two models are one and the same.
+        SuiteError: A grid key changes no run, or two models are identical.
     """
     runs = once_each(run for point, variant in variants(suite) for run in runs_at(point, variant))
     for key, values in suite.grid.items():
@@ -217,10 +217,10 @@ def plan(suite: Suite) -> tuple[Run, ...]:
 
 
 def once_each(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """Return runs, each once, with the grid values that all its occurrences have in common.
+    """Return runs without duplicates, with the grid values common to all occurrences.
 
     Raises:
-        SuiteError: Two models are one and the same.
+        SuiteError: Two models are identical.
     """
     found: dict[str, Run] = {}
     for run in runs:
@@ -229,16 +229,16 @@ def once_each(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def variants(suite: Suite) -> list[tuple[dict[str, Any], Suite]]:
-    """Return every grid point with the suite that it makes; one empty point without a grid."""
+    """Return each grid point with its suite; one empty point without a grid."""
     return suite.variants
 
 
 def canonical_model(model: ModelEntry) -> dict[str, Any]:
-    """Return what a network is as plain values: without its label, and files by what is in them.
+    """Return a network as plain values, without label and with files replaced by their content's hash.
 
-    ``weights`` and ``pretrained`` become the SHA-256 of the file that they name. ``pretrained: true`` becomes that of
-    the files that ``$SEGBENCH_WEIGHTS`` supplies, and stays true where there is none. A ``python:`` network has that
-    of its module's source in addition; what the module imports is not looked into.
+    ``weights`` and ``pretrained`` become the SHA-256 of their file. ``pretrained: true`` becomes that of the files in
+    ``$SEGBENCH_WEIGHTS``, or stays true without one. A ``python:`` network also has the SHA-256 of its module's source;
+    the module's imports are not included.
     """
     document = model.model_dump(mode="json")
     del document["label"]
@@ -253,24 +253,24 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
 
 
 def seeding_model(model: ModelEntry) -> dict[str, Any]:
-    """Return what the seeds of a network depend on: what it is, but not the text of its source.
+    """Return the values that a network's seeds depend on, which exclude its source text.
 
-    A comment in the module of a ``python:`` network, or another ``pad_to``, makes another run, which starts from the
-    same weights.
+    A changed comment in the module of a ``python:`` network, or another ``pad_to``, makes another run with the same
+    initial weights.
     """
     apart = (SOURCE_KEY, *ADAPTING_KEYS)
     return {key: value for key, value in canonical_model(model).items() if key not in apart}
 
 
 def _drop_unchanged(part: dict[str, Any], keys: Mapping[str, Any]) -> None:
-    """Leave out of a part of a recipe the keys that say what was so before there were any."""
+    """Remove keys from a part of a recipe whose values mean the former behaviour."""
     for key, before in keys.items():
         if part.get(key, ...) == before:
             del part[key]
 
 
 def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the components of a recipe but for its data set, as they stand in it."""
+    """Yield the components of a recipe except its data set."""
     for steps in recipe["transforms"].values():
         yield from steps
     if recipe["train"]:
@@ -278,12 +278,12 @@ def _parts(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def source_digest(name: str) -> str | None:
-    """Return the SHA-256 of the source of a ``python:`` part's module; None for others and where it has none.
+    """Return the SHA-256 of the source of a ``python:`` part's module; None for other parts, or without source.
 
-    Of what a notebook or a script defines, it is that of the definition and of all that it uses there.
+    For definitions in a notebook or script, the hash covers the definition and everything it uses there.
 
     Raises:
-        UsageError: Such a definition uses a value that cannot be told from another one.
+        UsageError: Such a definition uses a value that cannot be hashed.
     """
     family, _, target = name.partition(":")
     if family != "python":
@@ -315,23 +315,23 @@ def _sha256(text: str) -> str:
 
 
 def titled(label: str, role: str, values: Mapping[str, Any] | None) -> str:
-    """Return a row's name with the part that it has in a tuning, such as ``unet (trial lr=0.1)``."""
+    """Return a row's name with its role in a tuning, such as ``unet (trial lr=0.1)``."""
     return f"{label} ({' '.join([role, *([in_words(values)] if values else [])])})"
 
 
 def with_point(title: str, point: Mapping[str, Any]) -> str:
-    """Return a run's title with the values of the grid that concern its recipe, such as ``unet, lr=0.1``."""
+    """Return a run's title with the grid's values of its recipe, such as ``unet, lr=0.1``."""
     values = in_words({key: value for key, value in point.items() if not concerns_model(key)})
     return f"{title}, {values}" if values else title
 
 
 def with_fold(title: str, fold: int | None, folds: int | None) -> str:
-    """Return a run's title with the fold that it is tested on, such as ``unet, fold 2 of 5``."""
+    """Return a run's title with its test fold, such as ``unet, fold 2 of 5``."""
     return title if fold is None else f"{title}, fold {fold} of {folds}"
 
 
 def id_end(seed: int, fold: int | None, identity: str) -> str:
-    """Return what a run's id ends with: its seed, its fold where it has one, and the start of its identity."""
+    """Return the end of a run's id: seed, fold (if any) and the start of its identity."""
     return f"seed{seed}-{'' if fold is None else f'fold{fold}-'}{identity[:10]}"
 
 
@@ -341,12 +341,12 @@ def folds_of(dataset: DatasetEntry) -> tuple[int | None, ...]:
 
 
 def in_words(values: Mapping[str, Any]) -> str:
-    """Return values by dotted key in short, such as ``lr=0.1, weight_decay=0``."""
+    """Return values with shortened keys, such as ``lr=0.1, weight_decay=0``."""
     return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
 
 
 def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
-    """Return the runs of one grid point by the recipe that is the same for all networks."""
+    """Return the runs of one grid point with the shared recipe."""
     recipe = Recipe(
         dataset=variant.dataset, transforms=variant.transforms, train=variant.train, evaluate=variant.evaluate
     )
@@ -369,9 +369,9 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
 
 
 def _supplied_weights(model: ModelEntry) -> list[str]:
-    """Return the SHA-256 of each file of ``$SEGBENCH_WEIGHTS`` that a pretrained network may start from.
+    """Return the SHA-256 of each file in ``$SEGBENCH_WEIGHTS`` that a pretrained network may load.
 
-    Which of its two VGG-16 files that is depends on the network where ``norm`` does not say it; then both count.
+    If ``norm`` does not decide which of the two VGG-16 files is loaded, both are included.
     """
     if model.name.startswith(_FETCHING_FAMILIES):
         return []
@@ -386,7 +386,7 @@ def _supplied_weights(model: ModelEntry) -> list[str]:
 
 
 def _merged(first: Run, again: Run) -> Run:
-    """Return one run for two of the same id, with the grid values that they have in common."""
+    """Merge two runs of the same id, keeping their common grid values."""
     if first.model.label != again.model.label:
         text = f"{first.model.label!r} and {again.model.label!r} are the same network under one folder name"
         raise SuiteError(f"{text}; give them labels that differ in letters or digits", key="models")
@@ -395,5 +395,5 @@ def _merged(first: Run, again: Run) -> Run:
 
 
 def concerns_model(key: str) -> bool:
-    """Tell whether a key of a grid changes the networks, not the recipe."""
+    """Return whether a key of a grid changes the networks instead of the recipe."""
     return key.split(".", maxsplit=1)[0] in ("models", "defaults")

@@ -36,10 +36,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Suite(Section):
-    """A comparison: a data set, one recipe, and the networks that are trained by it."""
+    """A comparison of networks trained on one data set with one recipe."""
 
     name: str = "suite"
-    """Names the folder under ``results/``; the suite file's name by default."""
+    """Name of the folder under ``results/``; the suite file's name by default."""
     description: str = ""
     """What the suite compares, for the report."""
     dataset: DatasetEntry
@@ -49,42 +49,42 @@ class Suite(Section):
     models: tuple[ModelEntry, ...] = Field(min_length=1)
     """The networks."""
     defaults: dict[str, Any] = Field(default_factory=dict)
-    """Options for every network that knows them and does not set them itself."""
+    """Options for all networks that accept them and do not set them."""
     train: Train | None
     """The training recipe; null evaluates networks as loaded."""
     evaluate: Evaluate = Field(default_factory=Evaluate)
     """The evaluation."""
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
-    """One run for each network and seed; one seed alone cannot tell trained networks apart. Default for ``train: null``
-    is 0 alone, since what is loaded is the same for every seed."""
+    """One run for each network and seed. A single seed cannot distinguish trained networks. With ``train: null`` the
+    default is 0, since loaded weights do not depend on the seed."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
-    """Dotted keys with lists of values; the suite is run for every combination."""
+    """Dotted keys with lists of values; the suite is run for all combinations."""
     tuning: Tuning | None = None
-    """A search over the recipe, the same for every network, beside the identical recipe; none by default."""
+    """A search over the recipe, the same for every network, in addition to the shared recipe; none by default."""
     loader: Loader = Field(default_factory=Loader)
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
-    """Saving runs under way; does not change results."""
+    """Saving of training states; does not change results."""
     metrics: tuple[MetricEntry, ...] = ()
-    """Metrics of confusion matrices, beside the scores that every table has; do not change results."""
+    """Metrics of confusion matrices in addition to the scores of every table; do not change results."""
     threads: int = Field(default=1, ge=1)
-    """Threads of an operation on the processor, in every run, whoever does it; another number changes results."""
+    """CPU threads per operation in all runs, with any launcher; the number affects results."""
     speed: Speed | None = None
-    """What ``segbench speed`` measures of every network; without it, the block's defaults."""
+    """What ``segbench speed`` measures; defaults if not given."""
 
     @cached_property
     def written(self) -> Mapping[str, Any]:
-        """The suite as it was written: defaults are not yet in the models, nor the options that were left out."""
+        """The suite as written, without the models' defaults and omitted options."""
         return self.model_dump(mode="json")
 
     @cached_property
     def variants(self) -> list[tuple[dict[str, Any], Suite]]:
-        """Every point of the grid with the suite that it makes; without a grid, one empty point and this suite."""
+        """Each grid point with its suite; without a grid, one empty point with this suite."""
         return expand(self.written, self.grid, validate=Suite.model_validate) if self.grid else [({}, self)]
 
     @cached_property
     def tuning_points(self) -> list[TuningPoint]:
-        """Every point of the tuning's grid with the training recipe that it makes; empty without tuning."""
+        """Each point of the tuning's grid with its training recipe; empty without tuning."""
         if self.tuning is None:
             return []
         document = {key: value for key, value in self.written.items() if key not in ("grid", "tuning")}
@@ -93,11 +93,11 @@ class Suite(Section):
 
     @property
     def recipes(self) -> list[Train]:
-        """Its training recipes at one point of its grid: its own and those of a tuning; empty without training."""
+        """Its training recipes at a grid point: its own and those of a tuning; empty without training."""
         return [*([self.train] if self.train is not None else []), *(point.train for point in self.tuning_points)]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, as pydantic does; what was derived from the original is derived anew."""
+        """Return a copy as pydantic does, with derived values computed again."""
         copy = super().model_copy(update=update, deep=deep)
         for derived in ("written", "variants", "tuning_points"):
             copy.__dict__.pop(derived, None)
@@ -235,7 +235,7 @@ class Suite(Section):
         return self
 
     def _fold_left_to_train_on(self, what: str) -> Self:
-        """Refuse two folds where one is tested and the next one serves as validation split.
+        """Refuse two folds if one is tested and the other one is the validation split.
 
         Raises:
             ValidationError: Nothing would be left to train on.
@@ -247,7 +247,7 @@ class Suite(Section):
 
 
 def _plain(value: Any) -> Any:
-    """Return a suite's mapping in which parts that were built in Python are mappings too."""
+    """Return a suite's mapping with parts built in Python converted to mappings."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""From a suite with a tuning to its trials, and from what these choose to the tuned runs."""
+"""Plans the trials of a tuning, and the tuned runs with the chosen recipes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Kind = TypeVar("Kind", Recipe, Run)
 
 @dataclass(frozen=True)
 class Family:
-    """The tuning of one network at one grid point; in a cross-validation, for one fold.
+    """The tuning of one network at one grid point (and, in a cross-validation, one fold).
 
     Attributes:
         trials: Its trials, in the order of the tuning's grid.
-        recipes: What each of them stands for: the whole recipe with its values.
-        runs: Its runs by the recipe that is the same for all networks, one for each seed.
+        recipes: The full recipe with the values of each trial.
+        runs: Its runs with the shared recipe, one for each seed.
         protocol: The protocol of its tuned runs.
     """
 
@@ -33,7 +33,7 @@ class Family:
         """Return its tuned runs, one for each seed.
 
         Args:
-            position: That of the trial that was chosen; None where none is, or could be: such runs are not to be done.
+            position: Index of the chosen trial; None if none was chosen, then the runs are not executed.
         """
         tried = {trial.id: _values(trial) for trial in self.trials}
         chosen = None if position is None else _values(self.trials[position])
@@ -45,7 +45,7 @@ class Family:
 
 
 def families(suite: Suite) -> tuple[Family, ...]:
-    """Return the tuning of every network at every grid point; none for a suite without."""
+    """Return the tuning of every network at every grid point; empty without tuning."""
     return tuple(
         _family([run for run in runs[index :: len(variant.models)] if run.fold == fold], variant, variant.tuning)
         for point, variant in variants(suite)
@@ -57,7 +57,7 @@ def families(suite: Suite) -> tuple[Family, ...]:
 
 
 def trials(suite: Suite) -> tuple[Run, ...]:
-    """Return the trials of a suite, each once."""
+    """Return the trials of a suite without duplicates."""
     return once_each(trial for family in families(suite) for trial in family.trials)
 
 
@@ -81,7 +81,7 @@ def _family(runs: list[Run], suite: Suite, tuning: Tuning) -> Family:
 
 
 def _budget(train: Train, tuning: Tuning) -> Train:
-    """Return a recipe that trains as long as a trial, and is scored once, at its end."""
+    """Return a recipe with the length of a trial that is scored once at its end."""
     budget = {"epochs": tuning.epochs, "steps": tuning.steps}
     length = budget if any(budget.values()) else {}
     unvalidated = {"validate_every": None, "select": "last", "early_stopping": None}
@@ -89,9 +89,9 @@ def _budget(train: Train, tuning: Tuning) -> Train:
 
 
 def _trial_recipe(recipe: Recipe, train: Train) -> Recipe:
-    """Return the recipe of a trial: what is reported otherwise is out of its sight, and it keeps no pictures.
+    """Return the recipe of a trial, which never uses the suite's test split and stores no pictures.
 
-    In a cross-validation, the splits stay: a trial is scored on the fold after the one that its network is tested on.
+    In a cross-validation, splits are unchanged: a trial is scored on the fold after its network's test fold.
     """
     dataset = recipe.dataset
     if dataset.folds is None:
@@ -105,7 +105,7 @@ def _trial_recipe(recipe: Recipe, train: Train) -> Recipe:
 
 
 def _changed(given: Kind, **changes: Any) -> Kind:
-    """Return a copy with other values, and with none of the hashes that the original may remember."""
+    """Return a copy with other values, without the original's cached hashes."""
     kind = type(given)
     return kind(**{name: getattr(given, name) for name in kind.model_fields} | changes)
 

@@ -1,4 +1,4 @@
-"""Data sets and what is done to their images. Importing this package imports no torch."""
+"""Data sets, transforms and loaders. Imports no torch."""
 
 CATALOG = {
     "scenes": "segbench.data.scenes.dataset:scenes",

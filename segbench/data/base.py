@@ -1,4 +1,4 @@
-"""What a data set is: names, images, labels, and the classes the labels speak of."""
+"""The interface of data sets: names, images, labels and classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IGNORE_INDEX = 255
-"""Label of pixels that count nowhere, in every data set after reading."""
+"""Label of void pixels in all decoded labels."""
 
 Color = tuple[int, int, int]
 LabelArray = NDArray[np.uint8]
@@ -25,8 +25,8 @@ class ChannelStatistics(NamedTuple):
     """Mean and standard deviation of each channel, as ``normalize`` takes them.
 
     Attributes:
-        mean: Of each channel: of 8-bit images in shares of 255, of others in their own units.
-        std: Likewise.
+        mean: Mean of each channel; in fractions of 255 for 8-bit images, else in the images' units.
+        std: Standard deviation of each channel, likewise.
     """
 
     mean: tuple[float, ...]
@@ -35,10 +35,10 @@ class ChannelStatistics(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What all images of a data set have in common.
+    """Channels and dtype of all images of a data set.
 
     Attributes:
-        channels: How many channels.
+        channels: Number of channels.
         dtype: NumPy's name of the type of their pixels: uint8, uint16 or float32.
         statistics: What was measured in the training split; None where nothing was.
     """
@@ -49,7 +49,7 @@ class ImageFormat:
 
     @property
     def is_rgb8(self) -> bool:
-        """Whether they have three channels of 8 bits, as photographs have."""
+        """Whether they have three 8-bit channels."""
         return self.channels == 3 and self.dtype == "uint8"
 
     def __str__(self) -> str:
@@ -57,19 +57,19 @@ class ImageFormat:
 
 
 EIGHT_BIT_RGB = ImageFormat()
-"""What photographs are."""
+"""The format of photographs."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is true of all splits of a data set.
+    """Facts that hold for all splits of a data set.
 
     Attributes:
         name: The data set's name.
         classes: Class names; the label of class ``i`` is ``i``.
         palette: One RGB colour for each class.
         citation: How to cite it.
-        channels: Channels of its images.
+        channels: Number of image channels.
         dtype: NumPy's name of the type of their pixels: uint8, uint16 or float32.
     """
 
@@ -82,7 +82,7 @@ class DatasetInfo:
 
     @property
     def image_format(self) -> ImageFormat:
-        """Channels and type of the images."""
+        """The format of the images."""
         return ImageFormat(self.channels, self.dtype)
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class Sample(NamedTuple):
 
     Attributes:
         name: The image's name, unique within its split.
-        image: (H, W, C), RGB where there are three channels: uint8, uint16 or float32.
+        image: (H, W, C) uint8, uint16 or float32; three channels are RGB.
         label: (H, W) uint8, class indices or ``IGNORE_INDEX``.
     """
 
@@ -105,10 +105,10 @@ class Sample(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What is to be said of images or masks that can be read, but perhaps not as they are meant.
+    """A remark about images or masks that can be read, but may be stored differently than intended.
 
     Attributes:
-        kind: What kind of thing; ``lossy`` stops a run unless the suite allows it, the others are notes.
+        kind: The kind of remark; ``lossy`` stops a run unless the suite allows it, other kinds are notes.
         text: What was found.
     """
 
@@ -117,7 +117,7 @@ class Remark(NamedTuple):
 
 
 class SegmentationDataset(ABC):
-    """One split of a data set. Reading a sample depends on nothing but its index."""
+    """One split of a data set. The content of a sample depends only on its index."""
 
     info: DatasetInfo
 
@@ -136,48 +136,48 @@ class SegmentationDataset(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return a hash that changes when the split's content does: what is in its files, or its generator."""
+        """Return a hash of the split's content: of its files, or of its generator."""
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """What tells each image from all others of the data set, across its splits: the names, or the files.
+        """Ids of the images that are unique across the splits of the data set: names or files.
 
-        Splits that hold an equal one share an image. A data set whose names begin anew in each split, such as ``0001``
-        in both, has to override this.
+        Splits with an equal id share an image. A data set that uses a name such as ``0001`` in several splits must
+        override this.
         """
         return self.names
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is known to be wrong, one line each, such as an unpaired file.
+        """Known problems, one line each, such as an unpaired file.
 
-        It is asked for before any image is read, and again when all were read: what shows in many files together only,
-        such as palettes that differ from mask to mask, may be added meanwhile.
+        It is read before the first image and again after all images. Problems that show only in many files together,
+        such as differing palettes, may be added in between.
         """
         return ()
 
     @property
     def index_masks(self) -> Sequence[Path]:
-        """Mask files whose stored numbers are read, whatever colours their palettes show them in; they may be left out.
+        """Mask files of which the stored numbers are read and palettes are ignored; optional.
 
-        Splits in whose palettes one number has different colours are refused.
+        Splits whose palettes show one number in different colours are refused.
         """
         return ()
 
     def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:  # noqa: ARG002 - most have none
-        """Return what is to be said of how some of the images and masks are stored; their check asks for it once.
+        """Return remarks about how images and masks are stored; the data check calls this once.
 
         Args:
-            indices: The images.
+            indices: Indices of the images.
         """
         return ()
 
     def cache_key(self) -> str:
-        """Return a hash under which decoded images may be kept on this machine."""
+        """Return the key for caching decoded images on this machine."""
         return self.fingerprint()
 
     def prepare(self) -> None:  # noqa: B027 - most data sets have nothing to prepare
-        """Do now what all worker processes should share; called before they start."""
+        """Prepare what all worker processes share; called before they start."""
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,4 +1,4 @@
-"""Opens the split of a data set that a suite names, cut down and cached as it says."""
+"""Opens a split of a suite's data set, with its subset and cache settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def create_dataset(entry: DatasetEntry, split: str) -> SegmentationDataset:
-    """Return a whole split as it lies there, with its problems, for checking it.
+    """Return a whole split with its problems, for checking it.
 
     Raises:
         DataError: The split is unknown, or the data is missing.
@@ -35,10 +35,10 @@ def open_dataset(entry: DatasetEntry, split: str, *, loader: Loader, training: b
     """Return a split that is ready to be used.
 
     Args:
-        entry: The suite's data set; its ``fraction`` cuts down what is trained on, its ``limit`` what is evaluated.
+        entry: The suite's data set; its ``fraction`` reduces training splits, its ``limit`` evaluated ones.
         split: The split.
-        loader: Whether and where decoded images are kept.
-        training: Whether the split is trained on.
+        loader: The cache settings.
+        training: Whether the split is used for training.
 
     Raises:
         DataError: The split is unknown, missing, empty or incomplete, or the cache cannot be written.
@@ -53,7 +53,7 @@ def open_dataset(entry: DatasetEntry, split: str, *, loader: Loader, training: b
 
 
 def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
-    """Return a split whose decoded images are kept as the loader says, where there is room for them; if not, say so.
+    """Return a split with the loader's cache, if there is room for it; else log a warning and return it uncached.
 
     Raises:
         DataError: The cache cannot be written.
@@ -80,7 +80,7 @@ def cached(dataset: SegmentationDataset, loader: Loader) -> SegmentationDataset:
 
 
 def less(loader: Loader, opened: SegmentationDataset) -> Loader:
-    """Return a loader that keeps as much less in memory as a split that was opened will take when it is read."""
+    """Return a loader whose memory limit is reduced by the size of an opened split."""
     if not isinstance(opened, MemoryCache):
         return loader
     left = min(loader.cache_gigabytes, free_memory_bytes() / 2e9) - decoded_bytes(opened.dataset) / 1e9
@@ -88,14 +88,14 @@ def less(loader: Loader, opened: SegmentationDataset) -> Loader:
 
 
 def decoded_bytes(dataset: SegmentationDataset) -> int:
-    """Return about how much memory a split's decoded images and labels take, from the first and the last of them."""
+    """Estimate the memory of a split's decoded images and labels from the first and last sample."""
     samples = [dataset.read(index) for index in {0, len(dataset) - 1}]
     each = sum(sample.image.nbytes + sample.label.nbytes for sample in samples) / len(samples)
     return round(each * len(dataset))
 
 
 def _room(loader: Loader, folder: Path) -> int:
-    """Return how large a cache may be: half of what is free, and no more than the suite allows."""
+    """Return the size limit of a cache: half of the free space, at most the suite's limit."""
     free = free_memory_bytes() if loader.cache == "memory" else free_disk_bytes(folder)
     return min(_limit(loader), free // 2)
 
@@ -105,13 +105,13 @@ def _limit(loader: Loader) -> int:
 
 
 def refuse_mixed_images(splits: Mapping[str, SegmentationDataset]) -> None:
-    """Refuse splits whose images differ in their channels or in the type of their pixels.
+    """Refuse splits whose images differ in channels or pixel type.
 
     Args:
-        splits: By their names, or by what they are for.
+        splits: The splits by name or role.
 
     Raises:
-        DataError: They do; names both.
+        DataError: They differ; names both splits.
     """
     formats = {name: split.info.image_format for name, split in splits.items()}
     if len(set(formats.values())) > 1:
@@ -124,7 +124,7 @@ def refuse_problems(dataset: SegmentationDataset, split: str) -> None:
     """Refuse a split that is empty or incomplete.
 
     Raises:
-        DataError: It is; the first problems are listed.
+        DataError: It is empty or incomplete; lists the first problems.
     """
     problems = list(dataset.problems)
     if problems:

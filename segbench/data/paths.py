@@ -1,4 +1,4 @@
-"""Where data sets lie on this machine: an explicit root, ``$SEGBENCH_DATA``, or the user's data folder."""
+"""Finds the folders of data sets: an explicit root, ``$SEGBENCH_DATA``, or the user's data folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from segbench.errors import MissingDataError
 
 DATA_VARIABLE = "SEGBENCH_DATA"
-"""Environment variable that names the folder of all data sets."""
+"""Environment variable with the folder of all data sets."""
 
 
 def candidates(name: str, root: str | None) -> tuple[Path, ...]:
-    """Return where a data set is looked for, the first choice first; an explicit root is the only one."""
+    """Return the candidate folders of a data set in order of preference; only the explicit root if given."""
     if root is not None:
         return (Path(root).expanduser(),)
     shared = os.environ.get(DATA_VARIABLE)
@@ -23,16 +23,16 @@ def candidates(name: str, root: str | None) -> tuple[Path, ...]:
 
 
 def locate(name: str, root: str | None, *, holds: Callable[[Path], bool], remedy: str) -> Path:
-    """Return the first candidate that holds the data set.
+    """Return the first candidate that contains the data set.
 
     Args:
         name: The data set's name, which is also its folder's.
-        root: The folder given by the person, if any.
-        holds: Whether a folder is the data set's.
-        remedy: How to get the data, or what layout it needs.
+        root: The folder given by the user, if any.
+        holds: Returns whether a folder contains the data set.
+        remedy: How to get the data, or the layout it needs.
 
     Raises:
-        MissingDataError: No candidate holds it; says where it was looked for and what to do.
+        MissingDataError: No candidate contains it; lists the candidates and what to do.
     """
     places = candidates(name, root)
     for place in places:
@@ -44,12 +44,12 @@ def locate(name: str, root: str | None, *, holds: Callable[[Path], bool], remedy
 
 
 def user_data_folder() -> Path:
-    """Return the folder for data sets in the person's home."""
+    """Return the user's folder for data sets."""
     return _user_folder("XDG_DATA_HOME", ".local/share", "Library/Application Support") / "segbench"
 
 
 def user_cache_folder() -> Path:
-    """Return the folder for decoded images in the person's home."""
+    """Return the user's folder for decoded images."""
     return _user_folder("XDG_CACHE_HOME", ".cache", "Library/Caches") / "segbench"
 
 

@@ -1,4 +1,4 @@
-"""Splits of a data set: the names that it knows."""
+"""Checks the names of splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def check_split(dataset: str, split: str, known: Iterable[str]) -> None:
     """Refuse a split that a data set does not have.
 
     Raises:
-        DataError: The split is unknown; the nearest one, and those that it has, are named.
+        DataError: The split is unknown; names the most similar one and all splits.
     """
     known = list(known)
     if split not in known:

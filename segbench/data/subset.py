@@ -1,4 +1,4 @@
-"""Parts of a split: nested fractions and limits, chosen by the images' names."""
+"""Subsets of a split: nested fractions and limits, selected by the images' names."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Subset(DerivedDataset):
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """What tells the kept images from those of other splits."""
+        """Ids of the kept images across splits."""
         whole = self.dataset.image_ids
         return [whole[index] for index in self.indices]
 
     def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of some of the kept images."""
+        """Return remarks about some of the kept images."""
         return self.dataset.remarks([self.indices[index] for index in indices])
 
     def read(self, index: int) -> Sample:
@@ -55,12 +55,12 @@ class Subset(DerivedDataset):
 
 
 def take_fraction(dataset: SegmentationDataset, fraction: float) -> SegmentationDataset:
-    """Return a share of a split, at least one image; smaller shares are parts of larger ones."""
+    """Return a fraction of a split, at least one image; smaller fractions are subsets of larger ones."""
     return take(dataset, max(1, round(fraction * len(dataset)))) if fraction < 1 else dataset
 
 
 def take(dataset: SegmentationDataset, count: int) -> SegmentationDataset:
-    """Return so many images of a split: those whose names come first in a fixed order of hashes."""
+    """Return a number of images of a split: the first in a fixed order of name hashes."""
     if count >= len(dataset):
         return dataset
     names = dataset.names

@@ -1,4 +1,4 @@
-"""Training and evaluation. Importing this package imports no torch."""
+"""Training and evaluation. Imports no torch."""
 
 LOSSES = {
     "cross_entropy": "segbench.engine.training.losses.pixel:cross_entropy",
@@ -25,7 +25,7 @@ OPTIMIZERS = {
     "timm:": "segbench.engine.training.optim.optimizers:timm_optimizer",
     "python:": "segbench.engine.training.optim.foreign_optimizers:python_optimizer",
 }
-"""Optimizers, the built-in ones all through timm: name -> factory."""
+"""Optimizers, name -> factory; all built-in ones are created by timm."""
 
 SCHEDULES = {
     "constant": "segbench.engine.training.optim.schedules:constant",
@@ -36,4 +36,4 @@ SCHEDULES = {
     "exponential": "segbench.engine.training.optim.schedules:exponential",
     "python:": "segbench.engine.training.optim.foreign_schedules:python_schedule",
 }
-"""Learning-rate schedules, the built-in ones all through timm: name -> factory."""
+"""Learning-rate schedules, name -> factory; all built-in ones are created by timm."""

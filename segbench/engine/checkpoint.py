@@ -1,4 +1,4 @@
-"""A trained network as one file: its weights, and all that it takes to build and apply it again."""
+"""Saves and loads a trained network as one file, with everything needed to rebuild and apply it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ METADATA_KEY = "segbench"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network ready to be applied.
+    """A trained network.
 
     Attributes:
         network: The network with its trained weights, on the CPU.
         run: The run that trained it.
-        info: The data set whose classes it knows.
-        pool_fingerprint: Hash of all images of its cross-validation; None without one, or where it is not known.
-        fold_fingerprint: Hash of the images of the fold that it was not trained on, likewise.
-        statistics: What was measured in the images that it was trained on; None where the recipe measures nothing.
+        info: Facts about its data set: classes, colours and channels.
+        pool_fingerprint: Hash of all images of its cross-validation; None without one, or if not known.
+        fold_fingerprint: Hash of the images of its test fold; None likewise.
+        statistics: Measured statistics of its training images; None if the recipe measures none.
     """
 
     network: nn.Module
@@ -41,7 +41,7 @@ class Checkpoint:
 
     @property
     def images(self) -> ImageFormat:
-        """What the images are that it takes."""
+        """Facts about its input images."""
         return replace(self.info.image_format, statistics=self.statistics)
 
 
@@ -54,10 +54,10 @@ def save_checkpoint(
     folds: Folds | None = None,
     statistics: ChannelStatistics | None = None,
 ) -> None:
-    """Write a network's weights with the run and the classes as metadata (safetensors).
+    """Write a network's weights with run and classes as metadata, as a safetensors file.
 
-    In a cross-validation, these include fingerprints of its ``folds``; where images are normalised by what was
-    measured, those ``statistics``.
+    In a cross-validation, the metadata includes fingerprints of the ``folds``. If images are normalised with measured
+    ``statistics``, these are included too.
 
     Raises:
         StoreError: The file cannot be written.
@@ -102,7 +102,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
         measured = facts.get("statistics")
         statistics = measured and ChannelStatistics(tuple(measured["mean"]), tuple(measured["std"]))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise WeightsError(f"{file}: its description is not one that this version can read: {error}") from None
+        raise WeightsError(f"{file}: this version cannot read its metadata: {error}") from None
     network = build_network(
         _as_stored(run, file, info), classes=len(info.classes), channels=info.channels, seed=run.seed
     )
@@ -117,7 +117,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
 
 
 def _as_stored(run: Run, file: Path, info: DatasetInfo) -> ModelEntry:
-    """Return the entry of a run's network with the weights of its checkpoint in place of those it started from."""
+    """Return the entry of a run's network with its checkpoint's weights instead of its initial ones."""
     from segbench.models.weights.classes_map import for_classes
 
     newer = {"weights": str(file), "strict": True, "min_fit": None, "weights_key": None}
@@ -125,7 +125,7 @@ def _as_stored(run: Run, file: Path, info: DatasetInfo) -> ModelEntry:
 
 
 def _without_pretrained(run: Run) -> dict[str, object]:
-    """Return the model's options without the weights that it once started from: the file holds newer ones."""
+    """Return the model's options without its initial weights; the checkpoint replaces them."""
     options = dict(run.model.options)
     if "pretrained" in options:
         options["pretrained"] = False

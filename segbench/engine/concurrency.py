@@ -1,4 +1,4 @@
-"""How many runs are done at once on this machine where nobody says it."""
+"""Chooses the default number of parallel runs on this machine."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
 
 UNKNOWN_PEAK_BYTES = 2 * 10**9
-"""What a run is taken to need where nothing was estimated: Python with torch, a batch, and a network of middle size."""
+"""Assumed memory of a run without an estimate: Python with torch, a batch, and a medium network."""
 
 
 def runs_at_once(
     pending: int, *, device: str, threads: int, peak_memory_bytes: int = 0, observer: Observer = ignore
 ) -> int:
-    """Return how many runs to do at once: on a processor as many as its cores allow, on an accelerator one.
+    """Return the number of parallel runs: on the CPU as many as cores and memory allow, on an accelerator one.
 
     Args:
-        pending: How many are to be done.
+        pending: Number of runs to execute.
         device: auto, cpu, cuda, cuda:N or mps.
-        threads: Threads of an operation in each of them.
-        peak_memory_bytes: What the largest takes of those of which it is known, which stands for the others too; 0
-            where it is known of none, and ``UNKNOWN_PEAK_BYTES`` are assumed.
-        observer: Told of what the process tells that looks for the device.
+        threads: CPU threads per operation in each run.
+        peak_memory_bytes: Largest known peak memory of a run, assumed for all runs. 0 if none is known; then
+            ``UNKNOWN_PEAK_BYTES`` is assumed.
+        observer: Receives events of the process that looks for the device.
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: The device does not exist.
     """
     fitting = free_memory_bytes() // (peak_memory_bytes or UNKNOWN_PEAK_BYTES)
     most = min(pending, usable_cores() // threads, fitting)
     try:
         return most if most > 1 and device_type(device, observer=observer) == "cpu" else 1
-    except ProcessDied:  # told to end, as the command was: nothing will be begun
+    except ProcessDied:  # stopped together with the command: no run will start
         return 1
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: affinity and a container's limit are respected."""
+    """Return the number of cores this process may use, given its affinity and a container's limit."""
     from joblib import cpu_count
 
     return int(cpu_count())
 
 
 def device_type(device: str, *, observer: Observer = ignore) -> str:
-    """Return what kind of device a name means here; a process that has torch already looks.
+    """Return the type of a device here; asks a process that has imported torch.
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: The device does not exist.
     """
     return "cpu" if device == "cpu" else str(call_in_process(_type, device, observer=observer))
 

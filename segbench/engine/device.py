@@ -1,4 +1,4 @@
-"""Where and in which numbers a network computes: device, precision, memory layout."""
+"""Compute settings of a network: device, precision and memory layout."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """How forward passes are computed.
+    """Device, precision and memory layout of forward passes.
 
     Attributes:
-        device: Where.
+        device: The device.
         precision: fp32, tf32 (fp32 off CUDA), bf16 or fp16 (both through autocast).
         channels_last: Whether images and weights are laid out with channels last.
     """
@@ -38,24 +38,24 @@ class ComputeConfig:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device and layout."""
+        """Move a network to the device and memory layout."""
         network.to(self.device)
         network.to(memory_format=self.memory_format)
         return network
 
     def images(self, images: Tensor) -> Tensor:
-        """Move (N, C, H, W) images to the device and layout."""
+        """Move (N, C, H, W) images to the device and memory layout."""
         return images.to(self.device, non_blocking=True).contiguous(memory_format=self.memory_format)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context in which forward passes run."""
+        """Return the autocast context of forward passes."""
         if self.precision in _AUTOCAST:
             return torch.autocast(self.device.type, dtype=_AUTOCAST[self.precision])
         return nullcontext()
 
     @contextmanager
     def matrix_precision(self) -> Iterator[None]:
-        """Allow or forbid TF32 for as long as the context lasts; fp32 means fp32."""
+        """Allow TF32 within the context if the precision is tf32, else forbid it."""
         before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
         tf32 = self.precision == "tf32"
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -67,30 +67,30 @@ class ComputeConfig:
             torch.backends.cudnn.allow_tf32 = before[1]
 
     def generators(self) -> tuple[Tensor, Tensor | None]:
-        """Return the states of the processor's random generator and of the CUDA device's."""
+        """Return the states of the random generators of the CPU and the CUDA device."""
         on_device = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
         return torch.get_rng_state(), on_device
 
     def set_generators(self, states: tuple[Tensor, Tensor | None]) -> None:
-        """Bring the generators to what ``generators`` returned."""
+        """Restore the states that ``generators`` returned."""
         torch.set_rng_state(states[0])
         if states[1] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(states[1], self.device)
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device is idle."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
     def reset_peak_memory(self) -> None:
-        """Start a new peak, where the device keeps one."""
+        """Reset the peak, if the device records one."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak_memory_bytes(self) -> int:
-        """Return the peak of memory allocated on CUDA, elsewhere the peak resident set of this process."""
+        """Return the peak of allocated memory in bytes; without CUDA, the peak resident set of this process."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         import sys
@@ -106,7 +106,7 @@ class ComputeConfig:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Return whether a device computes in bf16; others imitate it, which takes longer than fp32 does."""
+    """Return whether a device computes bf16 in hardware; others emulate it, more slowly than fp32."""
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -117,9 +117,9 @@ def computes_bf16(device: torch.device) -> bool:
 
 @contextmanager
 def deterministic(*, wanted: bool) -> Iterator[None]:
-    """Let operations compute the same bits every time, for as long as the context lasts; one that cannot is an error.
+    """Use deterministic algorithms within the context; an operation without one raises an error.
 
-    CUDA reads its setting when it is first used in a process.
+    CUDA reads the setting on its first use in a process.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     if wanted:
@@ -134,12 +134,12 @@ def deterministic(*, wanted: bool) -> Iterator[None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called auto, cpu, cuda, cuda:N or mps; a CUDA device always has its number.
+    """Return the device named auto, cpu, cuda, cuda:N or mps; a CUDA device always gets its number.
 
-    Nothing is opened on the device: a process that only starts others leaves its memory to them.
+    No context is created on the device, since a process that only starts others must not use its memory.
 
     Raises:
-        UsageError: There is no such device here.
+        UsageError: The device does not exist here.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -150,7 +150,7 @@ def choose_device(name: str) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.type, False):
         there = ", ".join(kind for kind, present in available.items() if present)
-        raise UsageError(f"--device {name}: there is no such device here; there is: {there}")
+        raise UsageError(f"--device {name}: this device does not exist here; available: {there}")
     if device.type != "cuda":
         return torch.device(device.type)
     if (device.index or 0) >= torch.cuda.device_count():
@@ -161,10 +161,10 @@ def choose_device(name: str) -> torch.device:
 def use_device(name: str) -> torch.device:
     """Return what ``choose_device`` returns, and make it this process's current device.
 
-    CUDA events, graphs and whatever names no device belong to the current one.
+    CUDA events, graphs and calls without a device use the current device.
 
     Raises:
-        UsageError: There is no such device here.
+        UsageError: The device does not exist here.
     """
     device = choose_device(name)
     if device.type == "cuda":
@@ -173,5 +173,5 @@ def use_device(name: str) -> torch.device:
 
 
 def _current_cuda_index() -> int:
-    """Return the number of the current CUDA device; asking torch would open one where none is open."""
+    """Return the index of the current CUDA device without creating a CUDA context."""
     return torch.cuda.current_device() if torch.cuda.is_initialized() else 0  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The processes that do one run together, each on a device of its own; a run in one process is a team of one."""
+"""Process groups: the processes that share one run, each on its own device; a group may have one process."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from segbench.results.record import Outcome
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=1)
-"""How long a process waits for the others: the first one also writes, draws and looks for what is done."""
+"""How long a process waits for the others; the first one also writes files and prepares the next run."""
 
 ROLL_CALL = timedelta(minutes=10)
-"""How long a process that has ended its part of a run waits for the others to end theirs."""
+"""How long a process waits at the end of a run for the others to end it too."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """A process's place among those that do a run together.
+    """A process's rank in the group of processes that share a run, with collective operations.
 
     Attributes:
-        rank: Its number, from 0; the first leads: it alone writes and tells.
-        size: How many there are.
-        ends: The group in which they tell each other how their parts ended, apart from what is exchanged within.
+        rank: Its number, from 0. Only the first process writes files and reports.
+        size: Number of processes.
+        ends: A separate group for exchanging outcomes at the end of a run.
     """
 
     rank: int = 0
@@ -45,7 +45,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def all_gather(self, part: T) -> list[T]:
-        """Return every process's part, in order of rank; all have to ask."""
+        """Return all processes' parts in order of rank; collective call."""
         if self.size == 1:
             return [part]
         parts: list[Any] = [None] * self.size
@@ -53,7 +53,7 @@ class ProcessGroup:
         return parts
 
     def gather(self, part: T) -> list[T] | None:
-        """Return every process's part, in order of rank, in the first process, None in the others; all have to ask."""
+        """Return all processes' parts in order of rank in the first process, None in the others; collective call."""
         if self.size == 1:
             return [part]
         parts: list[Any] | None = [None] * self.size if self.leads else None
@@ -61,7 +61,7 @@ class ProcessGroup:
         return parts
 
     def all_gather_ints(self, *numbers: int) -> list[list[int]]:
-        """Return every process's numbers, a row each; all have to ask, for as many."""
+        """Return all processes' numbers, a row each; collective call with equal counts."""
         if self.size == 1:
             return [list(numbers)]
         own = torch.tensor(numbers)
@@ -70,7 +70,7 @@ class ProcessGroup:
         return [row.tolist() for row in rows]
 
     def broadcast(self, value: T) -> T:
-        """Return the first process's value; all have to ask."""
+        """Return the first process's value; collective call."""
         if self.size == 1:
             return value
         values: list[Any] = [value]
@@ -79,10 +79,10 @@ class ProcessGroup:
         return told
 
     def gather_outcomes(self, outcome: Outcome) -> list[Outcome]:
-        """Return how each process's part of a run ended, in order of rank, once all have ended theirs.
+        """Return the outcomes of all processes in order of rank, after all have ended the run.
 
         Raises:
-            TrainingError: Not all did: some wait for what this one will not send any more, or are gone.
+            TrainingError: Some processes did not end: they wait for this one, or are gone.
         """
         if self.size == 1:
             return [outcome]
@@ -95,18 +95,18 @@ class ProcessGroup:
         return outcomes
 
     def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Return a network whose gradients are the mean over all processes; a team of one gets its own."""
+        """Wrap a network in DDP, which averages gradients over processes; unchanged for a single process."""
         if self.size == 1:
             return network
         devices = [device] if device.type == "cuda" else None
-        # Some networks have weights that no loss reaches; buffers are made equal before they are looked at.
+        # Some networks have weights without gradients; buffers are made equal before evaluation.
         options: dict[str, Any] = {"device_ids": devices, "find_unused_parameters": True, "broadcast_buffers": False}
         with catch_warnings():
             simplefilter("ignore", FutureWarning)  # broadcast_buffers has another name in some versions of torch
             return nn.parallel.DistributedDataParallel(network, **options)
 
     def broadcast_weights(self, network: nn.Module) -> None:
-        """Give every process the first one's weights and statistics of a network."""
+        """Copy the first process's weights and buffers of a network to all processes."""
         if self.size > 1:
             for tensor in network.state_dict().values():
                 distributed.broadcast(tensor, src=0)
@@ -116,21 +116,21 @@ ALONE = ProcessGroup()
 
 
 def with_sync_batch_norm(network: nn.Module, device: torch.device) -> nn.Module:
-    """Return a network whose batch norm takes its statistics over the images of all processes.
+    """Return a network with synchronized batch norm, whose statistics cover the images of all processes.
 
     Raises:
-        SuiteError: The device is not CUDA, the only one for which torch can do it.
+        SuiteError: The device is not CUDA; torch supports it only there.
     """
     if device.type != "cuda":
         raise SuiteError(f"torch can do so on CUDA only, not on {device.type}", key="train.sync_batch_norm")
-    from timm.layers.norm_act import convert_sync_batchnorm  # torch's own loses the activations of timm's layers
+    from timm.layers.norm_act import convert_sync_batchnorm  # torch's loses timm's activations
 
     converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
 
 def own_device(device: str) -> str:
-    """Return the device of a process of ``torchrun_team``, where all were given the same name: a GPU each."""
+    """Return this process's device if all were given the same name: each process gets its own GPU."""
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return f"cuda:{torch.cuda.current_device()}"
     return device
@@ -138,15 +138,15 @@ def own_device(device: str) -> str:
 
 @contextmanager
 def torchrun_process_group(device: str) -> Iterator[ProcessGroup]:
-    """Join the processes that ``torchrun`` has started, for as long as the context lasts.
+    """Yield the group of all processes started by ``torchrun``.
 
-    After an error nothing is taken apart in good order: others may wait for this process, and end with it.
+    After an error the group is not shut down cleanly: other processes may wait for this one, and end with it.
 
     Args:
-        device: What all were given: auto, cpu or cuda.
+        device: The device name given to all: auto, cpu or cuda.
 
     Raises:
-        UsageError: There are more processes on this machine than it has GPUs, or all are to share one.
+        UsageError: There are more processes than GPUs on this machine, or a single device is named for all.
     """
     if ":" in device:
         raise UsageError(f"--device {device}: torchrun's processes need a GPU each; leave the number out")

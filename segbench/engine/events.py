@@ -1,4 +1,4 @@
-"""What happens while a suite runs, as values that a terminal or a log can show."""
+"""Events of a running suite, for display in a terminal or a log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Stage = Literal["data", "training", "evaluation"]
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run begins.
+    """A run starts.
 
     Attributes:
         run_id: The run's id.
         label: The row's name.
         seed: The run's seed.
-        number: Its position among the runs that are to be done, from 1.
-        total: How many runs are to be done.
+        number: Its number among the runs to execute, from 1.
+        total: Total number of runs to execute.
     """
 
     run_id: str
@@ -32,15 +32,15 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """Something advanced.
+    """Progress of a stage.
 
     Attributes:
-        run_id: The run's id; empty for what concerns the whole suite.
-        stage: What advanced.
+        run_id: The run's id; empty for the whole suite.
+        stage: Name of the stage.
         done: Units done.
-        total: Units in all.
-        unit: What is counted, such as ``images`` or ``steps``.
-        fields: Figures to show beside, such as the loss.
+        total: Total number of units.
+        unit: Name of the unit, such as ``images`` or ``steps``.
+        fields: Further figures to show, such as the loss.
     """
 
     run_id: str
@@ -53,7 +53,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """A run has another line of its learning curve.
+    """A run completed an epoch.
 
     Attributes:
         run_id: The run's id.
@@ -66,14 +66,14 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """A run is over.
+    """A run ended.
 
     Attributes:
         run_id: The run's id.
         label: The row's name.
         status: How it ended.
         reason: Why it was skipped or failed.
-        seconds: How long it took.
+        seconds: Duration of the run.
         mean_iou: The score of a completed run.
     """
 
@@ -87,12 +87,12 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class RunStopped:
-    """A run was stopped on its way, or not begun for want of time; the same command goes on with it.
+    """A run was stopped, or not started for lack of time; the same command resumes it.
 
     Attributes:
         run_id: The run's id.
         label: The row's name.
-        reason: Where it stands.
+        reason: Why, and how far it got.
     """
 
     run_id: str
@@ -102,7 +102,7 @@ class RunStopped:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the person should know, such as a result that the suite no longer names."""
+    """A message for the user, such as a result that the suite no longer names."""
 
     text: str
 
@@ -112,4 +112,4 @@ Observer = Callable[[Event], None]
 
 
 def ignore(_event: Event) -> None:
-    """Observe nothing."""
+    """Ignore an event."""

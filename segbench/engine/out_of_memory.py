@@ -16,18 +16,18 @@ _SIGNS = (
     "out_of_device_memory",  # SYCL on XPU: UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY
     "out_of_host_memory",
 )
-"""What errors say that mean memory and nothing else. ``CUDNN_STATUS_NOT_SUPPORTED`` never does.
+"""Texts that identify out-of-memory errors. ``CUDNN_STATUS_NOT_SUPPORTED`` is not one.
 
-``CUDNN_STATUS_INTERNAL_ERROR`` may (https://github.com/pytorch/pytorch/issues/81620: the library's own kernels did not
-fit any more), but mostly means something else, and nothing tells which: it counts as another error.
+``CUDNN_STATUS_INTERNAL_ERROR`` may mean it (https://github.com/pytorch/pytorch/issues/81620: the library's kernels did
+not fit), but usually means something else, so it counts as another error.
 """
 _NO_ENGINE = "unable to find an engine to execute this computation"
-"""What torch says when no convolution of cuDNN works: each may have lacked its workspace, or none exists for the GPU
+"""torch's error if no cuDNN convolution works: either all lacked workspace memory, or none exists for the GPU
 (https://github.com/pytorch/pytorch/issues/108645)."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out, on the device or here."""
+    """Return whether an error means that memory ran out, on the device or on the host."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     if isinstance(error, OSError):
@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _cuda_ran_out() -> bool:
-    """Return whether torch's CUDA allocator had to refuse memory in this process, whoever caught its error."""
+    """Return whether torch's CUDA allocator has run out of memory in this process, even if the error was caught."""
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return False
     return int(torch.cuda.memory_stats().get("num_ooms", 0)) > 0

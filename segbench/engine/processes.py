@@ -1,4 +1,4 @@
-"""Calls a function in a process of its own: its memory is given back, and its death is an exception here."""
+"""Calls a function in a separate process, which frees its memory at the end; a crash becomes an exception."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PRELOADED = [
     "segbench.engine.run.execute",
     "segbench.engine.suite.preflight_models",
 ]
-"""Imported once, before the first call: processes are forked from one that has them."""
+"""Modules imported once by the server process that all others are forked from."""
 
 
 class ProcessDied(SegbenchError):  # noqa: N818 - says what happened
     """The process ended without a result.
 
     Attributes:
-        traceback: Where an unforeseen error came from; None when the process was killed.
+        traceback: The traceback of an unexpected error; None if the process was killed.
     """
 
     def __init__(self, reason: str, *, traceback: str | None = None) -> None:
@@ -43,27 +43,27 @@ class ProcessDied(SegbenchError):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True)
 class Returned:
-    """What the function returned."""
+    """The result of the function."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Raised:
-    """What the function raised: on purpose, or an unforeseen error told as the death of its process."""
+    """The error of the function: a SegbenchError, or an unexpected error as ProcessDied."""
 
     error: SegbenchError
 
 
 class CallStopped(SegbenchError):  # noqa: N818 - says what happened
-    """The call was ended by ``stop_calls``: nothing came of it, and nothing is wrong."""
+    """The call was stopped by ``stop_calls``; it has no result, and this is no error."""
 
 
 class _Calls:
-    """The processes that calls are waiting for, and which of them were stopped."""
+    """The processes of current calls, and which of them were stopped."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal's handler may come in while its own thread holds it
+        self._lock = threading.RLock()  # a signal handler may run while its thread holds the lock
         self._running: set[Any] = set()
         self._stopped: set[Any] = set()
         self._terminating = False
@@ -71,11 +71,11 @@ class _Calls:
     def began(self, process: Any) -> None:
         with self._lock:
             self._running.add(process)
-            if self._terminating:  # the signal came while it was being started
+            if self._terminating:  # the signal came while the process was starting
                 process.terminate()
 
     def ended(self, process: Any) -> bool:
-        """Forget a process; return whether it was stopped."""
+        """Remove a process; return whether it was stopped."""
         with self._lock:
             self._running.discard(process)
             stopped = process in self._stopped
@@ -103,30 +103,30 @@ _calls = _Calls()
 
 
 def stop_calls() -> None:
-    """End every process that a call of this one is waiting for; their callers get ``CallStopped``."""
+    """Kill the processes of all current calls; their callers get ``CallStopped``."""
     _calls.stop()
 
 
 def terminate_calls() -> None:
-    """Tell every process that a call of this one is waiting for to end (SIGTERM); runs save where they are before.
+    """Send SIGTERM to the processes of all current calls; runs save their state before they end.
 
-    Calls that begin later are told so at once, until ``let_calls_begin``.
+    Later calls are terminated at once too, until ``let_calls_begin``.
     """
     _calls.terminate()
 
 
 def let_calls_begin() -> None:
-    """Let calls begin again after ``terminate_calls``."""
+    """Allow new calls again after ``terminate_calls``."""
     _calls.let_begin()
 
 
 def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
-    """Call ``function(*arguments, observer=…)`` in a process of its own and return its result.
+    """Call ``function(*arguments, observer=…)`` in a separate process and return its result.
 
     Raises:
-        SegbenchError: What the function raised on purpose.
+        SegbenchError: Raised by the function.
         ProcessDied: The process crashed or was killed.
-        CallStopped: It was ended by ``stop_calls``.
+        CallStopped: The call was stopped by ``stop_calls``.
     """
     return _call(_context(), function, arguments, observer)
 
@@ -144,7 +144,7 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
         process.join()
     finally:
         if process.is_alive():
-            process.kill()  # SIGTERM would have it save first
+            process.kill()  # on SIGTERM it would save first
             process.join()
         receiver.close()
         stopped = _calls.ended(process)
@@ -158,10 +158,10 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
 
 
 def call_in_fresh_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
-    """Call a function as ``call_in_process`` does, in an interpreter that is started anew.
+    """Like ``call_in_process``, but in a newly started interpreter.
 
-    Processes that are forked from one another share the addresses of their libraries, and with them a part of their
-    speed: what is timed several times has to be started several times.
+    Forked processes share the memory layout of their libraries, which affects speed. So repeated timings need newly
+    started processes.
     """
     return _call(multiprocessing.get_context("spawn"), function, arguments, observer)
 
@@ -172,7 +172,7 @@ def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer)
 
 
 def describe_exit(exit_code: int) -> str:
-    """Return an exit code in words."""
+    """Describe an exit code in words."""
     if exit_code >= 0:
         return f"the run's process ended with exit code {exit_code} and no result"
     name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
@@ -189,7 +189,7 @@ def _context() -> BaseContext:
 
 
 def _listen(receiver: Connection, observer: Observer) -> Returned | Raised | None:
-    """Pass events on until the outcome comes; None when the process ends without one."""
+    """Forward events until the outcome arrives; None if the process ends without one."""
     while True:
         try:
             message: Event | Returned | Raised = receiver.recv()
@@ -201,24 +201,24 @@ def _listen(receiver: Connection, observer: Observer) -> Returned | Raised | Non
 
 
 def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Call the function and send what it does; runs in the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """Call the function and send its events and outcome; runs in the separate process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sender.send(Returned(function(*arguments, observer=sender.send)))
     except SegbenchError as error:
         sender.send(Raised(error))
-    except Exception as error:  # it would end here unread; the parent can show it
+    except Exception as error:  # the parent can show it
         text = f"{type(error).__name__}: {error}"
         sender.send(Raised(ProcessDied(text, traceback="".join(traceback.format_exception(error)))))
 
 
 @contextmanager
 def ending_this_process(*, after: float) -> Iterator[None]:
-    """End this process when the block takes longer, where it is one that a call waits for; whoever calls goes on.
+    """End this process if the block takes too long and a caller waits for it; the caller continues.
 
     Args:
-        after: Seconds.
+        after: Time limit in seconds.
     """
     watch = threading.Timer(after, os._exit, [1])
     watch.daemon = True

@@ -1,4 +1,4 @@
-"""When work has to stop: its time is over, or the process was told to end (SIGTERM)."""
+"""Decides when to stop: at a deadline, or after SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SignalHandler = Callable[[int, FrameType | None], object]
 
 @dataclass(eq=False)
 class Stop:
-    """When a command, or a run in a process of its own, has to stop.
+    """The stop condition of a command, or of a run in a separate process.
 
     Attributes:
-        deadline: Seconds since the epoch; None sets no limit.
-        terminated: Whether the process was told to end.
+        deadline: Seconds since the Unix epoch; None sets no limit.
+        terminated: Whether the process was asked to end.
     """
 
     deadline: float | None = None
@@ -28,28 +28,28 @@ class Stop:
 
     @classmethod
     def after(cls, seconds: float | None) -> Stop:
-        """Return one whose time is over after so many seconds; None sets no limit."""
+        """Return a stop condition with a deadline in a number of seconds; None sets no limit."""
         return cls(None if seconds is None else time.time() + seconds)
 
     @property
     def due(self) -> bool:
-        """Whether it is time."""
+        """Whether to stop now."""
         return self.terminated or self.seconds_left == 0
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that is left, at least 0; None without a limit."""
+        """The seconds left, at least 0; None without a limit."""
         return None if self.deadline is None else max(0.0, self.deadline - time.time())
 
     def terminate(self) -> None:
-        """Note that the process was told to end, and tell those that depend on it."""
+        """Mark the process as asked to end, and call all listeners."""
         self.terminated = True
         for tell in tuple(self._also):
             tell()
 
     @contextmanager
     def telling(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Have something else called, too, when the process is told to end, for as long as the context lasts."""
+        """Register a listener for ``terminate`` within the context."""
         self._also.append(tell)
         try:
             yield
@@ -58,10 +58,9 @@ class Stop:
 
     @contextmanager
     def on_sigterm(self) -> Iterator[None]:
-        """Take SIGTERM as the word to stop, for as long as the context lasts.
+        """Stop on SIGTERM within the context.
 
-        Whoever handled it before is told, too. Only a process's first thread can handle signals: elsewhere nothing
-        changes.
+        The previous handler is called too. Only the main thread can handle signals; in other threads nothing changes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -81,4 +80,4 @@ class Stop:
 
 
 NEVER = Stop()
-"""No limit, and nobody who tells; shared, so never to be terminated."""
+"""A stop condition that never applies; shared, so it must not be terminated."""

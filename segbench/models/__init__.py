@@ -1,4 +1,4 @@
-"""The networks. Importing this package imports no torch; a network's module is imported when it is built."""
+"""The networks. Imports no torch; a network's module is imported when it is built."""
 
 CATALOG = {
     "cnn": "segbench.models.networks.cnn:PlainCNNOptions",
@@ -21,4 +21,4 @@ CATALOG = {
     "smp:": "segbench.models.external:smp_model",
     "python:": "segbench.models.external:python_model",
 }
-"""Built-in networks: name -> factory. A name that ends in a colon is a family."""
+"""Built-in networks: name -> factory. A name ending in a colon is a family."""

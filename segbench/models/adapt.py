@@ -1,4 +1,4 @@
-"""Adapts a network to its entry: pads its images, and finds its scores where they are not in the usual place."""
+"""Adapts a network to its entry: pads its images, and selects its scores if they are not in the default place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from segbench.models.padding import Padded
 
 
 def adapted(network: nn.Module, entry: ModelEntry, *, classes: int) -> nn.Module:
-    """Return what an entry's factory made as a network from images to logits of their size, padded as the entry says.
+    """Wrap a factory's network to map images to logits of the same size, with the entry's padding.
 
     Raises:
-        UsageError: The entry names a place of the scores, or asks for padding, where there is no need of it.
+        UsageError: The entry sets ``output`` or ``pad_to`` for a network that does not need it.
     """
     if isinstance(network, SegmentationNetwork):
         return _built_in(network, entry)

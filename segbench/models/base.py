@@ -1,4 +1,4 @@
-"""What a network has to be: a factory called with classes and channels, and the facts it carries."""
+"""The interface of networks: constraints on input sizes, and the base class of built-in networks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from segbench.errors import ModelRefusal
 
 @dataclass(frozen=True)
 class InputConstraint:
-    """Which input sizes a network takes.
+    """The input sizes that a network supports.
 
     Attributes:
         minimum: Smallest height and width.
-        step: Height and width above the minimum go in steps of this.
-        reason: Why, in a few words.
+        step: Step of height and width above the minimum.
+        reason: The reason in a few words.
     """
 
     minimum: int = 1
@@ -34,14 +34,14 @@ class InputConstraint:
         return f"{rule} ({self.reason})" if self.reason else rule
 
     def allows(self, size: int) -> bool:
-        """Return whether a height or width is possible."""
+        """Return whether a height or width is supported."""
         return size >= self.minimum and (size - self.minimum) % self.step == 0
 
     def check(self, name: str, height: int, width: int) -> None:
-        """Refuse an impossible input size.
+        """Refuse an unsupported input size.
 
         Raises:
-            ModelRefusal: The size is impossible; the message says which are not.
+            ModelRefusal: The size is not supported; the message says which are.
         """
         if not (self.allows(height) and self.allows(width)):
             multiple = self.multiple(height, width)
@@ -49,14 +49,14 @@ class InputConstraint:
             raise ModelRefusal(f"{name} cannot take {height}x{width} images: it needs {self}{remedy}")
 
     def multiple(self, height: int, width: int) -> int | None:
-        """Return a multiple to which images can be padded so that their size is possible; None where there is none."""
+        """Return a multiple to which images can be padded to get a supported size; None if there is none."""
         for multiple in (self.step, -(-self.minimum // self.step) * self.step):
             if multiple > 1 and all(self.allows(-(-size // multiple) * multiple) for size in (height, width)):
                 return multiple
         return None
 
     def next(self, size: int) -> int:
-        """Return the smallest possible height or width that is not below ``size``."""
+        """Return the smallest supported height or width of at least ``size``."""
         above = max(size - self.minimum, 0)
         return self.minimum + -(-above // self.step) * self.step
 
@@ -65,18 +65,18 @@ ANY_SIZE = InputConstraint()
 
 
 def constraint_of(network: nn.Module) -> InputConstraint:
-    """Return which image sizes a network takes, any if it does not say."""
+    """Return a network's input constraint; any size if it declares none."""
     constraint = getattr(network, "input_constraint", ANY_SIZE)
     return constraint if isinstance(constraint, InputConstraint) else ANY_SIZE
 
 
 class SegmentationNetwork(nn.Module):
-    """Base of the built-in networks: maps (N, channels, H, W) images to (N, classes, H, W) logits.
+    """Base class of the built-in networks: maps (N, channels, H, W) images to (N, classes, H, W) logits.
 
     Attributes:
         citation: The paper.
-        input_constraint: Which input sizes the network takes.
-        output_margin: Pixels that the output lacks on every side (valid convolutions); 0 for all others.
+        input_constraint: The supported input sizes.
+        output_margin: Pixels missing on each side of the output (valid convolutions); otherwise 0.
     """
 
     citation: str = ""
@@ -84,10 +84,10 @@ class SegmentationNetwork(nn.Module):
     output_margin: int = 0
 
     def check_size(self, images: Tensor) -> None:
-        """Refuse (N, C, H, W) images of a size that the network cannot take; ``forward`` begins with it.
+        """Refuse (N, C, H, W) images of an unsupported size; called at the start of ``forward``.
 
         Raises:
-            ModelRefusal: The size is impossible; the message says which are not.
+            ModelRefusal: The size is not supported; the message says which are.
         """
         self.input_constraint.check(type(self).__name__, images.shape[-2], images.shape[-1])
 
@@ -95,12 +95,12 @@ class SegmentationNetwork(nn.Module):
 class OverlapTile(nn.Module):
     """Mirrors the border of the input so that a network with a margin labels every pixel (U-Net paper, figure 2).
 
-    Takes any size; the input is first extended to one that the network takes.
+    Supports any size; the input is first extended to a supported one.
     """
 
     def __init__(self, network: SegmentationNetwork) -> None:
         super().__init__()
-        self.model = network  # "model.": a prefix that weights are compared without
+        self.model = network  # the prefix "model." is ignored when weights are matched
         self.citation = network.citation
         self.input_constraint = ANY_SIZE
 
@@ -116,7 +116,7 @@ class OverlapTile(nn.Module):
 
 
 def mirror(images: Tensor, *, top: int, bottom: int, left: int, right: int) -> Tensor:
-    """Pad (N, C, H, W) images by reflection, as often as it takes when the padding exceeds the image."""
+    """Pad (N, C, H, W) images by reflection, repeatedly if the padding exceeds the image."""
     while top or bottom or left or right:
         height, width = images.shape[-2:]
         now = [min(left, width - 1), min(right, width - 1), min(top, height - 1), min(bottom, height - 1)]
@@ -128,15 +128,14 @@ def mirror(images: Tensor, *, top: int, bottom: int, left: int, right: int) -> T
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Return the number of learned parameters (fixed bilinear kernels and running statistics not counted)."""
+    """Return the number of learned parameters, without fixed bilinear kernels and running statistics."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def count_macs(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> int:
-    """Return the multiply-adds of one forward pass of one image, counted on the meta device unless another is named.
+    """Return the multiply-adds of one forward pass of one image; counted on the meta device by default.
 
-    Half of what ``torch.utils.flop_counter`` counts: it knows convolutions and matrix products, which is what
-    papers count.
+    Half of the count of ``torch.utils.flop_counter``, which counts convolutions and matrix products, as papers do.
     """
     from copy import deepcopy
 

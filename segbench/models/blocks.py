@@ -1,4 +1,4 @@
-"""What several networks share: scaled channels, normalisation and activation by name, bilinear kernels, switches."""
+"""Building blocks shared by networks: scaled channels, normalisation, activation, bilinear kernels, unpooling."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def draw_normal(layer: nn.Module, std: float) -> None:
 
 
 def fan_in(layer: nn.Module) -> int:
-    """Return how many inputs an output of a convolution or a fully connected layer sums.
+    """Return the fan-in of a convolution or fully connected layer.
 
-    An output of a transposed convolution sums kernel / stride taps of each input channel; PyTorch's own fan-in would
-    take its output channels for inputs.
+    An output of a transposed convolution sums kernel / stride taps of each input channel. PyTorch's own fan-in confuses
+    output and input channels there.
     """
     if not isinstance(layer, TRANSPOSED):
         return math.prod(layer.get_parameter("weight").shape[1:])
@@ -102,24 +102,24 @@ def fan_in(layer: nn.Module) -> int:
 
 
 class Switches(NamedTuple):
-    """Where the maxima of a 2x2 pool came from: flat indices (N, C, h, w), and the (H, W) before the pool."""
+    """Pooling indices of a 2x2 max pool: flat indices (N, C, h, w), and the size (H, W) before pooling."""
 
     indices: Tensor
     size: tuple[int, int]
 
 
 def pool_with_switches(features: Tensor) -> tuple[Tensor, Switches]:
-    """Pool (N, C, H, W) by 2x2 maxima in ceil mode; return the maxima and their switches."""
+    """Max-pool (N, C, H, W) features by 2x2 in ceil mode; return the maxima and their switches."""
     pooled, indices = functional.max_pool2d(features, 2, ceil_mode=True, return_indices=True)
     return pooled, Switches(indices, (features.shape[-2], features.shape[-1]))
 
 
 def unpool(features: Tensor, switches: Switches) -> Tensor:
-    """Put (N, C, h, w) features back to where the maxima came from, zeros elsewhere: (N, C, H, W), in their layout.
+    """Unpool (N, C, h, w) features to (N, C, H, W): values at the places of the maxima, zeros elsewhere.
 
-    A scatter, because ``max_unpool2d`` refuses to run under deterministic algorithms; 2x2 windows do not overlap, so
-    every place is written once. Channels-last features are scattered as they lie in memory, so that neither they nor
-    the result are copied for the next convolution.
+    Uses a scatter, because ``max_unpool2d`` has no deterministic algorithm; 2x2 windows do not overlap, so each place
+    is written once. Channels-last features are scattered in their memory order, which avoids copies before the next
+    convolution.
     """
     batch, channels = features.shape[:2]
     height, width = switches.size
@@ -134,7 +134,7 @@ def unpool(features: Tensor, switches: Switches) -> Tensor:
 
 
 def is_channels_last(features: Tensor) -> bool:
-    """Tell whether (N, C, H, W) features lie with their channels last, and not in both layouts at once."""
+    """Return whether (N, C, H, W) features are channels-last and not contiguous in both layouts."""
     return features.is_contiguous(memory_format=torch.channels_last) and not features.is_contiguous()
 
 

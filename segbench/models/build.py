@@ -1,4 +1,4 @@
-"""From a model entry to its network: seeded, loaded, and described without building its weights."""
+"""Builds the network of a model entry: seeds its initial weights and loads checkpoints."""
 
 from __future__ import annotations
 
@@ -27,26 +27,25 @@ from segbench.models.weights.classes_map import count_outputs, mapped
 def build_network(
     entry: ModelEntry, *, classes: int, channels: int, seed: int, init: InitScheme = "paper"
 ) -> nn.Module:
-    """Build a model entry's network on the CPU, with the weights that it starts from.
+    """Build a model entry's network on the CPU with its initial weights.
 
-    The initial weights depend on the entry, without its label, the seed and the scheme alone; no random state outside
-    changes.
+    The initial weights depend only on the entry (without label), the seed and the scheme. The global random state is
+    not changed.
 
     Args:
         entry: The network and its options.
         classes: Number of classes.
         channels: Channels of the images.
         seed: The run's seed.
-        init: What weights are drawn from; any but ``paper`` builds the network twice, to see what no seed changes.
+        init: The init scheme; all except ``paper`` build the network twice, to find the weights that no seed changes.
 
     Returns:
-        A network from (N, channels, H, W) images to (N, classes, H, W) logits; with ``classes_map``, one of other
-        outputs under ``MappedClasses``. When the entry names ``weights``, its attribute ``weights_report`` says what of
-        them was loaded and what was not; see ``weights_report_of``.
+        A network from (N, channels, H, W) images to (N, classes, H, W) logits; with ``classes_map``, wrapped in
+        ``MappedClasses``. If the entry has ``weights``, see ``weights_report_of`` for what was loaded.
 
     Raises:
-        UsageError: An option is impossible, or weights cannot be read or do not fit.
-        ModelRefusal: The network cannot do what is asked of it.
+        UsageError: An option is invalid, or weights cannot be read or do not match.
+        ModelRefusal: The network does not support what is asked.
     """
     outputs = count_outputs(entry, classes=classes, channels=channels)
     with _seeded(entry, seed):
@@ -59,11 +58,11 @@ def build_network(
 
 
 def check_weights(entry: ModelEntry, *, classes: int, channels: int) -> None:
-    """Refuse a checkpoint that building the network would refuse; its names and shapes are read, not its values.
+    """Refuse a checkpoint that does not match, by names and shapes only.
 
     Raises:
-        UsageError: The network cannot be built, or the checkpoint cannot be read or does not fit.
-        ModelRefusal: The network cannot do what is asked of it.
+        UsageError: The network cannot be built, or the checkpoint cannot be read or does not match.
+        ModelRefusal: The network does not support what is asked.
     """
     if entry.weights is None:
         return
@@ -87,34 +86,34 @@ def _initialise(
 
 @contextmanager
 def _seeded(entry: ModelEntry, seed: int) -> Iterator[None]:
-    """Seed torch's random state on the CPU for a network, and put the state back afterwards."""
+    """Seed torch's CPU random state for a network, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
-        # Of the CPU alone: torch.manual_seed would change the state of the accelerators too.
+        # Only on the CPU: torch.manual_seed would change accelerators too.
         torch.default_generator.manual_seed(initial_seed(entry, seed))
         yield
 
 
 def initial_weights_of(network: nn.Module) -> InitialWeights | None:
-    """Return what ``build_network`` drew by a scheme; None for ``paper``."""
+    """Return what ``build_network`` did by an init scheme; None for ``paper``."""
     drawn = getattr(network, "initial_weights", None)
     return drawn if isinstance(drawn, InitialWeights) else None
 
 
 def weights_report_of(network: nn.Module) -> WeightsReport | None:
-    """Return what ``build_network`` loaded from the entry's checkpoint; None when the entry names none."""
+    """Return what ``build_network`` loaded from the entry's checkpoint; None without one."""
     report = getattr(network, "weights_report", None)
     return report if isinstance(report, WeightsReport) else None
 
 
 @dataclass(frozen=True)
 class PretrainedReport:
-    """Which of a network's tensors started from the weights of a VGG-16.
+    """The tensors of a network that were loaded from VGG-16 weights.
 
     Attributes:
-        source: Where these come from: a file's name, or timm's network in words.
-        tensors: The names in the network of the tensors that took them, by part: ``convolutions``, ``batch norms``,
-            ``fc6``, ``fc7``. Step counters of batch norm are left out.
-        initialised: The parts that there were no weights for, which started as without pretraining.
+        source: A file's name, or a description of timm's network.
+        tensors: Names of the loaded tensors by part: ``convolutions``, ``batch norms``, ``fc6``, ``fc7``; without step
+            counters of batch norm.
+        initialised: The parts without pretrained weights.
     """
 
     source: str
@@ -123,7 +122,7 @@ class PretrainedReport:
 
 
 def pretrained_report_of(network: nn.Module) -> PretrainedReport | None:
-    """Return what ``pretrained`` loaded into a network on VGG-16's trunk; None for others and without pretraining."""
+    """Return what ``pretrained`` loaded into a network with a VGG-16 trunk; None for others or without pretraining."""
     loaded = next((part.loaded for part in network.modules() if isinstance(part, VGG16Trunk)), None)
     if loaded is None:
         return None
@@ -138,13 +137,13 @@ def pretrained_report_of(network: nn.Module) -> PretrainedReport | None:
 
 
 def check_pretrained(entry: ModelEntry) -> None:
-    """Refuse ``pretrained`` where building the network would, without reading a tensor.
+    """Refuse an invalid ``pretrained`` without reading tensors.
 
-    That is: options that no weights exist for, encoders that timm does not have, files that are not there. A built-in
-    network is built on the meta device for it; those of other packages are not.
+    Invalid are options without existing weights, unknown timm encoders, and missing files. Built-in networks are built
+    on the meta device for this; external ones are not.
 
     Raises:
-        UsageError: The options exclude weights, or another option is impossible.
+        UsageError: The options exclude weights, or another option is invalid.
         WeightsError: The file that ``pretrained`` names does not exist.
     """
     if entry.options.get("pretrained") and entry.name in CATALOG:
@@ -153,18 +152,18 @@ def check_pretrained(entry: ModelEntry) -> None:
 
 
 def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
-    """Return the file that a network's weights came from, for the record of a run.
+    """Return the file of a network's initial weights, for the record of a run.
 
     Args:
         entry: The network's entry.
-        network: What ``build_network`` made of it.
+        network: The network from ``build_network``.
 
     Returns:
-        The checkpoint, or the file of the pretrained VGG-16 or timm encoder; None when there is none of these, or
-        when timm or another package fetched its own.
+        The checkpoint, or the file of the pretrained VGG-16 or timm encoder; None without one, or if timm or another
+        package downloaded its own.
 
     Raises:
-        WeightsError: The file is gone.
+        WeightsError: The file no longer exists.
     """
     if entry.weights is not None:
         return Path(entry.weights)
@@ -180,14 +179,14 @@ def initial_weights_file(entry: ModelEntry, network: nn.Module) -> Path | None:
 
 
 def initial_seed(entry: ModelEntry, seed: int) -> int:
-    """Return the seed of a network's initial weights, below 2**63: a hash of what the network is and of a seed."""
+    """Return the seed of a network's initial weights, below 2**63: a hash of network and seed."""
     return int(digest({"model": seeding_model(entry), "seed": seed})[:16], 16) >> 1
 
 
 def check_input(network: nn.Module, height: int, width: int) -> None:
-    """Refuse an image size that a network says it cannot take; one that says nothing is taken at its word.
+    """Refuse an image size outside a network's input constraint, if it declares one.
 
     Raises:
-        ModelRefusal: The size is impossible; the message says which are not.
+        ModelRefusal: The size is not supported; the message says which are.
     """
     constraint_of(network).check(str(getattr(network, "name", type(network).__name__)), height, width)

@@ -1,4 +1,4 @@
-"""What a network costs at an input size: parameters, multiply-adds, memory for training, bytes on disk."""
+"""Counts the cost of a network at an input size: parameters, multiply-adds, training memory, bytes on disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from segbench.models.base import count_macs, count_parameters
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs at one input size.
+    """The cost of a network at one input size.
 
     Attributes:
-        parameters: Learned parameters.
+        parameters: Number of learned parameters.
         macs: Multiply-adds of one forward pass of one image.
-        activation_bytes: What one image adds to the memory that a training forward pass keeps for the backward pass,
-            in float32; see ``count_activation_bytes``.
+        activation_bytes: Bytes of float32 activations kept for the backward pass per image; see
+            ``count_activation_bytes``.
         weights_bytes: Size of the network's tensors on disk; see ``count_weights_bytes``.
     """
 
@@ -30,14 +30,14 @@ class Cost:
 
 
 def cost_of(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> Cost:
-    """Return what a network costs for images of (channels, height, width); on the meta device, nothing is computed.
+    """Return the cost of a network for images of (channels, height, width); the meta device computes nothing.
 
     Args:
-        network: Any network, on any device; it is left as it is.
+        network: Any network on any device; it is not changed.
         channels: Channels of the images.
         height: Height of the images in pixels.
         width: Width of the images in pixels.
-        device: Where it is counted: ``cpu`` for a network that looks at values, which the meta device has none of.
+        device: The device for counting; ``cpu`` for a network that reads values, which the meta device lacks.
 
     Raises:
         ModelRefusal: The network cannot take this size.
@@ -51,24 +51,25 @@ def cost_of(network: nn.Module, channels: int, height: int, width: int, *, devic
 
 
 def count_weights_bytes(network: nn.Module) -> int:
-    """Return the bytes of all tensors of the state dict at their own types: a safetensors file without its header.
+    """Return the bytes of all tensors of the state dict: the size of a safetensors file without its header.
 
-    A tensor that stands under two names counts twice, because it is written twice.
+    A tensor with two names counts twice, because it is written twice.
     """
     return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
 
 
 def count_activation_bytes(network: nn.Module, channels: int, height: int, width: int, *, device: str = "meta") -> int:
-    """Return the bytes that each image of a batch adds to what training keeps between forward and backward pass.
+    """Return the bytes that each image of a batch adds to the activations kept for the backward pass.
 
-    These are the storages of all tensors that autograd saves in a float32 forward pass in training mode, the images
-    themselves included where a layer saves them. A storage that several layers save counts once, and whole, also where
-    only a part of it is saved; parameters and buffers do not count, nor does the loss. What two images save is taken
-    from what three save, so that what does not depend on the batch (the statistics of batch norm) is left out, and
-    networks that refuse to be trained on a single image have a figure too.
+    Counts the storages of all tensors that autograd saves in a float32 forward pass in training mode, including the
+    images if a layer saves them. A storage saved by several layers, or saved in part, counts once and fully.
+    Parameters, buffers and the loss do not count.
 
-    It is counted on the meta device unless another is named, as the CPU's operators save it. Kernels of other devices
-    may save less (dropout masks of one byte) or keep workspaces beside.
+    The result is the difference between batches of three and two images. So constants (statistics of batch norm)
+    cancel, and networks that cannot train on a single image work too.
+
+    By default it is counted on the meta device, like CPU operators. Kernels of other devices may save less (dropout
+    masks of one byte) or need additional workspaces.
     """
     network = deepcopy(network).to(device).float().train()
     two, three = (_saved_bytes(network, torch.zeros(n, channels, height, width, device=device)) for n in (2, 3))
@@ -76,9 +77,9 @@ def count_activation_bytes(network: nn.Module, channels: int, height: int, width
 
 
 def _saved_bytes(network: nn.Module, images: Tensor) -> int:
-    """Return the bytes of all storages that one forward pass saves, those of parameters and buffers not counted."""
+    """Return the bytes of all storages that one forward pass saves, without parameters and buffers."""
     own = {_address(tensor) for tensor in (*network.parameters(), *network.buffers())}
-    saved: dict[int, Tensor] = {}  # holds the tensors, so that no address is used again
+    saved: dict[int, Tensor] = {}  # keeps the tensors alive, so that no address is reused
 
     def note(tensor: Tensor) -> Tensor:
         saved.setdefault(_address(tensor), tensor.detach())
@@ -90,5 +91,5 @@ def _saved_bytes(network: nn.Module, images: Tensor) -> int:
 
 
 def _address(tensor: Tensor) -> int:
-    """Tell storages apart; on the meta device, where none has data, by the object that stands for them."""
+    """Return a unique key of a storage; on the meta device, which has no data, the id of the storage object."""
     return int(tensor.untyped_storage()._cdata)

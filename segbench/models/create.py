@@ -1,4 +1,4 @@
-"""From a model entry to the network that its factory makes."""
+"""Creates the network of a model entry by its factory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from segbench.registry import MODELS
 
 
 def create(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Call an entry's factory, with whatever random state there is, and adapt what it makes to the entry."""
+    """Call an entry's factory with the current random state, and adapt the network to the entry."""
     return adapted(MODELS.create(entry.name, classes, channels, **entry.options), entry, classes=classes)
 
 
 def labelling_every_pixel(network: nn.Module) -> nn.Module:
-    """Return a network whose logits have the image's size: one of valid convolutions is given mirrored borders."""
+    """Return a network whose logits have the image's size; valid convolutions get mirrored borders."""
     if isinstance(network, SegmentationNetwork) and network.output_margin > 0:
         return OverlapTile(network)
     return network

@@ -1,4 +1,4 @@
-"""Networks from elsewhere: torchvision's, segmentation_models_pytorch's, and whatever an import path names."""
+"""External networks: torchvision's, segmentation_models_pytorch's, and networks given by an import path."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from segbench.results.outputs import OutputFacts
 
 SMP_STEP = 32
-"""Images for smp's networks are padded to a multiple of this, unless ``pad_to`` says another."""
+"""Images for smp's networks are padded to a multiple of this, unless ``pad_to`` is set."""
 
 
 class ExternalNetwork(nn.Module):
-    """Makes a network from elsewhere behave as one of ours: logits of the image's size and nothing else.
+    """Wraps an external network to return only logits of the image's size.
 
-    Takes whatever ``segbench.models.outputs`` finds logits in. Smaller logits are interpolated bilinearly
-    (``align_corners=False``), and images are padded where the network needs it.
+    Supports all outputs in which ``segbench.models.outputs`` finds logits. Smaller logits are interpolated bilinearly
+    (``align_corners=False``), and images are padded if the network needs it.
 
     Attributes:
-        citation: Where the network comes from.
-        output: Where the logits are in what the network returns, where it is not the usual place.
+        citation: The source of the network.
+        output: Location of the logits in the network's output, if not the default.
         step: Images are padded to a multiple of this.
-        tried: What it returned when it was tried; None before that.
+        tried: Its outputs when it was tried; None before.
         adapted: What of its adaption to the images' channels a reader has to know; empty where there is nothing.
     """
 
@@ -53,7 +53,7 @@ class ExternalNetwork(nn.Module):
 
     @property
     def input_constraint(self) -> InputConstraint:
-        """Which input sizes the network takes, as far as it says."""
+        """The supported input sizes, if declared."""
         constraint = constraint_of(self.model)
         return constraint if self.step == 1 else PaddedConstraint(pad_to=self.step, inner=constraint)
 
@@ -61,34 +61,34 @@ class ExternalNetwork(nn.Module):
         """Map (N, C, H, W) images to (N, classes, H, W) logits.
 
         Raises:
-            ModelRefusal: The network returns something else than logits of these classes.
+            ModelRefusal: The network does not return logits of these classes.
         """
         return self._fitted(self.logits(self.model(pad(images, self.step))).value, images)
 
     def outputs(self, images: Tensor, also: Collection[str] = ()) -> dict[str, Tensor]:
-        """Map (N, C, H, W) images to logits and behind them the auxiliary outputs, each (N, classes, H, W), by path.
+        """Map (N, C, H, W) images to logits and auxiliary outputs, each (N, classes, H, W), by path; logits first.
 
         Args:
             images: The images.
-            also: Names of auxiliary outputs beside the usual ones.
+            also: Further names of auxiliary outputs.
 
         Raises:
-            ModelRefusal: The network returns something else than logits of these classes.
+            ModelRefusal: The network does not return logits of these classes.
         """
         returned = self.model(pad(images, self.step))
         found = (self.logits(returned), *self.auxiliary(returned, also))
         return {path: self._fitted(value, images) for path, value in found}
 
     def logits(self, returned: Any) -> Found:
-        """Return the logits among what the network returned; see ``find_logits``."""
+        """Return the logits in an output; see ``find_logits``."""
         return find_logits(returned, classes=self.classes, name=self.name, output=self.output)
 
     def auxiliary(self, returned: Any, also: Collection[str] = ()) -> tuple[Found, ...]:
-        """Return the auxiliary outputs among what the network returned; see ``find_auxiliary``."""
+        """Return the auxiliary outputs in an output; see ``find_auxiliary``."""
         return find_auxiliary(returned, classes=self.classes, name=self.name, output=self.output, also=also)
 
     def _fitted(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Bring (N, classes, h, w) logits to the size of the images, by way of that of the padded ones."""
+        """Resize (N, classes, h, w) logits to the padded size and crop them to the images."""
         height, width = images.shape[-2:]
         size = [padded(height, self.step), padded(width, self.step)]
         if list(logits.shape[-2:]) != size:
@@ -203,12 +203,12 @@ def smp_model(
 
 
 def python_model(classes: int, channels: int = 3, *, target: str, **options: Any) -> nn.Module:
-    """Any network that an import path names, such as python:package.module.Network.
+    """A network given by its import path, such as python:package.module.Network.
 
     Args:
         classes: Number of classes, passed on as ``classes=``.
-        channels: Channels of the images, passed on as ``channels=``, or as ``in_channels=`` or ``in_chans=`` where that
-            is what it takes.
+        channels: Channels of the images, passed on as ``channels=``, or as ``in_channels=`` or ``in_chans=`` if it has
+            such a parameter.
         target: ``package.module.attribute`` of a class or function that returns a ``torch.nn.Module``.
         **options: Passed on.
 
@@ -233,7 +233,7 @@ def python_model(classes: int, channels: int = 3, *, target: str, **options: Any
 
 @contextmanager
 def refusing_exit(name: str) -> Iterator[None]:
-    """Refuse a network whose code ends the program, which would end segbench without a word.
+    """Refuse a network whose code exits, which would end segbench without a message.
 
     Raises:
         ModelRefusal: It raised SystemExit, as ``sys.exit`` does.
@@ -247,7 +247,7 @@ def refusing_exit(name: str) -> Iterator[None]:
 
 
 def _channels_keyword(factory: Any) -> str:
-    """Return under which name a factory takes the channels of the images; ``channels`` where that is not known."""
+    """Return the name of a factory's parameter for the channels; ``channels`` if not known."""
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
@@ -256,7 +256,7 @@ def _channels_keyword(factory: Any) -> str:
 
 
 def _refuse_weights(name: str, options: Mapping[str, Any], keys: tuple[str, ...]) -> None:
-    """Refuse other ways to pretrained weights than ``pretrained``, by which reports tell rows apart."""
+    """Refuse other options for pretrained weights than ``pretrained``, which reports rely on."""
     for key in keys:
         if options.get(key) is not None:
             raise UsageError(f"{name}: give {key} as 'pretrained', so that the row counts as pretrained")

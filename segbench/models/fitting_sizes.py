@@ -1,4 +1,4 @@
-"""What sizes a network from elsewhere takes: tried on blank images, with the remedy where it fails on one."""
+"""Finds supported sizes of external networks by trying blank images; errors suggest a remedy."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from segbench.models.padding import pad
 from segbench.models.tryout import copied
 
 SUGGESTED = (8, 16, 32, 64)
-"""Multiples that images are padded to for a trial, where a network fails on their own size."""
+"""Multiples tried for padding if a network fails on a size."""
 FIXED = (224, 256, 384, 448, 512)
-"""Sides that transformers are made for, which then take no other."""
+"""Typical fixed image sides of transformers."""
 MOST_SIZES = 8
-"""So many sizes are tried, which differ in what is left over when they are divided by the last of ``SUGGESTED``."""
+"""Number of sizes tried, with different remainders modulo the last of ``SUGGESTED``."""
 
 _STATED = range(16, 2049)
-"""Numbers in an error that may be the side that a network takes."""
+"""Pattern of numbers in an error that may be the supported side."""
 
 
 class _Failure(NamedTuple):
-    """An image on which a network fails, and with what error."""
+    """An image size on which a network fails, and the error."""
 
     size: tuple[int, int]
     error: str
@@ -37,15 +37,15 @@ class _Failure(NamedTuple):
 
 
 def refuse_sizes(network: nn.Module, *, channels: int, sizes: Iterable[tuple[int, int]]) -> None:
-    """Run a network from elsewhere on images of some sizes; where it fails on one and others would do, say so.
+    """Run an external network on images of some sizes; if it fails but other sizes work, raise an error that says so.
 
     Args:
-        network: Any; on the meta device, this takes little time.
+        network: Any network; fast on the meta device.
         channels: Channels of the images.
-        sizes: Heights and widths that it will see.
+        sizes: Heights and widths of its inputs.
 
     Raises:
-        ModelRefusal: It fails on a size, and would not if the images were padded, or had the size that it is made for.
+        ModelRefusal: It fails on a size, but works on padded images or on its fixed size.
     """
     if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
         return
@@ -71,27 +71,27 @@ def refuse_sizes(network: nn.Module, *, channels: int, sizes: Iterable[tuple[int
 
 
 def _differing(sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return some of the sizes, which differ in what is left over, and the largest."""
+    """Return some sizes with different remainders, and the largest."""
     last = SUGGESTED[-1]
     given = sorted(sizes, reverse=True)
     return list({(height % last, width % last): (height, width) for height, width in given}.values())[:MOST_SIZES]
 
 
 def _stated(failures: Sequence[_Failure]) -> list[int]:
-    """Return the sides that errors speak of, beside those of the images."""
+    """Return the sides mentioned in errors, except those of the images."""
     seen = {side for failure in failures for side in failure.size}
     numbers = [int(found) for failure in failures for found in re.findall(r"\d+", failure.error)]
     return [number for number in dict.fromkeys(numbers) if number in _STATED and number not in seen]
 
 
 def _error(network: ExternalNetwork, channels: int, size: tuple[int, int], step: int) -> str | None:
-    """Return why a network fails on an image of a size, padded to a multiple; None where it does not."""
+    """Return why a network fails on an image size padded to a multiple; None if it works."""
     weight = next(network.parameters(), torch.zeros(()))
     images = torch.zeros(1, channels, *size, device=weight.device, dtype=weight.dtype)
     network.eval()
     try:
         with torch.no_grad():
             network.model(pad(pad(images, network.step), step))
-    except Exception as error:  # whatever a foreign network raises
+    except Exception as error:  # any error of an external network
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None

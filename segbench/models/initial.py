@@ -1,4 +1,4 @@
-"""The schemes of ``train.init``: which layers of a network are drawn anew, and from what."""
+"""The init schemes of ``train.init``: which layers are initialised, and from which distribution."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from segbench.models.blocks import TRANSPOSED, draw_normal, fan_in, he_normal
 from segbench.models.score_layers import SCORE_STD, find_score_layers
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
-"""Layers whose weights a scheme draws."""
+"""Types of layers that a scheme initialises."""
 
 NORMS = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
     *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
 )
-"""Layers that start as the identity: weight 1, bias 0, fresh running statistics."""
+"""Types of layers that are reset: weight 1, bias 0, initial running statistics."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class InitialWeights:
     """What a scheme did to a network.
 
     Attributes:
-        scheme: Its name.
-        drawn: The layers that it drew, by name.
-        small: Those of them that it drew small, since they give the scores.
-        kept: The layers that kept their values, which no seed changes: pretrained ones and bilinear kernels.
+        scheme: The scheme's name.
+        drawn: Names of the initialised layers.
+        small: Names of the score layers, which got small weights.
+        kept: Names of the layers that kept their values for every seed: pretrained ones and bilinear kernels.
     """
 
     scheme: InitScheme
@@ -43,16 +43,16 @@ class InitialWeights:
 def initialise(
     network: nn.Module, scheme: InitScheme, *, twin: nn.Module, classes: int, channels: int
 ) -> InitialWeights:
-    """Draw a network's weights by a scheme, from torch's random state on the CPU.
+    """Initialise a network's weights by a scheme, using torch's CPU random state.
 
-    Convolutions and fully connected layers are drawn and norms reset. Layers whose values are the same for every seed,
-    and not all one number, keep them: pretrained weights and bilinear kernels. So do such biases beside weights
-    that are drawn, and what is none of these layers, such as position tables.
+    Convolutions and fully connected layers are drawn at random, and norms are reset. Layers whose values are equal for
+    every seed and not constant keep them: pretrained weights and bilinear kernels. The same holds for such biases of
+    drawn layers. Other parameters, such as position embeddings, are not changed.
 
     Args:
         network: The network, changed in place.
-        scheme: Any; ``paper`` changes nothing.
-        twin: The same network built with another seed; it is run once, and of no use afterwards.
+        scheme: The scheme; ``paper`` changes nothing.
+        twin: The same network built with another seed; it is run once and must not be used afterwards.
         classes: Number of classes.
         channels: Channels of the images.
     """
@@ -78,7 +78,7 @@ def initialise(
 
 
 def fan_out(layer: nn.Module) -> int:
-    """Return how many outputs an input goes into, as PyTorch counts it for a convolution: strides left out."""
+    """Return the fan-out as PyTorch counts it for a convolution, without strides."""
     weight = layer.get_parameter("weight")
     if isinstance(layer, TRANSPOSED):
         return math.prod(weight.shape[1:])
@@ -92,7 +92,7 @@ def glorot_normal(layer: nn.Module) -> None:
 
 
 SCHEMES: Mapping[InitScheme, Callable[[nn.Module], None]] = {"kaiming": he_normal, "xavier": glorot_normal}
-"""How a scheme draws a layer that is no score layer."""
+"""Initialisation functions of layers that are no score layers, by scheme."""
 
 
 def _draw(layer: nn.Module, scheme: InitScheme, *, small: bool) -> None:
@@ -105,17 +105,17 @@ def _draw(layer: nn.Module, scheme: InitScheme, *, small: bool) -> None:
 
 
 def _is_drawable(layer: nn.Module) -> bool:
-    """Tell whether a layer's weight is its own: with a weight or spectral norm it follows from other tensors."""
+    """Return whether a layer's weight is a parameter; with weight or spectral norm it is computed from others."""
     return isinstance(layer, WEIGHTED) and isinstance(layer._parameters.get("weight"), nn.Parameter)
 
 
 def _fixed(layer: nn.Module, other: nn.Module) -> dict[str, Tensor]:
-    """Return copies of a layer's tensors that no seed changes, by name."""
+    """Return copies of a layer's tensors that are equal for all seeds, by name."""
     own, others = layer.state_dict(), other.state_dict()
     return {key: tensor.clone() for key, tensor in own.items() if key in others and _is_fixed(tensor, others[key])}
 
 
 def _is_fixed(tensor: Tensor, other: Tensor) -> bool:
-    """Tell whether a tensor's values are the same in both networks, and not all one number, as fresh norms have it."""
+    """Return whether a tensor is equal in both networks and not constant (new norms are constant)."""
     same = tensor.shape == other.shape and torch.equal(tensor, other)
     return same and tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())

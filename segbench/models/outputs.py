@@ -1,4 +1,4 @@
-"""From what a network returns to its logits: a tensor, or one in a mapping, a list, a tuple or an object."""
+"""Finds the logits in a network's output: a tensor, or one in a mapping, list, tuple or object."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 from segbench.errors import ModelRefusal
 
 LOGITS_NAMES = ("out", "logits")
-"""Where the logits of a structure with names are looked for: torchvision's name, and transformers'."""
+"""Default names of logits in structures with names: torchvision's and transformers'."""
 
 AUXILIARY_PREFIX = "aux"
-"""How the names of auxiliary outputs begin, in capitals or not."""
+"""Prefix of the names of auxiliary outputs, case-insensitive."""
 
 Part = str | int
-"""What ``output`` names: a key, an index, or several of them with dots between."""
+"""Type of ``output``: a key, an index, or several separated by dots."""
 
 
 class Found(NamedTuple):
-    """A tensor in what was returned.
+    """A tensor in an output.
 
     Attributes:
-        path: The keys and indices that lead to it, with dots between; empty where it was returned itself.
+        path: Its keys and indices separated by dots; empty if the output is the tensor itself.
         value: The tensor.
     """
 
@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """What lies at a path, and the structure that holds it."""
+    """The value at a path, and the structure that contains it."""
 
     path: str
     value: Any
@@ -41,19 +41,20 @@ class _Place(NamedTuple):
 
 
 def find_logits(returned: Any, *, classes: int, name: str, output: Part | None = None) -> Found:
-    """Return the logits, (N, classes, h, w), among what a network returned.
+    """Return the logits, (N, classes, h, w), in a network's output.
 
-    A tensor is the logits. Of a structure with names (a mapping, a named tuple, a dataclass, an object with ``logits``
-    or ``out``), they are ``out`` or else ``logits``; of a list or tuple, the first member; ``output`` names another.
+    A tensor is the logits itself. In a structure with names (mapping, named tuple, dataclass, object with ``logits`` or
+    ``out``) they are ``out`` or else ``logits``. In a list or tuple they are the first member. ``output`` overrides
+    this.
 
     Args:
-        returned: What the network returned.
-        classes: How many classes they have to be of.
-        name: What the network is called in messages.
-        output: Where the logits are, such as ``pred``, ``1``, ``-1`` or ``decoder.0``.
+        returned: The network's output.
+        classes: Expected number of classes.
+        name: Name of the network in messages.
+        output: Location of the logits, such as ``pred``, ``1``, ``-1`` or ``decoder.0``.
 
     Raises:
-        ModelRefusal: There are no such logits; the message says what was returned, and what to write.
+        ModelRefusal: There are no such logits; the message describes the output and what to write.
     """
     place = _logits_place(returned, name, output)
     if not isinstance(place.value, Tensor):
@@ -67,21 +68,21 @@ def find_logits(returned: Any, *, classes: int, name: str, output: Part | None =
 def find_auxiliary(
     returned: Any, *, classes: int, name: str, output: Part | None = None, also: Collection[str] = ()
 ) -> tuple[Found, ...]:
-    """Return the auxiliary outputs, each (N, classes, h, w), among what a network returned; none beside a tensor.
+    """Return the auxiliary outputs, each (N, classes, h, w), in a network's output; none if it is a tensor.
 
-    Beside logits in a list or tuple, they are its other members that are scores of these classes. Beside logits with a
-    name, they are what stands under names that begin with ``aux``, a tensor or a list of them.
+    In a list or tuple, they are all other members that are scores of these classes. In a structure with names, they are
+    tensors or lists of tensors under names that begin with ``aux``.
 
     Args:
-        returned: What the network returned.
-        classes: How many classes they have to be of.
-        name: What the network is called in messages.
-        output: Where the logits are; see ``find_logits``.
+        returned: The network's output.
+        classes: Expected number of classes.
+        name: Name of the network in messages.
+        output: Location of the logits; see ``find_logits``.
         also: Further names of auxiliary outputs.
 
     Raises:
-        ModelRefusal: There are no logits beside which they could stand, or what has the name of an auxiliary output
-            holds no scores of these classes.
+        ModelRefusal: There are no logits, or a value with the name of an auxiliary output is no scores of these
+            classes.
     """
     place = _logits_place(returned, name, output)
     if place.holder is None:
@@ -103,7 +104,7 @@ def find_auxiliary(
 
 
 def wrong_logits(tensor: Tensor, classes: int) -> str | None:
-    """Return why a tensor is no logits of so many classes; None where it is, (N, classes, h, w) of a floating type."""
+    """Return why a tensor is no logits of these classes; None if it is (N, classes, h, w) of a floating type."""
     shape = tuple(tensor.shape)
     expected = f"logits (N, {classes}, height, width) are expected"
     problem = None
@@ -124,7 +125,7 @@ def wrong_logits(tensor: Tensor, classes: int) -> str | None:
 
 
 def members(value: Any) -> dict[str, Any] | None:
-    """Return the parts of a structure by key or index; None for what is none."""
+    """Return the members of a structure by key or index; None if it is no structure."""
     if isinstance(value, Mapping):
         return {str(key): part for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -134,7 +135,7 @@ def members(value: Any) -> dict[str, Any] | None:
 
 
 def _attributes(value: Any) -> dict[str, Any] | None:
-    """Return the fields of a dataclass, or the attributes of an object that has logits; None for anything else."""
+    """Return the fields of a dataclass, or the attributes of an object with logits; else None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     named = {name: getattr(value, name) for name in LOGITS_NAMES if hasattr(value, name)}
@@ -143,7 +144,7 @@ def _attributes(value: Any) -> dict[str, Any] | None:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[Found]:
-    """Yield the tensors in a structure, in order, each with its path."""
+    """Yield the tensors in a structure in order, each with its path."""
     if isinstance(value, Tensor):
         yield Found(path, value)
         return
@@ -152,7 +153,7 @@ def leaves(value: Any, path: str = "") -> Iterator[Found]:
 
 
 def in_words(value: Any) -> str:
-    """Return what a structure holds, with shapes, such as ``a list of 0: (2, 5, 8, 8), 1: (2, 5, 4, 4)``."""
+    """Describe a structure with shapes, such as ``a list of 0: (2, 5, 8, 8), 1: (2, 5, 4, 4)``."""
     if isinstance(value, Tensor):
         number = str(value.dtype).removeprefix("torch.")
         kind = "a tensor" if value.is_floating_point() else f"{_article(number)} {number} tensor"
@@ -176,10 +177,10 @@ def _part_in_words(value: Any) -> str:
 
 
 def _logits_place(returned: Any, name: str, output: Part | None) -> _Place:
-    """Return what is taken for the logits.
+    """Return the place of the logits.
 
     Raises:
-        ModelRefusal: There is nothing under the name.
+        ModelRefusal: There is no such place.
     """
     if isinstance(returned, Tensor):
         return _Place("", returned, None)
@@ -195,10 +196,10 @@ def _logits_place(returned: Any, name: str, output: Part | None) -> _Place:
 
 
 def _named_place(returned: Any, name: str, output: str) -> _Place:
-    """Follow a path of keys and indices; a key may hold dots itself.
+    """Follow a path of keys and indices; keys may contain dots.
 
     Raises:
-        ModelRefusal: It leads nowhere.
+        ModelRefusal: The path does not exist.
     """
     place, rest = _Place("", returned, None), output
     while rest:
@@ -210,7 +211,7 @@ def _named_place(returned: Any, name: str, output: str) -> _Place:
         elif step in parts:
             key = step
         elif step.isdigit() and isinstance(place.value, tuple) and int(step) < len(keys):
-            key = keys[int(step)]  # of a named tuple
+            key = keys[int(step)]  # a field of a named tuple
         else:
             raise ModelRefusal(f"{name} returns {in_words(returned)}; there is no 'output: {output}' in it")
         place = _Place(_joined(place.path, key), parts[key], place.value)
@@ -219,7 +220,7 @@ def _named_place(returned: Any, name: str, output: str) -> _Place:
 
 
 def _remedy(returned: Any, place: _Place, classes: int) -> str:
-    """Return what to write in place of an output in which the logits were not found."""
+    """Return advice for an output without logits at the expected place."""
     fitting = [leaf.path for leaf in leaves(place.value, place.path) if wrong_logits(leaf.value, classes) is None]
     elsewhere = [leaf.path for leaf in leaves(returned) if wrong_logits(leaf.value, classes) is None]
     where = "its logits belong in 'out' or 'logits'"
@@ -242,7 +243,7 @@ def _is_auxiliary(key: str) -> bool:
 
 
 def _has_names(value: Any) -> bool:
-    """Tell whether logits were found in a structure by name: a named tuple without the names is as any tuple."""
+    """Return whether logits are in a structure by name; a named tuple without these names counts as a tuple."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return any(name in value._fields for name in LOGITS_NAMES)
     return not isinstance(value, list | tuple)

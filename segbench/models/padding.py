@@ -1,4 +1,4 @@
-"""Pads images to a multiple of what a network's poolings need, and crops its logits back."""
+"""Pads images to a multiple that a network needs, and crops its logits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch.nn import functional
 from segbench.models.base import ANY_SIZE, InputConstraint
 
 MOST_STEPS = 4096
-"""So many multiples are looked through for a size that a network takes."""
+"""Number of multiples tried to find a supported size."""
 
 
 @dataclass(frozen=True)
 class PaddedConstraint(InputConstraint):
-    """Which input sizes a network takes whose images are padded.
+    """The input sizes supported with padding.
 
     Attributes:
         pad_to: Height and width are padded to a multiple of this.
-        inner: Which padded sizes the network takes.
+        inner: The padded sizes that the network supports.
     """
 
     pad_to: int = 1
@@ -29,11 +29,11 @@ class PaddedConstraint(InputConstraint):
         return f"{self.inner}, images being padded to a multiple of {self.pad_to}"
 
     def allows(self, size: int) -> bool:
-        """Return whether a height or width is possible."""
+        """Return whether a height or width is supported."""
         return self.inner.allows(padded(size, self.pad_to))
 
     def next(self, size: int) -> int:
-        """Return the smallest possible height or width that is not below ``size``."""
+        """Return the smallest supported height or width of at least ``size``."""
         if self.allows(size):
             return size
         start = padded(size, self.pad_to)
@@ -42,30 +42,30 @@ class PaddedConstraint(InputConstraint):
 
 
 def padded(size: int, pad_to: int) -> int:
-    """Return the smallest multiple of ``pad_to`` that is not below a height or width."""
+    """Return the smallest multiple of ``pad_to`` of at least a height or width."""
     return -(-size // pad_to) * pad_to
 
 
 def pad(images: Tensor, pad_to: int) -> Tensor:
     """Pad (N, C, H, W) images with zeros at the bottom and the right until both sides are multiples.
 
-    Zero is the mean colour where images are normalised.
+    For normalised images, zero is the mean colour.
     """
     bottom, right = (-size % pad_to for size in images.shape[-2:])
     return functional.pad(images, (0, right, 0, bottom)) if bottom or right else images
 
 
 class Padded(nn.Module):
-    """A built-in network whose images are padded to a multiple, its logits being cropped to the image.
+    """Wraps a built-in network: pads images to a multiple and crops the logits to the image.
 
     Attributes:
-        citation: That of the network.
-        input_constraint: Which sizes of images can be padded to what it takes.
+        citation: The network's citation.
+        input_constraint: The image sizes that can be padded to a supported size.
     """
 
     def __init__(self, network: nn.Module, constraint: InputConstraint, pad_to: int) -> None:
         super().__init__()
-        self.model = network  # "model.": a prefix that weights are compared without
+        self.model = network  # the prefix "model." is ignored when weights are matched
         self.pad_to = pad_to
         self.citation = str(getattr(network, "citation", ""))
         self.input_constraint = PaddedConstraint(pad_to=pad_to, inner=constraint)

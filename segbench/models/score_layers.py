@@ -1,4 +1,4 @@
-"""Finds a network's score layers: the last layers with weights before its logits, one for each class a channel."""
+"""Finds a network's score layers: the last layers with weights before its logits."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from torch import Tensor, nn
 from segbench.models.base import constraint_of
 
 SCORE_STD = 0.01
-"""Standard deviation of the weights of score layers, their biases being zero; as in DeepLab-LargeFOV's release."""
+"""Standard deviation of the weights of score layers, as in DeepLab-LargeFOV's release; their biases are zero."""
 
 TRIAL_SIDE = 64
-"""Height and width of the image that a network is run on, or the next size that it takes."""
+"""Height and width of the test image; the next supported size if the network does not support it."""
 
 
 def find_score_layers(
     network: nn.Module, candidates: Collection[str], *, classes: int, channels: int
 ) -> frozenset[str]:
-    """Return which layers give the scores that the logits are made of.
+    """Return the layers whose outputs the logits are computed from.
 
     The network is run once on an empty image, and autograd's graph is followed back from the logits to the first
-    candidate on each path. Where a network cannot be run on this image, the last candidate with as many outputs as
-    there are classes is taken.
+    candidate on each path. If the network cannot be run, the last candidate with one output per class is returned.
 
     Args:
-        network: Maps (N, channels, H, W) to (N, classes, H, W); it is left in evaluation mode.
+        network: Maps (N, channels, H, W) to (N, classes, H, W); ends in evaluation mode.
         candidates: The names of layers with weights.
         classes: Number of classes.
         channels: Channels of the images.
@@ -36,7 +35,7 @@ def find_score_layers(
     layers = {name: layer for name, layer in network.named_modules() if name in candidates}
     try:
         found = _last_layers(network, layers, channels)
-    except Exception:  # foreign networks may refuse this image for reasons of their own
+    except Exception:  # external networks may refuse this image for any reason
         found = list(layers)
         found = [name for name in found if _outputs(layers[name]) == classes][-1:]
     return frozenset(name for name in found if _outputs(layers[name]) == classes)

@@ -1,4 +1,4 @@
-"""A network without its values: what it is made of, which images it takes, and what it costs."""
+"""Describes networks without their weights: structure, supported images, and cost."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from segbench.results.outputs import OutputFacts
 
 @dataclass(frozen=True)
 class Description:
-    """What a network costs and where it comes from.
+    """Cost and source of a network.
 
     Attributes:
         name: The row's label.
-        parameters: Learned parameters.
+        parameters: Number of learned parameters.
         macs: Multiply-adds of one forward pass of one image.
-        activation_bytes: What training keeps of each image of a batch for the backward pass, in float32.
+        activation_bytes: Bytes of float32 activations kept for the backward pass per image.
         weights_bytes: Size of the weights on disk.
         citation: The paper.
-        input_constraint: Which image sizes the network takes, in words.
+        input_constraint: The supported image sizes in words.
         output_size: Height and width of the logits; smaller than the image's for valid convolutions.
-        outputs: What a network from elsewhere returns; None for built-in ones.
+        outputs: Outputs of an external network; None for built-in ones.
     """
 
     name: str
@@ -46,25 +46,25 @@ class Description:
 
 
 def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Build a model entry's network on the meta device: its structure without memory, reading no weights.
+    """Build a model entry's network on the meta device, without memory and without reading weights.
 
-    A network of another package that looks at values while it is built is built for real, and its values are dropped.
+    An external network that reads values during construction is built on the CPU, and its values are dropped.
 
     Raises:
-        UsageError: An option is impossible.
-        ModelRefusal: The network cannot do what is asked of it.
+        UsageError: An option is invalid.
+        ModelRefusal: The network does not support what is asked.
     """
     return labelling_every_pixel(bare_skeleton(entry, classes=classes, channels=channels))
 
 
 def bare_skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Build a network as ``skeleton`` does, without mirrored borders around one of valid convolutions."""
+    """Like ``skeleton``, but without mirrored borders for valid convolutions."""
     try:
         with torch.device("meta"):
             return _untrained(entry, classes=classes, channels=channels)
     except SegbenchError:
         raise
-    except Exception:  # whatever a constructor does with values that are not there
+    except Exception:  # constructors may fail on missing values in any way
         return _untrained(entry, classes=classes, channels=channels).to("meta")
 
 
@@ -76,10 +76,10 @@ def _untrained(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
 
 
 def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> Description:
-    """Describe an entry's network from its structure, reading and fetching no weights.
+    """Describe an entry's network from its structure, without reading or downloading weights.
 
-    It is built and counted on the meta device; where that does not do, for real, on the CPU. A network of valid
-    convolutions is described as it is, with its smaller output, not as it is evaluated (tile by mirrored tile).
+    It is built on the meta device or, if that fails, on the CPU. A network with valid convolutions is described with
+    its smaller output, not with the mirrored tiles of the evaluation.
 
     Args:
         entry: The network and its options.
@@ -115,30 +115,30 @@ def describe_network(entry: ModelEntry, *, classes: int, channels: int, size: tu
 
 
 def _real_outputs(entry: ModelEntry, *, classes: int, channels: int, size: tuple[int, int]) -> OutputFacts | None:
-    """Return what a network from elsewhere returns with values, which tell of a softmax; None where it cannot be run.
+    """Return an external network's outputs with real values, which reveal a softmax; None if it cannot be run.
 
     Raises:
-        ModelRefusal: It returns no logits of its classes.
+        ModelRefusal: The network returns no logits of its classes.
     """
     try:
         return try_outputs(_untrained(entry, classes=classes, channels=channels), channels=channels, size=size)
     except SegbenchError:
         raise
-    except Exception:  # it was built on the meta device, which is what its description needs
+    except Exception:  # the description only needs the meta device
         return None
 
 
 def _cost(entry: ModelEntry, network: nn.Module, *, classes: int, channels: int, size: tuple[int, int]) -> Cost:
-    """Count on the meta device or, for a network that looks at values, on the CPU.
+    """Count the cost on the meta device or, for a network that reads values, on the CPU.
 
     Raises:
-        ModelRefusal: It cannot take this size.
+        ModelRefusal: The network does not support the size.
     """
     try:
         return cost_of(network, channels, *size)
     except SegbenchError:
         raise
-    except Exception:  # a size that does not fit, or values that are not there: the CPU tells which
+    except Exception:  # either an unsupported size or missing values; the CPU shows which
         real = _untrained(entry, classes=classes, channels=channels)
     try:
         return cost_of(real, channels, *size, device="cpu")
@@ -150,10 +150,10 @@ def _cost(entry: ModelEntry, network: nn.Module, *, classes: int, channels: int,
 
 
 def _built(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
-    """Build a network; what goes wrong in another package becomes a message.
+    """Build a network; converts errors of other packages.
 
     Raises:
-        UsageError: It went wrong.
+        UsageError: Building it failed.
     """
     try:
         return bare_skeleton(entry, classes=classes, channels=channels)
@@ -164,6 +164,6 @@ def _built(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
 
 
 def _line(error: BaseException) -> str:
-    """Return an error in one line, with its class where the message alone says little."""
+    """Describe an error in one line, with its class if the message is short."""
     text = (str(error).strip().splitlines() or [""])[0][:300]
     return text if isinstance(error, AssertionError | RuntimeError) and text else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Tries a network from elsewhere on a small random image: what it returns, and whether that is scores."""
+"""Tries an external network on a small random image, to find its outputs and check that they are scores."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from segbench.models.padding import pad, padded
 from segbench.results.outputs import Activation, OutputFacts
 
 SMALL_SIZE = (64, 96)
-"""Height and width of the image; they differ, so that an output with both exchanged is seen."""
+"""Height and width of the image; they differ to detect outputs with both exchanged."""
 IMAGES = 2
-"""In a batch: batch norm refuses to be trained on one value a channel."""
+"""Images in the batch, since batch norm cannot train on one value per channel."""
 SCALES = (1.0, 100.0)
-"""Standard deviations of the image's values: what stays between 0 and 1 for all of them has been made to."""
+"""Standard deviations of the tried images; scores between 0 and 1 for all of them come from an activation."""
 TOLERANCE = 1e-3
-"""By how much a sum over classes may differ from 1, in half precision too."""
+"""Tolerance of sums over classes, also for half precision."""
 
 
 class _Trial(NamedTuple):
-    """What one forward pass gave.
+    """The result of one forward pass.
 
     Attributes:
-        returned: What the network returned.
+        returned: The network's output.
         logits: (N, classes, h, w) float32.
     """
 
@@ -43,22 +43,22 @@ class _Trial(NamedTuple):
 def try_outputs(
     network: nn.Module, *, channels: int, size: tuple[int, int], also: Collection[str] = ()
 ) -> OutputFacts | None:
-    """Run a network from elsewhere in both modes; no weight, mode, buffer or random state is changed.
+    """Run an external network in both modes; weights, mode, buffers and random state are not changed.
 
-    It is run on a small image or, where it takes none, on one of the given size. What was found is kept as the
+    It is run on a small image or, if it does not support that, on one of the given size. The result is stored in the
     network's ``tried``.
 
     Args:
-        network: Any; on the meta device, it shows shapes alone.
+        network: Any network; on the meta device only shapes are found.
         channels: Channels of the images.
-        size: Height and width of the images that it is for.
-        also: Names of auxiliary outputs beside the usual ones.
+        size: Height and width of its intended images.
+        also: Further names of auxiliary outputs.
 
     Returns:
-        What it returned; None for built-in networks, and for those that cannot be run on either image.
+        The outputs; None for built-in networks, and for those that cannot be run on either image.
 
     Raises:
-        ModelRefusal: It returns no logits of its classes, in one mode at least, or ends the program.
+        ModelRefusal: It returns no logits of its classes in at least one mode, or exits the program.
     """
     if not isinstance(network, ExternalNetwork) or any(map(is_lazy, network.parameters())):
         return None
@@ -71,19 +71,19 @@ def try_outputs(
                     network.tried = _facts(copy, channels, tried, also)
             except ModelRefusal:
                 raise
-            except Exception:  # noqa: S112 - foreign networks may refuse an image, or the device, for their own reasons
+            except Exception:  # noqa: S112 - external networks may refuse an image or the device for any reason
                 continue
             break
     return network.tried
 
 
 def activation_of(scores: list[Tensor]) -> Activation | None:
-    """Return what has been applied to (N, classes, h, w) scores before, as all of several show; None for logits."""
+    """Return the activation applied to (N, classes, h, w) scores, if all agree; None for logits."""
     if any(one.is_meta for one in scores):
         return None
     kinds = {_activation(one) for one in scores}
     kind = kinds.pop() if len(kinds) == 1 else None
-    # ReLU gives exact zeros too, a sigmoid only for large values
+    # ReLU gives exact zeros, a sigmoid only for large values
     return None if kind == "sigmoid" and float(scores[0].min()) == 0 else kind
 
 
@@ -121,7 +121,7 @@ def _tried(network: ExternalNetwork, images: Tensor) -> _Trial:
     """Run the network once.
 
     Raises:
-        ModelRefusal: It returns no logits, or those of other images, or with height and width exchanged.
+        ModelRefusal: It returns no logits, or logits of another batch size or with height and width exchanged.
     """
     images = pad(images, network.step)
     with torch.no_grad():
@@ -140,7 +140,7 @@ def _tried(network: ExternalNetwork, images: Tensor) -> _Trial:
 
 
 def _unnamed(network: ExternalNetwork, returned: Any) -> int:
-    """Return how many members of a list or tuple could be the logits of which the first is taken unasked."""
+    """Return the number of members of a list or tuple that could be the logits, if none was chosen by ``output``."""
     named = network.output is not None or network.logits(returned).path in LOGITS_NAMES
     if named or not isinstance(returned, list | tuple):
         return 1
@@ -149,7 +149,7 @@ def _unnamed(network: ExternalNetwork, returned: Any) -> int:
 
 
 def _auxiliary(network: ExternalNetwork, returned: Any, also: Collection[str]) -> tuple[Found, ...]:
-    """Return the auxiliary outputs; none of a network that has something else under their names."""
+    """Return the auxiliary outputs; empty if values under their names are no scores."""
     try:
         return network.auxiliary(returned, also)
     except ModelRefusal:
@@ -173,13 +173,13 @@ def _sums_to_one(scores: Tensor) -> bool:
 
 @contextmanager
 def copied(network: ExternalNetwork) -> Iterator[ExternalNetwork]:
-    """Give a copy of a network for trials; torch's random state on the CPU is put back after them.
+    """Yield a copy of a network for trials; torch's CPU random state is restored afterwards.
 
-    A network that cannot be copied is given itself, and its modes and buffers are put back.
+    If it cannot be copied, the network itself is yielded, and its modes and buffers are restored.
     """
     try:
         copy = deepcopy(network)
-    except Exception:  # foreign networks may hold what cannot be copied
+    except Exception:  # external networks may not support copying
         copy = network
     modes = [(module, module.training) for module in network.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]

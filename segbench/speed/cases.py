@@ -66,8 +66,8 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
     speed = suite.speed or Speed()
     runs = chosen(plan(suite), models, None)
     first = runs[0]
-    materials = open_run_data(first)
-    inputs = _inputs(materials, speed)
+    run_data = open_run_data(first)
+    inputs = _inputs(run_data, speed)
     entries = list({run.model.model_dump_json(): run.model for run in runs}.values())
     train, evaluate = first.recipe.train, first.recipe.evaluate
     precision: Precision = evaluate.precision or (train.precision if train else "fp32")
@@ -109,14 +109,14 @@ def _training_modes(train: Train, speed: Speed) -> tuple[str, ...]:
     return ("compile",) if isinstance(train.compile, bool) else (f"compile:{train.compile}",)
 
 
-def _inputs(materials: RunData, speed: Speed) -> Inputs:
-    label = materials.test.read(0).label.shape
-    test = speed.size or materials.first_test_size()
+def _inputs(run_data: RunData, speed: Speed) -> Inputs:
+    label = run_data.test.read(0).label.shape
+    test = speed.size or run_data.first_test_size()
     return Inputs(
-        classes=len(materials.info.classes),
-        channels=materials.info.channels,
+        classes=len(run_data.info.classes),
+        channels=run_data.info.channels,
         test_size=test,
-        training_size=speed.size or materials.first_training_size() or test,
+        training_size=speed.size or run_data.first_training_size() or test,
         label_size=(int(label[0]), int(label[1])),
     )
 
@@ -134,7 +134,7 @@ def _inference(
     batches = (FIRST_OF_SWEEP,) if isinstance(speed.batch_sizes, str) else speed.batch_sizes
     combinations = product(
         entries,
-        _arithmetics(speed, precision),
+        _precisions(speed, precision),
         speed.channels_last or (channels_last,),
         speed.modes,
         map(Output, speed.outputs),
@@ -151,8 +151,8 @@ def _inference(
                 size=inputs.test_size,
                 label_size=inputs.label_size if output is Output.LABELS else None,
                 batch_size=batch,
-                precision=arithmetic.precision,
-                casting=arithmetic.casting,
+                precision=precision.precision,
+                casting=precision.casting,
                 channels_last=layout,
                 mode=mode,
                 output=output,
@@ -161,23 +161,23 @@ def _inference(
             ),
             sweeps=sweeps,
         )
-        for entry, arithmetic, layout, mode, output, batch in combinations
+        for entry, precision, layout, mode, output, batch in combinations
     ]
 
 
-class _Arithmetic(NamedTuple):
+class _Precision(NamedTuple):
     """A precision of inference, and whether weights are cast before timing."""
 
     precision: Precision
     casting: Literal["weights"] | None = None
 
 
-def _arithmetics(speed: Speed, precision: Precision) -> list[_Arithmetic]:
+def _precisions(speed: Speed, precision: Precision) -> list[_Precision]:
     """Return all precisions of inference; bf16 and fp16 occur once for each way of casting."""
-    found: list[_Arithmetic] = []
+    found: list[_Precision] = []
     for name in speed.precisions or (precision,):
         ways = speed.casting if name in HALF_PRECISIONS else ("autocast",)
-        found += [_Arithmetic(name, "weights" if way == "weights" else None) for way in ways]
+        found += [_Precision(name, "weights" if way == "weights" else None) for way in ways]
     return found
 
 

@@ -80,17 +80,17 @@ def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, 
 
 
 @contextmanager
-def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
+def _prepared(network: Any, case: SpeedCase, compute: Any) -> Iterator[Any]:
     """Return the function that makes one call of a case."""
     from segbench.results.speed.record import Task
     from segbench.speed.measure.inference import inference_call
     from segbench.speed.measure.training import training_step
 
     if case.task is Task.INFERENCE:
-        with inference_call(network, case, arithmetic=arithmetic) as prepared:
+        with inference_call(network, case, compute=compute) as prepared:
             yield prepared.call
     else:
-        with training_step(network, case, arithmetic=arithmetic) as step:
+        with training_step(network, case, compute=compute) as step:
             yield step
 
 
@@ -99,7 +99,7 @@ def _time(benchmark: Any, case: SpeedCase, device: torch.device) -> None:
     import torch
 
     from segbench.results.speed.baseline import CASE_KEY, ENVIRONMENT_KEY
-    from segbench.speed.measure.case import arithmetic_of, built, fingerprint, set_threads
+    from segbench.speed.measure.case import built, compute_config_of, fingerprint, set_threads
     from segbench.speed.measure.timer import Timer
 
     threads_before = torch.get_num_threads()
@@ -109,7 +109,7 @@ def _time(benchmark: Any, case: SpeedCase, device: torch.device) -> None:
         benchmark.extra_info[CASE_KEY] = case.model_dump(mode="json")
         benchmark.extra_info[ENVIRONMENT_KEY] = fingerprint(str(device), case.threads)
         benchmark.extra_info["case"] = case.key
-        with _prepared(built(case), case, arithmetic_of(case, device)) as call:
+        with _prepared(built(case), case, compute_config_of(case, device)) as call:
             warmup = timer.warm_up(call)
             benchmark.extra_info["not_steady"] = not warmup.steady
             benchmark(timer.once, call)

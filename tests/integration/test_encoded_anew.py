@@ -158,7 +158,7 @@ def test_a_saved_state_is_gone_on_with(run, root, monkeypatch):
             run(**settings)
     encode(root, ".webp", lossless=True)
     again, _, told = run(**settings)
-    assert any("goes on from step 2 of 4" in text for text in told), told
+    assert any("resumes from step 2 of 4" in text for text in told), told
     (one,), (other,) = whole.records, again.records
     assert one.data.train_digest == other.data.train_digest
     assert one.data.fingerprints != other.data.fingerprints
@@ -171,7 +171,7 @@ def test_a_twin_is_taken_over(run, root):
     encode(root, ".bmp")
     outcome, _, told = run(tuning={"grid": {"train.optimizer.lr": [0.003]}, "epochs": 1})
     tuned = next(record for record in outcome.records if record.tuning and record.tuning.role == "tuned")
-    assert any("are taken over" in text for text in told), told
+    assert any("are copied" in text for text in told), told
     assert tuned.data == first.records[0].data
 
 

@@ -87,7 +87,7 @@ def test_a_suite_that_is_terminated_again_and_again_ends_as_in_one_go(segbench, 
         process.send_signal(signal.SIGTERM)
         _, told = process.communicate(timeout=600)
         code = process.returncode
-        steps += re.findall(r"(?:goes on from|stopped after) step (\d+)", told)
+        steps += re.findall(r"(?:resumes from|stopped after) step (\d+)", told)
         assert code in (0, 3), told
         assert len(steps) < 20
     assert steps
@@ -105,7 +105,7 @@ def test_a_time_limit_ends_a_command_with_3_and_the_next_goes_on_to_the_same_end
     steps = saved_steps(tmp_path / "results")  # none where ten seconds are too few to begin
     told = segbench("run", "tiny.yaml", "--no-estimate", "--no-report")
     assert told.returncode == 0, told.stderr
-    assert not steps or f"goes on from step {max(steps)} of 24" in told.stderr
+    assert not steps or f"resumes from step {max(steps)} of 24" in told.stderr
     assert facts(tmp_path / "results") == whole
 
 

@@ -72,7 +72,9 @@ def facts(outcome):
 def running_tasks():
     """The processes that are doing a run; Ray names them after what they do."""
     return [
-        process for process in psutil.process_iter(["cmdline"]) if "ray::do_run" in (process.info["cmdline"] or [""])[0]
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "ray::execute_task" in (process.info["cmdline"] or [""])[0]
     ]
 
 
@@ -111,7 +113,7 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
     killer.join(30)
     notices = [event.text for event in told if isinstance(event, Notice)]
     assert len([text for text in notices if "was lost" in text]) == 1, notices
-    assert len([text for text in notices if "goes on from step" in text]) == (1 if shared else 0), notices
+    assert len([text for text in notices if "resumes from step" in text]) == (1 if shared else 0), notices
     assert there.complete
     assert facts(there) == facts(here)
     there.store.clean()  # of what the lost process was writing

@@ -74,7 +74,7 @@ def test_a_case_that_cannot_be_measured_is_shown_with_its_reason_and_exits_1(tmp
         (["--models", "cnn", "--precision", "fp8"], "speed.precisions"),
         (["--models", "cnn", "--casting", "half"], "speed.casting"),
         (["--models", "cnn", "--task", "loading"], "there is nothing to measure"),
-        (["--models", "cnn", "--device", "xpu"], "there is no such device here"),
+        (["--models", "cnn", "--device", "xpu"], "this device does not exist here"),
         (["--models", "cnn", "--set", "train.epochs=1"], "--set changes a suite"),
         (["absent.yaml"], "absent.yaml"),
     ],

@@ -18,7 +18,7 @@ from segbench.results.speed.fingerprint import machine_digest
 from segbench.results.speed.record import Output, SpeedStatus, Task
 from segbench.speed.gate.gate_case import Activity, GateCase
 from segbench.speed.gate.worker import Session
-from segbench.speed.measure.case import arithmetic_of, built, fingerprint, measure
+from segbench.speed.measure.case import built, compute_config_of, fingerprint, measure
 from segbench.speed.measure.conditions import nvml_of
 from segbench.speed.measure.inference import inference_call
 from segbench.speed.measure.inputs import random_batches
@@ -32,7 +32,7 @@ SECONDS = 0.1
 NETWORK = {"model": {"name": "unet", "width": 0.25}, "size": (128, 128), "batch_size": 2, "device": "cuda"}
 TRAINING = {"steps": 1, "batch_size": 2, "optimizer": {"name": "sgd", "lr": 0.01}}
 HALF = [{"precision": name, "casting": casting} for name in ("bf16", "fp16") for casting in (None, "weights")]
-ARITHMETICS = [{"precision": "fp32"}, {"precision": "tf32"}, *HALF]
+PRECISIONS = [{"precision": "fp32"}, {"precision": "tf32"}, *HALF]
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="Triton needs a C compiler")
 
 
@@ -81,17 +81,17 @@ def test_a_graph_needs_the_memory_of_its_network():
     assert graph.reserved_peak_bytes > 0.8 * (eager.allocated_peak_bytes - eager.spare_inputs_bytes)
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=name_of)
-def test_every_arithmetic_is_measured(arithmetic):
-    assert measured(**arithmetic, channels_last=arithmetic["precision"] in ("bf16", "fp16")).call_seconds > 0
+@pytest.mark.parametrize("precision", PRECISIONS, ids=name_of)
+def test_every_precision_is_measured(precision):
+    assert measured(**precision, channels_last=precision["precision"] in ("bf16", "fp16")).call_seconds > 0
 
 
-@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=name_of)
-def test_a_graph_computes_what_its_network_does(arithmetic):
+@pytest.mark.parametrize("precision", PRECISIONS, ids=name_of)
+def test_a_graph_computes_what_its_network_does(precision):
     results = []
     for mode in ("eager", "cuda_graph"):
-        wanted = gpu_case(mode=mode, size=(64, 64), **arithmetic)
-        with inference_call(built(wanted), wanted, arithmetic=arithmetic_of(wanted, use_device("cuda"))) as prepared:
+        wanted = gpu_case(mode=mode, size=(64, 64), **precision)
+        with inference_call(built(wanted), wanted, compute=compute_config_of(wanted, use_device("cuda"))) as prepared:
             results.append([prepared.call().float().clone() for _ in range(3)])
     for eager, graph in zip(*results, strict=True):
         torch.testing.assert_close(graph, eager, rtol=0.02, atol=0.02)
@@ -127,7 +127,7 @@ def test_large_batches_are_drawn_by_the_device():
     torch.randn(1, device="cuda")
     before = resident_bytes()
     wanted = gpu_case(batch_size=700, size=(512, 512))
-    one, other = (random_batches(wanted, arithmetic_of(wanted, use_device("cuda"))).images for _ in range(2))
+    one, other = (random_batches(wanted, compute_config_of(wanted, use_device("cuda"))).images for _ in range(2))
     assert one[0].nbytes > 2 * 2**30
     assert resident_bytes() - before < 2**30
     assert torch.equal(one[0], other[0])

@@ -45,7 +45,7 @@ def test_a_choice_that_is_the_recipes_own_repeats_no_training(tmp_path):
     trained = {event.run_id for event in events if isinstance(event, EpochEnded)}
     assert identical.id in trained
     assert tuned.id not in trained
-    assert any(f"the results of {identical.id} are taken over" in text for text in notices(events))
+    assert any(f"the results of {identical.id} are copied" in text for text in notices(events))
     assert (tuned.tuning.role, tuned.tuning.values) == ("tuned", {"train.optimizer.lr": 0.003})
     assert tuned.protocol_id != identical.protocol_id
     files = [

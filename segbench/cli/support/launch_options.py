@@ -188,13 +188,13 @@ class LaunchOptions:
 def _leading(device: str) -> Iterator[Launcher]:
     from segbench.engine.distributed import own_device, torchrun_process_group
 
-    with torchrun_process_group(device) as team:
+    with torchrun_process_group(device) as group:
         own = own_device(device)
-        if team.leads:
-            with leading(team, own) as leader:
+        if group.leads:
+            with leading(group, own) as leader:
                 yield leader
             return
-        join_runs(team, device=own)
+        join_runs(group, device=own)
     raise typer.Exit
 
 

@@ -1,1 +1,1 @@
-"""From a YAML file or Python values to a mapping, with errors a person can act on."""
+"""Reads YAML files and Python values into mappings, with helpful errors."""

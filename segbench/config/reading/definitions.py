@@ -1,4 +1,4 @@
-"""Classes and functions that a notebook or a script defines: their names, and what in them makes another network."""
+"""Names and hashes of classes and functions defined in a notebook or script."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from typing import Any
 from segbench.errors import UsageError
 
 MAIN = "__main__"
-"""The module of a notebook's cells, and of the script that was started."""
+"""The module of notebook cells and of the running script."""
 
 _MAIN_NAMES = (MAIN, "__mp_main__")
-"""How its classes call it: a process that multiprocessing started imports the script by the second name."""
+"""Its names in ``__module__``; multiprocessing imports the script by the second one."""
 
 _DESCRIBED_ELSEWHERE = frozenset(
     {
@@ -39,19 +39,19 @@ _DESCRIBED_ELSEWHERE = frozenset(
         *("__dataclass_fields__", "__dataclass_params__"),
     }
 )
-"""Members of classes that follow from others, or change nothing that a network computes."""
+"""Members of classes that are derived from others, or do not change what a network computes."""
 
 
 def main_attribute(name: str) -> Any:
-    """Return what a name of ``__main__`` stands for; None where there is no such name."""
+    """Return the attribute of ``__main__`` with a name; None if there is none."""
     return getattr(sys.modules.get(MAIN), name, None)
 
 
 def name_of(given: Callable[..., Any]) -> str:
-    """Return the name by which a suite names a class or function: ``python:module.attribute``.
+    """Return the name of a class or function in a suite: ``python:module.attribute``.
 
     Raises:
-        UsageError: It cannot be found again by a name.
+        UsageError: It cannot be found by a name.
     """
     module = getattr(given, "__module__", None)
     module = MAIN if module in _MAIN_NAMES else module
@@ -67,29 +67,28 @@ def name_of(given: Callable[..., Any]) -> str:
 
 
 def found_by_other_processes(name: str) -> bool:
-    """Tell whether a process of its own finds a name of ``__main__``: one that stands in the script's file."""
+    """Return whether another process can find a name of ``__main__``, which must be in the script's file."""
     file = getattr(sys.modules.get(MAIN), "__file__", None)
     return file is not None and {code.co_filename for code in _codes(main_attribute(name))} <= {file}
 
 
 def others_can_import_main() -> bool:
-    """Tell whether a process of its own can import ``__main__``, or need not: a notebook has no file to import.
+    """Return whether other processes can import ``__main__``, or need not: a notebook has no file to import.
 
-    It cannot where a script comes through standard input.
+    They cannot if the script is read from standard input.
     """
     file = getattr(sys.modules.get(MAIN), "__file__", None)
     return file is None or Path(file).is_file()
 
 
 def definition_digest(name: str) -> str | None:
-    """Return the SHA-256 of what a class or function of ``__main__`` is made of; None where there is none.
+    """Return the SHA-256 of a definition in ``__main__`` and everything it uses there; None if it does not exist.
 
-    That is its source and, of all that it uses of ``__main__``, the source of classes and functions and the value of
-    anything else. Of what it imports only the names count. Where there is no source, as in Python's own prompt, it is
-    the bytecode.
+    The hash covers its source, the source of used classes and functions of ``__main__``, and the values of other used
+    names. Only the names of imports are included. Without source, as in the Python prompt, bytecode is used.
 
     Raises:
-        UsageError: It uses a value that cannot be told from another one.
+        UsageError: It uses a value that cannot be hashed.
     """
     found = main_attribute(name)
     if found is None:
@@ -100,16 +99,16 @@ def definition_digest(name: str) -> str | None:
 
 
 class _Parts:
-    """What a definition uses of ``__main__``, described once each."""
+    """The parts of ``__main__`` that a definition uses, each described once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.found: dict[str, Any] = {}
         self._numbers: dict[int, str] = {}
-        self._kept: list[Any] = []  # so that no other value gets the same id meanwhile
+        self._kept: list[Any] = []  # keeps the value alive, so that its id is not reused
 
     def describe(self, value: Any) -> Any:
-        """Return a value in JSON's types, equal for equal values."""
+        """Return a value as JSON types; equal values give equal descriptions."""
         if value is None or isinstance(value, bool | int | float | complex | str | bytes):
             return [type(value).__name__, repr(value)]
         if isinstance(value, ModuleType):
@@ -129,7 +128,7 @@ class _Parts:
         return self._once(value, self._class if isinstance(value, type) else self._function)
 
     def _once(self, value: Any, describe: Callable[[Any], Any]) -> Any:
-        """Describe a value at its first occurrence, and refer to it at others: definitions may use each other."""
+        """Describe a value at its first occurrence and refer to it later, since definitions may be recursive."""
         if id(value) not in self._numbers:
             number = self._numbers[id(value)] = str(len(self._numbers))
             self._kept.append(value)
@@ -161,7 +160,7 @@ class _Parts:
     def _cell(self, cell: Any) -> Any:
         try:
             return self.describe(cell.cell_contents)
-        except ValueError:  # it is not filled yet
+        except ValueError:  # an empty cell
             return None
 
     def _object(self, value: Any) -> Any:
@@ -170,7 +169,7 @@ class _Parts:
             return self._once(value, lambda value: {"object": self.describe(kind), "holds": self.describe(vars(value))})
         try:
             content = hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()
-        except Exception as error:  # whatever its __reduce__ raises
+        except Exception as error:  # any error of its __reduce__
             raise UsageError(
                 f"{self.name} uses a {kind.__name__} that cannot be told from another one ({error}); "
                 "make it in the class or function, or give its values as options"
@@ -188,11 +187,11 @@ _HOLDS: dict[type | tuple[type, ...], Callable[[Any], list[Any]]] = {
     functools.cached_property: lambda value: [value.func],
     functools.partial: lambda value: [value.func, value.args, value.keywords],
 }
-"""What values of well-known kinds hold."""
+"""Descriptions of values of common types."""
 
 
 def _global_names(code: CodeType) -> set[str]:
-    """Return the global names that code reads, in nested functions too."""
+    """Return the global names that code reads, including nested functions."""
     read = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return read.union(*(_global_names(nested) for nested in _nested(code)))
 
@@ -202,7 +201,7 @@ def _nested(code: CodeType) -> list[CodeType]:
 
 
 def _source(code: CodeType) -> Any:
-    """Return the source of a function, or its bytecode where there is none."""
+    """Return the source of a function, or its bytecode without source."""
     try:
         return textwrap.dedent(inspect.getsource(code))
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Setting dotted keys in a suite's mapping, as ``--set`` and ``grid`` do."""
+"""Sets dotted keys in a suite's mapping, for ``--set`` and ``grid``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from segbench.errors import SuiteError, did_you_mean
 
 MODEL_OF_SUITE = "model of this suite:"
-"""What an unknown name is of where somebody named a model to a command."""
+"""Context of an unknown model name given to a command."""
 
 
 class Named(NamedTuple):
-    """What an entry of a list answers to.
+    """Names of an entry of a list.
 
     Attributes:
-        label: What its row is called; empty for an entry without a name.
+        label: The name of its row; empty for an entry without a name.
         name: Its registered name.
     """
 
@@ -25,9 +25,9 @@ class Named(NamedTuple):
 
 
 def matching(wanted: str, entries: Sequence[Named]) -> tuple[int, ...]:
-    """Return the positions of the entries that a word means; several only when it names none of them alone.
+    """Return the indices of the entries that a word matches; several if it is ambiguous.
 
-    A label goes before a registered name, and the exact spelling before one in other capitals.
+    Labels take precedence over registered names, and exact spelling over other capitalisation.
     """
     lowered = wanted.lower()
     exact = [index for index, entry in enumerate(entries) if entry.label == wanted]
@@ -37,10 +37,10 @@ def matching(wanted: str, entries: Sequence[Named]) -> tuple[int, ...]:
 
 
 def set_key(document: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in a suite's mapping; a model is named by its position, label or unique name.
+    """Set a dotted key in a suite's mapping; models are given by index, label or unique name.
 
     Raises:
-        SuiteError: The key leads through something that has no keys.
+        SuiteError: A part of the key has no keys below it.
     """
     *path, last = key.split(".")
     place: Any = document
@@ -55,7 +55,7 @@ def set_key(document: dict[str, Any], key: str, value: Any) -> None:
 
 
 def with_keys(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a suite's mapping in which dotted keys are set."""
+    """Return a copy of a suite's mapping with dotted keys set."""
     copy = deepcopy(dict(document))
     for key, value in values.items():
         set_key(copy, key, deepcopy(value))
@@ -63,7 +63,7 @@ def with_keys(document: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
 
 
 def _step(place: Any, part: str, key: str) -> Any:
-    """Return what stands below one part of a key; a component written as its bare name gets keys."""
+    """Return the value below one part of a key; a component written as a bare name becomes a mapping."""
     if isinstance(place, list):
         where: Any = _position(place, part, key)
     elif isinstance(place, dict):

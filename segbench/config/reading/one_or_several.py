@@ -1,4 +1,4 @@
-"""Keys of a suite that take one thing or a list of several."""
+"""Types of suite keys that take one value or a list."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import Field
 
 
 def _alone_or_in_a_list(schema: dict[str, Any]) -> None:
-    """Let a JSON Schema of a list also take one of its items."""
+    """Extend the JSON Schema of a list to also accept a single item."""
     listed = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
     schema["anyOf"] = [listed["items"], listed]
 
 
 ONE_OR_SEVERAL: Any = Field(min_length=1, json_schema_extra=_alone_or_in_a_list)
-"""Of a tuple that a validator makes of one thing, too."""
+"""Annotation for a tuple that may be written as a single value."""

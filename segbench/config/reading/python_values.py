@@ -1,4 +1,4 @@
-"""A suite that is written in Python, as the values that a YAML file would hold."""
+"""Converts a suite written in Python to plain YAML values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from segbench.errors import SuiteError, UsageError
 
 
 def plain_values(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a suite's mapping that holds YAML's kinds of values only.
+    """Return a copy of a suite's mapping with YAML types only.
 
-    Paths become text, tuples and ranges lists, NumPy's numbers Python's, and classes and functions the names by
-    which a suite names them; a network that is given so is labelled by its own name.
+    Paths become text, tuples and ranges become lists, NumPy numbers become Python numbers. Classes and functions become
+    their ``python:`` names, and such a network is labelled by its own name.
 
     Raises:
-        SuiteError: A key is no text, or a value is of a kind that no suite holds.
+        SuiteError: A key is not text, or a value has an unsupported type.
     """
     plain: dict[str, Any] = _plain(document, "")
     models = plain.get("models")
@@ -32,7 +32,7 @@ def plain_values(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _labelled(entry: Any, written: Any) -> Any:
-    """Return a model's entry, labelled by the name of its class or function where it was given as such."""
+    """Return a model's entry; if given as a class or function, it is labelled by its name."""
     callable_given = written.get("name") if isinstance(written, Mapping) else written
     if isinstance(callable_given, str) or not callable(callable_given):
         return entry

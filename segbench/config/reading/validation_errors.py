@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, as dotted keys with problems a person can act on."""
+"""Converts pydantic's errors to dotted keys with helpful messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNION_MEMBER = re.compile(
     r"(int|float|str|bool|none|any|nullable|is-instance|constrained-(int|float|str)"
     r"|(list|tuple|dict|literal|json-or-python|function-\w+|lax-or-strict)\[.*)"
 )
-"""What pydantic puts into a location for the members of a union; no key of a suite looks like these."""
+"""Pattern of pydantic's location parts for members of a union; no suite key looks like this."""
 
 
 _TEXTS = {
@@ -29,15 +29,15 @@ _TEXTS = {
     "model_attributes_type": "should be a mapping",
     "string_type": "should be text; numbers, and what YAML reads as true or false (yes, no, on, off), need quotes",
 }
-"""By pydantic's type of error: words for those whose own speak of Python."""
+"""Messages by pydantic's error type, for those whose own messages mention Python types."""
 
 
 class Mistake(NamedTuple):
-    """One thing that is wrong.
+    """One validation error.
 
     Attributes:
         key: The dotted key, such as ``models[2].width``; empty for the whole.
-        problem: What is wrong, and what was given.
+        problem: The problem and the given value.
     """
 
     key: str
@@ -45,14 +45,14 @@ class Mistake(NamedTuple):
 
 
 def line_error(title: str, location: tuple[str | int, ...], text: str, given: Any) -> ValidationError:
-    """Return one error at a place below the value under validation."""
+    """Return an error at a location below the validated value."""
     return _lines(title, [(location, text, given)])
 
 
 def unknown_keys(
     title: str, unknown: Iterable[Any], given: Mapping[Any, Any], *, known: Iterable[str], what: str
 ) -> ValidationError:
-    """Return one error that lists every unknown key with the nearest known one."""
+    """Return an error that lists all unknown keys with the most similar known ones."""
     names = list(known)
     return _lines(
         title, [((str(key),), f"unknown {what}{did_you_mean(str(key), names)}", given[key]) for key in unknown]
@@ -60,10 +60,10 @@ def unknown_keys(
 
 
 def check_keys(model: type[BaseModel], given: Mapping[Any, Any]) -> None:
-    """Refuse keys that a section of a suite does not have, and booleans where it has numbers.
+    """Refuse unknown keys of a section, and booleans in place of numbers.
 
     Raises:
-        ValidationError: Lists every unknown key with the nearest known one, or the misplaced booleans.
+        ValidationError: Lists all unknown keys with the most similar known ones, or all misplaced booleans.
     """
     unknown = [key for key in given if key not in model.model_fields]
     if unknown:
@@ -72,10 +72,10 @@ def check_keys(model: type[BaseModel], given: Mapping[Any, Any]) -> None:
 
 
 def refuse_misplaced_booleans(title: str, given: Mapping[Any, Any], fields: Mapping[str, FieldInfo]) -> None:
-    """Refuse true and false where a number or text is meant: YAML's ``yes`` must not become one epoch.
+    """Refuse booleans in place of numbers or text: YAML's ``yes`` must not mean one epoch.
 
     Raises:
-        ValidationError: A boolean stands where the field's type has none.
+        ValidationError: A boolean is given for a field of another type.
     """
     misplaced = [
         ((name,), f"expected {_instead_of_boolean(field.annotation)}", given[name])
@@ -87,7 +87,7 @@ def refuse_misplaced_booleans(title: str, given: Mapping[Any, Any], fields: Mapp
 
 
 def mistakes(error: ValidationError) -> list[Mistake]:
-    """Return what is wrong, one entry a key; what only follows from another mistake is left out."""
+    """Return the errors, one per key, without errors caused by others."""
     details = error.errors()
     problems: dict[str, list[str]] = {}
     given: dict[str, str] = {}
@@ -134,7 +134,7 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def _given(detail: ErrorDetails) -> str:
-    """Return what was given in brackets, where it is short and not part of the problem already."""
+    """Return the given value in brackets if it is short and not in the message already."""
     given = detail.get("input")
     if detail["type"] == "missing" or not isinstance(given, str | int | float | list | tuple | None):
         return ""
@@ -145,7 +145,7 @@ def _given(detail: ErrorDetails) -> str:
 
 
 def _instead_of_boolean(annotation: Any) -> str:
-    """Return what is expected; where it is text, with what YAML makes of some words."""
+    """Return the expected type; for text, with a hint about YAML's boolean words."""
     if _takes_text(annotation):
         return "text, not true or false: YAML reads yes, no, on and off as these, unless they are in quotes"
     return "a number, not true or false"
@@ -154,7 +154,7 @@ def _instead_of_boolean(annotation: Any) -> str:
 def _takes_text(annotation: Any) -> bool:
     parts = get_args(annotation)
     if get_origin(annotation) in (dict, Mapping):
-        parts = parts[1:]  # its keys are text whatever stands under them
+        parts = parts[1:]  # keys of mappings are text; only values matter
     return annotation is str or any(_takes_text(part) for part in parts)
 
 

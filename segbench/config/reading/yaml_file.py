@@ -1,4 +1,4 @@
-"""A YAML file as a mapping: what a person wrote, variables filled in and files found, not yet checked."""
+"""Reads a YAML file as a mapping, expands variables and resolves paths; does not validate."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its two traps: a key given twice is an error, and ``1e-3`` is a number."""
+    """A YAML loader that refuses duplicate keys and reads ``1e-3`` as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a mapping after a look for keys that stand there twice."""
+        """Build a mapping after checking for duplicate keys."""
         seen: set[str] = set()
         for key, _ in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge" else None
@@ -41,7 +41,7 @@ def read_yaml(text: str) -> Any:
     """Read YAML with plain values only.
 
     Raises:
-        yaml.YAMLError: The text is not YAML, or gives a key twice.
+        yaml.YAMLError: The text is not YAML, or has a duplicate key.
     """
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
 
@@ -83,7 +83,7 @@ def _syntax_problem(error: Exception, text: str) -> str:
 
 
 def expand_variables(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy in which ``${VARIABLE}`` in values is replaced from the environment.
+    """Return a copy with ``${VARIABLE}`` in values replaced from the environment.
 
     Raises:
         SuiteError: A variable is not set, or a number is infinite or NaN.
@@ -93,11 +93,10 @@ def expand_variables(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_files(document: dict[str, Any], folder: Path) -> None:
-    """Make paths that exist beside the suite file point there, whatever the current directory is.
+    """Resolve paths that exist relative to the suite file's folder.
 
-    This concerns ``dataset.root`` and ``dataset.fold_groups.file``, and ``weights`` and ``pretrained`` of ``defaults``
-    and of every model. A path that does not exist below ``folder`` is left alone, and so counts from the current
-    directory.
+    This applies to ``dataset.root``, ``dataset.fold_groups.file``, and to ``weights`` and ``pretrained`` of
+    ``defaults`` and of all models. Other paths are unchanged and are relative to the current directory.
     """
     entries = document.get("models")
     dataset = document.get("dataset")

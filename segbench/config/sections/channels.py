@@ -1,4 +1,4 @@
-"""Whether the transforms of a suite are for images of so many channels."""
+"""Checks that a suite's transforms support the images' channels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segbench.config.component import DatasetEntry, TransformEntry
 
 _RGB = 3
 _COLOUR_STEPS = ("color_jitter",)
-"""Steps that take three channels for red, green and blue."""
+"""Transforms that require RGB channels."""
 _IMAGENET = [0.485, 0.456, 0.406]
 _NOT_MEASURED = (
     "statistics: measured needs a recipe under train, whose split is measured; give mean and std, such as those that "
@@ -18,11 +18,11 @@ _NOT_MEASURED = (
 
 
 class Mismatch(NamedTuple):
-    """A step that is not for the images.
+    """A transform that does not support the images.
 
     Attributes:
-        place: Its place among the steps.
-        problem: What is wrong and what to do.
+        place: Its index among the transforms.
+        problem: The problem and what to do.
     """
 
     place: int
@@ -30,18 +30,18 @@ class Mismatch(NamedTuple):
 
 
 def given_channels(dataset: DatasetEntry) -> int | None:
-    """Return how many channels a data set's option ``channels`` makes; None where it is not given."""
+    """Return the number of channels set by a data set's option ``channels``; None if not given."""
     given = dataset.options.get("channels")
     return len(given) if isinstance(given, list) else given
 
 
 def mismatches(steps: Sequence[TransformEntry], channels: int | None, *, trained: bool) -> Iterator[Mismatch]:
-    """Yield the steps that cannot be applied.
+    """Yield the transforms that cannot be applied.
 
     Args:
-        steps: The steps.
-        channels: How many channels the images have; None where only the data tells.
-        trained: Whether there is a training split to measure in.
+        steps: The transforms.
+        channels: Number of image channels; None if only the data determines it.
+        trained: Whether there is a training split for measuring statistics.
     """
     for place, step in enumerate(steps):
         problem = _problem(step, channels, trained=trained)

@@ -1,4 +1,4 @@
-"""Which outputs of a checkpoint stand for which class of the data set."""
+"""Maps outputs of a checkpoint to the classes of the data set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FORM = "a list of output indices in the order of the data set's classes, or a m
 
 
 def normalised(given: Any) -> dict[str, Outputs] | tuple[Outputs, ...] | None:
-    """Return a map as it was written, with a tuple of outputs for each class.
+    """Return a map with a tuple of outputs for each class.
 
     Raises:
-        ValueError: It is no map, a class has no output, or an output stands for two classes.
+        ValueError: It is not a map, a class has no output, or an output is used for two classes.
     """
     if given is None:
         return None
@@ -41,14 +41,14 @@ def normalised(given: Any) -> dict[str, Outputs] | tuple[Outputs, ...] | None:
 
 
 def in_order(given: Mapping[str, Outputs] | Sequence[Outputs], classes: Sequence[str]) -> tuple[Outputs, ...]:
-    """Return the outputs of each class of a data set, in its order.
+    """Return the outputs of each class of a data set, in order.
 
     Args:
         given: The map, as ``normalised`` returns it.
         classes: The data set's classes.
 
     Raises:
-        UsageError: A class has no outputs, or the map names a class that the data set does not have.
+        UsageError: A class has no outputs, or the map names an unknown class.
     """
     if not isinstance(given, Mapping):
         if len(given) != len(classes):

@@ -1,4 +1,4 @@
-"""The section of a data set that says which images stay together in one fold of a cross-validation."""
+"""The section ``fold_groups``: which images stay together in one fold of a cross-validation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _SOURCES = ("file", "folder", "pattern")
 
 
 class FoldGroups(BaseModel):
-    """Where the group of each image stands: in a CSV file, in its folder's name, or in its own name."""
+    """The source of each image's group: a CSV file, its folder's name, or its own name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     file: str | None = None
-    """A CSV file with one line an image and a first line that names the columns."""
+    """A CSV file with one line per image and a header line."""
     column: str | None = None
     """The file's column with the group, such as ``patient``."""
     image_column: str = "image"
     """The file's column with the image's name."""
     folder: int | None = Field(default=None, ge=1)
-    """Which folder of the image's name is the group: 1 is the one that the image lies in, 2 the one above it."""
+    """The folder of the image's name that is the group: 1 is its own folder, 2 the parent folder."""
     pattern: str | None = None
-    """A regular expression that is searched for in the image's name: the group is what its first pair of brackets
-    holds or, without brackets, all that it matches."""
+    """A regular expression searched for in the image's name. The group is its first capture group or, without one, the
+    whole match."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Options that a suite gives to all its networks at once."""
+"""Applies a suite's default options to all its networks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from segbench.registry import MODELS
 
 
 def with_defaults(models: Sequence[Any], defaults: Mapping[str, Any]) -> list[Any]:
-    """Return model entries as written, each with the defaults that its factory knows and that it does not set itself.
+    """Return model entries with the defaults added that their factories accept and that they do not set.
 
-    Entries that cannot be understood are returned as they are; checking them is for later.
+    Invalid entries are returned unchanged; they are validated later.
 
     Args:
-        models: What stands under ``models``.
-        defaults: What stands under ``defaults``.
+        models: The value of ``models``.
+        defaults: The value of ``defaults``.
 
     Raises:
-        ValidationError: No model has one of the defaults; located at ``defaults``.
+        ValidationError: No model accepts one of the defaults; located at ``defaults``.
     """
     entries = [_flat(model) for model in models]
     known = [_option_names(entry) for entry in entries]
@@ -44,7 +44,7 @@ def _flat(model: Any) -> Any:
 
 
 def _option_names(entry: Any) -> set[str] | None:
-    """Return what a model can be given by default, or None for an entry that is no known model."""
+    """Return the options that can have defaults; None for an unknown model."""
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Parameter groups: which parameters of a network have a learning rate or a weight decay of their own."""
+"""Parameter groups: parameters of a network with their own learning rate or weight decay."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Pattern = Annotated[str, Field(min_length=1)]
 
 
 class ParameterGroup(BaseModel):
-    """Parameters of a network, by name, and what is different for them."""
+    """Parameters selected by name, with their own settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     parameters: Annotated[tuple[Pattern, ...], ONE_OR_SEVERAL]
-    """A pattern of parameter names, or several: ``encoder.*``, ``*.bias``. ``*`` stands for anything, dots included,
-    and ``?`` for one sign; capitals count."""
+    """A pattern of parameter names, or several: ``encoder.*``, ``*.bias``. ``*`` matches any text including dots, ``?``
+    one character; case-sensitive."""
     lr: float | None = Field(default=None, ge=0)
     """Their highest learning rate; the schedule keeps its ratio to that of the optimizer. 0 freezes them."""
     lr_scale: float | None = Field(default=None, ge=0)
-    """Their learning rate as a multiple of that of the optimizer, in place of ``lr``. 0 freezes them: no gradient of
-    theirs is computed."""
+    """Their learning rate as a multiple of the optimizer's, instead of ``lr``. 0 freezes them: their gradients are not
+    computed."""
     weight_decay: float | None = Field(default=None, ge=0)
     """Their weight decay."""
 
@@ -51,7 +51,7 @@ class ParameterGroup(BaseModel):
         return self
 
     def matches(self, name: str) -> bool:
-        """Return whether a parameter's name fits one of the patterns."""
+        """Return whether a parameter's name matches one of the patterns."""
         return any(fnmatchcase(name, pattern) for pattern in self.parameters)
 
     @property
@@ -66,7 +66,7 @@ class ParameterGroup(BaseModel):
 
 
 class Setting(NamedTuple):
-    """What holds for one parameter where it is not what the optimizer has for all; None where it is.
+    """Settings of one parameter that differ from the optimizer's; None if they do not.
 
     Attributes:
         lr: Its highest learning rate.
@@ -80,12 +80,12 @@ class Setting(NamedTuple):
 
     @property
     def frozen(self) -> bool:
-        """Whether it is not trained."""
+        """Whether the parameter is not trained."""
         return 0 in (self.lr, self.lr_scale)
 
 
 def setting_of(name: str, groups: Iterable[ParameterGroup]) -> Setting:
-    """Return what the groups say of a parameter: each that matches counts, a later one before an earlier one."""
+    """Return the settings of a parameter from all matching groups; later groups take precedence."""
     found = Setting()
     for group in groups:
         if not group.matches(name):

@@ -20,7 +20,7 @@ EXECUTION_MODES = (
     *("eager", "cuda_graph", "compile"),
     *(f"compile:{mode}" for mode in ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")),
 )
-"""How a network can be executed when its speed is measured."""
+"""Execution modes of speed measurements."""
 _REPLAYING = ("reduce-overhead", "max-autotune")
 """Modes of ``torch.compile`` that replay CUDA graphs."""
 Pixels = Annotated[int, Field(ge=1)]
@@ -37,7 +37,7 @@ AuxiliaryWeights = (
 
 
 class Section(BaseModel):
-    """Base of a suite's sections: frozen, and unknown keys are refused with the nearest known one."""
+    """Base class of a suite's sections: frozen; errors about unknown keys suggest the most similar one."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
@@ -46,7 +46,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_mapping(cls, given: Any) -> Any:
-        """Refuse unknown keys; let ``optimizer: {lr: 0.1}`` mean the default optimizer with that option."""
+        """Refuse unknown keys; ``optimizer: {lr: 0.1}`` means the default optimizer with that option."""
         if not isinstance(given, Mapping):
             return given
         check_keys(cls, given)
@@ -54,7 +54,7 @@ class Section(BaseModel):
 
 
 def _named(value: Any, field: FieldInfo) -> Any:
-    """Return a component's options with the name of the default component, if they have none."""
+    """Add the default component's name to options without a name."""
     kind = field.annotation
     component = isinstance(kind, type) and issubclass(kind, Component)
     if component and isinstance(field.default, str) and isinstance(value, Mapping) and "name" not in value:
@@ -63,51 +63,50 @@ def _named(value: Any, field: FieldInfo) -> Any:
 
 
 class Transforms(Section):
-    """What happens to every image, step by step."""
+    """Transforms of images."""
 
     train: tuple[TransformEntry, ...] = ("normalize",)  # type: ignore[assignment]
-    """Steps for training images and their labels, in order."""
+    """Transforms of training images and labels, in order."""
     test: tuple[TransformEntry, ...] = ("normalize",)  # type: ignore[assignment]
-    """Steps for validation and test images; labels keep their original size."""
+    """Transforms of validation and test images; labels keep their original size."""
 
 
 class EarlyStopping(Section):
-    """Ends a training whose validation mIoU does not rise any more."""
+    """Ends a training when its validation mIoU stops rising."""
 
     patience: int = Field(default=5, ge=1)
-    """Validations in a row without a rise after which a training ends."""
+    """Number of consecutive validations without a rise after which a training ends."""
     min_delta: float = Field(default=0.0, ge=0, lt=1)
-    """What counts as a rise: a mIoU above the best one so far by more than this."""
+    """A rise is a mIoU above the best so far by more than this."""
 
 
 class Train(Section):
-    """The one recipe by which every network is trained."""
+    """The recipe with which all networks are trained."""
 
     epochs: int | None = Field(default=None, ge=1)
     """Passes over the training split; give this or ``steps``."""
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps; give this or ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
-    """Images in one batch: one forward and backward pass, unless ``micro_batch`` cuts it."""
+    """Images per batch (one forward and backward pass, unless ``micro_batch`` splits it)."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
-    """Batches whose mean gradient makes one optimizer step; ``epoch`` is full-batch gradient descent on every image."""
+    """Batches per optimizer step, which uses their mean gradient; ``epoch`` is full-batch gradient descent."""
     init: InitScheme = "paper"
-    """What initial weights are drawn from: ``paper`` is each network's own; ``torch`` PyTorch's default of every layer;
-    ``kaiming`` (He) and ``xavier`` (Glorot) are normal, with small score layers. Pretrained parts and bilinear kernels
-    keep their values."""
+    """Initialisation of weights: ``paper`` is each network's own scheme, ``torch`` PyTorch's default of each layer.
+    ``kaiming`` (He) and ``xavier`` (Glorot) are normal distributions, with small score layers. Pretrained parts and
+    bilinear kernels keep their values."""
     micro_batch: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["auto"] | None = None
-    """Images in one forward pass of training: each batch is cut into parts whose gradients are summed up, weighted by
-    their labelled pixels. ``auto`` cuts only what does not fit into memory; null never does."""
+    """Images per forward pass of training: batches are split, and gradients are accumulated with weights by labelled
+    pixels. ``auto`` splits only batches that do not fit into memory; null never splits."""
     sync_batch_norm: bool = False
-    """Whether batch norm takes its statistics over the images of all processes, where several do a run together; CUDA
-    only, and not with ``micro_batch``."""
+    """Whether batch norm is synchronized over all processes of a run; CUDA only, and not with ``micro_batch``."""
     drop_last: bool = True
-    """Whether an incomplete last batch is left out (batch norm suffers from small ones)."""
+    """Whether to skip an incomplete last batch (batch norm is poor on small batches)."""
     loss: Annotated[tuple[LossEntry, ...], ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]
-    """One loss, or several with weights that are summed."""
+    """One loss, or a weighted sum of several."""
     auxiliary: AuxiliaryWeights | None = None
-    """Weights of the losses of auxiliary outputs, which are added to that of the scores: one for all, a list in their
-    order, or a mapping by name. Null does not train on them. Networks without auxiliary outputs are not affected."""
+    """Weights of auxiliary losses, which are added to the main loss: one for all, a list in order, or a mapping by
+    name. null does not train auxiliary outputs. Networks without them are not affected."""
     optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
     """The optimizer; the learning rate is its option ``lr``."""
     schedule: ScheduleEntry = "constant"  # type: ignore[assignment]
@@ -115,40 +114,40 @@ class Train(Section):
     clip_gradient_norm: float | None = Field(default=None, gt=0)
     """The largest global gradient norm; larger gradients are scaled down."""
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then what is evaluated."""
+    """Decay of an exponential moving average of the weights, which is then evaluated."""
     precision: Precision = "fp32"
-    """Arithmetic of the forward pass in training and evaluation; losses are always computed in float32."""
+    """Precision of the forward pass in training and evaluation; losses are always computed in float32."""
     channels_last: bool = False
-    """Whether tensors are laid out with channels last."""
+    """Whether tensors use the channels-last memory layout."""
     compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
-    """Whether, or in which mode, the network goes through ``torch.compile``."""
+    """Whether, or in which mode, to use ``torch.compile``."""
     activation_checkpointing: bool = False
-    """Whether blocks keep only their inputs for the backward pass and compute the rest again: memory against time."""
+    """Whether blocks keep only their inputs and recompute activations in the backward pass: less memory, more time."""
     deterministic: bool = False
-    """Whether the same run gives the same bits on CUDA too, at some cost; on processors it does anyway. An operation
-    that cannot is an error."""
+    """Whether runs are bit-reproducible on CUDA too, at some cost; on CPUs they always are. An operation without a
+    deterministic algorithm is an error."""
     validate_every: int | None = Field(default=None, ge=1)
     """Epochs between validation scores; needs ``dataset.validation_split`` or ``dataset.folds``."""
     select: Literal["last", "best"] = "last"
-    """Which weights are reported: the last epoch's, or those with the best validation mIoU."""
+    """Which weights are reported: those of the last epoch, or those with the best validation mIoU."""
     early_stopping: EarlyStopping | None = None
-    """Ends a training early, by its validation mIoU; ``epochs`` or ``steps`` are then the most. None by default."""
+    """Early stopping by validation mIoU; ``epochs`` or ``steps`` are then upper limits. None by default."""
     keep_weights: bool = True
     """Whether each run keeps its trained network as ``checkpoint.safetensors``."""
 
     @property
     def validates(self) -> bool:
-        """Whether networks are scored on a validation split while they are trained."""
+        """Whether networks are validated during training."""
         return self.validation_interval is not None
 
     @property
     def validation_interval(self) -> int | None:
-        """Epochs between validation scores; None where there are none."""
+        """Epochs between validation scores; None without validation."""
         return self.validate_every or (1 if self.chooses_by_validation else None)
 
     @property
     def chooses_by_validation(self) -> bool:
-        """Whether validation scores choose what is reported: its epoch, or the length of the training."""
+        """Whether validation scores determine the reported epoch or the length of the training."""
         return self.select == "best" or self.early_stopping is not None
 
     @field_validator("loss", mode="before")
@@ -187,7 +186,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _graphs_that_stay(self) -> Train:
-        """Both modes replay CUDA graphs, whose second replay overwrites gradients that are still summed up."""
+        """Refuse modes that replay CUDA graphs, whose second replay overwrites accumulated gradients."""
         if self.compile in _REPLAYING and (self.accumulate != 1 or self.micro_batch is not None):
             raise ValueError(
                 f"compile: {self.compile} does not go with accumulate or micro_batch, which sum gradients up over "
@@ -216,7 +215,7 @@ class Window(Section):
     size: Size
     """Height and width of a tile in pixels."""
     stride: Size
-    """Rows and columns from one tile to the next."""
+    """Rows and columns between tiles."""
 
     @model_validator(mode="after")
     def _no_gaps(self) -> Window:
@@ -229,17 +228,17 @@ class Evaluate(Section):
     """How every network is evaluated."""
 
     batch_size: int = Field(default=8, ge=1)
-    """Images in one forward pass (those of one size go together)."""
+    """Largest number of images per forward pass; images of equal size are batched."""
     window: Window | None = None
     """Sliding window; the whole image at once by default."""
     scales: tuple[float, ...] = (1.0,)
     """Image scales whose probabilities are averaged."""
     flip: bool = False
-    """Whether the mirrored image is averaged in."""
+    """Whether to average with the prediction of the flipped image."""
     precision: Precision | None = None
-    """Arithmetic of the forward pass; that of training by default."""
+    """Precision of the forward pass; that of training by default."""
     samples: int = Field(default=4, ge=0)
-    """Test images that are kept as pictures with label and prediction; 0 keeps no prediction at all."""
+    """Number of test images stored as pictures with label and prediction; 0 stores no predictions at all."""
 
     @field_validator("scales")
     @classmethod
@@ -250,62 +249,62 @@ class Evaluate(Section):
 
 
 class Loader(Section):
-    """How data comes to the networks; changes time, never results."""
+    """Data loading; does not change results."""
 
     workers: int = Field(default=0, ge=0)
-    """Processes that read and augment images; 0 does it in the run's own process."""
+    """Number of data loading processes; 0 loads in the run's own process."""
     cache: Literal["none", "memory", "disk"] = "none"
-    """Where decoded images are kept between epochs."""
+    """Where to cache decoded images."""
     cache_folder: str | None = None
     """Folder of the disk cache; the user's cache folder by default."""
     cache_gigabytes: float = Field(default=64.0, gt=0)
-    """The most that caches take: in memory those of one run, on disk all of a folder. A split that takes more, or more
-    than half of what is free, is not cached."""
+    """Size limit of caches: in memory for one run, on disk for a folder. A split that needs more, or more than half of
+    the free space, is not cached."""
 
 
 class Resume(Section):
-    """How often a run saves where it is, so that it goes on from there after a crash; changes no result."""
+    """How often a run saves its training state for resuming; does not change results."""
 
     every_minutes: Annotated[float, Field(gt=0)] | None = 5.0
-    """Minutes from one saved state to the next; null saves by steps only."""
+    """Minutes between training states; null saves by steps only."""
     every_steps: Annotated[int, Field(ge=1)] | None = None
-    """Optimizer steps from one saved state to the next; null saves by minutes only."""
+    """Optimizer steps between training states; null saves by minutes only."""
     keep: bool = False
-    """Whether the last states stay when the run is done."""
+    """Whether to keep the last states of a finished run."""
 
 
 class Speed(Section):
-    """How fast every network is; changes no score."""
+    """Speed measurements; do not change scores."""
 
     tasks: Annotated[tuple[Literal["inference", "training", "loading"], ...], Field(min_length=1)] = (
         "inference",
         "training",
         "loading",
     )
-    """What is timed; training and loading need a training recipe."""
+    """Tasks to time; training and loading require a training recipe."""
     size: Size | None = None
-    """Height and width of the images; by default what the networks see of the first test and training image."""
+    """Height and width of the images; by default those of the first test and training image after transforms."""
     batch_sizes: Annotated[tuple[Pixels, ...], Field(min_length=1)] | Literal["sweep"] = (1,)
-    """Batches of inference; ``sweep`` doubles from 1 until memory is out or throughput gains less than 3 %."""
+    """Batch sizes of inference; ``sweep`` doubles from 1 until memory runs out or throughput rises less than 3 %."""
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1)] | None = None
-    """Arithmetic of inference; that of the evaluation by default."""
+    """Precisions of inference; that of the evaluation by default."""
     casting: Annotated[tuple[Casting, ...], Field(min_length=1)] = ("weights",)
-    """Where inference casts to bf16 or fp16: ``weights`` casts the weights once, before anything is timed;
-    ``autocast`` leaves them in float32 and casts them in every call, as training and evaluation do."""
+    """How inference casts to bf16 or fp16: ``weights`` casts the weights once before timing; ``autocast`` keeps them in
+    float32 and casts in every call, as in training and evaluation."""
     modes: Annotated[tuple[str, ...], Field(min_length=1)] = ("eager",)
     """``eager``, ``compile``, ``compile:MODE``, ``cuda_graph``."""
     outputs: Annotated[tuple[Literal["logits", "classes", "labels"], ...], Field(min_length=1)] = ("logits",)
-    """What an inference call delivers: scores, the argmax, or scores resized to the label's size and their argmax."""
+    """Output of an inference call: scores, their argmax, or the argmax of scores resized to the label's size."""
     channels_last: Annotated[tuple[bool, ...], Field(min_length=1)] | None = None
     """Memory layouts of inference; that of training by default."""
     threads: Annotated[int, Field(ge=1)] | None = 1
-    """Threads of an operation on the processor; null leaves torch's choice. One gives figures that can be repeated."""
+    """CPU threads per operation; null leaves the choice to torch. One thread gives the most reproducible figures."""
     restarts: int = Field(default=3, ge=1)
-    """Fresh processes for each case: the same code differs by some per cent from start to start."""
+    """Fresh processes for each case, since times differ by some per cent between processes."""
     seconds: float = Field(default=2.0, gt=0)
     """Time for the samples of one case in one process."""
     energy: bool = True
-    """Whether the accelerator's energy is measured, over the same calls."""
+    """Whether to measure the accelerator's energy over the same calls."""
 
     @field_validator("modes")
     @classmethod

@@ -1,4 +1,4 @@
-"""The section of a suite that gives every network the same search over the recipe."""
+"""The section ``tuning``: the same search over the recipe for every network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ NOT_TUNED = frozenset(
         *("channels_last", "compile", "deterministic"),
     }
 )
-"""Keys below ``train`` that are the same at all points of a tuning's grid: they say how, not by what, is trained."""
+"""Keys below ``train`` that a tuning cannot vary, because they do not belong to the recipe itself."""
 
 
 class Tuning(Section):
-    """The same search for every network: its trials, and how long they train."""
+    """The search: its trials and their length."""
 
     grid: dict[str, list[Any]] = Field(min_length=1)
-    """Dotted keys below ``train`` with lists of values; every network is tried with every combination."""
+    """Dotted keys below ``train`` with lists of values; every network is tried with all combinations."""
     epochs: int | None = Field(default=None, ge=1)
-    """Passes over the training split in each trial; as many as the recipe has by default."""
+    """Passes over the training split in each trial; by default as many as the recipe."""
     steps: int | None = Field(default=None, ge=1)
-    """Optimizer steps of each trial, in place of ``epochs``."""
+    """Optimizer steps of each trial, instead of ``epochs``."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """The seed of all trials; the first of the suite's by default."""
 
@@ -56,7 +56,7 @@ class TuningPoint(NamedTuple):
     """One point of a tuning's grid.
 
     Attributes:
-        values: By dotted key.
+        values: The values by dotted key.
         train: The recipe with these values.
     """
 

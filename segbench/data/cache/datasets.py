@@ -1,4 +1,4 @@
-"""Keeps decoded images in memory, or on disk in one file that is complete or not there."""
+"""Caches decoded images in memory, or on disk in one file per split."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class MemoryCache(DerivedDataset):
         self._samples: dict[int, Sample] = {}
 
     def prepare(self) -> None:
-        """Decode every image that was not read yet."""
+        """Decode all images that are not in the cache."""
         for index in range(len(self)):
             self.read(index)
 
     def read(self, index: int) -> Sample:
-        """Return one image, decoded at most once; its arrays are shared and must not be changed."""
+        """Return one sample, decoded at most once; its arrays are shared and must not be modified."""
         if index not in self._samples:
             self._samples[index] = self.dataset.read(index)
         return self._samples[index]
 
 
 class DiskCache(DerivedDataset):
-    """Keeps a split as raw bytes in one memory-mapped file, which all processes share.
+    """Caches a split as raw bytes in one memory-mapped file that all processes share.
 
-    Each process checks each sample when it first reads it. One that is damaged, or gone with its file, is decoded anew;
-    the file is removed, so that the next run makes another.
+    Each process verifies a sample on its first read. If it is damaged or the file is gone, the sample is decoded again.
+    The file is then removed, so that the next run rebuilds it.
 
     Args:
         dataset: The split.
-        folder: Where the file lies; the user's cache folder by default. Its name is the split's cache key.
+        folder: The folder of the file; by default the user's cache folder. The file is named by the split's cache key.
 
     Raises:
         DataError: The cache cannot be written.
@@ -68,7 +68,7 @@ class DiskCache(DerivedDataset):
             raise DataError(f"{self.file}: the cache was written but cannot be read back; is the disk in order?")
         self._places = places
         with suppress(OSError):
-            os.utime(self.file)  # when it was last used
+            os.utime(self.file)  # marks it as recently used
 
     def read(self, index: int) -> Sample:
         """Return a copy of one sample."""
@@ -82,7 +82,7 @@ class DiskCache(DerivedDataset):
         return Sample(self.names[index], image, label)
 
     def _stored(self, index: int, place: SampleLocation) -> NDArray[np.uint8] | None:
-        """Return a copy of a sample's bytes; None where they are not what was written."""
+        """Return a copy of a sample's bytes; None if they are damaged."""
         if index in self._damaged or not self._is_mapped():
             return None
         assert self._mapped is not None
@@ -95,7 +95,7 @@ class DiskCache(DerivedDataset):
         return stored
 
     def _is_mapped(self) -> bool:
-        """Map the file, if that was not done yet; return whether it is."""
+        """Map the file if needed; return whether it is mapped."""
         with suppress(OSError, ValueError):
             if self._mapped is None:
                 self._inode = self.file.stat().st_ino
@@ -103,14 +103,14 @@ class DiskCache(DerivedDataset):
         return self._mapped is not None
 
     def _discard(self, index: int) -> None:
-        """Remember that a sample is damaged, and remove the file, unless another run has made it anew meanwhile."""
+        """Mark a sample as damaged and remove the file, unless another run has rebuilt it."""
         if not self._damaged:
-            _log.warning("%s: is damaged at %s; it will be made anew", self.file, self.names[index])
+            _log.warning("%s: is damaged at %s; it will be rebuilt", self.file, self.names[index])
         self._damaged.add(index)
         with suppress(OSError):
             if self.file.stat().st_ino == self._inode:
                 self.file.unlink()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the map out: each process opens its own."""
+        """Leave out the memory map, since each process opens its own."""
         return {**self.__dict__, "_mapped": None, "_checked": set(), "_damaged": set()}

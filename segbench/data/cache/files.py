@@ -1,4 +1,4 @@
-"""Files of decoded images: each whole or not there, named by what is in it, and kept within a limit in their folder."""
+"""Cache files of decoded images: written atomically, named by content, with a size limit for their folder."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from segbench.results.atomic_replace import leftovers
 from segbench.results.files import temporary_path
 
 MAGIC = b"segbench-cache-2"
-"""Starts and ends a cache file; changes with its layout: samples, index as JSON, length of the index, magic.
+"""Magic bytes at both ends of a cache file, changed with the layout: samples, index as JSON, length of the index,
+magic.
 
-1: images were not turned by their EXIF orientation.
+1: images were not rotated by their EXIF orientation.
 """
 
 _ANY_MAGIC = b"segbench-cache-"
 
 _TAIL = 8 + len(MAGIC)
-"""Bytes behind the index."""
+"""Number of bytes after the index."""
 
 _IN_USE_SECONDS = 24 * 3600
-"""What was opened within this time may be in use."""
+"""Files opened within this time may be in use."""
 
 _log = logging.getLogger(__name__)
 
 
 class SampleLocation(NamedTuple):
-    """Where a sample lies in the cache file."""
+    """Location of a sample in the cache file."""
 
     offset: int
     height: int
@@ -44,25 +45,25 @@ class SampleLocation(NamedTuple):
     checksum: int
 
     def size(self, pixel_bytes: int) -> int:
-        """Return how many bytes it takes, at so many for each pixel of image and label."""
+        """Return its size in bytes, given the bytes per pixel of image and label."""
         return self.height * self.width * pixel_bytes
 
 
 def pixel_bytes(info: DatasetInfo) -> int:
-    """Return how many bytes image and label take for each pixel."""
+    """Return the bytes per pixel of image and label."""
     return info.channels * np.dtype(info.dtype).itemsize + 1
 
 
 def cache_file(dataset: SegmentationDataset, folder: Path) -> Path:
-    """Return where a split is cached: a file named by its content, which all runs share."""
+    """Return the cache file of a split, named by its content and shared by all runs."""
     return folder / f"{dataset.info.name}-{dataset.cache_key()[:32]}.raw"
 
 
 def write_cache(file: Path, dataset: SegmentationDataset) -> None:
-    """Decode a split into a cache file, which appears under its name only when it is complete.
+    """Decode a split and write its cache file atomically.
 
     Raises:
-        DataError: An image cannot be read, or the folder cannot be written (full, or not allowed).
+        DataError: An image cannot be read, or the folder cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +81,7 @@ def write_cache(file: Path, dataset: SegmentationDataset) -> None:
 
 @contextmanager
 def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Give a stream whose content becomes the file when the block succeeds."""
+    """Yield a stream whose content becomes the file if the block succeeds."""
     temporary = temporary_path(file)
     with temporary.open("wb") as output:
         try:
@@ -92,7 +93,7 @@ def _replacing(file: Path) -> Iterator[BinaryIO]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the caches that dead processes were writing."""
+    """Remove unfinished caches of dead processes."""
     for leftover in leftovers(folder):
         if not leftover.in_use():
             leftover.path.unlink(missing_ok=True)
@@ -111,14 +112,14 @@ def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[Sample
 
 
 def read_index(file: Path, count: int, pixel_bytes: int) -> list[SampleLocation] | None:
-    """Return where each of ``count`` samples lies, or None if the file is missing or not whole.
+    """Return the locations of all samples; None if the file is missing or incomplete.
 
-    The samples themselves are not looked at: of a large split that would take as long as an epoch.
+    The samples are not verified, since that could take as long as an epoch.
 
     Args:
         file: The cache file.
-        count: How many samples it has to hold.
-        pixel_bytes: How many bytes image and label take for each pixel.
+        count: Expected number of samples.
+        pixel_bytes: Bytes per pixel of image and label.
     """
     try:
         with file.open("rb") as stream:
@@ -141,17 +142,17 @@ def read_index(file: Path, count: int, pixel_bytes: int) -> list[SampleLocation]
 
 
 def make_room(folder: Path, needed: int, *, limit: int) -> bool:
-    """Remove the caches that were not used for longest, until those in a folder and a new one stay within a limit.
+    """Remove the least recently used caches until a new one fits within the folder's limit.
 
-    What was opened within the last day may be in use, and stays.
+    Files opened within the last day may be in use and are kept.
 
     Args:
-        folder: Where the caches lie.
-        needed: Bytes of the new one.
-        limit: Bytes of all.
+        folder: The folder of the caches.
+        needed: Bytes of the new cache.
+        limit: Limit for all caches in bytes.
 
     Returns:
-        Whether there is room; if not, nothing was removed.
+        Whether the new cache fits; if not, nothing was removed.
     """
     found = {file: file.stat() for file in folder.glob("*.raw") if _is_cache(file)} if folder.is_dir() else {}
     excess = needed + sum(facts.st_size for facts in found.values()) - limit

@@ -1,4 +1,4 @@
-"""How much memory and disk is left for decoded images."""
+"""Finds how much memory and disk space is free for decoded images."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 import psutil
 
 _CGROUPS = Path("/sys/fs/cgroup")
-"""Where control groups lie: a container's, or a queue's job's, says how much memory it may use."""
+"""Root of control groups, which limit the memory of containers and batch jobs."""
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that this process may still use: the least that the machine or a group of its has left."""
+    """Return the memory this process may still use: the least that the machine or a control group has left."""
     machine = int(psutil.virtual_memory().available)
     return min([machine, *(left for group in _groups() if (left := _left_in(group)) is not None)])
 
 
 def _groups() -> list[Path]:
-    """Return the control groups that this process is in, the innermost first."""
+    """Return the control groups of this process, innermost first."""
     try:
         own = _OWN_CGROUP.read_text().rpartition("::/")[2].strip()
     except OSError:
@@ -29,7 +29,7 @@ def _groups() -> list[Path]:
 
 
 def _left_in(group: Path) -> int | None:
-    """Return what a control group has left; files that were read count as used, but are given up when needed."""
+    """Return the memory a control group has left; cached files count as free."""
     allowed, used = _read_number(group / "memory.max"), _read_number(group / "memory.current")
     if allowed is None or used is None:
         return None
@@ -41,13 +41,13 @@ def _left_in(group: Path) -> int | None:
 
 
 def free_disk_bytes(folder: Path) -> int:
-    """Return the free space where a folder is, or would be."""
+    """Return the free disk space at a folder that may not exist yet."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
     return shutil.disk_usage(there).free
 
 
 def _read_number(file: Path) -> int | None:
-    """Return the number in a file; None where there is no such file, or no limit."""
+    """Return the number in a file; None without a file or limit."""
     try:
         return int(file.read_text())
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Data sets: public ones by name, and a person's own folder."""
+"""Data sets: public ones by name, and the user's own folder."""

@@ -15,7 +15,7 @@ from segbench.data.splits import check_split
 
 SPLITS = ("train", "val", "test")
 VOID = 11
-"""The label that the files use for void."""
+"""Label of void pixels in the files."""
 
 _TABLE = {
     "sky": (128, 128, 128),
@@ -57,7 +57,7 @@ def camvid(split: str, *, root: str | None = None) -> SegmentationDataset:
             data folder.
 
     Raises:
-        DataError: The split is unknown or its list cannot be read.
+        DataError: The split is unknown, or its list cannot be read.
         MissingDataError: The data is not there.
     """
     check_split("camvid", split, SPLITS)
@@ -72,12 +72,12 @@ def camvid(split: str, *, root: str | None = None) -> SegmentationDataset:
 
 
 def without_prefix(entry: Listed) -> Listed:
-    """Keep the last folder and the name of each path: lists in circulation carry foreign prefixes."""
+    """Keep only the last folder and the file name of each path, because published lists contain other prefixes."""
     image, label = (PurePosixPath(*path.parts[-2:]) for path in entry.paths)
     return entry._replace(image=image, label=label)
 
 
 def list_folder(folder: Path, split: str) -> list[Listed]:
-    """List a split without a list file: every image of its folder, by name."""
+    """List a split without a list file: all images of its folder, sorted by name."""
     images = ImageFolder(folder / split).candidates
     return [Listed(PurePosixPath(split, f"{s}.png"), PurePosixPath(f"{split}annot", f"{s}.png")) for s in images]

@@ -1,4 +1,4 @@
-"""Fetches data sets that may be fetched: one archive, its checksum verified, unpacked as a whole or not at all."""
+"""Downloads data sets: fetches an archive, verifies its checksum, and unpacks it atomically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segbench.data.paths import candidates
 from segbench.errors import DataError, did_you_mean
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes received so far and the bytes in all, if the server says."""
+"""Called with the bytes received and the total, if the server reports it."""
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = 60
@@ -27,7 +27,7 @@ BY_HAND = {
     "folder CamVid (train/, trainannot/, train.txt, ...) into $SEGBENCH_DATA/camvid",
     "folder": "is your own data: set dataset.root to the folder that holds the images and masks",
 }
-"""Why a data set has no download, and what to do instead."""
+"""Why a data set cannot be downloaded, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Archive:
     """A published archive.
 
     Attributes:
-        url: Where it is.
+        url: Its address.
         filename: Its name on disk.
         md5: Its published checksum.
         product: The folder that it unpacks to, relative to the root.
@@ -48,7 +48,7 @@ class Archive:
 
 
 def archives() -> dict[str, Archive]:
-    """Return what can be fetched; addresses and checksums are torchvision's.
+    """Return the archives; addresses and checksums are those of torchvision.
 
     ``SEGBENCH_VOC2012_URL`` and ``SEGBENCH_VOC2012_MD5`` (and the same for ``SBD``) name a mirror.
     """
@@ -63,18 +63,18 @@ def archives() -> dict[str, Archive]:
 
 
 def download(name: str, *, root: str | Path | None = None, progress: Progress | None = None) -> Path:
-    """Fetch a data set unless it is there already.
+    """Download a data set unless it exists.
 
     Args:
-        name: ``voc2012`` or ``sbd`` (which lies beside VOC 2012).
+        name: ``voc2012`` or ``sbd`` (stored beside VOC 2012).
         root: The data set's folder; ``$SEGBENCH_DATA/voc2012`` or the user's data folder by default.
-        progress: Told about every piece that arrives; by default a line a tenth goes to the error output.
+        progress: Called for each received chunk; by default, a line is printed to stderr after each tenth.
 
     Returns:
-        The folder into which it was unpacked.
+        The folder with the unpacked data.
 
     Raises:
-        DataError: It cannot be fetched, breaks off, has a wrong checksum or does not unpack; nothing is left behind.
+        DataError: The download fails or breaks off, the checksum is wrong, or unpacking fails; no files are left.
     """
     if name in BY_HAND:
         raise DataError(f"{name} {BY_HAND[name]}")
@@ -105,7 +105,7 @@ def _fetch_into(place: Path, archive: Archive, progress: Progress | None) -> Non
 
 
 def _receive(url: str, file: Path, progress: Progress) -> None:
-    """Write what a server sends into a file.
+    """Download into a file.
 
     Raises:
         DataError: The transfer breaks off.
@@ -146,7 +146,7 @@ def _unpack(file: Path, folder: Path, archive: Archive) -> None:
 
 
 class _Lines:
-    """Progress as a line on the error output whenever another tenth has arrived."""
+    """Prints a line to stderr after each tenth of a download."""
 
     def __init__(self, filename: str) -> None:
         self.filename, self.tenths = filename, 0

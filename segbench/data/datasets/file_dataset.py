@@ -1,4 +1,4 @@
-"""A split whose images and labels are files."""
+"""A split of image and label files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from segbench.data.masks.masks import LabelDecoder, TableLabels
 
 
 class FileDataset(SegmentationDataset):
-    """One split of pairs of files.
+    """A split of pairs of image and label files.
 
     Args:
-        info: What is true of all splits.
+        info: Facts that hold for all splits.
         pairs: The files.
-        decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; can be pickled.
-        problems: What was found wrong while the files were listed.
-        reader: Reads an image file; as 8-bit RGB by default.
+        decoder: Reads a label file as (H, W) uint8 class indices or ``IGNORE_INDEX``; must be picklable.
+        problems: Problems found while listing the files.
+        reader: Reads an image file; by default as 8-bit RGB.
     """
 
     def __init__(
@@ -53,22 +53,22 @@ class FileDataset(SegmentationDataset):
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """The image files, links followed; of further pages, with their number."""
+        """The resolved image files, with the page number for later pages."""
         return [os.path.realpath(pair.image) + (f"#{pair.page + 1}" if pair.page else "") for pair in self.pairs]
 
     @property
     def problems(self) -> Sequence[str]:
-        """Missing, unpaired and doubled files."""
+        """Missing, unpaired and duplicate files."""
         return self._problems
 
     @property
     def index_masks(self) -> Sequence[Path]:
-        """The mask files, each once, where their stored numbers are read."""
+        """The mask files without duplicates, if their stored numbers are read."""
         by_index = self._table is not None and self._table.colors is None
         return list(dict.fromkeys(pair.label for pair in self.pairs)) if by_index else []
 
     def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of how some images and masks are stored."""
+        """Return remarks about how images and masks are stored."""
         pairs = [self.pairs[index] for index in indices]
         return [*remarks_on_images(pairs, self._reader), *(remarks_on_masks(pairs, self._table) if self._table else [])]
 
@@ -88,9 +88,9 @@ class FileDataset(SegmentationDataset):
         return sample
 
     def fingerprint(self) -> str:
-        """Return a hash of the class names, the samples' names and all that is in the files, wherever they lie.
+        """Return a hash of class names, sample names and file contents, independent of the files' location.
 
-        It follows which bands are read, and which images are turned by their EXIF orientation.
+        It also depends on the bands that are read, and on which images the EXIF orientation rotates.
 
         Raises:
             DataError: A file cannot be read; names it.
@@ -105,12 +105,12 @@ class FileDataset(SegmentationDataset):
         return hash_of([self.info.name, list(self.info.classes), contents, *bands])
 
     def cache_key(self) -> str:
-        """Return a hash that also follows how labels are decoded."""
+        """Return a hash that also depends on how labels are decoded."""
         return hash_of([self.fingerprint(), hashlib.sha256(pickle.dumps(self._decoder)).hexdigest()])
 
 
 def _doubled(pairs: Sequence[Pair]) -> list[str]:
-    """Return one line for each name that several pairs have."""
+    """Return a line for each name that several pairs have."""
     images: dict[str, list[Path]] = {}
     for pair in pairs:
         images.setdefault(pair.name, []).append(pair.image)

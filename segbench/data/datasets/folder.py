@@ -1,4 +1,4 @@
-"""A person's own data: two folders of images and masks, or a list of pairs."""
+"""The user's own data: two folders of images and masks, or a list of pairs."""
 
 from __future__ import annotations
 
@@ -47,31 +47,31 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
 
     Args:
         split: Any name; it fills ``{split}`` below.
-        root: The folder that holds everything.
-        classes: Names of the classes 0, 1, ...; or a ready-made map, which knows their values as well:
+        root: The data set's folder.
+        classes: Names of the classes 0, 1, ...; or a predefined map, which also defines their values:
             cityscapes-label-ids, cityscapes-train-ids or ade20k.
         images: Folder of the images, relative to root.
         masks: Folder of the masks, relative to root.
-        image_suffix: What follows the common name in image files, before the dot, such as ``_rgb``.
-        mask_suffix: What follows the common name in mask files, before the dot, such as ``_mask``.
-        split_file: A text file, relative to root, with an image and a mask on each line, or the name of both.
-        recursive: Whether ``images`` and ``masks`` hold folders, such as one for each city; both in the same way.
-        values: The mask value of each class, such as [0, 255] for black-and-white masks, or several: [[7, 8], 11];
-            0, 1, ... by default.
-        palette: One [red, green, blue] for each class, or several: colours decide then, in RGB and palette images.
-        ignore: The mask value that counts nowhere, or several; others for all that are no class's; null where every
+        image_suffix: Suffix of image names before the extension, such as ``_rgb``.
+        mask_suffix: Suffix of mask names before the extension, such as ``_mask``.
+        split_file: A text file, relative to root; each line has an image and a mask, or their common name.
+        recursive: Whether ``images`` and ``masks`` contain subfolders, such as one per city, with the same structure.
+        values: The mask value (or several) of each class, such as [0, 255] or [[7, 8], 11]; default: 0, 1, ...
+        palette: One [red, green, blue] (or several) for each class. Then RGB and palette images are read by colour.
+        ignore: The mask value (or several) of void pixels; others for all values that belong to no class; null if every
             pixel has a class.
-        ignore_color: The colour that counts nowhere, or several; others for all that are no class's.
-        channels: How many bands the images have, or a list of the bands to read, from 0. They are read at full depth:
-            uint8 and uint16 as stored, other numbers as float32. null reads 8-bit RGB, and refuses images of more.
-        pages: What to do with files of several pages, such as TIFF stacks: ``each`` takes every page of an image, with
-            that of its mask, as a sample ``name#1``, ``name#2``, ...; ``first`` takes the first alone. null refuses
-            them; with ``channels``, pages of one band each are the bands of one image.
+        ignore_color: The colour (or several) of void pixels; others for all colours that belong to no class.
+        channels: Number of bands of the images, or a list of the bands to read, from 0. They are read at full depth:
+            uint8 and uint16 as stored, other types as float32. null reads 8-bit RGB and refuses images with more bands
+            or bits.
+        pages: How to read files with several pages, such as TIFF stacks. ``each`` makes every page of an image and its
+            mask a sample ``name#1``, ``name#2``, ...; ``first`` reads only the first page. null refuses such files;
+            with ``channels``, single-band pages are the bands of one image.
 
     Raises:
-        UnknownNameError: There is no ready-made map of this name.
-        DataError: Classes, values and palette do not fit together, a listing is wrong, or no pair is found.
-        MissingDataError: The root, or the split's folder or list, does not exist.
+        UnknownNameError: There is no predefined map of this name.
+        DataError: Classes, values and palette do not match, a list is invalid, or no pair is found.
+        MissingDataError: The root, the split's folder or the list does not exist.
     """
     place = locate("folder", root, holds=Path.is_dir, remedy=REMEDY)
     reader = reader_of(channels)
@@ -86,7 +86,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
 
 
 def default_palette(count: int) -> tuple[Color, ...]:
-    """Return so many clearly different colours: hues spread by the golden ratio, in three brightnesses."""
+    """Return distinct colours: hues spaced by the golden ratio, in three brightness levels."""
     colors = []
     for index in range(count):
         red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.75, (0.95, 0.7, 0.5)[index % 3])
@@ -95,10 +95,10 @@ def default_palette(count: int) -> tuple[Color, ...]:
 
 
 def reader_of(channels: int | list[int] | None) -> ImageReader:
-    """Return what reads images as the option ``channels`` says.
+    """Return the image reader for the option ``channels``.
 
     Raises:
-        DataError: It is no number of bands, and no list of bands.
+        DataError: It is neither a number of bands nor a list of bands.
     """
     given = channels if isinstance(channels, list) else [0 if channels is None else channels - 1]
     if not given or min(given) < 0:
@@ -117,7 +117,7 @@ def _classes(
     ignore: Ignore,
     ignore_color: list[int | list[int]] | Literal["others"] | None,
 ) -> tuple[tuple[str, ...], tuple[Color, ...], LabelTable]:
-    """Return the names of the classes, their colours in pictures, and what the masks store for them."""
+    """Return the classes' names, their display colours, and their values in masks."""
     if isinstance(classes, str):
         known = label_map(classes)
         given = {"values": values, "palette": palette}

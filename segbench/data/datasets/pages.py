@@ -1,4 +1,4 @@
-"""Files of several pages as samples, and what the first image of a split is made of."""
+"""Selects pages of multi-page files as samples, and finds the pixel type of a split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 _TRIED = 3
-"""Images that are tried for the type of their pixels; those that cannot be read are told of when they are."""
+"""Number of images tried to find the pixel type; unreadable files are reported when they are read."""
 
 
 def chosen_pages(pairs: Sequence[Pair], pages: Literal["each", "first"] | None) -> tuple[list[Pair], list[str]]:
@@ -19,11 +19,11 @@ def chosen_pages(pairs: Sequence[Pair], pages: Literal["each", "first"] | None) 
 
     Args:
         pairs: The files.
-        pages: ``each`` makes a sample of every page, named ``name#1`` and so on where there are several; ``first``
-            takes the first; None chooses none, so that reading refuses files of several.
+        pages: ``each`` makes every page a sample, named ``name#1`` and so on if there are several. ``first`` uses the
+            first page. None chooses no page, so reading refuses files with several.
 
     Returns:
-        The samples, and one line for each pair whose image and mask differ in pages, or cannot be opened.
+        The samples, and a line for each pair whose numbers of pages differ, or that cannot be opened.
     """
     if pages is None:
         return list(pairs), []
@@ -55,7 +55,7 @@ def stack_of(name: str) -> str:
 
 
 def first_dtype(pairs: Sequence[Pair], reader: ImageReader) -> str:
-    """Return the type of the pixels of the first images that can be read; uint8 where none can."""
+    """Return the pixel type of the first readable image; uint8 if none is readable."""
     if reader.channels is None:
         return "uint8"
     for pair in pairs[:_TRIED]:

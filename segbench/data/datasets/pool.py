@@ -1,4 +1,4 @@
-"""The pooled images of several splits: what a cross-validation cuts into folds."""
+"""The pooled images of several splits, which a cross-validation divides into folds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _HINT = (
 
 
 class Pool(SegmentationDataset):
-    """The images of several splits, one split after the other.
+    """The images of several splits, concatenated.
 
     Args:
-        splits: The splits by name; no two share an image. Where images of two splits have the same name, all names
-            get their split's in front, such as ``train/0001``.
+        splits: The splits by name; no two share an image. If images of two splits have the same name, all names get
+            their split as prefix, such as ``train/0001``.
     """
 
     def __init__(self, splits: dict[str, SegmentationDataset]) -> None:
@@ -44,17 +44,17 @@ class Pool(SegmentationDataset):
 
     @property
     def names_in_splits(self) -> Sequence[str]:
-        """What the images are called in their own splits; two may have the same name."""
+        """The images' names in their own splits; may contain duplicates."""
         return [name for split in self.splits.values() for name in split.names]
 
     @property
     def image_ids(self) -> Sequence[str]:
-        """What tells each image from all others."""
+        """Unique ids of the images."""
         return list(chain.from_iterable(split.image_ids for split in self.splits.values()))
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong with any of the splits, and palettes that differ from split to split."""
+        """Problems of all splits, and palettes that differ between splits."""
         own = list(dict.fromkeys(chain.from_iterable(split.problems for split in self.splits.values())))
         return own or [text for _, text in self._contradictions]
 
@@ -68,7 +68,7 @@ class Pool(SegmentationDataset):
         return list(chain.from_iterable(split.index_masks for split in self.splits.values()))
 
     def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of some of the images, split by split."""
+        """Return remarks about some of the images, split by split."""
         chosen = {
             title: [place for one, place in map(self._places.__getitem__, indices) if one is split]
             for title, split in self.splits.items()
@@ -99,9 +99,9 @@ class Pool(SegmentationDataset):
 
 
 def create_pool(entry: DatasetEntry) -> SegmentationDataset:
-    """Return the images of all splits that a data set's entry names, each once, with the problems of the splits.
+    """Return the images of all splits of a data set's entry without duplicates, with the splits' problems.
 
-    A split whose images are all in an earlier one, as where one folder holds all images whatever the split, adds none.
+    A split whose images are all in an earlier one (one folder may hold all images) adds none.
 
     Raises:
         DataError: A split is unknown, or the data is missing.
@@ -122,12 +122,12 @@ def create_pool(entry: DatasetEntry) -> SegmentationDataset:
 
 
 def names_in_splits(pool: SegmentationDataset) -> Sequence[str]:
-    """Return what pooled images are called in their own splits."""
+    """Return the names of pooled images in their own splits."""
     return pool.names_in_splits if isinstance(pool, Pool) else pool.names
 
 
 def open_pool(entry: DatasetEntry) -> SegmentationDataset:
-    """Return the pooled images as ``create_pool`` does, once nothing is wrong with them.
+    """Like ``create_pool``, but raises an error if there are problems.
 
     Raises:
         DataError: A split is unknown, missing or incomplete, or all are empty.

@@ -1,4 +1,4 @@
-"""Finds images and masks that can be read, but perhaps not as they are meant, by how they are stored."""
+"""Finds images and masks whose storage suggests that they may be read wrongly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from segbench.errors import DataError
 _Item = TypeVar("_Item")
 
 _LOOKED_AT = 20
-"""Files of one kind that are decoded, spread over all of them."""
+"""Number of files of a kind that are decoded, spread over all files."""
 _ADVICE = (
     "so many values beside those of the classes look like smooth edges, or like a lossy format's before the file was "
     "saved anew: set each pixel to the nearest class value (with two classes, a threshold)"
@@ -29,7 +29,7 @@ _ADVICE = (
 
 
 def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Remark]:
-    """Yield which images are turned, and which hold a band that is not read.
+    """Yield remarks about images with an EXIF rotation or with a band that is not read.
 
     Args:
         pairs: The files.
@@ -51,11 +51,11 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
 
 
 def remarks_on_masks(pairs: Sequence[Pair], table: LabelTable) -> Iterator[Remark]:
-    """Yield whether void takes in values that nobody drew: those of a lossy format, or of smooth edges.
+    """Yield remarks about void pixels with unintended values, from lossy formats or smooth edges.
 
     Args:
         pairs: The files.
-        table: What the masks' numbers and colours stand for.
+        table: The meanings of the masks' numbers and colours.
     """
     if VOID not in (table.other_number, table.other_color):
         return
@@ -67,14 +67,14 @@ def remarks_on_masks(pairs: Sequence[Pair], table: LabelTable) -> Iterator[Remar
 
 
 def _of_lossy(mask: ReadMask) -> Remark | None:
-    """Return what is to be said of a lossy mask whose void takes in values of no class."""
+    """Return a remark about a lossy mask with values of no class read as void."""
     if not (mask.labels == UNKNOWN).any():
         return None
     return Remark("lossy", f"{_void_as_others(mask)}{mask.stored.advice}")
 
 
 def _of_exact(mask: ReadMask) -> Remark | None:
-    """Return what is to be said of another mask whose void takes in many values between those of the classes."""
+    """Return a remark about a lossless mask with many values between those of the classes read as void."""
     if mask.by_color or mask.stored.numbers is None:
         return None
     others = used_numbers(mask.stored.numbers[mask.labels == UNKNOWN]).tolist()
@@ -93,7 +93,7 @@ def _read(pair: Pair, table: LabelTable) -> ReadMask | None:
         with reading_page(pair.page):
             return read_mask(pair.label, table)
     except DataError:
-        return None  # whoever reads it for its pixels tells
+        return None  # the error is reported when its pixels are read
 
 
 def _some(items: Iterable[_Item]) -> list[_Item]:

@@ -1,4 +1,4 @@
-"""Reads an image with its mask, and checks them against each other and against the classes."""
+"""Reads an image with its mask, and checks that sizes and classes match."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def read_pair(
     reader: ImageReader = READ_RGB,
     page: int | None = None,
 ) -> Sample:
-    """Read an image with its label, checked against each other and the classes.
+    """Read an image with its label and check that they match each other and the classes.
 
     Args:
         name: The sample's name.
         image: The image file.
         label: The mask file.
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         decoder: Reads the mask.
         reader: Reads the image.
-        page: Which page of both files, from 0; None where they hold one.
+        page: Index of the page of both files, from 0; None if they have one page.
 
     Raises:
         DataError: A file cannot be read, sizes differ or a label is out of range; names the file.
@@ -47,7 +47,7 @@ def read_pair(
 
 
 def _other_size(sample: Sample, image: Path, label: Path) -> DataError:
-    """Return the error of a mask that is not of its image's size; an image that is turned may be why."""
+    """Return the error about a mask of another size than its image; mentions an EXIF rotation."""
     (height, width), (tall, wide) = sample.image.shape[:2], sample.label.shape
     text = f"{label}: is {tall}x{wide} pixels (height x width), but its image {image} {height}x{width}"
     if (tall, wide) == (width, height) and is_turned(image):
@@ -59,10 +59,10 @@ def _other_size(sample: Sample, image: Path, label: Path) -> DataError:
 
 
 def check_format(image: ImageArray, expected: ImageFormat, *, source: str) -> None:
-    """Refuse an image of other channels, or pixels of another type, than its data set's.
+    """Refuse an image whose channels or pixel type differ from its data set's.
 
     Raises:
-        DataError: Names the source and both.
+        DataError: They differ; names the source and both formats.
     """
     found = ImageFormat(image.shape[2], image.dtype.name)
     if found != expected:
@@ -76,7 +76,7 @@ def check_labels(label: LabelArray, *, num_classes: int, source: str) -> None:
     """Refuse labels that are neither a class nor ``IGNORE_INDEX``.
 
     Raises:
-        DataError: Names the source and the values.
+        DataError: There are such labels; names the source and the values.
     """
     used: NDArray[np.intp] = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
     strange = [int(value) for value in used if num_classes <= value != IGNORE_INDEX]

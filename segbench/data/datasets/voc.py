@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 segmentation, with the additional labels of SBD where they are at hand."""
+"""PASCAL VOC 2012 segmentation, with the additional labels of SBD if available."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SBD_REMEDY = (
 
 
 def voc_palette(count: int = 21) -> tuple[tuple[int, int, int], ...]:
-    """Return the first colours of the VOC devkit: the bits of the class index, spread over the three channels."""
+    """Return the first colours of the VOC devkit: the bits of the class index, distributed over three channels."""
 
     def channel(index: int, offset: int) -> int:
         return sum((index >> (3 * bit + offset) & 1) << (7 - bit) for bit in range(8))
@@ -80,7 +80,7 @@ def voc2012(split: str, *, root: str | None = None, download: bool = False) -> S
             own labels and all other images that SBD labels, without those of VOC ``val``. The test labels are not
             public, so suites set ``test_split: val``.
         root: Folder that holds VOCdevkit/VOC2012; else ``$SEGBENCH_DATA/voc2012``, else the user's data folder.
-        download: Whether to fetch VOC 2012 when it is absent (checksum verified).
+        download: Whether to download VOC 2012 if it is missing (verifies the checksum).
 
     Raises:
         DataError: The split is unknown, or a download fails.
@@ -96,7 +96,7 @@ def voc2012(split: str, *, root: str | None = None, download: bool = False) -> S
 
 
 def _locate(root: str | None, *, download: bool) -> Path:
-    """Return the folder that holds VOCdevkit/VOC2012; a root may also name one of these two."""
+    """Return the folder that contains VOCdevkit/VOC2012; the root may also be one of these two."""
     given = root
     if root is not None:
         path = Path(root).expanduser()
@@ -129,7 +129,7 @@ def _official(place: Path, split: str) -> list[Pair]:
 
 
 def _augmented(place: Path) -> list[Pair]:
-    """List the union of VOC train and SBD without VOC val, by name; VOC's labels go before SBD's."""
+    """List the union of VOC train and SBD without VOC val, by name; VOC's labels take precedence."""
     images = place / BASE / "JPEGImages"
     pairs = {label.stem: Pair(label.stem, images / f"{label.stem}.jpg", label) for label in _sbd_labels(place)}
     pairs |= {pair.name: pair for pair in _official(place, "train")}

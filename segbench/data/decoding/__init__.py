@@ -1,1 +1,1 @@
-"""From image files to pixels."""
+"""Decodes image files."""

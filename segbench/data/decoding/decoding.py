@@ -1,4 +1,4 @@
-"""Opens image files of any common kind, and says which file is at fault when it cannot."""
+"""Decodes image files of common formats; errors name the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_f
 from segbench.errors import DataError
 
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What Pillow raises for broken files, by format."""
+"""Errors that Pillow raises for damaged files."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -27,26 +27,26 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns stored pixels into what viewers show, by EXIF orientation."""
+"""Transpositions that apply an EXIF orientation."""
 
 _EXIF_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
-"""Where Pillow keeps what may hold the orientation of a PNG."""
+"""Pillow's key of metadata that may hold a PNG's orientation."""
 
 _known_turned: dict[str, bool] = {}
-"""Whether images are turned, by the digest of their content."""
+"""Whether images are rotated, by the digest of their content."""
 
 _chosen_page: ContextVar[int | None] = ContextVar("chosen_page", default=None)
 
 
 def decode(path: Path, *, page: int | None = None) -> Image.Image:
-    """Open and fully decode an image file, turned as its EXIF orientation says.
+    """Decode an image file and apply its EXIF orientation.
 
     Args:
         path: The file.
-        page: Which of several pages, from 0; that of ``reading_page`` by default.
+        page: Index of the page, from 0; default: that of ``reading_page``.
 
     Raises:
-        DataError: The file is missing, truncated or no image, or holds several pages of which none is chosen; names it.
+        DataError: The file is missing, truncated or no image, or has several pages and none is chosen.
     """
     if page is None:
         page = _chosen_page.get()
@@ -67,7 +67,7 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
 
 
 def seek_chosen_page(image: Image.Image, path: Path) -> None:
-    """Go to the page of ``reading_page`` in a file that was opened but not decoded, where Pillow counts it."""
+    """Seek to the page of ``reading_page`` in an opened file that is not decoded yet."""
     page = _chosen_page.get()
     directory = directory_of(path, page) if page and image.format == "TIFF" else page
     if directory:
@@ -76,7 +76,7 @@ def seek_chosen_page(image: Image.Image, path: Path) -> None:
 
 @contextmanager
 def reading_page(page: int | None) -> Iterator[None]:
-    """Let ``decode`` take this page of every file that it opens inside the block; None lets it refuse several."""
+    """Set the page that ``decode`` reads within the block; None refuses files with several pages."""
     before = _chosen_page.set(page)
     try:
         yield
@@ -85,20 +85,20 @@ def reading_page(page: int | None) -> Iterator[None]:
 
 
 def chosen_page() -> int | None:
-    """Return the page of ``reading_page``, or None where none is chosen."""
+    """Return the page of ``reading_page``; None if none is chosen."""
     return _chosen_page.get()
 
 
 class SeveralPagesError(DataError):
-    """A file holds several pages, of which none is chosen."""
+    """A file has several pages and none is chosen."""
 
 
 def several_pages(path: Path, count: int, *, bands: bool = False) -> SeveralPagesError:
-    """Return the error of a file of several pages of which none is chosen.
+    """Return the error about a file with several pages of which none is chosen.
 
     Args:
         path: The file.
-        count: How many it holds.
+        count: Number of pages.
         bands: Whether they may be the bands of one image.
     """
     return SeveralPagesError(
@@ -109,9 +109,9 @@ def several_pages(path: Path, count: int, *, bands: bool = False) -> SeveralPage
 
 
 def page_count(path: Path) -> int:
-    """Return how many pages or frames a file holds; 1 for what is no image.
+    """Return the number of pages or frames of a file; 1 if it is no image.
 
-    Overviews and masks inside a TIFF are no pages, nor are the further views inside a photograph of a telephone.
+    Overviews and masks inside a TIFF do not count as pages, nor do additional views in phone photographs.
 
     Raises:
         DataError: A TIFF cannot be read.
@@ -120,13 +120,13 @@ def page_count(path: Path) -> int:
         with Image.open(path) as image:
             return _pages_of(image, path)
     except _DECODE_ERRORS:
-        return tiff_facts(path).pages if is_tiff(path) else 1  # of a type that Pillow does not know
+        return tiff_facts(path).pages if is_tiff(path) else 1  # a type that Pillow does not support
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation of an opened image, from 1 to 8; 1 where it has none that can be read.
+    """Return the EXIF orientation of an opened image, 1 to 8; 1 if it is missing or unreadable.
 
-    A TIFF's is 1: Pillow has turned it.
+    For a TIFF it is 1, because Pillow has already applied it.
     """
     if image.format == "TIFF":
         return 1
@@ -138,18 +138,18 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def is_turned(path: Path) -> bool:
-    """Tell whether an image's EXIF orientation turns it, from the beginning of the file; TIFFs are left out."""
+    """Return whether an EXIF orientation rotates an image; reads only the header. False for TIFFs."""
     try:
         with Image.open(path) as image:
             if image.format == "PNG" and not _EXIF_KEYS & image.info.keys():
-                return False  # without these, getexif would decode all pixels to look behind them
+                return False  # else getexif would decode all pixels to look for metadata after them
             return orientation_of(image) != 1
     except _DECODE_ERRORS:
         return False
 
 
 def turned_images(files: Sequence[Path], digests: Sequence[str]) -> frozenset[str]:
-    """Return the digests of those files whose EXIF orientation turns them; each content is looked at once.
+    """Return the digests of the files that an EXIF orientation rotates; each content is read once.
 
     Args:
         files: Image files.
@@ -168,10 +168,10 @@ def _pages_of(image: Image.Image, path: Path) -> int:
 
 
 def _load(image: Image.Image) -> None:
-    """Decode the pixels; Pillow turns those of a TIFF.
+    """Decode the pixels; for TIFFs, Pillow applies the orientation.
 
-    A TIFF is not mapped into memory, as Pillow does with files whose name it knows: it maps an uncompressed image on
-    its side (Orientation 5 to 8) with height and width exchanged, which shears it.
+    TIFFs are not opened by name, because Pillow then maps uncompressed files into memory. For Orientation 5 to 8 it
+    maps them with height and width exchanged, which shears the image.
     """
     if image.format == "TIFF":
         image.filename = ""  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Tells images whose opacity may be a band like others, such as infrared, which 8-bit RGB leaves out."""
+"""Detects images whose alpha channel may be a data band, such as infrared, which 8-bit RGB omits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.errors import DataError
 
 
 def has_opacity(file: Path) -> bool:
-    """Whether a file's header says that the image has three bands and an opacity; TIFFs of this kind are refused."""
+    """Return whether a file's header declares three bands and an alpha channel; such TIFFs are refused elsewhere."""
     try:
         with Image.open(file) as image:
             return image.mode == "RGBA" and image.format != "TIFF"
@@ -21,7 +21,7 @@ def has_opacity(file: Path) -> bool:
 
 
 def opacity_levels(file: Path) -> int:
-    """Return how many levels an image's opacity has; 0 where it is constant, or 0 and 255 say where the image is."""
+    """Return the number of levels of an image's alpha channel; 0 if it is constant or only 0 and 255."""
     try:
         image = decode(file, page=0)
     except DataError:

@@ -1,4 +1,4 @@
-"""Reads the images that networks see: as 8-bit RGB, or chosen bands at full depth."""
+"""Reads input images as 8-bit RGB, or selected bands at full depth."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from segbench.data.decoding.tiff import MissingCodecError, TiffFacts, is_tiff, r
 from segbench.errors import DataError
 
 _EXACT_IN_FLOAT32 = 2**24
-"""Whole numbers up to this one keep their value as float32."""
+"""Integers up to this one are exact in float32."""
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads image files, all of them in one way.
+    """Reads image files with fixed options.
 
     Attributes:
-        channels: How many bands the files hold, all of which are read; or the bands to read, which count from 0. None
-            reads 8-bit RGB.
+        channels: Number of bands of the files, all of which are read; or the bands to read, from 0. None reads 8-bit
+            RGB.
     """
 
     channels: int | tuple[int, ...] | None = None
 
     @property
     def count(self) -> int:
-        """How many channels its images have."""
+        """Number of channels of the images."""
         if self.channels is None:
             return 3
         return self.channels if isinstance(self.channels, int) else len(self.channels)
@@ -44,13 +44,13 @@ class ImageReader:
 
         Args:
             path: The file.
-            page: Which of several pages, from 0. Without it, and with ``channels``, pages are bands.
+            page: Index of the page, from 0. Without it, and with ``channels``, pages are bands.
 
         Returns:
             (H, W, C): uint8, uint16 or float32; without ``channels``, (H, W, 3) uint8.
 
         Raises:
-            DataError: The file cannot be read, or cannot be read in this way without loss; names it and the remedy.
+            DataError: The file cannot be read, or not without loss; names it and the remedy.
         """
         if self.channels is None:
             return read_image(path, page=page)
@@ -79,7 +79,7 @@ READ_RGB = ImageReader()
 def read_image(path: Path, *, page: int | None = None) -> ImageArray:
     """Read an image as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
-    Grey is repeated, palettes and CMYK are converted, the opacity of RGBA is dropped.
+    Grey is repeated, palettes and CMYK are converted, and alpha channels are dropped.
 
     Args:
         path: The file.
@@ -101,13 +101,13 @@ def read_image(path: Path, *, page: int | None = None) -> ImageArray:
 
 
 def read_bands(path: Path, *, page: int | None = None) -> ImageArray:
-    """Read all bands of an image at full depth, turned as its orientation says.
+    """Read all bands of an image at full depth and apply its orientation.
 
-    Palettes and CMYK become RGB (a TIFF's CMYK stays four bands), opacity is a band like others.
+    Palettes and CMYK become RGB (a TIFF's CMYK keeps four bands). An alpha channel is read as a band.
 
     Args:
         path: The file.
-        page: Which of several pages of a TIFF, from 0; None takes pages of one band each as the image's bands.
+        page: Index of a TIFF's page, from 0; None reads single-band pages as the image's bands.
 
     Returns:
         (H, W, C): uint8 or uint16 as stored; other numbers as float32.
@@ -129,7 +129,7 @@ def read_bands(path: Path, *, page: int | None = None) -> ImageArray:
 
 
 def _stored_bands(path: Path, facts: TiffFacts, page: int | None) -> NDArray[Any]:
-    """Return the bands of a TIFF, from Pillow where a compression is missing that it knows."""
+    """Return the bands of a TIFF; uses Pillow if tifffile lacks the compression."""
     try:
         return read_tiff(path, page=page)
     except MissingCodecError as error:
@@ -158,7 +158,7 @@ def _plain(array: NDArray[Any], path: Path) -> ImageArray:
     """Return pixels as uint8, uint16 or float32, in this machine's byte order.
 
     Raises:
-        DataError: They are of another type, or not all of them are numbers that float32 holds.
+        DataError: They have another type, or values that float32 cannot hold exactly.
     """
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "u" and size <= 2:
@@ -188,7 +188,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _rgb_of_tiff(path: Path, page: int | None) -> NDArray[np.uint8]:
-    """Read a TIFF as 8-bit RGB, and refuse what that cannot hold; Pillow would drop it without a word."""
+    """Read a TIFF as 8-bit RGB; refuses further bands or bits, which Pillow would drop silently."""
     facts = tiff_facts(path)
     if page is None and facts.pages > 1:
         raise several_pages(path, facts.pages, bands=facts.bands == 1)
@@ -199,7 +199,7 @@ def _rgb_of_tiff(path: Path, page: int | None) -> NDArray[np.uint8]:
         raise _too_many(path, facts.bands)
     try:
         image = decode(path, page=page)
-    except DataError:  # Pillow knows fewer compressions
+    except DataError:  # Pillow supports fewer compressions
         if facts.photometric not in ("MINISBLACK", "RGB", "YCBCR"):
             raise
         bands = read_tiff(path, page=page or 0)
@@ -211,9 +211,9 @@ def _rgb_of_tiff(path: Path, page: int | None) -> NDArray[np.uint8]:
 
 
 def _refuse_colour_as_opacity(path: Path, facts: TiffFacts, bands: NDArray[np.uint8]) -> None:
-    """Refuse a last band that is marked as opacity but is none: GDAL, tifffile and Pillow mark any fourth band.
+    """Refuse a data band that is marked as an alpha channel; GDAL, tifffile and Pillow mark any fourth band so.
 
-    One that is 0 and 255 alone says where an image is empty; it is dropped.
+    A band with only 0 and 255 marks where an image is empty, and is dropped.
     """
     if facts.alpha and ((bands[:, :, -1] != 0) & (bands[:, :, -1] != 255)).any():
         raise _too_many(path, facts.bands)
@@ -236,11 +236,11 @@ def _too_deep(path: Path, depth: str, bands: int) -> DataError:
 
 
 def _refuse_deep_netpbm(path: Path) -> None:
-    """Refuse PPM and PGM files that Pillow scales: of more than 8 bits, but for grey ones up to 65535."""
+    """Refuse PPM and PGM files that Pillow rescales: those with more than 8 bits, except grey ones up to 65535."""
     if path.suffix.lower() not in (".ppm", ".pgm", ".pnm"):
         return
     arguments = None
-    with suppress(OSError, ValueError), Image.open(path) as image:  # ``decode`` says what is wrong
+    with suppress(OSError, ValueError), Image.open(path) as image:  # ``decode`` reports the error
         arguments = image.tile[0][3] if image.tile else None
     if isinstance(arguments, tuple) and isinstance(arguments[-1], int) and arguments[-1] > 255:
         raise DataError(

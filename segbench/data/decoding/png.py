@@ -1,4 +1,4 @@
-"""Reads what Pillow does not tell of a PNG: its bits a channel, and 16-bit colours at full depth."""
+"""Reads PNG details that Pillow lacks: bits per channel, and 16-bit colours at full depth."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from segbench.errors import DataError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BANDS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-"""Bands by the colour type in a PNG's header."""
+"""Number of bands by colour type of a PNG's header."""
 
 
 class PngHeader(NamedTuple):
-    """What the header of a PNG says.
+    """The header of a PNG.
 
     Attributes:
-        depth: Bits of a channel.
-        bands: Channels, opacity included; 3 for a palette.
+        depth: Bits per channel.
+        bands: Number of channels, including alpha; 3 for a palette.
     """
 
     depth: int
@@ -31,7 +31,7 @@ class PngHeader(NamedTuple):
 
 
 def png_header(path: Path) -> PngHeader | None:
-    """Return what the header of a PNG says; None for other files."""
+    """Read the header of a PNG; None for other files."""
     try:
         with path.open("rb") as stream:
             head = stream.read(26)
@@ -42,10 +42,10 @@ def png_header(path: Path) -> PngHeader | None:
 
 
 def read_deep_png(path: Path) -> NDArray[np.uint16]:
-    """Read a PNG of 16 bits and several bands, of which Pillow keeps the high bytes.
+    """Read a 16-bit PNG with several bands, of which Pillow would keep only the high bytes.
 
     Returns:
-        (H, W, C), turned as its EXIF orientation says.
+        (H, W, C) with its EXIF orientation applied.
 
     Raises:
         DataError: The file cannot be read, or the package for it is missing; names it.

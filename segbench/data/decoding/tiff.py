@@ -1,4 +1,4 @@
-"""Reads TIFF files at full depth: how many pages they hold, how many bands a page, and the pixels."""
+"""Reads TIFF files at full depth: pages, bands and pixels."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from tifffile import TiffFile
 
 CODECS = "imagecodecs"
-"""What to install for compressions that tifffile leaves to imagecodecs."""
+"""The package to install for compressions that tifffile delegates to imagecodecs."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ImportError, struct.error, zlib.error)
-"""What tifffile and imagecodecs raise for broken files, and for compressions that they do not know."""
+"""Errors of tifffile and imagecodecs for damaged files and unknown compressions."""
 _ALPHA = (1, 2)
-"""Values of the tag ExtraSamples that mark a band as opacity."""
+"""Values of the tag ExtraSamples that mark a band as alpha."""
 _ORIENTATION = 274
 
 
 class MissingCodecError(DataError):
-    """A compression cannot be read with what is installed."""
+    """The installed packages cannot read a compression."""
 
 
 class TiffFacts(NamedTuple):
-    """What the header of a TIFF says of its first page; all pages of a stack are taken to be like it.
+    """Header facts of a TIFF's first page; all pages of a stack are assumed to be like it.
 
     Attributes:
-        pages: Pages of full size; overviews and masks inside the file are left out.
-        bands: Bands of a page.
-        dtype: NumPy's name of the pixels' type.
-        alpha: Whether its last band is marked as opacity.
+        pages: Number of full-size pages, without overviews and masks inside the file.
+        bands: Number of bands of a page.
+        dtype: NumPy's name of the pixel type.
+        alpha: Whether the last band is marked as alpha.
         photometric: The tag's name, such as ``RGB``, ``PALETTE`` or ``SEPARATED`` (CMYK).
         compression: The tag's name.
-        software: What wrote it, as its tag says; empty where there is none.
+        software: The writing software by its tag; empty without one.
     """
 
     pages: int
@@ -55,11 +55,11 @@ class TiffFacts(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Where the pages of a file lie.
+    """Locations of the pages in a file.
 
     Attributes:
-        directories: The places of their directories.
-        in_one_directory: How many pages one directory stands for, as in large stacks of ImageJ; 0 where each has one.
+        directories: Offsets of their directories.
+        in_one_directory: Number of pages in one directory, as in large ImageJ stacks; 0 if each page has its own.
     """
 
     directories: tuple[int, ...]
@@ -67,11 +67,11 @@ class _Layout(NamedTuple):
 
 
 _layouts: dict[tuple[str, int, int], _Layout] = {}
-"""By path, time of change and size."""
+"""Layouts by path, modification time and size."""
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell whether a file begins as TIFF and BigTIFF files do; a file that cannot be read does not."""
+    """Return whether a file begins like a TIFF or BigTIFF; False if it cannot be read."""
     try:
         with path.open("rb") as stream:
             return stream.read(4) in _MAGIC
@@ -103,7 +103,7 @@ def tiff_facts(path: Path) -> TiffFacts:
 
 
 def directory_of(path: Path, page: int) -> int | None:
-    """Return the place in a TIFF of a page's directory; None where one directory stands for all pages.
+    """Return the offset of a page's directory in a TIFF; None if all pages share one directory.
 
     Raises:
         DataError: The file cannot be read.
@@ -114,15 +114,15 @@ def directory_of(path: Path, page: int) -> int | None:
 
 
 def read_tiff(path: Path, *, page: int | None = None) -> NDArray[Any]:
-    """Read a page, or all pages as the bands of one image.
+    """Read one page, or all pages as the bands of one image.
 
     Args:
         path: The file.
-        page: The page, from 0; None takes all. A single page has its own bands; several are one band each. A stack of
-            (H, W, C) that was written as H pages of W rows is told from one of (C, H, W) by its shortest side.
+        page: Index of the page, from 0; None reads all. A single page has its own bands; several pages are one band
+            each. A stack of shape (H, W, C) written as H pages is distinguished from (C, H, W) by its shortest side.
 
     Returns:
-        (H, W, C), in the file's own type and as viewers show it: turned where the tag Orientation says so.
+        (H, W, C) in the file's own type, with the tag Orientation applied.
 
     Raises:
         DataError: The file cannot be read, or its pages are no bands; names the file.
@@ -143,11 +143,11 @@ def read_tiff(path: Path, *, page: int | None = None) -> NDArray[Any]:
 
 
 def oriented(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Return a stored (H, W, C) image as viewers show it.
+    """Apply an orientation to a stored (H, W, C) image.
 
     Args:
         image: The stored pixels.
-        orientation: The tag's value, 1 to 8 (EXIF 2.32, section 4.6.4); others change nothing.
+        orientation: The tag's value, 1 to 8 (EXIF 2.32, section 4.6.4); other values change nothing.
     """
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
@@ -178,7 +178,7 @@ def _opened(path: Path) -> Iterator[TiffFile]:
 
 
 def _layout_of(path: Path, tiff: TiffFile) -> _Layout:
-    """Return where the pages lie; remembered, because finding it reads every directory of a stack."""
+    """Return the locations of the pages; cached, because finding them reads all directories of a stack."""
     state = path.stat()
     key = (str(path), state.st_mtime_ns, state.st_size)
     if key not in _layouts:
@@ -199,7 +199,7 @@ def _find_layout(tiff: TiffFile) -> _Layout:
 
 
 def _complete(page: Any) -> NDArray[Any]:
-    """Return the pixels of a page whose data lies in the file to its end; tifffile fills what is missing with zeros."""
+    """Return the pixels of a page after checking that its data is complete; tifffile would fill gaps with zeros."""
     size = page.parent.filehandle.size
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > size:
@@ -219,7 +219,7 @@ def _bands_last(array: NDArray[Any], axes: str, path: Path) -> NDArray[Any]:
 
 
 def _stacked(pages: list[NDArray[Any]], path: Path) -> NDArray[Any]:
-    """Return pages of one band each as (H, W, C)."""
+    """Stack single-band pages to (H, W, C)."""
     shapes = {page.shape for page in pages}
     if len(shapes) > 1 or pages[0].shape[2] != 1:
         found = ", ".join("x".join(map(str, shape)) for shape in sorted(shapes)[:3])

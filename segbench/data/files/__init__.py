@@ -1,1 +1,1 @@
-"""Which files a split has: folders, lists, and how images and masks pair."""
+"""Finds the files of a split: folders, lists, and pairing of images and masks."""

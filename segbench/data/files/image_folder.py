@@ -1,4 +1,4 @@
-"""Lists the image files of a person's folder, without what systems and tools leave beside them."""
+"""Lists the image files of a folder, without hidden files and system files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from segbench.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-"""Suffixes of files that are taken for images, in lower case."""
+"""Suffixes of image files, in lower case."""
 
 _LEFT_BY_SYSTEMS = frozenset(
     ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "system volume information")
@@ -20,23 +20,23 @@ _LEFT_BY_SYSTEMS = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is never part of the data: ``._x.jpg``, ``.DS_Store``, ``__MACOSX``."""
+    """Return whether a name is never part of the data, such as ``._x.jpg``, ``.DS_Store`` or ``__MACOSX``."""
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
 def same_name(text: str) -> str:
-    """Return a name in Unicode's composed form (NFC), so that names that look the same compare equal."""
+    """Return a name in Unicode's composed form (NFC), so that equal-looking names compare equal."""
     return unicodedata.normalize("NFC", text)
 
 
 def without_suffix(name: str) -> str:
-    """Return a name or path without the suffix of an image; any other ending, as in ``scene.0001``, is kept."""
+    """Remove the suffix of an image from a name or path; other endings, as in ``scene.0001``, are kept."""
     path = PurePosixPath(name)
     return name[: -len(path.suffix)] if path.suffix.lower() in IMAGE_SUFFIXES else name
 
 
 def visible(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what a folder holds but for hidden names, by name; nothing where there is no such folder.
+    """Return the visible entries of a folder by name; none if there is no such folder.
 
     Raises:
         DataError: The folder cannot be listed.
@@ -51,9 +51,9 @@ def visible(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Return the image files of a folder, sorted; hidden ones are left out.
+    """Return the image files of a folder, sorted, without hidden ones.
 
-    A link to a file that is gone is among them, so that reading it fails by name.
+    Broken links are included, so that reading them fails with their name.
 
     Args:
         folder: The folder; one that does not exist holds nothing.
@@ -72,9 +72,9 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
 
 
 def folders_below(folder: Path) -> Iterator[Path]:
-    """Yield a folder and all that are not hidden below it, each once; links are followed after real folders.
+    """Yield a folder and all visible folders below it, each once; links are followed after real folders.
 
-    A link to a folder that holds the first one is not followed: all that it leads to is elsewhere.
+    Links to a parent of the first folder are not followed, since they lead outside it.
     """
     top = os.path.realpath(folder)
     seen: set[str] = set()
@@ -92,16 +92,16 @@ def folders_below(folder: Path) -> Iterator[Path]:
 
 
 class ImageFolder:
-    """The image files of one folder by their names without suffix, in NFC.
+    """The image files of a folder by name without suffix, in NFC.
 
     Args:
         folder: The folder; one that does not exist holds nothing.
-        recursive: Whether files in folders below count as well; their names are paths, such as ``berlin/0001``.
+        recursive: Whether to include subfolders; names are then paths, such as ``berlin/0001``.
 
     Attributes:
-        files: The file of each name that one file has.
+        files: The file of each unambiguous name.
         candidates: All files of each name.
-        problems: One line for each name that several files have; which of them is meant is not clear.
+        problems: A line for each ambiguous name, which several files have.
     """
 
     def __init__(self, folder: Path, *, recursive: bool = False) -> None:
@@ -112,11 +112,11 @@ class ImageFolder:
         self.problems = unclear(self.candidates)
 
     def find(self, stem: str) -> Path | None:
-        """Return the one file of this name; None where there is none, or several."""
+        """Return the file of this name; None if there is none, or if it is ambiguous."""
         return self.files.get(same_name(stem))
 
     def only_below(self) -> str | None:
-        """Return one line when the folder holds no images but folders below it do."""
+        """Return a line if only subfolders of the folder hold images."""
         below = [] if self.candidates else image_files(self.folder, recursive=True)
         if not below:
             return None
@@ -134,12 +134,12 @@ def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, tuple[Path, ...]]:
 
 
 def unclear(candidates: Mapping[str, tuple[Path, ...]]) -> list[str]:
-    """Return one line for each name that several files have."""
+    """Return a line for each ambiguous name."""
     return [which(paths) for paths in candidates.values() if len(paths) > 1]
 
 
 def which(paths: Sequence[Path]) -> str:
-    """Return the line that says that it is not clear which of several files is meant."""
+    """Return the line about an ambiguous name."""
     beside = len({path.parent for path in paths}) == 1
     named = ", ".join(path.name if beside else str(path) for path in paths)
     if beside and len({same_name(path.name) for path in paths}) == 1:
@@ -149,12 +149,12 @@ def which(paths: Sequence[Path]) -> str:
 
 
 def below(root: Path, text: str) -> str:
-    """Return a text whose paths are relative to a folder that they are below."""
+    """Make the paths in a text relative to a folder."""
     return text if root == Path() else text.replace(f"{root}/", "")
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one."""
+    """Return whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself

@@ -1,4 +1,4 @@
-"""Finds the files that the entries of a list stand for."""
+"""Resolves the entries of a list to files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segbench.data.files.pairing import apart
 
 
 class _Names(NamedTuple):
-    """What one folder holds, by names in NFC."""
+    """The entries of a folder by name in NFC."""
 
     files: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Path, ...]]
@@ -31,13 +31,13 @@ class _Names(NamedTuple):
 
 
 class FileFinder:
-    """Finds files below a folder by what people write for them.
+    """Finds files below a folder by the paths in a list.
 
-    A file whose whole name is written is meant, and no other. Where there is none, an image of the same name with
-    another suffix is, for lists that are written without suffixes or before images were re-encoded.
+    An exact match is preferred. Without one, an image with the same name and another suffix is used, for lists without
+    suffixes and for re-encoded images.
 
     Args:
-        root: What paths are relative to.
+        root: The folder that paths are relative to.
     """
 
     def __init__(self, root: Path) -> None:
@@ -45,9 +45,9 @@ class FileFinder:
         self._known: dict[PurePosixPath, _Names | None] = {}
 
     def find(self, path: PurePosixPath) -> tuple[Path, ...]:
-        """Return the file that a path stands for; several where it is not clear which is meant, none where none is.
+        """Return the files that a path may refer to: one, several if it is ambiguous, or none.
 
-        A path that begins with a slash is one of this machine, or is relative to the root, as in CamVid's lists.
+        A path that begins with a slash is absolute, or relative to the root as in CamVid's lists.
         """
         if not path.is_absolute():
             return self._find(path)
@@ -56,12 +56,12 @@ class FileFinder:
         return tuple({os.path.realpath(file): file for file in (*inside, *here)}.values())
 
     def with_stem(self, path: PurePosixPath) -> tuple[Path, ...]:
-        """Return the images whose name without suffix is that of a path."""
+        """Return the images with a path's name, whatever their suffix."""
         names = self._names(path.parent)
         return names.images.get(same_name(path.name), ()) if names else ()
 
     def folder(self, path: PurePosixPath) -> Path | None:
-        """Return a folder by its written name, or else by its name in the other form of Unicode."""
+        """Return a folder by its name, in either form of Unicode."""
         place = self.root / path
         if os.path.isdir(place):  # noqa: PTH112 - a path that is too long is no folder, and no error
             return place
@@ -69,7 +69,7 @@ class FileFinder:
         return above.folders.get(same_name(path.name)) if above else None
 
     def fault(self, path: PurePosixPath, found: Sequence[Path]) -> list[str]:
-        """Return the line about a path for which not one file was found; none where it was one."""
+        """Return a line about a path that is missing or ambiguous; none if one file was found."""
         if len(found) == 1:
             return []
         return [which(found) if found else self._missing(path)]
@@ -92,7 +92,7 @@ class FileFinder:
         return self._known[folder]
 
     def _missing(self, path: PurePosixPath) -> str:
-        """Return the line about a path that stands for no file."""
+        """Return the line about a path without a file."""
         where = f"{self.root / path}: is listed but "
         if is_hidden(path.name):
             return where + "is a hidden file, which is never used (a Mac writes ._x.jpg beside x.jpg); delete the line"
@@ -109,12 +109,12 @@ def resolve(
     """Find the files of a list of images and labels.
 
     Args:
-        folder: What the entries are relative to.
+        folder: The folder that entries are relative to.
         entries: The list.
-        name: From an image's path, relative to the folder where it lies in it, to the sample's name.
+        name: Maps an image's path (relative to the folder if below it) to the sample's name.
 
     Returns:
-        The complete pairs in the list's order, and one line for each file that does not exist or is not clear.
+        The complete pairs in the list's order, and a line for each missing or ambiguous file.
     """
     finder = FileFinder(folder)
     pairs: list[Pair] = []
@@ -132,7 +132,7 @@ def resolve(
 
 
 def _relative(file: Path, folder: Path) -> PurePosixPath:
-    """Return a file's path relative to a folder, or as it is where it lies elsewhere."""
+    """Return a file's path relative to a folder, or unchanged if it is outside."""
     try:
         return PurePosixPath(file.relative_to(folder).as_posix())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Finds image and mask of each name in a list of names, such as VOC's ``ImageSets/Segmentation/train.txt``."""
+"""Finds the image and mask of each name in a list, such as VOC's ``ImageSets/Segmentation/train.txt``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from segbench.data.files.pairing import Suffixes, apart
 
 
 class NameFinder:
-    """Finds the images and masks that names stand for.
+    """Finds images and masks by name.
 
-    A name is a path relative to the folder of images, with or without suffixes, or one relative to the root.
+    A name is a path relative to the folder of images (with or without suffixes), or relative to the root.
 
     Args:
         root: The data set's folder.
         images: Folder of the images.
         masks: Folder of the masks.
-        suffixes: What follows the common name in both.
+        suffixes: Suffixes of image and mask names.
     """
 
     def __init__(self, root: Path, *, images: Path, masks: Path, suffixes: Suffixes) -> None:
@@ -29,11 +29,11 @@ class NameFinder:
         self._root, self._images, self._masks = FileFinder(root), FileFinder(images), FileFinder(masks)
 
     def is_name(self, text: str) -> bool:
-        """Whether a text is the name of an image."""
+        """Return whether a text is the name of an image."""
         return bool(self.images_of(PurePosixPath(text)))
 
     def images_of(self, name: PurePosixPath) -> tuple[Path, ...]:
-        """Return the image of a name, or several where it is not clear which is meant."""
+        """Return the image of a name, or several if it is ambiguous."""
         stem = without_suffix(name.name)
         written = name.parent / f"{stem}{self.suffixes.image}{name.name.removeprefix(stem)}"
         beside = [*self._images.find(written), *(self._images.find(name) if self.suffixes.image else ())]
@@ -45,7 +45,7 @@ class NameFinder:
         """Find the files of a list.
 
         Returns:
-            The complete pairs in the list's order, and one line for each file that does not exist or is not clear.
+            The complete pairs in the list's order, and a line for each missing or ambiguous file.
         """
         pairs: list[Pair] = []
         problems: list[str] = []
@@ -72,6 +72,6 @@ class NameFinder:
         return [], [f"{image}: has no mask {label} in {self._masks.root}"]
 
     def _stem(self, image: Path) -> str | None:
-        """Return an image's name without suffixes, relative to the folder of images; None where it has no such."""
+        """Return an image's name without suffixes, relative to the folder of images; None if it is outside."""
         name = without_suffix(image.relative_to(self._images.root).as_posix())
         return name.removesuffix(self.suffixes.image) if name.endswith(self.suffixes.image) else None

@@ -1,4 +1,4 @@
-"""Reads lists of images and labels as people and tools write them."""
+"""Reads lists of images and labels in common formats."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BLANKS = " \t"
 _COLUMNS = "image|img|picture|photo|rgb|input|mask|label|annotation|target|segmentation|gt|file|filename|name|path|id"
 _HEADER = re.compile(f"({_COLUMNS})s?([ _-]?(path|file|filename|name|id)s?)?")
 _INDEX = re.compile(r"|unnamed: \d+")
-"""What pandas writes above the numbers of rows."""
+"""pandas' header of the column of row numbers."""
 _LINES_JUDGED = 1000
-"""So many lines tell whether a list holds pairs or names."""
+"""Number of lines used to decide whether a list holds pairs or names."""
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
@@ -27,7 +27,7 @@ class Listed(NamedTuple):
 
     Attributes:
         image: The image's path as written, with slashes.
-        label: Its label's path; None in a list of one name a line.
+        label: The label's path; None in a list with one name per line.
         line: The line's number.
     """
 
@@ -37,12 +37,12 @@ class Listed(NamedTuple):
 
     @property
     def paths(self) -> tuple[PurePosixPath, ...]:
-        """The paths that the line names."""
+        """The paths in the line."""
         return (self.image,) if self.label is None else (self.image, self.label)
 
     @property
     def may_be_header(self) -> bool:
-        """Whether all that the line holds are usual names of columns, such as ``image,mask``."""
+        """Whether the line looks like a header, such as ``image,mask``."""
         return all(_HEADER.fullmatch(str(path).lower()) for path in self.paths)
 
 
@@ -52,18 +52,17 @@ class _Line(NamedTuple):
 
 
 def read_list(file: Path, *, is_name: Callable[[str], bool] | None = None) -> list[Listed]:
-    """Read lines that hold an image and a label, separated by tabs, commas, semicolons or blanks.
+    """Read lines with an image and a label, separated by tabs, commas, semicolons or blanks.
 
-    Where ``is_name`` is given, a list may instead hold one name a line, which may hold blanks and commas. Names are put
-    into double quotes where a separator is part of them. Empty lines and comments, which begin with ``# ``, are left
-    out, and so are the numbers of rows that pandas writes in front.
+    If ``is_name`` is given, a list may instead have one name per line, which may contain blanks and commas. Names that
+    contain a separator are put into double quotes. Empty lines, comments (``# ``) and pandas' row numbers are ignored.
 
     Args:
-        file: A text file: UTF-8, or UTF-16 that begins with a byte order mark.
-        is_name: Whether a whole line names an image.
+        file: A text file in UTF-8, or in UTF-16 with a byte order mark.
+        is_name: Returns whether a whole line is the name of an image.
 
     Raises:
-        DataError: The file cannot be read, or a line holds something else; names file and line.
+        DataError: The file cannot be read, or a line is invalid; names file and line.
     """
     lines = _without_row_numbers(_lines(file))
     if is_name is not None and _is_list_of_names(lines, is_name):
@@ -72,14 +71,14 @@ def read_list(file: Path, *, is_name: Callable[[str], bool] | None = None) -> li
 
 
 def split_line(text: str) -> list[str]:
-    """Return what a line holds; a comma or semicolon separates where what is between them looks like files."""
+    """Split a line; a comma or semicolon is a separator if the parts look like files."""
     if "\t" in text:
         return [word for word in _cells(text, "\t") if word]
     for separator in ",;":
         words = _cells(text, separator) if separator in text else []
         if words and not words[-1]:
             words.pop()
-        if '"' in "".join(words):  # a separator between the quotes of names that blanks separate
+        if '"' in "".join(words):  # a separator within quotes, in a line separated by blanks
             continue
         with_suffix = sum(_SUFFIX.search(word) is not None for word in words)
         if with_suffix > 1 or (len(words) == 2 and not with_suffix and all(words)):
@@ -88,7 +87,7 @@ def split_line(text: str) -> list[str]:
 
 
 def _lines(file: Path) -> list[_Line]:
-    """Return the lines that are neither empty nor comments, with slashes for backslashes."""
+    """Return the lines without empty lines and comments; backslashes become slashes."""
     try:
         content = file.read_bytes()
         encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
@@ -105,14 +104,14 @@ def _lines(file: Path) -> list[_Line]:
 
 
 def _without_row_numbers(lines: list[_Line]) -> list[_Line]:
-    """Return the lines of a table of pandas without the numbers of its rows, which have no name in its header."""
+    """Remove the row numbers of a table written by pandas, whose column has no name in the header."""
     for separator in ",;\t":
         table = [_cells(line.text, separator) for line in lines]
         if len(table) < 2 or not all(len(cells) > 1 and cells[0].isdecimal() for cells in table[1:]):
             continue
         header, columns = table[0], len(table[1])
         is_named = len(header) == columns and _INDEX.fullmatch(header[0].lower()) is not None
-        is_cut = separator == "\t" and len(header) == columns - 1  # the tab before the first name is a blank
+        is_cut = separator == "\t" and len(header) == columns - 1  # the header begins with a separator
         names = header[is_named:]
         if (is_named or is_cut) and all(_HEADER.fullmatch(name.lower()) for name in names):
             bare = [line.text.partition(separator)[2].strip(_BLANKS) for line in lines]
@@ -124,7 +123,7 @@ def _without_row_numbers(lines: list[_Line]) -> list[_Line]:
 
 
 def _is_list_of_names(lines: Sequence[_Line], is_name: Callable[[str], bool]) -> bool:
-    """Whether most lines hold one name; the others then are names that no image has."""
+    """Return whether most lines are the name of an image; then the others are unknown names."""
     looked = lines[:_LINES_JUDGED]
     alone = [len(split_line(line.text)) == 1 or is_name(_unquoted(line.text)) for line in looked]
     return 2 * sum(alone) > len(looked)
@@ -144,7 +143,7 @@ def _pair(file: Path, line: _Line, *, may_be_name: bool) -> Listed:
 
 
 def _cells(text: str, separator: str) -> list[str]:
-    """Split as CSV files are: a separator between double quotes is part of a name."""
+    """Split like CSV: a separator within double quotes is part of a name."""
     try:
         (row,) = csv.reader([text], delimiter=separator, skipinitialspace=True)
     except csv.Error:  # a cell of more than 128 KiB

@@ -13,7 +13,7 @@ class Pair(NamedTuple):
         name: The sample's name.
         image: The image file.
         label: The mask file.
-        page: Which page of both it is, from 0; None where they hold one.
+        page: Index of the page in both files, from 0; None if they have one page.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pairs the images of one folder with the masks of another, or of the same one, by their names."""
+"""Pairs images and masks by name, from two folders or one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 Candidates = dict[str, tuple[Path, ...]]
-"""Files by name; where a name has several, it is not clear which is meant."""
+"""Files by name; a name with several files is ambiguous."""
 
 
 class Suffixes(NamedTuple):
-    """What follows the name that an image and its mask share.
+    """Suffixes after the common name of an image and its mask.
 
     Attributes:
-        image: In image files, before the dot, such as ``_rgb``; mostly empty.
-        mask: In mask files, such as ``_mask``.
+        image: Suffix of image names before the extension, such as ``_rgb``; usually empty.
+        mask: Suffix of mask names, such as ``_mask``.
     """
 
     image: str = ""
@@ -28,10 +28,10 @@ class Suffixes(NamedTuple):
 
 
 def check_told_apart(images: Path, masks: Path, suffixes: Suffixes) -> None:
-    """Refuse one folder for images and masks without a suffix that tells which is which.
+    """Refuse a common folder for images and masks if no suffix distinguishes them.
 
     Raises:
-        DataError: Names the folder and the keys.
+        DataError: They cannot be distinguished; names the folder and the keys.
     """
     if suffixes.image == suffixes.mask and os.path.realpath(images) == os.path.realpath(masks):
         raise DataError(
@@ -42,13 +42,12 @@ def check_told_apart(images: Path, masks: Path, suffixes: Suffixes) -> None:
 
 
 def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: Suffixes) -> tuple[list[Pair], list[str]]:
-    """Pair files whose names agree without their suffixes.
+    """Pair files whose names are equal without their suffixes.
 
-    Where one folder holds images and masks, a file that ends as masks do is a mask, and no image without one.
+    In a common folder, files with the mask suffix are masks and never images.
 
     Returns:
-        The pairs in the order of their names, and one line for each file without a partner and each name of several
-        files.
+        The pairs in the order of their names, and a line for each unpaired file and each ambiguous name.
     """
     left, right = _roles(images, masks, suffixes)
     shared = sorted(left.keys() & right.keys())
@@ -60,10 +59,10 @@ def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: Suffixes)
 
 
 def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], list[str]]:
-    """Take out pairs of a file with itself.
+    """Remove pairs of a file with itself.
 
     Returns:
-        The other pairs, and the problems with one line more for each file that is an image and a mask.
+        The other pairs, and the problems with a further line for each file that is an image and a mask.
     """
     files = [(_file_id(pair.image), _file_id(pair.label)) for pair in pairs]
     labels = {label for _, label in files}
@@ -80,16 +79,16 @@ def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], l
 
 
 def _file_id(path: Path) -> object:
-    """Return what is equal for all links to one file; one call of the system, where resolving a path takes many."""
+    """Return an id that all links to a file share; needs one system call, while resolving a path needs many."""
     try:
         found = path.stat()
-    except OSError:  # a link to a file that is gone
+    except OSError:  # a broken link
         return path
     return found.st_dev, found.st_ino
 
 
 def _roles(images: ImageFolder, masks: ImageFolder, suffixes: Suffixes) -> tuple[Candidates, Candidates]:
-    """Return the files of images and of masks by the names that they share."""
+    """Return the files of images and masks by their common names."""
     image_stems, mask_stems = _elsewhere(images, masks.folder), _elsewhere(masks, images.folder)
     if os.path.realpath(images.folder) == os.path.realpath(masks.folder):
         image_stems, mask_stems = _told_apart(images.candidates, suffixes)
@@ -100,7 +99,7 @@ def _roles(images: ImageFolder, masks: ImageFolder, suffixes: Suffixes) -> tuple
 
 
 def _elsewhere(found: ImageFolder, other: Path) -> list[str]:
-    """Return the names of files that lie outside another folder, which may be one inside theirs."""
+    """Return the names of files outside another folder, which may be inside theirs."""
     if other == found.folder or not other.is_relative_to(found.folder):
         return list(found.candidates)
     inside = other.relative_to(found.folder).as_posix() + "/"
@@ -108,7 +107,7 @@ def _elsewhere(found: ImageFolder, other: Path) -> list[str]:
 
 
 def _told_apart(stems: Mapping[str, object], suffixes: Suffixes) -> tuple[list[str], list[str]]:
-    """Return the images and the masks of one folder: a name has the role of the longest suffix that it ends with."""
+    """Split one folder into images and masks: the longest matching suffix decides."""
     shorter, longer = sorted(suffixes, key=len)
     ending = {stem for stem in stems if stem.endswith(longer) and _shared(stem, shorter, longer, stems)}
     others = [stem for stem in stems if stem not in ending]
@@ -117,14 +116,14 @@ def _told_apart(stems: Mapping[str, object], suffixes: Suffixes) -> tuple[list[s
 
 
 def _shared(stem: str, shorter: str, longer: str, stems: Mapping[str, object]) -> bool:
-    """Whether a name that ends with the longer suffix has its role: not so for the image ``gas_mask`` of a mask."""
+    """Return whether a name with the longer suffix has its role; the image ``gas_mask`` with its own mask does not."""
     has_partner = stem.removesuffix(longer) + shorter in stems
     has_longer = stem.endswith(shorter) and stem.removesuffix(shorter) + longer in stems
     return has_partner or not has_longer
 
 
 def _shared_names(candidates: Candidates, stems: Iterable[str], *, suffix: str) -> Candidates:
-    """Return files by what comes before their suffix; where only the suffix is left, by their folder."""
+    """Return files by their name without suffix; if nothing is left, by their folder."""
     found: Candidates = {}
     for stem in stems:
         name = stem.removesuffix(suffix).rstrip("/")

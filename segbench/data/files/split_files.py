@@ -1,4 +1,4 @@
-"""Finds the files of one split of a person's data: in two folders, or by a list."""
+"""Finds the files of a split in two folders or by a list."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from segbench.errors import MissingDataError
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the files of one split are.
+    """Locations of the files of one split.
 
     Attributes:
         root: The data set's folder.
         images: Folder of the images, relative to the root, with ``{split}`` for the split.
         masks: Folder of the masks, likewise.
-        suffixes: What follows the common name in both.
+        suffixes: Suffixes of image and mask names.
         split: The split.
     """
 
@@ -39,7 +39,7 @@ class Layout:
         return pair_by_name(image_files, mask_files, suffixes=self.suffixes)
 
     def listed(self, split_file: str) -> tuple[list[Pair], list[str]]:
-        """Find the files of a list of pairs, or of names of images in the two folders."""
+        """Find the files of a list of pairs or of names."""
         file = self.existing(split_file, "list")
         images, masks = self.place(self.images), self.place(self.masks)
         finder = NameFinder(self.root, images=images, masks=masks, suffixes=self.suffixes)
@@ -50,14 +50,14 @@ class Layout:
         return resolve(self.root, entries, name=lambda image: image.with_suffix("").as_posix())
 
     def folders(self) -> tuple[Path, Path]:
-        """Return the folders of images and masks, which exist and are told apart."""
+        """Return the folders of images and masks after checking that they exist and can be distinguished."""
         images = self.existing(self.images, "folder of images")
         masks = self.existing(self.masks, "folder of masks")
         check_told_apart(images, masks, self.suffixes)
         return images, masks
 
     def existing(self, template: str, what: str) -> Path:
-        """Return a place that exists, or say that it does not."""
+        """Return a path after checking that it exists."""
         place = self.place(template)
         if not place.exists():
             raise MissingDataError(
@@ -66,7 +66,7 @@ class Layout:
         return place
 
     def place(self, template: str) -> Path:
-        """Return a file or folder below the root, however the accents of folders above it are stored."""
+        """Return a file or folder below the root, in either Unicode form of its parent folders."""
         path = PurePosixPath(template.format(split=self.split).replace("\\", "/"))
         finder = FileFinder(self.root)
         return finder.folder(path) or (finder.folder(path.parent) or self.root / path.parent) / path.name

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation: which images are tested together, and which are trained on meanwhile."""
+"""Divides images into the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Folds:
     Attributes:
         pool: All images.
         numbers: The fold of each image, from 1.
-        groups: The group of each image; None where each is its own. Pages of one file are of one group.
-        count: How many folds there are.
+        groups: The group of each image; None without groups. Pages of one file are of one group.
+        count: Number of folds.
     """
 
     pool: SegmentationDataset
@@ -40,15 +40,15 @@ class Folds:
         return self._where({fold})
 
     def train(self, fold: int, *, but: Sequence[int] = ()) -> Subset:
-        """Return the images of all folds but one, or but some others as well."""
+        """Return the images of all folds except the given ones."""
         return self._where(set(range(1, self.count + 1)) - {fold, *but})
 
     def next(self, fold: int) -> int:
-        """Return the fold on which the networks that are tested on another one are validated."""
+        """Return the validation fold of networks that are tested on a given fold."""
         return fold % self.count + 1
 
     def groups_in(self, split: SegmentationDataset) -> tuple[str, ...] | None:
-        """Return the group of each image of a split that was taken from the pool; None without groups."""
+        """Return the group of each image of a split of the pool; None without groups."""
         if self.groups is None:
             return None
         by_name = dict(zip(self.pool.names, self.groups, strict=True))
@@ -59,11 +59,11 @@ class Folds:
 
 
 def open_folds(entry: DatasetEntry, *, loader: Loader) -> Folds:
-    """Pool the images of a data set and cut them into folds.
+    """Pool the images of a data set and divide them into folds.
 
     Args:
         entry: A suite's data set, with ``folds``.
-        loader: Whether and where decoded images are kept; all runs share one cache of the pooled images.
+        loader: Cache settings; all runs share one cache of the pooled images.
 
     Raises:
         DataError: A split is missing or incomplete, an image has no group, or there are more folds than images or
@@ -74,13 +74,12 @@ def open_folds(entry: DatasetEntry, *, loader: Loader) -> Folds:
 
 
 def cut(pool: SegmentationDataset, entry: DatasetEntry, *, own_names: Sequence[str] | None = None) -> Folds:
-    """Cut pooled images into the folds that an entry asks for.
+    """Divide pooled images into the folds of an entry.
 
     Args:
         pool: The images.
         entry: A suite's data set, with ``folds``.
-        own_names: What the images are called in their own splits, where groups are looked for; as in the pool by
-            default.
+        own_names: The images' names in their own splits, from which groups are derived; default: the names in the pool.
 
     Raises:
         DataError: An image has no group, pages of one file are of two, or there are more folds than images or groups.
@@ -104,13 +103,13 @@ def cut(pool: SegmentationDataset, entry: DatasetEntry, *, own_names: Sequence[s
 def assigned(groups: Sequence[str], folds: int) -> tuple[int, ...]:
     """Return the fold of each image, from 1.
 
-    The largest group goes first, each to the fold with the fewest images so far, as scikit-learn's ``GroupKFold`` does
-    it. Equal groups go in the order of the SHA-256 of their names, which no version, machine or order of files
-    changes; scikit-learn promises that of none of its shuffles.
+    Groups are assigned in order of size, largest first, each to the fold with the fewest images so far, as in
+    scikit-learn's ``GroupKFold``. Equal groups are ordered by the SHA-256 of their names, which is independent of
+    version, machine and file order; scikit-learn's shuffles do not guarantee that.
 
     Args:
-        groups: The group of each image; its name where each is its own.
-        folds: How many folds, at most as many as there are groups.
+        groups: The group of each image; without groups, its name.
+        folds: Number of folds, at most the number of groups.
     """
     images = Counter(groups)
     order = sorted(images, key=lambda group: (-images[group], hashlib.sha256(group.encode()).digest()))

@@ -20,9 +20,9 @@ def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[st
 
     Args:
         names: The images' names.
-        given: Where the groups stand.
-        own_names: What the images are called in their own splits, where that differs: a folder or a pattern is
-            looked for in these, so that a city that lies in two splits is one group.
+        given: Where to find the groups.
+        own_names: The images' names in their own splits, if they differ. Folders and patterns are matched with these,
+            so a city in two splits is one group.
 
     Raises:
         DataError: Some images have no group, or the file cannot be read; names them.
@@ -73,7 +73,7 @@ def with_whole_stacks(names: Sequence[str], groups: Sequence[str] | None) -> tup
 
 
 def read_groups(file: Path, *, image_column: str, column: str) -> dict[str, str]:
-    """Return the group by image that a CSV file lists; images are written with or without the suffix of their file.
+    """Read the group of each image from a CSV file; images may have a file suffix or not.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or puts an image into two groups; names the line.
@@ -101,7 +101,7 @@ def _without_suffix(name: str) -> str:
 
 
 def _folder(name: str, above: int) -> str | None:
-    """Return the path down to a folder of a name, so that folders of one name in different places are two groups."""
+    """Return the path to a folder of a name, so that equal folder names in different places are different groups."""
     parents = [parent.as_posix() for parent in PurePosixPath(name).parents if parent.as_posix() != "."]
     return parents[above - 1] if above <= len(parents) else None
 

@@ -1,1 +1,1 @@
-"""Guesses how a person's folder is laid out, for a first suite."""
+"""Guesses the layout of a user's data folder, for a first suite."""

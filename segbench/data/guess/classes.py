@@ -1,4 +1,4 @@
-"""Guesses from what masks store which classes there are, and leaves open what could be a class or void."""
+"""Guesses the classes from the values in masks; values that may be a class or void are left open."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from segbench.data.masks.thin_values import mixtures
 from segbench.data.masks.void_borders import between_classes, only_borders
 
 _MOST_CLASSES = 150
-"""More numbers without gaps than these are a picture or the numbers of objects."""
+"""Most consecutive numbers of classes; more are a picture or object ids."""
 _NEARLY_ALL = 0.8
-"""Of many numbers from 0 on, this share without the others tells of rare classes, and not of gaps."""
+"""If at least this fraction of the numbers from 0 on occurs, missing ones are rare classes."""
 _MANY = 16
 _PICTURES = (
     f"the masks have more than {MOST_LEVELS} colours, as pictures do: they hold no classes. If they were resized with "
@@ -28,12 +28,12 @@ _PICTURES = (
 
 
 def guess_classes(found: MaskSurvey, *, named: ClassFile | None = None, ending: str = "") -> FoundClasses:
-    """Return the classes that masks hold.
+    """Guess the classes of masks.
 
     Args:
-        found: What the masks store.
+        found: The survey of the masks.
         named: A file of class names, if there is one.
-        ending: What follows the common name in mask files; Cityscapes' tells what the numbers mean.
+        ending: Suffix of mask names; Cityscapes' suffixes define the meaning of the numbers.
     """
     classes = replace(_of(found, named, ending), read=found.read, files=found.files)
     notes = list(classes.notes)
@@ -73,7 +73,7 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
 
 
 def _of_areas(found: MaskSurvey, numbers: Mapping[int, int], named: ClassFile | None, ending: str) -> FoundClasses:
-    """Return the classes of numbers without those that interpolation invented, and name those that it may have."""
+    """Return the classes without numbers invented by interpolation; note those that may be."""
     between = invented(found.thin_numbers, numbers)
     kept = {number: count for number, count in numbers.items() if number not in between}
     classes = _by_number(found, kept, named, ending)
@@ -87,7 +87,7 @@ def _of_areas(found: MaskSurvey, numbers: Mapping[int, int], named: ClassFile | 
 
 
 def _colors_decide(found: MaskSurvey) -> bool:
-    """Whether colours are the classes: of RGB files that are not grey, and where palettes differ or are but grey."""
+    """Return whether colours define the classes: for RGB files that are not grey, or if palettes differ."""
     if any(len(set(color)) > 1 for color in found.colors):
         return True
     if any(len([color for color in colors if color is not None]) > 1 for colors in found.indices.values()):
@@ -129,7 +129,7 @@ def _by_color(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
 
 
 def _border_color(found: MaskSurvey, pixels: Mapping[Color, int], named: ClassFile | None) -> Color | None:
-    """Return the colour of void borders: one that data sets use for them, of thin lines, and no named class."""
+    """Return the colour of void borders: one that data sets use for them, only in thin lines, and not a named class."""
     for color in BORDER_COLORS:
         free = named is None or color not in named.by_color
         lines = only_borders(pixels=found.pixels, void=pixels.get(color, 0), thick=found.thick[color])
@@ -140,9 +140,9 @@ def _border_color(found: MaskSurvey, pixels: Mapping[Color, int], named: ClassFi
 
 
 def _numbers(found: MaskSurvey) -> tuple[dict[int, int], bool]:
-    """Return the pixels of each number, and whether some are those of palettes.
+    """Return the pixels of each number, and whether some come from palettes.
 
-    Grey of few bits stands for what it shows where only that is among the other numbers: 1 bit for 0 and 255.
+    Numbers of grey files with few bits are stretched if only the stretched ones occur elsewhere: 1 bit to 0 and 255.
     """
     pixels: dict[int, int] = dict(found.numbers)
     for color, count in found.colors.items():
@@ -180,7 +180,7 @@ def _beside(
     ignore: tuple[int, ...],
     notes: tuple[str, ...],
 ) -> FoundClasses:
-    """Return the classes where some values may be void: thin borders of 255 are; others are left open."""
+    """Return the classes if some values may be void: thin borders of 255 are void, others are left open."""
     rest = [number for number in sorted(pixels) if number >= 0 and number not in apart]
     from_zero = _classes_from_zero(rest, named) is not None
     if from_zero and apart == (BORDER_NUMBER,):
@@ -234,7 +234,7 @@ def _of_numbers(
 
 
 def _classes_from_zero(seen: list[int], named: ClassFile | None) -> int | None:
-    """Return how many classes there are where the numbers are 0, 1, ...; None where they are not."""
+    """Return the number of classes if the numbers are 0, 1, ...; else None."""
     if named is not None and _named_all(named, seen):
         listed = list(named.by_value) if named.by_value else list(range(len(named.in_order)))
         return len(listed) if _is_range(sorted(listed)) else None
@@ -249,14 +249,14 @@ def _is_range(numbers: list[int]) -> bool:
 
 
 def _named_all(named: ClassFile | None, numbers: list[int]) -> bool:
-    """Whether a file names the class of every number."""
+    """Return whether a file names the class of every number."""
     if named is None or not numbers:
         return False
     return set(numbers) <= named.by_value.keys() or numbers[-1] < len(named.in_order)
 
 
 def _names(values: tuple[int, ...], named: ClassFile | None) -> tuple[tuple[str, ...], list[str]]:
-    """Return a name for each value, and where they are from."""
+    """Return a name for each value, and a note about their source."""
     made_up = ("background", *(f"class_{index}" for index in range(1, len(values))))
     if named is None or named.by_color:
         return made_up, []
@@ -272,7 +272,7 @@ def _names(values: tuple[int, ...], named: ClassFile | None) -> tuple[tuple[str,
 
 
 def _of_cityscapes(seen: set[int], ending: str) -> FoundClasses | None:
-    """Return the classes of Cityscapes' own masks: all 19, or of a part of the data set those that it holds."""
+    """Return the classes of Cityscapes' own masks: all 19, or those that occur in a part of the data set."""
     kind = next((name for name, end in _CITYSCAPES.items() if ending.lower().endswith(end)), None)
     if kind is None:
         return None
@@ -292,7 +292,7 @@ _CITYSCAPES = {"cityscapes-train-ids": "labeltrainids", "cityscapes-label-ids": 
 
 
 def _of_lossy(found: MaskSurvey, named: ClassFile | None) -> FoundClasses:
-    """Propose two classes where lossy files were black and white once; nothing else can be told of them."""
+    """Propose two classes if lossy files were black and white; nothing else can be guessed."""
     if not levels_were_two(found.lossy_levels):
         return FoundClasses()
     names, said = _names((0, 255), named)

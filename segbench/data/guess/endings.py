@@ -1,4 +1,4 @@
-"""Guesses what follows the name that an image and its mask share, such as ``_rgb`` and ``_mask``."""
+"""Guesses the suffixes of image and mask names, such as ``_rgb`` and ``_mask``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from segbench.data.files.pairing import Suffixes
 from segbench.data.guess.tree import tells_of_images, tells_of_masks, tells_of_pictures
 
 _NAMES_TRIED = 5
-"""From so many image names the endings of all are guessed."""
+"""Number of image names used to guess suffixes."""
 _NEIGHBOURS = 8
-"""So many masks on either side, in the order of names, may be an image's own."""
+"""Number of masks before and after an image, in the order of names, tried as its mask."""
 _SEPARATORS = "_-. "
 _PREFERRED = ("labeltrainids", "labelids")
 """Cityscapes has several masks of each image; the first of these is taken."""
 _LEAST_SHARE = 0.5
-"""In one folder, at least this share of the files has to be paired."""
+"""In a common folder, at least this fraction of the files must be paired."""
 
 
 def guess_endings(images: Sequence[str], masks: Sequence[str]) -> Suffixes:
-    """Return the endings that pair most of the names; of several, the shortest, and none that tells of pictures.
+    """Return the suffixes that pair most names; prefers short ones, and avoids those of pictures.
 
     Args:
         images: Names of images without the suffix of the file.
@@ -35,7 +35,7 @@ def guess_endings(images: Sequence[str], masks: Sequence[str]) -> Suffixes:
 
 
 def guess_endings_in_one_folder(names: Sequence[str]) -> Suffixes | None:
-    """Return the endings that tell masks from images in one folder; None where no endings do."""
+    """Return the suffixes that distinguish masks from images in one folder; None if there are none."""
     ordered = sorted(set(names))
     tries = {
         ends if tells_of_masks(ends.mask) or not tells_of_masks(ends.image) else Suffixes(ends.mask, ends.image)
@@ -52,7 +52,7 @@ def guess_endings_in_one_folder(names: Sequence[str]) -> Suffixes | None:
 
 
 def paired(images: Sequence[str], masks: Sequence[str], endings: Suffixes) -> int:
-    """Return how many names images and masks share without their endings."""
+    """Return the number of pairs with equal names without suffixes."""
     names = [
         {stem.removesuffix(ending) for stem in stems if stem.endswith(ending)}
         for stems, ending in zip((images, masks), endings, strict=True)
@@ -61,7 +61,7 @@ def paired(images: Sequence[str], masks: Sequence[str], endings: Suffixes) -> in
 
 
 def beginning(names: Sequence[str]) -> str:
-    """Return the letters that all names begin with."""
+    """Return the common prefix of all names."""
     return commonprefix(list(names))  # noqa: RUF071 - letters, not folders
 
 
@@ -70,13 +70,13 @@ def _some(names: Sequence[str]) -> Sequence[str]:
 
 
 def _near(name: str, ordered: Sequence[str]) -> Sequence[str]:
-    """Return the names that come before and after one; those that begin with the same letters are among them."""
+    """Return the names sorted before and after one, which include those with the same beginning."""
     at = bisect_left(ordered, name)
     return ordered[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]
 
 
 def _of(image: str, mask: str) -> list[Suffixes]:
-    """Return the endings without which two names are one: after all that they share, and after its last separator."""
+    """Return the suffixes after the common prefix of two names, and after the prefix's last separator."""
     shared = beginning([image, mask])
     if not shared:
         return []

@@ -1,4 +1,4 @@
-"""What masks tell of a data set's classes, in the keys of a suite."""
+"""The classes guessed from masks, as keys of a suite."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from segbench.data.masks.label_maps import LABEL_MAPS
 
 @dataclass(frozen=True)
 class FoundClasses:
-    """What the masks tell of the classes, in the keys of ``dataset: folder``.
+    """The classes guessed from masks, as keys of ``dataset: folder``.
 
     Attributes:
-        names: The classes' names, or a ready-made map; empty when the masks tell nothing.
-        values: The mask value of each class, where they are not 0, 1, ...
-        palette: The colour of each class, where colours decide.
-        ignore: The mask values that count nowhere.
-        ignore_color: The colour that counts nowhere.
-        notes: What a person has to know of them, in sentences.
-        open_values: Mask values that are proposed as classes, and may be void.
-        read: How many masks were read.
-        files: How many there are.
+        names: The classes' names, or a predefined map; empty if nothing could be guessed.
+        values: The mask value of each class, if not 0, 1, ...
+        palette: The colour of each class, if colours define the classes.
+        ignore: The mask values of void.
+        ignore_color: The colour of void.
+        notes: Notes for the user.
+        open_values: Mask values proposed as classes that may be void.
+        read: Number of masks read.
+        files: Number of masks.
     """
 
     names: tuple[str, ...] | str = ()
@@ -36,11 +36,11 @@ class FoundClasses:
 
     @property
     def count(self) -> int:
-        """How many classes there are, 0 when the masks tell nothing."""
+        """Number of classes; 0 if nothing could be guessed."""
         return len(LABEL_MAPS[self.names].classes if isinstance(self.names, str) else self.names)
 
     def with_void(self, value: int) -> FoundClasses:
-        """Return the same with one of the open values as void."""
+        """Return the classes with one of the open values as void."""
         assert not isinstance(self.names, str)
         kept = [(name, own) for name, own in zip(self.names, self.values, strict=True) if own != value]
         values = [own for _, own in kept]

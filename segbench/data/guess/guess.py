@@ -1,4 +1,4 @@
-"""Guesses what a person's folder holds: images, masks, splits and classes, as far as the files tell."""
+"""Guesses images, masks, splits and classes of a user's data folder."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from segbench.data.masks.survey import survey_masks
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of a data set.
+    """The guessed data set.
 
     Attributes:
-        layout: Where images and masks are.
-        classes: What the masks hold.
-        train: What the training split is called.
-        validation: What the validation split is called; None where there is none beside the test split.
-        test: What the test split is called.
-        lists: The pairs of each split, where lists have to be written; file names relative to the root.
-        drawn: Whether the splits are yet to be drawn from all pairs.
-        images: What the images hold.
-        notes: What a person has to know, in sentences.
+        layout: Locations of images and masks.
+        classes: The classes of the masks.
+        train: Name of the training split.
+        validation: Name of the validation split; None if there is only a test split.
+        test: Name of the test split.
+        lists: The pairs of each split if lists must be written; file names are relative to the root.
+        drawn: Whether the splits must be drawn at random from all pairs.
+        images: Format of the images.
+        notes: Notes for the user.
         pages: What to do with files of several pages; None where there are none, or that is not clear.
     """
 
@@ -57,18 +57,18 @@ class Found:
 
     @property
     def training_images(self) -> int:
-        """How many pairs the training split has; 0 where it is yet to be drawn."""
+        """Number of pairs of the training split; 0 if it must be drawn."""
         return len(self.layout.splits[Split.TRAIN].pairs) if Split.TRAIN in self.layout.splits else 0
 
 
 def guess(root: Path) -> Found | None:
-    """Return what a folder holds, or None when no images with masks are found in it."""
+    """Guess the data set in a folder; None if no images with masks are found."""
     layout = with_lists(root, guess_layout(root))
     if layout is None:
         return None
     left = left_out(layout.pairs, layout.suffixes) if layout.split_file is None else LeftOut()
     if left.has_problems or any(part.without_mask for part in layout.paired.values()):
-        layout = replace(layout, by_list=True)  # a folder would be refused for what is left out
+        layout = replace(layout, by_list=True)  # a folder with left-out files would be refused
     masks = sorted({pair.label for pair in layout.pairs})
     named = find_class_file(_folders_of_names(root, layout))
     pages, paged = guess_pages(layout.pairs)
@@ -104,7 +104,7 @@ def guess(root: Path) -> Found | None:
 
 
 def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
-    """Return what the splits for training, validation and test are called; None of all where they are to be drawn."""
+    """Return the names of the training, validation and test splits; None for all if they must be drawn."""
     paired = layout.paired
     names = {split: str(split) if layout.by_list else found.name for split, found in paired.items()}
     train, validation, test = (names.get(split) for split in (Split.TRAIN, Split.VALIDATION, Split.TEST))
@@ -114,7 +114,7 @@ def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
 
 
 def _split_notes(layout: FoundLayout, left: LeftOut, *, told: bool = False) -> list[str]:
-    """Say which images have no masks, unless that was told, and what is proposed instead."""
+    """Yield notes about images without masks (unless reported already) and about the proposed splits."""
     paired = layout.paired
     notes = []
     for split, found in layout.splits.items():
@@ -141,7 +141,7 @@ def _relative(root: Path, pairs: tuple[Pair, ...]) -> tuple[tuple[str, str], ...
 
 
 def _folders_of_names(root: Path, layout: FoundLayout) -> list[Path]:
-    """Return where a file of class names may lie: beside the first mask, or above it up to the root."""
+    """Return folders that may contain a file of class names: that of the first mask and its parents up to the root."""
     mask = layout.pairs[0].label
     above = [folder for folder in mask.parents if folder == root or folder.is_relative_to(root)]
     return [*reversed(above)]

@@ -1,4 +1,4 @@
-"""Guesses how images are to be read: as 8-bit RGB, or all bands at full depth; and page by page, or not."""
+"""Guesses how to read images: as 8-bit RGB, or all bands at full depth; and page by page, or not."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _LOOKED_AT = 20
 _OPENED = 500
 """So many pairs are opened to count their pages; of more, some that are spread over all."""
 _OPACITY_LAST = {2: (0,), 4: (0, 1, 2)}
-"""Which of a PNG's bands are no opacity, by their number."""
+"""Data bands of a PNG (without alpha), by number of bands."""
 
 
 @dataclass(frozen=True)
 class FoundImages:
-    """What some images hold.
+    """Format of some images.
 
     Attributes:
-        channels: How many bands to read, or which; None for 8-bit RGB.
+        channels: Number of bands or list of bands to read; None for 8-bit RGB.
         smallest: The smallest height or width, in pixels.
-        notes: What a person has to know, in sentences.
+        notes: Notes for the user.
     """
 
     channels: int | tuple[int, ...] | None = None
@@ -41,7 +41,7 @@ class FoundImages:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How one image is stored: its bands, those that are no opacity, and the type of its pixels."""
+    """Format of one image: all bands, data bands, and pixel type."""
 
     bands: int
     read: int | tuple[int, ...]
@@ -52,7 +52,7 @@ class _Kind:
 
 
 def guess_images(pairs: Sequence[Pair]) -> FoundImages:
-    """Look at some images, spread over all pairs."""
+    """Read some images, spread over all pairs."""
     some = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
     sizes = [size for pair in some if (size := _size(pair.image)) is not None]
     smallest = min(sizes, default=None)
@@ -78,7 +78,7 @@ def guess_images(pairs: Sequence[Pair]) -> FoundImages:
 
 
 def _fourth_band(pairs: Sequence[Pair]) -> tuple[str, ...]:
-    """Return a note where the opacity of images that RGB can hold is more than where they are empty."""
+    """Return a note if the alpha channel of RGB images is more than a mask of empty areas."""
     for pair in pairs:
         if has_opacity(pair.image) and (levels := opacity_levels(pair.image)):
             told = (
@@ -98,10 +98,10 @@ def _why_not_rgb(pair: Pair) -> DataError | None:
 
 
 def _kind(pair: Pair) -> _Kind:
-    """Return how an image is stored, from its header where its pixels need a package that is not there.
+    """Return the format of an image; reads only the header if decoding needs a missing package.
 
     Raises:
-        DataError: It cannot be read, or its pages may be samples.
+        DataError: The image cannot be read, or its pages may be samples.
     """
     path, header = pair.image, png_header(pair.image)
     if pair.page is None and page_count(path) > 1 and page_count(pair.label) > 1:

@@ -1,4 +1,4 @@
-"""Tells masks that were resized or smoothed with interpolation, which invents values between those of the classes."""
+"""Detects masks resized or smoothed with interpolation, which invents values between those of the classes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ REMEDY = "resize masks with nearest-neighbour interpolation, or set each pixel t
 _FEWEST = 2
 _SHOWN = 5
 _LEAST_SHARE = 0.2
-"""Interpolation leaves values between all regions: one thin value among ten is a class, such as poles."""
+"""Interpolation leaves values between all regions, so one thin value among ten is a class, such as poles."""
 
 
 def invented(found: ThinValues, pixels: Mapping[Value, int]) -> tuple[Value, ...]:
-    """Return the values that interpolation invented; none where they may as well be thin classes.
+    """Return the values invented by interpolation; empty if they may be thin classes.
 
-    They are mixtures of others, lie between two others wherever they occur, and are at least as many as the others.
-    Numbers without gaps are classes.
+    Invented values are mixtures of others, always lie between two others, and are at least as many as the others.
+    Consecutive numbers are classes.
 
     Args:
-        found: Where values lie.
+        found: Locations of the values.
         pixels: Pixels of each value of all masks.
     """
     between = mixtures(found.thin, pixels)
@@ -30,11 +30,11 @@ def invented(found: ThinValues, pixels: Mapping[Value, int]) -> tuple[Value, ...
     without_gaps = sorted(pixels) == list(range(len(pixels)))
     if without_gaps or rest < 2 or len(between) < max(_FEWEST, rest):
         return ()
-    return mixtures(found.partly_thin, pixels)  # rare ones happen to have but one other value near
+    return mixtures(found.partly_thin, pixels)  # rare values may have only one other value nearby
 
 
 def invented_note(between: Sequence[Value]) -> str:
-    """Return what a person has to know of values that interpolation invented."""
+    """Return the note about values invented by interpolation."""
     return (
         f"the masks hold {len(between)} values that lie between the others and fill nothing but thin borders, as "
         f"resizing or smoothing with interpolation leaves them: {_listed(between)}. They are no classes: {REMEDY}; "
@@ -43,11 +43,11 @@ def invented_note(between: Sequence[Value]) -> str:
 
 
 def border_note(between: Sequence[Value], *, values: int) -> list[str]:
-    """Return what to say of values that may be thin classes, or invented ones; nothing of few among many.
+    """Return notes about values that may be thin classes or invented; none for few values among many.
 
     Args:
         between: The thin values.
-        values: How many values there are.
+        values: Number of values.
     """
     if len(between) < _LEAST_SHARE * values or not between:
         return []

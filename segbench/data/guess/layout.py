@@ -1,4 +1,4 @@
-"""Guesses how a person's folder is laid out: where images and masks are, how they pair, and which splits there are."""
+"""Guesses the layout of a data folder: locations of images and masks, their pairing, and the splits."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from segbench.data.masks.stored import read_stored, used_numbers
 from segbench.errors import DataError
 
 _LOOKED_AT = 3
-"""So many files of folders whose names tell nothing are looked at, whether they are masks."""
+"""Number of files read to decide whether a folder contains masks, if its name does not say."""
 _MOST_LEVELS = 64
-"""More values or colours than these are a picture, not a mask."""
+"""Most values or colours of a mask; more are a picture."""
 _MOST_PLACES = 40
-"""Of more folders than these, only those whose names agree are tried with one another."""
+"""With more folders than this, only those with matching names are tried as pairs."""
 _LOSSY = (".jpg", ".jpeg")
 
 
@@ -35,9 +35,9 @@ class FoundSplit:
     """Images and masks of one split.
 
     Attributes:
-        name: What ``{split}`` stands for; empty where there are no splits.
+        name: The value of ``{split}``; empty without splits.
         pairs: Images with their masks.
-        without_mask: Images that have none.
+        without_mask: Number of images without a mask.
     """
 
     name: str
@@ -47,17 +47,17 @@ class FoundSplit:
 
 @dataclass(frozen=True)
 class FoundLayout:
-    """Where images and masks are.
+    """Locations of images and masks.
 
     Attributes:
-        images: Folder of images relative to the root, with ``{split}`` where splits have folders of their own.
+        images: Folder of images relative to the root, with ``{split}`` if splits have their own folders.
         masks: Folder of masks, likewise.
-        splits: What is in each split; those without any pair are images alone.
-        suffixes: What follows the common name in image and mask files.
-        recursive: Whether the folders hold folders.
-        by_list: Whether only lists can name the pairs: folders and endings do not say how they pair.
-        split_file: The lists that are there already, relative to the root, with ``{split}``.
-        lists_pairs: Whether those lists name images and masks, not just images.
+        splits: The splits; those without pairs have only images.
+        suffixes: Suffixes of image and mask names.
+        recursive: Whether the folders contain subfolders.
+        by_list: Whether pairs can only be given by lists, not by folders and suffixes.
+        split_file: Existing lists, relative to the root, with ``{split}``.
+        lists_pairs: Whether these lists contain images and masks, not only images.
     """
 
     images: str
@@ -71,7 +71,7 @@ class FoundLayout:
 
     @property
     def paired(self) -> dict[Split, FoundSplit]:
-        """The splits that hold pairs."""
+        """The splits with pairs."""
         return {split: found for split, found in self.splits.items() if found.pairs}
 
     @property
@@ -81,7 +81,7 @@ class FoundLayout:
 
 
 def guess_layout(root: Path) -> FoundLayout | None:
-    """Return where a folder's images and masks are, or None where no images with masks are found in it."""
+    """Guess the layout of a folder; None if no images with masks are found."""
     found = without_panoptic(root, places(root)) if root.is_dir() else []
     best: tuple[tuple[float, ...], FoundLayout] | None = None
     for images, masks in _candidates(found):
@@ -95,7 +95,7 @@ def guess_layout(root: Path) -> FoundLayout | None:
 
 
 def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
-    """Yield places that may hold images and their masks; folders whose names tell nothing are looked into."""
+    """Yield candidate folders of images and masks; reads files of folders whose names do not decide it."""
     unknown = {place.template for place in found if place.role is Role.UNKNOWN and _holds_masks(place)}
     masks = [place for place in found if place.role is Role.MASKS or place.template in unknown]
     images = [place for place in found if place.role is not Role.MASKS]
@@ -123,7 +123,7 @@ def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...
 
 
 def _paired(images: Place, masks: Place) -> FoundLayout | None:
-    """Pair the files of two places, or of one; None where none pair."""
+    """Pair the files of two folders or of one; None if there are no pairs."""
     one = images.template == masks.template
     shared = images.folders.keys() & masks.folders.keys()
     splits = sorted(shared or {*images.folders, *masks.folders}, key=list(Split).index)
@@ -156,7 +156,7 @@ def _paired(images: Place, masks: Place) -> FoundLayout | None:
 
 
 def split_name(place: Place, split: Split) -> str:
-    """Return what a split is called in the names of folders; its kind where it has no folder of its own."""
+    """Return a split's name in folder names; its kind if it has no folder."""
     return place.folders[split][0] if split in place.folders else str(split)
 
 
@@ -182,7 +182,7 @@ def _by_endings(name: str, files: tuple[ImageFolder, ImageFolder], suffixes: Suf
 
 
 def _by_kind(name: str, files: ImageFolder) -> FoundSplit:
-    """Pair files of one name in one folder: the photograph is the image, the file that keeps exact values the mask."""
+    """Pair files of equal name in one folder: the photograph is the image, the lossless file the mask."""
     pairs = []
     alone = 0
     for stem, paths in sorted(files.candidates.items()):
@@ -196,7 +196,7 @@ def _by_kind(name: str, files: ImageFolder) -> FoundSplit:
 
 
 def _by_numbers(name: str, files: tuple[ImageFolder, ImageFolder]) -> FoundSplit:
-    """Pair names that agree after what all begin with: ``img_001`` with ``mask_001``."""
+    """Pair names that are equal after the common prefixes: ``img_001`` with ``mask_001``."""
     stems = [_after_beginning(folder) for folder in files]
     shared = sorted(stems[0].keys() & stems[1].keys())
     pairs = [Pair(stem, stems[0][stem], stems[1][stem]) for stem in shared]
@@ -210,7 +210,7 @@ def _after_beginning(files: ImageFolder) -> dict[str, Path]:
 
 
 def _with_scenes(best: FoundLayout, found: Sequence[Place]) -> FoundLayout:
-    """Take in the other folders of the same kind: beside ``a/images`` and ``a/masks``, ``b/images`` and ``b/masks``."""
+    """Add further folders of the same structure: ``b/images`` and ``b/masks`` besides ``a/images`` and ``a/masks``."""
     pairs = [
         (images, masks)
         for images in found
@@ -236,13 +236,13 @@ def _shape(place: Place) -> tuple[int, str]:
 
 
 def _shape_of(template: str) -> tuple[int, str]:
-    """Return what scenes of one data set agree in: the depth of their folders, and what these are called."""
+    """Return the properties that scenes of a data set share: depth and names of their folders."""
     parts = template.split("/")
     return len(parts), parts[-1] if len(parts) > 1 else template
 
 
 def _holds_masks(place: Place) -> bool:
-    """Whether all of some files look like masks."""
+    """Return whether all of some files look like masks."""
     _, folder = next(iter(place.folders.values()))
     files = list(ImageFolder(folder, recursive=place.nested).files.values())
     some = files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]
@@ -250,12 +250,12 @@ def _holds_masks(place: Place) -> bool:
 
 
 def _is_mask(file: Path) -> bool:
-    """Whether a file has few values and is not lossy."""
+    """Return whether a file has few values and is lossless."""
     try:
         with reading_page(0):
             stored = read_stored(file)
     except OpacityError:
-        return True  # which is told when the masks are looked through
+        return True  # reported by the survey of the masks
     except DataError:
         return False
     if stored.colors is not None:

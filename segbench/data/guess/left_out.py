@@ -1,4 +1,4 @@
-"""Names the files beside found pairs that are in none of them: doubles, further images of a mask, and single ones."""
+"""Lists files that are in no pair: duplicates, further images of a mask, and unpaired files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segbench.data.files.pairing import Suffixes
 _SHOWN = 3
 _SEPARATORS = "_-. "
 _MOSTLY = 0.5
-"""An ending that so many pairs have beside their image is one of further images, such as modalities."""
+"""A suffix is one of further images (such as modalities) if at least this fraction of pairs has it."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class LeftOut:
     """Files in the folders of images and masks that are in no pair.
 
     Attributes:
-        unclear: Images, or masks, of one name, of which it is not clear which is meant.
-        further: Further images of the masks that are paired, by their endings.
+        unclear: Ambiguous images or masks with the same name.
+        further: Further images of paired masks, by suffix.
         images: Images without a mask.
         masks: Masks without an image.
-        chosen: The ending of the images that are paired.
+        chosen: The suffix of the paired images.
     """
 
     unclear: tuple[tuple[Path, ...], ...] = ()
@@ -36,14 +36,14 @@ class LeftOut:
 
     @property
     def has_problems(self) -> bool:
-        """Whether folders would be refused for them, so that only lists can leave them out."""
+        """Whether folders would be refused because of them, so that lists are needed."""
         return bool(self.unclear or self.images or self.masks) or bool(self.further and not self.chosen)
 
     def notes(self, root: Path) -> list[str]:
-        """Say in sentences what is left out, and what to do where it should not be.
+        """Return notes about what is left out, and what to do about it.
 
         Args:
-            root: The folder that the files are shown relative to.
+            root: Paths are shown relative to this folder.
         """
         notes = [below(root, f"left out: {which(paths)}") for paths in self.unclear]
         if len(notes) > _SHOWN:
@@ -67,11 +67,11 @@ class LeftOut:
 
 
 def left_out(pairs: Sequence[Pair], suffixes: Suffixes) -> LeftOut:
-    """Return the files beside some pairs that are in none of them.
+    """Return the files in the pairs' folders that are in no pair.
 
     Args:
         pairs: All pairs of a data set.
-        suffixes: What follows the common name in image and mask files.
+        suffixes: Suffixes of image and mask names.
     """
     used = {file for pair in pairs for file in (pair.image, pair.label)}
     images = dict.fromkeys(pair.image.parent for pair in pairs)
@@ -107,14 +107,14 @@ def _several(folder: Path, used: set[Path]) -> list[tuple[Path, ...]]:
 
 
 def _is_mask(file: Path, suffixes: Suffixes) -> bool:
-    """Whether a file of a folder of images and masks is a mask by its ending."""
+    """Return whether a file in a common folder is a mask by its suffix."""
     return len(suffixes.mask) > len(suffixes.image) and _ends(file, suffixes.mask)
 
 
 def _by_ending(
     files: Iterable[Path], bases: set[tuple[Path, str]], suffixes: Suffixes
 ) -> tuple[tuple[tuple[str, tuple[Path, ...]], ...], list[Path]]:
-    """Return the further images of pairs by their endings, and the other files."""
+    """Split files into further images of pairs (by suffix) and others."""
     found: dict[str, list[Path]] = {}
     for file in files:
         found.setdefault(_ending(file, bases), []).append(file)
@@ -125,7 +125,7 @@ def _by_ending(
 
 
 def _ending(file: Path, bases: set[tuple[Path, str]]) -> str:
-    """Return what follows the name of a pair in the name of another image beside it; empty where nothing does."""
+    """Return the suffix after a pair's name in another image's name; empty without one."""
     stem = same_name(file.stem)
     places = [at for at, letter in enumerate(stem) if letter in _SEPARATORS and at]
     return next((stem[at:] for at in reversed(places) if (file.parent, stem[:at]) in bases), "")

@@ -1,4 +1,4 @@
-"""Finds lists of splits that are there already: ``train.txt``, or those in ``ImageSets/Segmentation``."""
+"""Finds existing lists of splits: ``train.txt``, or those in ``ImageSets/Segmentation``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segbench.errors import SegbenchError
 
 _PLACES = ("", "ImageSets/Segmentation/", "ImageSets/", "splits/", "split/", "lists/", "list/", "txt/")
 _NOWHERE = FoundLayout(".nowhere", ".nowhere")
-"""Folders that do not exist: a list that can be read with these names its masks."""
+"""Folders that do not exist; a list that can be resolved with them contains its masks."""
 _NAMES = {
     Split.TRAIN: ("train", "training"),
     Split.VALIDATION: ("val", "valid", "validation"),
@@ -22,9 +22,9 @@ _NAMES = {
 
 
 def with_lists(root: Path, layout: FoundLayout | None) -> FoundLayout | None:
-    """Return a layout whose splits are those of lists, where lists of a training and another split can be read.
+    """Return a layout with the splits of lists, if lists of a training and another split can be read.
 
-    Folders of splits go before lists.
+    Folders of splits take precedence over lists.
     """
     if layout is not None and "{split}" in layout.images + layout.masks:
         return layout
@@ -56,7 +56,7 @@ def _listed(root: Path, layout: FoundLayout, place: str) -> FoundLayout | None:
 
 
 def _pairs(root: Path, layout: FoundLayout, *, split: str, template: str) -> tuple[Pair, ...] | None:
-    """Return the pairs of a list; None where it cannot be read or names what is not there."""
+    """Return the pairs of a list; None if it cannot be read or names missing files."""
     try:
         pairs, problems = Layout(root, layout.images, layout.masks, layout.suffixes, split).listed(template)
     except SegbenchError:

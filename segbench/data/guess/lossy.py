@@ -1,4 +1,4 @@
-"""Tells masks that were black and white before a lossy format invented values around their borders."""
+"""Detects masks that were black and white before a lossy format invented values around borders."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from segbench.data.masks.stored import NumberArray
 
 _MANY = 16
 _TWO_LEVELS = 0.97
-"""The share of a lossy file's pixels near black or white from which on it was black and white once."""
+"""A lossy file was black and white if at least this fraction of its pixels is near black or white."""
 _NEAR = 48
 
 
 def levels_were_two(levels: NumberArray) -> bool:
-    """Whether lossy files were black and white once.
+    """Return whether lossy files were black and white.
 
     Args:
         levels: (256,) pixels of each grey level.
@@ -23,7 +23,7 @@ def levels_were_two(levels: NumberArray) -> bool:
 
 
 def numbers_were_two(pixels: Mapping[int, int]) -> bool:
-    """Whether numbers are black and white, but for a few pixels of many values beside them, as JPEG invents them."""
+    """Return whether numbers are black and white, except for few pixels of many values, as JPEG invents them."""
     if len(pixels) <= _MANY or min(pixels) < 0 or max(pixels) > 255 or not {0, 255} <= pixels.keys():
         return False
     if not any(255 - _NEAR <= number < 255 for number in pixels):

@@ -1,4 +1,4 @@
-"""Finds PNG files whose colours are the numbers of segments, which are no classes: COCO's panoptic format."""
+"""Detects COCO's panoptic format: PNG files whose colours are segment ids instead of classes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from segbench.errors import DataError
 _KEY = b'"segments_info"'
 _FILE = re.compile(rb'"file_name"\s*:\s*"([^"]+\.png)"', re.IGNORECASE)
 _OTHERS = 5
-"""So many JSON files of a folder that are not called panoptic are looked into."""
+"""Number of JSON files per folder to search, besides those named panoptic."""
 _LOOKED_AT = 3
 _MOST_SEGMENTS = 1000
 
 
 def without_panoptic(root: Path, found: Sequence[Place]) -> list[Place]:
-    """Return places without those of PNG files that a panoptic JSON file below the root describes."""
+    """Remove folders of PNG files described by a panoptic JSON file below the root."""
     names = {name for file in panoptic_files(root) for name in _described(file)}
     return [place for place in found if not (names and _is_panoptic(place, names))]
 
@@ -39,7 +39,7 @@ def panoptic_files(root: Path) -> Iterator[Path]:
 
 
 def describes_segments(file: Path) -> bool:
-    """Whether a JSON file has ``segments_info``."""
+    """Return whether a JSON file contains ``segments_info``."""
     return mentions(file, _KEY)
 
 
@@ -49,7 +49,7 @@ def _described(file: Path) -> set[str]:
 
 
 def _is_panoptic(place: Place, names: set[str]) -> bool:
-    """Whether the files of a place are described, and coloured; grey ones of the same names hold classes."""
+    """Return whether the files of a folder are described and coloured; grey ones of the same names hold classes."""
     if place.role is Role.IMAGES:
         return False
     for _, folder in place.folders.values():

@@ -1,4 +1,4 @@
-"""Says what a folder holds in which no images with masks were found, what is missing, and what to do."""
+"""Describes a folder in which no images with masks were found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _KINDS = {
     ".tar": "archives are not looked into: unpack them",
     ".gz": "archives are not looked into: unpack them",
 }
-"""Kinds of files that hold images or masks elsewhere, and what to do about them."""
+"""File types of other tools for images or masks, and what to do about them."""
 
 
 def what_was_seen(root: Path) -> list[str]:
-    """Return at most ten lines on the files of a folder; none where it is empty or absent."""
+    """Return at most ten lines about the files of a folder; none if it is empty or missing."""
     folders = {folder: _kinds(folder) for folder in folders_below(root)} if root.is_dir() else {}
     filled = {folder: kinds for folder, kinds in folders.items() if kinds}
     lines = [_folder_line(root, folder, kinds) for folder, kinds in list(filled.items())[:_MOST_FOLDERS]]
@@ -48,7 +48,7 @@ def what_was_seen(root: Path) -> list[str]:
 
 
 def _doubles(root: Path, folders: Iterable[Path]) -> list[str]:
-    """Return the first names that several images of one folder have: such images are paired with nothing."""
+    """Return the first ambiguous names of images in one folder, which cannot be paired."""
     problems = (problem for folder in folders for problem in ImageFolder(folder).problems)
     return [below(root, problem) for problem in islice(problems, _MOST_DOUBLES)]
 

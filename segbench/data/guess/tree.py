@@ -1,4 +1,4 @@
-"""Finds the folders of images below a root, and what their names tell: the split, and images or masks."""
+"""Finds the folders of images below a root, and derives split and role (images, masks) from their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.data.files.image_folder import IMAGE_SUFFIXES, folders_below, is_f
 
 
 class Role(StrEnum):
-    """What a folder's name says of its files."""
+    """The role of a folder's files by its name."""
 
     IMAGES = "images"
     MASKS = "masks"
@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 
 class Split(StrEnum):
-    """What a split is for, whatever its folder is called; ``ALL`` is that of folders without splits."""
+    """The purpose of a split, independent of its folder's name; ``ALL`` is for folders without splits."""
 
     TRAIN = "train"
     VALIDATION = "val"
@@ -48,7 +48,7 @@ _PICTURE_WORDS = frozenset(
         *("contours", "depth", "disparity", "polygons"),
     )
 )
-"""Folders and endings with these words hold what was made of masks, or other things than classes."""
+"""Folders and suffixes with these words contain pictures made from masks, or data that is not classes."""
 
 _SPLIT_WORDS = {
     **dict.fromkeys(("training", "train", "trn"), Split.TRAIN),
@@ -68,15 +68,15 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Folders of one meaning, one for each split.
+    """Folders with the same role, one for each split.
 
     Attributes:
-        template: Relative to the root, with ``{split}`` for the name of a split.
-        role: Whether they hold images or masks, by their names.
-        beside: The template without the word of the role; images and masks that belong together mostly agree in it.
-        pictured: Whether the name tells of pictures made of masks.
-        folders: The name of the split in the template, and the folder, of each split that there is.
-        nested: Whether there are images in folders below.
+        template: Path relative to the root, with ``{split}`` for the name of a split.
+        role: Whether their names mean images or masks.
+        beside: The template without the word of the role; usually equal for matching images and masks.
+        pictured: Whether the name means pictures made from masks.
+        folders: The name in the template and the folder of each split.
+        nested: Whether there are images in subfolders.
     """
 
     template: str
@@ -87,7 +87,7 @@ class Place:
     nested: bool = False
 
     def folder(self, split: Split) -> Path:
-        """Return the folder of a split; where there are no splits, the one folder."""
+        """Return the folder of a split, or the only folder without splits."""
         return self.folders[split if split in self.folders else Split.ALL][1]
 
 
@@ -100,7 +100,7 @@ class _Named:
 
 
 def places(root: Path) -> list[Place]:
-    """Return the folders below a root that hold images, by their meaning, in the order of their names."""
+    """Return the folders of images below a root by role, ordered by name."""
     found: dict[str, Place] = {}
     for folder in _with_images(root):
         parts = folder.relative_to(root).parts
@@ -119,17 +119,17 @@ def places(root: Path) -> list[Place]:
 
 
 def tells_of_pictures(text: str) -> bool:
-    """Whether a name is that of pictures made of masks, or of other things than classes."""
+    """Return whether a name means pictures made from masks, or data that is not classes."""
     return any(word in _PICTURE_WORDS for word in _words(text))
 
 
 def tells_of_masks(text: str) -> bool:
-    """Whether a name has a word for masks."""
+    """Return whether a name contains a word for masks."""
     return any(word in _MASK_WORDS for word in _words(text))
 
 
 def tells_of_images(text: str) -> bool:
-    """Whether a name has a word for images."""
+    """Return whether a name contains a word for images."""
     return any(word in _IMAGE_WORDS for word in _words(text))
 
 
@@ -141,7 +141,7 @@ def _with_images(root: Path) -> Iterable[Path]:
 
 
 def _named(parts: tuple[str, ...]) -> _Named:
-    """Return what the names of a folder and of those above it tell."""
+    """Return split and role by the names of a folder and its parents."""
     splits = [(index, match) for index, part in enumerate(parts) if (match := _split_in(part))]
     at, match = splits[0] if splits else (-1, None)
     name = match.group() if match else ""

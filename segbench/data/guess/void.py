@@ -1,4 +1,4 @@
-"""Tells which mask values may be void by where they lie, so that a person is asked."""
+"""Finds mask values that may be void by their distance from the others, so that the user is asked."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 _ALL_BITS = frozenset((15, 127, 255, 32767, 65535, 2**31 - 1))
-"""The largest numbers of 4, 8, 16 and 32 bits; without a sign, -1 is stored as one of them."""
+"""The largest unsigned numbers of 4, 8, 16 and 32 bits, as which -1 is stored."""
 _WHOLE_FILES = frozenset((255, 65535))
-"""Those that tell of void beside any values: the largest of the usual kinds of files."""
+"""Numbers that mean void beside any values: the largest of common file types."""
 _EVEN = 2
-"""Levels whose distances differ by no more than this, such as 0, 128 and 255, are spread over the range on purpose."""
+"""Levels whose distances differ by at most this, such as 0, 128 and 255, are evenly spread classes."""
 
 
 def lying_apart(values: Sequence[int]) -> tuple[int, ...]:
-    """Return the last one or two of some mask values where they may be void: they lie apart from the others.
+    """Return the last one or two mask values if they lie apart from the others and may be void.
 
-    Beside 0, 1, ..., that is the largest number of a kind of files, or one with a wide gap below it. Beside other
-    values, it is 255 or 65535, unless all are evenly spread.
+    Beside 0, 1, ..., a value may be void if it is the largest number of a file type or follows a wide gap. Beside other
+    values, 255 or 65535 may be void, unless all values are evenly spread.
 
     Args:
-        values: The values that masks hold, none below 0, ascending.
+        values: The non-negative mask values in ascending order.
     """
     for count in (2, 1):
         rest, last = list(values[:-count]), values[-count:]
@@ -35,7 +35,7 @@ def lying_apart(values: Sequence[int]) -> tuple[int, ...]:
 
 
 def _is_pair(first: int, second: int) -> bool:
-    """Whether two values are both of the kind that is void, such as 254 and 255."""
+    """Return whether two values are both typical void values, such as 254 and 255."""
     return second in _ALL_BITS and (first in _ALL_BITS or first == second - 1)
 
 

@@ -1,4 +1,4 @@
-"""Leaves out splits whose masks are all void, as those of Cityscapes' test images are: they only hold a place."""
+"""Leaves out splits whose masks are all void, such as the placeholders of Cityscapes' test images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LOOKED_AT = 50
 
 
 def without_void_splits(layout: FoundLayout, classes: FoundClasses) -> tuple[FoundLayout, list[str]]:
-    """Return a layout in which splits of void masks have images alone, and what is to be said of them.
+    """Return a layout in which splits with void masks have no masks, and notes about them.
 
     Args:
-        layout: Where images and masks are.
-        classes: What the masks hold; its ``ignore`` says which numbers are void.
+        layout: The guessed layout.
+        classes: The guessed classes; ``ignore`` holds the void numbers.
     """
     void = set(LABEL_MAPS[classes.names].ignore if isinstance(classes.names, str) else classes.ignore)
     notes = []
@@ -37,7 +37,7 @@ def without_void_splits(layout: FoundLayout, classes: FoundClasses) -> tuple[Fou
 
 
 def _all_void(pairs: Sequence[Pair], void: Iterable[int]) -> bool:
-    """Whether masks, of many some that are spread over all, hold ignored numbers only."""
+    """Return whether masks hold only ignored numbers; of many masks, a spread selection is read."""
     some = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
     try:
         stored = [read_stored(pair.label).numbers for pair in some]

@@ -1,4 +1,4 @@
-"""What loaders hand out: batches, and digests of what is in them."""
+"""Batches of samples, and digests of their content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
         images: (N, 3, H, W) float32.
         labels: (N, H, W) uint8.
         digests: One hash of name, image and label for each image.
-        labelled: How many pixels of each label are not void.
+        labelled: Number of labelled pixels of each label.
     """
 
     names: tuple[str, ...]
@@ -36,9 +36,9 @@ class Batch(NamedTuple):
 
 
 def cut(batch: Batch, size: int | None) -> Iterator[Batch]:
-    """Cut a batch into parts of at most ``size`` images, as equal as can be; None leaves it whole.
+    """Split a batch into nearly equal parts of at most ``size`` images; None does not split it.
 
-    So a part of one image, of which batch norm can make nothing in some networks, comes only where it has to.
+    Equal parts avoid parts of one image where possible, which batch norm cannot handle in some networks.
     """
     images = len(batch.names)
     count = 1 if size is None else -(-images // size)
@@ -67,13 +67,12 @@ class EvaluationBatch(NamedTuple):
 
 
 class InputDigest:
-    """Hash of everything a network was fed, in order; independent of how it was cut into batches.
+    """Hash of all inputs of a network in order, independent of the division into batches.
 
-    Each image's digest is hashed together with the hash of all before it, so that the hash so far is all that has to be
-    known to go on.
+    Each image's digest is hashed together with the hash so far, which is therefore all the state needed to resume.
 
     Args:
-        so_far: The hash of what was fed before.
+        so_far: The hash of earlier inputs.
     """
 
     def __init__(self, so_far: str = "") -> None:
@@ -85,7 +84,7 @@ class InputDigest:
             self._so_far = _hashed(self._so_far + digest)
 
     def hexdigest(self) -> str:
-        """Return the hash of what was added so far."""
+        """Return the hash so far."""
         return self._so_far
 
 
@@ -94,7 +93,7 @@ def _hashed(text: str) -> str:
 
 
 class LoadedSample(NamedTuple):
-    """One sample as it is fed."""
+    """One transformed sample."""
 
     name: str
     prepared: Prepared
@@ -102,13 +101,13 @@ class LoadedSample(NamedTuple):
 
 
 class FailedSample(NamedTuple):
-    """An error on its way from a worker to the caller."""
+    """An error of a worker, to be raised in the caller."""
 
     error: DataError
 
 
 def sample_digest(name: str, prepared: Prepared) -> str:
-    """Return a hash of a name and of the bytes, shapes included, of its image and label."""
+    """Return a hash of a name, and of shapes and bytes of image and label."""
     state = hashlib.sha256(f"{name} {tuple(prepared.image.shape)}".encode())  # three times as fast as BLAKE2
     state.update(prepared.image.numpy().data)
     state.update(prepared.label.numpy().data)
@@ -128,10 +127,10 @@ def check_sizes(found: Mapping[Sequence[int], str]) -> None:
     """Refuse a batch whose images differ in size.
 
     Args:
-        found: For each (height, width), where it was found.
+        found: The image of each (height, width).
 
     Raises:
-        DataError: There is more than one.
+        DataError: There is more than one size.
     """
     if len(found) > 1:
         named = ", ".join(f"{where} {height}x{width}" for (height, width), where in found.items())
@@ -143,7 +142,7 @@ def check_sizes(found: Mapping[Sequence[int], str]) -> None:
 
 @single_threaded()
 def collate_training(fed: list[LoadedSample | FailedSample]) -> Batch | FailedSample:
-    """Stack samples of one size; the first failure among them, or a difference in size, takes their place."""
+    """Stack samples of one size; returns the first failure instead, or an error if sizes differ."""
     samples = _unless_failed(fed)
     if isinstance(samples, FailedSample):
         return samples
@@ -162,7 +161,7 @@ def collate_training(fed: list[LoadedSample | FailedSample]) -> Batch | FailedSa
 
 @single_threaded()
 def collate_evaluation(fed: list[LoadedSample | FailedSample]) -> list[EvaluationBatch] | FailedSample:
-    """Stack neighbours of one size; the first failure among them takes their place."""
+    """Stack consecutive samples of one size; returns the first failure instead if there is one."""
     samples = _unless_failed(fed)
     if isinstance(samples, FailedSample):
         return samples

@@ -1,4 +1,4 @@
-"""Transforms from elsewhere: whatever an import path or an entry point names, with what they return looked at."""
+"""Wraps transforms from other packages, given by an import path or entry point, and checks their results."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FIRST_PARAMETER = "image"
 
 
 def python_transform(*, target: str, **options: Any) -> ForeignTransform:
-    """Any transform that an import path names, such as python:torchvision.transforms.v2.RandomGrayscale.
+    """A transform given by its import path, such as python:torchvision.transforms.v2.RandomGrayscale.
 
-    A class, or a function whose first parameter is not called ``image``, is called once and makes the transform; a
-    function of ``image`` is the transform. In training it is called with an image, (C, H, W), and its label, (H, W)
-    uint8 in which 255 is void, as torchvision's tensors of these kinds, and returns both; in evaluation with the image
-    alone, where it says ``deterministic = True``.
+    A function with first parameter ``image`` is the transform. A class or any other function is called once and returns
+    the transform. In training, the transform is called with an image (C, H, W) and its label ((H, W) uint8, 255 is
+    void) as torchvision's tv_tensors, and returns both. In evaluation it is called with the image only and must have
+    ``deterministic = True``.
 
     Args:
         target: ``package.module.attribute`` of a class or function.
@@ -44,16 +44,16 @@ def python_transform(*, target: str, **options: Any) -> ForeignTransform:
 def as_transform(
     name: str, made: Any, *, deterministic: bool | None = None, last: bool | None = None
 ) -> ForeignTransform:
-    """Return what a transform's factory made as one whose answers are looked at.
+    """Wrap a factory's result to check what it returns.
 
     Args:
         name: Its name, for messages.
         made: What the factory returned.
-        deterministic: Whether it is not random; as it says itself by default.
-        last: Whether no step follows; None where that is not known yet.
+        deterministic: Whether it is deterministic; default: its own attribute.
+        last: Whether it is the last step; None if not known yet.
 
     Raises:
-        ForeignPartError: It is nothing that can be called.
+        ForeignPartError: It is not callable.
     """
     if isinstance(made, ForeignTransform):
         made.last = made.last if last is None else last
@@ -65,22 +65,22 @@ def as_transform(
 
 
 class ForeignTransform:
-    """A transform from elsewhere.
+    """An external transform.
 
     Attributes:
         name: Its name, for messages.
-        deterministic: Whether it may be used on test images: it says that it is not random.
-        last: Whether no step follows, so that it may hand on numbers of another type, which the network is fed.
+        deterministic: Whether it declares itself deterministic, so that it may be used on test images.
+        last: Whether it is the last step, which may return another dtype.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], *, deterministic: bool, last: bool = False) -> None:
         self.name, self.function, self.deterministic, self.last = name, function, deterministic, last
 
     def __call__(self, image: Any, label: Any = None) -> Any:
-        """Return the transformed image, and the label where one is given.
+        """Return the transformed image, and the label if one is given.
 
         Raises:
-            DataError: It raised something, or returned what is no image and label of one size.
+            DataError: It raised an error, or did not return an image and label of one size.
         """
         try:
             found = self.function(image) if label is None else self.function(image, label)
@@ -124,7 +124,7 @@ class ForeignTransform:
 
 
 def _values(label: Tensor) -> list[int]:
-    """Return which values a label holds."""
+    """Return the values in a label."""
     plain = label.as_subclass(Tensor)
     if plain.dtype == torch.uint8:
         values: list[int] = torch.bincount(plain.flatten(), minlength=256).nonzero().flatten().tolist()
@@ -133,7 +133,7 @@ def _values(label: Tensor) -> list[int]:
 
 
 def _is_transform(found: Callable[..., Any]) -> bool:
-    """Tell a function that is the transform from one that makes it."""
+    """Return whether a function is the transform itself rather than its factory."""
     if isinstance(found, v2.Transform):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, the same whatever the batch size, the workers or the network."""
+"""Loaders of batches; samples do not depend on batch size, workers or network."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Batch", "EvaluationBatch", "EvaluationLoader", "InputDigest", "Shard
 
 
 class Shard(NamedTuple):
-    """Which of several processes that work together a loader feeds."""
+    """The part of the data for one process of a group."""
 
     rank: int = 0
     size: int = 1
 
     def of(self, count: int) -> slice:
-        """Return its share of so many things in a row; shares are as equal as can be."""
+        """Return the slice of this shard for a number of items; shards are nearly equal."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
 
@@ -32,7 +32,7 @@ WHOLE = Shard()
 
 
 class _Place(NamedTuple):
-    """Where a batch comes in the order of training.
+    """Position of a batch in the training order.
 
     Attributes:
         epoch: The epoch's number.
@@ -44,17 +44,17 @@ class _Place(NamedTuple):
 
 
 class _ShuffledKeys:
-    """The batches of keys of one epoch after the other, without an end where no last epoch is given.
+    """Batches of sample keys, epoch by epoch; endless without a last epoch.
 
     Attributes:
-        start: The first batch of the next pass; set it before.
-        batches: How many there are in an epoch.
+        start: The first batch of the next pass; set before iterating.
+        batches: Number of batches per epoch.
     """
 
     def __init__(
-        self, count: int, *, batch_size: int, seed: int, drop_last: bool, share: Shard, last_epoch: int | None
+        self, count: int, *, batch_size: int, seed: int, drop_last: bool, shard: Shard, last_epoch: int | None
     ) -> None:
-        self._count, self._batch_size, self._seed, self._share = count, batch_size, seed, share
+        self._count, self._batch_size, self._seed, self._shard = count, batch_size, seed, shard
         self._last_epoch = last_epoch
         self.start = _Place(0, 0)
         whole, rest = divmod(count, batch_size)
@@ -66,18 +66,18 @@ class _ShuffledKeys:
             keys = self._keys(place.epoch)
             for batch in range(place.batch, self.batches):
                 whole = keys[batch * self._batch_size : (batch + 1) * self._batch_size]
-                yield whole[self._share.of(len(whole))]
+                yield whole[self._shard.of(len(whole))]
             place = self._next_epoch(place.epoch)
 
     def after(self, place: _Place) -> _Place | None:
-        """Return the place that follows; None at the end."""
+        """Return the next position; None at the end."""
         if place.batch + 1 < self.batches:
             return _Place(place.epoch, place.batch + 1)
         return self._next_epoch(place.epoch)
 
     @property
     def least(self) -> int:
-        """How many images the smallest batch of an epoch has, all shares together."""
+        """Number of images in the smallest batch of an epoch, over all shards."""
         return min(self._batch_size, self._count - (self.batches - 1) * self._batch_size)
 
     def _keys(self, epoch: int) -> list[Key]:
@@ -90,7 +90,7 @@ class _ShuffledKeys:
 
 
 class _Loader:
-    """What both loaders share: worker processes that live until ``close``."""
+    """Base class of both loaders; worker processes live until ``close``."""
 
     _workers: Workers[Any]
 
@@ -108,23 +108,23 @@ class _Loader:
 
 
 class TrainingLoader(_Loader):
-    """Batches of a training split; order and augmentation depend on (seed, epoch, index) only.
+    """Loads batches of a training split; order and augmentation depend only on (seed, epoch, index).
 
-    Workers do not stop between epochs: while the last batches of one are used, they prepare the first of the next.
+    Workers run on between epochs: during the last batches of an epoch they prepare the first of the next.
 
     Args:
         dataset: The split.
         pipeline: The training transforms.
-        batch_size: Images in a batch.
+        batch_size: Images per batch.
         seed: The run's seed.
-        drop_last: Whether an incomplete last batch is left out.
-        workers: Processes that read and transform; 0 does it in this one.
-        pin_memory: Whether batches lie in page-locked memory.
-        share: The part of every batch that is handed out.
-        last_epoch: Workers prepare no batch of later ones unasked; None sets no limit.
+        drop_last: Whether to skip an incomplete last batch.
+        workers: Number of loading processes; 0 loads in this process.
+        pin_memory: Whether to put batches into pinned memory.
+        shard: The part of every batch to load.
+        last_epoch: Workers prefetch no batches after this epoch; None sets no limit.
 
     Raises:
-        DataError: An epoch would hold no batch, or a batch would have no image for some process.
+        DataError: An epoch would have no batch, or a batch would have no image for some process.
     """
 
     def __init__(
@@ -137,20 +137,20 @@ class TrainingLoader(_Loader):
         drop_last: bool = True,
         workers: int = 0,
         pin_memory: bool = False,
-        share: Shard = WHOLE,
+        shard: Shard = WHOLE,
         last_epoch: int | None = None,
     ) -> None:
         self._order = _ShuffledKeys(
-            len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last, share=share, last_epoch=last_epoch
+            len(dataset), batch_size=batch_size, seed=seed, drop_last=drop_last, shard=shard, last_epoch=last_epoch
         )
         if not self._order.batches:
             raise DataError(
                 f"{dataset.info.name}: the training split has {len(dataset)} images, fewer than one batch of "
                 f"{batch_size}, and drop_last leaves the rest out; lower train.batch_size or set drop_last: false"
             )
-        if self._order.least < share.size:
+        if self._order.least < shard.size:
             raise DataError(
-                f"{dataset.info.name}: a training batch has too few images ({self._order.least}) for {share.size} "
+                f"{dataset.info.name}: a training batch has too few images ({self._order.least}) for {shard.size} "
                 "processes; raise train.batch_size, set train.drop_last: true, or take fewer processes"
             )
         reader = Reader(dataset, pipeline, seed)
@@ -167,8 +167,8 @@ class TrainingLoader(_Loader):
     def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch, without the first ``skip``.
 
-        Epochs may be asked for in any order. Only where one follows the other, or is entered where it was left, are its
-        batches prepared beforehand.
+        Epochs may be requested in any order. Batches are prefetched only if an epoch follows the last one or continues
+        where it was left.
 
         Raises:
             DataError: A sample cannot be read or transformed, or the images of a batch differ in size.
@@ -177,34 +177,34 @@ class TrainingLoader(_Loader):
             yield self._batch(_Place(epoch, number))
 
     def close(self) -> None:
-        """End the workers, and forget what they have prepared."""
+        """End the workers and discard prefetched batches."""
         self._stream, self._next = iter(()), None
         super().close()
 
     def _batch(self, place: _Place) -> Batch:
-        """Return the batch at a place: the stream's next one, or the first of a new stream."""
+        """Return the batch at a position: the next of the stream, or the first of a new stream."""
         if place != self._next:
             self._order.start = place
             self._stream = self._workers.batches()
-        self._next = None  # as it stays after an error, which ends the stream
+        self._next = None  # stays None after an error, which ends the stream
         batch = next(self._stream)
         self._next = self._order.after(place)
         return batch
 
 
 class EvaluationLoader(_Loader):
-    """Batches of a test split in its own order; neighbours of one transformed size go together.
+    """Loads batches of a test split in order; consecutive images of equal transformed size form a batch.
 
     Args:
         dataset: The split.
         pipeline: The test transforms.
-        batch_size: Most images in a batch.
-        workers: Processes that read and transform; 0 does it in this one.
-        pin_memory: Whether images lie in page-locked memory.
-        share: Which batches are handed out: every one, or every second, …
+        batch_size: Largest number of images in a batch.
+        workers: Number of loading processes; 0 loads in this process.
+        pin_memory: Whether to put images into pinned memory.
+        shard: Which batches to load: all, or every second, …
 
     Attributes:
-        positions: Where the images that are handed out stand in the split.
+        positions: Indices of the loaded images in the split.
     """
 
     def __init__(
@@ -215,12 +215,12 @@ class EvaluationLoader(_Loader):
         batch_size: int,
         workers: int = 0,
         pin_memory: bool = False,
-        share: Shard = WHOLE,
+        shard: Shard = WHOLE,
     ) -> None:
         self.dataset = dataset
         keys = [Key(0, index) for index in range(len(dataset))]
         chunks = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
-        chunks = chunks[share.rank :: share.size]
+        chunks = chunks[shard.rank :: shard.size]
         self.positions = [key.position for chunk in chunks for key in chunk]
         reader = Reader(dataset, pipeline, 0)
         self._workers: Workers[list[EvaluationBatch]] = Workers(

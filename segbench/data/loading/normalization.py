@@ -1,4 +1,4 @@
-"""Normalises images: subtracts a mean and divides by a deviation for each channel, given or measured."""
+"""Normalises images per channel with a given or measured mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segbench.data.base import ImageFormat
 from segbench.errors import DataError
 
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-"""Mean and deviation of ImageNet's images, the defaults below."""
+"""Mean and standard deviation of ImageNet, the defaults below."""
 
 _REMEDY = "write {name: normalize, statistics: measured}, or mean and std with a number for each channel"
 
@@ -24,15 +24,15 @@ def normalize(
     std: list[float] = [0.229, 0.224, 0.225],  # noqa: B006
     statistics: Literal["given", "measured"] = "given",
 ) -> v2.Transform:
-    """Subtract a mean and divide by a deviation for each channel; the last step.
+    """Subtract the mean and divide by the standard deviation of each channel; the last step.
 
-    8-bit images are scaled to [0, 1] before; of others, mean and std are in the images' own units.
+    8-bit images are scaled to [0, 1] first; for others, mean and std are in the images' own units.
 
     Args:
         mean: Mean of each channel; ImageNet's by default.
         std: Standard deviation of each channel; ImageNet's by default.
-        statistics: ``measured`` takes mean and std of the training split's images, in a cross-validation of those that
-            are trained on, in place of the two above.
+        statistics: ``measured`` uses mean and std of the training split's images (in a cross-validation, of the
+            training folds) instead of the two above.
     """
     if len(mean) != len(std) or not std or min(std) <= 0:
         raise DataError(f"normalize: mean {mean}, std {std}: expected as many numbers for both, and std above 0")
@@ -42,7 +42,7 @@ def normalize(
 
 
 class Normalize(v2.Transform):  # type: ignore[misc]
-    """Fused: one multiplication and one addition on the pixels.
+    """Normalises with one multiplication and one addition per pixel.
 
     Attributes:
         pixel_mean: The mean of each channel in the pixels' own units.
@@ -64,7 +64,7 @@ class Normalize(v2.Transform):  # type: ignore[misc]
         """Return the step for images of a format.
 
         Raises:
-            DataError: Its numbers are not for these images, or have to be measured and were not.
+            DataError: Its numbers do not match the images, or were not measured.
         """
         if self._measured:
             if images.statistics is None:
@@ -86,7 +86,7 @@ class Normalize(v2.Transform):  # type: ignore[misc]
             raise DataError(f"normalize: mean {mean}: 8-bit images are scaled to [0, 1] before; give shares of 255")
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002 - torchvision's signature
-        """Return a (C, H, W) image as float32, a label as it is."""
+        """Return a (C, H, W) image as float32; labels are unchanged."""
         if isinstance(inpt, tv_tensors.Mask):
             return inpt
         pixels = inpt.as_subclass(torch.Tensor)

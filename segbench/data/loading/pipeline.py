@@ -1,4 +1,4 @@
-"""From a sample to the tensors that a network is fed, step by step, from one seed."""
+"""Applies a suite's transforms to a sample with one seed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SeedParts = tuple[int, ...]
 
 
 class Prepared(NamedTuple):
-    """What a network is fed.
+    """The transformed image and label.
 
     Attributes:
         image: (C, h, w) float32.
@@ -37,17 +37,16 @@ class Prepared(NamedTuple):
 
 
 class Pipeline:
-    """The steps of a suite, in order.
+    """The transforms of a suite, in order.
 
     Args:
-        entries: The steps.
-        training: Whether labels go through the steps too; in evaluation they are left alone and the steps must be
-            deterministic.
-        images: What the images are; 8-bit RGB by default.
+        entries: The transforms.
+        training: Whether labels are transformed too. In evaluation they are not, and transforms must be deterministic.
+        images: Format of the images; 8-bit RGB by default.
 
     Raises:
-        UsageError: A random step is given for evaluation, or one follows normalisation.
-        DataError: An option of a step is out of its range, or a step is not for such images.
+        UsageError: A random transform is used for evaluation, or a transform follows normalisation.
+        DataError: An option of a transform is out of range, or a transform does not support the images.
     """
 
     def __init__(
@@ -64,10 +63,10 @@ class Pipeline:
 
         Args:
             sample: The decoded image and label.
-            seed_parts: What randomness depends on: (seed, epoch, index). The global generator is left as it was.
+            seed_parts: The values that randomness depends on: (seed, epoch, index). The global generator is restored.
 
         Raises:
-            DataError: A step cannot handle the image; names the image.
+            DataError: A transform cannot handle the image; names the image.
         """
         pixels = sample.image if sample.image.dtype == np.uint8 else sample.image.astype(np.float32, copy=False)
         image: Any = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
@@ -89,7 +88,7 @@ class Pipeline:
 
 
 def check_repeatable(pipeline: Pipeline, sample: Sample, seed_parts: SeedParts) -> None:
-    """Apply steps from elsewhere twice, to see that they draw from torch's generator only.
+    """Apply external transforms twice, to check that they only use torch's generator.
 
     Raises:
         UsageError: The same seed did not give the same image and label.
@@ -106,7 +105,7 @@ def check_repeatable(pipeline: Pipeline, sample: Sample, seed_parts: SeedParts) 
 
 
 def _adapted(steps: Sequence[Any], images: ImageFormat, where: str) -> list[Any]:
-    """Return steps for images of a format; what they fill with is what normalisation makes zero."""
+    """Adapt transforms to an image format; they fill with the value that normalisation maps to zero."""
     try:
         means = [step.adapt_to(images, ()).pixel_mean for step in steps if isinstance(step, Normalize)]
         fill: list[float] = means[0] if means else [0.0] * images.channels
@@ -121,7 +120,7 @@ def _adapted(steps: Sequence[Any], images: ImageFormat, where: str) -> list[Any]
 
 @contextmanager
 def seeded(parts: SeedParts) -> Iterator[None]:
-    """Draw from torch's CPU generator as if newly seeded, and put it back afterwards; no other device is touched."""
+    """Seed torch's CPU generator within the block and restore it afterwards; other devices are not affected."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(derive_seed(*parts))
     try:
@@ -131,16 +130,16 @@ def seeded(parts: SeedParts) -> Iterator[None]:
 
 
 def derive_seed(*parts: int) -> int:
-    """Return a 63-bit seed that depends on every part and on their order."""
+    """Return a 63-bit seed that depends on all parts and their order."""
     text = ",".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
 def _step(entry: TransformEntry, *, training: bool, last: bool) -> Any:
-    """Return what applies one step.
+    """Return the transform of an entry.
 
     Raises:
-        UsageError: It is from elsewhere, is to be used in evaluation, and does not say that it is not random.
+        UsageError: It is external, used in evaluation, and does not declare itself deterministic.
     """
     made = TRANSFORMS.create(entry.name, **entry.options)
     if entry.name in BUILT_IN:

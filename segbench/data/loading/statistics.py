@@ -1,4 +1,4 @@
-"""Measures mean and deviation of each channel over the images of a split."""
+"""Measures mean and standard deviation of each channel over the images of a split."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from segbench.data.base import ChannelStatistics, SegmentationDataset
 from segbench.errors import DataError
 
 _DIGITS = 7
-"""Significant digits that are kept: all that float32 holds, and none that depends on how a processor adds."""
+"""Significant digits kept: all of float32, and none that depend on a CPU's order of summation."""
 
 
 def measures(steps: Sequence[TransformEntry]) -> bool:
-    """Tell whether a step takes its numbers from the training split."""
+    """Return whether a transform uses statistics measured on the training split."""
     return any(step.options.get("statistics") == "measured" for step in steps)
 
 
 def measure(dataset: SegmentationDataset) -> ChannelStatistics:
-    """Measure each channel over all pixels of all images of a split, void ones included.
+    """Measure each channel over all pixels of a split, including void pixels.
 
     Returns:
-        Mean and standard deviation (of the population), of 8-bit images in shares of 255.
+        Mean and population standard deviation; in fractions of 255 for 8-bit images.
 
     Raises:
-        DataError: An image cannot be read, or a channel has the same value everywhere.
+        DataError: An image cannot be read, or a channel is constant.
     """
     total = _Moments.none(dataset.info.channels)
     for index in range(len(dataset)):
@@ -44,9 +44,9 @@ def measure(dataset: SegmentationDataset) -> ChannelStatistics:
 
 
 class _Moments:
-    """Number, mean, and sum of squared differences from the mean, of the pixels of each channel.
+    """Count, mean and sum of squared deviations of the pixels of each channel.
 
-    Joined as in T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983.
+    Combined as in T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance, 1983.
     """
 
     def __init__(self, pixels: int, mean: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
@@ -54,18 +54,18 @@ class _Moments:
 
     @classmethod
     def none(cls, channels: int) -> _Moments:
-        """Return those of no pixel."""
+        """Return the moments of no pixels."""
         return cls(0, np.zeros(channels), np.zeros(channels))
 
     @classmethod
     def of(cls, image: NDArray[np.generic]) -> _Moments:
-        """Return those of an (H, W, C) image."""
+        """Return the moments of an (H, W, C) image."""
         values = image.reshape(-1, image.shape[2]).astype(np.float64)
         mean = values.mean(axis=0)
         return cls(len(values), mean, np.square(values - mean).sum(axis=0))
 
     def joined(self, other: _Moments) -> _Moments:
-        """Return those of the pixels of both."""
+        """Combine the moments of two sets of pixels."""
         pixels = self.pixels + other.pixels
         difference = other.mean - self.mean
         mean = self.mean + difference * other.pixels / pixels

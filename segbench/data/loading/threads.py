@@ -1,4 +1,4 @@
-"""Sets how many threads an operation of torch uses, and puts the number back."""
+"""Sets the number of threads of torch's operators temporarily."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Run torch's operators in so many threads, whatever ``OMP_NUM_THREADS`` says; also a decorator.
+    """Set the threads of torch's operators, overriding ``OMP_NUM_THREADS``; also a decorator.
 
-    Costs a microsecond where the number is that already.
+    Takes a microsecond if the number is already set.
     """
     before = torch.get_num_threads()
     if before == number:
@@ -27,6 +27,6 @@ def torch_threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Run torch's operators in one thread where several would cost time, or could change results; also a decorator."""
+    """Run torch's operators in one thread, where more would be slower or could change results; also a decorator."""
     with torch_threads(1):
         yield

@@ -1,8 +1,8 @@
-"""Preprocessing and augmentation steps on tv_tensors; labels are only ever moved, never blended.
+"""Preprocessing and augmentation transforms on tv_tensors; label values are never interpolated.
 
-Every factory returns a ``torchvision.transforms.v2.Transform`` that takes an image, or an image and its label. Images
-are uint8, or float32 where they are not stored with 8 bits. A step that depends on their channels has a method
-``adapt_to(images, fill)``, which returns the step for them.
+Each factory returns a ``torchvision.transforms.v2.Transform`` of an image, or of an image and its label. Images are
+uint8, or float32 if they are not stored with 8 bits. A transform that depends on channels has a method
+``adapt_to(images, fill)``, which returns the transform for an image format.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from segbench.data.base import IGNORE_INDEX, ImageFormat
 from segbench.errors import DataError
 
 DETERMINISTIC = frozenset({"resize", "normalize"})
-"""The steps that may be applied to test images."""
+"""The transforms allowed for test images."""
 
 MEAN_COLOR = (124, 116, 104)
-"""What fills the outside of an 8-bit RGB image: the ImageNet mean, which normalisation makes zero."""
+"""Fill colour outside of 8-bit RGB images: the ImageNet mean, which normalisation maps to zero."""
 
 
 def resize(*, size: list[int]) -> v2.Transform:
@@ -51,13 +51,13 @@ def random_crop(*, size: list[int], pad: bool = True) -> v2.Transform:
 
     Args:
         size: Height and width in pixels.
-        pad: Whether smaller images are padded, by the mean colour and void labels; else they are an error.
+        pad: Whether to pad smaller images with the mean colour and void labels; else they are an error.
     """
     return _RandomCrop(_checked_size("random_crop", size), pad=pad, fill=MEAN_COLOR)
 
 
 def horizontal_flip(*, p: float = 0.5) -> v2.Transform:
-    """Mirror left to right.
+    """Flip left to right at random.
 
     Args:
         p: Probability.
@@ -66,7 +66,7 @@ def horizontal_flip(*, p: float = 0.5) -> v2.Transform:
 
 
 def vertical_flip(*, p: float = 0.5) -> v2.Transform:
-    """Mirror top to bottom.
+    """Flip top to bottom at random.
 
     Args:
         p: Probability.
@@ -75,10 +75,10 @@ def vertical_flip(*, p: float = 0.5) -> v2.Transform:
 
 
 def rotation(*, degrees: float = 10.0) -> v2.Transform:
-    """Rotate about the centre; what comes in from outside is the mean colour, and void.
+    """Rotate about the centre; the outside is filled with the mean colour and void.
 
     Args:
-        degrees: The largest angle, to either side.
+        degrees: The largest angle in either direction.
     """
     if degrees < 0:
         raise DataError(f"rotation: degrees is {degrees}; expected 0 or more")
@@ -86,10 +86,10 @@ def rotation(*, degrees: float = 10.0) -> v2.Transform:
 
 
 def elastic(*, alpha: float = 50.0, sigma: float = 5.0) -> v2.Transform:
-    """Deform smoothly at random; what comes in from outside is the mean colour, and void.
+    """Deform smoothly at random; the outside is filled with the mean colour and void.
 
     Args:
-        alpha: Strength of the displacement: before smoothing it is up to half as many pixels.
+        alpha: Strength of the displacement; before smoothing it is up to alpha / 2 pixels.
         sigma: Smoothness of the displacement in pixels.
     """
     if alpha < 0 or sigma <= 0:
@@ -106,7 +106,7 @@ def color_jitter(
         brightness: Strength of the change of brightness.
         contrast: Strength of the change of contrast.
         saturation: Strength of the change of saturation.
-        hue: Largest shift of the hue, as a share of the circle, up to 0.5.
+        hue: Largest shift of the hue, as a fraction of the colour circle, up to 0.5.
     """
     if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
         raise DataError("color_jitter: expected strengths of 0 or more, and a hue of at most 0.5")
@@ -129,7 +129,7 @@ def gaussian_blur(*, kernel_size: int = 5, sigma: list[float] = [0.1, 2.0], p: f
 
 
 class _Resize(v2.Transform):  # type: ignore[misc]
-    """Bilinear for images; for labels the pixel whose centre is nearest, so that both stay aligned."""
+    """Bilinear for images; for labels the pixel with the nearest centre, so that both stay aligned."""
 
     def __init__(self, size: Sequence[int]) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class _ColorJitter(v2.ColorJitter):  # type: ignore[misc]
 
 
 class _Elastic(v2.ElasticTransform):  # type: ignore[misc]
-    """torchvision's, but blurs the displacement by rows and by columns: 16 times faster at sigma 4."""
+    """Like torchvision's, but with a separable blur of the displacement: 16 times faster at sigma 4."""
 
     def __init__(self, alpha: float, sigma: float, *, fill: Sequence[float]) -> None:
         super().__init__(alpha=alpha, sigma=sigma, fill=_fills(fill))
@@ -244,17 +244,17 @@ class _Blur(v2.GaussianBlur):  # type: ignore[misc]
 
 
 def _fills(color: Sequence[float]) -> dict[Any, Any]:
-    """Return what comes in from outside, as torchvision takes it."""
+    """Return the fill values in torchvision's format."""
     return {tv_tensors.Image: list(color), tv_tensors.Mask: IGNORE_INDEX, "others": 0}
 
 
 def _nearest(label: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Sample a (H, W) label at the pixels whose centres are nearest."""
+    """Sample an (H, W) label at the pixels with the nearest centres."""
     rows, columns = (
         (torch.arange(target) * 2 + 1).mul_(source).div_(2 * target, rounding_mode="floor")
         for target, source in zip(size, label.shape, strict=True)
     )
-    # gather takes pixels of a row five times as fast as index_select
+    # gather is five times as fast as index_select here
     return label.gather(1, columns.expand(len(label), -1)).index_select(0, rows)
 
 

@@ -1,4 +1,4 @@
-"""Processes that read and transform samples, and hand errors on as they were raised."""
+"""Worker processes that read and transform samples, and pass errors to the caller."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ B = TypeVar("B")
 
 
 class Key(NamedTuple):
-    """What a sample's content depends on, beside the seed."""
+    """The values that a sample's content depends on, besides the seed."""
 
     epoch: int
     position: int
 
 
 class Reader(Dataset[Any]):
-    """Reads, transforms and digests one sample in one thread, so that results cannot depend on where it happens."""
+    """Reads, transforms and hashes one sample in one thread, so results do not depend on the process."""
 
     def __init__(self, dataset: SegmentationDataset, pipeline: Pipeline, seed: int) -> None:
         self.dataset, self.pipeline, self.seed = dataset, pipeline, seed
@@ -42,7 +42,7 @@ class Reader(Dataset[Any]):
 
 
 class Workers(Generic[B]):
-    """A DataLoader over batches of keys, started on first use, that hands errors on as they were raised."""
+    """A DataLoader over batches of keys; started on first use, raises the workers' errors."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Workers(Generic[B]):
         if running is not None:
             processes = list(getattr(running, "_workers", []))
             running._shutdown_workers()
-            for process in processes:  # which heed no SIGTERM; ``kill`` does nothing to those that have ended
+            for process in processes:  # workers ignore SIGTERM; ``kill`` has no effect on ended ones
                 process.kill()
         self._loader = None
 
@@ -96,13 +96,13 @@ class Workers(Generic[B]):
             collate_fn=self._collate,
             worker_init_fn=_start_worker,
             persistent_workers=self._options["num_workers"] > 0,
-            generator=torch.Generator(),  # else the DataLoader draws from the global one
+            generator=torch.Generator(),  # else the DataLoader uses the global generator
             **self._options,
         )
 
 
 def _start_worker(worker: int) -> None:
-    """Keep to one thread, and leave Ctrl-C and SIGTERM, which may reach all processes, to the parent."""
+    """Use one thread, and ignore Ctrl-C and SIGTERM, which the parent handles."""
     del worker
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,1 +1,1 @@
-"""From mask files to class indices."""
+"""Decodes mask files to class indices."""

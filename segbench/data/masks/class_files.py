@@ -1,4 +1,4 @@
-"""Reads the names of classes from the files that annotation tools leave beside masks."""
+"""Reads class names from files that annotation tools write beside masks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLASS_FILES = (
     *("_classes.csv", "class_dict.csv", "classes.csv", "labelmap.txt", "label_colors.txt", "colormap.txt"),
     *("class_names.txt", "classes.txt", "labels.txt", "names.txt", "dataset.json"),
 )
-"""Names of such files: of Roboflow, CamVid, CVAT, labelme and nnU-Net among others; the first that is there is read."""
+"""Names of class files (of Roboflow, CamVid, CVAT, labelme, nnU-Net and others); the first existing one is read."""
 
 _MOST_NAMES = 255
 _LONGEST_NAME = 80
@@ -25,7 +25,7 @@ _IGNORED = ("__ignore__",)
 
 @dataclass(frozen=True)
 class ClassFile:
-    """What a file says of classes; one of its parts is filled.
+    """The content of a file of class names; only one of the fields is filled.
 
     Attributes:
         path: The file.
@@ -46,7 +46,7 @@ class ClassFile:
 
 
 def find_class_file(folders: Iterable[Path]) -> ClassFile | None:
-    """Return what the first file of class names says; None where there is none that can be understood."""
+    """Read the first file of class names that can be parsed; None if there is none."""
     for folder in folders:
         for name in CLASS_FILES:
             found = _read(folder / name)
@@ -71,7 +71,7 @@ def _read(path: Path) -> ClassFile | None:
 
 
 def _of_lines(path: Path, text: str) -> ClassFile:
-    """Understand lines of a name, a value and a name, or a colour and a name in either order."""
+    """Parse lines of a name, a value and a name, or a colour and a name in either order."""
     lines = [line.strip() for line in text.splitlines()]
     kept = [line for line in lines if line and not line.startswith("#")]
     colored = {color: name for line in kept if (color := _color(line)) and (name := _besides_color(line))}
@@ -95,7 +95,7 @@ def _color(line: str) -> Color | None:
 
 
 def _besides_color(line: str) -> str:
-    """Return the name in a line, without its colour and what stands between and after."""
+    """Return the name in a line without its colour and separators."""
     match = _NUMBERS.search(line)
     assert match is not None
     before, after = line[: match.start()], line[match.end() :]

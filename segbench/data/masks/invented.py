@@ -1,4 +1,4 @@
-"""Tells values that smooth edges and lossy formats invent from values that someone drew."""
+"""Distinguishes values invented by smooth edges and lossy formats from drawn ones."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 MANY = 8
-"""More values than these beside those of few classes, far from each other, were drawn by nobody."""
+"""Besides few classes that are far apart, more than this many other values are not drawn."""
 _FAR = 32
 
 
 def look_invented(numbers: Iterable[int], class_numbers: Iterable[int]) -> bool:
-    """Whether numbers that are no class's look like transitions between those that are.
+    """Return whether numbers without a class look like transitions between classes.
 
-    Classes are numbered 0, 1, ... or with few left out in most sets, where other numbers are further classes. Two
-    classes such as 0 and 255 are far from each other, and many numbers in between are no classes.
+    Most data sets number classes 0, 1, ... with few gaps; then other numbers are further classes. If two classes such
+    as 0 and 255 are far apart, many numbers in between are no classes.
 
     Args:
-        numbers: What a mask holds beside the numbers of classes.
+        numbers: The other numbers in a mask.
         class_numbers: The numbers of the classes.
     """
     ordered = sorted(class_numbers)

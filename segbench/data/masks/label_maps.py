@@ -1,4 +1,4 @@
-"""Ready-made classes of public data sets: their names, their colours, and the numbers that mask files hold for them."""
+"""Predefined classes of public data sets: names, colours, and numbers in mask files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from segbench.errors import UnknownNameError
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The classes of a data set as its mask files number them.
+    """The classes of a data set and their numbers in mask files.
 
     Attributes:
         classes: Names of the classes 0, 1, ...
         values: The number of each class in mask files.
-        ignore: The numbers that count nowhere.
-        palette: One colour for each class; None where the data set has none of its own.
+        ignore: The numbers of void.
+        palette: One colour for each class; None if the data set defines none.
     """
 
     classes: tuple[str, ...]
@@ -26,10 +26,10 @@ class LabelMap:
 
 
 def label_map(name: str) -> LabelMap:
-    """Return a ready-made map by its name.
+    """Return a predefined map by its name.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: There is no map of this name.
     """
     if name not in LABEL_MAPS:
         raise UnknownNameError("label map", name, LABEL_MAPS)

@@ -1,4 +1,4 @@
-"""What the numbers and colours in mask files stand for: classes, void, or nothing that is known."""
+"""Maps the numbers and colours of mask files to classes, void or unknown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from segbench.data.base import Color
 from segbench.data.masks.terms import KEYS, MaskTerms
 
 VOID = -1
-"""What pixels are read as that count nowhere; in 8 bits without a sign, it is ``IGNORE_INDEX``."""
+"""Label of void pixels; as uint8 it is ``IGNORE_INDEX``."""
 UNKNOWN = -2
-"""What pixels are read as that stand for no class and are not void."""
+"""Label of pixels that are neither a class nor void."""
 
 Labels = NDArray[np.int16]
 CodeArray = NDArray[Any]
@@ -23,16 +23,16 @@ CodeArray = NDArray[Any]
 
 @dataclass(frozen=True)
 class LabelTable:
-    """What is said of a data set's masks.
+    """Meanings of the numbers and colours in a data set's masks.
 
     Attributes:
-        num_classes: How many classes there are.
+        num_classes: Number of classes.
         numbers: Stored number -> class or ``VOID``.
-        colors: Colour -> class or ``VOID``; None where the masks hold numbers only.
-        numbers_given: Whether the numbers were given with the data set, and are not just 0, 1, ...
-        other_number: What all other numbers are, ``UNKNOWN`` or ``VOID``.
-        other_color: What all other colours are, likewise.
-        terms: What all this is called in messages.
+        colors: Colour -> class or ``VOID``; None if the masks hold only numbers.
+        numbers_given: Whether the numbers were given explicitly instead of being 0, 1, ...
+        other_number: Meaning of all other numbers: ``UNKNOWN`` or ``VOID``.
+        other_color: Meaning of all other colours, likewise.
+        terms: Names of these options in messages.
     """
 
     num_classes: int
@@ -57,16 +57,16 @@ class LabelTable:
 
     @property
     def void_numbers(self) -> tuple[int, ...]:
-        """The stored numbers that count nowhere."""
+        """The stored numbers of void."""
         return tuple(number for number, label in self.numbers.items() if label == VOID)
 
 
 class Lookup:
-    """Finds what whole numbers stand for, many at once.
+    """Looks up the meanings of an array of integers.
 
     Args:
         meanings: Number -> class or ``VOID``.
-        other: What all other numbers are.
+        other: Meaning of all other numbers.
     """
 
     def __init__(self, meanings: Mapping[int, int], *, other: int = UNKNOWN) -> None:

@@ -1,4 +1,4 @@
-"""Reads masks as class indices: from stored numbers, from numbers that stand for classes, or from colours."""
+"""Reads masks as class indices: stored indices, numbers with a table, or colours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 def read_index_label(path: Path) -> LabelArray:
-    """Read a label whose pixels are class indices: a palette PNG, or a grey one of any depth.
+    """Read a label whose pixels are class indices: a palette or grey PNG of any depth.
 
     Returns:
         (H, W) uint8, as stored.
@@ -42,7 +42,7 @@ def read_index_label(path: Path) -> LabelArray:
 
 
 class IndexLabels:
-    """Decodes index labels and renames some of them.
+    """Decodes index labels and replaces some of them.
 
     Args:
         renamed: Stored label -> label; such as ``{11: 255}`` where 11 means void.
@@ -59,10 +59,10 @@ class IndexLabels:
 
 
 class TableLabels:
-    """Decodes masks by what is said of their numbers and colours.
+    """Decodes masks with a label table.
 
     Args:
-        table: What numbers and colours stand for; at most 255 classes.
+        table: Meanings of numbers and colours; at most 255 classes.
     """
 
     def __init__(self, table: LabelTable) -> None:
@@ -72,7 +72,7 @@ class TableLabels:
         """Return (H, W) uint8.
 
         Raises:
-            DataError: The file cannot be read, or a number or colour stands for nothing; names the file and them.
+            DataError: The file cannot be read, or a number or colour is unknown; names the file and the values.
         """
         found = read_mask(path, self.table)
         if found.labels.size and found.labels.min() == UNKNOWN:
@@ -81,13 +81,13 @@ class TableLabels:
 
 
 class ReadMask(NamedTuple):
-    """A mask as it was understood.
+    """A decoded mask.
 
     Attributes:
         labels: (H, W) int16, class indices, ``VOID`` or ``UNKNOWN``.
-        stored: What the file holds.
-        table: What its numbers and colours stand for.
-        by_color: Whether its colours decided.
+        stored: The stored mask.
+        table: The meanings of its numbers and colours.
+        by_color: Whether it was decoded by colour.
     """
 
     labels: Labels
@@ -96,7 +96,7 @@ class ReadMask(NamedTuple):
     by_color: bool
 
     def strange(self, where: NDArray[np.bool_]) -> str:
-        """Return in words which numbers or colours are no class's at some pixels, and what to do."""
+        """Describe the unknown numbers or colours at some pixels, and what to do."""
         if self.by_color:
             return _strange_colors(self.stored, where, self.table) + self.stored.advice
         numbers = used_numbers(_numbers(self.stored)[where]).tolist()
@@ -106,14 +106,14 @@ class ReadMask(NamedTuple):
 
 
 def read_mask(path: Path, table: LabelTable) -> ReadMask:
-    """Read a mask by what is said of its numbers and colours.
+    """Read a mask with a label table.
 
-    With a palette given, colours decide in colour images and in palette images, whatever the indices; in grey images
-    they do where numbers cannot, and a grey image that can be read in both ways is refused. Without one, numbers
-    decide; where values are given, also those of RGB images that are grey.
+    With a palette, colour and palette images are decoded by colour, regardless of indices. Grey images are decoded by
+    colour if numbers do not fit; they are refused if both fit. Without a palette, masks are decoded by number. If
+    values are given, grey RGB images are decoded by number too.
 
     Raises:
-        DataError: The file cannot be read, or it is not clear whether its numbers or its colours are meant.
+        DataError: The file cannot be read, or it is ambiguous whether numbers or colours define the classes.
     """
     stored = read_stored(path)
     if stored.colors is not None:
@@ -142,10 +142,10 @@ def _of_colors(stored: StoredMask, table: LabelTable) -> ReadMask:
 
 
 def _index_meanings(stored: StoredMask, table: LabelTable) -> Labels:
-    """Return what each index of a palette image stands for, by its colour.
+    """Return the meaning of each index of a palette image by its colour.
 
-    Index 255 is void where the number 255 is ignored, unless it has the colour of a class: borders of PASCAL VOC have a
-    colour of their own.
+    Index 255 is void if the number 255 is ignored and it does not have the colour of a class. (PASCAL VOC's borders
+    have their own colour.)
     """
     assert stored.palette is not None
     colors = color_codes(stored.palette)
@@ -157,9 +157,9 @@ def _index_meanings(stored: StoredMask, table: LabelTable) -> Labels:
 
 
 def _filled_up(stored: StoredMask) -> NDArray[np.bool_]:
-    """Return which colours of a palette only fill it up: three or more equal ones in a row.
+    """Return the mask of palette entries that are only padding: three or more equal ones in a row.
 
-    The first of them is a colour, where no lower index has it. Colours that differ in opacity alone are all colours.
+    The first of them counts as a colour unless a lower index has it. Colours that differ only in alpha are not padding.
     """
     assert stored.palette is not None
     codes = color_codes(stored.palette)
@@ -172,7 +172,7 @@ def _filled_up(stored: StoredMask) -> NDArray[np.bool_]:
 
 
 def _of_grey(stored: StoredMask, table: LabelTable) -> ReadMask:
-    """Read a grey image where a palette is given: its numbers may be those of classes, or be grey colours."""
+    """Read a grey image with a given palette: its numbers may be class numbers or grey colours."""
     greys = _greys(table)
     numbers = {number: label for number, label in table.numbers.items() if label != VOID or number not in greys}
     used = used_numbers(_numbers(stored))
@@ -190,12 +190,12 @@ def _of_grey(stored: StoredMask, table: LabelTable) -> ReadMask:
 
 
 def _greys(table: LabelTable) -> dict[int, int]:
-    """Return the levels of the palette's colours that are grey."""
+    """Return the levels of the palette's grey colours."""
     return {color[0]: label for color, label in (table.colors or {}).items() if len(set(color)) == 1}
 
 
 def _by_number(stored: StoredMask, table: LabelTable) -> Labels:
-    """Read numbers; where values are given, those of 1, 2 or 4 bits may stand for the greys that they are shown as."""
+    """Read numbers; if values are given, those of 1, 2 or 4 bits may mean the displayed grey levels."""
     numbers = _numbers(stored)
     if not table.numbers_given or stored.stretch == 1:
         return table.of_numbers(numbers)

@@ -1,4 +1,4 @@
-"""Tells colours that are nearly those of a palette, as smooth edges and lossy formats leave them."""
+"""Detects colours close to those of a palette, which come from smooth edges and lossy formats."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from segbench.data.base import Color
 
 NEAR = 16
-"""Colours are near where no channel differs by more than so many levels; JPEG's around flat areas do by fewer."""
+"""Colours are near if no channel differs by more than this; JPEG's deviations around flat areas are smaller."""
 _MANY = 16
-"""More colours than these beside a palette are drawn by no one."""
+"""More than this many colours outside a palette are not drawn."""
 _LEAST_MIXED = 3
 
 
 def nearest(color: Color, colors: Iterable[Color]) -> Color | None:
-    """Return the nearest of some colours, by the channel that differs most; None where none is near."""
+    """Return the nearest colour by the largest channel difference; None if none is near."""
     candidates = list(colors)
     if not candidates:
         return None
@@ -26,7 +26,7 @@ def nearest(color: Color, colors: Iterable[Color]) -> Color | None:
 
 
 def near_palette(colors: Iterable[Color], palette: Iterable[Color]) -> str:
-    """Return what to do about colours that are nearly a palette's, mixed of them, or many, for the end of a message.
+    """Return advice (the end of a message) about colours that are near a palette's, mixtures of them, or many.
 
     Args:
         colors: Colours that are not in the palette, the most frequent first.
@@ -43,19 +43,19 @@ def near_palette(colors: Iterable[Color], palette: Iterable[Color]) -> str:
 
 
 def _example(colors: Sequence[Color], palette: Sequence[Color]) -> str:
-    """Return the first colour that is nearly one of a palette; or, of several that are mixed of two, the first."""
+    """Return the first colour near one of a palette; else the first of several mixtures."""
     for color in colors:
         if near := nearest(color, palette):
             return f"{color} is nearly {near}"
     mixed = [(color, ends) for color in colors if (ends := _mixed_of(color, palette[:_MANY]))]
-    if len(mixed) < _LEAST_MIXED:  # a class between two others, perhaps
+    if len(mixed) < _LEAST_MIXED:  # may be a class between two others
         return ""
     color, (one, other) = mixed[0]
     return f"{color} lies between {one} and {other}"
 
 
 def _mixed_of(color: Color, palette: Sequence[Color]) -> tuple[Color, Color] | None:
-    """Return the two colours between which one lies, if there are any."""
+    """Return the two colours that one is a mixture of, if there are any."""
     point = np.array(color, dtype=np.float64)
     for one, other in combinations(palette, 2):
         start, way = np.array(one, dtype=np.float64), np.subtract(other, one, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Refuses masks whose opacity (alpha channel) tells pixels apart that their colours do not."""
+"""Refuses masks whose alpha channel distinguishes pixels of equal colour."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from segbench.errors import DataError
 
 _MOST_COLORS = 64
-"""More colours than these are a picture, whose opacity may be the mask."""
+"""More colours than this are a picture, whose alpha channel may be the mask."""
 _SHOWN = 5
 
 
 class OpacityError(DataError):
-    """The classes of a mask may be in its opacity, of which nothing is read."""
+    """The classes of a mask may be in its alpha channel, which is not read."""
 
 
 def refuse_opacity(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Refuse a mask with an opacity that is more than a part of its colours.
+    """Refuse a mask whose alpha channel holds more information than its colours.
 
-    Reading colours alone would make one class of a file whose classes are in its opacity, and of a class and a
-    transparent background that is stored in the same colour.
+    Reading only colours would merge classes that are stored in the alpha channel, and would merge a class with a
+    transparent background of the same colour.
 
     Args:
         path: The file.
-        pixels: (H, W, C) uint8, the opacity last.
+        pixels: (H, W, C) uint8 with alpha last.
 
     Raises:
-        OpacityError: One colour has several opacities, or a picture has a varying one; names the file, and what to do.
+        OpacityError: One colour has several alpha values, or a picture has a varying alpha channel; says what to do.
     """
     opacity = pixels[:, :, -1]
     if not opacity.size or opacity.min() == opacity.max():
@@ -45,7 +45,7 @@ def refuse_opacity(path: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def refuse_second_band(path: Path, bands: NDArray[Any]) -> None:
-    """Refuse a mask whose second band tells pixels apart that its first one does not.
+    """Refuse a mask whose second band distinguishes pixels that are equal in the first.
 
     Args:
         path: The file.

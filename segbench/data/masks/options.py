@@ -1,4 +1,4 @@
-"""Checks what a person says of their masks, in a suite or on the command line, and makes a table of it."""
+"""Validates options about masks (of a suite or the command line) and builds the label table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Palette = Sequence[Sequence[int | Sequence[int]]]
 IgnoreColor = Sequence[int | Sequence[int]] | Literal["others"] | None
 
 OTHERS = "others"
-"""Stands for all numbers, or colours, that are no class's."""
+"""Stands for all numbers or colours without a class."""
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 
 
@@ -31,19 +31,19 @@ def label_table(
     source: str = "folder",
     terms: MaskTerms = KEYS,
 ) -> LabelTable:
-    """Return what the numbers and colours of masks stand for.
+    """Build the label table of masks.
 
     Args:
         classes: The classes' names.
         values: The stored number, or numbers, of each class; 0, 1, ... by default.
-        ignore: The stored number, or numbers, that count nowhere; ``others`` for all that are no class's.
+        ignore: The stored number or numbers of void; ``others`` for all numbers without a class.
         palette: The colour, or colours, of each class.
-        ignore_color: The colour, or colours, that count nowhere; ``others`` for all that are no class's.
-        source: What the options belong to, for messages.
-        terms: What they are called there.
+        ignore_color: The colour or colours of void; ``others`` for all colours without a class.
+        source: Origin of the options, for messages.
+        terms: Names of the options there.
 
     Raises:
-        DataError: They do not fit together.
+        DataError: The options are inconsistent.
     """
     told = _Told(source, terms)
     numbers, void = _numbers_of(classes, values, told), _void_numbers(ignore, told)
@@ -59,12 +59,12 @@ def label_table(
 
 
 def table_of_map(given: LabelMap) -> LabelTable:
-    """Return what the numbers of a public data set's masks stand for."""
+    """Build the label table of a predefined map."""
     return label_table(given.classes, values=given.values, ignore=given.ignore)
 
 
 def class_colors(palette: Palette, *, source: str = "folder") -> tuple[Color, ...]:
-    """Return the colour of each class, of several the first.
+    """Return the (first) colour of each class.
 
     Raises:
         DataError: One is no colour.
@@ -73,7 +73,7 @@ def class_colors(palette: Palette, *, source: str = "folder") -> tuple[Color, ..
 
 
 class _Told(NamedTuple):
-    """What messages name: where the options are given, and what they are called."""
+    """Names for messages: the origin of the options and their terms."""
 
     source: str
     terms: MaskTerms
@@ -167,7 +167,7 @@ def _colors(classes: Sequence[str], palette: Palette, ignore_color: IgnoreColor,
 
 
 def _color_list(given: Any, told: _Told) -> list[Color]:
-    """Return the colours that one class, or void, has: one or several."""
+    """Return the colours of a class or of void."""
     several = isinstance(given, list | tuple) and given and all(isinstance(part, list | tuple) for part in given)
     return [_color(color, told) for color in (given if several else [given])]
 

@@ -1,4 +1,4 @@
-"""Finds palette images whose stored numbers are not the classes: their palettes differ from file to file."""
+"""Detects palette images whose indices are not the classes, because palettes differ between files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from segbench.errors import DataError
 
 _LOOKED_AT = 20
 _REMEMBERED = 100_000
-"""Files whose palettes are remembered in this process: a split is opened more than once."""
+"""Number of files whose palettes are cached in this process, since splits are opened repeatedly."""
 
 
 def differing_palettes(files: Iterable[Path], *, terms: MaskTerms = KEYS) -> str | None:
-    """Return a problem where one number has different colours in several palette images, else None.
+    """Return a problem if a number has different colours in several palette images; else None.
 
-    Only the headers are read, unless the palettes differ; then the numbers that are used decide. Grey ramps say
-    nothing, and files that cannot be read are left to whoever reads them.
+    Only headers are read unless palettes differ; then only used numbers count. Grey ramps and unreadable files are
+    ignored.
     """
     by_palette: dict[bytes, list[Path]] = {}
     for file in files:
@@ -38,9 +38,9 @@ def differing_palettes(files: Iterable[Path], *, terms: MaskTerms = KEYS) -> str
 
 
 def differing_between(files: Iterable[Path], others: Iterable[Path]) -> str | None:
-    """Return a problem where one number has different colours in palette images and in others, else None.
+    """Return a problem if a number has different colours in two sets of palette images; else None.
 
-    As in ``differing_palettes``, headers are enough unless the palettes differ. The problem names a file of each.
+    As in ``differing_palettes``, only headers are read unless palettes differ. The problem names a file of each set.
     """
     ours, theirs = list(files), list(others)
     hashes = [{palette for file in some if (palette := _palette(file)) is not None} for some in (ours, theirs)]
@@ -48,10 +48,10 @@ def differing_between(files: Iterable[Path], others: Iterable[Path]) -> str | No
 
 
 def permuted_palettes(files: Iterable[Path], others: Iterable[Path], *, terms: MaskTerms = KEYS) -> str | None:
-    """Return a problem where most colours of palette images stand for another number in others, else None.
+    """Return a problem if most colours of palette images have other numbers in another set; else None.
 
-    Two sets of masks may be drawn in colours of their own, with equal numbers; but colours that they share, or nearly
-    share, and that have other numbers say that the numbers are not the classes. The first files of each set decide.
+    Two sets of masks may use different colours for equal numbers. But if equal (or similar) colours have different
+    numbers, the numbers are not the classes. Only the first files of each set are compared.
     """
     first, second = (_numbers_of_colors(paths) for paths in (files, others))
     shared = {color: near for color in first if (near := color if color in second else nearest(color, second))}
@@ -98,7 +98,7 @@ def _used_colors(file: Path) -> dict[int, Color]:
 
 
 def _palette(file: Path) -> bytes | None:
-    """Return a hash of a file's palette, None where it has none or cannot be read."""
+    """Return a hash of a file's palette; None if it has none or cannot be read."""
     try:
         state = file.stat()
     except OSError:

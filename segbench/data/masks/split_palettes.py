@@ -1,4 +1,4 @@
-"""Finds splits whose masks number their colours differently, where the stored numbers are the classes."""
+"""Finds splits whose palettes contradict each other, if masks are read by index."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from segbench.errors import DataError
 
 
 class DifferingPalettes(NamedTuple):
-    """Two splits in whose palettes one number has different colours.
+    """Two splits with different colours for the same number.
 
     Attributes:
-        role: The second of the two.
-        text: What was found, and what to do.
+        role: The role of the second split.
+        text: The problem and what to do.
     """
 
     role: str
@@ -29,8 +29,8 @@ def differing_splits(
     """Yield the splits whose palettes contradict those of an earlier one.
 
     Args:
-        splits: By what they are for. Those that are wrong by themselves are left out.
-        titles: What each is called.
+        splits: The splits by role; splits with problems of their own are skipped.
+        titles: The name of each split.
     """
     sound = {role: split for role, split in splits.items() if split.index_masks and not split.problems}
     for first, second in combinations(sound, 2):
@@ -47,7 +47,7 @@ def refuse_differing_splits(splits: Mapping[str, SegmentationDataset], titles: M
     """Refuse splits whose palettes contradict each other.
 
     Raises:
-        DataError: Two do; names both, and a file of each.
+        DataError: Two contradict each other; names both, and a file of each.
     """
     for role, text in differing_splits(splits, titles):
         raise DataError(f"{splits[role].info.name}: {text}")

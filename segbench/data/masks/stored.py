@@ -1,7 +1,7 @@
-"""Reads what a mask file stores, before anything is made of it: numbers, some with a palette, or colours.
+"""Reads the stored content of a mask file: numbers (perhaps with a palette) or colours.
 
-Pillow stretches grey of 2 or 4 bits, and PGM of a small range, to 0..255, so that a stored 3 becomes 255. Here numbers
-come as they are stored.
+Pillow stretches grey images of 2 or 4 bits, and PGM files with a small range, to 0..255, so a stored 3 becomes 255.
+This module undoes that.
 """
 
 from __future__ import annotations
@@ -23,27 +23,26 @@ from segbench.errors import DataError
 NumberArray = NDArray[Any]
 
 _SAMPLE_FORMAT = 339
-"""TIFF's tag that says whether numbers have a sign."""
+"""TIFF tag for signed numbers."""
 _SIGNED = 2
 _NUMPY = b"\x93NUMPY"
 _WITH_OPACITY = ("RGBA", "LA", "PA")
-"""Pillow's modes whose last channel is opacity."""
+"""Pillow's modes whose last channel is alpha."""
 _LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
-"""Pillow's names of formats that are lossy, or can be."""
+"""Pillow's names of formats that are or may be lossy."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredMask:
-    """What is in a mask file.
+    """The content of a mask file.
 
     Attributes:
         path: The file.
-        numbers: (H, W) whole numbers; of a palette image, the indices. None in a colour image.
+        numbers: (H, W) integers; the indices of a palette image. None for a colour image.
         colors: (H, W, 3) uint8 of a colour image, else None.
-        palette: (N, 3) uint8, the colours of the indices 0, 1, ... of a palette image; None where there is no palette,
-            and where it is a grey ramp, which says no more than the numbers.
-        transparent: Whether a palette's colours have an opacity, so that several may be equal but for it.
-        stretch: What a number is multiplied by to be shown as grey of 8 bits: 255 with 1 bit, 85 with 2, 17 with 4.
+        palette: (N, 3) uint8, the colours of the indices 0, 1, ...; None without a palette, or if it is a grey ramp.
+        transparent: Whether the palette has alpha values, so that colours may differ only in alpha.
+        stretch: Factor from a number to its displayed 8-bit grey: 255 for 1 bit, 85 for 2, 17 for 4.
         lossy: Whether the format loses exact values, as JPEG does.
     """
 
@@ -57,7 +56,7 @@ class StoredMask:
 
     @property
     def advice(self) -> str:
-        """What to do about values that are none, for the end of a message: of lossy files, not to use their format."""
+        """Advice about invalid values, the end of a message: for lossy files, to use another format."""
         if not self.lossy:
             return ""
         return (
@@ -70,8 +69,7 @@ def read_stored(path: Path) -> StoredMask:
     """Read a mask file.
 
     Raises:
-        DataError: The file cannot be read, holds no whole numbers and no colours, or has an opacity that may be the
-            mask; it is named.
+        DataError: The file cannot be read, holds neither integers nor colours, or its alpha channel may be the mask.
     """
     image = _decoded(path)
     if image is None:
@@ -93,7 +91,7 @@ def _of_image(path: Path, image: Image.Image, mode: _RawMode) -> StoredMask:
     if image.mode in _WITH_OPACITY:
         _refuse_deep(path, mode.name)
         refuse_opacity(path, np.asarray(image))
-    if mode.name == "LX":  # a TIFF's second band that is marked as nothing, which Pillow drops
+    if mode.name == "LX":  # a TIFF's unmarked second band, which Pillow drops
         refuse_second_band(path, read_tiff(path, page=chosen_page()))
     if mode.name.startswith("RGBX"):
         raise DataError(
@@ -121,7 +119,7 @@ def _of_image(path: Path, image: Image.Image, mode: _RawMode) -> StoredMask:
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether a file's header says that its format is lossy, or can be; a file that cannot be read is not."""
+    """Return whether a file's format is or may be lossy, by its header; False if it cannot be read."""
     try:
         with Image.open(path) as image:
             return image.format in _LOSSY
@@ -131,19 +129,19 @@ def is_lossy(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class _RawMode:
-    """How Pillow unpacks a file's pixels, and the largest number of a PGM."""
+    """Pillow's raw mode of a file's pixels, and the largest number of a PGM."""
 
     name: str = ""
     maximum: int | None = None
 
     @property
     def packing(self) -> str:
-        """What follows the channels: the bits of each number, R where they are reversed, I where black is 1."""
+        """The part after the channels: bits per number, R if reversed, I if black is 1."""
         return self.name.partition(";")[2]
 
 
 def _raw_mode(path: Path) -> _RawMode:
-    """Return how the pixels are packed, which Pillow forgets once it has decoded them."""
+    """Return the raw mode, which Pillow discards after decoding."""
     with Image.open(path) as image:
         seek_chosen_page(image, path)
         arguments = image.tile[0][3] if image.tile else ""
@@ -156,7 +154,7 @@ def _raw_mode(path: Path) -> _RawMode:
 
 
 def _decoded(path: Path) -> Image.Image | None:
-    """Return a decoded image; None where Pillow cannot read a TIFF."""
+    """Return a decoded image; None for a TIFF that Pillow cannot read."""
     try:
         return decode(path)
     except SeveralPagesError:
@@ -169,7 +167,7 @@ def _decoded(path: Path) -> Image.Image | None:
 
 
 def _known_kind(path: Path) -> str | None:
-    """Return why a file that Pillow cannot read is no mask, where that can be told."""
+    """Return why a file that Pillow cannot read is no mask, if known."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -183,7 +181,7 @@ def _known_kind(path: Path) -> str | None:
 
 
 def _refuse_deep(path: Path, raw_mode: str) -> None:
-    """Refuse 16 bits a channel where Pillow keeps the high byte only."""
+    """Refuse files with 16 bits per channel of which Pillow keeps only the high byte."""
     if ";16" in raw_mode:
         raise DataError(
             f"{path}: has 16 bits in each of its {len(raw_mode.partition(';')[0])} bands, of which 8 would be lost; "
@@ -192,7 +190,7 @@ def _refuse_deep(path: Path, raw_mode: str) -> None:
 
 
 def palette_of(image: Image.Image) -> NDArray[np.uint8] | None:
-    """Return the (N, 3) colours of a palette image, None of any other and of a grey ramp."""
+    """Return the (N, 3) colours of a palette image; None for other images and grey ramps."""
     if image.mode not in ("P", "PA"):
         return None
     colors = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
@@ -201,7 +199,7 @@ def palette_of(image: Image.Image) -> NDArray[np.uint8] | None:
 
 
 def _unstretched(grey: NumberArray, mode: _RawMode) -> tuple[NumberArray, int]:
-    """Return the numbers as they are stored, and what Pillow multiplied them by."""
+    """Return the stored numbers and the factor by which Pillow multiplied them."""
     if grey.dtype == np.uint8 and mode.name.partition(";")[0] == "1":
         return (grey > 0).astype(np.uint8), 255
     for bits, stretch in (("2", 85), ("4", 17)):
@@ -214,7 +212,7 @@ def _unstretched(grey: NumberArray, mode: _RawMode) -> tuple[NumberArray, int]:
 
 
 def _signed(image: Image.Image, numbers: NumberArray) -> NumberArray:
-    """Return 8-bit numbers of a TIFF with their sign, if they have one."""
+    """Return signed 8-bit numbers of a TIFF with their sign."""
     signed = isinstance(image, TiffImagePlugin.TiffImageFile) and _first(image.tag_v2.get(_SAMPLE_FORMAT)) == _SIGNED
     return numbers.view(np.int8) if signed and numbers.flags.c_contiguous else numbers
 
@@ -224,7 +222,7 @@ def _first(value: Any) -> Any:
 
 
 def used_numbers(numbers: NumberArray) -> NumberArray:
-    """Return the numbers that occur, each once, in order."""
+    """Return the distinct numbers in ascending order."""
     if numbers.dtype == np.uint8:
         return np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
     return np.unique(numbers)

@@ -1,4 +1,4 @@
-"""Looks through a data set's masks and counts what they store, before anything is made of it."""
+"""Surveys a data set's masks: counts the stored values before they are interpreted."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from segbench.data.masks.void_borders import enclosed_pixels, thick_pixels
 from segbench.errors import DataError
 
 MOST_LEVELS = 64
-"""More values with gaps, or colours, than these are a picture, not a mask."""
+"""Most colours, or values with gaps, of a mask; more are a picture."""
 BORDER_NUMBER = 255
 BORDER_COLORS: tuple[Color, ...] = ((224, 224, 192), (255, 255, 255))
-"""The number and the colours that data sets draw void borders with; (224, 224, 192) is PASCAL VOC's."""
+"""Number and colours of void borders in common data sets; (224, 224, 192) is PASCAL VOC's."""
 _MOST_MIXED = 256
-"""Files of more values or colours than these are not looked through for thin ones."""
+"""Files with more values or colours than this are not searched for thin values."""
 _MOST_PIXELS_OF_THIN = 50_000_000
 Mask = tuple[Path, int | None]
 """A file, and which of its pages; None where it is the only one."""
 _MOST_FILES = 2000
 _MOST_PIXELS = 600_000_000
-"""So much is looked at, about a minute; of more, files spread evenly."""
+"""Number of pixels to read, about a minute; of more, evenly spread files are read."""
 
 
 @dataclass
 class MaskSurvey:
-    """What masks store.
+    """Counts of the values stored in masks.
 
     Attributes:
-        files: How many masks there are.
-        read: How many of them were read.
-        problem: Why the first one that cannot be read cannot.
-        unreadable: How many cannot be read.
+        files: Number of masks.
+        read: Number of masks read.
+        problem: The error of the first unreadable mask.
+        unreadable: Number of unreadable masks.
         lossy: A file in a lossy format, if there is one.
         lossy_levels: (256,) pixels of each grey level in lossy files.
-        pixels: Pixels of all that were read.
+        pixels: Total number of pixels read.
         numbers: Pixels of each number in grey files of 8 bits and more.
-        few_bits: For what grey of few bits is multiplied by to be shown, the pixels of each stored number.
-        indices: For each index in palette files, the pixels of each of its colours; None where it has none.
+        few_bits: For each stretch factor of grey files with few bits, the pixels of each stored number.
+        indices: For each index in palette files, the pixels of each of its colours; the colour is None if missing.
         colors: Pixels of each colour in RGB files.
-        thick: Pixels of each border number or colour that no thin border explains.
+        thick: Pixels of each border number or colour outside thin borders.
         enclosed: Those with no more than one class around them.
-        picture: A file with more colours than a mask has, if there is one.
+        picture: A file with too many colours for a mask, if there is one.
         one_beside_border: Whether a file holds both 1 and ``BORDER_NUMBER``.
-        thin_numbers: Where the numbers of grey files of 8 bits and more, and of RGB files that are grey, lie.
-        thin_colors: Where the colours of RGB files lie.
+        thin_numbers: Locations of the numbers of grey files (8 bits and more) and grey RGB files.
+        thin_colors: Locations of the colours of RGB files.
     """
 
     files: int
@@ -135,7 +135,7 @@ class MaskSurvey:
 
 
 def is_grey(colors: Iterable[Color]) -> bool:
-    """Whether all colours are levels of grey."""
+    """Return whether all colours are grey."""
     return all(len(set(color)) == 1 for color in colors)
 
 
@@ -169,7 +169,7 @@ def _pages(file: Path, *, every: bool) -> Sequence[int | None]:
 
 
 def _spread(masks: Sequence[Mask]) -> list[Mask]:
-    """Return masks in an order of which every beginning is spread over all of them."""
+    """Return masks in an order whose every prefix is spread evenly over all files."""
     return [mask for start in range(16) for mask in masks[_reversed_bits(start) :: 16]]
 
 

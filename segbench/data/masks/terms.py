@@ -1,4 +1,4 @@
-"""What the things that a person says of masks are called in messages: keys of a suite, or options of a command."""
+"""Names of mask options in messages: keys of a suite, or options of a command."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MaskTerms:
-    """Names of what is said of masks; those of a suite by default.
+    """Names of mask options in messages; default: the keys of a suite.
 
     Attributes:
-        classes: How many classes there are, or their names.
-        values: The numbers of the classes.
-        palette: Their colours.
-        ignore: The numbers that count nowhere.
-        ignore_color: The colours that count nowhere.
-        nothing: What says that nothing is ignored.
+        classes: Name of the option for the number of classes or their names.
+        values: Name of the option for the numbers of the classes.
+        palette: Name of the option for their colours.
+        ignore: Name of the option for the numbers of void.
+        ignore_color: Name of the option for the colours of void.
+        nothing: The value for no void.
     """
 
     classes: str = "classes"
@@ -26,11 +26,11 @@ class MaskTerms:
     nothing: str = "null"
 
     def quoted(self, term: str) -> str:
-        """Return a term as it stands in a sentence: a key in quotes, an option as it is."""
+        """Return a term for a sentence: keys in quotes, options unchanged."""
         return term if term.startswith("-") else f"'{term}'"
 
     def given(self, term: str, value: str) -> str:
-        """Return how a term is given a value."""
+        """Return a term with a value."""
         return f"{term} {value}" if term.startswith("-") else f"{term}: {value}"
 
 

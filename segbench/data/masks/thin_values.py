@@ -1,4 +1,4 @@
-"""Tells values that are nowhere more than thin borders between two others, as interpolation leaves them."""
+"""Detects values that occur only as thin borders between two others, as interpolation creates them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from numpy.typing import NDArray
 Value = TypeVar("Value", int, tuple[int, int, int])
 
 _REACH = 2
-"""A border pixel has two other values at most so many pixels away."""
+"""A border pixel has two other values within this distance in pixels."""
 _MOST_INSIDE = 0.02
-"""The largest share of a thin value's pixels that may lie inside a square of 3 pixels of that value."""
+"""Largest fraction of a thin value's pixels inside a 3x3 square of that value."""
 _LEAST_BETWEEN = 0.8
-"""The least share of its pixels that have two other values near."""
+"""Smallest fraction of its pixels with two other values nearby."""
 _LEAST_PARTLY_BETWEEN = 0.25
 _CLEARLY_INSIDE = 0.1
 _ENOUGH = 200
-"""A value of so many pixels, so large a share of which lies inside its regions, is not thin."""
+"""A value with at least so many pixels, and so large a fraction inside its regions, is not thin."""
 _RARE = 0.001
 _SMALLEST = 3
 _NEAR = 3.0
-"""Levels by which a mixture of colours may be off: colours are rounded, in several steps of resizing."""
+"""Tolerance of mixed colours in levels, since colours are rounded in each step of resizing."""
 
 
 class Place(NamedTuple):
-    """Where a value lies in a mask.
+    """Location of a value in a mask.
 
     Attributes:
         value: The value.
         pixels: Its pixels.
-        inside: Those of them whose eight neighbours have the same value.
-        between: Those of them that have two other values near.
+        inside: Pixels whose eight neighbours have the same value.
+        between: Pixels with two other values nearby.
     """
 
     value: Hashable
@@ -46,11 +46,11 @@ class Place(NamedTuple):
 
 
 def places_of(indices: NDArray[Any], values: Sequence[Hashable]) -> list[Place]:
-    """Return where the values of a mask lie; none of a mask that is less than three pixels wide or high.
+    """Return the locations of the values of a mask; empty if it is less than three pixels wide or high.
 
     Args:
-        indices: (H, W) whole numbers from 0 on.
-        values: What each index stands for; larger indices stand for no value, such as void.
+        indices: (H, W) non-negative integers.
+        values: The value of each index; larger indices have no value, such as void.
     """
     if min(indices.shape) < _SMALLEST:
         return []
@@ -64,12 +64,12 @@ def places_of(indices: NDArray[Any], values: Sequence[Hashable]) -> list[Place]:
 
 @dataclass
 class ThinValues:
-    """Counts, for each value of some masks, the pixels inside its regions and those between two other values.
+    """Counts the pixels of each value that are inside its regions, and those between two other values.
 
     Attributes:
         pixels: Pixels of each value.
-        inside: Those of them whose eight neighbours have the same value.
-        between: Those of them that have two other values near.
+        inside: Pixels whose eight neighbours have the same value.
+        between: Pixels with two other values nearby.
     """
 
     pixels: Counter[Hashable] = field(default_factory=Counter)
@@ -84,18 +84,18 @@ class ThinValues:
             self.between[place.value] += place.between
 
     def may_be_thin(self, value: Hashable) -> bool:
-        """Whether masks with this value have to be looked at further; of most values, the first mask shows that not."""
+        """Return whether a value may still be thin; for most values, the first mask rules it out."""
         pixels = self.pixels[value]
         return pixels < _ENOUGH or self.inside[value] <= _CLEARLY_INSIDE * pixels
 
     @property
     def thin(self) -> tuple[Any, ...]:
-        """The values that are nowhere more than thin borders between two others."""
+        """The values that occur only as thin borders between two others."""
         return self._thin(_LEAST_BETWEEN)
 
     @property
     def partly_thin(self) -> tuple[Any, ...]:
-        """Those of ``thin``, values of as thin places less of which lie between two others, and rare ones."""
+        """The values of ``thin``, equally thin values of which fewer pixels lie between two others, and rare values."""
         most = _RARE * self.pixels.total()
         rare = (name for name, pixels in self.pixels.items() if not self.inside[name] and pixels <= most)
         return tuple(dict.fromkeys([*self._thin(_LEAST_PARTLY_BETWEEN), *rare]))
@@ -109,7 +109,7 @@ class ThinValues:
 
 
 def _inside_and_between(indices: NDArray[Any], count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which pixels are like their eight neighbours, and which have two other values below a count near."""
+    """Return the masks of pixels equal to their eight neighbours, and of pixels with two other values nearby."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
     inside = minimum_filter(indices, 3, mode="nearest") == maximum_filter(indices, 3, mode="nearest")
@@ -130,10 +130,10 @@ def _inside_and_between(indices: NDArray[Any], count: int) -> tuple[NDArray[np.b
 
 
 def mixtures(thin: Iterable[Value], values: Iterable[Value]) -> tuple[Value, ...]:
-    """Return those of some thin values that can be mixed from the values that are not thin, in order."""
+    """Return the thin values that are mixtures of the other values, in order."""
     candidates: list[Value] = sorted(set(thin))
     others: list[Value] = [value for value in values if value not in candidates]
-    # what is no mixture itself, such as the white of lines that were 2 pixels wide, may be a part of mixtures
+    # values that are no mixtures, such as white lines 2 pixels wide, may be parts of mixtures
     alone: list[Value] = [value for value in candidates if not _is_mixture(value, _beside(value, others, candidates))]
     parts = [*others, *alone]
     return tuple(value for value in candidates if value not in alone and _is_mixture(value, parts))
@@ -150,10 +150,10 @@ def _is_mixture(value: int | Sequence[int], parts: Sequence[Any]) -> bool:
         return bool(min(parts) < value < max(parts))
     from scipy.optimize import nnls
 
-    weight = 1000.0  # so that the shares add up to 1
+    weight = 1000.0  # makes the fractions sum to 1
     matrix = np.vstack([np.array(parts, dtype=np.float64).T, np.full(len(parts), weight)])
     try:
         _, off = nnls(matrix, np.array([*value, weight], dtype=np.float64))
-    except RuntimeError:  # it found no end
+    except RuntimeError:  # it did not converge
         return False
     return bool(off <= _NEAR)

@@ -1,4 +1,4 @@
-"""Reads the numbers of TIFF masks that Pillow cannot read, or not as they are meant: 64 bits, 16-bit floats, bool."""
+"""Reads TIFF masks that Pillow cannot read correctly: 64-bit integers, 16-bit floats, bool."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ _LIMIT = 2**31
 
 
 def read_tiff_numbers(path: Path) -> NDArray[Any]:
-    """Return the (H, W) whole numbers of a TIFF of one band, of any type; of bool, 0 and 1.
+    """Return the (H, W) integers of a single-band TIFF of any type; bool gives 0 and 1.
 
     Raises:
-        DataError: It cannot be read, has several pages of which none is chosen, several bands, or no whole numbers;
-            names it.
+        DataError: The file cannot be read, has several bands or unchosen pages, or does not hold integers.
     """
     facts, page = tiff_facts(path), chosen_page()
     if page is None and facts.pages > 1:
@@ -37,7 +36,7 @@ def read_tiff_numbers(path: Path) -> NDArray[Any]:
 
 
 def is_bool_of_tifffile(path: Path) -> bool:
-    """Whether a TIFF holds an array of bool that tifffile wrote: it marks 0 as white, and still means it as False."""
+    """Return whether tifffile wrote a bool array: it marks 0 as white, although 0 means False."""
     if not is_tiff(path):
         return False
     facts = tiff_facts(path)
@@ -45,10 +44,10 @@ def is_bool_of_tifffile(path: Path) -> bool:
 
 
 def whole_numbers(path: Path, numbers: NDArray[Any]) -> NDArray[Any]:
-    """Return numbers of any type as the whole ones that they have to be, in 32 bits.
+    """Convert numbers of any type to 32-bit integers.
 
     Raises:
-        DataError: Some are not whole, or do not fit into 32 bits; names the file and one of them.
+        DataError: A number is not an integer, or does not fit into 32 bits.
     """
     if numbers.dtype.kind not in "uif":
         raise DataError(f"{path}: holds {numbers.dtype} pixels, not whole class numbers; save it with 8 or 16 bits")

@@ -1,4 +1,4 @@
-"""Tells thin borders, which are void in many data sets, from pixels that could be a class."""
+"""Distinguishes thin void borders, common in many data sets, from void areas that could be a class."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BORDER_WIDTH = 6
-"""Borders are at most so many pixels wide; those of PASCAL VOC are 5."""
+"""Largest width of borders in pixels; those of PASCAL VOC are 5 wide."""
 MOST_VOID = 0.2
-"""The largest share of the label pixels that borders fill, and of the ignored ones that may lie in wider places."""
+"""Largest fraction of all pixels in borders, and largest fraction of void pixels in wider areas."""
 
 
 def thick_pixels(void: NDArray[np.bool_]) -> int:
-    """Return how many void pixels no border explains: those with nothing but void in a square around them.
+    """Return the number of void pixels outside thin borders: those surrounded by a square of void.
 
-    The square is ``BORDER_WIDTH`` + 1 pixels wide. Beyond the image's edge all counts as void.
+    The square is ``BORDER_WIDTH`` + 1 pixels wide. Outside the image counts as void.
 
     Args:
-        void: (H, W), where the pixels are void.
+        void: (H, W) mask of void pixels.
     """
     import numpy as np
     from scipy.ndimage import minimum_filter
@@ -62,11 +62,11 @@ def between_classes(*, void: int, enclosed: int) -> bool:
 
 
 def only_borders(*, pixels: int, void: int, thick: int) -> bool:
-    """Whether void pixels are no more than thin borders.
+    """Return whether void pixels are only thin borders.
 
     Args:
-        pixels: All pixels of the masks.
-        void: The void ones.
-        thick: Those of them that no border explains.
+        pixels: Number of pixels of the masks.
+        void: Number of void pixels.
+        thick: Number of void pixels outside thin borders.
     """
     return void <= MOST_VOID * pixels and thick <= MOST_VOID * void

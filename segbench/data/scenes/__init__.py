@@ -1,1 +1,1 @@
-"""The embedded data set of composed scenes."""
+"""The built-in data set of generated scenes."""

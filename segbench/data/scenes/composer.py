@@ -1,4 +1,4 @@
-"""Composes one scene: a photograph, things drawn on it, and the label of every pixel."""
+"""Generates one scene: objects drawn on a photograph, with a label for every pixel."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ COLORS = {
     "magenta": (240, 40, 170),
     "white": (244, 244, 244),
 }
-"""The paints; each class prefers some of them, and every paint belongs to several classes."""
+"""The paints; each class prefers some of them, and each is preferred by several classes."""
 
 
 class SceneClass(IntEnum):
-    """What a pixel can show."""
+    """The classes of pixels."""
 
     BACKGROUND = 0
     DISC = 1
@@ -52,21 +52,21 @@ TEXTURES = {SceneClass.DISC: "plain", SceneClass.SQUARE: "checks", SceneClass.TR
 """The usual texture of a class."""
 
 THINGS = tuple(PAINTS)
-"""What can be drawn on a photograph; a ring comes with what it encloses."""
+"""Objects drawn on a photograph; a ring adds the class of its interior."""
 
 SOLIDS = tuple(TEXTURES)
-"""Things whose whole area is painted, in a texture."""
+"""Objects whose whole area has a texture."""
 
 OWN_CUE_PERCENT = 90
-"""How often a thing wears a paint or texture of its own class; otherwise any."""
+"""How often (in percent) an object gets a paint or texture of its own class instead of any."""
 
 PLACES = 4
-"""Random places that are tried for each thing."""
+"""Number of random positions tried for each object."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the scenes of one split are made from.
+    """The photographs and digits for the scenes of one split.
 
     Attributes:
         photographs: (H, W, 3) uint8 regions of photographs.
@@ -78,14 +78,14 @@ class Sources:
 
 
 class Composer:
-    """PortableRandom one scene step by step; everything follows from its draws.
+    """Generates one scene step by step, determined only by its random draws.
 
     Args:
         sources: Photographs and digits.
         size: Height and width in pixels.
-        draws: The scene's own stream of integers.
-        zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
-        things: What is drawn; all by default.
+        draws: The scene's random generator.
+        zoom: Size of the objects in percent of the default; larger objects are fewer.
+        things: The objects to draw; all by default.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Composer:
         return self._exposed(), self.label
 
     def _photograph(self) -> ImageArray:
-        """Return a window of a photograph, sampled at whole pixels to the scene's size."""
+        """Return a window of a photograph at the scene's size, sampled at whole pixels."""
         draws, (height, width) = self.draws, self.size
         source = draws.choice(self.sources.photographs)
         rows, columns = source.shape[:2]
@@ -131,7 +131,7 @@ class Composer:
         return window
 
     def _place(self, radius: int) -> Grid:
-        """Return a window for a thing of this radius: of four random ones, the one that hides the least."""
+        """Return a window for an object of this radius: the random one that hides the least."""
         margin = radius * 2 // 3
         height, width = self.size
         grids = [
@@ -145,11 +145,11 @@ class Composer:
         return min(grids, key=lambda grid: np.count_nonzero(self.label[grid.rows, grid.columns]))
 
     def _fewer(self, number: int) -> int:
-        """Return how many things of a kind there is room for, where ``number`` is usual."""
+        """Return the number of objects of a kind at this zoom, given the default number."""
         return number * 100 // self.zoom
 
     def _between_shares(self, least: int, most: int) -> int:
-        """Return a length between two hundredths of the scene's shorter side, zoomed, at least one pixel."""
+        """Return a random length between two percentages of the shorter side, zoomed, at least one pixel."""
         reach = self.unit * self.zoom
         return max(1, self.draws.between(reach * least // 10_000, reach * most // 10_000))
 
@@ -182,7 +182,7 @@ class Composer:
         self.canvas[grid.rows, grid.columns][dark] = color * 5 // 8
 
     def _ring(self) -> None:
-        """Draw a ring; what it encloses still looks like the photograph, and is a class of its own."""
+        """Draw a ring; its interior shows the photograph and is a separate class."""
         radius = self._between_shares(18, 36)
         inner = radius - max(1, self.draws.between(radius // 5, radius // 3))
         grid = self._place(radius)
@@ -198,7 +198,7 @@ class Composer:
         self._fill(grid, lines, SceneClass.FENCE, self._paint(SceneClass.FENCE))
 
     def _digit(self) -> None:
-        """Draw a handwritten digit; pixels of faint ink, where stroke and paper mix, are void."""
+        """Draw a handwritten digit; pixels of faint ink are void."""
         draws = self.draws
         scale = max(1, self._between_shares(34, 52) // 8)
         digit = self.sources.digits[draws.below(len(self.sources.digits))]
@@ -215,7 +215,7 @@ class Composer:
         label[ink[:height, :width] >= 8] = SceneClass.DIGIT
 
     def _exposed(self) -> ImageArray:
-        """Return the canvas under one exposure for the scene, with noise in every pixel."""
+        """Return the canvas with a random exposure and noise in every pixel."""
         gain, amplitude = self.draws.between(205, 275), self.draws.between(4, 14)
         noise = self.draws.bytes(self.canvas.size).reshape(self.canvas.shape).astype(np.int32) - 128
         exposed = (self.canvas * np.int32(gain) >> 8) + (noise * amplitude >> 7)

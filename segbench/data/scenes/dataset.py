@@ -1,4 +1,4 @@
-"""The embedded data set: scenes of drawn shapes and handwritten digits on photographs, needing no download."""
+"""The built-in data set: shapes and handwritten digits on photographs, without a download."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from segbench.data.splits import check_split
 from segbench.errors import DataError
 
 GENERATOR_VERSION = 1
-"""Raised whenever the same seed would give another scene."""
+"""Version of the generator, increased if a seed gives different scenes."""
 
 SMALLEST_SIDE = 16
-"""Below this many pixels the shapes can no longer be told apart."""
+"""Smallest side in pixels at which shapes can be distinguished."""
 
 INFO = DatasetInfo(
     name="scenes",
@@ -44,7 +44,7 @@ INFO = DatasetInfo(
 
 
 class _Share(NamedTuple):
-    """What a split may use: a range of photograph columns and of digits, in thousandths."""
+    """A split's range of photograph columns and of digits, in thousandths."""
 
     photographs: tuple[int, int]
     digits: tuple[int, int]
@@ -73,20 +73,20 @@ def scenes(
 ) -> SegmentationDataset:
     """Synthetic scenes of up to eight classes that need no download.
 
-    Discs, squares, triangles, rings, fences and handwritten digits lie on parts of two photographs. Paint and
-    texture hint at the class, shape decides it; what a ring encloses is a class that only its surroundings tell
-    from the background; fences are one pixel thin. Splits share no digit and no part of a photograph.
+    Discs, squares, triangles, rings, fences and handwritten digits are drawn on parts of two photographs. Paint and
+    texture hint at the class, but the shape defines it. The interior of a ring differs from the background only by its
+    surroundings. Fences are one pixel thin. Splits share no digits and no parts of photographs.
 
     Args:
         split: ``train``, ``val`` or ``test``.
         root: Not used; the data comes with scikit-learn.
         size: Height and width of every image in pixels.
-        zoom: Size of the things in hundredths of the usual; there are fewer of them as they grow.
-        things: What is drawn, so that there are fewer classes: the background, these and what a ring encloses; null
-            draws all.
-        train_images: Images of the split ``train``.
-        validation_images: Images of the split ``val``.
-        test_images: Images of the split ``test``.
+        zoom: Size of the objects in percent of the default; larger objects are fewer.
+        things: The objects to draw, for fewer classes: the background, these, and the interior of rings. null draws
+            all.
+        train_images: Number of images of the split ``train``.
+        validation_images: Number of images of the split ``val``.
+        test_images: Number of images of the split ``test``.
         seed: Selects other scenes of the same kind.
 
     Raises:
@@ -106,7 +106,7 @@ def scenes(
 
 
 def _drawn(things: Sequence[str] | None) -> tuple[SceneClass, ...]:
-    """Return the things that are drawn, in the order of their classes."""
+    """Return the objects to draw, in the order of their classes."""
     if things is None:
         return THINGS
     known = {thing.name.lower(): thing for thing in THINGS}
@@ -116,7 +116,7 @@ def _drawn(things: Sequence[str] | None) -> tuple[SceneClass, ...]:
 
 
 class Scenes(SegmentationDataset):
-    """One split of the generated scenes; scene ``i`` depends on (seed, split, i), size, zoom and things only."""
+    """One split of generated scenes; scene ``i`` depends only on (seed, split, i), size, zoom and things."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class Scenes(SegmentationDataset):
 
 @cache
 def load_sources(split: str) -> Sources:
-    """Load what the scenes of one split are made from; no other split uses any of it."""
+    """Load the photographs and digits for the scenes of one split; splits share none."""
     from sklearn.datasets import load_digits, load_sample_images
 
     share = _SHARES[split]

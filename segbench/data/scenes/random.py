@@ -1,4 +1,4 @@
-"""Integer draws that are the same on every platform and with every numpy release."""
+"""Random integers that are equal on all platforms and numpy versions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class PortableRandom:
-    """A stream of integers from the raw output of PCG64, which numpy keeps stable (NEP 19), unlike ``Generator``'s.
+    """A random generator on the raw output of PCG64, which numpy keeps stable (NEP 19), unlike that of ``Generator``.
 
     Args:
-        key: Non-negative integers that select the stream.
+        key: Non-negative integers that seed the generator.
     """
 
     def __init__(self, *key: int) -> None:
@@ -30,14 +30,14 @@ class PortableRandom:
         return first + self.below(max(last - first, 0) + 1)
 
     def chance(self, percent: int) -> bool:
-        """Return True in so many of a hundred cases."""
+        """Return True with a probability in percent."""
         return self.below(100) < percent
 
     def choice(self, options: Sequence[T]) -> T:
-        """Return one of several things."""
+        """Return a random item."""
         return options[self.below(len(options))]
 
     def bytes(self, count: int) -> NDArray[np.uint8]:
-        """Return so many bytes as a (count,) uint8 array."""
+        """Return random bytes as a (count,) uint8 array."""
         words = self._bits.random_raw(-(-count // 8)).astype("<u8")
         return words.view(np.uint8)[:count]

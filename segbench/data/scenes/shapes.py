@@ -1,4 +1,4 @@
-"""Shapes and textures of the scenes, as boolean masks made with integer arithmetic only."""
+"""Shapes and textures of the scenes as boolean masks, computed with integers only."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def fence(grid: Grid, half: tuple[int, int], period: int, thickness: int) -> Mas
 
 
 def texture(kind: str, grid: Grid, period: int, rotation: tuple[int, int, int]) -> Mask:
-    """Return where a texture is dark: stripes, checks, or nowhere for ``plain``."""
+    """Return the mask of dark pixels of a texture: stripes, checks, or none for ``plain``."""
     cosine, sine, length = rotation
     along = (cosine * grid.x + sine * grid.y) // (period * length)
     if kind == "stripes":

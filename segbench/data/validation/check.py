@@ -162,7 +162,7 @@ class _Counts:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
     thick_void_pixels: int = 0
-    enclosed_void_pixels: int | None = None
+    enclosed_void_pixels: int = 0
     void_images: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)

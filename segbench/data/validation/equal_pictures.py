@@ -1,4 +1,4 @@
-"""Recognises equal pictures by what they decode to, whatever their files are called and however they are encoded."""
+"""Finds equal pictures by their decoded pixels, regardless of file names and encoding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _DIGEST_BYTES = 8
-"""Two of 100,000 different pictures have the same digest of so many bytes with a probability of 3e-10."""
+"""Bytes of a digest; a collision among 100,000 different pictures has a probability of 3e-10."""
 
 
 class Alike(NamedTuple):
-    """An image of one split that shows the same picture as an image of another.
+    """Two images of different splits with the same picture.
 
     Attributes:
         first: Index in the first split.
@@ -26,9 +26,9 @@ class Alike(NamedTuple):
 
 
 def picture_digest(image: NDArray[np.generic]) -> str | None:
-    """Return 16 hexadecimal digits that equal pictures have in common; None for a picture of one colour all over.
+    """Return a digest of a picture, 16 hexadecimal digits; None for a picture of a single colour.
 
-    Blank pictures, such as black frames, are alike without being copies.
+    Blank pictures, such as black frames, are equal without being copies.
 
     Args:
         image: (H, W, C) of any type.
@@ -42,7 +42,7 @@ def picture_digest(image: NDArray[np.generic]) -> str | None:
 
 
 def alike(first: Sequence[str | None], second: Sequence[str | None]) -> list[Alike]:
-    """Return the images of a second split whose picture is in a first one, given the digests of both in order."""
+    """Return the images of a second split whose pictures are in the first, given the digests of both."""
     places = {digest: index for index, digest in reversed(list(enumerate(first))) if digest is not None}
     return [
         Alike(places[digest], index) for index, digest in enumerate(second) if digest is not None and digest in places
@@ -50,7 +50,7 @@ def alike(first: Sequence[str | None], second: Sequence[str | None]) -> list[Ali
 
 
 def repeated(digests: Iterable[str | None]) -> list[tuple[int, ...]]:
-    """Return the images of each picture that occurs more than once."""
+    """Return the images of each repeated picture."""
     places: dict[str, list[int]] = {}
     for index, digest in enumerate(digests):
         if digest is not None:

@@ -1,4 +1,4 @@
-"""What the check of a data set finds: problems, which stop a run, and notes, which are told."""
+"""Findings of a data check: problems, which stop a run, and notes, which are only shown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SHOWN_PROBLEMS = 10
-"""Problems that a refusal lists."""
+"""Number of problems listed in an error."""
 
 
 class Level(StrEnum):
-    """What a finding means for a run."""
+    """The severity of a finding."""
 
     PROBLEM = "problem"
     NOTE = "note"
@@ -19,13 +19,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the check of a data set found.
+    """A finding of a data check.
 
     Attributes:
-        kind: What kind of thing, such as ``one-class``; ``dataset.allow`` names some of them.
-        level: A problem stops the run; a note is told.
-        split: What the split is called.
-        message: What was found and, of a problem, what to do.
+        kind: The kind, such as ``one-class``; ``dataset.allow`` takes some of them.
+        level: A problem stops the run; a note is only shown.
+        split: Name of the split.
+        message: The finding and, for a problem, what to do.
     """
 
     kind: str
@@ -34,19 +34,19 @@ class Finding:
     message: str
 
     def __str__(self) -> str:
-        """Return it with its split in front."""
+        """Return the message with its split in front."""
         return f"{self.split}: {self.message}"
 
 
 def listed(problems: Sequence[object]) -> str:
-    """Return problems, one a line, the first of them where there are many."""
+    """List problems, one per line; only the first if there are many."""
     lines = [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
     more = len(problems) - SHOWN_PROBLEMS
     return "\n".join([*lines, *([f"  … and {more:,} more; 'segbench data check' lists all"] if more > 0 else [])])
 
 
 def problems_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings, each once, the problems before the notes."""
+    """Return findings without duplicates, problems before notes."""
     return sorted(dict.fromkeys(findings), key=lambda finding: finding.level is Level.NOTE)
 
 
@@ -56,5 +56,5 @@ def problems_among(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def notes_among(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that stop nothing."""
+    """Return the findings that do not stop a run."""
     return [finding for finding in findings if finding.level is Level.NOTE]

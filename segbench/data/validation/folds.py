@@ -1,4 +1,4 @@
-"""Reads the pooled images of a cross-validation once, and judges its folds."""
+"""Checks the pooled images of a cross-validation once, and judges its folds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SHOWN = 3
 def check_folds(
     folds: Folds, parts: Iterable[SegmentationDataset], *, progress: Progress | None = None
 ) -> dict[str, DatasetReport]:
-    """Read every image of a cross-validation once; problems are collected, not raised.
+    """Read all images of a cross-validation once; problems are collected, not raised.
 
     Args:
         folds: The folds.
-        parts: What is to be reported beside all images together: folds, or what is trained on beside them.
+        parts: Parts to report besides the whole pool: folds or training sets.
         progress: Called after each image.
 
     Returns:
-        By the ``cache_key`` of each part, and that of the pool, what it holds.
+        The reports of all parts and of the pool, by ``cache_key``.
     """
     place = {name: index for index, name in enumerate(folds.pool.names)}
     indices = {part.cache_key(): [place[name] for name in part.names] for part in parts}
@@ -37,13 +37,13 @@ def check_folds(
 def judge_folds(
     folds: Folds, pool: SplitFacts, class_pixels: Mapping[int, Mapping[str, int]], entry: DatasetEntry
 ) -> list[Finding]:
-    """Return all that is to be said about a cross-validation that was read through.
+    """Return all findings about a checked cross-validation.
 
     Args:
         folds: The folds.
-        pool: What all images together hold.
-        class_pixels: By fold, the pixels of each class.
-        entry: The suite's data set, which may allow some kinds.
+        pool: Facts of the whole pool.
+        class_pixels: Pixels of each class, by fold.
+        entry: The suite's data set, which may allow some kinds of findings.
     """
     whole = CheckedSplit(f"{folds.count} folds", pool)
     found = [*judge({"all": whole}, entry), *_in_several_folds(folds, whole, entry)]
@@ -52,10 +52,10 @@ def judge_folds(
 
 
 def missing_classes(class_pixels: Mapping[int, Mapping[str, int]]) -> dict[int, tuple[str, ...]]:
-    """Return, for each fold, the classes of which it has no pixel, though another one has.
+    """Return the classes missing in each fold that occur in another fold.
 
     Args:
-        class_pixels: By fold, the pixels of each class, for folds whose labels were read.
+        class_pixels: Pixels of each class by fold, for folds whose labels were read.
     """
     everywhere = {name for pixels in class_pixels.values() for name, count in pixels.items() if count}
     return {
@@ -65,7 +65,7 @@ def missing_classes(class_pixels: Mapping[int, Mapping[str, int]]) -> dict[int, 
 
 
 def fold_notes(missing: Mapping[int, Sequence[str]]) -> list[str]:
-    """Return what is probably not meant with folds, given the classes that each fold lacks."""
+    """Return notes about probably unintended folds, given the classes missing in each."""
     lacking: dict[str, list[int]] = {}
     for fold, names in missing.items():
         for name in names:
@@ -99,7 +99,7 @@ def _stacks(folds: Folds, entry: DatasetEntry) -> Iterator[str]:
 
 
 def _in_several_folds(folds: Folds, whole: CheckedSplit, entry: DatasetEntry) -> Iterator[Finding]:
-    """Yield one finding for each picture that lies in several folds."""
+    """Yield a finding for each picture that is in several folds."""
     numbers, names = folds.numbers, folds.pool.names
     for same in repeated(whole.facts.pictures):
         places = sorted({numbers[index] for index in same})

@@ -1,4 +1,4 @@
-"""Judges what the splits of a suite hold: problems, which stop a run unless the suite allows them, and notes."""
+"""Judges the content of a suite's splits: problems stop a run unless the suite allows them, notes do not."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from segbench.data.validation.wide_void import WideVoid, wide_void
 from segbench.results.shares import joined
 
 MOST_VOID = 0.5
-"""The share of void pixels above which a split is a problem: 3 to 6 % of CamVid and VOC are void, about 10 % of ADE20K,
-up to 30 % of sparsely labelled sets such as PASCAL-Context. Above one half, a class is probably ignored."""
+"""Fraction of void pixels above which a split is a problem. CamVid and VOC have 3 to 6 % void, ADE20K about 10 %,
+sparsely labelled sets such as PASCAL-Context up to 30 %. Above one half, a class is probably ignored."""
 
 MOST_STATED_VOID = 0.9
-"""The same where the suite says both which mask value each class has and which one is void, such as "other" in a set of
-few classes out of many."""
+"""The same limit if the suite gives the mask values of both classes and void, such as "other" in a set with few
+classes."""
 
 _SHOWN_NAMES = 3
 
 
 @dataclass(frozen=True)
 class CheckedSplit:
-    """A split that was read through.
+    """A checked split.
 
     Attributes:
-        title: What it is called.
-        facts: What it holds.
+        title: Name of the split.
+        facts: Its facts.
         names: Its images' names, in order.
-        image_ids: Its images' files, or names across splits, in order.
-        is_cut: Whether the suite uses some of its images only (``fraction``, ``limit``), so that what is rare may be
-            missing by chance.
+        image_ids: Its images' ids across splits, in order.
+        is_cut: Whether the suite uses only some of its images (``fraction``, ``limit``), so rare classes may be missing
+            by chance.
     """
 
     title: str
@@ -54,13 +54,13 @@ def judge(
     select: Literal["last", "best"] = "last",
     partial: bool = False,
 ) -> list[Finding]:
-    """Return all that is to be said about splits that were read through.
+    """Return all findings about checked splits.
 
     Args:
-        splits: By what they are for: ``train``, ``validation``, ``test``.
-        entry: The suite's data set, which may allow some kinds.
+        splits: The splits by role: ``train``, ``validation``, ``test``.
+        entry: The suite's data set, which may allow some kinds of findings.
         select: The suite's ``train.select``: with ``best``, validation and test must differ as well.
-        partial: Whether there are more splits, whose labels may hold the classes that are missing in these.
+        partial: Whether there are further splits, which may contain classes missing in these.
     """
     if wrong := wrong_files(splits.values(), entry):
         return wrong
@@ -77,7 +77,7 @@ def judge(
 
 
 def wrong_files(splits: Iterable[CheckedSplit], entry: DatasetEntry) -> list[Finding]:
-    """Return what is wrong with files; while anything is, what can be read says little about the labels as a whole."""
+    """Return problems with files; other findings are not meaningful until these are solved."""
     splits = list(splits)
     files = [Finding("files", Level.PROBLEM, split.title, text) for split in splits for text in split.facts.problems]
     return problems_first([*Judge(entry).ignored_classes(splits), *files]) if files else []
@@ -85,7 +85,7 @@ def wrong_files(splits: Iterable[CheckedSplit], entry: DatasetEntry) -> list[Fin
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges by what a suite says of its data set.
+    """Judges splits by the settings of a suite's data set.
 
     Attributes:
         entry: The suite's data set.
@@ -94,7 +94,7 @@ class Judge:
     entry: DatasetEntry
 
     def split(self, split: CheckedSplit) -> Iterator[Finding]:
-        """Yield what is to be said about one split."""
+        """Yield the findings about one split."""
         facts = split.facts
         if facts.images and not facts.labelled_pixels:
             nothing = f"all pixels are void: there is nothing to train on or to score. {self._values_hint(facts)}"
@@ -138,19 +138,19 @@ class Judge:
             yield Finding("void-mask", Level.NOTE, split.title, text)
 
     def _tells_of_one_class(self, facts: SplitFacts) -> bool:
-        """Whether one class alone is a problem, which says what 255 may be."""
+        """Return whether a single class is a problem, which also explains the value 255."""
         return sum(pixels > 0 for pixels in facts.class_pixels.values()) < 2 and "one-class" not in (
             self.entry.allow or ()
         )
 
     def _judged_width(self, split: CheckedSplit, wide: WideVoid) -> Finding:
-        """Return that more than thin borders is void: a problem where nobody chose what is ignored."""
+        """Return the finding about void outside thin borders: a problem unless the suite sets the ignored value."""
         if wide.is_chosen and "void" not in (self.entry.allow or ()):
             return Finding("void", Level.NOTE, split.title, f"{wide.text}. {wide.remedy}")
         return self.judged("void", split, wide.text, remedy=f"{wide.remedy}; if it is void, write ignore: 255")
 
     def absent_classes(self, by_role: Mapping[str, CheckedSplit], *, partial: bool) -> Iterator[Finding]:
-        """Yield which classes no label holds: of any split, which is a problem, or of one."""
+        """Yield findings about classes without pixels in all splits (a problem) or in one."""
         by_role = {role: split for role, split in by_role.items() if split.facts.labelled_pixels}
         splits = list(by_role.values())
         if not splits:
@@ -162,7 +162,7 @@ class Judge:
             others = list(dict.fromkeys(split.title for split in splits[1:] if split.title != splits[0].title))
             text = f"no label is of {_classes(missing)}{', here or in ' + ' and '.join(others) if others else ''}"
             chance = partial or any(split.is_cut for split in splits)
-            is_note = chance or "classes" not in self.entry.options  # a built-in set is read as it is meant
+            is_note = chance or "classes" not in self.entry.options  # built-in data sets are read correctly
             remedy = self._values_hint(splits[0].facts)
             yield self.judged("absent-class", splits[0], text, remedy=remedy, is_note=is_note)
         unlearnt = ", which cannot be learnt (class_weights: median_frequency gives it the weight 0)"
@@ -172,7 +172,7 @@ class Judge:
                 yield Finding("absent-class", Level.NOTE, split.title, text)
 
     def ignored_classes(self, splits: Iterable[CheckedSplit]) -> list[Finding]:
-        """Return which classes can never occur, since their mask value is ignored; it is told of the first split."""
+        """Return the finding about classes whose mask value is ignored, reported for the first split."""
         for split in splits if self._ignored else ():
             classes = self.entry.options["classes"]
             above = [value for value in range(256) if value not in self._ignored_values][: len(classes)]
@@ -186,20 +186,20 @@ class Judge:
         return []
 
     def same_pictures(self, first: CheckedSplit, second: CheckedSplit, *, is_note: bool = False) -> Iterator[Finding]:
-        """Yield whether images of a split show pictures of another one under other names.
+        """Yield findings about pictures of one split that occur in another one under other names.
 
         Args:
-            first: The one.
-            second: The other.
-            is_note: Whether the two may share pictures, because nothing is learnt or chosen from one of them.
+            first: The first split.
+            second: The second split.
+            is_note: Whether the two may share pictures, because neither training nor selection uses one of them.
         """
-        known = set(first.image_ids)  # one image in two splits is refused by itself
+        known = set(first.image_ids)  # an image in two splits is refused separately
         pairs = alike(first.facts.pictures, second.facts.pictures)
         found = [(one, other) for one, other in pairs if second.image_ids[other] not in known]
         if found:
             allowed = is_note or "same-picture" in (
                 self.entry.allow or ()
-            )  # results outlast the folders of one machine
+            )  # results are kept longer than a machine's folders
             ids, others = (first.names, second.names) if allowed else (first.image_ids, second.image_ids)
             shown = _listed([f"{_shown(others[other])} is {_shown(ids[one])}" for one, other in found])
             text = f"{len(found):,} of the {second.facts.images:,} images show a picture that {first.title} has as well"
@@ -217,10 +217,10 @@ class Judge:
 
         Args:
             kind: The kind.
-            split: Where it was found.
-            text: What was found.
+            split: Name of the split.
+            text: The finding.
             remedy: What to do about it.
-            is_note: Whether it is no problem; by default where the split is cut.
+            is_note: Whether it is a note; default: if the split is cut.
         """
         allowed = self.entry.allow or ()
         if kind in allowed:
@@ -232,7 +232,7 @@ class Judge:
         return Finding(kind, Level.PROBLEM, split.title, ". ".join([text, *remedies]))
 
     def _values_hint(self, facts: SplitFacts) -> str:
-        """Return what is probably meant, where the suite says how masks are read."""
+        """Return a hint about the probable mistake in the suite's mask settings."""
         options = self.entry.options
         if "values" not in options:
             return ""
@@ -249,14 +249,14 @@ class Judge:
 
     @property
     def _void_is_stated(self) -> bool:
-        """Whether the suite says which mask values are classes and which is void."""
+        """Return whether the suite gives the mask values of both classes and void."""
         options = self.entry.options
         by_value = options.get("values") is not None and options.get("ignore") is not None
         return by_value or options.get("ignore_color") is not None
 
     @property
     def _ignored_values(self) -> list[int]:
-        """Return the mask values that count nowhere in masks without ``values``."""
+        """Return the void mask values of masks without ``values``."""
         given = self.entry.options.get("ignore")
         some = given if isinstance(given, list | tuple) else [given]
         return sorted(value for value in some if isinstance(value, int))
@@ -267,7 +267,7 @@ class Judge:
         options = self.entry.options
         by_index = "values" in options and options["values"] is None and options.get("palette") is None
         classes = options.get("classes") or []
-        by_index = by_index and not isinstance(classes, str)  # a ready-made map has numbers of its own
+        by_index = by_index and not isinstance(classes, str)  # a predefined map has its own numbers
         return [classes[value] for value in self._ignored_values if by_index and 0 <= value < len(classes)]
 
 
@@ -290,6 +290,6 @@ def _classes(names: Sequence[str]) -> str:
 
 
 def _shown(image_id: str) -> str:
-    """Return a file below this folder by its relative path."""
+    """Return a file's path relative to the current folder, if below it."""
     path, here = Path(image_id), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else image_id

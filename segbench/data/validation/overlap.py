@@ -1,4 +1,4 @@
-"""Sees to it that nothing is scored on images that it was trained or selected on."""
+"""Checks that networks are not scored on images used for training or selection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ _SHOWN_IMAGES = 3
 def check_disjoint(splits: Mapping[str, SegmentationDataset], *, select: Literal["last", "best"] = "last") -> None:
     """Refuse splits that share images and must not.
 
-    ``train`` must share none with any other split. Where weights are selected by their validation score, all splits
-    must differ; else ``validation`` may be the split that is reported. Which images are the same, the data sets tell
-    by their ``image_ids``.
+    ``train`` must not share images with any other split. If weights are selected by validation scores, all splits must
+    differ; otherwise ``validation`` may equal ``test``. Images are compared by the data sets' ``image_ids``.
 
     Args:
         splits: The opened splits by role: ``train``, ``validation``, ``test``.
@@ -33,7 +32,7 @@ def check_disjoint(splits: Mapping[str, SegmentationDataset], *, select: Literal
 def shared_images(
     splits: Mapping[str, SegmentationDataset], *, select: Literal["last", "best"] = "last"
 ) -> Iterator[tuple[str, str]]:
-    """Yield what ``check_disjoint`` refuses: the role of the second of two splits, and what they share."""
+    """Yield the violations that ``check_disjoint`` refuses: the role of the second split, and a message."""
     images = {role: dict(zip(split.image_ids, split.names, strict=True)) for role, split in splits.items()}
     for first, second in must_differ(splits, select):
         shared = [name for key, name in images[second].items() if key in images[first]]
@@ -48,7 +47,7 @@ def shared_images(
 
 
 def must_differ(roles: Iterable[str], select: str) -> Iterator[tuple[str, str]]:
-    """Yield pairs of roles, the training split first."""
+    """Yield the pairs of roles that must not share images, the training split first."""
     for pair in combinations(sorted(roles, key=lambda role: role != "train"), 2):
         if "train" in pair or select == "best":
             yield pair

@@ -1,4 +1,4 @@
-"""The digest of what a split decodes to: copies that were re-encoded without loss have the same."""
+"""The digest of a split's decoded pixels; lossless re-encoding does not change it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segbench.data.base import Sample
 class PixelDigest:
     """SHA-256 of class names, sample names and decoded pixels, added sample by sample in the split's order.
 
-    How files are encoded does not enter: neither their format, bit depth or palette, nor where they lie.
+    It does not depend on the files' format, bit depth, palette or location.
 
     Args:
         classes: The class names.
@@ -26,7 +26,7 @@ class PixelDigest:
     def add(self, sample: Sample) -> None:
         """Add a sample: its name and shapes, then the bytes of its image and label, row by row.
 
-        Of images that are not of 8 bits, the type of the pixels enters too, and their bytes are little-endian.
+        For images that are not 8-bit, the pixel type is included too, and bytes are little-endian.
         """
         dtype = sample.image.dtype
         deeper = [] if dtype == np.uint8 else [dtype.name]
@@ -35,7 +35,7 @@ class PixelDigest:
         self._content.update(np.ascontiguousarray(sample.label).data)
 
     def hexdigest(self) -> str:
-        """Return the digest of all that was added, as 64 hexadecimal digits."""
+        """Return the digest so far as 64 hexadecimal digits."""
         return self._content.hexdigest()
 
 

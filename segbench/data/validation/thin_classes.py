@@ -1,4 +1,4 @@
-"""Notes classes that may have been invented by resizing masks with interpolation."""
+"""Finds classes that may come from resizing masks with interpolation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SHOWN = 5
 
 
 def thin_classes(splits: Iterable[CheckedSplit], entry: DatasetEntry) -> list[Finding]:
-    """Return a note on classes that are nowhere more than thin borders between two others, told of the first split.
+    """Return a note about classes that occur only as thin borders between two others, reported for the first split.
 
-    Only those are named whose mask value or colour lies between those of other classes, in every split that has them.
+    Names only classes whose mask value or colour lies between those of other classes, in every split with them.
     """
     splits = [split for split in splits if split.facts.labelled_pixels]
     if not splits or not isinstance(entry.options.get("classes"), list | tuple):
-        return []  # of a built-in set, the classes are known to be meant
+        return []  # classes of built-in data sets are known to be real
     held = {
         name: [split for split in splits if split.facts.class_pixels.get(name)] for name in entry.options["classes"]
     }
@@ -44,7 +44,7 @@ def thin_classes(splits: Iterable[CheckedSplit], entry: DatasetEntry) -> list[Fi
 
 
 def _values(options: Mapping[str, Any], classes: Iterable[str]) -> dict[str, Any]:
-    """Return the mask value, or the colour, of each class; of several, the first."""
+    """Return the (first) mask value or colour of each class."""
     if options.get("values"):
         first = [value if isinstance(value, int) else value[0] for value in options["values"]]
         return dict(zip(classes, first, strict=False))

@@ -1,4 +1,4 @@
-"""Tells where the mask value 255 is void in more than borders between classes, so that it may be an unnamed class."""
+"""Detects void of value 255 outside borders between classes, which may be an unnamed class."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from segbench.data.validation.facts import SplitFacts
 
 @dataclass(frozen=True)
 class WideVoid:
-    """Void that is no border.
+    """Void outside thin borders.
 
     Attributes:
-        text: What was found.
-        remedy: What to do where 255 is a class.
-        is_chosen: Whether the suite itself says that 255 is ignored, and does not leave it to the default.
+        text: The finding.
+        remedy: What to do if 255 is a class.
+        is_chosen: Whether the suite sets 255 as ignored explicitly.
     """
 
     text: str
@@ -26,13 +26,13 @@ class WideVoid:
 
 
 def wide_void(facts: SplitFacts, entry: DatasetEntry) -> WideVoid | None:
-    """Return what is void of a split beyond thin borders; None where that can be no class, or is not known.
+    """Return the finding about void outside thin borders; None if it cannot be a class, or is not known.
 
     Thin lines within one class are no borders: where the suite does not say that 255 is ignored, they may be a class of
     thin objects, such as roads or cracks.
 
     Args:
-        facts: What the split holds.
+        facts: Facts of the split.
         entry: The suite's data set.
     """
     void, thick = facts.void_pixels, facts.thick_void_pixels
@@ -62,7 +62,7 @@ def _thin_lines(facts: SplitFacts, entry: DatasetEntry) -> WideVoid | None:
 
 
 def _may_be_a_class(entry: DatasetEntry) -> bool:
-    """Whether 255 alone is void, and the suite does not say what all other values and colours are as well."""
+    """Return whether only 255 is void and the suite does not define all other values and colours."""
     options = entry.options
     by_number = "values" in options and options.get("palette") is None and options.get("ignore_color") is None
     is_stated = options.get("values") is not None and "ignore" not in entry.unwritten

@@ -1,1 +1,1 @@
-"""Tries networks before a long run: are their numbers right, do they repeat, how fast are they, what do they take."""
+"""Checks networks before a long run: correctness, reproducibility, speed and memory."""

@@ -1,4 +1,4 @@
-"""From a suite to the networks that are tried: each once, at sizes that suit the device."""
+"""Selects the networks of a suite to check: each once, at sizes that suit the device."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from segbench.errors import DataError
 from segbench.registry import MODELS
 
 SMALL_SIZE = (32, 48)
-"""Height and width of images on a processor; a network that cannot take them gets the next that it can."""
+"""Height and width of images on the CPU; a network that does not support them gets the next supported size."""
 SMALL_BATCH = 2
 CATALOGUE_SIZE = (224, 224)
 """Height and width of the catalogue's images on an accelerator."""
 CATALOGUE_BATCH = 8
 SMALL_WIDTH = 0.125
-"""Of the catalogue's networks on a processor, where they have widths."""
+"""Width of the catalogue's networks on the CPU, if they have a width option."""
 ABSENT_SIZE = (360, 480)
 ABSENT_CLASSES = 21
-"""What a suite's images are taken to be where its data is missing."""
+"""Assumed images of a suite whose data is missing."""
 
 
 @dataclass(frozen=True)
 class NetworkCase:
-    """A network, and what it is tried with.
+    """A network to check, with its inputs and recipe.
 
     Attributes:
         model: The network.
         recipe: The suite's recipe; ``train`` is None for networks that are only evaluated.
-        classes: How many classes.
-        channels: Channels of an image.
+        classes: Number of classes.
+        channels: Number of image channels.
         training_size: Height and width of an image in a training step.
         test_size: Height and width of an image in inference.
-        adapts: Whether a network that cannot take a size gets the next larger one that it can.
-        seed: Of its initial weights.
+        adapts: Whether a network that does not support a size gets the next larger one.
+        seed: Seed of its initial weights.
         device: cpu, cuda, cuda:N or mps.
     """
 
@@ -65,14 +65,14 @@ class NetworkCase:
 
 @dataclass(frozen=True)
 class Images:
-    """What a suite's networks see.
+    """Inputs of a suite's networks.
 
     Attributes:
-        classes: How many classes.
-        channels: Channels of an image.
+        classes: Number of classes.
+        channels: Number of image channels.
         training_size: Height and width of an image in a training step.
         test_size: Height and width of an image in inference.
-        problem: Why the suite's data cannot be read; the other fields are then assumptions.
+        problem: Why the suite's data cannot be read; then the other fields are assumptions.
     """
 
     classes: int
@@ -83,14 +83,14 @@ class Images:
 
 
 def catalogue_suite(device: torch.device, *, overrides: Sequence[str] = ()) -> Suite:
-    """Return a suite of every network of the catalogue that needs no further option, on embedded scenes.
+    """Return a suite of all networks of the catalogue that work without further options, on generated scenes.
 
     Args:
-        device: On a processor, networks are narrow; bf16 is tried where the device computes in it.
+        device: On the CPU, networks are narrow; bf16 is checked if the device supports it.
         overrides: ``dotted.key=value`` lines.
 
     Raises:
-        SuiteError: A key or value is wrong.
+        SuiteError: A key or value is invalid.
     """
     precision = "bf16" if computes_bf16(device) else "fp32"
     document: dict[str, Any] = {
@@ -109,7 +109,7 @@ def catalogue_suite(device: torch.device, *, overrides: Sequence[str] = ()) -> S
 
 
 def images_of(run: Run) -> Images:
-    """Return what a suite's networks see of its first images; assumed where its data cannot be read."""
+    """Return the inputs of a suite's networks from its first images; assumed if its data cannot be read."""
     try:
         return _seen(uncached(run))
     except DataError as error:
@@ -117,13 +117,13 @@ def images_of(run: Run) -> Images:
 
 
 def cases_of(runs: Sequence[Run], images: Images, *, device: torch.device, adapts: bool) -> list[NetworkCase]:
-    """Return each network of a suite once, by the recipe of its first run.
+    """Return each network of a suite once, with the recipe of its first run.
 
     Args:
         runs: Runs of one suite.
-        images: What its networks see.
-        device: Where they are tried. On a processor, images are small and few, whatever the suite says.
-        adapts: Whether networks that cannot take the suite's images get larger ones.
+        images: Inputs of its networks.
+        device: The device of the checks. On the CPU, images are small and few regardless of the suite.
+        adapts: Whether networks that do not support the suite's image size get larger images.
     """
     first: dict[str, Run] = {}
     for run in runs:
@@ -146,7 +146,7 @@ def cases_of(runs: Sequence[Run], images: Images, *, device: torch.device, adapt
 
 
 def _tried(recipe: Recipe, *, small: bool) -> Recipe:
-    """Return the part of a recipe that makes a step what it is: one batch, at the full learning rate, uncompiled."""
+    """Reduce a recipe to a single step: one batch at the full learning rate, without compilation."""
     train, evaluate = recipe.train, recipe.evaluate
     if train is not None:
         changes: dict[str, Any] = {"compile": False, "accumulate": 1, "schedule": ScheduleEntry(name="constant")}
@@ -157,18 +157,18 @@ def _tried(recipe: Recipe, *, small: bool) -> Recipe:
     return recipe.model_copy(update={"train": train, "evaluate": evaluate})
 
 
-def _seen(materials: RunData) -> Images:
-    test = materials.first_test_size()
+def _seen(run_data: RunData) -> Images:
+    test = run_data.first_test_size()
     return Images(
-        classes=len(materials.info.classes),
-        channels=materials.info.channels,
-        training_size=materials.first_training_size() or test,
+        classes=len(run_data.info.classes),
+        channels=run_data.info.channels,
+        training_size=run_data.first_training_size() or test,
         test_size=test,
     )
 
 
 def _of_size(steps: Sequence[TransformEntry]) -> list[TransformEntry]:
-    """Return the steps that say what size images get, without numbers for data that is not there."""
+    """Return the transforms that change the image size, without measured statistics."""
     return [step for step in steps if step.name != "normalize"]
 
 

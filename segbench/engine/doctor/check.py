@@ -1,4 +1,4 @@
-"""Tries one network: what it computes, whether it repeats, how fast it is, what it takes."""
+"""Checks one network: results, reproducibility, speed and memory."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from segbench.errors import SegbenchError
 
 
 def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
-    """Try a network; whatever goes wrong is a problem in what is returned.
+    """Check a network; any error is returned as a problem.
 
-    Meant for a process of its own: after some faults of CUDA, nothing works in the process any more.
+    Meant for a separate process, because some CUDA errors make a process unusable.
 
     Args:
-        case: The network and what it is tried with.
-        observer: Told of each part before it begins, by its name, so that the part is known in which a process dies.
+        case: The network with its inputs and recipe.
+        observer: Called with the name of each part before it starts, so that the part is known if the process dies.
 
     Raises:
-        UsageError: There is no such device.
+        UsageError: The device does not exist.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, before anything is multiplied
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, before the first matrix multiplication
     started = time.perf_counter()
-    gc.freeze()  # what was there before is not looked through at every collection, which takes half a second
+    gc.freeze()  # excludes existing objects from garbage collection, which saves half a second each time
     trial = Trial(case, use_device(case.device))
     with (
         single_threaded() if trial.device.type == "cpu" else nullcontext()
-    ):  # of small images, several make nothing faster
+    ):  # several threads do not help with small images
         for name, part in trial.parts():
             observer(Notice(name))
             try:
                 part()
-            except Exception as error:  # what is wrong with a network is what is looked for
+            except Exception as error:  # any error is a finding
                 trial.problems.append(f"{name}: {_in_words(error)}")
                 if trial.base is None or _device_is_lost(error):
                     break
@@ -66,7 +66,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _device_is_lost(error: Exception) -> bool:
-    """Return whether the error may be one after which CUDA refuses everything in this process."""
+    """Return whether CUDA may be unusable in this process after the error."""
     return "CUDA error" in str(error) and not is_out_of_memory(error)
 
 
@@ -75,5 +75,5 @@ def _release_memory(device: torch.device) -> None:
     if device.type == "cuda":
         try:
             torch.cuda.empty_cache()
-        except RuntimeError:  # a device that is lost refuses this too
+        except RuntimeError:  # fails too if the device is lost
             return

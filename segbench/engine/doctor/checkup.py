@@ -1,4 +1,4 @@
-"""Tries one network after another, each in a process of its own, within a given time."""
+"""Checks networks one after another, each in a separate process, within a time limit."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from segbench.errors import SegbenchError
 OUT_OF_TIME = "not tried: out of time"
 
 STOP_SECONDS = 0.5
-"""Between two stops of what still runs when the time is over."""
+"""Seconds between attempts to stop running processes after the deadline."""
 
 
 def check_networks(cases: Iterable[NetworkCase], *, deadline: float | None) -> Iterator[NetworkCheck]:
-    """Try networks one after the other; yield what was found of each as soon as it is known.
+    """Check networks one after another; yields each result as soon as it is known.
 
-    Each has a process of its own. That costs a second or two a network, for a CUDA context, and buys that a crash, or
-    an error after which CUDA refuses everything, is the problem of one network; that peak memory is its own; and that
-    one which never ends can be ended.
+    Each network has a separate process, which costs a second or two for a CUDA context. So a crash or a lost CUDA
+    device affects only one network, peak memory is measured separately, and a network that hangs can be stopped.
 
     Args:
         cases: The networks.
-        deadline: When to stop, on the clock of ``time.monotonic``; None for never. A network that is under way then is
-            ended; it and those after it have a problem that says so.
+        deadline: When to stop, by ``time.monotonic``; None for no limit. The current network is then stopped; it and
+            all later ones get a problem that says so.
     """
     for case in cases:
         left = None if deadline is None else deadline - time.monotonic()
@@ -62,9 +61,9 @@ def _checked(case: NetworkCase, seconds: float | None) -> NetworkCheck:
 
 @contextmanager
 def stopping_after(seconds: float | None) -> Iterator[None]:
-    """End the processes that calls of this one wait for when the time is over; None lets them be.
+    """Stop the processes of current calls at the deadline; None sets no limit.
 
-    This is repeated until the block is over: a process that was being started is not known the first time.
+    This is repeated until the block ends, because a process that is just starting is missed at first.
     """
     if seconds is None:
         yield
@@ -83,4 +82,4 @@ def stopping_after(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join()  # no call after the block may be ended
+        thread.join()  # must not stop calls after the block

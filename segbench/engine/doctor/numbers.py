@@ -14,33 +14,32 @@ from segbench.engine.device import ComputeConfig
 from segbench.errors import ModelRefusal
 
 FP32_LOGITS_LIMIT = 1e-4
-"""Largest relative error of fp32 logits. Every network of the catalogue stays below 3e-6 on a processor; TF32, which
-must not be used where fp32 was asked for, makes some 1e-3."""
+"""Limit of the relative error of fp32 logits. All networks of the catalogue stay below 3e-6 on CPUs. TF32, which must
+not be used for fp32, gives about 1e-3."""
 FP32_GRADIENTS_LIMIT = 1e-3
-"""Largest relative error of all gradients together; they stay below 1e-5."""
+"""Limit of the relative error of all gradients together; observed values stay below 1e-5."""
 PRECISION_LOGITS_LIMITS = {"tf32": 0.2, "fp16": 0.2, "bf16": 0.5}
-"""Largest relative error of logits against fp32. In bf16 most networks stay below 0.05; where a pooling switch decides
-where a value goes (SegNet-Basic, 0.17), rounding moves some. Logits that have nothing to do with each other differ by
-1.4."""
+"""Limit of the relative error of logits against fp32. In bf16 most networks stay below 0.05. In networks with pooling
+indices (SegNet-Basic, 0.17), rounding moves some values to other places. Unrelated logits differ by 1.4."""
 DRAWS = 3
-"""Images are drawn so many times at most. Of two almost equal values, rounding may choose another as the maximum, after
-which everything differs: that is rare, where a fault shows on every image."""
+"""Largest number of random draws of images. If two values are almost equal, rounding may select the other one as
+maximum, which changes everything after it. That is rare, while a real fault shows on every image."""
 
 
 @dataclass(frozen=True)
 class Computed:
-    """What one forward and backward pass gave.
+    """The result of a forward and backward pass.
 
     Attributes:
         logits: (N, classes, H, W) float64 on the CPU.
-        gradients: Of every parameter that has one, float64 on the CPU.
+        gradients: Gradients of all parameters that have one, float64 on the CPU.
     """
 
     logits: Tensor
     gradients: tuple[Tensor, ...]
 
     def check_finite(self, precision: str) -> None:
-        """Refuse what is not finite.
+        """Check that all values are finite.
 
         Raises:
             ModelRefusal: A logit or a gradient is NaN or infinite.
@@ -53,7 +52,7 @@ class Computed:
 
 
 def fill_zeros(network: nn.Module) -> nn.Module:
-    """Fill the parameters that are all zero: behind a score layer of zeros, nothing could be compared."""
+    """Fill parameters that are all zero; a score layer of zeros would hide all errors."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -63,10 +62,10 @@ def fill_zeros(network: nn.Module) -> nn.Module:
 
 
 def reference(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Computed, str]:
-    """Compute in float64 on the CPU; a network that holds on to float32 is computed in that.
+    """Compute in float64 on the CPU, or in float32 if the network does not support float64.
 
     Returns:
-        What was computed, and in which of the two.
+        The result and the name of its dtype.
     """
     try:
         return _computed(network.double(), images.double(), labels, ComputeConfig(images.device)), "float64"
@@ -74,39 +73,40 @@ def reference(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Compu
         return _computed(network.float(), images, labels, ComputeConfig(images.device)), "float32"
 
 
-def computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: ComputeConfig) -> Computed:
-    """Pass images forward and a loss backward in evaluation mode, where a network does the same everywhere.
+def computed(network: nn.Module, images: Tensor, labels: Tensor, compute: ComputeConfig) -> Computed:
+    """Run a forward and backward pass in evaluation mode, which is deterministic.
 
-    Batch norm uses its running statistics and nothing is dropped out.
+    Batch norm uses its running statistics, and dropout is off.
 
     Args:
-        network: On the CPU; it is moved.
+        network: The network on the CPU; it is moved to the device.
         images: (N, C, H, W) float32 on the CPU.
         labels: (N, H, W) int64 class indices on the CPU.
-        arithmetic: Device, precision and layout.
+        compute: Device, precision and memory layout.
 
     Raises:
         ModelRefusal: The output has another shape, or values that are not finite.
     """
-    found = _computed(arithmetic.place(network), arithmetic.images(images), labels, arithmetic)
-    found.check_finite(arithmetic.precision)
+    found = _computed(compute.place(network), compute.images(images), labels, compute)
+    found.check_finite(compute.precision)
     return found
 
 
 def relative_error(found: Iterable[Tensor], expected: Sequence[Tensor]) -> float:
-    """Return the norm of the difference over the norm of what was expected, over all tensors together."""
+    """Return the norm of the difference divided by the norm of the expected values, over all tensors."""
     difference = math.sqrt(sum(float((a - b).square().sum()) for a, b in zip(found, expected, strict=True)))
     size = math.sqrt(sum(float(b.square().sum()) for b in expected))
     return difference / size if size else (math.inf if difference else 0.0)
 
 
 def beyond_limits(errors: Mapping[str, float], *, precision: str, compared_with: str) -> list[str]:
-    """Return in words which relative errors exceed their limits.
+    """Describe which relative errors exceed their limits.
 
     Args:
-        errors: By name: ``logits`` and ``gradients`` of fp32, ``precision_logits`` where the recipe has another.
-        precision: The recipe's.
-        compared_with: What fp32 was compared with, such as ``float64``.
+        errors: Errors by name: ``logits`` and ``gradients`` of fp32, and ``precision_logits`` if the recipe has another
+            precision.
+        precision: The recipe's precision.
+        compared_with: The reference of fp32, such as ``float64``.
     """
     limits = {"logits": FP32_LOGITS_LIMIT, "gradients": FP32_GRADIENTS_LIMIT}
     texts = {name: f"fp32 {name} differ from the CPU's in {compared_with}" for name in limits}
@@ -115,14 +115,14 @@ def beyond_limits(errors: Mapping[str, float], *, precision: str, compared_with:
     return [
         f"{texts[name]} by {error:.1e} of their size, limit {limits[name]:g}"
         for name, error in errors.items()
-        if not error <= limits[name]  # NaN is beyond every limit
+        if not error <= limits[name]  # NaN exceeds every limit
     ]
 
 
-def _computed(network: nn.Module, images: Tensor, labels: Tensor, arithmetic: ComputeConfig) -> Computed:
+def _computed(network: nn.Module, images: Tensor, labels: Tensor, compute: ComputeConfig) -> Computed:
     network.eval().zero_grad(set_to_none=True)
-    with arithmetic.matrix_precision():
-        with arithmetic.autocast():
+    with compute.matrix_precision():
+        with compute.autocast():
             logits: Tensor = network(images)
         _check_logits(logits, labels, images)
         exact = logits if logits.dtype == torch.float64 else logits.float()

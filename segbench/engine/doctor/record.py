@@ -1,4 +1,4 @@
-"""What was found out about a network."""
+"""The results of a network's check."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkCheck:
-    """What was found out about a network; None where it was not looked at, or could not be.
+    """The results of a network's check; fields are None if not checked.
 
     Attributes:
-        label: What the network is called.
-        problems: What is wrong with it, each with the part of the check it showed in; empty when nothing is.
-        notes: What is unusual with it and no problem.
-        seconds: How long the check took.
+        label: The network's label.
+        problems: Problems, each with its part of the check; empty if there are none.
+        notes: Unusual properties that are no problems.
+        seconds: Duration of the check.
         training_size: Height and width of an image in a training step.
         test_size: Height and width of an image in inference.
-        batch_size: Images in a training step.
-        evaluation_batch_size: Images in a forward pass of the evaluation.
-        precision: The recipe's.
-        training_step_ms: Median time of a training step by the recipe.
-        training_images_per_second: The batch size over that time.
-        training_peak_bytes: Peak memory of those steps: allocated on CUDA, elsewhere the process's peak resident set.
-        inference_ms: Median time of a forward pass of one image, as the evaluation makes it.
+        batch_size: Images per training step.
+        evaluation_batch_size: Images per forward pass of the evaluation.
+        precision: The recipe's precision.
+        training_step_ms: Median time of a training step of the recipe.
+        training_images_per_second: Throughput: the batch size divided by that time.
+        training_peak_bytes: Peak memory of these steps: allocated memory on CUDA, elsewhere the process's peak resident
+            set.
+        inference_ms: Median time of the evaluation's forward pass of one image.
         evaluation_batch_ms: The same for a batch of the evaluation.
-        inference_peak_bytes: Peak memory of those passes; on CUDA alone.
-        reference_precision: What fp32 was compared with, on the CPU.
-        logits_relative_error: Of fp32 logits.
-        gradients_relative_error: Of all fp32 gradients together.
-        precision_logits_relative_error: Of logits in the recipe's precision, against fp32.
-        same_bits: Whether two short trainings under deterministic algorithms left the same bits.
-        nondeterministic_operator: The operator that refuses deterministic algorithms.
+        inference_peak_bytes: Peak memory of these passes; only on CUDA.
+        reference_precision: Precision of the reference on the CPU that fp32 was compared with.
+        logits_relative_error: Relative error of fp32 logits.
+        gradients_relative_error: Relative error of all fp32 gradients together.
+        precision_logits_relative_error: Relative error of logits in the recipe's precision, compared with fp32.
+        same_bits: Whether two short trainings with deterministic algorithms gave bit-identical weights.
+        nondeterministic_operator: The operator without a deterministic algorithm.
     """
 
     label: str
@@ -57,5 +58,5 @@ class NetworkCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems

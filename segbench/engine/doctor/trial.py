@@ -1,4 +1,4 @@
-"""The parts of a network's check: building, times, numbers, bits."""
+"""The parts of a network's check: building, times, numbers, bit-exact repetition."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from segbench.models.base import constraint_of
 from segbench.models.build import build_network, check_input
 
 COMPARED_IMAGES = 1
-"""On which numbers are compared; of several, torch's float64 convolutions on processors use a core for each alone."""
+"""Number of images for comparing numbers; torch's float64 CPU convolutions use only one core per image."""
 COMPARED_SIDE = 96
-"""Most height and width of the images on which numbers are compared: float64 on a processor takes its time."""
+"""Largest height and width of images for comparing numbers, since float64 is slow on CPUs."""
 TIMED_SECONDS = 0.5
-"""About how long steps, and each kind of forward passes, are timed; at least twice."""
+"""About how many seconds to time steps, and each kind of forward pass; at least two calls."""
 TIMED_SECONDS_ON_CPU = 0.1
-"""There, sizes are too small for the times to mean much."""
+"""On the CPU, images are too small for meaningful times."""
 SHORT_TRAINING_STEPS = 3
 
 _REFUSES = re.compile(r"(\S+) does not have a deterministic implementation")
@@ -53,14 +53,14 @@ _REFUSES = re.compile(r"(\S+) does not have a deterministic implementation")
 
 @dataclass
 class Trial:
-    """A check under way, and what it has found.
+    """A running check with its results so far.
 
     Attributes:
-        case: The network and what it is tried with.
-        device: Where.
+        case: The network with its inputs and recipe.
+        device: The device of the check.
         base: The network as it was built, on the CPU; None before that.
-        problems: What is wrong, each with the part that it showed in.
-        notes: What is unusual and no problem.
+        problems: Problems, each with its part of the check.
+        notes: Unusual properties that are no problems.
         found: Fields of ``NetworkCheck``.
     """
 
@@ -72,7 +72,7 @@ class Trial:
     found: dict[str, Any] = field(default_factory=dict)
 
     def parts(self) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Yield the parts of the check; times first, while the process has used no other memory."""
+        """Yield the parts of the check; times come first, while the process has used no other memory."""
         yield "building", self.build
         if self.train is not None:
             yield "training", self.time_training
@@ -88,16 +88,16 @@ class Trial:
 
     @property
     def timed_seconds(self) -> float:
-        """How long things are timed on this device."""
+        """How many seconds to time on this device."""
         return TIMED_SECONDS_ON_CPU if self.device.type == "cpu" else TIMED_SECONDS
 
     @property
-    def arithmetic(self) -> ComputeConfig:
-        """The recipe's device, precision and layout."""
+    def compute(self) -> ComputeConfig:
+        """The recipe's device, precision and memory layout."""
         return training_config(self.case.recipe, self.device)
 
     def build(self) -> None:
-        """Build the network, and see which sizes it takes and what it returns."""
+        """Build the network, and find the sizes it supports and the outputs it returns."""
         case = self.case
         base = self._built()
         constraint = constraint_of(base)
@@ -115,11 +115,11 @@ class Trial:
             "test_size": test,
             "batch_size": self.train.batch_size if self.train else None,
             "evaluation_batch_size": case.recipe.evaluate.batch_size,
-            "precision": self.arithmetic.precision,
+            "precision": self.compute.precision,
         }
 
     def _look_at_outputs(self, base: nn.Module, size: tuple[int, int]) -> None:
-        """See what a network from elsewhere returns; that a loss would not learn from it is a problem."""
+        """Check the outputs of an external network; it is a problem if a loss cannot train on them."""
         found = outputs_of_run(base, self.train, channels=self.case.channels, size=size)
         if found is not None:
             wrong = not found.finite or (found.returns_probabilities and self.train is not None)
@@ -130,11 +130,11 @@ class Trial:
                 self.notes += told
 
     def network(self) -> nn.Module:
-        """Return the network as it was built, on the CPU, for one use."""
+        """Return a fresh copy of the built network on the CPU."""
         assert self.base is not None
         try:
             return deepcopy(self.base)
-        except Exception:  # foreign networks may hold what cannot be copied
+        except Exception:  # external networks may not support copying
             return self._built()
 
     def _built(self) -> nn.Module:
@@ -147,37 +147,37 @@ class Trial:
         """Time the trainer's own steps on one batch."""
         loader = self._loader(1)
         trainer = self._trainer(loader)
-        self.arithmetic.reset_peak_memory()
+        self.compute.reset_peak_memory()
         step = typical(step_times(trainer, next(loader.epoch(1)), seconds=self.timed_seconds))
         self.found |= {
             "training_step_ms": 1e3 * step,
             "training_images_per_second": self.found["batch_size"] / step,
-            "training_peak_bytes": self.arithmetic.peak_memory_bytes(),
+            "training_peak_bytes": self.compute.peak_memory_bytes(),
         }
 
     def time_inference(self) -> None:
         """Time the evaluation's forward passes, of one image and of a batch."""
-        evaluation, arithmetic = self.case.recipe.evaluate, evaluation_config(self.case.recipe, self.device)
-        network = arithmetic.place(self.network())
+        evaluation, compute = self.case.recipe.evaluate, evaluation_config(self.case.recipe, self.device)
+        network = compute.place(self.network())
         predictor = predictor_of(network, self.case.recipe, classes=self.case.classes, device=self.device)
-        arithmetic.reset_peak_memory()
+        compute.reset_peak_memory()
         for key, count in (("inference_ms", 1), ("evaluation_batch_ms", evaluation.batch_size)):
-            images = arithmetic.images(self._images(count, self.found["test_size"], seed=0))
+            images = compute.images(self._images(count, self.found["test_size"], seed=0))
             self.found[key] = 1e3 * _forward_seconds(predictor, images, seconds=self.timed_seconds)
         if self.device.type == "cuda":
-            self.found["inference_peak_bytes"] = arithmetic.peak_memory_bytes()
+            self.found["inference_peak_bytes"] = compute.peak_memory_bytes()
 
     def compare_numbers(self) -> None:
-        """Compare logits and gradients in fp32 with the CPU's, and logits in the recipe's precision with those in fp32.
+        """Compare fp32 logits and gradients with the CPU's, and logits in the recipe's precision with fp32.
 
-        Of several draws, the least errors count.
+        The smallest errors of several draws count.
         """
         errors: dict[str, float] = {}
         for draw in range(DRAWS):
             for name, error in self._errors(draw).items():
                 errors[name] = min(error, errors.get(name, error))
             exact = self.found["reference_precision"]
-            beyond = beyond_limits(errors, precision=self.arithmetic.precision, compared_with=exact)
+            beyond = beyond_limits(errors, precision=self.compute.precision, compared_with=exact)
             if not beyond:
                 break
         self.found |= {f"{name}_relative_error": error for name, error in errors.items()}
@@ -198,13 +198,13 @@ class Trial:
             "logits": relative_error((found.logits,), (expected.logits,)),
             "gradients": relative_error(found.gradients, expected.gradients),
         }
-        if self.arithmetic.precision != "fp32":
-            lower = computed(fill_zeros(self.network()), images, labels, self.arithmetic)
+        if self.compute.precision != "fp32":
+            lower = computed(fill_zeros(self.network()), images, labels, self.compute)
             errors["precision_logits"] = relative_error((lower.logits,), (found.logits,))
         return errors
 
     def compare_bits(self) -> None:
-        """Train twice from one seed under deterministic algorithms, for a few steps."""
+        """Train twice for a few steps with the same seed and deterministic algorithms, and compare."""
         assert self.train is not None
         try:
             states = [self._trained_state() for _ in range(2)]
@@ -230,10 +230,10 @@ class Trial:
             trainer = self._trainer(loader)
             trainer.network.train()
             meter = EpochMeter(1, trainer.loss.names)
-            with trainer.arithmetic.matrix_precision():
+            with trainer.compute.matrix_precision():
                 batches = loader.epoch(1)
                 trainer.train_step(batches, meter)
-                meter.check()  # of later losses, the full learning rate from the first step on may be the cause
+                meter.check()  # later losses may diverge because the learning rate is not warmed up
                 for _ in islice(range(SHORT_TRAINING_STEPS), 1, None):
                     trainer.train_step(batches, meter)
             return {name: tensor.detach().cpu().clone() for name, tensor in trainer.network.state_dict().items()}
@@ -246,7 +246,7 @@ class Trial:
             self.train,
             loader=loader,
             loss=build_loss(self.train.loss, classes=classes, median_frequency=lambda: [1.0] * classes),
-            arithmetic=self.arithmetic,
+            compute=self.compute,
             history=History(Path("never-written.csv")),
         )
 
@@ -269,14 +269,14 @@ def _forward_seconds(predictor: Predictor, images: Tensor, *, seconds: float) ->
     def once() -> float:
         started = time.perf_counter()
         predictor.scores(images)
-        predictor.arithmetic.synchronize()
+        predictor.compute.synchronize()
         return time.perf_counter() - started
 
     return typical(repeated(once, lambda taken: taken, seconds=seconds, most=MOST_STEPS))
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors hold the same bits: NaN equals itself, 0 does not equal -0."""
+    """Return whether two tensors are bit-identical: NaN equals itself, 0 and -0 differ."""
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     return torch.equal(*(tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other)))

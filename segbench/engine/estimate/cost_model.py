@@ -67,26 +67,26 @@ class Probe:
         setup_seconds: To build it, and what its first step takes longer than the others.
         step_seconds: Median of a training batch: forward, loss, backward and optimizer.
         evaluation_seconds: Of one test image that is decoded: transforms, prediction, confusion matrix, loss.
-        looking_seconds: Of one image in the final evaluation: contours, calibration, and its prediction as a picture,
+        detail_seconds: Of one image in the final evaluation: contours, calibration, and its prediction as a picture,
             as far as the network waits for it.
         peak_memory_bytes: Memory allocated on CUDA; elsewhere the peak resident set of the process.
         checkpoint_bytes: Size of its tensors on disk.
         counted_bytes: Size on disk of what is counted in one image.
         prediction_bytes: Size on disk of its prediction.
         picture_bytes: Size of one sample's pictures on disk.
-        beside_seconds: Of one image in the final evaluation, what threads do while the network goes on.
+        background_seconds: Of one image in the final evaluation, what threads do while the network goes on.
     """
 
     setup_seconds: float
     step_seconds: float
     evaluation_seconds: float
-    looking_seconds: float
+    detail_seconds: float
     peak_memory_bytes: int
     checkpoint_bytes: int
     counted_bytes: float
     prediction_bytes: float
     picture_bytes: float
-    beside_seconds: float = 0.0
+    background_seconds: float = 0.0
 
 
 def workload_key(recipe: Recipe) -> str:
@@ -128,7 +128,7 @@ def validation_seconds(run: Run, survey: Survey, probe: Probe) -> float:
 def evaluation_seconds(run: Run, survey: Survey, probe: Probe) -> float:
     """Return the time of the final evaluation."""
     read = 0.0 if run.loader.cache == "disk" else survey.test_images * survey.test_load.read_seconds
-    seconds = max(probe.evaluation_seconds + probe.looking_seconds, probe.beside_seconds)
+    seconds = max(probe.evaluation_seconds + probe.detail_seconds, probe.background_seconds)
     return overlapped(survey.test_images * seconds, read, workers=run.loader.workers)
 
 

@@ -35,19 +35,19 @@ def survey(run: Run) -> Survey:
         UsageError: The data is missing or wrong.
     """
     started = time.perf_counter()
-    materials = uncached(run)
-    _ = materials.fingerprints
-    for split in materials.splits.values():
+    run_data = uncached(run)
+    _ = run_data.fingerprints
+    for split in run_data.splits.values():
         split.prepare()
     setup_seconds = time.perf_counter() - started
-    first = materials.test.read(0)
+    first = run_data.test.read(0)
     found = Survey(
-        test_images=len(materials.test),
-        test_load=load_time(materials.test, materials.test_pipeline(), run.seed),
+        test_images=len(run_data.test),
+        test_load=load_time(run_data.test, run_data.test_pipeline(), run.seed),
         image_bytes=first.image.nbytes + first.label.nbytes,
         setup_seconds=setup_seconds,
     )
-    return found if run.recipe.train is None else _with_training(found, materials)
+    return found if run.recipe.train is None else _with_training(found, run_data)
 
 
 def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> LoadTime:
@@ -79,36 +79,36 @@ def uncached(run: Run) -> RunData:
 
     What the recipe measures in the training split is measured in its first images.
     """
-    materials = open_run_data(run.model_copy(update={"loader": Loader()}))
-    if materials.train is None or not materials.measures:
-        return materials
-    first = Subset(materials.train, range(min(len(materials.train), LOADED_IMAGES)))
-    return replace(materials, statistics=measure(first))
+    run_data = open_run_data(run.model_copy(update={"loader": Loader()}))
+    if run_data.train is None or not run_data.measures:
+        return run_data
+    first = Subset(run_data.train, range(min(len(run_data.train), LOADED_IMAGES)))
+    return replace(run_data, statistics=measure(first))
 
 
-def _with_training(found: Survey, materials: RunData) -> Survey:
-    recipe = materials.run.recipe
+def _with_training(found: Survey, run_data: RunData) -> Survey:
+    recipe = run_data.run.recipe
     assert recipe.train is not None
-    assert materials.train is not None
-    batches = len(materials.training_loader())
+    assert run_data.train is not None
+    batches = len(run_data.training_loader())
     steps, epoch_steps = total_steps(recipe.train, batches), steps_per_epoch(recipe.train, batches)
     epochs = math.ceil(steps / epoch_steps)
     asked: list[bool] = []
 
     def median_frequency() -> list[float]:
         asked.append(True)
-        return [1.0] * len(materials.info.classes)
+        return [1.0] * len(run_data.info.classes)
 
-    loss_of(recipe, classes=len(materials.info.classes), median_frequency=median_frequency)
-    validation = materials.validation
+    loss_of(recipe, classes=len(run_data.info.classes), median_frequency=median_frequency)
+    validation = run_data.validation
     return replace(
         found,
         batches=round(steps / epoch_steps * batches),
         epochs=epochs,
         steps=steps,
-        train_images=len(materials.train),
+        train_images=len(run_data.train),
         validation_images=len(validation) if validation is not None else 0,
         validations=math.ceil(epochs / (recipe.train.validate_every or 1)) if validation is not None else 0,
         label_passes=len(asked),
-        train_load=load_time(materials.train, materials.training_pipeline(), materials.run.seed),
+        train_load=load_time(run_data.train, run_data.training_pipeline(), run_data.run.seed),
     )

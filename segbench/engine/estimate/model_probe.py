@@ -70,30 +70,28 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
 def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
     """Build a network and time it; the arguments are those of ``probe``."""
     whole = uncached(run)
-    materials = _first_images(whole)
-    for split in materials.splits.values():
+    run_data = _first_images(whole)
+    for split in run_data.splits.values():
         split.prepare()  # reading them is part of the survey
     started = time.perf_counter()
-    network = _built(run, materials)
+    network = _built(run, run_data)
     setup_seconds = time.perf_counter() - started
-    arithmetic = training_config(run.recipe, chosen)
-    arithmetic.reset_peak_memory()
-    classes = len(materials.info.classes)
+    compute = training_config(run.recipe, chosen)
+    compute.reset_peak_memory()
+    classes = len(run_data.info.classes)
     loss = loss_of(run.recipe, classes=classes, median_frequency=lambda: [1.0] * classes)
-    steps = _trained(network, whole, materials, loss, arithmetic=arithmetic, seconds=seconds)
+    steps = _trained(network, whole, run_data, loss, compute=compute, seconds=seconds)
     predictor = predictor_of(network, run.recipe, classes=classes, device=chosen)
-    passes = evaluations(predictor, materials, loss, seconds=seconds)
+    passes = evaluations(predictor, run_data, loss, seconds=seconds)
     passing = [one.evaluation.seconds for one in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
-        evaluation_seconds=typical(passing) / len(materials.test),
-        **looking_figures(
-            passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(materials.test)
-        ),
-        peak_memory_bytes=arithmetic.peak_memory_bytes(),
+        evaluation_seconds=typical(passing) / len(run_data.test),
+        **looking_figures(passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(run_data.test)),
+        peak_memory_bytes=compute.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
-        **_sizes_on_disk(passes[0], materials.test),
+        **_sizes_on_disk(passes[0], run_data.test),
     )
 
 
@@ -105,10 +103,10 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
     def step() -> float:
         started = time.perf_counter()
         trainer.train_step(iter([batch]), meter)
-        trainer.arithmetic.synchronize()
+        trainer.compute.synchronize()
         return time.perf_counter() - started
 
-    with trainer.arithmetic.matrix_precision():
+    with trainer.compute.matrix_precision():
         return repeated(step, lambda taken: taken, seconds=seconds, most=min(MOST_STEPS, trainer.total_steps))
 
 
@@ -134,23 +132,23 @@ class _TimedDetails(Details):
 
     seconds = 0.0
 
-    def look(self, *image: Any) -> None:
-        """Look at one image."""
+    def update(self, *image: Any) -> None:
+        """Add one image."""
         started = time.perf_counter()
-        super().look(*image)
+        super().update(*image)
         self.seconds += time.perf_counter() - started
 
 
-def evaluations(predictor: Predictor, materials: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
+def evaluations(predictor: Predictor, run_data: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
     """Evaluate the few images again and again; their decoding is left to the first pass."""
-    loader = materials.evaluation_loader(materials.test, pin_memory=predictor.arithmetic.device.type == "cuda")
+    loader = run_data.evaluation_loader(run_data.test, pin_memory=predictor.compute.device.type == "cuda")
 
     def evaluated() -> Pass:
         file = BytesIO()
-        with PredictionArchive(file, materials.info.palette) as archive:
-            look = _TimedDetails(predictor.classes, archive)
-            found = evaluate(predictor, loader, loss=loss, keep=(0,), look=look)
-        return Pass(found, look.collected(), look.seconds, len(file.getvalue()))
+        with PredictionArchive(file, run_data.info.palette) as archive:
+            timed = _TimedDetails(predictor.classes, archive)
+            found = evaluate(predictor, loader, loss=loss, keep=(0,), details=timed)
+        return Pass(found, timed.compute(), timed.seconds, len(file.getvalue()))
 
     return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
 
@@ -175,14 +173,14 @@ def first_excess(times: list[float]) -> float:
     return max(0.0, times[0] - typical(times))
 
 
-def _first_images(materials: RunData) -> RunData:
+def _first_images(run_data: RunData) -> RunData:
     """Return the same with one batch of each split, decoded once."""
-    train = materials.run.recipe.train
+    train = run_data.run.recipe.train
     batch_size = train.batch_size if train else 1
     return replace(
-        materials,
-        test=_kept(materials.test, materials.run.recipe.evaluate.batch_size),
-        train=_kept(materials.train, batch_size) if materials.train is not None else None,
+        run_data,
+        test=_kept(run_data.test, run_data.run.recipe.evaluate.batch_size),
+        train=_kept(run_data.train, batch_size) if run_data.train is not None else None,
     )
 
 
@@ -190,11 +188,11 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
     return MemoryCache(Subset(split, range(min(count, len(split)))))
 
 
-def _built(run: Run, materials: RunData) -> nn.Module:
+def _built(run: Run, run_data: RunData) -> nn.Module:
     """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
-    network = network_of(run, materials.info)
+    network = network_of(run, run_data.info)
     weights_digest(run, network)
-    for size in sorted(materials.seen_sizes([materials.test.read(0).label.shape])):
+    for size in sorted(run_data.seen_sizes([run_data.test.read(0).label.shape])):
         check_input(network, *size)
     return network
 
@@ -202,10 +200,10 @@ def _built(run: Run, materials: RunData) -> nn.Module:
 def _trained(
     network: nn.Module,
     whole: RunData,
-    materials: RunData,
+    run_data: RunData,
     loss: WeightedSum,
     *,
-    arithmetic: ComputeConfig,
+    compute: ComputeConfig,
     seconds: float,
 ) -> list[float]:
     """Return the seconds of a few training steps, a single 0 when nothing is trained.
@@ -214,13 +212,11 @@ def _trained(
     """
     recipe = whole.run.recipe.train
     if recipe is None:
-        arithmetic.place(network)
+        compute.place(network)
         return [0.0]
     history = History(Path("never-written.csv"))
-    trainer = Trainer(
-        network, recipe, loader=whole.training_loader(), loss=loss, arithmetic=arithmetic, history=history
-    )
-    with materials.training_loader(pin_memory=arithmetic.device.type == "cuda") as loader:
+    trainer = Trainer(network, recipe, loader=whole.training_loader(), loss=loss, compute=compute, history=history)
+    with run_data.training_loader(pin_memory=compute.device.type == "cuda") as loader:
         batch = next(loader.epoch(1))
     return step_times(trainer, batch, seconds=seconds)
 
@@ -228,11 +224,11 @@ def _trained(
 def looking_figures(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
     """Return what looking closer at one image takes in a run with its threads, by the field of ``Probe``."""
     counting = typical([one.counting_seconds for one in passes]) / images
-    own = max(0.0, typical([one.evaluation.looking_seconds for one in passes]) / images - counting)
+    own = max(0.0, typical([one.evaluation.detail_seconds for one in passes]) / images - counting)
     shared = counting / threads.count
-    if threads.beside:
-        return {"looking_seconds": own, "beside_seconds": shared}
-    return {"looking_seconds": own + shared}
+    if threads.in_background:
+        return {"detail_seconds": own, "background_seconds": shared}
+    return {"detail_seconds": own + shared}
 
 
 def _sizes_on_disk(found: Pass, split: SegmentationDataset) -> dict[str, float]:

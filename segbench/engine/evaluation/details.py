@@ -1,4 +1,4 @@
-"""What the final evaluation looks at beside confusion matrices: contours and the softmax of every image."""
+"""Computes further details of each test image: boundary counts, calibration counts and the prediction's picture."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from segbench.results.arrays.details import BOUNDARY, CALIBRATION, ImageDetails
 
 
 class Found(NamedTuple):
-    """What was found in one image.
+    """The details of one image.
 
     Attributes:
-        boundary: Pixels along contours.
-        calibration: Pixels by confidence.
-        picture: The prediction as a PNG; None where none is kept.
+        boundary: Counts for the boundary scores.
+        calibration: Counts for the calibration error.
+        picture: The prediction as a PNG; None if predictions are not kept.
     """
 
     boundary: BoundaryCounts
@@ -33,12 +33,12 @@ class Found(NamedTuple):
 
 
 class Details:
-    """Counts image by image, in threads beside the evaluation where there are cores for them.
+    """Collects the details of images, in background threads if there are cores for them.
 
     Args:
         num_classes: The number of classes.
-        predictions: Keeps the predictions; None keeps none.
-        threads: Who counts; with one thread, whoever calls.
+        predictions: The archive of predictions; None keeps none.
+        threads: Number of threads; with one, the calling thread does the work.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Details:
         self._boundary: list[BoundaryCounts] = []
         self._calibration: list[CalibrationCounts] = []
 
-    def look(
+    def update(
         self,
         name: str,
         label: NDArray[np.uint8],
         prediction: NDArray[np.uint8],
         confidence: NDArray[np.float32],
     ) -> None:
-        """Look at one image; see ``segbench.engine.evaluation.evaluate.Look``.
+        """Add one image; see ``segbench.engine.evaluation.evaluate.DetailRecorder``.
 
         Raises:
-            DataError: The label has another shape than the prediction; of this image, or of one before.
+            DataError: The shapes of label and prediction differ, for this image or an earlier one.
         """
         palette = self.predictions.palette if self.predictions is not None else None
         self._names.append(name)
@@ -69,11 +69,11 @@ class Details:
         )
 
     def finish(self) -> None:
-        """Wait until all images have been looked at."""
+        """Wait until all images are done."""
         self._keep(self._calls.finish())
 
-    def collected(self) -> ImageDetails:
-        """Return what was counted in all images so far."""
+    def compute(self) -> ImageDetails:
+        """Return the counts of all images so far."""
         self.finish()
         arrays = {f"{BOUNDARY}{name}": np.stack(parts) for name, parts in _columns(self._boundary)}
         arrays |= {f"{CALIBRATION}{name}": np.stack(parts) for name, parts in _columns(self._calibration)}
@@ -103,7 +103,7 @@ def examined(
     classes: int,
     palette: tuple[Color, ...] | None,
 ) -> Found:
-    """Return what is to be kept of one image; almost all of it is done without the interpreter's lock."""
+    """Compute the details of one image; most of the work releases the GIL."""
     return Found(
         boundary_counts(label, prediction, num_classes=classes),
         calibration_counts(label, prediction, confidence),
@@ -112,7 +112,7 @@ def examined(
 
 
 def _columns(counts: list[BoundaryCounts] | list[CalibrationCounts]) -> list[tuple[str, list[NDArray[np.generic]]]]:
-    """Return the parts of all counts by the part's name."""
+    """Stack the counts of all images, by name of the count."""
     if not counts:
         return []
     return [(name, [getattr(each, name) for each in counts]) for name in counts[0]._fields]

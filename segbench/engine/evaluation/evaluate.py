@@ -1,4 +1,4 @@
-"""One pass over a split: a confusion matrix for every image, the loss, and how fast it went."""
+"""Evaluates a network on a split: per-image confusion matrices, losses and throughput."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from segbench.results.arrays.matrices import ImageMatrices
 
 @dataclass(frozen=True)
 class Picture:
-    """The prediction for one image that is to be shown.
+    """The prediction for an image that will be shown.
 
     Attributes:
-        index: The image's position in its split.
+        index: Index of the image in its split.
         name: The image's name.
         prediction: (H, W) uint8 class indices at the label's size.
     """
@@ -36,17 +36,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
-        positions: Where the images stand in the split.
+        positions: Indices of the images in the split.
         matrices: One confusion matrix for each image, with its void row.
-        losses: The loss of each image; None without a loss or a labelled pixel.
-        digests: Hash of what was fed of each image.
-        seconds: Time of the pass, data loading included, without ``looking_seconds``.
-        looking_seconds: Time that the pass waited for the closer look at images. On accelerators, threads look while
-            the pass goes on; their work is not counted, as it runs on cores that the pass leaves idle.
-        pictures: The predictions that were asked for.
+        losses: The loss of each image; None without a loss function or without labelled pixels.
+        digests: Hash of each image's input.
+        seconds: Duration of the evaluation including data loading, without ``detail_seconds``.
+        detail_seconds: Time spent waiting for the details of images. On accelerators, background threads compute them
+            on idle cores; their time is not counted.
+        pictures: The requested predictions.
     """
 
     positions: tuple[int, ...]
@@ -54,7 +54,7 @@ class Evaluation:
     losses: tuple[float | None, ...]
     digests: tuple[str, ...]
     seconds: float
-    looking_seconds: float
+    detail_seconds: float
     pictures: tuple[Picture, ...]
 
     @property
@@ -64,40 +64,40 @@ class Evaluation:
 
     @property
     def digest(self) -> str:
-        """Hash of what was fed, in order."""
+        """Hash of all inputs in order."""
         fed = InputDigest()
         fed.update(self.digests)
         return fed.hexdigest()
 
     @property
     def images_per_second(self) -> float:
-        """Images over seconds."""
+        """Throughput: images divided by seconds."""
         return len(self.matrices.names) / self.seconds
 
 
 def mean_loss(losses: Sequence[float | None]) -> float | None:
-    """Return the mean over images that have a loss, NaN or infinite if it is so for any; None where none has."""
+    """Return the mean over images with a loss, NaN or infinite if any loss is; None if no image has one."""
     known = [loss for loss in losses if loss is not None]
     return sum(known) / len(known) if known else None
 
 
-class Look(Protocol):
-    """Looks closer at one image after the other, perhaps beside the evaluation; ``details`` has what there is."""
+class DetailRecorder(Protocol):
+    """Collects details of images, possibly in background threads; implemented by ``Details``."""
 
-    def look(
+    def update(
         self, name: str, label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.float32]
     ) -> None:
-        """Take an image's (H, W) label and prediction, and the probability of what is predicted."""
+        """Add an image: its (H, W) label, prediction and confidence."""
 
     def finish(self) -> None:
-        """Wait until all images have been looked at."""
+        """Wait until all images are done."""
 
 
 class Scored(NamedTuple):
     """One image with its scores.
 
     Attributes:
-        position: The image's position in its split.
+        position: Index of the image in its split.
         name: The image's name.
         scores: (1, classes, H, W) float32 at the label's size, on the device.
         label: (H, W) uint8.
@@ -110,18 +110,20 @@ class Scored(NamedTuple):
 
 
 class EvaluationAccumulator:
-    """Collects images; those that are given together come from the device by one copy."""
+    """Accumulates the results of images; images added together are copied from the device at once."""
 
-    def __init__(self, classes: int, loss: nn.Module | None, keep: Collection[int], look: Look | None) -> None:
-        self.classes, self.loss, self.keep, self.look = classes, loss, keep, look
-        self.looking_seconds = 0.0
+    def __init__(
+        self, classes: int, loss: nn.Module | None, keep: Collection[int], details: DetailRecorder | None
+    ) -> None:
+        self.classes, self.loss, self.keep, self.details = classes, loss, keep, details
+        self.detail_seconds = 0.0
         self.names: list[str] = []
         self.counts: list[PixelCounts] = []
         self.losses: list[float | None] = []
         self.pictures: list[Picture] = []
 
     def add(self, images: Sequence[Scored]) -> None:
-        """Count images whose labels have one size."""
+        """Add images whose labels have the same size."""
         predictions = stacked_on_host([best_class(image.scores[0]) for image in images])
         for image, prediction in zip(images, predictions, strict=True):
             label = image.label.numpy()
@@ -131,14 +133,14 @@ class EvaluationAccumulator:
             self.names.append(image.name)
             self.counts.append(counts)
         self.losses += self._losses(images)
-        if self.look is not None:
-            with self.looking():
+        if self.details is not None:
+            with self.timing_details():
                 sure = stacked_on_host([confidence(image.scores[0]) for image in images])
                 for image, prediction, probability in zip(images, predictions, sure, strict=True):
-                    self.look.look(image.name, image.label.numpy(), prediction, probability)
+                    self.details.update(image.name, image.label.numpy(), prediction, probability)
 
     def _losses(self, images: Sequence[Scored]) -> list[float | None]:
-        """Return the loss of each image that was just counted; labels are known to be in range."""
+        """Return the loss of each image just added; labels are known to be in range."""
         counted = [bool(counts.confusion.any()) for counts in self.counts[len(self.counts) - len(images) :]]
         if self.loss is None or not any(counted):
             return [None] * len(images)
@@ -151,14 +153,14 @@ class EvaluationAccumulator:
         return [next(known) if has_pixels else None for has_pixels in counted]
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Count the time of a block as time for looking closer."""
+    def timing_details(self) -> Iterator[None]:
+        """Add the duration of a block to ``detail_seconds``."""
         started = time.perf_counter()
         yield
-        self.looking_seconds += time.perf_counter() - started
+        self.detail_seconds += time.perf_counter() - started
 
     def matrices(self) -> ImageMatrices:
-        """Return what was counted of each image; a process with a share of few images may have seen none."""
+        """Return the counts of each image; a process with a small share may have none."""
         matrices = np.zeros((len(self.counts), self.classes, self.classes), np.int64)
         void_predicted = np.zeros((len(self.counts), self.classes), np.int64)
         for index, counts in enumerate(self.counts):
@@ -173,55 +175,55 @@ def evaluate(
     *,
     loss: nn.Module | None = None,
     keep: Collection[int] = (),
-    look: Look | None = None,
+    details: DetailRecorder | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Evaluate a network on one split.
 
     Args:
-        predictor: The network and how it is applied.
+        predictor: Applies the network.
         loader: The split.
         loss: Computed on scores at the label's size.
-        keep: Positions of the images whose predictions are kept.
-        look: Looks closer at each image; the time that the pass waits for it is left out of ``Evaluation.seconds``.
-        progress: Called with images done and images in all.
+        keep: Indices of the images whose predictions are kept.
+        details: Collects details of each image; waiting for it does not count in ``Evaluation.seconds``.
+        progress: Called with the images done and the total.
 
     Raises:
         DataError: An image cannot be read or a label is out of range.
         ModelRefusal: The network cannot take the images.
     """
-    tally = EvaluationAccumulator(predictor.classes, loss, keep, look)
+    accumulator = EvaluationAccumulator(predictor.classes, loss, keep, details)
     positions, digests = list(loader.positions), list[str]()
     started = time.perf_counter()
     for batch in loader:
-        _count(tally, predictor, batch, positions[len(digests) :])
+        _count(accumulator, predictor, batch, positions[len(digests) :])
         digests += batch.digests
         progress(len(digests), len(positions))
-    if look is not None:
-        with tally.looking():
-            look.finish()
-    seconds = time.perf_counter() - started - tally.looking_seconds
+    if details is not None:
+        with accumulator.timing_details():
+            details.finish()
+    seconds = time.perf_counter() - started - accumulator.detail_seconds
     return Evaluation(
         positions=tuple(positions),
-        matrices=tally.matrices(),
-        losses=tuple(tally.losses),
+        matrices=accumulator.matrices(),
+        losses=tuple(accumulator.losses),
         digests=tuple(digests),
         seconds=seconds,
-        looking_seconds=tally.looking_seconds,
-        pictures=tuple(tally.pictures),
+        detail_seconds=accumulator.detail_seconds,
+        pictures=tuple(accumulator.pictures),
     )
 
 
 def _count(
-    tally: EvaluationAccumulator, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]
+    accumulator: EvaluationAccumulator, predictor: Predictor, batch: EvaluationBatch, positions: Sequence[int]
 ) -> None:
-    """Count a batch at once, or image by image where scores are resized: one is then in memory at a time."""
+    """Count a batch at once, or image by image if scores are resized, so that only one is in memory."""
     scores = predictor.scores(batch.images)
     each = [scores[row : row + 1] for row in range(len(scores))]
     rows = list(zip(positions, batch.names, each, batch.labels, strict=False))
     at_once = len(rows) if all(label.shape == scores.shape[-2:] for label in batch.labels) else 1
     for start in range(0, len(rows), at_once):
-        tally.add(
+        accumulator.add(
             [
                 Scored(position, name, resized(own, label.shape), label)
                 for position, name, own, label in rows[start : start + at_once]
@@ -230,7 +232,7 @@ def _count(
 
 
 def stacked_on_host(maps: Sequence[Tensor]) -> NDArray[Any]:
-    """Return (H, W) maps of one size as (N, H, W), brought from the device by one copy."""
+    """Stack (H, W) maps of one size to (N, H, W) and copy them from the device at once."""
     if maps[0].device.type == "cpu" and len(maps) == 1:
         return maps[0].numpy()[None]
     stacked: NDArray[Any] = torch.stack(list(maps)).cpu().numpy()

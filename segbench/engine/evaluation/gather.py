@@ -1,4 +1,4 @@
-"""Puts together what the processes of a team found in their shares of a split, as if one had seen it all."""
+"""Gathers the evaluation results of all processes, each of which evaluated a shard of a split."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class Seen(NamedTuple):
-    """What was found in a split, or in a process's share of it.
+    """Evaluation results of a split, or of a process's shard of it.
 
     Attributes:
         evaluation: Matrices, losses and times.
-        details: What was counted beside the matrices.
-        predictions: The pictures of the predictions; None where none are kept.
+        details: Further counts of each image.
+        predictions: The predictions as PNGs; None if they are not kept.
     """
 
     evaluation: Evaluation
@@ -31,30 +31,30 @@ class Seen(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What scores of a whole split need.
+    """The data that scores of a whole split are computed from.
 
     Attributes:
-        matrix: The (classes, classes) confusion matrix of all its images.
-        loss: The mean of their losses; None where none has one.
+        matrix: The (classes, classes) confusion matrix of all images.
+        loss: The mean loss of the images; None if no image has one.
     """
 
     matrix: NDArray[np.int64]
     loss: float | None
 
 
-def reduce_confusion(found: Evaluation, team: ProcessGroup) -> Summary:
-    """Return the sums over a whole split, the same in all processes, from what each found in its share."""
-    parts = team.all_gather((found.positions, found.losses, found.matrices.total))
+def reduce_confusion(found: Evaluation, group: ProcessGroup) -> Summary:
+    """Sum the results of all processes' shards; all processes get the same result."""
+    parts = group.all_gather((found.positions, found.losses, found.matrices.total))
     losses = {position: loss for positions, own, _ in parts for position, loss in zip(positions, own, strict=True)}
     matrices = [matrix for _, _, matrix in parts]
     return Summary(np.sum(matrices, axis=0), mean_loss([losses[position] for position in sorted(losses)]))
 
 
-def gather_evaluation(seen: Seen, team: ProcessGroup) -> Seen | None:
-    """Return, in the first process, what was found in a whole split; each image was seen by one process."""
-    if team.size == 1:
+def gather_evaluation(seen: Seen, group: ProcessGroup) -> Seen | None:
+    """Gather the results of a whole split in the first process; each image was evaluated by one process."""
+    if group.size == 1:
         return seen
-    parts = team.gather(seen)
+    parts = group.gather(seen)
     if parts is None:
         return None
     positions = [position for part in parts for position in part.evaluation.positions]
@@ -74,7 +74,7 @@ def _evaluation(parts: Sequence[Evaluation], order: Sequence[int]) -> Evaluation
         losses=tuple(_ordered([part.losses for part in parts], order)),
         digests=tuple(_ordered([part.digests for part in parts], order)),
         seconds=max(part.seconds for part in parts),
-        looking_seconds=max(part.looking_seconds for part in parts),
+        detail_seconds=max(part.detail_seconds for part in parts),
         pictures=tuple(sorted(pictures, key=lambda picture: picture.index)),
     )
 
@@ -90,13 +90,13 @@ def _matrices(parts: Sequence[ImageMatrices], order: Sequence[int]) -> ImageMatr
 
 def _details(parts: Sequence[ImageDetails], order: Sequence[int]) -> ImageDetails:
     names = tuple(_ordered([part.names for part in parts], order))
-    seen = [part for part in parts if part.names]  # of no image, no array is known
+    seen = [part for part in parts if part.names]  # without images, the names of the arrays are not known
     return ImageDetails(
         names, {name: np.concatenate([part.arrays[name] for part in seen])[order] for name in seen[0].arrays}
     )
 
 
 def _ordered(parts: Sequence[Sequence[T]], order: Sequence[int]) -> list[T]:
-    """Return what all parts hold, one after the other, in an order."""
+    """Concatenate all parts and put the result in a given order."""
     together = [thing for part in parts for thing in part]
     return [together[index] for index in order]

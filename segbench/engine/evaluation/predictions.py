@@ -1,4 +1,4 @@
-"""Keeps the predictions of a test split as pictures, and finds one of them again."""
+"""Stores the predictions of a test split as PNGs in a zip archive, and reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segbench.errors import StoreError
 
 
 class PredictionArchive:
-    """A zip archive of predictions, each a palette PNG named by the image's position, such as ``00007.png``."""
+    """A zip archive of predictions: palette PNGs named by the image's index, such as ``00007.png``."""
 
     def __init__(self, file: Path | BytesIO, palette: tuple[Color, ...]) -> None:
         self.palette, self.count = palette, 0
@@ -29,7 +29,7 @@ class PredictionArchive:
         self._zip.close()
 
     def add(self, picture: bytes) -> None:
-        """Append the prediction of the next image, as ``prediction_picture`` returned it."""
+        """Append the prediction of the next image, a PNG from ``prediction_picture``."""
         _append(self._zip, self.count, picture)
         self.count += 1
 
@@ -42,7 +42,7 @@ def prediction_picture(prediction: NDArray[np.uint8], palette: tuple[Color, ...]
 
 
 def prediction_name(index: int) -> str:
-    """Return the name in the archive of the prediction for the image at a position of the test split."""
+    """Return the name in the archive for an image's index in the test split."""
     return f"{index:05d}.png"
 
 
@@ -53,17 +53,17 @@ def read_archive(file: Path) -> list[bytes]:
 
 
 def write_archive(file: Path, pictures: Sequence[bytes]) -> None:
-    """Write PNGs as the archive that they would have become one by one."""
+    """Write an archive of PNGs; the same file as from appending them one by one."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for index, picture in enumerate(pictures):
             _append(archive, index, picture)
 
 
 def read_prediction(file: Path, index: int) -> bytes:
-    """Return the PNG of the prediction for the image at a position of the test split.
+    """Return the PNG of the prediction for an image's index in the test split.
 
     Raises:
-        StoreError: The archive cannot be read, or does not hold it.
+        StoreError: The archive cannot be read, or lacks the prediction.
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -1,4 +1,4 @@
-"""From images to class scores: whole image or sliding window, several scales, mirrored."""
+"""Computes class scores of images: whole image or sliding window, multi-scale, flipping."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ Forward = Callable[[Tensor], Tensor]
 
 
 class Predictor:
-    """Applies a network to images in the way that a suite asks for.
+    """Applies a network to images as the suite's ``evaluate`` settings say.
 
-    With one scale, no mirroring and no window, scores are the network's logits. Otherwise they are the logarithm of
-    the averaged softmax probabilities, so that argmax and cross-entropy mean the same in both cases. They are computed
-    in the precision of ``arithmetic``, whatever the process has set for other work.
+    With one scale, no flipping and no window, scores are the network's logits. Otherwise they are the logarithm of the
+    averaged softmax probabilities, so argmax and cross-entropy mean the same in both cases. They are computed in the
+    precision of ``compute``, regardless of the process's global settings.
     """
 
-    def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, arithmetic: ComputeConfig) -> None:
-        self.network, self.settings, self.classes, self.arithmetic = network, settings, classes, arithmetic
+    def __init__(self, network: nn.Module, settings: Evaluate, *, classes: int, compute: ComputeConfig) -> None:
+        self.network, self.settings, self.classes, self.compute = network, settings, classes, compute
 
     @torch.inference_mode()
     def scores(self, images: Tensor) -> Tensor:
         """Map (N, C, H, W) images to (N, classes, H, W) float32 scores on the device.
 
         Raises:
-            ModelRefusal: The network gives another number of classes.
+            ModelRefusal: The network's output has a different number of classes.
         """
         self.network.eval()
-        images = self.arithmetic.images(images)
-        with self.arithmetic.matrix_precision():
+        images = self.compute.images(images)
+        with self.compute.matrix_precision():
             if not self._averages:
                 return self._logits(images)
             views = list(self._views(images))
@@ -48,7 +48,7 @@ class Predictor:
         return self.settings.window is not None or self.settings.flip or tuple(self.settings.scales) != (1.0,)
 
     def _logits(self, images: Tensor) -> Tensor:
-        with self.arithmetic.autocast():
+        with self.compute.autocast():
             logits: Tensor = self.network(images)
         if logits.ndim != 4 or logits.shape[1] != self.classes:
             raise ModelRefusal(f"gave an output of shape {tuple(logits.shape)}, expected (N, {self.classes}, H, W)")
@@ -60,7 +60,7 @@ class Predictor:
         return slide(lambda tiles: self._logits(tiles).softmax(1), images, self.settings.window, self.classes)
 
     def _views(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield the probabilities under every scale, mirrored or not, at the images' size."""
+        """Yield the probabilities for each scale, with and without flipping, resized to the images' size."""
         height, width = size = images.shape[-2:]
         for scale in self.settings.scales:
             scaled = resized(images, scaled_size(height, width, scale))
@@ -76,7 +76,7 @@ def slide(probabilities: Forward, images: Tensor, window: Window, classes: int) 
         probabilities: Maps (N, C, h, w) tiles to (N, classes, h, w).
         images: (N, C, H, W).
         window: Tile size and stride in pixels.
-        classes: How many classes.
+        classes: Number of classes.
 
     Returns:
         (N, classes, H, W) probabilities.
@@ -93,32 +93,32 @@ def slide(probabilities: Forward, images: Tensor, window: Window, classes: int) 
 
 
 def tile_starts(length: int, size: int, stride: int) -> list[int]:
-    """Return where tiles begin so that they cover ``length``; the last one ends at its end."""
+    """Return the start positions of tiles that cover ``length``; the last tile ends at ``length``."""
     last = max(length - size, 0)
     return [*range(0, last, stride), last]
 
 
 def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    """Return the size of an image under a scale, at least one pixel."""
+    """Return the size of a scaled image, at least one pixel."""
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (N, C, H, W) maps bilinearly (``align_corners=False``) unless they have the size."""
+    """Resize (N, C, H, W) maps bilinearly (``align_corners=False``) if the size differs."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
     return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def class_map(scores: Tensor) -> NDArray[np.uint8]:
-    """Return the best class of each pixel of (classes, H, W) scores as (H, W) uint8; of equal ones, the first."""
+    """Return the argmax of (classes, H, W) scores as (H, W) uint8; ties go to the lowest index."""
     return best_class(scores).cpu().numpy()
 
 
 def best_class(scores: Tensor) -> Tensor:
-    """Return what ``class_map`` does, on the scores' device."""
+    """Return the same as ``class_map`` as a tensor on the scores' device."""
     if scores.device.type != "cpu" or scores.dtype != torch.float32 or not scores.is_contiguous():
-        return scores.max(0).indices.to(torch.uint8)  # five times as fast as argmax on processors
+        return scores.max(0).indices.to(torch.uint8)  # five times as fast as argmax on CPUs
     best = scores.amax(0)
     if bool(best.isnan().any()):
         return scores.max(0).indices.to(torch.uint8)
@@ -131,12 +131,12 @@ def confidence(scores: Tensor) -> Tensor:
 
 
 def _first_equal(scores: NDArray[np.float32], best: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the first of (classes, H, W) scores that equals the best, as (H, W) uint8.
+    """Return the first index where (classes, H, W) scores equal the maximum, as (H, W) uint8.
 
-    Plane by plane, so that everything stays in the cache: three to five times as fast as torch's own maximum.
+    Works plane by plane to stay in the cache; three to five times as fast as torch's maximum.
     """
     classes = len(scores)
-    rank = np.zeros(best.shape, np.uint8)  # classes less the index: the first has the highest
+    rank = np.zeros(best.shape, np.uint8)  # classes minus index, so the first index has the highest value
     equal = np.empty(best.shape, np.bool_)
     found = equal.view(np.uint8)
     for index, plane in enumerate(scores):

@@ -1,4 +1,4 @@
-"""Counts stored runs anew from the predictions that were kept, to add the void row that earlier versions lack."""
+"""Recounts stored runs from their kept predictions, to add the void row that earlier versions lack."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Recounted:
-    """What became of a run.
+    """Outcome of recounting a run.
 
     Attributes:
-        run: Its id.
-        counted: Whether its file of matrices was written anew, with the void row.
-        reason: Why it was not.
-        refused: Whether that is because something is wrong.
+        run: The run's id.
+        counted: Whether the matrices were rewritten with the void row.
+        reason: Why they were not.
+        refused: Whether the reason is an error.
     """
 
     run: str
@@ -45,25 +45,25 @@ class Recounted:
 
 
 class Recounter:
-    """Counts runs anew; each test split is opened once."""
+    """Recounts runs; opens each test split only once."""
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
-        """Take options of the data set that say where it lies here, such as ``root``, which records do not hold."""
+        """Set options with the location of the data, such as ``root``, which records do not contain."""
         self.options = dict(options or {})
         self._splits: dict[str, SegmentationDataset] = {}
 
     def recount(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> Recounted:
-        """Add the void row to a run's matrices, which must come out as they are stored, bit for bit.
+        """Add the void row to a run's matrices; the recounted matrices must equal the stored ones.
 
         Args:
             found: The run.
-            progress: Called with images done and images in all.
+            progress: Called with the images done and the total.
 
         Returns:
-            What became of it: a run whose files or test split are missing or cannot be read is refused.
+            The outcome; a run is refused if its files or test split are missing or unreadable.
 
         Raises:
-            SuiteError: The data set has no such option.
+            SuiteError: The data set does not have an option.
             StoreError: The file cannot be written.
         """
         name, record = found.folder.name, found.record
@@ -105,15 +105,15 @@ def count_predictions(
 
     Args:
         archive: The zip archive of predictions.
-        stored: The matrices that have to come out.
-        split: The split that was tested on.
-        progress: Called with images done and images in all.
+        stored: The stored matrices, which the counts must equal.
+        split: The test split.
+        progress: Called with the images done and the total.
 
     Returns:
         The stored matrices with their void row.
 
     Raises:
-        StoreError: The archive cannot be read, or the matrices come out otherwise; nothing was written.
+        StoreError: The archive cannot be read, or the matrices differ; nothing was written.
         DataError: A label cannot be read.
     """
     if tuple(split.names) != stored.names:
@@ -145,7 +145,7 @@ def _counts(archive: Path, index: int, split: SegmentationDataset, *, classes: i
 
 
 def _replace(file: Path, matrices: ImageMatrices) -> None:
-    """Write matrices whole or not at all."""
+    """Atomically write matrices."""
     temporary = temporary_path(file)
     with storing(file.parent):
         try:

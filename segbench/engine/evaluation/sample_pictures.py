@@ -1,4 +1,4 @@
-"""A few test images with label and prediction, as files that anything can show."""
+"""Writes sample pictures: test images with label and prediction, in common file formats."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from segbench.data.base import IGNORE_INDEX, Color, ImageArray, SegmentationData
 from segbench.engine.evaluation.evaluate import Picture
 
 VOID_COLOR: Color = (224, 224, 192)
-"""The colour of pixels that count nowhere, as in PASCAL VOC."""
+"""Colour of void pixels, as in PASCAL VOC."""
 
 
 def spread(count: int, total: int) -> tuple[int, ...]:
-    """Return ``count`` positions spread evenly over ``total`` images."""
+    """Return ``count`` indices spread evenly over ``total`` images."""
     count = min(count, total)
     return tuple((2 * i + 1) * total // (2 * count) for i in range(count))
 
 
 def palette_image(classes: NDArray[np.uint8], palette: Iterable[Color]) -> Image.Image:
-    """Return (H, W) class indices as a palette image; the indices stay readable as such."""
+    """Return (H, W) class indices as a palette image whose pixel values are the indices."""
     colors = [component for color in palette for component in color][: 3 * IGNORE_INDEX]
     colors += [0] * (3 * IGNORE_INDEX - len(colors))
     image = Image.fromarray(classes)
@@ -34,11 +34,11 @@ def palette_image(classes: NDArray[np.uint8], palette: Iterable[Color]) -> Image
 
 
 class Displayed(NamedTuple):
-    """What a screen shows of an image.
+    """An image converted for display.
 
     Attributes:
         picture: 8-bit RGB or grey.
-        how: Which bands it shows and how they were scaled, in words; empty for an 8-bit RGB image, shown as it is.
+        how: Which bands it shows and how they were scaled; empty for an unchanged 8-bit RGB image.
     """
 
     picture: Image.Image
@@ -46,9 +46,9 @@ class Displayed(NamedTuple):
 
 
 def displayed(image: ImageArray) -> Displayed:
-    """Return what can be shown of an (H, W, C) image: its first three bands, or the first where there are fewer.
+    """Convert an (H, W, C) image for display: its first three bands, or the first if there are fewer.
 
-    Other numbers than 8-bit ones are stretched, all bands alike, from their 2nd percentile to their 98th.
+    Values that are not 8-bit are stretched from the 2nd to the 98th percentile, the same for all bands.
     """
     channels = image.shape[2]
     if channels == 3 and image.dtype == np.uint8:
@@ -64,7 +64,7 @@ def displayed(image: ImageArray) -> Displayed:
 
 
 def save_pictures(folder: Path, pictures: Iterable[Picture], dataset: SegmentationDataset) -> None:
-    """Write image, label and prediction of each picture into a folder, which is made when there is one."""
+    """Write image, label and prediction of each picture into a folder; creates it if there are pictures."""
     for picture in pictures:
         folder.mkdir(exist_ok=True)
         sample = dataset.read(picture.index)

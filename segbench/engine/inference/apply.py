@@ -32,18 +32,18 @@ from segbench.models.build import check_input
 
 @dataclass(frozen=True)
 class Ready:
-    """A checkpoint on its device, with the preprocessing and the way of predicting that it was tested with."""
+    """A checkpoint on its device, with the preprocessing and prediction settings of its test."""
 
     checkpoint: Checkpoint
     predictor: Predictor
     pipeline: Pipeline
 
     def open_fold(self, entry: DatasetEntry) -> SegmentationDataset:
-        """Return the images of the fold that a network of a cross-validation was not trained on.
+        """Return the test fold of a network of a cross-validation.
 
         Raises:
-            UsageError: The data set's options make other folds.
-            DataError: The data is missing or wrong, not that of training, or has other classes.
+            UsageError: The data set's options lead to other folds.
+            DataError: The data is missing, invalid, not that of the training, or has other classes.
         """
         fold = self.checkpoint.run.fold
         assert fold is not None
@@ -57,7 +57,7 @@ class Ready:
         """Return the images of a split.
 
         Raises:
-            DataError: The data is missing or wrong, or has other classes.
+            DataError: The data is missing or invalid, or has other classes.
         """
         dataset = open_dataset(entry, split, loader=Loader())
         self._refuse_other_classes(dataset)
@@ -88,7 +88,7 @@ class Ready:
             return evaluate(self.predictor, loader, progress=progress)
 
     def pages(self, file: Path) -> Sequence[int | None]:
-        """Return the pages of an image file that are predicted, as training took them; None alone for its only one.
+        """Return the pages of an image file to predict, read as in training; a single None if it has one page.
 
         Raises:
             DataError: The file cannot be opened.
@@ -99,14 +99,14 @@ class Ready:
         return [None if wanted is None else 0]
 
     def predict(self, file: Path, *, page: int | None = None) -> NDArray[np.uint8]:
-        """Return the classes of an image file, (H, W) uint8, at its size and as viewers show it.
+        """Return the class map of an image file, (H, W) uint8, in its displayed orientation and size.
 
         Args:
             file: The file.
-            page: Which of several pages, from 0.
+            page: Index of the page, from 0.
 
         Raises:
-            DataError: The file cannot be read as an image, or is none of the kind that the network was trained on.
+            DataError: The file cannot be read as an image, or is of another kind than the training images.
             ModelRefusal: The network cannot take an image of this size.
         """
         pixels = reader_of(self.checkpoint.run.recipe.dataset.options.get("channels"))(file, page=page)
@@ -125,7 +125,7 @@ class Ready:
             check_input(self.checkpoint.network, *images.shape[-2:])
         scores = self.predictor.scores(images)
         if not bool(scores.isfinite().all()):
-            raise ModelRefusal("the network gives scores that are not finite, of which no class is the best")
+            raise ModelRefusal("the network's scores are not finite, so there is no best class")
         return scores
 
 
@@ -134,7 +134,7 @@ def ready(file: Path, *, device: str) -> Ready:
 
     Raises:
         WeightsError: The file cannot be read, or was not written by ``segbench run``.
-        UsageError: There is no such device.
+        UsageError: The device does not exist.
     """
     place = use_device(device)
     checkpoint = load_checkpoint(file)

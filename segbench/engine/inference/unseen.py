@@ -1,4 +1,4 @@
-"""Keeps a checkpoint from being scored, without a word, on images that it was trained on."""
+"""Detects and reports that a checkpoint is scored on its own training images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from segbench.engine.run.splits import open_splits
 from segbench.errors import DataError, UsageError
 
 _LOCAL = ("root", "download")
-"""Options that say where data lies on this machine."""
+"""Options with the location of the data on this machine."""
 _NOT_OF_FOLDS = (*_LOCAL, "limit", "fraction")
-"""Options that leave every image in its fold."""
+"""Options that do not change the folds."""
 _OF_FOLDS = ("name", "train_split", "validation_split", "test_split", "folds", "fold_groups")
-"""Options that make the folds; the fingerprints in a checkpoint tell of all others."""
+"""Options that define the folds; changes by other options show in a checkpoint's fingerprints."""
 _SHOWN_IMAGES = 3
 
 
 def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
-    """Refuse options of the data set that would cut other folds than those of training.
+    """Refuse data set options that lead to other folds than in training.
 
-    The CSV file of the groups may lie elsewhere where the checkpoint has the fingerprint of its fold.
+    The CSV file of the groups may have another path if the checkpoint has its fold's fingerprint.
 
     Raises:
-        UsageError: One differs; all that differ are named, with what they were.
+        UsageError: Options differ; names them with their values in training.
     """
     before, now = (_options(part, checkpoint) for part in (checkpoint.run.recipe.dataset, entry))
     keys = dict.fromkeys([*before, *now]) if checkpoint.fold_fingerprint is None else _OF_FOLDS
@@ -43,10 +43,10 @@ def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
 
 
 def refuse_other_images(checkpoint: Checkpoint, folds: Folds) -> None:
-    """Refuse a fold that is not known to hold the images that were left out of training; older checkpoints pass.
+    """Refuse a fold unless it holds the images left out of training; checkpoints without fingerprints pass.
 
     Raises:
-        DataError: The images, the labels or their groups are others.
+        DataError: The images, labels or groups differ from those of the training.
     """
     fold, name = checkpoint.run.fold, folds.pool.info.name
     assert fold is not None
@@ -64,12 +64,12 @@ def refuse_other_images(checkpoint: Checkpoint, folds: Folds) -> None:
 
 
 def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, dataset: SegmentationDataset) -> str | None:
-    """Return what to say of a split that holds images that the checkpoint was trained on; None where it holds none.
+    """Return a warning if a split contains training images of the checkpoint; None if it does not.
 
     Args:
         checkpoint: The checkpoint.
-        entry: The data set that it is evaluated on; of another one than that of training, nothing is known.
-        dataset: The split that it is evaluated on.
+        entry: The evaluated data set; there is no warning for other data sets than that of the training.
+        dataset: The evaluated split.
     """
     run = checkpoint.run
     if run.recipe.train is None or entry.name != run.recipe.dataset.name:
@@ -84,7 +84,7 @@ def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, datas
     shown = ", ".join(shared[:_SHOWN_IMAGES]) + (", …" if len(shared) > _SHOWN_IMAGES else "")
     return (
         f"warning: the checkpoint was trained on {len(shared):,} of these {len(dataset):,} images ({shown}); scores on "
-        "them do not tell how it does on new images"
+        "them do not show how it performs on new images"
     )
 
 
@@ -96,7 +96,7 @@ def _options(entry: DatasetEntry, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _trained_images(run: Run, entry: DatasetEntry) -> frozenset[str]:
-    """Return what tells the images of training from others, of the data where it lies now; nothing is decoded."""
+    """Return the keys of the training images at the data's current location; decodes no images."""
     trained = run.recipe.dataset
     options = trained.options | _only(entry.options, _LOCAL)
     recipe = run.recipe.model_copy(update={"dataset": trained.model_copy(update={"options": options})})

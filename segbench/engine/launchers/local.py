@@ -1,4 +1,4 @@
-"""Who does a suite's runs: one after the other, several at once on this machine, or a Ray cluster."""
+"""Launchers for this machine: runs of a suite one after another, or several in parallel."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from segbench.engine.distributed import ProcessGroup
 
 _STOPPING_SECONDS = 0.05
-"""Between two looks at whether all runs have ended."""
+"""Seconds between checks whether all runs have ended."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one run is done.
+    """Device, cores and processes of a run.
 
     Attributes:
         device: auto, cpu, cuda, cuda:N or mps.
-        cores: Cores that are the run's own; None for all that this process may use. Its threads are the suite's.
-        team: The processes that do it together, where there are several.
-        deadline: When it has to stop, in seconds since the epoch; None sets no limit.
-        runs_at_once: How many runs may share the device meanwhile, this one included.
+        cores: Cores reserved for the run; None for all that this process may use. The suite sets the number of threads.
+        group: The process group, if several processes share the run.
+        deadline: When the run must stop, in seconds since the Unix epoch; None sets no limit.
+        runs_at_once: Number of runs that may share the device, including this one.
     """
 
     device: str
     cores: int | None = None
-    team: ProcessGroup | None = None
+    group: ProcessGroup | None = None
     deadline: float | None = None
     runs_at_once: int = 1
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be done.
+    """A run to execute.
 
     Attributes:
         run: The run.
-        number: Its position among those to be done, from 1.
-        total: How many these are.
+        number: Its number among the runs to execute, from 1.
+        total: Total number of runs to execute.
     """
 
     run: Run
@@ -60,43 +60,43 @@ class Job:
     total: int
 
 
-Do = Callable[[Job, Place, Observer], RunRecord | None]
-"""Does one run and stores it; None when it is left for another time."""
+RunJob = Callable[[Job, Place, Observer], RunRecord | None]
+"""Executes and stores one run; returns None if it was postponed."""
 
 
 class Launcher(Protocol):
-    """Has runs done, and yields their records as they come."""
+    """Executes runs and yields their records as they are completed."""
 
     here: ClassVar[bool]
-    """Whether they are done on this machine, or on others that may have other devices."""
+    """Whether runs are executed on this machine, or on others that may have other devices."""
 
     @property
     def sharing(self) -> float:
-        """How many runs share a device, or the cores."""
+        """Number of runs that share a device or the cores."""
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs."""
+    def __call__(self, jobs: Sequence[Job], run_job: RunJob, observer: Observer) -> Iterator[RunRecord]:
+        """Execute all jobs."""
 
 
 @dataclass(frozen=True)
 class Sequential:
-    """Does one run after the other.
+    """Executes runs one after another.
 
     Attributes:
-        device: Where.
+        device: The device of all runs.
     """
 
     here: ClassVar[bool] = True
     sharing: ClassVar[float] = 1.0
     device: str = "auto"
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs, in their order; those that were left are tried again as long as others are done."""
+    def __call__(self, jobs: Sequence[Job], run_job: RunJob, observer: Observer) -> Iterator[RunRecord]:
+        """Execute all jobs in order; postponed ones are retried as long as other runs are completed."""
         waiting = list(jobs)
         while waiting:
             left = []
             for job in waiting:
-                if (record := do(job, Place(self.device), observer)) is not None:
+                if (record := run_job(job, Place(self.device), observer)) is not None:
                     yield record
                 else:
                     left.append(job)
@@ -104,15 +104,15 @@ class Sequential:
 
 
 class Parallel:
-    """Does several runs at a time on this machine: a device each where there are several, else a part of the cores.
+    """Executes several runs in parallel on this machine; each gets a device, or a share of the cores.
 
-    How many threads a run computes with does not depend on it: that is the suite's ``threads``.
+    The number of threads per run is not affected; it is set by the suite's ``threads``.
 
     Args:
-        jobs: How many at a time.
-        devices: What they are done on; each is used by one run at a time where there are as many as jobs.
-        cores: Cores of the processor, which runs on it share.
-        threads: Threads of an operation in each run.
+        jobs: Number of parallel runs.
+        devices: The devices; if there are as many as jobs, each is used by one run at a time.
+        cores: CPU cores, divided among runs on the CPU.
+        threads: CPU threads per operation in each run.
     """
 
     here: ClassVar[bool] = True
@@ -132,23 +132,23 @@ class Parallel:
 
     @property
     def sharing(self) -> float:
-        """How many runs share a device or a core: on the processor, runs with a core for each thread share none."""
+        """Number of runs that share a device or a core; 1 on the CPU if each thread has its own core."""
         if any(device.startswith(("cuda", "mps")) for device in self._sharing):
             return max(self._sharing.values())
         return max(1.0, self.jobs * self.threads / self._all_cores)
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs; what one raises, Ctrl-C too, ends the others: they go on from where they last saved."""
+    def __call__(self, jobs: Sequence[Job], run_job: RunJob, observer: Observer) -> Iterator[RunRecord]:
+        """Execute all jobs. An error of one run, or Ctrl-C, stops the others; they can be resumed."""
         told, stopping = one_at_a_time(observer), threading.Event()
         room, at_once = memory_room(self.jobs), min(self.jobs, len(jobs))
 
         def done(job: Job) -> RunRecord | None:
             if stopping.is_set():
-                raise CallStopped(f"{job.run.id} was not begun")
+                raise CallStopped(f"{job.run.id} was not started")
             device = self._devices.get()
             try:
                 place = Place(device, self._cores, runs_at_once=min(self._sharing[device], at_once))
-                return do(within(job, room, runs=at_once), place, told)
+                return run_job(within(job, room, runs=at_once), place, told)
             except BaseException:
                 stopping.set()
                 raise
@@ -162,35 +162,35 @@ class Parallel:
                 while futures:
                     for future in wait(futures, return_when=FIRST_COMPLETED).done:
                         job = futures.pop(future)
-                        if isinstance(future.exception(), CallStopped):  # what stopped it comes too
+                        if isinstance(future.exception(), CallStopped):  # the error that stopped it follows
                             continue
                         if (record := future.result()) is None:
                             left.append(job)
                             continue
                         yield record
-                        futures |= {pool.submit(done, other): other for other in left}  # there may be time for it now
+                        futures |= {pool.submit(done, other): other for other in left}  # there may be enough time now
                         left.clear()
             except BaseException:
                 stopping.set()
                 pool.shutdown(wait=False, cancel_futures=True)
-                while not all(future.done() for future in futures):  # one may just be starting
+                while not all(future.done() for future in futures):  # one may be starting now
                     stop_calls()
                     time.sleep(_STOPPING_SECONDS)
                 raise
 
 
 def memory_room(jobs: int) -> float:
-    """Return how many gigabytes of decoded images each of several runs at a time may keep in memory."""
+    """Return the gigabytes of decoded images that each of several parallel runs may cache in memory."""
     return free_memory_bytes() / 2e9 / jobs
 
 
 def within(job: Job, gigabytes: float, *, runs: int = 1) -> Job:
-    """Return a job whose loader leaves room for those of the others; no result depends on it.
+    """Limit a job's loader so that parallel runs share memory and workers; results do not change.
 
     Args:
         job: The job.
-        gigabytes: The most that its cache in memory may take.
-        runs: How many runs share ``loader.workers``; each has one at least where there are any.
+        gigabytes: Upper limit of its in-memory cache.
+        runs: Number of runs that share ``loader.workers``; each gets at least one worker if there are any.
     """
     loader = job.run.loader
     changes: dict[str, float] = {}
@@ -202,12 +202,12 @@ def within(job: Job, gigabytes: float, *, runs: int = 1) -> Job:
 
 
 def announce(job: Job, observer: Observer) -> None:
-    """Tell that a run begins."""
+    """Report that a run starts."""
     observer(RunStarted(job.run.id, job.run.title, job.run.seed, job.number, job.total))
 
 
 def one_at_a_time(observer: Observer) -> Observer:
-    """Return an observer that several threads may tell."""
+    """Return an observer that several threads may call."""
     lock = threading.Lock()
 
     def tell(event: Event) -> None:

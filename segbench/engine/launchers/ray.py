@@ -1,4 +1,4 @@
-"""Spreads a suite's runs over a Ray cluster: every run is a task with declared CPUs and GPUs, done again when lost."""
+"""Runs a suite on a Ray cluster: each run is a task with declared CPUs and GPUs, restarted if it is lost."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from segbench.engine.events import Event, Notice, Observer, RunStopped
-from segbench.engine.launchers.local import Do, Job, Place
-from segbench.engine.launchers.ray_worker import Mailbox, RayResult, RayTask, SharedFolder, do_run, unpack
+from segbench.engine.launchers.local import Job, Place, RunJob
+from segbench.engine.launchers.ray_worker import Mailbox, RayResult, RayTask, SharedFolder, execute_task, unpack
 from segbench.engine.launchers.time_limit import GRACE_SECONDS
-from segbench.engine.run.record import record_death, tell_end
+from segbench.engine.run.record import record_death, report_outcome
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted, SegbenchError, StoreError, TrainingError, UsageError
 from segbench.results.data_checks import read_checks
@@ -25,27 +25,27 @@ from segbench.results.record import RunRecord
 from segbench.results.store import RECORD_FILE, Store, read_record
 
 RETRIES = 3
-"""How often a run is begun again whose machine or process was lost."""
+"""How often a run is restarted after its machine or process was lost."""
 
 LOOK_SECONDS = 0.5
-"""Between two looks into the mailbox."""
+"""Seconds between polls of the mailbox."""
 
 APPEARS_SECONDS = 60.0
-"""How long what another machine has stored may take to be seen here: network file systems keep what they saw before."""
+"""How long a file stored by another machine may take to appear here; network file systems cache folders."""
 
 
 @dataclass(frozen=True)
 class RayLauncher:
-    """Has runs done by a Ray cluster.
+    """Executes runs on a Ray cluster.
 
     Attributes:
-        store: Where results go, on this machine.
-        address: The cluster's; None starts one on this machine.
-        cpus: Cores that a run is given; how many threads it computes with is the suite's ``threads``.
-        gpus: GPUs that a run is given.
-        shared: Whether all machines see the store under its path. Runs are stored there then, and one that is begun
-            again goes on from where it last saved; else they are sent back through Ray when they end.
-        stop: When to stop. At its deadline, runs under way end by themselves. At SIGTERM, this process cancels them.
+        store: The store of results on this machine.
+        address: Address of the cluster; None starts one on this machine.
+        cpus: Cores reserved for a run; the number of threads is set by the suite's ``threads``.
+        gpus: GPUs reserved for a run.
+        shared: Whether all machines see the store under the same path. Then runs are stored there directly, and a
+            restarted run resumes from its last state. Otherwise results are sent back through Ray.
+        stop: When to stop. At its deadline, runs stop by themselves. At SIGTERM, this process cancels them.
     """
 
     here: ClassVar[bool] = False
@@ -57,14 +57,14 @@ class RayLauncher:
     shared: bool = False
     stop: Stop = NEVER
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:  # noqa: ARG002
-        """Do all jobs on the cluster, none here.
+    def __call__(self, jobs: Sequence[Job], run_job: RunJob, observer: Observer) -> Iterator[RunRecord]:  # noqa: ARG002
+        """Execute all jobs on the cluster.
 
         Raises:
-            UsageError: Ray is not installed, there is no such cluster, or none of its machines has what a run is given.
-            SegbenchError: No machine can do a run, for want of its data for example, or its results do not arrive; the
-                other runs are done.
-            TrainingError: Nothing can be received from the cluster any more.
+            UsageError: Ray is not installed, no cluster answers, or no machine has the resources that a run needs.
+            SegbenchError: No machine can execute a run (its data may be missing), or its results do not arrive. Other
+                runs are completed first.
+            TrainingError: The connection to the cluster is lost.
         """
         ray = _joined(self.address)
         self._check_resources(ray)
@@ -79,10 +79,10 @@ class RayLauncher:
                     observer(event)
                 for job, done in ready:
                     if isinstance(done, Exception):
-                        if (reason := tasks.begin_again(job, done, observer)) is not None:
+                        if (reason := tasks.restart(job, done, observer)) is not None:
                             yield self._failed(job, reason, observer)
                     elif done.record is not None and self._received(job, done, done.record, wrong):
-                        tell_end(done.record, self.store, observer)
+                        report_outcome(done.record, self.store, observer)
                         yield done.record
                     elif isinstance(done.error, RunInterrupted):
                         observer(RunStopped(job.run.id, job.run.title, str(done.error)))
@@ -93,13 +93,13 @@ class RayLauncher:
 
     @property
     def _over(self) -> bool:
-        """Whether no run is waited for any more: told to end, or so long after the deadline that they should have."""
+        """Whether to stop waiting for runs: on request, or a grace period after the deadline."""
         left = self.stop.deadline
         return self.stop.terminated or (left is not None and time.time() > left + GRACE_SECONDS)
 
     @contextmanager
     def _sign(self) -> Iterator[SharedFolder | None]:
-        """Put a file into a shared store, by which other machines know it, for as long as the context lasts."""
+        """Create a marker file in a shared store, by which workers recognise it; removed at the end of the block."""
         if not self.shared:
             yield None
             return
@@ -113,10 +113,10 @@ class RayLauncher:
             sign.unlink(missing_ok=True)
 
     def _check_resources(self, ray: Any) -> None:
-        """Refuse what no machine of the cluster can ever give: Ray would wait for one that can.
+        """Refuse resources that no machine of the cluster has; Ray would wait for them forever.
 
         Raises:
-            UsageError: Says what was asked for.
+            UsageError: No machine has the resources.
         """
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise UsageError(f"--gpus-per-run {self.gpus:g}: a part of a GPU, or a whole number of them")
@@ -129,19 +129,19 @@ class RayLauncher:
             )
 
     def _received(self, job: Job, done: RayResult, record: RunRecord, wrong: list[SegbenchError]) -> bool:
-        """Put a run's folder into the store, unless it is there already; what went wrong is added to the rest."""
+        """Move a run's folder into the store, unless it is stored there already; errors are collected."""
         if done.content is not None:
             with self.store.writing(job.run.id) as folder:
                 unpack(done.content, folder)
         elif not self._appears(record):
-            text = f"was stored by {done.host}, and is not seen here after {APPEARS_SECONDS:g} seconds"
+            text = f"was stored by {done.host}, and does not appear here after {APPEARS_SECONDS:g} seconds"
             folder = self.store.folder_of(record.id)
             wrong.append(StoreError(f"{folder}: {text}; is it a folder that all share, as --shared-results says?"))
             return False
         return True
 
     def _appears(self, record: RunRecord) -> bool:
-        """Wait for what another machine has stored; a network file system may show an older state for a while."""
+        """Wait until a run stored by another machine appears; network file systems may lag behind."""
         until = time.monotonic() + APPEARS_SECONDS
         file = self.store.folder_of(record.id) / RECORD_FILE
         while not file.exists() or read_record(file).timings != record.timings:
@@ -152,25 +152,25 @@ class RayLauncher:
 
     def _failed(self, job: Job, reason: str, observer: Observer) -> RunRecord:
         record = record_death(job.run, self.store, reason)
-        tell_end(record, self.store, observer)
+        report_outcome(record, self.store, observer)
         return record
 
 
 @dataclass
 class _Tasks:
-    """The tasks of a suite's runs, and what they send.
+    """The Ray tasks of a suite's runs and their messages.
 
     Attributes:
-        ray: The module, joined to a cluster.
+        ray: The Ray module, connected to a cluster.
         cpus: Cores of a task.
         gpus: GPUs of a task.
-        shared: Where runs are stored; None when they are sent back.
-        checks: What is known of the suite's splits, by their key.
-        deadline: When runs have to stop, in seconds since the epoch.
-        waiting: The jobs that are not done, by what Ray calls their results.
+        shared: The shared folder for results; None if results are sent back.
+        checks: Findings of the data checks, by split key.
+        deadline: When runs must stop, in seconds since the Unix epoch.
+        waiting: The unfinished jobs, by Ray's object reference of their results.
         lost: How often each run's machine or process was lost, by its id.
-        tried: The machines that could not do a run, by its id.
-        pinned: The machine that such a run is kept for then.
+        tried: The machines that could not execute a run, by run id.
+        pinned: The machine that such a run is assigned to next, by run id.
     """
 
     ray: Any
@@ -185,22 +185,22 @@ class _Tasks:
     pinned: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> _Tasks:
-        # A worker of its own for each run, as elsewhere. Ray's own retries would go on for ever when memory runs out.
+        # One worker process per run, as with other launchers. Ray's own retries would never end if memory runs out.
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_retries": 0, "max_calls": 1}
-        self._task = self.ray.remote(**options)(do_run)
+        self._task = self.ray.remote(**options)(execute_task)
         here = self.ray.get_runtime_context().get_node_id()
         self._mailbox = self.ray.remote(num_cpus=0, scheduling_strategy=self._on(here))(Mailbox).remote()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what is still under way, after Ctrl-C or an error here."""
+        """Cancel running tasks after Ctrl-C or an error."""
         for task in self.waiting:
             self.ray.cancel(task, force=True)
         self.ray.kill(self._mailbox)
 
     def submit(self, job: Job, node: str | None = None) -> None:
-        """Have a job done by whatever machine has room for it, or by a certain one."""
-        sharing = max(1, int(1 / self.gpus)) if self.gpus else 1  # of cores, the machine itself knows
+        """Submit a job to any machine with free resources, or to a given machine."""
+        sharing = max(1, int(1 / self.gpus)) if self.gpus else 1  # the machine itself knows its cores
         device = "cuda" if self.gpus else "cpu"
         run, place = job.run, Place(device, self.cpus, deadline=self.deadline, runs_at_once=sharing)
         order = RayTask(
@@ -210,26 +210,26 @@ class _Tasks:
         self.waiting[task.remote(order, self._mailbox)] = job
 
     def ended(self) -> list[tuple[Job, RayResult | Exception]]:
-        """Wait a moment; return the jobs that have ended meanwhile, each with what came of it, or what Ray raised."""
+        """Wait briefly and return the jobs that ended, each with its result or the error that Ray raised."""
         tasks, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK_SECONDS)
         return [(self.waiting.pop(task), self._result(task)) for task in tasks]
 
     def events(self) -> list[Event]:
-        """Return what the runs have sent since the last time.
+        """Return the events that runs have sent since the last call.
 
         Raises:
-            TrainingError: Nothing can be received any more.
+            TrainingError: The mailbox is lost.
         """
         try:
             events: list[Event] = self.ray.get(self._mailbox.take.remote())
         except self.ray.exceptions.RayError as error:
             raise TrainingError(
-                f"Ray has lost what runs tell of themselves through ({type(error).__name__}); the same command goes on"
+                f"Ray has lost the actor that receives events ({type(error).__name__}); the same command resumes"
             ) from None
         return events
 
     def try_elsewhere(self, job: Job, done: RayResult, observer: Observer) -> bool:
-        """Have a job that one machine cannot do done by another one; return whether there is any."""
+        """Submit a job that one machine cannot execute to another one; return whether there is one."""
         tried = self.tried.setdefault(job.run.id, set())
         tried.add(done.node)
         others = [node["NodeID"] for node in able_nodes(self.ray, self.cpus, self.gpus) if node["NodeID"] not in tried]
@@ -242,8 +242,8 @@ class _Tasks:
         self.submit(job, node)
         return True
 
-    def begin_again(self, job: Job, error: Exception, observer: Observer) -> str | None:
-        """Have a job done again whose machine or process was lost; return why it is not, where it is not."""
+    def restart(self, job: Job, error: Exception, observer: Observer) -> str | None:
+        """Restart a job whose machine or process was lost; return the reason if it is not restarted."""
         if not isinstance(error, _lost_errors(self.ray)):
             return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         times = self.lost[job.run.id] = self.lost.get(job.run.id, 0) + 1
@@ -254,7 +254,7 @@ class _Tasks:
         return None
 
     def _on(self, node: str) -> Any:
-        """Return the strategy that keeps something on one machine."""
+        """Return the scheduling strategy that pins a task to a machine."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return NodeAffinitySchedulingStrategy(node, soft=False)
@@ -269,23 +269,23 @@ class _Tasks:
 
 
 def able_nodes(ray: Any, cpus: int, gpus: float) -> list[dict[str, Any]]:
-    """Return the machines of a cluster that have what a run is given."""
+    """Return the machines of the cluster that have the resources of a run."""
     alive = [node for node in ray.nodes() if node["Alive"]]
     return [n for n in alive if n["Resources"].get("CPU", 0) >= cpus and n["Resources"].get("GPU", 0) >= gpus]
 
 
 def _lost_errors(ray: Any) -> tuple[type[Exception], ...]:
-    """Return what Ray raises when a machine, a process or what it was about to send back is gone."""
+    """Return the errors that Ray raises if a machine, a process or its result is lost."""
     errors = ray.exceptions
     lost = errors.NodeDiedError, errors.WorkerCrashedError, errors.ObjectLostError, errors.OutOfMemoryError
-    return *lost, errors.TaskUnschedulableError  # the machine that it was kept for is gone
+    return *lost, errors.TaskUnschedulableError  # the machine that it was pinned to is gone
 
 
 def _joined(address: str | None) -> Any:
-    """Return Ray, joined to the cluster at an address, or to one that is started here.
+    """Connect to the cluster at an address, or start one here, and return the Ray module.
 
     Raises:
-        UsageError: Ray is not installed, or nothing answers.
+        UsageError: Ray is not installed, or no cluster answers.
     """
     with _sigterm_kept():
         try:
@@ -303,9 +303,9 @@ def _joined(address: str | None) -> Any:
 
 @contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Restore the handler of SIGTERM after a block: Ray installs one that exits at once, with nothing reported.
+    """Restore the SIGTERM handler after a block; Ray installs one that exits at once without a report.
 
-    Only a process's first thread can set handlers, so in other threads Ray installs none.
+    Only the main thread can set handlers, so Ray installs none in other threads.
     """
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -316,10 +316,10 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 def _check_address(address: str | None) -> None:
-    """Refuse an address at which nothing listens: Ray itself would wait for minutes.
+    """Refuse an address where nothing listens; Ray would wait for minutes.
 
     Raises:
-        UsageError: It is named.
+        UsageError: No cluster answers at the address.
     """
     host, _, port = (address or "").rpartition(":")
     if not (host and port.isdecimal()) or "/" in host:

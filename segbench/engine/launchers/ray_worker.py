@@ -1,4 +1,4 @@
-"""What a machine of a Ray cluster does: one run, stored in a folder that all machines share, or sent back."""
+"""Executes one run on a machine of a Ray cluster; stores it in a shared folder or sends it back."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 PROGRESS_SECONDS = 1.0
-"""Of what happens meanwhile, a run sends its progress once: each message goes over the network."""
+"""Seconds between progress messages of a run, since each goes over the network."""
 
 
 @dataclass(frozen=True)
 class SharedFolder:
-    """A folder of results that all machines see under the same path.
+    """A results folder that all machines see under the same path.
 
     Attributes:
         results: The path.
-        sign: A file in the suite's folder, by which a machine knows that it sees the one that is meant.
+        sign: A marker file in the suite's folder, by which a machine recognises the folder.
     """
 
     results: Path
@@ -42,16 +42,16 @@ class SharedFolder:
 
 @dataclass(frozen=True)
 class RayTask:
-    """A run that some machine is to do.
+    """A run to execute on a machine of the cluster.
 
     Attributes:
-        run: The run as JSON values, so that its identity follows from the files of that machine.
-        identity: What that has to come to.
-        number: Its position among the runs to be done, from 1.
-        total: How many these are.
+        run: The run as JSON values, so its identity is computed from that machine's files.
+        identity: The expected identity.
+        number: Its number among the runs to execute, from 1.
+        total: Total number of runs to execute.
         place: Device and cores.
-        shared: Where it is stored; None when it is sent back.
-        checks: What is known of the suite's splits, by their key.
+        shared: The shared folder for results; None to send the result back.
+        checks: Findings of the data checks, by split key.
     """
 
     run: dict[str, Any]
@@ -65,14 +65,14 @@ class RayTask:
 
 @dataclass(frozen=True)
 class RayResult:
-    """What a machine of the cluster sends back.
+    """The answer of a machine of the cluster.
 
     Attributes:
         node: Ray's id of the machine.
-        host: Its name.
-        record: The run's record; None when it could not be done there.
-        content: The run's folder as a zip archive; None when it is stored already.
-        error: What the person has to mend before that machine can do it.
+        host: The machine's name.
+        record: The run's record; None if it could not be executed there.
+        content: The run's folder as a zip archive; None if it is stored already.
+        error: What the user must fix before that machine can execute the run.
     """
 
     node: str
@@ -83,33 +83,33 @@ class RayResult:
 
 
 class Mailbox:
-    """An actor beside the command, where all runs leave what happens to them, and the command looks for it."""
+    """A Ray actor on the command's machine that collects the events of all runs."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
 
     def put(self, event: Event) -> None:
-        """Leave an event."""
+        """Add an event."""
         self._events.append(event)
 
     def take(self) -> list[Event]:
-        """Return what was left since the last time."""
+        """Return the events since the last call."""
         taken, self._events = self._events, []
         return taken
 
     def all_is_in(self) -> None:
-        """Return once all that the caller has put is in: an actor does one thing after the other."""
+        """Return when all earlier events of the caller have arrived; an actor handles calls in order."""
 
 
 class Sender:
-    """Leaves a run's events in the mailbox; it waits for nothing but, in the end, their arrival."""
+    """Sends a run's events to the mailbox without waiting, except for their arrival at the end."""
 
     def __init__(self, mailbox: Any) -> None:
         self.mailbox = mailbox
         self._told = -PROGRESS_SECONDS
 
     def __call__(self, event: Event) -> None:
-        """Send an event; progress only now and then."""
+        """Send an event; progress events are throttled."""
         if isinstance(event, Progress):
             if time.monotonic() - self._told < PROGRESS_SECONDS:
                 return
@@ -117,32 +117,32 @@ class Sender:
         self.mailbox.put.remote(event)
 
     def finish(self) -> None:
-        """Wait until all has arrived."""
+        """Wait until all events have arrived."""
         import ray
 
         ray.get(self.mailbox.all_is_in.remote())
 
 
-def do_run(order: RayTask, mailbox: Any) -> RayResult:
-    """Do one run on whatever machine this is."""
+def execute_task(order: RayTask, mailbox: Any) -> RayResult:
+    """Execute one run on this machine."""
     import ray
 
     here, send = RayResult(ray.get_runtime_context().get_node_id(), socket.gethostname()), Sender(mailbox)
     try:
-        return _carried_out(order, send, here)
+        return _execute(order, send, here)
     except SegbenchError as error:
         return replace(here, error=error)
     finally:
         send.finish()
 
 
-def _carried_out(order: RayTask, send: Sender, here: RayResult) -> RayResult:
-    """Do a run; return its record and its folder, unless that lies where the others' do.
+def _execute(order: RayTask, send: Sender, here: RayResult) -> RayResult:
+    """Execute a run; return its record and, without a shared store, its folder.
 
     Raises:
-        UsageError: This machine has not the files or the folder of the one that gave the command.
+        UsageError: This machine has other files or another folder than the machine that gave the command.
         RunInterrupted: The deadline has passed.
-        SegbenchError: The run cannot be done here, for want of its data for example.
+        SegbenchError: The run cannot be executed here, for example because its data is missing.
     """
     run, place = Run.model_validate(order.run), order.place
     if run.identity != order.identity:
@@ -153,50 +153,50 @@ def _carried_out(order: RayTask, send: Sender, here: RayResult) -> RayResult:
     with _opened_store(order, run.suite) as store:
         stop = Stop(place.deadline)
         if stop.due:
-            raise RunInterrupted("was not begun in time")
+            raise RunInterrupted("was not started in time")
         announce(Job(run, order.number, order.total), send)
         if order.shared:
-            return replace(here, record=_performed(run, store, order, send, stop))
+            return replace(here, record=_execute_run(run, store, order, send, stop))
         with _state_lost():
-            record = _performed(run, store, order, send, stop)
+            record = _execute_run(run, store, order, send, stop)
         return replace(here, record=record, content=packed(store.folder_of(run.id)))
 
 
-def _performed(run: Run, store: Store, order: RayTask, send: Sender, stop: Stop) -> RunRecord:
-    """Do a run on the order's device, with its share of this machine's memory."""
+def _execute_run(run: Run, store: Store, order: RayTask, send: Sender, stop: Stop) -> RunRecord:
+    """Execute a run on the task's device with its share of this machine's memory."""
     from segbench.engine.run.execute import execute_run
 
     place = order.place
-    beside = max(1, (os.cpu_count() or 1) // (place.cores or 1))  # as many may be under way on this machine
-    job = within(Job(run, order.number, order.total), memory_room(beside))
+    at_once = max(1, (os.cpu_count() or 1) // (place.cores or 1))  # so many runs may be running on this machine
+    job = within(Job(run, order.number, order.total), memory_room(at_once))
     return execute_run(
         job.run,
         store,
         device=place.device,
         cores=place.cores,
         stop=stop,
-        runs_at_once=beside if place.device == "cpu" else place.runs_at_once,
+        runs_at_once=at_once if place.device == "cpu" else place.runs_at_once,
         observer=send,
     )
 
 
 @contextmanager
 def _state_lost() -> Iterator[None]:
-    """Correct what an interrupted run reports where its store is temporary: the state it saved is deleted with it.
+    """Correct the message of an interrupted run with a temporary store, whose training state is lost.
 
     Raises:
-        RunInterrupted: Says where the run stopped, and that it begins anew.
+        RunInterrupted: Says where the run stopped, and that it will start again.
     """
     try:
         yield
     except RunInterrupted as stopped:
-        lost = "it begins anew: only with --shared-results is its state kept"
+        lost = "it will start again, since its state is kept only with --shared-results"
         raise RunInterrupted(f"{stopped.where}; {lost}") from None
 
 
 @contextmanager
 def _opened_store(order: RayTask, suite: str) -> Iterator[Store]:
-    """Give the shared store, or one that is gone when the run has been sent back.
+    """Yield the shared store, or a temporary one that is removed after the run is sent back.
 
     Raises:
         UsageError: This machine sees another folder under the shared one's path.
@@ -228,6 +228,6 @@ def packed(folder: Path) -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Put what ``packed`` returned into a folder."""
+    """Extract the archive that ``packed`` returned into a folder."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)

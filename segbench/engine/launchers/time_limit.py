@@ -1,4 +1,4 @@
-"""Begins only runs that will end in time, by what each was estimated to take and how fast the work really goes."""
+"""Starts only runs that will end before the deadline, based on estimates and the measured pace."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from segbench.engine.stopping import Stop
 from segbench.results.record import Status
 
 GRACE_SECONDS = 60.0
-"""How long runs under way may take to save when it is time; then they are ended, and go on from their last state."""
+"""Grace period for running runs to save their state; after it they are killed."""
 
 LOOK_SECONDS = 0.5
-"""Between two looks at whether runs under way have to be ended."""
+"""Seconds between checks whether runs must be stopped."""
 
 LEAST_WORK_SECONDS = 5.0
-"""Estimated work that has to be done before its pace is believed."""
+"""Seconds of estimated work that must be done before the measured pace is used."""
 
 PACES = (0.5, 10.0)
-"""The least and the most by which estimates are corrected."""
+"""Bounds of the factor by which estimates are corrected."""
 
 
 @dataclass
-class Begun:
-    """A run that was begun by this command.
+class StartedRun:
+    """A run started by this command.
 
     Attributes:
-        began: When, on the clock.
-        expected: What was estimated to be left of it then; None where nothing is known.
-        share: How much of that is done.
-        seconds: How long it took; None while it is under way.
+        began: Start time by the clock.
+        expected: Estimated seconds left at the start; None if not known.
+        share: Fraction of it that is done.
+        seconds: Duration; None while the run is running.
     """
 
     began: float
@@ -46,13 +46,13 @@ class Begun:
 
 @dataclass
 class TimeLimit:
-    """Which runs may begin.
+    """Decides which runs may start.
 
     Attributes:
-        stop: When all has to stop.
-        estimates: What is left of each run, by its id; runs that it does not hold may begin as long as time is left.
-        at_once: Runs that share a device, each of which is slower for it, as long as their pace is not known.
-        clock: Seconds that only grow.
+        stop: The deadline of all runs.
+        estimates: Estimated seconds left of each run, by id. Runs without an estimate may start before the deadline.
+        at_once: Number of runs that share a device; slows the estimates until the pace is measured.
+        clock: A monotonic clock in seconds.
     """
 
     stop: Stop
@@ -60,18 +60,18 @@ class TimeLimit:
     at_once: float = 1.0
     clock: Callable[[], float] = time.monotonic
     _waiting: list[str] = field(default_factory=list)
-    _begun: dict[str, Begun] = field(default_factory=dict)
+    _begun: dict[str, StartedRun] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def expect(self, run_ids: Iterable[str]) -> None:
-        """Note which runs are to be done."""
+        """Set the runs to execute."""
         self._waiting = list(run_ids)
 
-    def try_begin(self, run_id: str) -> bool:
-        """Note that a run begins, and return True, if it may; one that may not can be tried again later.
+    def try_start(self, run_id: str) -> bool:
+        """Return whether a run may start, and note its start; a refused run can be tried again later.
 
-        Where no run would end in time, the first of a command begins all the same: it saves where it is, and the next
-        command goes on with it.
+        If no run would end in time, the first one starts anyway: it saves its state at the deadline, and the next
+        command resumes it.
         """
         with self._lock:
             if self.stop.due:
@@ -80,11 +80,11 @@ class TimeLimit:
                 return False
             if run_id in self._waiting:
                 self._waiting.remove(run_id)
-            self._begun[run_id] = Begun(self.clock(), self.estimates.get(run_id))
+            self._begun[run_id] = StartedRun(self.clock(), self.estimates.get(run_id))
             return True
 
     def watching(self, observer: Observer) -> Observer:
-        """Return an observer that notes how fast runs go on, and tells another one of everything."""
+        """Return an observer that measures the pace of runs and forwards all events to another one."""
 
         def tell(event: Event) -> None:
             if isinstance(event, Progress | RunEnded):
@@ -96,7 +96,7 @@ class TimeLimit:
 
     @property
     def pace(self) -> float:
-        """Seconds that pass for each second of estimated work."""
+        """Real seconds per second of estimated work."""
         known = [begun for begun in self._begun.values() if begun.expected is not None and begun.share > 0]
         work = sum(begun.share * begun.expected.seconds for begun in known if begun.expected is not None)
         if work < LEAST_WORK_SECONDS:
@@ -114,14 +114,14 @@ class TimeLimit:
             return
         if isinstance(event, RunEnded):
             begun.share, begun.seconds = 1.0, self.clock() - begun.began
-            if event.status is not Status.COMPLETED:  # says nothing of the pace
+            if event.status is not Status.COMPLETED:  # does not help to measure the pace
                 begun.expected = None
         else:
             begun.share = share_done(begun.expected, event)
 
 
 def share_done(estimate: RunEstimate, event: Progress) -> float:
-    """Return how much of what was left of a run is behind it; steps are counted from the run's beginning."""
+    """Return the fraction done of what was left of a run at its start; steps count from the beginning of the run."""
     part = event.done / max(event.total, 1)
     done = estimate.overhead_seconds
     if event.stage == "training":
@@ -134,9 +134,9 @@ def share_done(estimate: RunEstimate, event: Progress) -> float:
 
 @contextmanager
 def ending_calls(stop: Stop) -> Iterator[None]:
-    """Have runs in processes of their own end when it is time: told at once, and forced after ``GRACE_SECONDS``.
+    """Stop runs in other processes when it is time: request it at once, and kill them after ``GRACE_SECONDS``.
 
-    They know of a deadline themselves; of SIGTERM, which may have reached this process alone, they are told here.
+    Those processes know the deadline themselves. SIGTERM may have reached only this process, so it is forwarded.
     """
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Does the runs of a suite one after another, each by all processes that ``torchrun`` has started."""
+"""Executes the runs of a suite one after another, each by all processes that ``torchrun`` started."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from segbench.config.plan import Run
 from segbench.engine.events import Observer
-from segbench.engine.launchers.local import Do, Job, Place, memory_room, within
+from segbench.engine.launchers.local import Job, Place, RunJob, memory_room, within
 from segbench.errors import RunInterrupted, SuiteError
 from segbench.results.record import RunRecord
 
@@ -18,45 +18,45 @@ if TYPE_CHECKING:
     from segbench.engine.distributed import ProcessGroup
 
 _DISMISSED: Run | None = None
-"""Told in place of a run when there is none left."""
+"""Broadcast in place of a run when no runs are left."""
 
 
 @dataclass
 class TorchrunLauncher:
-    """Leads the others through the runs, in order.
+    """Executes runs in order and tells the other processes which run is next.
 
     Attributes:
-        team: All processes; this is the first.
-        device: Its device.
-        busy: Whether a run is under way: the others take part in it, and wait for no name.
+        group: All processes; this is the first one.
+        device: Device of this process.
+        busy: Whether a run is running, so that the others do not wait for the next run.
     """
 
     here: ClassVar[bool] = True
     sharing: ClassVar[float] = 1.0
-    team: ProcessGroup
+    group: ProcessGroup
     device: str
     busy: bool = False
 
-    def __call__(self, jobs: Sequence[Job], do: Do, observer: Observer) -> Iterator[RunRecord]:
-        """Do all jobs; a run that stops all processes alike ends as failed, and the next one is begun.
+    def __call__(self, jobs: Sequence[Job], run_job: RunJob, observer: Observer) -> Iterator[RunRecord]:
+        """Execute all jobs; if a run stops all processes with the same error, it is Failed and the next one starts.
 
         Raises:
-            SuiteError: The recipe asks for what several processes cannot do; none of the runs is begun.
-            TrainingError: Only some processes were stopped: the others wait for them, and all have to end.
+            SuiteError: The recipe does not support several processes; no run is started.
+            TrainingError: Only some processes were stopped. The others wait for them, so all must end.
         """
         for job in jobs:
-            check_recipe(job.run, self.team.size)
-        room = memory_room(int(os.environ.get("LOCAL_WORLD_SIZE", self.team.size)))
+            check_recipe(job.run, self.group.size)
+        room = memory_room(int(os.environ.get("LOCAL_WORLD_SIZE", self.group.size)))
         for job in (within(job, room) for job in jobs):
             self.busy = True
-            record = do(job, Place(self.device, team=self.team), observer)
+            record = run_job(job, Place(self.device, group=self.group), observer)
             self.busy = False
             if record is not None:
                 yield record
 
 
 def check_recipe(run: Run, processes: int) -> None:
-    """Refuse a recipe that needs one process.
+    """Refuse a recipe that does not support several processes.
 
     Raises:
         SuiteError: Names the key.
@@ -78,24 +78,24 @@ def check_recipe(run: Run, processes: int) -> None:
 
 
 @contextmanager
-def leading(team: ProcessGroup, device: str) -> Iterator[TorchrunLauncher]:
-    """Give a launcher that leads the others, and dismiss them in the end; an error within a run ends them all."""
-    together = TorchrunLauncher(team, device)
+def leading(group: ProcessGroup, device: str) -> Iterator[TorchrunLauncher]:
+    """Yield a launcher that leads the other processes, and dismiss them at the end; an error within a run ends all."""
+    together = TorchrunLauncher(group, device)
     try:
         yield together
     finally:
         if not together.busy:
-            team.broadcast(_DISMISSED)
+            group.broadcast(_DISMISSED)
 
 
-def join_runs(team: ProcessGroup, *, device: str) -> None:
-    """Take part in the runs that the first process names, until it dismisses this one.
+def join_runs(group: ProcessGroup, *, device: str) -> None:
+    """Take part in the runs that the first process announces, until it dismisses this one.
 
     Raises:
         TrainingError: Only some processes were stopped.
     """
     from segbench.engine.run.execute import join_run
 
-    while (run := team.broadcast(_DISMISSED)) is not None:
-        with suppress(RunInterrupted):  # the first process says what comes then
-            join_run(run, device=device, team=team)
+    while (run := group.broadcast(_DISMISSED)) is not None:
+        with suppress(RunInterrupted):  # the first process announces what comes next
+            join_run(run, device=device, group=group)

@@ -1,4 +1,4 @@
-"""What a run is made from: its splits, transformed and batched as the recipe says."""
+"""The data of a run: its splits with the recipe's transforms, and loaders of batches."""
 
 from __future__ import annotations
 
@@ -19,58 +19,58 @@ from segbench.engine.evaluation.predictor import scaled_size
 from segbench.engine.run.splits import OpenedSplits, open_splits
 
 STATISTICS_KEY = "channel_statistics"
-"""Where what was measured in a split stands among what was found in it."""
+"""Key of the measured statistics among a split's findings."""
 
 
 @dataclass(frozen=True)
 class RunData(OpenedSplits):
-    """The opened splits of a run, and how its recipe transforms and batches them.
+    """The opened splits of a run, with the recipe's transforms and loaders.
 
     Attributes:
-        statistics: Mean and deviation of the training images; None where they are not known yet, or not asked for.
+        statistics: Mean and standard deviation of the training images; None if not measured yet or not needed.
     """
 
     statistics: ChannelStatistics | None = None
 
     @property
     def measures(self) -> bool:
-        """Whether a step takes its numbers from the training split."""
+        """Whether a transform uses statistics measured on the training split."""
         transforms = self.run.recipe.transforms
         return self.train is not None and (measures(transforms.test) or measures(transforms.train))
 
     @cached_property
     def images(self) -> ImageFormat:
-        """What the images are, with the statistics of the training split where a step takes them."""
+        """Facts about the images, with the training split's statistics if a transform uses them."""
         statistics = self.statistics
         if statistics is None and self.measures and self.train is not None:
             statistics = measure(self.train)
         return replace(self.info.image_format, statistics=statistics)
 
     def training_pipeline(self) -> Pipeline:
-        """Return what happens to training images."""
+        """Return the transforms of training images."""
         return Pipeline(self.run.recipe.transforms.train, training=True, images=self.images)
 
     def test_pipeline(self) -> Pipeline:
-        """Return what happens to validation and test images."""
+        """Return the transforms of validation and test images."""
         return Pipeline(self.run.recipe.transforms.test, training=False, images=self.images)
 
     def test_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size at which a network sees a test image of this height and width."""
+        """Return the size of a transformed test image of this height and width."""
         pixels: ImageArray = np.zeros((height, width, self.info.channels), self.info.dtype)
         return _size(self.test_pipeline()(Sample("blank", pixels, np.zeros((height, width), np.uint8))).image)
 
     def first_test_size(self) -> tuple[int, int]:
-        """Return the size at which a network sees the first test image."""
+        """Return the size of the first transformed test image."""
         return self.test_size(*self.test.read(0).label.shape)
 
     def first_training_size(self) -> tuple[int, int] | None:
-        """Return the size at which a network sees the first training image; None when nothing is trained."""
+        """Return the size of the first transformed training image; None without training."""
         if self.train is None:
             return None
         return _size(self.training_pipeline()(self.train.read(0), (self.run.seed, 1, 0)).image)
 
     def seen_sizes(self, test_sizes: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Return every size that a network meets, under all scales and as tiles of a window."""
+        """Return all input sizes of the network, including all scales and the tiles of a window."""
         training = self.first_training_size()
         seen = {training} if training else set()
         evaluation = self.run.recipe.evaluate
@@ -82,8 +82,8 @@ class RunData(OpenedSplits):
                 seen.add(size)
         return seen
 
-    def training_loader(self, *, pin_memory: bool = False, share: Shard = WHOLE) -> TrainingLoader:
-        """Return the loader of a share of the training split; needs a training recipe."""
+    def training_loader(self, *, pin_memory: bool = False, shard: Shard = WHOLE) -> TrainingLoader:
+        """Return the loader of a shard of the training split; requires a training recipe."""
         recipe = self.run.recipe
         assert recipe.train is not None
         assert self.train is not None
@@ -95,21 +95,21 @@ class RunData(OpenedSplits):
             drop_last=recipe.train.drop_last and recipe.train.accumulate != "epoch",
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
-            share=share,
+            shard=shard,
             last_epoch=recipe.train.epochs,
         )
 
     def evaluation_loader(
-        self, split: SegmentationDataset, *, pin_memory: bool = False, share: Shard = WHOLE
+        self, split: SegmentationDataset, *, pin_memory: bool = False, shard: Shard = WHOLE
     ) -> EvaluationLoader:
-        """Return the loader of a share of a split that is to be evaluated."""
+        """Return the loader of a shard of a split to evaluate."""
         return EvaluationLoader(
             split,
             self.test_pipeline(),
             batch_size=self.run.recipe.evaluate.batch_size,
             workers=self.run.loader.workers,
             pin_memory=pin_memory,
-            share=share,
+            shard=shard,
         )
 
 
@@ -123,16 +123,16 @@ def open_run_data(run: Run, checks: Mapping[str, Mapping[str, Any]] | None = Non
 
     Args:
         run: The run.
-        checks: What was found when splits were read through, by their key; what is measured in them may be among it.
+        checks: Findings of the data checks, by split key; may include measured statistics.
 
     Raises:
         DataError: A split is missing, empty or inconsistent.
     """
-    return materials_of(open_splits(run), checks or {})
+    return run_data_of(open_splits(run), checks or {})
 
 
-def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) -> RunData:
-    """Return how opened splits are transformed and batched; ``checks`` are those of ``open_materials``."""
+def run_data_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) -> RunData:
+    """Return the data of a run from its opened splits; for ``checks`` see ``open_run_data``."""
     found = RunData(opened.run, test=opened.test, train=opened.train, validation=opened.validation, folds=opened.folds)
     if found.train is None or not found.measures:
         return found
@@ -142,13 +142,13 @@ def materials_of(opened: OpenedSplits, checks: Mapping[str, Mapping[str, Any]]) 
     return replace(found, statistics=ChannelStatistics(tuple(known["mean"]), tuple(known["std"])))
 
 
-def measured(materials: RunData) -> dict[str, dict[str, Any]]:
-    """Return what is measured in the training split, by its key, as ``checks`` keep it; empty where nothing is.
+def measured(run_data: RunData) -> dict[str, dict[str, Any]]:
+    """Measure the training split's statistics, by its key and in the format of ``checks``; empty if not needed.
 
     Raises:
-        DataError: An image cannot be read, or a channel is the same everywhere.
+        DataError: An image cannot be read, or a channel is constant.
     """
-    statistics = materials.images.statistics
-    if materials.train is None or statistics is None:
+    statistics = run_data.images.statistics
+    if run_data.train is None or statistics is None:
         return {}
-    return {materials.train.cache_key(): {STATISTICS_KEY: {"mean": list(statistics.mean), "std": list(statistics.std)}}}
+    return {run_data.train.cache_key(): {STATISTICS_KEY: {"mean": list(statistics.mean), "std": list(statistics.std)}}}

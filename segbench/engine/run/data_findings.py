@@ -1,4 +1,4 @@
-"""What is to be said about the data of a run, from what was found when its splits were read through."""
+"""Messages about the data of a run, from the findings of the data checks."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from segbench.data.validation.judging import CheckedSplit, judge
 from segbench.engine.run.splits import OpenedSplits
 
 Checks = Mapping[str, Mapping[str, Any]]
-"""What was found in each split that was read through, by the split's key."""
+"""Findings of each checked split, by the split's key."""
 
 
 @dataclass(frozen=True)
 class Apart:
-    """The splits of a run's suite, which share no image where one is scored on what another one was used for.
+    """The splits of a run's suite that must not share images.
 
     Attributes:
-        splits: By what they are for: train, validation, test.
-        titles: What each is called.
-        select: ``best`` where anything is chosen by validation scores, as ``train.select`` says it.
+        splits: The splits by role: train, validation, test.
+        titles: The name of each split.
+        select: ``best`` if anything is selected by validation scores, as in ``train.select``.
         opened: The run, and the folds of its cross-validation.
     """
 
@@ -37,7 +37,7 @@ class Apart:
     opened: OpenedSplits
 
     def findings(self, checks: Checks) -> list[Finding]:
-        """Return all that is to be said about the splits that were read through."""
+        """Return all messages about the checked splits."""
         entry, folds = self.opened.run.recipe.dataset, self.opened.folds
         if folds is None:
             known = {role: split for role, split in self.splits.items() if split.cache_key() in checks}
@@ -66,10 +66,10 @@ def splits_of(opened: OpenedSplits) -> Apart:
 
 
 def splits_apart(opened: OpenedSplits) -> Apart:
-    """Return the splits of a run's suite; what a trial is scored on is the suite's validation split.
+    """Return the splits of a run's suite; a trial is scored on the suite's validation split.
 
     Raises:
-        DataError: The split that the suite reports is missing or wrong.
+        DataError: The suite's test split is missing or invalid.
     """
     run, train = opened.run, opened.train
     if not isinstance(run.tuning, Trial) or train is None:

@@ -1,4 +1,4 @@
-"""One run, from a Run to its record: has it carried out, and says how it ended."""
+"""Executes one run and converts errors to the outcome in its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.engine.device import use_device
 from segbench.engine.distributed import ALONE, ProcessGroup
 from segbench.engine.events import Observer, ignore
 from segbench.engine.out_of_memory import is_out_of_memory
-from segbench.engine.run.record import refuse_to_go_on
+from segbench.engine.run.record import raise_if_out_of_sync
 from segbench.engine.run.run import RunExecution
 from segbench.engine.stopping import Stop
 from segbench.engine.training.lone_images import REMEDY, is_lone_image
@@ -39,77 +39,77 @@ def execute_run(
     *,
     device: str = "auto",
     cores: int | None = None,
-    team: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
     stop: Stop | None = None,
     runs_at_once: int = 1,
     observer: Observer = ignore,
 ) -> RunRecord:
-    """Do one run and store what came of it.
+    """Execute one run and store its record.
 
-    A network that cannot do what is asked is Skipped; one that goes wrong is Failed. What is wrong with the suite or
-    its data would meet every run, and is raised instead. Operations on the processor use the threads that the run says.
+    If a network does not support what is asked, the run is Skipped; if it fails, the run is Failed. Errors of the suite
+    or its data affect every run, so they are raised. CPU operations use the run's number of threads.
 
     Args:
-        run: What to do.
-        store: Where its folder goes.
+        run: The run.
+        store: The store for its folder.
         device: auto, cpu, cuda, cuda:N or mps.
-        cores: Cores that are the run's own; None for all that this process may use.
-        team: The processes that do it together, of which this is the first.
-        stop: When to stop, beside the word of SIGTERM: it saves where it is then, and the next call goes on.
-        runs_at_once: How many runs may share the device meanwhile, this one included.
-        observer: Told of the progress.
+        cores: Cores reserved for the run; None for all that this process may use.
+        group: The process group that shares the run; this process is its first.
+        stop: When to stop, besides SIGTERM: the run saves its state, and the next call resumes it.
+        runs_at_once: Number of runs that may share the device, including this one.
+        observer: Receives progress events.
 
     Raises:
-        RunInterrupted: It was time to stop; nothing was stored but where it is.
-        UsageError: The suite's data is missing or wrong, or there is no such device.
-        TrainingError: Of several processes, only some were stopped.
+        RunInterrupted: The run was stopped; only its training state is stored.
+        UsageError: The suite's data is missing or invalid, or the device does not exist.
+        TrainingError: Only some of several processes were stopped.
     """
     chosen = use_device(device)
     stop = stop or Stop()
     with torch_threads(run.threads), stop.on_sigterm(), store.writing(run.id) as folder:
-        work = RunExecution(
+        execution = RunExecution(
             run,
             folder,
             chosen,
             observer,
             states=store.states_of(run.id),
             stop=stop,
-            team=team,
+            group=group,
             checks=read_checks(store.folder),
             runs_at_once=runs_at_once,
             cores=cores,
         )
-        record = work.record(agreed(attempt(work), team))
+        record = execution.record(agreed(outcome_of(execution), group))
         write_record(folder, record)
-    unforeseen_failure = record.outcome.traceback is not None  # it may be over the next time
+    unforeseen_failure = record.outcome.traceback is not None  # the problem may be gone next time
     if not (run.resume.keep or unforeseen_failure):
-        work.states.remove()
+        execution.states.remove()
     return record
 
 
-def join_run(run: Run, *, device: str, team: ProcessGroup) -> None:
-    """Do this process's part of a run that another one leads; nothing that it writes stays.
+def join_run(run: Run, *, device: str, group: ProcessGroup) -> None:
+    """Execute this process's part of a run that another process leads; its files are discarded.
 
     Raises:
-        UsageError: The suite's data is missing or wrong, or there is no such device.
+        UsageError: The suite's data is missing or invalid, or the device does not exist.
         TrainingError: Only some processes were stopped, or in the middle of an exchange.
-        RunInterrupted: It was time to stop, as the first process says.
+        RunInterrupted: The first process decided to stop.
     """
     stop = Stop()
     with torch_threads(run.threads), stop.on_sigterm(), TemporaryDirectory() as name:
         folder = Path(name)
         states = StateFolder(folder / "none")
-        work = RunExecution(run, folder, use_device(device), ignore, states=states, team=team, stop=stop)
-        refuse_to_go_on(agreed(attempt(work), team))
+        execution = RunExecution(run, folder, use_device(device), ignore, states=states, group=group, stop=stop)
+        raise_if_out_of_sync(agreed(outcome_of(execution), group))
 
 
-def agreed(outcome: Outcome, team: ProcessGroup) -> Outcome:
-    """Return how a run ended, once every process of a team has ended its part.
+def agreed(outcome: Outcome, group: ProcessGroup) -> Outcome:
+    """Return the outcome of a run after all processes of the group have ended.
 
     Raises:
-        TrainingError: Only some were stopped, and the others wait for them.
+        TrainingError: Only some processes were stopped, and the others wait for them.
     """
-    outcomes = team.gather_outcomes(outcome)
+    outcomes = group.gather_outcomes(outcome)
     stopped = [each for each in outcomes if each.reason is not None]
     broken = [each for each in stopped if each.error == BrokenExchangeError.__name__]
     if not stopped or (outcome.reason is not None and not broken):
@@ -119,44 +119,44 @@ def agreed(outcome: Outcome, team: ProcessGroup) -> Outcome:
     return Outcome(status=Status.FAILED, reason=stopped[0].reason, error=TrainingError.__name__)
 
 
-def attempt(work: RunExecution) -> Outcome:
-    """Carry a run out and say how it ended."""
+def outcome_of(execution: RunExecution) -> Outcome:
+    """Execute a run and return its outcome."""
     try:
-        work.carry_out()
+        execution.execute()
     except ModelRefusal as refusal:
         return Outcome(status=Status.SKIPPED, reason=str(refusal), error=type(refusal).__name__)
     except (DataError, RunInterrupted, StoreError, SuiteError):
         raise
     except BrokenExchangeError as error:
-        return unforeseen(error, work)
+        return unexpected_outcome(error, execution)
     except SegbenchError as error:
         return Outcome(status=Status.FAILED, reason=str(error), error=type(error).__name__)
     except OSError as error:
         if is_write_fault(error):
             raise
-        return unforeseen(error, work)
-    except Exception as error:  # one network's fault must not stop the others
-        return unforeseen(error, work)
+        return unexpected_outcome(error, execution)
+    except Exception as error:  # an error of one network must not stop the others
+        return unexpected_outcome(error, execution)
     return Outcome(status=Status.COMPLETED)
 
 
-def unforeseen(error: Exception, work: RunExecution) -> Outcome:
-    """Return how a run ended that met an error nobody raised on purpose."""
+def unexpected_outcome(error: Exception, execution: RunExecution) -> Outcome:
+    """Return the outcome of a run that ended with an unexpected error."""
     return Outcome(
         status=Status.FAILED,
-        reason=explain(error, work),
+        reason=explain(error, execution),
         error=type(error).__name__,
         traceback="".join(traceback.format_exception(error)),
     )
 
 
-def explain(error: Exception, work: RunExecution) -> str:
-    """Return an unforeseen error as one sentence; memory is told apart."""
+def explain(error: Exception, execution: RunExecution) -> str:
+    """Describe an unexpected error in one sentence; out-of-memory errors get their own text."""
     text = " ".join(str(error).split())[:500]
     if is_lone_image(error):
         text = f"{text}: batch norm met a batch of one image; {REMEDY}"
     if not is_out_of_memory(error.__cause__ or error):
         return f"{type(error).__name__}: {text}"
-    train = work.run.recipe.train
-    batch = train.batch_size if train else work.run.recipe.evaluate.batch_size
-    return f"out of memory on {work.device} with batches of {batch} images: {text}"
+    train = execution.run.recipe.train
+    batch = train.batch_size if train else execution.run.recipe.evaluate.batch_size
+    return f"out of memory on {execution.device} with batches of {batch} images: {text}"

@@ -1,4 +1,4 @@
-"""What is written down of a run beside its scores: the network's size, where its weights came from, the machine."""
+"""Facts for a run's record besides its scores: cost, origin of the weights, and the machine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _EARLIER = {
     "threads": "earlier_threads",
     "cpu_capability": "earlier_cpu_capabilities",
 }
-"""Where a record's environment tells what earlier pieces of a run were done with."""
+"""Key in a record's environment for the machines of earlier parts of a resumed run."""
 _GOES_ON = {
-    "accelerator": "was begun on {was} and goes on on {now}: its times are of both",
-    "threads": "was begun with threads: {was} and goes on with threads: {now}; its scores are those of neither alone",
-    "cpu_capability": "was begun on a processor of {was} and goes on on one of {now}; its scores are those of neither "
-    "alone",
+    "accelerator": "was started on {was} and is resumed on {now}: its times mix both",
+    "threads": "was started with threads: {was} and is resumed with threads: {now}; its scores mix both",
+    "cpu_capability": "was started on a processor with {was} and is resumed on one with {now}; its scores mix both",
 }
 
 
 def weights_digest(run: Run, network: nn.Module) -> str | None:
-    """Return the SHA-256 of the file that a network's weights came from; None when there was none."""
+    """Return the SHA-256 of a network's file of weights; None if there is none."""
     from segbench.models.build import initial_weights_file
     from segbench.models.weights.checkpoint import file_digest
 
@@ -35,9 +34,9 @@ def weights_digest(run: Run, network: nn.Module) -> str | None:
 
 
 def cost_facts(network: nn.Module, channels: int, height: int, width: int) -> dict[str, int | None]:
-    """Return what a network costs for one image beside its parameters, by the record's names.
+    """Return the cost of a network for one image, by field names of the record.
 
-    Multiply-adds and activations are None for a network that cannot be traced without data.
+    Multiply-adds and activations are None if the network cannot run on the meta device.
     """
     from segbench.models.base import count_macs
     from segbench.models.cost import count_activation_bytes, count_weights_bytes
@@ -52,7 +51,7 @@ def cost_facts(network: nn.Module, channels: int, height: int, width: int) -> di
 def _or_none(count: Callable[..., int], *arguments: Any) -> int | None:
     try:
         return count(*arguments)
-    except Exception:  # foreign networks may look at values, which the meta device has none of
+    except Exception:  # external networks may read values, which the meta device does not have
         return None
 
 
@@ -62,7 +61,7 @@ def accelerator_name(device: torch.device) -> str | None:
 
 
 def compute_facts(device: torch.device) -> dict[str, Any]:
-    """Return what the computation depends on beside versions: threads, kernels, accelerator."""
+    """Return facts that the computation depends on, besides versions: threads, kernels, accelerator."""
     return {
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
@@ -73,13 +72,13 @@ def compute_facts(device: torch.device) -> dict[str, Any]:
 
 
 def recipe_precision(run: Run) -> str:
-    """Return in words the precision that a run's recipe asks for."""
+    """Describe the precision of a run's recipe."""
     train, evaluate = run.recipe.train, run.recipe.evaluate
     return precision_in_words(train.precision if train else None, evaluate.precision)
 
 
 def place_facts(device: torch.device) -> dict[str, Any]:
-    """Return what may differ between the pieces of a run that is gone on with, and changes times or results."""
+    """Return facts that affect times or results and may differ between the parts of a resumed run."""
     return {
         "accelerator": accelerator_name(device),
         "threads": torch.get_num_threads(),
@@ -88,10 +87,10 @@ def place_facts(device: torch.device) -> dict[str, Any]:
 
 
 def earlier_places(places: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return, for a run's record, what of its earlier pieces was not as in the last: threads, for example.
+    """Return facts of a run's earlier parts that differ from the last part, such as threads.
 
     Args:
-        places: The ``place_facts`` of its pieces, this one last; earlier versions told accelerators only.
+        places: The ``place_facts`` of its parts, this one last; earlier versions stored only accelerators.
     """
     found: dict[str, list[Any]] = {}
     for fact, key in _EARLIER.items():
@@ -102,8 +101,8 @@ def earlier_places(places: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return found
 
 
-def tell_of_other_places(places: Sequence[Mapping[str, Any]], tell: Callable[[str], None]) -> None:
-    """Tell that a run goes on elsewhere than it was begun."""
+def report_other_places(places: Sequence[Mapping[str, Any]], tell: Callable[[str], None]) -> None:
+    """Report that a run is resumed on another machine or with other threads."""
     for fact, key in _EARLIER.items():
         was, now = ", ".join(map(str, earlier_places(places).get(key, ()))), places[-1].get(fact)
         if was:
@@ -111,5 +110,5 @@ def tell_of_other_places(places: Sequence[Mapping[str, Any]], tell: Callable[[st
 
 
 def derived_seed(run: Run) -> int:
-    """Return the seed of what is random in training beside the data (dropout): a hash of network and run's seed."""
+    """Return the seed of the training's own randomness (dropout): a hash of the network and the run's seed."""
     return int(digest({"training": seeding_model(run.model), "seed": run.seed})[:16], 16) >> 1

@@ -1,4 +1,4 @@
-"""What is written down of a run's network; what of it a reader has to know is told at once."""
+"""Facts about a run's network for its record; reports those that a reader should know."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Tell = Callable[[str], None]
 
 
 def network_facts(run: Run, model: ModelEntry, network: nn.Module, info: DatasetInfo, tell: Tell) -> dict[str, Any]:
-    """Return what the record says of a network that was just built, by the record's names.
+    """Return the facts of a network that was just built, by field names of the record.
 
     Args:
         run: The run.
-        model: Its network's entry, for the classes of its data.
+        model: The network's entry, with the classes of the data.
         network: The network.
-        info: What is true of the data set.
-        tell: Told, in sentences, what a reader has to know.
+        info: Facts about the data set.
+        tell: Called with sentences that a reader should know.
     """
     if adapted := getattr(network, "adapted", ""):
         tell(adapted)
@@ -50,10 +50,10 @@ def network_facts(run: Run, model: ModelEntry, network: nn.Module, info: Dataset
 def output_facts(
     run: Run, network: nn.Module, *, channels: int, size: tuple[int, int], tell: Tell
 ) -> OutputFacts | None:
-    """Return, and tell, what a network from elsewhere gives for an image; None for built-in ones.
+    """Return and report what an external network outputs for an image; None for built-in ones.
 
     Raises:
-        ModelRefusal: It gives no scores, or not as many auxiliary outputs as the recipe has weights.
+        ModelRefusal: It outputs no scores, or the number of auxiliary outputs does not match the recipe's weights.
     """
     found = outputs_of_run(network, run.recipe.train, channels=channels, size=size)
     if found is not None:
@@ -63,7 +63,7 @@ def output_facts(
 
 
 def _checkpoint_facts(run: Run, network: nn.Module, tell: Tell) -> dict[str, Any]:
-    """Return what was taken of the checkpoint, and tell what was not; nothing without one."""
+    """Return what was loaded from the checkpoint and report mismatches; empty without a checkpoint."""
     report = weights_report_of(network)
     if report is None:
         return {}
@@ -73,9 +73,9 @@ def _checkpoint_facts(run: Run, network: nn.Module, tell: Tell) -> dict[str, Any
 
 
 def _pretrained_facts(run: Run, network: nn.Module, tell: Tell) -> WeightsLoaded | None:
-    """Return what started from a VGG-16's weights, and tell it where these lack a part; None without them."""
+    """Return which parts were loaded from VGG-16 weights, and report missing parts; None without them."""
     report = pretrained_report_of(network)
-    if report is None or run.model.weights is not None:  # a checkpoint of the whole network came after it
+    if report is None or run.model.weights is not None:  # a checkpoint of the whole network replaced them
         return None
     loaded = WeightsLoaded(source=report.source, tensors=report.tensors, initialised=report.initialised)
     if loaded.initialised:
@@ -84,7 +84,7 @@ def _pretrained_facts(run: Run, network: nn.Module, tell: Tell) -> WeightsLoaded
 
 
 def _initial_weights(run: Run, network: nn.Module, tell: Tell) -> InitialWeights | None:
-    """Return what the scheme did; tell what no seed changes in a network that is not called pretrained."""
+    """Return what the init scheme did; report layers that are equal for all seeds in an untrained network."""
     found = initial_weights_of(network)
     if found is None:
         return None
@@ -95,7 +95,7 @@ def _initial_weights(run: Run, network: nn.Module, tell: Tell) -> InitialWeights
 
 
 def _group_facts(run: Run, network: nn.Module, tell: Tell) -> tuple[GroupFacts, ...] | None:
-    """Return what each group of the optimizer takes of the network, and tell of those that take nothing."""
+    """Return the parameters of each optimizer group, and report groups without any."""
     train = run.recipe.train
     groups = train.optimizer.groups if train is not None else None
     if not groups:

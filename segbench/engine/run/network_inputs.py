@@ -1,4 +1,4 @@
-"""What the networks of a run see: classes, channels and sizes of images."""
+"""Input facts of a run's networks: classes, channels and image sizes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class NetworkInputs(NamedTuple):
-    """What a suite's networks see.
+    """Inputs of a suite's networks.
 
     Attributes:
-        classes: How many classes.
-        channels: Channels of an image.
-        sizes: Every height and width that they meet, in ascending order.
+        classes: Number of classes.
+        channels: Number of image channels.
+        sizes: All (height, width) of inputs, in ascending order.
     """
 
     classes: int
@@ -23,19 +23,19 @@ class NetworkInputs(NamedTuple):
     sizes: tuple[tuple[int, int], ...]
 
 
-def inputs_of(materials: RunData, splits: Mapping[str, Any]) -> NetworkInputs:
-    """Return what the networks of a run's recipe see.
+def inputs_of(run_data: RunData, splits: Mapping[str, Any]) -> NetworkInputs:
+    """Return the inputs of the networks with a run's recipe.
 
     Args:
-        materials: The run's splits.
-        splits: What was counted in splits, by key.
+        run_data: The run's splits.
+        splits: Findings of the data checks, by split key.
     """
-    counted = splits[materials.test.cache_key()]["sizes"]
-    sizes = materials.seen_sizes([read_size(size) for size in counted])
-    return NetworkInputs(len(materials.info.classes), materials.info.channels, tuple(sorted(sizes)))
+    counted = splits[run_data.test.cache_key()]["sizes"]
+    sizes = run_data.seen_sizes([read_size(size) for size in counted])
+    return NetworkInputs(len(run_data.info.classes), run_data.info.channels, tuple(sorted(sizes)))
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """Return the height and width in ``"360x480"``."""
+    """Parse a height and width such as ``"360x480"``."""
     height, width = text.split("x")
     return int(height), int(width)

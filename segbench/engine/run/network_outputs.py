@@ -1,4 +1,4 @@
-"""What a run's network returns, tried before it is trained, and which auxiliary outputs the recipe trains on."""
+"""Tries a run's network before training: its outputs, and the auxiliary outputs that the recipe trains on."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from segbench.results.outputs import OutputFacts
 def outputs_of_run(
     network: nn.Module, recipe: Train | None, *, channels: int, size: tuple[int, int]
 ) -> OutputFacts | None:
-    """Try a network from elsewhere on a random image.
+    """Try an external network on a random image.
 
     Args:
         network: The network, on the CPU or the meta device.
-        recipe: What it is to be trained by.
+        recipe: The recipe.
         channels: Channels of the images.
         size: Height and width of the images.
 
     Returns:
-        What it returned; None for built-in networks, and for those that cannot be run.
+        The outputs; None for built-in networks, and for those that cannot be run.
 
     Raises:
-        ModelRefusal: It returns no logits, or not as many auxiliary outputs as the recipe has weights.
+        ModelRefusal: It returns no logits, or the number of auxiliary outputs does not match the recipe's weights.
     """
     weights = recipe.auxiliary if recipe is not None else None
     if isinstance(network, MappedClasses):

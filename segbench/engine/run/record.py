@@ -1,4 +1,4 @@
-"""Puts the record of a run together, stores and tells it; needs no torch, so that a run that never began has one."""
+"""Builds, stores and reports the record of a run; needs no torch, so it also works for runs that never started."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build_record(
     data: DataFacts | None = None,
     found: Mapping[str, Any] | None = None,
 ) -> RunRecord:
-    """Return the record of a run that ended somehow; ``found`` holds further fields of it, from ``test_loss`` on."""
+    """Return the record of a run with any outcome; ``found`` holds further fields, from ``test_loss`` on."""
     return RunRecord(
         id=run.id,
         suite=run.suite,
@@ -63,7 +63,7 @@ def build_record(
 
 
 def part_in_tuning(run: Run) -> TuningFacts | None:
-    """Return what a record says of the part that a run has in a tuning."""
+    """Return a run's role in a tuning, for its record."""
     if run.tuning is None:
         return None
     trials = run.tuning.trials if isinstance(run.tuning, Tuned) else None
@@ -73,7 +73,7 @@ def part_in_tuning(run: Run) -> TuningFacts | None:
 def part_in_folds(
     run: Run, *, groups: Sequence[str] | None = None, pool_fingerprint: str | None = None
 ) -> FoldFacts | None:
-    """Return what a record says of the fold that a run is tested on; None without cross-validation."""
+    """Return the fold that a run is tested on, for its record; None without cross-validation."""
     folds = run.recipe.dataset.folds
     if run.fold is None or folds is None:
         return None
@@ -86,7 +86,7 @@ def part_in_folds(
 
 
 def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
-    """Store the record of a run of which nothing but its end is known."""
+    """Store the record of a run of which only the outcome is known."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = build_record(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
     with store.writing(run.id) as folder:
@@ -97,26 +97,26 @@ def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) 
 def record_death(
     run: Run, store: Store, reason: str, *, traceback: str | None = None, seconds: float = 0.0
 ) -> RunRecord:
-    """Store a Failed record for a run whose process, or machine, was lost."""
+    """Store a Failed record for a run whose process or machine was lost."""
     outcome = Outcome(status=Status.FAILED, reason=reason, error="ProcessDied", traceback=traceback)
     return record_outcome(run, store, outcome, seconds=seconds)
 
 
-def refuse_to_go_on(outcome: Outcome) -> None:
-    """End a process that cannot tell any more what those that it works with send.
+def raise_if_out_of_sync(outcome: Outcome) -> None:
+    """End a process that is out of sync with the other processes of its group.
 
     Raises:
-        BrokenExchangeError: The run ended so.
+        BrokenExchangeError: The run ended because of it.
     """
     if outcome.error == BrokenExchangeError.__name__:
         raise BrokenExchangeError(
-            f"{outcome.reason}; the processes cannot go on together. The same command does the other runs first, and "
-            "goes on with this one then"
+            f"{outcome.reason}; the processes cannot go on together. The same command executes the other runs first "
+            "and then resumes this one"
         )
 
 
-def tell_end(record: RunRecord, store: Store, observer: Observer) -> None:
-    """Tell how a run ended."""
+def report_outcome(record: RunRecord, store: Store, observer: Observer) -> None:
+    """Report the outcome of a run."""
     outcome, seconds, tuning = record.outcome, record.timings.total_seconds, record.tuning
     mean_iou = stored_mean_iou(record, store)
     title = titled(record.label, tuning.role, tuning.values) if tuning else record.label

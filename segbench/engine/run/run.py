@@ -1,4 +1,4 @@
-"""What a run does, in order: open the data, build the network, train, evaluate, store the facts."""
+"""The steps of a run: open the data, build the network, train, evaluate, store the facts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from segbench.engine.run.facts import (
     earlier_places,
     place_facts,
     recipe_precision,
-    tell_of_other_places,
+    report_other_places,
 )
 from segbench.engine.run.network_facts import network_facts, output_facts
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
@@ -66,7 +66,7 @@ from segbench.results.training_states import StateFolder
 
 @dataclass
 class RunExecution:
-    """A run under way; what has been found so far is kept, so that a failed run's record has it too."""
+    """The execution of a run; collects facts as they become known, so that a failed run's record has them too."""
 
     run: Run
     folder: Path
@@ -74,7 +74,7 @@ class RunExecution:
     observer: Observer
     states: StateFolder
     stop: Stop
-    team: ProcessGroup = ALONE
+    group: ProcessGroup = ALONE
     checks: Mapping[str, Any] = field(default_factory=dict)
     runs_at_once: int = 1
     cores: int | None = None
@@ -92,34 +92,34 @@ class RunExecution:
     places: list[dict[str, Any]] = field(default_factory=list)
     _save: Callable[[], None] | None = None
 
-    def carry_out(self) -> None:
+    def execute(self) -> None:
         """Open the data, build the network, train it, evaluate it, store the facts."""
-        materials = open_run_data(self.run, self.checks)
-        self._note_data(materials)
-        network = self._build(materials)
-        loss = self._loss(materials)
+        run_data = open_run_data(self.run, self.checks)
+        self._note_data(run_data)
+        network = self._build(run_data)
+        loss = self._loss(run_data)
         train = self.run.recipe.train
         with (
             torch.random.fork_rng(devices=self._cuda_devices()),
             deterministic(wanted=train is not None and train.deterministic),
         ):
-            torch.manual_seed(derived_seed(self.run) + self.team.rank)  # dropout differs from process to process
+            torch.manual_seed(derived_seed(self.run) + self.group.rank)  # dropout differs from process to process
             if train is not None:
-                network = self._train(network, loss, materials)
-            self._evaluate(network, loss, materials)
-        if self.team.leads and (train is None or train.keep_weights):
+                network = self._train(network, loss, run_data)
+            self._evaluate(network, loss, run_data)
+        if self.group.leads and (train is None or train.keep_weights):
             file = self.folder / "checkpoint.safetensors"
             save_checkpoint(
                 file,
                 network,
                 run=self.run,
-                info=materials.info,
-                folds=materials.folds,
-                statistics=materials.images.statistics,
+                info=run_data.info,
+                folds=run_data.folds,
+                statistics=run_data.images.statistics,
             )
 
     def record(self, outcome: Outcome) -> RunRecord:
-        """Return the record of what was found."""
+        """Return the record of the facts so far."""
         return build_record(
             self.run,
             outcome,
@@ -137,39 +137,39 @@ class RunExecution:
                 "selected_epoch": self.selected_epoch,
                 "early_stop": self.early_stop,
                 "micro_batch": self.micro_batch,
-                "processes": self.team.size,
+                "processes": self.group.size,
                 "runs_at_once": max([self.runs_at_once, *(place["runs_at_once"] for place in self.places)]),
             },
         )
 
-    def _build(self, materials: RunData) -> nn.Module:
+    def _build(self, run_data: RunData) -> nn.Module:
         from segbench.models.build import check_input
         from segbench.models.weights.classes_map import for_classes
 
-        info, run = materials.info, self.run
+        info, run = run_data.info, self.run
         model = for_classes(run.model, info.classes)
         network = network_of(run, info)
-        height, width = materials.first_test_size()
+        height, width = run_data.first_test_size()
         tell = lambda text: self.observer(Notice(f"{run.label}: {text}"))  # noqa: E731
         self.found_of_model |= network_facts(run, model, network, info, tell)
         self.found_of_model["input_size"] = (height, width)
-        sizes = sorted(materials.seen_sizes([materials.test.read(0).label.shape]))
+        sizes = sorted(run_data.seen_sizes([run_data.test.read(0).label.shape]))
         for size in sizes:
             check_input(network, *size)
         self.found_of_model["outputs"] = output_facts(run, network, channels=info.channels, size=sizes[0], tell=tell)
         self.found_of_model |= cost_facts(network, info.channels, height, width)
         return network
 
-    def _loss(self, materials: RunData) -> WeightedSum:
+    def _loss(self, run_data: RunData) -> WeightedSum:
         from segbench.data.validation.check import check_dataset, median_frequency_weights
 
         return loss_of(
             self.run.recipe,
-            classes=len(materials.info.classes),
-            median_frequency=lambda: median_frequency_weights(check_dataset(materials.train or materials.test)),
+            classes=len(run_data.info.classes),
+            median_frequency=lambda: median_frequency_weights(check_dataset(run_data.train or run_data.test)),
         )
 
-    def _train(self, network: nn.Module, loss: WeightedSum, materials: RunData) -> nn.Module:
+    def _train(self, network: nn.Module, loss: WeightedSum, run_data: RunData) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
         place = {**place_facts(self.device), "runs_at_once": self.runs_at_once}
@@ -177,38 +177,38 @@ class RunExecution:
             self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place
         )
         with (
-            materials.training_loader(pin_memory=self._pin, share=self._share) as loader,
-            self._validation_loader(materials) as validation,
+            run_data.training_loader(pin_memory=self._pin, shard=self._shard) as loader,
+            self._validation_loader(run_data) as validation,
         ):
             trainer = Trainer(
                 network,
                 recipe,
                 loader=loader,
                 loss=loss,
-                arithmetic=self._arithmetic,
+                compute=self._compute,
                 history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
-                validate=lambda candidate: self._validate(candidate, loss, materials, validation),
+                validate=lambda candidate: self._validate(candidate, loss, run_data, validation),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
                 checkpointer=checkpointer,
-                team=self.team,
+                group=self.group,
             )
             self._save = lambda: checkpointer.save(trainer)
             checkpointer.restore(trainer, tell=lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
             self.seconds_before, self.places = checkpointer.seconds_before, checkpointer.places
-            tell_of_other_places(self.places, lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
-            with self._arithmetic.matrix_precision():
+            report_other_places(self.places, lambda text: self.observer(Notice(f"{self.run.label}: {text}")))
+            with self._compute.matrix_precision():
                 trained = trainer.fit()
         self._note_training(trained)
         return trained.network
 
     @property
     def _environment_facts(self) -> dict[str, Any]:
-        """Return what the run computes with, and what its earlier pieces computed with where that was not the same."""
+        """Return the compute environment of the run, and that of its earlier parts if it differs."""
         earlier = earlier_places(self.places) if self.places else {}
         return {**compute_facts(self.device), "precision": recipe_precision(self.run), **earlier}
 
     def _lasting_facts(self) -> dict[str, Any]:
-        """Return what has to be as it was for a saved state to be used."""
+        """Return the facts that must match for a training state to be used."""
         assert self.data is not None
         return {
             "identity": self.run.identity,
@@ -217,22 +217,22 @@ class RunExecution:
             "weights": self.found_of_model["weights_digest"],
             "versions": package_versions(),
             "device": self.device.type,
-            "processes": self.team.size,
+            "processes": self.group.size,
         }
 
-    def _validation_loader(self, materials: RunData) -> EvaluationLoader | nullcontext[None]:
-        """Return the loader of all validations of a run, so that its workers stay."""
-        if materials.validation is None:
+    def _validation_loader(self, run_data: RunData) -> EvaluationLoader | nullcontext[None]:
+        """Return the loader for all validations of a run, which keeps its workers alive."""
+        if run_data.validation is None:
             return nullcontext()
-        return materials.evaluation_loader(materials.validation, pin_memory=self._pin, share=self._share)
+        return run_data.evaluation_loader(run_data.validation, pin_memory=self._pin, shard=self._shard)
 
     def _validate(
-        self, network: nn.Module, loss: WeightedSum, materials: RunData, loader: EvaluationLoader | None
+        self, network: nn.Module, loss: WeightedSum, run_data: RunData, loader: EvaluationLoader | None
     ) -> Mapping[str, float]:
         assert loader is not None
         progress = lambda done, total: self._stop_if_due()  # noqa: E731
-        own = evaluate(self._predictor(network, materials), loader, loss=loss, progress=progress)
-        found = reduce_confusion(own, self.team)
+        own = evaluate(self._predictor(network, run_data), loader, loss=loss, progress=progress)
+        found = reduce_confusion(own, self.group)
         scores = score(found.matrix)
         return {
             "validation_mean_iou": scores.mean_iou,
@@ -241,59 +241,59 @@ class RunExecution:
             "validation_loss": float("nan") if found.loss is None else found.loss,
         }
 
-    def _evaluate(self, network: nn.Module, loss: WeightedSum, materials: RunData) -> None:
-        self._arithmetic.place(network)
+    def _evaluate(self, network: nn.Module, loss: WeightedSum, run_data: RunData) -> None:
+        self._compute.place(network)
         file = self.folder / PREDICTIONS_FILE
         with (
-            materials.evaluation_loader(materials.test, pin_memory=self._pin, share=self._share) as loader,
-            self._archive(file, materials) as archive,
-            Details(len(materials.info.classes), archive, threads=self._threads) as details,
+            run_data.evaluation_loader(run_data.test, pin_memory=self._pin, shard=self._shard) as loader,
+            self._archive(file, run_data) as archive,
+            Details(len(run_data.info.classes), archive, threads=self._threads) as details,
         ):
             own = evaluate(
-                self._predictor(network, materials),
+                self._predictor(network, run_data),
                 loader,
                 loss=loss,
-                keep=spread(self.run.recipe.evaluate.samples, len(materials.test)),
-                look=details,
+                keep=spread(self.run.recipe.evaluate.samples, len(run_data.test)),
+                details=details,
                 progress=self._evaluated,
             )
-        predictions = None if archive is None or self.team.size == 1 else read_archive(file)
-        found = gather_evaluation(Seen(own, details.collected(), predictions), self.team)
+        predictions = None if archive is None or self.group.size == 1 else read_archive(file)
+        found = gather_evaluation(Seen(own, details.compute(), predictions), self.group)
         if found is None:
             return
         if found.predictions is not None:
             write_archive(file, found.predictions)
         save_matrices(self.folder / CONFUSION_FILE, found.evaluation.matrices)
         save_details(self.folder / DETAILS_FILE, found.details)
-        save_pictures(self.folder / "samples", found.evaluation.pictures, materials.test)
+        save_pictures(self.folder / "samples", found.evaluation.pictures, run_data.test)
         self._note_evaluation(found.evaluation)
 
-    def _archive(self, file: Path, materials: RunData) -> PredictionArchive | nullcontext[None]:
-        """Return where predictions are kept: nowhere in a suite that wants no pictures."""
+    def _archive(self, file: Path, run_data: RunData) -> PredictionArchive | nullcontext[None]:
+        """Return the archive for predictions; None if the suite wants no pictures."""
         if not self.run.recipe.evaluate.samples:
             return nullcontext()
-        return PredictionArchive(file, materials.info.palette)
+        return PredictionArchive(file, run_data.info.palette)
 
-    def _predictor(self, network: nn.Module, materials: RunData) -> Predictor:
-        return predictor_of(network, self.run.recipe, classes=len(materials.info.classes), device=self.device)
+    def _predictor(self, network: nn.Module, run_data: RunData) -> Predictor:
+        return predictor_of(network, self.run.recipe, classes=len(run_data.info.classes), device=self.device)
 
-    def _note_data(self, materials: RunData) -> None:
-        identity, statistics = materials.identity(self.checks), materials.images.statistics
+    def _note_data(self, run_data: RunData) -> None:
+        identity, statistics = run_data.identity(self.checks), run_data.images.statistics
         self.data = DataFacts(
-            dataset=materials.info.name,
-            classes=materials.info.classes,
-            palette=materials.info.palette,
-            train_images=len(materials.train) if materials.train is not None else 0,
-            test_images=len(materials.test),
+            dataset=run_data.info.name,
+            classes=run_data.info.classes,
+            palette=run_data.info.palette,
+            train_images=len(run_data.train) if run_data.train is not None else 0,
+            test_images=len(run_data.test),
             fingerprints=dict(identity.fingerprints),
             pixel_digests=dict(identity.pixel_digests),
-            notes=tuple(str(note) for note in splits_of(materials).findings(self.checks)),
-            channels=materials.info.channels,
-            dtype=materials.info.dtype,
+            notes=tuple(str(note) for note in splits_of(run_data).findings(self.checks)),
+            channels=run_data.info.channels,
+            dtype=run_data.info.dtype,
             statistics=statistics and {"mean": statistics.mean, "std": statistics.std},
         )
-        if materials.folds is not None:
-            groups, pool = materials.folds.groups_in(materials.test), materials.folds.pool.fingerprint()
+        if run_data.folds is not None:
+            groups, pool = run_data.folds.groups_in(run_data.test), run_data.folds.pool.fingerprint()
             self.fold = part_in_folds(self.run, groups=groups, pool_fingerprint=pool)
 
     def _note_training(self, trained: Trained) -> None:
@@ -310,7 +310,7 @@ class RunExecution:
         }
 
     def _note_early_stop(self, trained: Trained, reason: str) -> None:
-        """Note, and tell, that the training ended before the end of its recipe."""
+        """Note and report that the training was stopped early."""
         self.early_stop = EarlyStop(epoch=trained.epochs, epochs=trained.planned_epochs, reason=reason)
         length = f"epoch {trained.epochs} of {trained.planned_epochs}"
         assert self.run.recipe.train is not None
@@ -337,32 +337,32 @@ class RunExecution:
             self._stop_if_due()
 
     def _stop_if_due(self) -> None:
-        """Save where the training is and stop, in the middle of an evaluation; several processes end it first.
+        """Stop in the middle of an evaluation if it is due; several processes finish the evaluation first.
 
         Raises:
-            RunInterrupted: It was time.
+            RunInterrupted: It was time to stop.
         """
-        if not self.stop.due or self.team.size > 1:
+        if not self.stop.due or self.group.size > 1:
             return
         if self._save is not None:
             self._save()
         saved = "; the training up to it is saved" if self._save is not None else ""
-        raise RunInterrupted("stopped in an evaluation", kept=f"which is begun again{saved}")
+        raise RunInterrupted("stopped in an evaluation", kept=f"which will be repeated{saved}")
 
     def _tell(self, stage: Stage, done: int, total: int, unit: str, fields: Mapping[str, float]) -> None:
         self.observer(Progress(self.run.id, stage, done, total, unit, fields))
 
     @property
-    def _arithmetic(self) -> ComputeConfig:
+    def _compute(self) -> ComputeConfig:
         return training_config(self.run.recipe, self.device)
 
     @property
     def _threads(self) -> Threads:
-        return threads_of_run(self.device, self.team, workers=self.run.loader.workers, cores=self.cores)
+        return threads_of_run(self.device, self.group, workers=self.run.loader.workers, cores=self.cores)
 
     @property
-    def _share(self) -> Shard:
-        return Shard(self.team.rank, self.team.size)
+    def _shard(self) -> Shard:
+        return Shard(self.group.rank, self.group.size)
 
     @property
     def _pin(self) -> bool:

@@ -1,4 +1,4 @@
-"""The splits that a run needs, opened, by what they are for; it imports nothing that computes."""
+"""Opens the splits that a run needs; imports no torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class OpenedSplits:
 
     Attributes:
         run: The run.
-        test: The split that is reported.
-        train: The split to train on; None when nothing is trained.
-        validation: The split for validation scores, when there is one.
-        folds: The folds of a cross-validation, of which these are taken; None without.
+        test: The split of the reported scores.
+        train: The split to train on; None without training.
+        validation: The split for validation scores; None if there is none.
+        folds: The folds of the cross-validation; None without one.
     """
 
     run: Run
@@ -34,7 +34,7 @@ class OpenedSplits:
 
     @property
     def info(self) -> DatasetInfo:
-        """Classes, colours and channels."""
+        """Classes, colours and channels of the data set."""
         return self.test.info
 
     @property
@@ -49,10 +49,10 @@ class OpenedSplits:
         return {role: split.fingerprint() for role, split in self.splits.items()}
 
     def identity(self, checks: Mapping[str, Mapping[str, Any]]) -> DataIdentity:
-        """Return what the data is recognised by; nothing is decoded.
+        """Return the hashes that identify the data; decodes no images.
 
         Args:
-            checks: What was found when splits were read through, by their key.
+            checks: Findings of the data checks, by split key.
         """
         found = {role: checks.get(split.cache_key(), {}).get("pixel_digest") for role, split in self.splits.items()}
         return DataIdentity(self.fingerprints, {role: digest for role, digest in found.items() if digest is not None})
@@ -81,10 +81,10 @@ def open_splits(run: Run) -> OpenedSplits:
 
 
 def splits_of_fold(run: Run, folds: Folds) -> OpenedSplits:
-    """Return the splits of a run of a cross-validation.
+    """Return the splits of a run in a cross-validation.
 
-    Where something is chosen, the next fold serves as validation split, and is not trained on. A trial of a tuning is
-    scored on it, and sees nothing of the fold that the chosen recipe is tested on.
+    If anything is selected by validation scores, the next fold is the validation split and is not used for training. A
+    trial of a tuning is scored on it and never sees the test fold.
     """
     fold, entry, recipe = run.fold, run.recipe.dataset, run.recipe.train
     assert fold is not None

@@ -1,4 +1,4 @@
-"""What a run took of the checkpoint that its network starts from: for its record, and in sentences."""
+"""Describes what a run loaded from its checkpoint, for its record and in messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from segbench.results.misfits import first, in_words
 from segbench.results.shares import percent
 
 SHOWN = 3
-"""So many tensors of a kind are named in a sentence; the record has them all."""
+"""Number of tensors of a kind that a message names; the record lists all."""
 
 TOP = "the names at the top"
-"""The key of tensors that stand under none."""
+"""Name shown for tensors at the top level of a checkpoint."""
 
 
 def weights_facts(report: WeightsReport) -> dict[str, Any]:
-    """Return what a record holds of a checkpoint."""
+    """Return the facts about a checkpoint for the record."""
     facts: dict[str, Any] = {
         "weights_share": report.share,
         "weights_key": (report.key or TOP) if report.rivals else None,
@@ -32,10 +32,10 @@ def weights_facts(report: WeightsReport) -> dict[str, Any]:
 
 
 def weights_notes(report: WeightsReport) -> Iterator[str]:
-    """Yield what a person should know of a checkpoint that was taken."""
+    """Yield messages about a loaded checkpoint."""
     if report.rivals:
         others = ", ".join(key or TOP for key in report.rivals)
-        yield f"{report.key or TOP} was taken; {others} would have fitted as well (weights_key)"
+        yield f"{report.key or TOP} was taken; {others} would match as well (weights_key)"
     if report.moved is not None:
         yield f"a part has another name there and was taken: {report.moved}"
     if report.auxiliary:

@@ -1,1 +1,1 @@
-"""Runs a suite: what is planned, checked, chosen and kept. Importing this imports no torch."""
+"""Runs a suite: planning, preflight checks, execution and housekeeping. Imports no torch."""

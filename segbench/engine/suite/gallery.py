@@ -1,4 +1,4 @@
-"""Makes a suite's gallery: which test images were hardest, median and easiest, and what the networks made of them."""
+"""Builds a suite's gallery: the hardest, median and easiest test images with each network's prediction."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Role = str
 
 
 class Place(NamedTuple):
-    """Where a prediction lies.
+    """Location of a stored prediction.
 
     Attributes:
         folder: The run's folder.
-        position: Of the image among those that the run was tested on.
+        position: Index of the image in the run's test images.
     """
 
     folder: Path
@@ -47,14 +47,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A network whose predictions were kept.
+    """A network with stored predictions.
 
     Attributes:
-        run: The plan of its run; of a cross-validation, of its first fold.
-        places: Where the prediction of each test image lies.
+        run: Its planned run; in a cross-validation, that of the first fold.
+        places: Location of the prediction for each test image.
         scores: (N,) mean IoU of each test image.
         names: The images' names.
-        test_digest: Of the data that was tested on.
+        test_digest: Hash of the test data.
     """
 
     run: Run
@@ -65,10 +65,10 @@ class Shown:
 
 
 def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store) -> None:
-    """Write the galleries of a suite's protocols anew; nothing where no predictions were kept.
+    """Rebuild the galleries of a suite's protocols; does nothing without stored predictions.
 
-    Of each network the run with the smallest seed is shown, of a cross-validation those of all folds. Galleries of
-    other protocols, which an earlier form of the suite had, stay as they are.
+    Shows the run with the smallest seed of each network, or its runs of all folds in a cross-validation. Galleries of
+    protocols that the suite no longer has are kept.
 
     Raises:
         StoreError: The gallery cannot be written, or a prediction cannot be read.
@@ -89,10 +89,10 @@ def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store
 
 
 def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
-    """Return the positions of the hardest, the median and the easiest image, each once.
+    """Return the indices of the hardest, median and easiest images, without duplicates.
 
     Args:
-        scores: (N,) one score an image; NaN for images without a labelled pixel, which are not chosen.
+        scores: (N,) one score per image; images with NaN (no labelled pixel) are not chosen.
     """
     order = [int(index) for index in np.argsort(scores, kind="stable") if not np.isnan(scores[index])]
     if not order:
@@ -105,9 +105,9 @@ def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
 
 
 def _first_seeds(runs: Sequence[Run], completed: Mapping[str, RunRecord]) -> list[list[Run]]:
-    """Return the completed run of the smallest seed for each network and protocol, in the plan's order.
+    """Return each network's completed run with the smallest seed for each protocol, in the plan's order.
 
-    Of a cross-validation, these are the runs of all folds, in order, of the smallest seed that has them all.
+    In a cross-validation, these are the runs of all folds, in order, of the smallest seed with all folds completed.
     """
     found: dict[tuple[str, str], dict[int, list[Run]]] = {}
     for run in runs:
@@ -128,7 +128,7 @@ def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store
         parts = [load_matrices(folder / CONFUSION_FILE) for folder in folders]
         matrices = joined(parts)
     except StoreError:
-        return None  # the leaderboard tells of it
+        return None  # the leaderboard reports it
     scores = summary_scores(counts_by_image(matrices.matrices)).mean_iou
     places = [
         Place(folder, index) for folder, part in zip(folders, parts, strict=True) for index in range(len(part.names))
@@ -137,13 +137,13 @@ def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store
 
 
 def _test_digest(records: Sequence[RunRecord]) -> str | None:
-    """Return the digest of the test data as the report has it."""
+    """Return the same digest of the test data as the report uses."""
     digests = [record.data.test_digest if record.data else None for record in records]
     return joint_digest(digests) if records[0].fold else digests[0]
 
 
 def _comparable(found: Sequence[Shown]) -> list[Shown]:
-    """Return the runs that were tested on what most were."""
+    """Return the runs with the most common test data."""
     tested = Counter((one.test_digest, one.names) for one in found)
     most = tested.most_common(1)[0][0]
     return [one for one in found if (one.test_digest, one.names) == most]

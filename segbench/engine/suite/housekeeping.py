@@ -1,4 +1,4 @@
-"""Keeps a suite's folder in order: its plan, the states that runs left, what the suite no longer names, its gallery."""
+"""Maintains a suite's folder: its plan, leftover training states, stale runs, and the gallery."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 Call = Callable[..., Any]
-"""Calls a function, here or in a process of its own."""
+"""Calls a function, here or in a separate process."""
 
 
 def drop_states(store: Store, done: Sequence[Run]) -> None:
-    """Remove the states that finished runs left when they were killed at their very end."""
+    """Remove training states of finished runs, left if a run was killed at its very end."""
     saved = set(store.saved())
     for run in done:
         if run.id in saved and not run.resume.keep:
             store.states_of(run.id).remove()
 
 
-def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
-    """Tell of stored runs that the suite no longer names; they are kept."""
+def report_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
+    """Report stored runs that the suite no longer names; they are kept."""
     stale = store.stale([run.id for run in runs])
     if stale:
         names = ", ".join(sorted(record.id for record in stale))
-        observer(
-            Notice(f"{len(stale)} stored runs come from an earlier form of the suite and stay as they are: {names}")
-        )
+        observer(Notice(f"{len(stale)} stored runs come from an earlier version of the suite and are kept: {names}"))
     ids = {run.id for run in runs}
     unfinished = [run_id for run_id in store.saved() if run_id not in ids]
     if unfinished:
         named_ones = ", ".join(unfinished)
-        observer(Notice(f"saved states of runs that the suite no longer names stay in {store.folder}: {named_ones}"))
+        observer(
+            Notice(f"training states of runs that the suite no longer has are kept in {store.folder}: {named_ones}")
+        )
 
 
 def renew_gallery(
     runs: Sequence[Run], records: Mapping[str, RunRecord], store: Store, *, call: Call, observer: Observer
 ) -> None:
-    """Make the suite's gallery of all its completed runs anew; without one, the results are whole all the same.
+    """Rebuild the suite's gallery from all completed runs; errors are only reported, since results do not need it.
 
     Args:
         runs: The suite's runs.
@@ -58,12 +58,12 @@ def renew_gallery(
     try:
         found = {**store.find_all({run.id: run.identity for run in runs if run.id not in records}), **records}
         call(_make_gallery, runs, list(filter(is_finished, found.values())), store, observer=observer)
-    except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command at it
-        observer(Notice(f"the gallery of test images was not made: {error}"))
+    except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command may be writing it
+        observer(Notice(f"the gallery of test images was not written: {error}"))
 
 
 def write_plan(suite: Suite, runs: Sequence[Run], store: Store) -> None:
-    """Store the suite as it is run, defaults and overrides included, and the plan that it becomes."""
+    """Store the suite with all defaults and overrides, and its plan."""
     document = suite.model_dump(mode="json")
     lock = {"suite": suite.name, "runs": [_lock_line(run) for run in runs]}
     store.write_suite(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), lock)

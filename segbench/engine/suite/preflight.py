@@ -1,4 +1,4 @@
-"""Looks at what a suite needs before anything is trained: its data and, where runs are to be done, what they build."""
+"""Preflight checks of a suite before training: its data, and everything that its runs will build."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from segbench.results.data_identity import DataIdentity
 
 @dataclass(frozen=True)
 class Preflight:
-    """What was found.
+    """The results of the preflight checks.
 
     Attributes:
-        data: By id of each run, what its data is recognised by.
-        splits: For each split's key (its content and how labels are read), what was counted in it, as JSON values.
-        refusals: For each run whose network cannot take the images, why.
-        findings: What is to be said about the data; problems only of what finished runs were done on.
-        inputs: For each run that is to be done, what its network sees.
+        data: Hashes that identify the data, by run id.
+        splits: Findings of each split as JSON values, by the split's key (a hash of its content and label options).
+        refusals: Why a run's network does not support the images, by run id.
+        findings: Messages about the data; problems only for the data of finished runs.
+        inputs: Inputs of the network of each run to execute.
     """
 
     data: dict[str, DataIdentity]
@@ -55,13 +55,13 @@ def preflight(
 
     Args:
         runs: The runs of a suite.
-        known: What was counted before in splits that were found good, by key.
-        device: Where the runs are to be done; None where that is another machine.
-        finished: Ids of runs that are done; data that only they need may be gone.
-        observer: Told of the progress.
+        known: Findings of splits that passed earlier, by key.
+        device: The device of the runs; None if they run on another machine.
+        finished: Ids of finished runs; data that only they need may be missing.
+        observer: Receives progress events.
 
     Raises:
-        UsageError: Something is missing or wrong; the message says what and where.
+        UsageError: Something is missing or invalid; says what and where.
     """
     if device is not None:
         check_device(device, [run for run in runs if run.id not in finished], observer)
@@ -85,24 +85,24 @@ def preflight(
         found.findings.extend(finding for finding in findings if finding not in found.findings)
         found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
-            from segbench.engine.run.data import materials_of, measured
-            from segbench.engine.suite.preflight_models import try_models, try_recipe  # imports all there is to build
+            from segbench.engine.run.data import measured, run_data_of
+            from segbench.engine.suite.preflight_models import try_models, try_recipe  # imports all parts
 
-            materials = materials_of(opened, found.splits)
-            for remark in try_recipe(materials):
+            run_data = run_data_of(opened, found.splits)
+            for remark in try_recipe(run_data):
                 observer(Notice(remark))
-            for key, facts in measured(materials).items():
+            for key, facts in measured(run_data).items():
                 found.splits[key] = {**found.splits[key], **facts}
-            found.refusals.update(try_models(todo, materials, found.splits, known=tried))
-            found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(materials, found.splits)))
+            found.refusals.update(try_models(todo, run_data, found.splits, known=tried))
+            found.inputs.update(dict.fromkeys((run.id for run in todo), inputs_of(run_data, found.splits)))
     return found
 
 
 def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
-    """See that there is a device for what is to be done, and tell what is slow on it.
+    """Check that the device exists, and report what is slow on it.
 
     Raises:
-        UsageError: There is no such device here.
+        UsageError: The device does not exist here.
     """
     if not todo:
         return
@@ -111,23 +111,23 @@ def check_device(name: str, todo: Sequence[Run], observer: Observer) -> None:
     device = choose_device(name)
     parts = [part for run in todo for part in (run.recipe.train, run.recipe.evaluate) if part is not None]
     if any(part.precision == "bf16" for part in parts) and not computes_bf16(device):
-        slow = f"precision: bf16 is imitated on this {device.type}, which takes longer than fp32"
-        observer(Notice(f"{slow}; a processor with AMX or AVX-512 BF16, or a newer GPU, computes in it"))
+        slow = f"precision: bf16 is emulated on this {device.type}, which is slower than fp32"
+        observer(Notice(f"{slow}; a processor with AMX or AVX-512 BF16, or a newer GPU, supports it"))
 
 
 def read_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Observer) -> list[Finding]:
-    """Read through the splits that are not known to be good, and return all that is to be said about them.
+    """Check the splits that have not passed before, and return all messages about them.
 
     Args:
         found: The splits.
-        splits: What was counted before in splits whose files are good, by key; more are added.
-        observer: Told of the progress.
+        splits: Findings of splits that passed earlier, by key; new ones are added.
+        observer: Receives progress events.
 
     Raises:
-        DataError: Two splits share images, or number the colours of their masks differently, or files are wrong.
+        DataError: Two splits share images, their masks use different colour tables, or files are invalid.
     """
     check_disjoint(found.splits, select=found.select)
-    if found.opened.folds is None:  # those of a pool were compared when it was opened
+    if found.opened.folds is None:  # the splits of a pool were compared when it was opened
         refuse_differing_splits(found.splits, found.titles)
     missing = {role: split for role, split in found.splits.items() if split.cache_key() not in splits}
     if missing and found.opened.folds is not None:
@@ -140,7 +140,7 @@ def read_splits(found: Apart, splits: dict[str, dict[str, Any]], observer: Obser
 
 
 def read_folds(opened: OpenedSplits, folds: Folds, observer: Observer) -> dict[str, dict[str, Any]]:
-    """Read the images of a cross-validation once for all its folds; return what was counted in each part, by key.
+    """Read the images of a cross-validation once for all folds; return the findings of each part, by key.
 
     Raises:
         DataError: An image or label is unreadable or inconsistent.
@@ -162,7 +162,7 @@ def read_folds(opened: OpenedSplits, folds: Folds, observer: Observer) -> dict[s
 
 
 def forget_incomplete(found: Apart, splits: dict[str, dict[str, Any]]) -> None:
-    """Drop what an earlier version found of some splits, of which it remembered less: new records are to have it."""
+    """Drop findings by earlier versions that lack keys which new records need."""
     folds = found.opened.folds
     whole = found.splits.values() if folds is None else [folds.pool]
     if any(key not in splits.get(split.cache_key(), {}) for split in whole for key in REMEMBERED):
@@ -171,7 +171,7 @@ def forget_incomplete(found: Apart, splits: dict[str, dict[str, Any]]) -> None:
 
 
 def add_notes(found: Apart, splits: dict[str, dict[str, Any]], findings: Sequence[Finding]) -> None:
-    """Write beside what was counted in each split what was found in it."""
+    """Add the messages about each split to its findings."""
     folds = found.opened.folds
     titled = [(found.titles[role], split) for role, split in found.splits.items()]
     for title, split in titled if folds is None else [(f"{folds.count} folds", folds.pool)]:
@@ -181,7 +181,7 @@ def add_notes(found: Apart, splits: dict[str, dict[str, Any]], findings: Sequenc
 
 
 def by_data(runs: Iterable[Run]) -> list[list[Run]]:
-    """Group runs whose recipe is the same and, in a cross-validation, the fold."""
+    """Group runs with the same recipe and, in a cross-validation, the same fold."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.data_key, []).append(run)
@@ -189,15 +189,15 @@ def by_data(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def checked(split: SegmentationDataset, title: str, observer: Observer) -> DatasetReport:
-    """Read every image and label of a split; problems are collected, not raised."""
+    """Read all images and labels of a split; problems are collected, not raised."""
     return check_dataset(split, progress=lambda done, total: observer(Progress("", "data", done, total, title)))
 
 
 def refuse(findings: Iterable[Finding], opened: OpenedSplits) -> None:
-    """Raise the problems among some findings.
+    """Raise an error if there are problems among the findings.
 
     Raises:
-        DataError: There are some; the first of them are listed.
+        DataError: There are problems; lists the first of them.
     """
     problems = problems_among(findings)
     if problems:

@@ -1,4 +1,4 @@
-"""Compares the checkpoint that a network starts from with the network, before anything is done."""
+"""Checks before training that a run's checkpoint matches its network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from segbench.models.weights.foreign_states import read_contents
 
 
 def check_checkpoint(run: Run) -> str:
-    """Compare names and shapes of a run's checkpoint with those of its network.
+    """Compare the tensor names and shapes of a run's checkpoint with those of its network.
 
     Returns:
-        Why it is not known whether it fits, when its data is not here or the network cannot be built; else empty.
+        Why it cannot be compared (the data is missing, or the network cannot be built); else empty.
 
     Raises:
-        SuiteError: The file cannot be read or does not fit; says of which model.
+        SuiteError: The file cannot be read or does not match; names the model.
     """
     assert run.model.weights is not None
     try:
@@ -31,15 +31,15 @@ def check_checkpoint(run: Run) -> str:
         return str(error)
     except UsageError as error:
         raise SuiteError(str(error), key=f"models ({run.model.label})") from None
-    except Exception as error:  # a network of another package; its run will show what it can
+    except Exception as error:  # an external network; errors will show in its run
         return f"the network cannot be built: {type(error).__name__}: {error}"
     return ""
 
 
 def _info_of(run: Run) -> DatasetInfo:
-    """Return what is known of the data set before its images are read.
+    """Return facts about the data set without reading its images.
 
     Raises:
-        DataError: It is not here.
+        DataError: The data is missing.
     """
     return create_dataset(run.recipe.dataset, run.recipe.dataset.test_split).info

@@ -1,4 +1,4 @@
-"""Tries what a suite names before an hour of training: its recipe, and networks that are built without memory."""
+"""Tries a suite's recipe and networks before training; networks are built on the meta device."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from segbench.models.skeleton import skeleton
 from segbench.models.weights.classes_map import for_classes
 
 
-def try_recipe(materials: RunData) -> list[str]:
-    """Build the loss, and transform the first images.
+def try_recipe(run_data: RunData) -> list[str]:
+    """Build the loss and transform the first images.
 
-    Parts from elsewhere are tried: losses on random logits, transforms twice with the same seed.
+    External parts are tried: losses on random logits, transforms twice with the same seed.
 
     Returns:
-        What a person should know of them, in sentences.
+        Messages for the user.
 
     Raises:
-        UsageError: One of them is impossible, or the loss does not fit the classes.
+        UsageError: A part is invalid, or the loss does not match the classes.
     """
-    materials.first_test_size()
-    train = materials.run.recipe.train
+    run_data.first_test_size()
+    train = run_data.run.recipe.train
     if train is None:
         return []
-    remarks = try_losses(train, classes=len(materials.info.classes))
-    materials.first_training_size()
-    _try_transforms(materials)
+    remarks = try_losses(train, classes=len(run_data.info.classes))
+    run_data.first_training_size()
+    _try_transforms(run_data)
     return remarks
 
 
-def _try_transforms(materials: RunData) -> None:
-    """See that training transforms from elsewhere can be repeated."""
-    assert materials.train is not None
-    check_repeatable(materials.training_pipeline(), materials.train.read(0), (materials.run.seed, 1, 0))
+def _try_transforms(run_data: RunData) -> None:
+    """Check that external training transforms are reproducible."""
+    assert run_data.train is not None
+    check_repeatable(run_data.training_pipeline(), run_data.train.read(0), (run_data.run.seed, 1, 0))
 
 
 class Tried(NamedTuple):
-    """What networks are tried on.
+    """The inputs that networks are tried on.
 
     Attributes:
-        info: What is true of the data set.
-        sizes: Heights and widths that they meet.
-        lone: The size of a training image that is alone in its batch, if there is one.
+        info: Facts about the data set.
+        sizes: Heights and widths of the inputs.
+        lone: Size of training images in a batch of one; None if there is no such batch.
     """
 
     info: DatasetInfo
@@ -66,52 +66,52 @@ class Tried(NamedTuple):
     lone: tuple[int, int] | None
 
     def key(self, run: Run) -> str:
-        """Return a digest of a run's network and of what it is tried on."""
+        """Return a digest of a run's network and these inputs."""
         return digest([canonical_model(run.model), self.info.classes, self.info.channels, self.sizes, self.lone])
 
 
 def try_models(
-    runs: Sequence[Run], materials: RunData, splits: Mapping[str, Any], *, known: dict[str, str | None] | None = None
+    runs: Sequence[Run], run_data: RunData, splits: Mapping[str, Any], *, known: dict[str, str | None] | None = None
 ) -> dict[str, str]:
-    """Build each network without memory, so that what is impossible is found before an hour of training.
+    """Build each network on the meta device, to find errors before training.
 
     Args:
-        runs: Runs of one recipe and data.
-        materials: Their splits.
-        splits: What was counted in splits, by key.
-        known: What came of equal networks on equal inputs before, which are not tried again; more are added.
+        runs: Runs with the same recipe and data.
+        run_data: Their splits.
+        splits: Findings of the data checks, by split key.
+        known: Results of equal networks on equal inputs, which are not tried again; new ones are added.
 
     Returns:
-        For each run whose network cannot take the images, why.
+        Why a run's network does not support the images, by run id.
 
     Raises:
-        SuiteError: An option has an impossible value, a file of weights is missing, or what is to train it cannot.
+        SuiteError: An option is invalid, a file of weights is missing, or optimizer or schedule cannot be created.
     """
-    tried = Tried(materials.info, inputs_of(materials, splits).sizes, lone_training_size(materials))
+    tried = Tried(run_data.info, inputs_of(run_data, splits).sizes, lone_training_size(run_data))
     known = {} if known is None else known
     keys = {run.id: tried.key(run) for run in runs}
     for run in runs:
         if keys[run.id] not in known:
             known[keys[run.id]] = refusal(run, tried)
-    if materials.run.recipe.train is not None:
-        batches, info = len(materials.training_loader()), materials.info
+    if run_data.run.recipe.train is not None:
+        batches, info = len(run_data.training_loader()), run_data.info
         try_training(runs, known, classes=len(info.classes), channels=info.channels, batches=batches)
     return {run_id: reason for run_id, key in keys.items() if (reason := known[key]) is not None}
 
 
-def lone_training_size(materials: RunData) -> tuple[int, int] | None:
-    """Return the size of training images where a forward pass of training has one alone; None where none has."""
-    train = materials.run.recipe.train
-    if train is None or materials.train is None or least_images(train, len(materials.train)) > 1:
+def lone_training_size(run_data: RunData) -> tuple[int, int] | None:
+    """Return the size of training images if a forward pass of training has a single image; else None."""
+    train = run_data.run.recipe.train
+    if train is None or run_data.train is None or least_images(train, len(run_data.train)) > 1:
         return None
-    return materials.first_training_size()
+    return run_data.first_training_size()
 
 
 def refusal(run: Run, tried: Tried) -> str | None:
-    """Return why a network cannot take the images; None when nothing speaks against it.
+    """Return why a network does not support the images; None if no problem was found.
 
     Raises:
-        SuiteError: Something of the suite is wrong: an option, its weights, or what is to train it.
+        SuiteError: The suite is invalid: an option, weights, optimizer or schedule.
     """
     info = tried.info
     try:
@@ -125,7 +125,7 @@ def refusal(run: Run, tried: Tried) -> str | None:
         return str(error)
     except UsageError as error:
         raise SuiteError(str(error), key=f"models ({run.model.label})") from None
-    except Exception:  # a foreign network may not build without memory; its run will show what it can
+    except Exception:  # an external network may not build on the meta device; errors will show in its run
         return None
     return None
 
@@ -133,17 +133,17 @@ def refusal(run: Run, tried: Tried) -> str | None:
 def try_training(
     runs: Sequence[Run], known: dict[str, str | None], *, classes: int, channels: int, batches: int | None
 ) -> None:
-    """Set up the optimizer and the schedule of a recipe, for each network where it matters which one it is.
+    """Create the optimizer and the schedule of a recipe; once for each network if they depend on it.
 
     Args:
-        runs: Runs of one recipe, which trains.
-        known: Keys of what was tried before; more are added.
-        classes: How many classes.
+        runs: Runs with the same recipe, which trains.
+        known: Keys of earlier attempts; new ones are added.
+        classes: Number of classes.
         channels: Channels of the images.
-        batches: Of an epoch; None where that is not known.
+        batches: Batches per epoch; None if not known.
 
     Raises:
-        SuiteError: One of them cannot be made.
+        SuiteError: Optimizer or schedule cannot be created.
     """
     train = runs[0].recipe.train
     assert train is not None
@@ -161,7 +161,7 @@ def try_training(
 
 
 def _buildable(run: Run, *, classes: int, channels: int) -> nn.Module | None:
-    """Return a run's network without memory; None for a foreign one that cannot be built so."""
+    """Return a run's network on the meta device; None for an external one that cannot be built there."""
     try:
         return skeleton(run.model, classes=classes, channels=channels)
     except Exception:  # as in refusal
@@ -169,11 +169,11 @@ def _buildable(run: Run, *, classes: int, channels: int) -> nn.Module | None:
 
 
 def check_weights(model: ModelEntry, info: DatasetInfo) -> None:
-    """Look at the weights that a network starts from: at their names and shapes, not at their values.
+    """Check the names and shapes of a network's initial weights, without reading their values.
 
     Raises:
-        WeightsError: A file is missing, is something else, or does not fit the network.
-        UsageError: The map of its classes is not one of the data set's.
+        WeightsError: A file is missing, has another format, or does not match the network.
+        UsageError: Its map of classes does not match the data set.
     """
     check_pretrained(model)
     if model.weights is not None:
@@ -181,13 +181,13 @@ def check_weights(model: ModelEntry, info: DatasetInfo) -> None:
 
 
 def output_refusal(run: Run, inputs: NetworkInputs) -> str | None:
-    """Run a network from elsewhere without memory; return why it cannot be trained, None where nothing shows."""
+    """Run an external network on the meta device; return why it cannot be trained, None if no problem was found."""
     try:
         network = skeleton(run.model, classes=inputs.classes, channels=inputs.channels)
         outputs_of_run(network, run.recipe.train, channels=inputs.channels, size=inputs.sizes[0])
         refuse_sizes(network, channels=inputs.channels, sizes=inputs.sizes)
     except ModelRefusal as refusal:
         return str(refusal)
-    except Exception:  # it may not run without memory; its run will show what it can
+    except Exception:  # it may not work on the meta device; errors will show in its run
         return None
     return None

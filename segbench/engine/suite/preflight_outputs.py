@@ -1,4 +1,4 @@
-"""Has networks from elsewhere tried before anything is trained, apart from this process: who knows what they do."""
+"""Tries external networks before training, in separate processes because they may crash or hang."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from segbench.engine.suite.preflight import Preflight
 
 TRIAL_SECONDS = 20.0
-"""A trial that takes longer is given up: it must not hold up the other networks."""
+"""Time limit of a trial, so that one network cannot delay the others."""
 
 
 def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observer: Observer) -> dict[str, str]:
-    """Return by id of each run whose network returns no scores, or fails on an image, why.
+    """Return why a run's network returns no scores or fails on an image, by run id.
 
     Args:
-        runs: Any runs; built-in networks and runs that are refused already are left out.
-        found: What was found of their data.
-        call: Calls a function in a process of its own.
-        observer: Told of nothing.
+        runs: The runs; built-in networks and runs that are refused already are skipped.
+        found: The results of the preflight checks so far.
+        call: Calls a function in a separate process.
+        observer: Not used.
     """
     tried: dict[str, Run] = {}
     keys: dict[str, str] = {}
@@ -40,7 +40,7 @@ def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observ
 
 
 def _reason(run: Run, inputs: NetworkInputs, call: Call, observer: Observer) -> str | None:
-    """Try one network; one that ends its process, or does not come to an end, shows in its run what it does."""
+    """Try one network; a crash or timeout is ignored here, since its run will show it."""
     try:
         reason: str | None = call(_try_outputs, run, inputs, TRIAL_SECONDS, observer=observer)
     except ProcessDied:
@@ -53,7 +53,7 @@ def _try_outputs(
     inputs: NetworkInputs,
     seconds: float,
     *,
-    observer: Observer,  # noqa: ARG001 - every function that is called in a process takes one
+    observer: Observer,  # noqa: ARG001 - required of functions that are called in a process
 ) -> str | None:
     """Import torch only in the process that needs it."""
     from segbench.engine.suite.preflight_models import output_refusal

@@ -1,4 +1,4 @@
-"""Looks at what concerns a suite as a whole: parameter groups over all its networks, and its own metrics."""
+"""Checks parts of a suite that concern all runs: parameter groups over all networks, and its own metrics."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _SHOWN_PARTS = 8
 
 
 def check_groups(suite: Suite, *, classes: int, channels: int = 3) -> list[str]:
-    """See what each parameter group takes of each network, at every point of the grid and of a tuning.
+    """Match each parameter group with each network, for all values of the grid and of a tuning.
 
     Args:
         suite: The suite.
-        classes: How many classes its networks are built for.
+        classes: Number of classes.
         channels: Channels of the images.
 
     Returns:
-        It in words, a line a group, for people.
+        A description of each group in one line.
 
     Raises:
-        SuiteError: A group takes nothing of any network.
+        SuiteError: A group matches no parameter of any network.
     """
     found: dict[str, None] = {}
     for _, variant in variants(suite):
@@ -54,7 +54,7 @@ def check_metrics(entries: Iterable[MetricEntry], *, classes: int) -> None:
     """Try a suite's own metrics on a matrix of the right size.
 
     Raises:
-        SuiteError: One cannot be imported, fails, or answers with something else than numbers.
+        SuiteError: A metric cannot be imported, fails, or does not return numbers.
     """
     counts = np.random.default_rng(0).integers(1, 100, (classes, classes))
     for index, entry in enumerate(entries):
@@ -68,13 +68,13 @@ def create_metric(entry: MetricEntry) -> Metric:
     """Import a metric.
 
     Raises:
-        UsageError: It cannot be imported, or made with its options.
+        UsageError: It cannot be imported, or created with its options.
     """
     return as_metric(entry.name, METRICS.create(entry.name, **entry.options))
 
 
 def _built(model: ModelEntry, classes: int, channels: int) -> nn.Module | None:
-    """Return a network without memory; None where it cannot be built so: its run will show why."""
+    """Return a network on the meta device; None if it cannot be built there, which its run will show."""
     try:
         return skeleton(model, classes=classes, channels=channels)
     except Exception:
@@ -82,7 +82,7 @@ def _built(model: ModelEntry, classes: int, channels: int) -> nn.Module | None:
 
 
 def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:
-    """Return what the names of a network's parameters begin with."""
+    """Return the prefixes of a network's parameter names."""
     names = trainable_parameters(network) if network is not None else {}
     beginnings = list(dict.fromkeys(name.partition(".")[0] for name in names))
     more = ", …" if len(beginnings) > _SHOWN_PARTS else ""

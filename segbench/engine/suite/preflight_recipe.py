@@ -1,4 +1,4 @@
-"""Tries what the recipes of a suite train by, without its images: for ``segbench validate``."""
+"""Tries the losses, optimizers and schedules of a suite's recipes without its data, for ``segbench validate``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from segbench.errors import DataError
 
 _RATES = ("lr", "weight_decay")
 _CLASSES = 2
-"""Of networks, where the data is not here."""
+"""Assumed number of classes if the data is missing."""
 
 
 def may_fail(train: Train) -> bool:
-    """Tell whether parts have to be tried: others than built-in ones with their usual options. Imports no torch."""
+    """Return whether a recipe has parts to try: all except built-in ones with default options. Imports no torch."""
     return not all(map(_is_plain, (*train.loss, train.optimizer, train.schedule))) or bool(train.optimizer.groups)
 
 
 def check_recipes(runs: Iterable[Run]) -> list[str]:
-    """Make the losses, the optimizer and the schedule of each recipe, the latter for each of its networks.
+    """Create the losses, the optimizer and the schedule of each recipe; the last two for each network.
 
     Returns:
-        What a person should know, in sentences.
+        Messages for the user.
 
     Raises:
-        SuiteError: One of them cannot be made, or fails.
+        SuiteError: A part cannot be created, or fails.
     """
     groups = [group for group in _by_recipe(runs) if (train := group[0].recipe.train) is not None and may_fail(train)]
     if not groups:
@@ -61,7 +61,7 @@ def _by_recipe(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def _is_plain(part: Component) -> bool:
-    """Tell whether a part is built in, and nothing but its rates differs from the defaults."""
+    """Return whether a part is built in and only its learning rates differ from the defaults."""
     if ":" in part.name or part.registry.is_foreign(part.name):
         return False
     fields = options_schema(part.registry.find(part.name).entry).model_fields

@@ -1,4 +1,4 @@
-"""Tries what a recipe trains by, before anything is trained: its losses, and its optimizer and schedule by network."""
+"""Tries a recipe's losses, optimizer and schedule before training."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.registry import OPTIMIZERS
 
 MOST_STEPS = 20_000
-"""So far schedules of torch's, which go step by step, are followed."""
+"""Largest number of steps to which torch's schedulers, which advance step by step, are checked."""
 
 _BATCHES = 1000
-"""In an epoch, where that is not known."""
+"""Assumed batches per epoch, if not known."""
 
 
 def try_losses(train: Train, *, classes: int) -> list[str]:
-    """Build the loss, and try what of it is from elsewhere on random logits.
+    """Build the loss, and try external terms on random logits.
 
     Returns:
-        What a person should know, in sentences.
+        Messages for the user.
 
     Raises:
-        UsageError: A term cannot be made, or fails.
+        UsageError: A term cannot be created, or fails.
     """
     with _at("train.loss"):
         loss = build_loss(train.loss, classes=classes, median_frequency=lambda: [1.0] * classes)
@@ -47,23 +47,23 @@ def try_losses(train: Train, *, classes: int) -> list[str]:
 
 
 def needs_network(train: Train) -> bool:
-    """Tell whether it depends on the network whether the optimizer can be made, as with groups and parts of others."""
+    """Return whether creating the optimizer may fail for some networks, as with groups and external parts."""
     entry = train.optimizer
     return bool(entry.groups) or entry.name.startswith("timm:") or OPTIMIZERS.is_foreign(entry.name)
 
 
 def try_optimizer(train: Train, network: nn.Module | None, *, batches: int | None, label: str = "") -> None:
-    """Set up the optimizer and its schedule for tensors of a network's shapes, and follow the schedule to its end.
+    """Create the optimizer and schedule for tensors of a network's shapes, and check the schedule's steps.
 
     Args:
         train: The recipe.
-        network: On the meta device; its parameters get memory that nothing is written into. None stands for a small
-            network of no kind.
-        batches: In an epoch; None where that is not known: the schedule is then not followed.
-        label: What the network is called in messages.
+        network: The network on the meta device; its parameters get uninitialised memory. None uses a small placeholder
+            network.
+        batches: Batches per epoch; None if not known, then the schedule's steps are not checked.
+        label: Name of the network in messages.
 
     Raises:
-        SuiteError: One of them cannot be made, or the schedule fails on its way.
+        SuiteError: Optimizer or schedule cannot be created, or the schedule fails at a step.
     """
     network = _small() if network is None else network
     for module in network.modules():
@@ -79,7 +79,7 @@ def try_optimizer(train: Train, network: nn.Module | None, *, batches: int | Non
 
 
 def _follow(schedule: Schedule, steps: int) -> None:
-    """Ask a schedule from elsewhere for some of its steps; others need no trial."""
+    """Check an external schedule at some steps; built-in schedules need no trial."""
     rate = getattr(schedule.scheduler, "rate", None)
     if rate is None:
         return
@@ -99,10 +99,10 @@ def _small() -> nn.Module:
 
 @contextmanager
 def _at(key: str, label: str = "") -> Iterator[None]:
-    """Name the key, and the network, of what goes wrong, unless the message does already.
+    """Add key and network to an error's message, unless it names them already.
 
     Raises:
-        SuiteError: Something did.
+        SuiteError: An error occurred.
     """
     network = f" (for {label})" if label else ""
     try:
@@ -114,5 +114,5 @@ def _at(key: str, label: str = "") -> Iterator[None]:
         raise SuiteError(text.removeprefix(f"{key}: ") + network, key=key) from error
     except SegbenchError:
         raise
-    except Exception as error:  # whatever a constructor raises that is not ours
+    except Exception as error:  # any error of an external constructor
         raise SuiteError(f"cannot be made: {type(error).__name__}: {error}{network}", key=key) from error

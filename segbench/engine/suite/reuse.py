@@ -1,4 +1,4 @@
-"""Takes over, for a tuned run whose trials chose the recipe of all networks, what that recipe's run has come to."""
+"""Reuses results: a tuned run whose chosen recipe is the shared one copies the result of that run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from segbench.results.store import RECORD_FILE, Store, readable_folder, write_re
 
 @dataclass(frozen=True)
 class Twin:
-    """A finished run that is the same as another in all that can change its result.
+    """A finished run that agrees with another one in everything that affects the result.
 
     Attributes:
         run: The run.
-        record: What it came to.
+        record: Its record.
     """
 
     run: Run
@@ -29,13 +29,13 @@ class Twin:
 def twins_of(
     runs: Iterable[Run], among: Iterable[Run], store: Store, data: Mapping[str, DataIdentity]
 ) -> dict[str, Twin]:
-    """Return, for tuned runs that would only repeat a finished run by the identical recipe, that one, by their ids.
+    """Return the finished twins of tuned runs that would only repeat them, by id of the tuned run.
 
     Args:
-        runs: What is to be done.
-        among: The suite's runs.
-        store: Where they are.
-        data: By id of a run, what its data is recognised by now: a run on other data is no twin.
+        runs: The runs to execute.
+        among: All runs of the suite.
+        store: Their store.
+        data: Hashes that identify the current data, by run id; a run on other data is no twin.
     """
     tuned = [run for run in runs if run.role == "tuned"]
     identical = {_work(run): run for run in among if run.role is None} if tuned else {}
@@ -53,10 +53,10 @@ def twins_of(
 
 
 def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
-    """Store what a twin came to as what a run came to; the times are the twin's.
+    """Store a copy of a twin's result for a run; times are the twin's.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: The run cannot be written.
     """
     record = twin.record.model_copy(
         update={
@@ -76,11 +76,11 @@ def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
             if file.is_file() and file.name != RECORD_FILE:
                 copy = folder / file.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, copy)  # copytree would tell of a full disk as of any error
+                shutil.copyfile(file, copy)  # copytree would hide a full disk behind a generic error
         write_record(folder, record)
     return record
 
 
 def _work(run: Run) -> tuple[str, str, int]:
-    """Return what a run does, whatever its part in a tuning."""
+    """Return the run without its role in a tuning."""
     return run.model.model_dump_json(), run.data_key, run.seed

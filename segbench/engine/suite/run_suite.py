@@ -1,4 +1,4 @@
-"""Runs a suite: what is missing is done, each run in its own process; what is done is left alone."""
+"""Runs a suite: executes missing runs, each in its own process, and keeps finished ones."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from segbench.results.store import Store
 
 @dataclass(frozen=True, repr=False)
 class SuiteOutcome:
-    """What running a suite came to.
+    """The outcome of running a suite.
 
     Attributes:
-        store: Where the results are.
-        records: The records of its runs that are done, in the plan's order.
-        done_before: Ids of the runs that were not done again.
-        left: The runs that were left for another time, when the work had to stop.
+        store: The store of the results.
+        records: The records of finished runs, in the plan's order.
+        done_before: Ids of the runs that were finished before.
+        left: The runs that were not executed because of a deadline or signal.
     """
 
     store: Store
@@ -36,14 +36,14 @@ class SuiteOutcome:
     done_before: frozenset[str]
     left: tuple[Run, ...] = ()
 
-    def __repr__(self) -> str:  # a notebook shows it: no screens of records
+    def __repr__(self) -> str:  # short, since notebooks show it
         before = len(self.done_before)
         counts = f"{len(self.records) - before} runs done, {before} done before, {len(self.left)} left"
         return f"<{type(self).__name__} of {self.store.folder}: {counts}>"
 
     @property
     def complete(self) -> bool:
-        """Whether every run was completed; trials may fail, as long as each network has one that gives a score."""
+        """Whether all runs were completed; trials may fail if each network has one with a score."""
         if self.left:
             return False
         reported = [record for record in self.records if record.tuning is None or record.tuning.role != "trial"]
@@ -65,27 +65,27 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
     estimate: SuiteEstimate | None = None,
     observer: Observer = ignore,
 ) -> SuiteOutcome:
-    """Do all runs of a suite that are not done yet, or those that end in time.
+    """Execute all runs of a suite that are not finished yet, or those that will end in time.
 
     Args:
         suite: The suite.
-        results: Folder of all results; the suite's own folder is made in it.
+        results: Folder of all results; the suite's folder is created in it.
         models: Labels of the models to run; all by default.
         seeds: Seeds to run; all of the suite's by default.
-        only: Ids of the runs to do, or their beginnings; all by default.
+        only: Ids of the runs to execute, or prefixes of ids; all by default.
         device: auto, cpu, cuda, cuda:N or mps.
         in_process: Whether runs share this process, for debugging.
-        launcher: Who does the runs; one after the other on ``device`` by default.
-        order: In which order they are done.
-        stop: When to stop. Runs under way save where they are then, and those that would not end in time are not begun.
-        estimate: What runs take; the others are begun as long as time is left.
-        observer: Told of everything that happens.
+        launcher: Executes the runs; by default one after another on ``device``.
+        order: The order of the runs.
+        stop: When to stop. Running runs then save their state. Runs that would not end in time are not started.
+        estimate: Estimated durations; runs without one are started as long as time is left.
+        observer: Receives all events.
 
     Returns:
-        The records of the chosen runs, failed and skipped ones among them, and the runs that were left.
+        The records of the selected runs, including failed and skipped ones, and the runs not executed.
 
     Raises:
-        UsageError: The suite or its data is wrong; nothing that was done is lost.
+        UsageError: The suite or its data is invalid; finished runs are kept.
     """
     return do_runs(
         wanted_runs(suite, Store(Path(results), suite.name), Selection(models, seeds, only)),
@@ -112,7 +112,7 @@ def do_runs(
 ) -> SuiteOutcome:
     """Do the wanted runs of a suite that are not done; arguments, result and errors are those of ``run_suite``."""
     wanted.store.clean()
-    work = SuiteRunner(
+    runner = SuiteRunner(
         suite=wanted.suite,
         store=wanted.store,
         device=device,
@@ -123,34 +123,34 @@ def do_runs(
         stop=stop,
         estimates=_estimates(estimate),
     )
-    work.do(wanted)
+    runner.run_missing(wanted)
     if wanted.suite.tuning is not None and not stop.due:
         wanted = wanted.planned_again()
-        work.do(wanted.without(work.records))
-        tell_pending(wanted.known, observer)
-    work.finish(wanted.known)
+        runner.run_missing(wanted.without(runner.records))
+        report_pending(wanted.known, observer)
+    runner.finish(wanted.known)
     unknown = wanted.known.pending if stop.due and wanted.selection.ids is None else ()
-    return _outcome(work, wanted.runs, unknown)
+    return _outcome(runner, wanted.runs, unknown)
 
 
-def _outcome(work: SuiteRunner, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:
-    """Return what was done and what is left, with tuned runs whose trials were left for want of time."""
-    left = [run for run in runs if run.id not in work.records]
+def _outcome(runner: SuiteRunner, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:
+    """Return the outcome; tuned runs whose trials were not executed count as left."""
+    left = [run for run in runs if run.id not in runner.records]
     left += [run for run in unknown if run.model.label in {other.model.label for other in runs}]
     return SuiteOutcome(
-        work.store,
-        records=tuple(work.records[run.id] for run in runs if run.id in work.records),
-        done_before=frozenset(work.done_before),
+        runner.store,
+        records=tuple(runner.records[run.id] for run in runs if run.id in runner.records),
+        done_before=frozenset(runner.done_before),
         left=tuple(left),
     )
 
 
 def _estimates(estimate: SuiteEstimate | None) -> dict[str, RunEstimate]:
-    """Return what is known of runs by their ids."""
+    """Return the estimates of runs by id."""
     return {run.run_id: run for run in (estimate.runs if estimate else ()) if run.problem is None}
 
 
-def tell_pending(known: PlannedRuns, observer: Observer) -> None:
-    """Tell of tuned runs that cannot be done yet."""
+def report_pending(known: PlannedRuns, observer: Observer) -> None:
+    """Report tuned runs that cannot be executed yet."""
     if known.pending:
-        observer(Notice(f"{known.outlook}; the same command without --only, or these trials, goes on"))
+        observer(Notice(f"{known.outlook}; the same command without --only, or with these trials, continues"))

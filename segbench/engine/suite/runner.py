@@ -1,4 +1,4 @@
-"""What one command does of a suite: runs what is missing, as far as there is time, and collects the records."""
+"""Executes the missing runs of a suite within the time limit and collects their records."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.launchers.local import Job, Launcher, Place, announce
 from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
-from segbench.engine.run.record import record_death, record_outcome, refuse_to_go_on, tell_end
+from segbench.engine.run.record import raise_if_out_of_sync, record_death, record_outcome, report_outcome
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.suite.housekeeping import Call, drop_states, name_stale, renew_gallery, write_plan
+from segbench.engine.suite.housekeeping import Call, drop_states, renew_gallery, report_stale, write_plan
 from segbench.engine.suite.planning import PlannedRuns, WantedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
 from segbench.engine.suite.reuse import Twin, take_over, twins_of
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class SuiteRunner:
-    """What a command does of a suite.
+    """Executes the runs of a suite for one command.
 
     Attributes:
         suite: The suite.
-        store: Where its runs are.
-        device: Where they are looked at, and done unless the launcher knows better.
-        call: Calls what needs torch.
-        launcher: Who does them.
-        observer: Told of everything that happens.
-        order: In which order they are done.
+        store: The store of its runs.
+        device: The device of the preflight checks, and of the runs unless the launcher chooses others.
+        call: Calls functions that need torch, here or in a separate process.
+        launcher: Executes the runs.
+        observer: Receives all events.
+        order: The order of the runs.
         stop: When to stop.
-        estimates: What runs take, as far as it is known, by id.
-        records: Of the runs that are done by now, by id.
-        done_before: Ids of those that were done before the command.
-        told: What was told of the data.
+        estimates: Estimates of runs by id, if known.
+        records: Records of the finished runs, by id.
+        done_before: Ids of the runs finished before this command.
+        told: Messages about the data that were reported already.
     """
 
     suite: Suite
@@ -65,33 +65,33 @@ class SuiteRunner:
     done_before: set[str] = field(default_factory=set)
     told: list[Finding] = field(default_factory=list)
 
-    def do(self, wanted: WantedRuns) -> None:
-        """Do those wanted runs that are not done; tuned ones wait as long as there are any others to do.
+    def run_missing(self, wanted: WantedRuns) -> None:
+        """Execute wanted runs; tuned runs wait until all others are finished.
 
-        What does not end in time is left.
+        Runs that would not end in time are left.
         """
         if not wanted.runs:
             return
         with ending_calls(self.stop):
             try:
-                self._do(wanted)
+                self._check_and_launch(wanted)
             except (ProcessDied, CallStopped):
                 if not self.stop.due:
                     raise
 
-    def _do(self, wanted: WantedRuns) -> None:
+    def _check_and_launch(self, wanted: WantedRuns) -> None:
         runs, known, finished = wanted.runs, wanted.known, wanted.finished
         if self.stop.due:
             self._keep([run for run in runs if run.id in finished], finished)
             return
-        found = self._look(runs, finished)
+        found = self._run_preflight(runs, finished)
         write_plan(self.suite, known.runs, self.store)
         done = unchanged(finished, found.data, self.observer)
         others_first = any(run.role != "tuned" and run.id not in done for run in runs)
         waiting = {run.id for run in runs if run.role == "tuned"} if others_first else set()
         runs = tuple(run for run in runs if run.id not in waiting)
         if not (waiting or known.pending):
-            name_stale(self.store, known.runs, self.observer)
+            report_stale(self.store, known.runs, self.observer)
         self._keep([run for run in runs if run.id in done], done)
         todo = [run for run in runs if run.id not in done]
         failed = wanted.stored.keys() - finished.keys()
@@ -100,17 +100,17 @@ class SuiteRunner:
         self._launch(self._settled(todo, known, found))
 
     def finish(self, known: PlannedRuns) -> None:
-        """Make the gallery anew where anything was done; a command that was told to end leaves it to the next."""
+        """Rebuild the gallery if any run was executed; a stopped command leaves it to the next one."""
         if self.stop.terminated:
             return
         anything = len(self.records) > len(self.done_before)
         if anything or not (self.store.folder / GALLERY_FOLDER).is_dir():
             renew_gallery(known.shown, self.records, self.store, call=self.call, observer=self.observer)
 
-    def _look(self, runs: Sequence[Run], finished: Mapping[str, RunRecord]) -> Preflight:
-        """Look at what the runs need, and remember what was found of the data.
+    def _run_preflight(self, runs: Sequence[Run], finished: Mapping[str, RunRecord]) -> Preflight:
+        """Run the preflight checks and store the findings about the data.
 
-        A process for runs imports what all of them need; where none is to be done, this one looks.
+        They run in the process that later runs are forked from; if no run is left, in this process.
         """
         call = call_here if len(finished) == len(runs) else self.call
         known = read_checks(self.store.folder)
@@ -122,12 +122,12 @@ class SuiteRunner:
                 self.told.append(finding)
                 self.observer(Notice(str(finding)))
         if len(finished) < len(runs):
-            self._look_at_parts(call, found)
+            self._check_suite_parts(call, found)
         refusals = output_refusals(runs, found, call=call, observer=self.observer)
         return replace(found, refusals=found.refusals | refusals)
 
-    def _look_at_parts(self, call: Call, found: Preflight) -> None:
-        """Try what concerns the suite as a whole: its own metrics, and parameter groups over all networks."""
+    def _check_suite_parts(self, call: Call, found: Preflight) -> None:
+        """Check the suite's own metrics, and the parameter groups over all networks."""
         own = bool(self.suite.metrics) or any(
             train.optimizer.groups for _, variant in variants(self.suite) for train in variant.recipes
         )
@@ -137,13 +137,13 @@ class SuiteRunner:
                 call(_check_parts, self.suite, classes, channels, observer=self.observer)
 
     def _keep(self, runs: Sequence[Run], records: Mapping[str, RunRecord]) -> None:
-        """Take the records of runs that were done before."""
+        """Keep the records of runs finished before."""
         drop_states(self.store, runs)
         self.records |= {run.id: records[run.id] for run in runs}
         self.done_before |= {run.id for run in runs}
 
     def _settled(self, todo: Sequence[Run], known: PlannedRuns, found: Preflight) -> list[Job]:
-        """Store the records of runs that need no training; return what is left to do."""
+        """Store the records of runs that need no training; return the remaining runs."""
         refusals = known.refusals | {run_id: skipped(reason) for run_id, reason in found.refusals.items()}
         twins = twins_of(todo, known.runs, self.store, found.data)
         jobs = [Job(run, number, len(todo)) for number, run in enumerate(todo, 1)]
@@ -155,42 +155,46 @@ class SuiteRunner:
         return [job for job in jobs if job.run.id not in self.records]
 
     def _launch(self, jobs: Sequence[Job]) -> None:
-        """Have the runs that end in time done by the launcher."""
+        """Let the launcher execute the runs that will end in time."""
         limit = TimeLimit(self.stop, self._left_of(jobs), at_once=self.launcher.sharing)
         limit.expect(job.run.id for job in jobs)
 
-        def do(job: Job, place: Place, told: Observer) -> RunRecord | None:
-            if not limit.try_begin(job.run.id):
+        def run_job(job: Job, place: Place, told: Observer) -> RunRecord | None:
+            if not limit.try_start(job.run.id):
                 return None
             announce(job, told)
             place = replace(place, deadline=self.stop.deadline)
             try:
-                return launch(job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told)
+                return execute_in_process(
+                    job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told
+                )
             except RunInterrupted as stopped:
                 told(RunStopped(job.run.id, job.run.title, str(stopped)))
                 return None
 
-        for record in self.launcher(jobs, do, limit.watching(self.observer)):
+        for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
             self.records[record.id] = record
 
     def _left_of(self, jobs: Sequence[Job]) -> dict[str, RunEstimate]:
-        """Return what is left of each run of which something is known, after what its saved state holds."""
+        """Return the estimated rest of each run after its stored training state, if known."""
         saved = {run_id: self.store.states_of(run_id).files() for run_id in self.store.saved()}
         steps = {run_id: files[0].step for run_id, files in saved.items() if files}
         ids = [job.run.id for job in jobs if job.run.id in self.estimates]
         return {run_id: self.estimates[run_id].after(steps.get(run_id, 0)) for run_id in ids}
 
 
-def launch(run: Run, store: Store, *, place: Place, call: Call, stop: Stop, observer: Observer) -> RunRecord:
-    """Do one run; a process that dies leaves a record that says so.
+def execute_in_process(
+    run: Run, store: Store, *, place: Place, call: Call, stop: Stop, observer: Observer
+) -> RunRecord:
+    """Execute one run; if its process dies, store a Failed record.
 
     Raises:
-        BrokenExchangeError: Of several processes, one was stopped while they exchanged gradients; the record says so.
+        BrokenExchangeError: One of several processes was stopped during an exchange of gradients.
         RunInterrupted: It was time to stop.
     """
     started = time.perf_counter()
     try:
-        record: RunRecord = call(_perform, run, store, place, observer=observer)
+        record: RunRecord = call(_execute_run, run, store, place, observer=observer)
     except (ProcessDied, CallStopped) as death:
         store.clean()
         if stop.due:
@@ -199,37 +203,37 @@ def launch(run: Run, store: Store, *, place: Place, call: Call, stop: Stop, obse
             raise
         seconds = time.perf_counter() - started
         record = record_death(run, store, str(death), traceback=death.traceback, seconds=seconds)
-    tell_end(record, store, observer)
-    refuse_to_go_on(record.outcome)
+    report_outcome(record, store, observer)
+    raise_if_out_of_sync(record.outcome)
     return record
 
 
 def skipped(reason: str) -> Outcome:
-    """Return how a run ends whose network cannot take the images."""
+    """Return the outcome of a run whose network does not support the images."""
     return Outcome(status=Status.SKIPPED, reason=reason, error=ModelRefusal.__name__)
 
 
 def refuse(job: Job, outcome: Outcome, *, store: Store, observer: Observer) -> RunRecord:
-    """Store the record of a run that cannot be done; nothing is trained."""
+    """Store the record of a run that cannot be executed."""
     announce(job, observer)
     record = record_outcome(job.run, store, outcome, seconds=0.0)
-    tell_end(record, store, observer)
+    report_outcome(record, store, observer)
     return record
 
 
 def repeat(job: Job, twin: Twin, *, store: Store, observer: Observer) -> RunRecord:
-    """Store what a twin came to as what a run came to; nothing is trained."""
+    """Store a copy of a twin's result for a run, without training."""
     announce(job, observer)
     record = take_over(job.run, twin, store)
-    observer(Notice(f"{job.run.title}: was chosen as the recipe has it; the results of {twin.run.id} are taken over"))
-    tell_end(record, store, observer)
+    observer(Notice(f"{job.run.title}: the trials chose the shared recipe; the results of {twin.run.id} are copied"))
+    report_outcome(record, store, observer)
     return record
 
 
 def unchanged(
     finished: Mapping[str, RunRecord], data: Mapping[str, DataIdentity], observer: Observer
 ) -> dict[str, RunRecord]:
-    """Return the finished runs whose data is still what it was; name the others."""
+    """Return the finished runs whose data is unchanged; report the others."""
     kept, encoded_anew = {}, 0
     for run_id, record in finished.items():
         now = data.get(run_id)
@@ -239,26 +243,26 @@ def unchanged(
             kept[run_id] = record
             encoded_anew += 1
         else:
-            observer(Notice(f"{run_id}: the data has changed since this run; it is done again"))
+            observer(Notice(f"{run_id}: the data has changed since this run; it is executed again"))
     if encoded_anew:
         runs = "1 finished run is" if encoded_anew == 1 else f"{encoded_anew} finished runs are"
         observer(Notice(f"the data's files differ but decode to the same pixels: {runs} kept"))
     return kept
 
 
-def _perform(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
+def _execute_run(run: Run, store: Store, place: Place, *, observer: Observer) -> RunRecord:
     """Import torch only in the process that needs it."""
     from segbench.engine.distributed import ALONE
     from segbench.engine.run.execute import execute_run
 
-    team = place.team or ALONE
-    team.broadcast(run)  # the others wait for a run to take part in
+    group = place.group or ALONE
+    group.broadcast(run)  # the other processes wait for a run
     return execute_run(
         run,
         store,
         device=place.device,
         cores=place.cores,
-        team=team,
+        group=group,
         stop=Stop(place.deadline),
         runs_at_once=place.runs_at_once,
         observer=observer,

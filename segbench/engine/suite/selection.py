@@ -1,4 +1,4 @@
-"""Which of a suite's runs a command is about, and in which order they are done; it imports nothing heavy."""
+"""Selects and orders the runs of a suite for a done; it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from segbench.config.plan import Run
 
 SHOWN_IDS = 8
-"""So many ids are named to somebody who gave one that there is not."""
+"""Number of similar ids listed in the error about an unknown id."""
 
 
 class RunOrder(StrEnum):
-    """In which order runs are done; no result depends on it."""
+    """The order of runs; results do not depend on it."""
 
     SUITE = "suite"
     CHEAPEST = "cheapest"
@@ -47,14 +47,14 @@ def ordered(
     begun: Collection[str] = (),
     failed: Collection[str] = (),
 ) -> list[Run]:
-    """Return runs in the order in which they are to be done: those that are under way first, failed ones last.
+    """Return runs in the order of execution: started runs first, failed runs last.
 
     Args:
         runs: The runs, in the plan's order.
-        order: What counts otherwise.
-        seconds: What each is estimated to take, by id; the others come last where the cheapest are first.
-        begun: Ids of those of which there are saved states.
-        failed: Ids of those that failed before.
+        order: The order of all other runs.
+        seconds: Estimated durations by id; if the cheapest come first, runs without an estimate come last.
+        begun: Ids of runs with training states.
+        failed: Ids of runs that failed before.
     """
     found = list(runs)
     if order is RunOrder.RANDOM:
@@ -65,11 +65,11 @@ def ordered(
 
 
 def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:
-    """Return the runs of the given models and seeds; the trials of a model, whatever their seed, are for all its seeds.
+    """Return the runs of the given models and seeds; trials of a model are included for any seed.
 
     Raises:
         UnknownNameError: No model of the suite has this label or name.
-        UsageError: The name is that of several models, or the suite has no such seed.
+        UsageError: Several models have this name, or the suite does not have the seed.
     """
     from segbench.config.reading.dotted_keys import MODEL_OF_SUITE, Named, matching
 
@@ -96,10 +96,10 @@ def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[in
 
 
 def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
-    """Return the runs whose ids are given, or begin as given.
+    """Return the runs with the given ids or prefixes of ids.
 
     Raises:
-        UsageError: No run has such an id; the nearest ones are named.
+        UsageError: No run has such an id; lists similar ones.
     """
     ids = [run.id for run in runs]
     for wanted in only or ():
@@ -112,5 +112,5 @@ def named(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
 
 
 def starting_with(runs: Sequence[Run], only: Sequence[str] | None) -> tuple[Run, ...]:
-    """Return the runs whose ids begin as given; all where nothing is."""
+    """Return the runs whose ids begin with a prefix; all without one."""
     return tuple(run for run in runs if only is None or run.id.startswith(tuple(only)))

@@ -1,1 +1,1 @@
-"""Training: the loop, and what it is made of. Importing this imports no torch."""
+"""Training: the loop and its parts. Imports no torch."""

@@ -1,4 +1,4 @@
-"""Gradient accumulation: how many batches make an optimizer step, and the micro-batches that they are cut into."""
+"""Gradient accumulation: batches per optimizer step, and splitting batches into micro-batches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from segbench.engine.distributed import ProcessGroup
 
 
 class MicroBatch(NamedTuple):
-    """What goes through the network at once.
+    """The images of one forward pass.
 
     Attributes:
         batch: The images.
-        weight: Of its mean loss in the step: its share of the labelled pixels of a batch of the recipe's size, so that
-            means over pixels do not depend on how a batch was cut.
-        batch_fraction: Size of the batch that it completes, in batches of the recipe's size; 0 for all but the last
-            micro-batch of a batch.
+        weight: Weight of its mean loss in the step: its fraction of the batch's labelled pixels, relative to the
+            recipe's batch size. So means over pixels do not depend on how the batch is split.
+        batch_fraction: Size of the completed batch relative to ``batch_size``; 0 for all but the last micro-batch of a
+            batch.
     """
 
     batch: Batch
@@ -27,51 +27,51 @@ class MicroBatch(NamedTuple):
     batch_fraction: float
 
 
-def micro_batches(batch: Batch, *, images: int | None, batch_size: int, team: ProcessGroup) -> Iterator[MicroBatch]:
-    """Cut one batch; all processes' micro-batches of it together weigh as much as it has images.
+def micro_batches(batch: Batch, *, images: int | None, batch_size: int, group: ProcessGroup) -> Iterator[MicroBatch]:
+    """Split a batch into micro-batches; over all processes, their weights sum to the batch's relative size.
 
     Args:
         batch: This process's share of the batch.
-        images: At most so many images in a micro-batch; None leaves the batch whole.
-        batch_size: Images of a batch as the recipe has it.
-        team: The processes that train together.
+        images: Largest number of images in a micro-batch; None does not split the batch.
+        batch_size: The recipe's batch size.
+        group: The processes that train together.
 
     Raises:
         DataError: The processes' images differ in size.
     """
     pieces = list(cut(batch, images))
-    if len(pieces) == team.size == 1:
+    if len(pieces) == group.size == 1:
         fraction = len(batch.names) / batch_size
         yield MicroBatch(batch, fraction, fraction)
         return
-    total_images, total_pixels = batch_totals(batch, team)
+    total_images, total_pixels = batch_totals(batch, group)
     fraction = total_images / batch_size
     for number, piece in enumerate(pieces, 1):
         share = sum(piece.labelled) / total_pixels if total_pixels else len(piece.names) / total_images
         yield MicroBatch(piece, fraction * share, fraction if number == len(pieces) else 0.0)
 
 
-def batch_totals(batch: Batch, team: ProcessGroup) -> tuple[int, int]:
-    """Return the images, and the labelled pixels, of all processes' shares of a batch.
+def batch_totals(batch: Batch, group: ProcessGroup) -> tuple[int, int]:
+    """Return the numbers of images and of labelled pixels in a batch, over all processes.
 
     Raises:
-        DataError: Their images differ in size, in all processes.
+        DataError: The processes' images differ in size; raised in all processes.
     """
-    rows = team.all_gather_ints(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
+    rows = group.all_gather_ints(len(batch.names), sum(batch.labelled), *batch.labels.shape[1:])
     check_sizes({(height, width): f"process {rank}" for rank, (_, _, height, width) in enumerate(rows)})
     return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
 
 def batches_per_step(recipe: Train, batches: int) -> int:
-    """Return how many batches make one optimizer step, when an epoch has so many."""
+    """Return the batches per optimizer step, given the batches per epoch."""
     return batches if recipe.accumulate == "epoch" else recipe.accumulate
 
 
 def steps_per_epoch(recipe: Train, batches: int) -> int:
-    """Return the optimizer steps of an epoch of so many batches; the last may be of fewer."""
+    """Return the optimizer steps per epoch, given the batches per epoch; the last step may have fewer batches."""
     return math.ceil(batches / batches_per_step(recipe, batches))
 
 
 def total_steps(recipe: Train, batches: int) -> int:
-    """Return the optimizer steps of the whole training, with epochs of so many batches."""
+    """Return the optimizer steps of the whole training, given the batches per epoch."""
     return recipe.steps or (recipe.epochs or 0) * steps_per_epoch(recipe, batches)

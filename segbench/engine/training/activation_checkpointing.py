@@ -1,4 +1,4 @@
-"""Activation checkpointing: blocks keep their inputs only, and compute the rest again for the backward pass."""
+"""Activation checkpointing: blocks keep only their inputs and recompute activations in the backward pass."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 def recompute_blocks(network: nn.Module) -> None:
-    """Let the blocks of a network compute their activations twice in training; no result changes.
+    """Recompute the activations of a network's blocks in the backward pass; results do not change.
 
-    A block is an innermost module that holds a convolution beside something else. Batch-norm statistics are those of
-    the first computation alone, and dropout draws the same both times.
+    A block is an innermost module that contains a convolution and something else. Batch-norm statistics are updated
+    only in the first pass, and dropout draws the same both times.
     """
     for block in blocks(network):
         block.forward = _Twice(block)
 
 
 def keep_activations(network: nn.Module) -> None:
-    """Undo ``recompute_blocks``; a block that had a ``forward`` of its own has it again."""
+    """Undo ``recompute_blocks``; restores a ``forward`` that was set on the block itself."""
     for block in network.modules():
         twice = block.__dict__.get("forward")
         if isinstance(twice, _Twice):
@@ -33,7 +33,7 @@ def keep_activations(network: nn.Module) -> None:
 
 
 def blocks(network: nn.Module) -> list[nn.Module]:
-    """Return the blocks of a network, none of which lies within another."""
+    """Return the blocks of a network; none is inside another one."""
     children = list(network.children())
     inner = [block for child in children for block in blocks(child)]
     if inner or len(children) < 2 or not any(isinstance(child, _CONVOLUTIONS) for child in children):
@@ -42,11 +42,11 @@ def blocks(network: nn.Module) -> list[nn.Module]:
 
 
 class _Twice:
-    """A block's forward pass that is computed again when its gradient is.
+    """A block's forward pass that is recomputed in the backward pass.
 
     Attributes:
         forward: The forward pass.
-        own: Whether the block itself held it, not its class.
+        own: Whether it was set on the block itself instead of its class.
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -60,7 +60,7 @@ class _Twice:
 
 
 def _still(block: nn.Module) -> AbstractContextManager[None]:
-    """Return a context after which the block's buffers are what they were before."""
+    """Return a context that restores the block's buffers at its end."""
 
     @contextmanager
     def still() -> Iterator[None]:

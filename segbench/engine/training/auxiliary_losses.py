@@ -1,4 +1,4 @@
-"""Training on auxiliary outputs: their losses, each with its weight, beside that of the scores."""
+"""Auxiliary losses: adds the weighted losses of auxiliary outputs to that of the logits."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from segbench.errors import ModelRefusal
 from segbench.models.external import ExternalNetwork
 
 TERM = "auxiliary"
-"""Name of the sum of the weighted auxiliary losses in the history."""
+"""Name of the sum of weighted auxiliary losses in the history."""
 
 Outputs: TypeAlias = Tensor | dict[str, Tensor]
-"""Logits (N, classes, H, W), or these and auxiliary outputs of the same shape, by path, the logits first."""
+"""Logits (N, classes, H, W), or logits and auxiliary outputs of the same shape by path, logits first."""
 
 
 class Supervised(nn.Module):
-    """A network's forward pass in training: its logits, and behind them the auxiliary outputs that are trained on."""
+    """A network's forward pass in training: returns the logits and the trained auxiliary outputs."""
 
     def __init__(self, network: ExternalNetwork, names: Collection[str]) -> None:
         super().__init__()
         self.network, self.names = network, tuple(names)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Map (N, C, H, W) images to tensors (N, classes, H, W) by path; the first are the logits."""
+        """Map (N, C, H, W) images to tensors (N, classes, H, W) by path, logits first."""
         return self.network.outputs(images, self.names)
 
 
 class SupervisedLoss(nn.Module):
-    """The loss of a network with auxiliary outputs: that of its logits, and weight times that of each of the others.
+    """The loss of a network with auxiliary outputs: the loss of the logits plus weighted auxiliary losses.
 
     Attributes:
         classes: The number of classes.
-        names: The terms' names, the auxiliary one last.
+        names: The terms' names, with the auxiliary term last.
     """
 
     def __init__(self, loss: WeightedSum, weights: AuxiliaryWeights) -> None:
@@ -45,10 +45,10 @@ class SupervisedLoss(nn.Module):
         self.names = (*loss.names, TERM)
 
     def terms(self, outputs: Outputs, labels: Tensor) -> dict[str, Tensor]:
-        """Return each term of the logits' loss by name, and the weighted sum of the auxiliary losses.
+        """Return the terms of the logits' loss by name, and the weighted sum of auxiliary losses.
 
         Raises:
-            ModelRefusal: There are not as many weights as auxiliary outputs.
+            ModelRefusal: The numbers of weights and auxiliary outputs differ.
         """
         logits, auxiliary = split(outputs)
         terms = self.loss.terms(logits, labels)
@@ -60,7 +60,7 @@ class SupervisedLoss(nn.Module):
         return self.loss.combine(self.loss.terms(logits, labels))
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss that the terms make."""
+        """Combine the terms to the total loss."""
         own = {name: term for name, term in terms.items() if name != TERM}
         return self.loss.combine(own) + terms[TERM]
 
@@ -71,10 +71,10 @@ TrainingLoss: TypeAlias = WeightedSum | SupervisedLoss
 def supervised(
     network: nn.Module, loss: WeightedSum, weights: AuxiliaryWeights | None
 ) -> tuple[nn.Module, TrainingLoss]:
-    """Return a network's forward pass in training, and the loss of what it gives.
+    """Return a network's forward pass in training and the loss of its outputs.
 
-    Both are what was given where there are no weights, or no auxiliary outputs: of built-in networks, and of others
-    that were seen to have none when they were tried.
+    Without weights or auxiliary outputs, both are returned unchanged. Built-in networks have no auxiliary outputs;
+    external ones were checked when they were tried.
 
     Args:
         network: The network.
@@ -89,12 +89,12 @@ def supervised(
 
 
 def names_in(weights: AuxiliaryWeights | None) -> tuple[str, ...]:
-    """Return which auxiliary outputs are named by their weights."""
+    """Return which auxiliary outputs the keys of their weights name."""
     return tuple(weights) if isinstance(weights, Mapping) else ()
 
 
 def split(outputs: Outputs) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the logits, and the auxiliary outputs by path."""
+    """Split outputs into the logits and the auxiliary outputs by path."""
     if isinstance(outputs, Tensor):
         return outputs, {}
     (_, logits), *others = outputs.items()
@@ -102,14 +102,14 @@ def split(outputs: Outputs) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 def weights_by_path(weights: AuxiliaryWeights, paths: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each auxiliary output that is trained on.
+    """Return the weight of each trained auxiliary output.
 
     Args:
-        weights: One for all, a list in their order, or a mapping from paths, or from what begins them.
-        paths: Where a network's auxiliary outputs are.
+        weights: One for all, a list in their order, or a mapping from paths or prefixes of paths.
+        paths: Paths of the network's auxiliary outputs.
 
     Raises:
-        ModelRefusal: A list has another length, or a mapping names none of them.
+        ModelRefusal: A list has the wrong length, or a mapping names no auxiliary output.
     """
     if isinstance(weights, Mapping):
         parents = {path: path.rpartition(".")[0] for path in paths}

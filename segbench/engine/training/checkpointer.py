@@ -16,43 +16,43 @@ from segbench.results.data_identity import DataIdentity
 from segbench.results.training_states import StateFile, StateFolder
 
 FORMAT = 3
-"""Raised when what a state holds changes: those of another format are not used."""
+"""Format version of training states, increased if their content changes; other formats are not used."""
 
 STEPS_BETWEEN_CLOCKS = 10
-"""Optimizer steps between two looks at the clock, where several processes have to agree."""
+"""Optimizer steps between checks of the clock, if several processes have to agree."""
 
 Tell = Callable[[str], None]
 State = dict[str, Any]
 
 
 class Resumable(Protocol):
-    """What a checkpointer needs of a trainer: ``state_dict`` returns all that the rest of its training depends on."""
+    """A trainer whose training can be saved and resumed."""
 
     step: int
     total_steps: int
-    team: ProcessGroup
+    group: ProcessGroup
 
     def state_dict(self) -> State:
-        """Return the state; all processes have to ask."""
+        """Return everything that the rest of the training depends on; collective call."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
 
 
 class TrainingCheckpointer:
-    """Saves a trainer's state when that is due.
+    """Saves a trainer's state when it is due, and restores it.
 
     Args:
-        files: Where states go.
-        settings: When they are due.
-        facts: What has to be equal for a state to be used: the run's identity, its data, what computes it. Plain
-            values: torch reads no others back.
+        files: The folder of training states.
+        settings: When a state is due.
+        facts: Facts that must match for a state to be used: the run's identity, its data and its environment. Plain
+            values only, which torch can load safely.
         stop: When to stop.
-        place: Where the run is done, and with how many others: what a record has to tell of all its pieces.
+        place: Facts about machine and threads of this part of the run, which the record lists for all parts.
 
     Attributes:
-        seconds_before: What earlier processes spent on the run up to the state that it went on from.
-        places: Where its pieces were done, this one last.
+        seconds_before: Seconds spent by earlier processes up to the restored state.
+        places: The ``place`` of all parts of the run, this one last.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class TrainingCheckpointer:
         self._saved_step = 0
 
     def after_step(self, trainer: Resumable) -> None:
-        """Save, if it is due.
+        """Save the state if it is due.
 
         Raises:
             StoreError: The disk is full or read-only.
-            RunInterrupted: It was time to stop; the state is saved.
+            RunInterrupted: The run must stop; its state is saved.
         """
         if self._agreed(self.stop.due, trainer):
             self.save(trainer)
@@ -86,45 +86,45 @@ class TrainingCheckpointer:
             self.save(trainer)
 
     def save(self, trainer: Resumable) -> None:
-        """Save now; of several processes, the first writes."""
+        """Save the state now; with several processes, the first one writes."""
         spent = self.seconds_before + time.monotonic() - self._began
         state = {"format": FORMAT, "facts": self.facts, "seconds": spent, "places": self.places, **trainer.state_dict()}
-        if trainer.team.leads:
+        if trainer.group.leads:
             self._write(trainer.step, state)
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
 
     def _write(self, step: int, state: State) -> None:
         with self.files.writing(step) as file, file.open("wb") as stream:
-            torch.save(state, stream)  # to a path, torch would tell of a full disk as of any error
+            torch.save(state, stream)  # given a path, torch would hide a full disk behind a generic error
 
     def restore(self, trainer: Resumable, *, tell: Tell) -> None:
-        """Bring a trainer to the newest state that can be used; leave it at the start when there is none.
+        """Restore the newest usable state; without one, the trainer stays at the start.
 
         Args:
             trainer: A new trainer of the same run.
-            tell: Told where it goes on, and which states cannot be used.
+            tell: Called with messages: where training resumes, and which states are unusable.
         """
-        state = trainer.team.broadcast(self._newest(tell) if trainer.team.leads else None)
+        state = trainer.group.broadcast(self._newest(tell) if trainer.group.leads else None)
         if state is not None:
             trainer.load_state_dict(state)
             self._saved_step, self.seconds_before = trainer.step, state["seconds"]
             self.places = [*state["places"], *self.places]
-            tell(f"goes on from step {trainer.step} of {trainer.total_steps}")
+            tell(f"resumes from step {trainer.step} of {trainer.total_steps}")
 
     def _newest(self, tell: Tell) -> State | None:
-        """Return the newest state that can be used; the others stay until a new one takes their place."""
+        """Return the newest usable state; others are kept until a new one replaces them."""
         for stored in self.files.files():
             try:
                 return self._usable(stored)
             except _UnusableError as reason:
-                tell(f"the state of step {stored.step} {reason}; the one before is looked for")
+                tell(f"the state of step {stored.step} {reason}; trying the one before")
         return None
 
     def _usable(self, stored: StateFile) -> State:
-        """Return a stored state that fits this run.
+        """Load a stored state and check that it matches this run.
 
         Raises:
-            _UnusableError: It does not; says why.
+            _UnusableError: It does not match; says why.
         """
         if not stored.intact:
             raise _UnusableError("is damaged")
@@ -133,7 +133,7 @@ class TrainingCheckpointer:
             found = {"format": state["format"], **state["facts"]}
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # what torch raises differs from version to version
+        except Exception as error:  # torch's errors differ from version to version
             raise _UnusableError(f"cannot be read ({type(error).__name__}: {str(error)[:100]})") from None
         wanted = {"format": FORMAT, **self.facts}
         if differing := _differing(found, wanted):
@@ -141,18 +141,18 @@ class TrainingCheckpointer:
         return state
 
     def _minutes_are_over(self, minutes: float, trainer: Resumable) -> bool:
-        """Tell whether so much time has passed since the last state."""
+        """Return whether the time between states has passed."""
         return self._agreed(time.monotonic() - self._saved_at >= 60 * minutes, trainer)
 
     def _agreed(self, due: bool, trainer: Resumable) -> bool:
-        """Tell whether it is time; several processes do every few steps what the first says."""
-        if trainer.team.size == 1:
+        """Return whether a state is due; with several processes, the first one decides every few steps."""
+        if trainer.group.size == 1:
             return due
-        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.team.broadcast(due)
+        return trainer.step % STEPS_BETWEEN_CLOCKS == 0 and trainer.group.broadcast(due)
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return the names of the facts that are not what they have to be; data may have been encoded anew."""
+    """Return the names of the facts that do not match; re-encoded data with equal pixels does match."""
     names = [name for name in wanted if name != "pixel_digests" and found.get(name) != wanted[name]]
     same_data = _data_identity(found).same_data(_data_identity(wanted))
     return [name for name in names if not (name == "data" and same_data)]
@@ -163,4 +163,4 @@ def _data_identity(facts: Mapping[str, Any]) -> DataIdentity:
 
 
 class _UnusableError(Exception):
-    """Why a stored state is not used."""
+    """A stored state is not usable; says why."""

@@ -1,4 +1,4 @@
-"""Gathers one epoch's losses and times, for its line of the learning curve."""
+"""Collects one epoch's losses and times for its line of the history."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from segbench.import_path import FAMILY
 
 
 class Totals(NamedTuple):
-    """What one process adds to an epoch's line.
+    """One process's part of an epoch's line.
 
     Attributes:
-        images: The images that it trained on.
-        shares: Of how many batches they are.
-        sums: Its losses, weighted by share.
+        images: Number of images trained on.
+        shares: Number of batches, where a process's share of a batch counts as a fraction.
+        sums: Sums of the losses, weighted by share.
     """
 
     images: int
@@ -30,7 +30,7 @@ class Totals(NamedTuple):
 
 
 class EpochMeter:
-    """Gathers one epoch's losses and times without making the host wait at every step."""
+    """Collects one epoch's losses and times without synchronizing with the device at every step."""
 
     def __init__(self, epoch: int, terms: tuple[str, ...]) -> None:
         self.epoch, self._terms = epoch, terms
@@ -44,7 +44,7 @@ class EpochMeter:
         self._shares = 0.0
 
     def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Pass batches on, counting images and the time spent waiting for them."""
+        """Yield batches, counting images and the time spent waiting for them."""
         while True:
             before = time.perf_counter()
             batch = next(batches, None)
@@ -56,25 +56,25 @@ class EpochMeter:
             yield batch
 
     def add(self, loss: Tensor, terms: Mapping[str, Tensor], *, share: float, step: int, learning_rate: float) -> None:
-        """Remember one batch's losses; ``share`` is its part of an optimizer step."""
+        """Add one batch's losses; ``share`` is its weight in the optimizer step."""
         self.learning_rate = learning_rate
         values = {"loss": loss.detach()} | {f"loss_{name}": term.detach() for name, term in terms.items()}
         kept = {name: value for name, value in values.items() if name in self._sums}
         self._pending.append((step, learning_rate, share, kept))
 
     def mark(self) -> int:
-        """Return where the losses stand, to ``forget`` those that follow."""
+        """Return the current position, for ``forget`` to remove later losses."""
         return len(self._pending)
 
     def forget(self, mark: int) -> None:
-        """Take back the losses of a step that is begun again."""
+        """Remove the losses of a step that is repeated."""
         del self._pending[mark:]
 
     def check(self) -> None:
-        """Bring the pending losses to the host.
+        """Copy the pending losses to the host.
 
         Raises:
-            NonFiniteLossError: One of them is NaN or infinite; the first is named.
+            NonFiniteLossError: A loss is NaN or infinite; names the first.
         """
         for (step, learning_rate, share, _), values in zip(self._pending, self._on_host(), strict=True):
             for name, number in values.items():
@@ -88,7 +88,7 @@ class EpochMeter:
         self._pending.clear()
 
     def _term(self, values: Mapping[str, float]) -> str:
-        """Return the name of the term from elsewhere that is not finite, or may be; empty where none is."""
+        """Return the name of the external loss term that is (or may be) not finite; empty if there is none."""
         if len(self._terms) > 1:
             broken = [name for name in self._terms if not math.isfinite(values[f"loss_{name}"])]
         else:
@@ -96,20 +96,20 @@ class EpochMeter:
         return next((name for name in broken if name.startswith(FAMILY)), "")
 
     def _on_host(self) -> list[dict[str, float]]:
-        """Return the values of the pending losses, brought over by one copy."""
+        """Return the values of the pending losses, copied at once."""
         tensors = [value.reshape(()) for *_, values in self._pending for value in values.values()]
         numbers = iter(torch.stack(tensors).tolist() if tensors else ())
         return [{name: next(numbers) for name in values} for *_, values in self._pending]
 
     def state(self) -> dict[str, Any]:
-        """Return what the epoch's line depends on so far; the times go on where they are."""
+        """Return the state for resuming within the epoch; times continue from their values."""
         self.check()
         kept = ("epoch", "waited", "images", "batches", "last_loss", "learning_rate", "_sums", "_shares")
         return {name: getattr(self, name) for name in kept} | {"seconds": time.perf_counter() - self.started}
 
     @classmethod
     def resumed(cls, state: Mapping[str, Any], terms: tuple[str, ...]) -> EpochMeter:
-        """Return the meter of a state."""
+        """Return the meter restored from a state."""
         meter = cls(state["epoch"], terms)
         for name, value in state.items():
             if name != "seconds":
@@ -118,11 +118,11 @@ class EpochMeter:
         return meter
 
     def totals(self) -> Totals:
-        """Return what was seen in the epoch."""
+        """Return this process's totals of the epoch."""
         return Totals(self.images, self._shares, dict(self._sums))
 
     def line(self, step: int, parts: Sequence[Totals]) -> dict[str, float]:
-        """Return the epoch's line of the history, from what every process has seen."""
+        """Return the epoch's line of the history, from the totals of all processes."""
         seconds = time.perf_counter() - self.started
         shares, images = sum(part.shares for part in parts), sum(part.images for part in parts)
         means = {name: sum(part.sums[name] for part in parts) / shares for name in self._sums}

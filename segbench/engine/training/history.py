@@ -1,4 +1,4 @@
-"""The learning curve: one line an epoch, written as it happens."""
+"""The learning curve, written to ``history.csv`` after each epoch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 class History:
-    """Writes ``history.csv`` line by line, so that a long run can be watched and nothing is lost.
+    """Writes ``history.csv`` line by line, so that a long run can be followed.
 
     Args:
-        file: Where it is written.
-        tell: Told of every line.
+        file: The file to write.
+        tell: Called with every line.
 
     Attributes:
         lines: The lines so far.
@@ -23,7 +23,7 @@ class History:
         self.lines: list[dict[str, float]] = []
 
     def add(self, line: Mapping[str, float]) -> None:
-        """Add one epoch's figures; columns that appear later are added to the file's header."""
+        """Add one epoch's figures; new columns are added to the file's header."""
         known = set(self.columns)
         self.lines.append(dict(line))
         if known >= line.keys() and self.file.exists():
@@ -34,14 +34,14 @@ class History:
         self.tell(line)
 
     def restore(self, lines: Sequence[Mapping[str, float]]) -> None:
-        """Take up the lines of a run that was interrupted."""
+        """Restore the lines of an interrupted run."""
         self.lines = [dict(line) for line in lines]
         if self.lines:
             self._write_all()
 
     @property
     def columns(self) -> list[str]:
-        """Every column of any line, in the order of appearance."""
+        """All columns, in order of appearance."""
         return list(dict.fromkeys(column for line in self.lines for column in line))
 
     def _write_all(self) -> None:

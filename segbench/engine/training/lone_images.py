@@ -1,4 +1,4 @@
-"""Tells networks that cannot be trained on a batch of one image: those with batch norm after global pooling."""
+"""Detects networks that cannot be trained on a batch of one image (batch norm after global pooling)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TORCHS_WORDS = "Expected more than 1 value per channel"
 
 
 def least_images(train: Train, images: int) -> int:
-    """Return how many images the smallest forward pass of an epoch has, by the recipe.
+    """Return the number of images in the smallest forward pass of an epoch.
 
     Args:
-        train: The recipe; what ``micro_batch: auto`` makes of it is not known before.
-        images: Images of the training split; where they make no batch, the answer is that of a whole one.
+        train: The recipe; splits by ``micro_batch: auto`` are not known in advance.
+        images: Images of the training split; if they do not fill a batch, a full batch is assumed.
     """
     rest = images % train.batch_size
     keeps_rest = not train.drop_last or train.accumulate == "epoch"
@@ -31,15 +31,15 @@ def least_images(train: Train, images: int) -> int:
 
 
 def check_lone_image(network: nn.Module, *, channels: int, size: tuple[int, int]) -> None:
-    """Refuse a network that batch norm keeps from being trained on one image; what else goes wrong is not its matter.
+    """Refuse a network whose batch norm cannot train on one image; other errors are ignored.
 
     Args:
-        network: On the meta device, where nothing is computed.
+        network: The network on the meta device.
         channels: Channels of the image.
         size: Its height and width in training.
 
     Raises:
-        ModelRefusal: It cannot be trained so; says what to do.
+        ModelRefusal: It cannot be trained on one image; says what to do.
     """
     network.train()
     try:
@@ -52,5 +52,5 @@ def check_lone_image(network: nn.Module, *, channels: int, size: tuple[int, int]
 
 
 def is_lone_image(error: BaseException) -> bool:
-    """Tell whether batch norm met a batch of one image."""
+    """Return whether an error means that batch norm got a batch of one image."""
     return _TORCHS_WORDS in str(error)

@@ -1,4 +1,4 @@
-"""Model selection: which epoch's weights are reported, and whether training stops early."""
+"""Model selection: chooses the epoch whose weights are reported, and applies early stopping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.config.suite import Train
 from segbench.engine.training.early_stopping import Patience
 
 SCORE = "validation_mean_iou"
-"""The score that weights are selected by."""
+"""Name of the validation score used for selection."""
 
 
 class Best(NamedTuple):
@@ -20,8 +20,8 @@ class Best(NamedTuple):
 
     Attributes:
         score: Their mean IoU on the validation split.
-        epoch: The epoch after which they were validated.
-        weights: The state of the network.
+        epoch: The epoch of the weights.
+        weights: The network's ``state_dict``.
     """
 
     score: float
@@ -30,7 +30,7 @@ class Best(NamedTuple):
 
 
 class ModelSelection:
-    """Remembers the best weights where the recipe selects them, and how long the validation mIoU has not risen."""
+    """Keeps the best weights if the recipe selects them, and tracks early stopping."""
 
     def __init__(self, recipe: Train) -> None:
         self._selects_best = recipe.select == "best"
@@ -38,12 +38,12 @@ class ModelSelection:
         self.patience = Patience(recipe.early_stopping) if recipe.early_stopping else None
 
     def consider(self, network: nn.Module, score: float, *, epoch: int) -> None:
-        """Take note of a validation.
+        """Add a validation score.
 
         Args:
             network: The network that was validated.
             score: Its mean IoU on the validation split.
-            epoch: The epoch that it comes after, from 1.
+            epoch: The epoch, from 1.
         """
         if self._selects_best and (self.best is None or score > self.best.score):
             self.best = Best(score, epoch, deepcopy(network.state_dict()))
@@ -52,18 +52,18 @@ class ModelSelection:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the training is to stop early."""
+        """Whether the training must stop early."""
         return self.patience is not None and self.patience.over
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what has to be known to go on."""
+        """Return the state for resuming."""
         return {
             "best": tuple(self.best) if self.best else None,
             "patience": self.patience.state() if self.patience else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore a state."""
         self.best = Best(*state["best"]) if state["best"] else None
         if self.patience and state.get("patience"):
             self.patience.restore(state["patience"])

@@ -1,4 +1,4 @@
-"""Looks one ahead: to know the last of some things, and to copy a batch to the device while the one before is used."""
+"""Prefetches batches: copies the next batch to the device while the current one is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def with_is_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Pass things on, each with whether it is the last; the next one is taken before."""
+    """Yield items with a flag whether each is the last; reads one item ahead."""
     before: list[T] = []
     for thing in things:
         if before:
@@ -24,22 +24,20 @@ def with_is_last(things: Iterable[T]) -> Iterator[tuple[T, bool]]:
         yield before.pop(), True
 
 
-def copy_stream(arithmetic: ComputeConfig) -> torch.cuda.Stream | None:
-    """Return a stream for copies beside the work; None off CUDA. Memory is kept for each stream: one does for a run."""
-    if arithmetic.device.type != "cuda":
+def copy_stream(compute: ComputeConfig) -> torch.cuda.Stream | None:
+    """Return a CUDA stream for background copies, None without CUDA; one per run, since each stream caches memory."""
+    if compute.device.type != "cuda":
         return None
-    return torch.cuda.Stream(arithmetic.device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(compute.device)  # type: ignore[no-untyped-call]
 
 
-def prefetched(
-    batches: Iterable[Batch], arithmetic: ComputeConfig, copying: torch.cuda.Stream | None
-) -> Iterator[Batch]:
-    """Pass batches on, on the device; on CUDA the next one is copied beside the work.
+def prefetched(batches: Iterable[Batch], compute: ComputeConfig, copying: torch.cuda.Stream | None) -> Iterator[Batch]:
+    """Yield batches on the device; on CUDA the next batch is copied in the background.
 
     Args:
-        batches: In page-locked memory, so that no copy makes the host wait.
-        arithmetic: Where they are needed, and in which layout.
-        copying: The stream that copies; None off CUDA, where batches pass as they are.
+        batches: The batches in pinned memory, so that copies are asynchronous.
+        compute: The target device and memory layout.
+        copying: The stream for copies; None without CUDA, then batches are not copied.
     """
     if copying is None:
         yield from batches
@@ -47,13 +45,13 @@ def prefetched(
 
     def copied(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(copying):
-            labels = batch.labels.to(arithmetic.device, non_blocking=True)
-            there = batch._replace(images=arithmetic.images(batch.images), labels=labels)
+            labels = batch.labels.to(compute.device, non_blocking=True)
+            there = batch._replace(images=compute.images(batch.images), labels=labels)
         return there, copying.record_event()
 
     for (batch, arrived), _ in with_is_last(map(copied, batches)):
-        working = torch.cuda.current_stream(arithmetic.device)
+        working = torch.cuda.current_stream(compute.device)
         working.wait_event(arrived)
         for tensor in (batch.images, batch.labels):
-            tensor.record_stream(working)  # its memory is not given away while it is worked on
+            tensor.record_stream(working)  # keeps its memory from being reused while it is in use
         yield batch

@@ -1,4 +1,4 @@
-"""What training leaves behind."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and what is to be told of its training.
+    """A trained network and facts about its training.
 
     Attributes:
-        network: The network with the weights that are reported, on its device.
-        selected_epoch: The epoch that they come from, from 1.
-        digest: Hash of all that was fed, in order.
-        seconds: Time in training epochs, validation not counted.
-        images: Images trained on, counted as often as they were fed.
-        micro_batch: Images in one forward pass, where batches were cut into parts.
-        epochs: Epochs that it was trained for, the last one perhaps in part.
-        planned_epochs: Those of the whole recipe, likewise.
-        stopped_early: Why it was stopped before the end of the recipe; None where it was not.
-        epoch_digests: Hash of all that was fed up to the end of each epoch.
+        network: The network with the reported weights, on its device.
+        selected_epoch: The epoch of these weights, from 1.
+        digest: Hash of all inputs in order.
+        seconds: Duration of training epochs, without validation.
+        images: Number of images trained on, with repetitions.
+        micro_batch: Images per forward pass, if batches were split.
+        epochs: Number of epochs trained; the last one may be partial.
+        planned_epochs: Number of epochs of the whole recipe.
+        stopped_early: Why the training stopped early; None if it did not.
+        epoch_digests: Hash of all inputs up to the end of each epoch.
     """
 
     network: nn.Module
@@ -37,5 +37,5 @@ class Trained:
 
     @property
     def images_per_second(self) -> float:
-        """Images over seconds."""
+        """Throughput: images divided by seconds."""
         return self.images / self.seconds

@@ -1,4 +1,4 @@
-"""Training: the loop in which every network sees the same images in the same order."""
+"""The training loop; every network gets the same images in the same order."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
     from segbench.engine.training.checkpointer import TrainingCheckpointer
 
 LOSSES_BETWEEN_CHECKS = 20
-"""Steps between looks at the losses: each look makes the host wait for the device."""
+"""Steps between checks of the losses, since each check waits for the device."""
 
 _COUNTS = ("step", "epoch", "images", "seconds", "micro_batch")
-"""Attributes of a trainer that a state keeps as they are."""
+"""Attributes of a trainer that its state contains unchanged."""
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
 
 class ReportProgress(Protocol):
-    """Called with optimizer steps done and in all, and figures to show."""
+    """Called with the optimizer steps done, the total, and figures to show."""
 
     def __call__(self, done: int, total: int, fields: Mapping[str, float]) -> None:
-        """Show it."""
+        """Report the progress."""
 
 
 class Trainer:
-    """Trains one network by a recipe."""
+    """Trains one network with a recipe."""
 
     def __init__(
         self,
@@ -69,31 +69,31 @@ class Trainer:
         *,
         loader: TrainingLoader,
         loss: WeightedSum,
-        arithmetic: ComputeConfig,
+        compute: ComputeConfig,
         history: History,
         validate: Validate | None = None,
         progress: ReportProgress = lambda done, total, fields: None,
         checkpointer: TrainingCheckpointer | None = None,
-        team: ProcessGroup = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
-        self.recipe, self.loader, self.arithmetic = recipe, loader, arithmetic
+        self.recipe, self.loader, self.compute = recipe, loader, compute
         self.history, self.validate, self.progress, self.checkpointer = history, validate, progress, checkpointer
-        self.team = team
-        self.network = arithmetic.place(self._synchronised(network))
+        self.group = group
+        self.network = compute.place(self._synchronised(network))
         forward, training_loss = supervised(self.network, loss, recipe.auxiliary)
-        self.loss = training_loss.to(arithmetic.device)
+        self.loss = training_loss.to(compute.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
         self.total_steps = total_steps(recipe, len(loader))
         self.optimizer = create_optimizer(recipe.optimizer, self.network)
         self.schedule = create_schedule(
             recipe.schedule, self.optimizer, total_steps=self.total_steps, steps_per_epoch=self.steps_per_epoch
         )
-        self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=recipe.precision == "fp16")
-        self.forward = team.parallel(self._compiled(forward), arithmetic.device)
+        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=recipe.precision == "fp16")
+        self.forward = group.parallel(self._compiled(forward), compute.device)
         self.averaged = self._averaged()
         if recipe.activation_checkpointing:
-            recompute_blocks(self.network)  # after the average has copied it
-        self.copying = copy_stream(arithmetic)
+            recompute_blocks(self.network)  # after the moving average has copied it
+        self.copying = copy_stream(compute)
         self.fed = InputDigest()
         self._fed_since: list[tuple[str, ...]] = []
         self.step, self.epoch, self.images, self.seconds = 0, 0, 0, 0.0
@@ -105,15 +105,15 @@ class Trainer:
         self.epoch_digests: list[str] = []
 
     def fit(self) -> Trained:
-        """Train to the end of the recipe, or until it is stopped early, from wherever a saved state has brought it.
+        """Train to the end of the recipe or until early stopping; continues from a restored state.
 
         Raises:
             NonFiniteLossError: The loss, or a weight, became NaN or infinite.
-            ModelRefusal: The output does not fit the labels.
+            ModelRefusal: The output does not match the labels.
             DataError: A training image cannot be read.
         """
         while self.line or self.meter or (self.step < self.total_steps and not self.stopped_early):
-            if self.line is None:  # else this training goes on from a state of its validation
+            if self.line is None:  # not after resuming from a state saved during validation
                 self.meter = self.meter or EpochMeter(self.epoch + 1, self.loss.names)
                 self.line = self._train_epoch(self.meter)
                 self.epoch, self.meter = self.epoch + 1, None
@@ -122,7 +122,7 @@ class Trainer:
             self.history.add(self.line | scores)
             self.line = None
         keep_activations(self.network)
-        self.team.broadcast_weights(self.eval_network)
+        self.group.broadcast_weights(self.eval_network)
         best, patience = self.selection.best, self.selection.patience
         if best:
             self.eval_network.load_state_dict(best.weights)
@@ -149,17 +149,17 @@ class Trainer:
 
     @property
     def eval_network(self) -> nn.Module:
-        """The network whose scores count: the moving average, when there is one."""
+        """The network to evaluate: the moving average if there is one."""
         average: nn.Module = self.averaged.module if self.averaged else self.network
         return average
 
     def _train_epoch(self, meter: EpochMeter) -> dict[str, float]:
-        """Train for the rest of an epoch, or for what the recipe still has steps for; return the history line."""
+        """Train for the rest of the epoch, or for the recipe's remaining steps; return the history line."""
         self.network.train()
-        self.arithmetic.reset_peak_memory()
+        self.compute.reset_peak_memory()
         given = self.loader.epoch(meter.epoch, skip=meter.batches)
-        if self.recipe.micro_batch != "auto":  # which looks for what fits, so that no more may be on the device
-            given = prefetched(given, self.arithmetic, self.copying)
+        if self.recipe.micro_batch != "auto":  # else a second batch would reduce what fits
+            given = prefetched(given, self.compute, self.copying)
         batches = meter.watch(given)
         while self.step < self.total_steps and self.train_step(batches, meter):
             if self.step % LOSSES_BETWEEN_CHECKS == 0:
@@ -167,40 +167,40 @@ class Trainer:
                 self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
             if self.checkpointer:
                 self.checkpointer.after_step(self)
-        self.arithmetic.synchronize()
+        self.compute.synchronize()
         self.check_losses(meter)
         self.progress(self.step, self.total_steps, {"loss": meter.last_loss})
-        parts = self.team.all_gather(meter.totals())
+        parts = self.group.all_gather(meter.totals())
         self.images += sum(part.images for part in parts)
         self.epoch_digests.append(self.input_digest())
         line = meter.line(self.step, parts)
-        return line | {"peak_memory_bytes": self.arithmetic.peak_memory_bytes()}
+        return line | {"peak_memory_bytes": self.compute.peak_memory_bytes()}
 
     def check_losses(self, meter: EpochMeter) -> None:
-        """Look at the losses so far, in all processes.
+        """Check the losses so far in all processes.
 
         Raises:
-            NonFiniteLossError: One of them, in any process, is NaN or infinite.
+            NonFiniteLossError: A loss of any process is NaN or infinite.
         """
         problem = None
         try:
             meter.check()
         except NonFiniteLossError as error:
             problem = error
-        for found in self.team.all_gather(problem):
+        for found in self.group.all_gather(problem):
             if found is not None:
                 raise found
 
     def input_digest(self) -> str:
-        """Return the hash of all that was fed, in order: of each batch, every process's images."""
-        for batches in zip(*self.team.all_gather(self._fed_since), strict=True):
+        """Return the hash of all inputs in order: the images of all processes for each batch."""
+        for batches in zip(*self.group.all_gather(self._fed_since), strict=True):
             for digests in batches:
                 self.fed.update(digests)
         self._fed_since = []
         return self.fed.hexdigest()
 
     def train_step(self, batches: Iterator[Batch], meter: EpochMeter) -> bool:
-        """Make one optimizer step from the next batches, each weighted by its images; False if none is left."""
+        """Do one optimizer step with the next batches, weighted by their images; return False if none are left."""
         taken = islice(batches, batches_per_step(self.recipe, len(self.loader)))
         if self.recipe.micro_batch == "auto":
             accumulated = self._forward_backward_shrinking_on_oom(list(taken), meter)
@@ -212,15 +212,15 @@ class Trainer:
         return True
 
     def _forward_backward(self, batches: Iterable[Batch], meter: EpochMeter) -> float:
-        """Accumulate the gradients of some batches; return how many batches they are, by images."""
+        """Accumulate the gradients of batches; return their number, counting partial batches as fractions."""
         learning_rate, accumulated = self.schedule.learning_rate, 0.0
         self.optimizer.zero_grad(set_to_none=True)
         for micro_batch, is_last in with_is_last(self._micro_batches(batches)):
             with self._gradient_sync(wanted=is_last):
                 terms = self._loss_terms(micro_batch.batch)
                 loss = self.loss.combine(terms)
-                # of several processes' gradients, DDP takes the mean
-                self._backward(self.scaler.scale(loss * (micro_batch.weight * self.team.size)))
+                # DDP averages the gradients of the processes
+                self._backward(self.scaler.scale(loss * (micro_batch.weight * self.group.size)))
             meter.add(loss, terms, share=micro_batch.weight, step=self.step + 1, learning_rate=learning_rate)
             accumulated += micro_batch.batch_fraction
         return accumulated
@@ -229,36 +229,36 @@ class Trainer:
         for batch in batches:
             self._fed_since.append(batch.digests)
             size = self.recipe.batch_size
-            yield from micro_batches(batch, images=self.micro_batch, batch_size=size, team=self.team)
+            yield from micro_batches(batch, images=self.micro_batch, batch_size=size, group=self.group)
 
     def _backward(self, loss: Tensor) -> None:
-        """Compute gradients; several processes exchange theirs meanwhile.
+        """Compute gradients; DDP synchronizes them between processes.
 
         Raises:
-            BrokenExchangeError: It stopped here, and what the others send can no longer be told apart.
+            BrokenExchangeError: An error occurred during the exchange of gradients, so the processes are out of sync.
         """
         try:
             torch.autograd.backward(loss)
         except Exception as error:
-            if self.team.size == 1:
+            if self.group.size == 1:
                 raise
             problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             raise BrokenExchangeError(f"stopped while gradients were exchanged: {problem}") from error
 
     def _gradient_sync(self, *, wanted: bool) -> AbstractContextManager[None]:
-        """Return the context of a backward pass: the last one of a step averages the gradients of all processes."""
+        """Return the context of a backward pass; only the last one of a step synchronizes gradients."""
         if wanted or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
             return nullcontext()
         no_sync: AbstractContextManager[None] = self.forward.no_sync()
         return no_sync
 
     def _forward_backward_shrinking_on_oom(self, batches: Sequence[Batch], meter: EpochMeter) -> float:
-        """Accumulate gradients; what does not fit into memory is begun again in micro-batches half as large.
+        """Accumulate gradients; if memory runs out, repeat with micro-batches half as large.
 
         Raises:
-            OutOfMemoryError: A single image does not fit.
+            OutOfMemoryError: A single image does not fit into memory.
         """
-        fed, generators = len(self._fed_since), self.arithmetic.generators()
+        fed, generators = len(self._fed_since), self.compute.generators()
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             mark = meter.mark()
@@ -271,14 +271,14 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             meter.forget(mark)
             del self._fed_since[fed:]
-            self.arithmetic.set_generators(generators)
+            self.compute.set_generators(generators)
             for buffer, before in zip(self.network.buffers(), buffers, strict=True):
                 buffer.copy_(before)
-            if self.arithmetic.device.type == "cuda":
+            if self.compute.device.type == "cuda":
                 torch.cuda.empty_cache()
 
     def _optimizer_step(self, accumulated: float) -> None:
-        """Step along the mean of gradients that were summed up over so many batches."""
+        """Step the optimizer with the mean of the gradients accumulated over a number of batches."""
         self.scaler.unscale_(self.optimizer)
         if accumulated != 1:
             for weight in self.network.parameters():
@@ -296,10 +296,10 @@ class Trainer:
             self.averaged.update(self.network)
 
     def _loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the loss's terms for one micro-batch."""
-        images = self.arithmetic.images(batch.images)
-        labels = batch.labels.to(self.arithmetic.device, non_blocking=True)
-        with self.arithmetic.autocast():
+        """Return the loss terms of one micro-batch."""
+        images = self.compute.images(batch.images)
+        labels = batch.labels.to(self.compute.device, non_blocking=True)
+        with self.compute.autocast():
             outputs = self.forward(images)
         logits, _ = split(outputs)
         count, height, width = labels.shape
@@ -311,30 +311,30 @@ class Trainer:
         return self.loss.terms(outputs, labels)
 
     def _validate(self) -> dict[str, float]:
-        """Return validation scores when they are due, and select by them as the recipe says."""
+        """Return validation scores if they are due, and apply model selection."""
         every = self.recipe.validation_interval
         if self.validate is None or every is None or (self.epoch % every and self.step < self.total_steps):
             return {}
-        self.team.broadcast_weights(self.eval_network)
+        self.group.broadcast_weights(self.eval_network)
         scores = dict(self.validate(self.eval_network))
         self.selection.consider(self.eval_network, scores[SCORE], epoch=self.epoch)
         if self.selection.patience is not None:
-            over = self.team.broadcast(self.selection.out_of_patience)  # all processes stop, or none
+            over = self.group.broadcast(self.selection.out_of_patience)  # all processes must decide alike
             self.stopped_early = over and self.step < self.total_steps
             scores["validations_without_rise"] = self.selection.patience.waited
         return scores
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the rest of a training depends on, and what of it goes into the results."""
+        """Return everything that the rest of the training and its results depend on."""
         if self.meter:
             self.check_losses(self.meter)
-        own = {"generators": self.arithmetic.generators(), "meter": self.meter.state() if self.meter else None}
+        own = {"generators": self.compute.generators(), "meter": self.meter.state() if self.meter else None}
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "average": self.averaged.module.state_dict() if self.averaged else None,
-            "processes": self.team.all_gather(own),
+            "processes": self.group.all_gather(own),
             "fed": self.input_digest(),
             "counts": {name: getattr(self, name) for name in _COUNTS},
             "history": self.history.lines,
@@ -345,7 +345,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Bring a new trainer to a state that ``state_dict`` returned."""
+        """Restore a state from ``state_dict`` into a new trainer."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -360,13 +360,13 @@ class Trainer:
         self.selection.load_state_dict(state)
         self.stopped_early = state.get("stopped_early", False)
         self.epoch_digests = list(state.get("epoch_digests", ()))
-        own = state["processes"][self.team.rank]
-        self.arithmetic.set_generators(own["generators"])
+        own = state["processes"][self.group.rank]
+        self.compute.set_generators(own["generators"])
         self.meter = EpochMeter.resumed(own["meter"], self.loss.names) if own["meter"] else None
 
     def _synchronised(self, network: nn.Module) -> nn.Module:
-        wanted = self.recipe.sync_batch_norm and self.team.size > 1
-        return with_sync_batch_norm(network, self.arithmetic.device) if wanted else network
+        wanted = self.recipe.sync_batch_norm and self.group.size > 1
+        return with_sync_batch_norm(network, self.compute.device) if wanted else network
 
     def _compiled(self, forward: nn.Module) -> nn.Module:
         if self.recipe.compile is False:

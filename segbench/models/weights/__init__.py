@@ -1,1 +1,1 @@
-"""Checkpoints of any tool, fitted into networks."""
+"""Loads checkpoints of any tool into networks."""

@@ -1,4 +1,4 @@
-"""Whole-network checkpoints: fitted into a network, and written."""
+"""Loads and saves checkpoints of whole networks."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from segbench.results.misfits import in_words
 from segbench.results.shares import percent
 
 MIN_FIT = 0.5
-"""The share of a network that a checkpoint has to hold under ``strict: false``, unless a suite says it."""
+"""Default fraction of a network that a checkpoint must match under ``strict: false``."""
 
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of a checkpoint.
+    """The outcome of loading a checkpoint.
 
     Attributes:
-        loaded: Names that were copied into the network.
-        missing: Names that the network has and the file has not.
-        unexpected: Names that the file has and the network has not.
+        loaded: Names of the loaded tensors.
+        missing: Names that are only in the network.
+        unexpected: Names that are only in the file.
         misshapen: ``name (file's shape, network's shape)`` of tensors whose shapes differ.
-        share: How much of the network was copied, of 1, counted by the values of all its tensors: parameters and
-            buffers, such as the running statistics of batch norm, without counters of steps.
-        key: The key of the state dict in the file; empty where the names stand at the top.
-        rivals: Keys of others that fit as well.
-        auxiliary: Names of auxiliary heads in the file that the network, which has none, does without.
-        unused: Names in the file beside those of the network, such as buffers of a loss or of a metric.
-        moved: What names of a part begin with in the file, and in the network; None where no part is called otherwise.
+        share: Fraction of the network's values that were loaded: parameters and buffers (such as running statistics),
+            without step counters.
+        key: The key of the state dict in the file; empty for the top level.
+        rivals: Keys of other state dicts that match as well.
+        auxiliary: Names of auxiliary heads in the file that the network does not have.
+        unused: Names in the file besides the network's, such as buffers of a loss or metric.
+        moved: Prefixes of a part that has different names in file and network; None if there is none.
     """
 
     loaded: tuple[str, ...]
@@ -55,22 +55,22 @@ class WeightsReport:
 
     @property
     def misfits(self) -> dict[str, tuple[str, ...]]:
-        """The names that do not fit, by kind."""
+        """The names that do not match, by kind."""
         return {"missing": self.missing, "unexpected": self.unexpected, "misshapen": self.misshapen}
 
     @property
     def complete(self) -> bool:
-        """Whether file and network agree in every name and shape."""
+        """Whether all names and shapes of file and network match."""
         return not any(self.misfits.values())
 
 
 class Rules(NamedTuple):
-    """How a checkpoint has to fit.
+    """How a checkpoint must match.
 
     Attributes:
-        strict: Refuse a file that does not fit exactly; otherwise what fits is loaded.
-        key: The dotted key of the state dict, or the beginning of its names; None finds it.
-        min_fit: The share of the network's values that has to fit where ``strict`` is off.
+        strict: Refuse a file that does not match exactly; otherwise matching tensors are loaded.
+        key: The dotted key of the state dict, or the prefix of its names; None finds it.
+        min_fit: Fraction of the network's values that must match without ``strict``.
     """
 
     strict: bool = True
@@ -83,20 +83,20 @@ def load_weights(
 ) -> WeightsReport:
     """Load a checkpoint of a whole network.
 
-    The state dict that fits best is taken, whatever key it stands under, and names are paired as
-    ``segbench.models.weights.tensor_matching`` says. Nothing is changed when the file is refused.
+    The best matching state dict is loaded, under any key; names are matched by
+    ``segbench.models.weights.tensor_matching``. If the file is refused, the network is not changed.
 
     Args:
-        network: Its tensors are overwritten in place.
+        network: The network; its tensors are overwritten in place.
         path: A file of safetensors or of ``torch.save``; see ``read_contents``.
-        strict: Refuse a file that does not fit exactly; otherwise what fits is loaded.
-        rules: ``strict`` and more.
+        strict: Refuse a file that does not match exactly; otherwise matching tensors are loaded.
+        rules: Further rules including ``strict``.
 
     Returns:
-        What was loaded and what was not.
+        A report of what was loaded and what was not.
 
     Raises:
-        WeightsError: The file cannot be read, does not fit (``strict``) or too little of it does.
+        WeightsError: The file cannot be read, does not match (``strict``), or matches too little.
     """
     fit = _best(network, read_contents(path), rules or Rules(strict=strict))
     network.load_state_dict(fit.tensors, strict=False)
@@ -104,7 +104,7 @@ def load_weights(
 
 
 def compare_weights(network: nn.Module, path: str | Path, *, rules: Rules) -> WeightsReport:
-    """Return what ``load_weights`` would, from names and shapes alone; a network on the meta device will do.
+    """Return the report of ``load_weights`` from names and shapes only; the network may be on the meta device.
 
     Raises:
         WeightsError: ``load_weights`` would refuse the file.
@@ -113,12 +113,12 @@ def compare_weights(network: nn.Module, path: str | Path, *, rules: Rules) -> We
 
 
 def read_state(path: str | Path) -> State:
-    """Read the tensors of a checkpoint onto the CPU, as they are named there.
+    """Read the tensors of a checkpoint onto the CPU with their names in the file.
 
-    Of several state dicts, that under the first of the keys ``WRAPPERS``, or else the largest, is taken.
+    Of several state dicts, the one under the first of the keys ``WRAPPERS`` is returned, else the largest.
 
     Raises:
-        WeightsError: There is no such file, or it cannot be read, or it holds no tensors; the message names it.
+        WeightsError: The file does not exist, cannot be read or holds no tensors.
     """
     contents = read_contents(path)
     contents.check_not_empty()
@@ -128,15 +128,15 @@ def read_state(path: str | Path) -> State:
 
 
 def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str, str]) -> None:
-    """Write a network's tensors as safetensors, all or nothing.
+    """Atomically write a network's tensors as safetensors.
 
     Args:
-        network: What to write.
-        path: Overwritten if it exists; its folder is made.
-        metadata: Facts to keep beside the tensors.
+        network: The network.
+        path: The file; overwritten if it exists. Its folder is created.
+        metadata: Metadata of the file.
 
     Raises:
-        StoreError: The file cannot be written; a full disk is no fault of the network.
+        StoreError: The file cannot be written.
     """
     path = Path(path)
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
@@ -152,7 +152,7 @@ def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str,
 
 
 def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; the file is read in pieces.
+    """Return the hexadecimal SHA-256 of a file, read in chunks.
 
     Raises:
         WeightsError: The file cannot be read.
@@ -165,7 +165,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def describe(report: WeightsReport) -> str:
-    """Return a report's misfits in words, the first few of each kind by name."""
+    """Describe a report's misfits, naming the first few of each kind."""
     return in_words(report.misfits, shown=SHOWN)
 
 
@@ -175,10 +175,10 @@ class _Fit(NamedTuple):
 
 
 def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
-    """Return what fits of the state dict that fits best.
+    """Return the best matching state dict and its matching tensors.
 
     Raises:
-        WeightsError: It does not fit as the rules say.
+        WeightsError: It does not match as the rules require.
     """
     expected = {name: tensor for name, tensor in network.state_dict().items() if isinstance(tensor, Tensor)}
     found = choose(expected, contents, rules.key)
@@ -204,10 +204,10 @@ def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
 
 
 def _judge(report: WeightsReport, contents: Contents, rules: Rules, *, classes: str) -> None:
-    """Refuse what does not fit as the rules say.
+    """Refuse a checkpoint that does not match as the rules require.
 
     Raises:
-        WeightsError: It does not.
+        WeightsError: It does not match.
     """
     where = f" (key {report.key!r})" if report.key else ""
     others = tuple(key for key in contents.states if key != report.key)
@@ -227,7 +227,7 @@ def _judge(report: WeightsReport, contents: Contents, rules: Rules, *, classes: 
 
 
 def _classes_hint(expected: Mapping[str, Tensor], found: Found) -> str:
-    """Return in words that a checkpoint has other outputs, where all tensors that do not fit differ in one number."""
+    """Return a hint that a checkpoint has other classes, if all mismatching tensors differ in one number."""
     changes = {
         (old, new)
         for name, key in found.pairing.misshapen.items()
@@ -244,7 +244,7 @@ def _classes_hint(expected: Mapping[str, Tensor], found: Found) -> str:
 
 
 def _share(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> float:
-    """Return how much of a network's values is among some tensors; counters are no part of either."""
+    """Return the fraction of a network's values in some tensors, without counters."""
     sizes = {name: tensor.numel() for name, tensor in expected.items() if not is_counter(name)}
     total = sum(sizes.values())
     return sum(size for name, size in sizes.items() if name in tensors) / total if total else 1.0

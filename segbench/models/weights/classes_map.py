@@ -1,4 +1,4 @@
-"""A network of other outputs as one of the data set's classes: each takes the outputs that stand for it."""
+"""Maps a network's outputs to the data set's classes."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from segbench.models.weights.foreign_states import read_contents
 from segbench.models.weights.state_choice import choose
 
 _TRIED = (2, 3)
-"""Numbers of classes at which a network is built, to see which of its tensors grow with them."""
+"""Numbers of classes with which a network is built, to find which tensors depend on them."""
 
 
 class MappedClasses(nn.Module):
-    """Gives logits of the data set's classes, made of those of a network with other outputs.
+    """Computes logits of the data set's classes from a network with other outputs.
 
-    A class of several outputs has the sum of their probabilities: the logarithm of the sum of their exponentials.
-    Outputs that stand for no class are left out, so that each pixel gets the most probable of the data set's classes.
+    A class with several outputs gets the sum of their probabilities (logsumexp of their logits). Other outputs are
+    ignored, so each pixel gets the most probable of the data set's classes.
 
     Attributes:
         model: The network.
         outputs: The outputs of each class.
-        name: What the network is called in messages.
+        name: Name of the network in messages.
     """
 
     def __init__(self, model: nn.Module, outputs: Sequence[Outputs]) -> None:
         super().__init__()
-        self.model = model  # "model.": a prefix that weights are compared without
+        self.model = model  # the prefix "model." is ignored when weights are matched
         self.outputs = tuple(outputs)
         self.name = str(getattr(model, "name", type(model).__name__))
         self.citation = str(getattr(model, "citation", ""))
@@ -54,10 +54,10 @@ def _summed(logits: Tensor) -> Tensor:
 
 
 def for_classes(entry: ModelEntry, classes: Sequence[str]) -> ModelEntry:
-    """Return an entry whose map of classes, where it has one, is in the order of a data set's classes.
+    """Return an entry whose map of classes (if any) is in the order of the data set's classes.
 
     Raises:
-        UsageError: The map is not one of these classes.
+        UsageError: The map does not match these classes.
     """
     if entry.classes_map is None:
         return entry
@@ -66,22 +66,22 @@ def for_classes(entry: ModelEntry, classes: Sequence[str]) -> ModelEntry:
 
 
 def mapped(network: nn.Module, entry: ModelEntry) -> nn.Module:
-    """Return a network under the entry's map of classes; as it is without one."""
+    """Wrap a network with the entry's map of classes; unchanged without one."""
     return network if entry.classes_map is None else MappedClasses(network, outputs_of(entry))
 
 
 def outputs_of(entry: ModelEntry) -> tuple[Outputs, ...]:
-    """Return the outputs of each class by the entry's map, in its order."""
+    """Return the outputs of each class in the order of the entry's map."""
     given: Any = entry.classes_map
     return tuple(given.values() if isinstance(given, dict) else given)
 
 
 def count_outputs(entry: ModelEntry, *, classes: int, channels: int) -> int:
-    """Return how many outputs an entry's network needs: the data set's classes or, with a map, the checkpoint's.
+    """Return the number of outputs of an entry's network: the data set's classes or, with a map, the checkpoint's.
 
     Raises:
-        UsageError: The map has another number of classes than the data set, or names an output that there is not.
-        WeightsError: The checkpoint cannot be read, or does not tell how many outputs it has.
+        UsageError: The map's number of classes differs from the data set's, or it names an output that does not exist.
+        WeightsError: The checkpoint cannot be read, or its number of outputs cannot be determined.
     """
     if entry.classes_map is None:
         return classes
@@ -96,10 +96,10 @@ def count_outputs(entry: ModelEntry, *, classes: int, channels: int) -> int:
 
 
 def _outputs_in_file(entry: ModelEntry, *, channels: int) -> int:
-    """Return the number of classes at which the shapes of a network would be those of a file.
+    """Return the number of classes for which a network's shapes match a file.
 
     Raises:
-        WeightsError: There is no such number, or not the same for all tensors.
+        WeightsError: There is no such number, or it differs between tensors.
     """
     assert entry.weights is not None
     small, large = (skeleton(entry, classes=count, channels=channels).state_dict() for count in _TRIED)
@@ -116,7 +116,7 @@ def _outputs_in_file(entry: ModelEntry, *, channels: int) -> int:
 
 
 def _counts(small: Tensor, large: Tensor, given: Tensor) -> list[int]:
-    """Return, for each side of a tensor that grows with the classes, at how many classes it is as long as given."""
+    """Return the number of classes for each dimension of a tensor that depends on it."""
     growing = [
         (size, grown - size, side)
         for size, grown, side in zip(small.shape, large.shape, given.shape, strict=False)

@@ -1,4 +1,4 @@
-"""What a file of weights is: told by its first bytes, with the remedy where it is something else."""
+"""Recognises the format of a file of weights by its first bytes; errors suggest a remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segbench.errors import WeightsError
 
 _HEAD_BYTES = 4096
 _LENGTH_BYTES = 8
-"""A safetensors file begins with the length of its JSON header, little-endian."""
+"""Format of the length of the JSON header at the start of a safetensors file, little-endian."""
 
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "is an HDF5 file, as Keras writes them",
@@ -28,7 +28,7 @@ _MAGIC = {
     b"\x89PNG": "is a PNG image",
     b"\xff\xd8\xff": "is a JPEG image",
 }
-"""How files of other kinds begin."""
+"""First bytes of other file formats."""
 
 _EXPECTED = "a state_dict is expected, as torch.save or safetensors write it"
 _AGAIN = "download it again"
@@ -36,20 +36,20 @@ _UNKNOWN = f"is not a readable file of weights: it is damaged or something else;
 
 
 class FileKind(Enum):
-    """How a file of weights is written."""
+    """The format of a file of weights."""
 
     SAFETENSORS = "safetensors"
     TORCH = "torch"
-    """A zip archive, as ``torch.save`` writes it since torch 1.6."""
+    """A zip archive, written by ``torch.save`` since torch 1.6."""
     OLD_TORCH = "old torch"
-    """A chain of pickles, as ``torch.save`` wrote it before."""
+    """Concatenated pickles, written by older versions of ``torch.save``."""
 
 
 def kind_of(path: Path) -> FileKind:
-    """Return how a file is written, whatever its name ends in.
+    """Return the format of a file, independent of its suffix.
 
     Raises:
-        WeightsError: There is no such file, it cannot be read, or it is none of weights; says what it is.
+        WeightsError: The file does not exist, cannot be read, or has another format; names the format.
     """
     if not path.is_file():
         folder = " (it is a folder: name a file in it)" if path.is_dir() else ""
@@ -73,7 +73,7 @@ def kind_of(path: Path) -> FileKind:
 
 
 def _problem(head: bytes, size: int, *, named_safetensors: bool) -> str | None:
-    """Return what a file is that is neither a zip archive nor a pickle; None where it may be safetensors."""
+    """Describe a file that is neither a zip archive nor a pickle; None if it may be safetensors."""
     if size == 0:
         return f"is empty (0 bytes): {_AGAIN}"
     if not any(head):
@@ -90,11 +90,11 @@ def _problem(head: bytes, size: int, *, named_safetensors: bool) -> str | None:
 
 
 def _text(head: bytes) -> str | None:
-    """Return the beginning of a text; None for anything else."""
+    """Return the beginning of a text file; None for other files."""
     try:
         text = head.decode("utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        if len(head) < _HEAD_BYTES or error.start < len(head) - 4:  # a sign may be cut off at the end
+        if len(head) < _HEAD_BYTES or error.start < len(head) - 4:  # the last character may be truncated
             return None
         text = head[: error.start].decode("utf-8-sig")
     return text if all(sign.isprintable() or sign.isspace() for sign in text) else None
@@ -120,10 +120,10 @@ def _problem_of_text(text: str, size: int) -> str:
 
 
 def _check_length(path: Path, head: bytes, size: int) -> None:
-    """Compare the length that a safetensors file gives its header with the file's.
+    """Check that the stated header length of a safetensors file fits the file.
 
     Raises:
-        WeightsError: The header would not fit into the file.
+        WeightsError: The header is longer than the file.
     """
     length = int.from_bytes(head[:_LENGTH_BYTES], "little")
     if length > size - _LENGTH_BYTES:
@@ -134,10 +134,10 @@ def _check_length(path: Path, head: bytes, size: int) -> None:
 
 
 def _check_zip(path: Path) -> None:
-    """See that a zip archive is whole and one of ``torch.save``.
+    """Check that a zip archive is complete and was written by ``torch.save``.
 
     Raises:
-        WeightsError: It is cut off, or holds other things.
+        WeightsError: It is truncated, or has other content.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""The state dicts in a checkpoint of any tool: found below whatever keys, with no code of the file run."""
+"""Finds the state dicts in a checkpoint of any tool, under any keys and without running code of the file."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""
 
 SHOWN = 5
-"""So many names of a kind are spelled out in a message."""
+"""Number of names of a kind listed in a message."""
 
 _DEPTH = 4
-"""How many keys deep state dicts are looked for."""
+"""Depth of keys searched for state dicts."""
 
 _NESTING = (dict, list, tuple)
-"""What may hold state dicts inside a list or tuple; tensors that stand there themselves have no names."""
+"""Types searched inside a list or tuple; tensors directly in it have no names."""
 _OF_OPTIMIZERS = "param_groups"
 
 _REMEDY = "save network.state_dict()"
@@ -39,28 +39,28 @@ _REFUSED_MODULES = (
     "builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "shutil", "importlib", "runpy", "pty",
     "socket", "operator", "functools", "ctypes", "webbrowser", "commands", "code", "multiprocessing", "asyncio",
 )  # fmt: skip
-"""A file that names something of these would run code; nothing of it is read."""
+"""Modules that run code; a file that uses them is not read."""
 
 _PLAIN = ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "slice", "str",
           "tuple", "type")  # fmt: skip
-"""What is harmless of the built-in names."""
+"""Harmless built-in names."""
 
 _UNREADABLE = (
     OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
     AssertionError, ImportError, pickle.UnpicklingError, struct.error,
 )  # fmt: skip
-"""What readers raise on files that are cut off or are something else."""
+"""Errors of readers for truncated files and other formats."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
         path: The file.
-        states: Its state dicts, by the dotted key that they stand under; empty for the file's own names.
-        keys: The names of what it holds, in words where it is no mapping.
-        objects: Classes and functions of which it holds objects; none of them was imported.
+        states: Its state dicts by dotted key; the key is empty for the top level.
+        keys: Names of its content; a description if it is no mapping.
+        objects: Classes and functions of its objects; none of them was imported.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class Contents:
         """Refuse a file without a state dict.
 
         Raises:
-            WeightsError: It has none; its keys are named.
+            WeightsError: It has none; names its keys.
         """
         if self.states:
             return
@@ -82,7 +82,7 @@ class Contents:
         raise WeightsError(f"{self.path}: holds no named tensors{keys}{objects}{wanted}")
 
     def under(self, key: str) -> State:
-        """Return the state dict under a dotted key, or the part of one whose names begin so.
+        """Return the state dict under a dotted key, or the tensors with that prefix.
 
         Raises:
             WeightsError: There is none.
@@ -103,14 +103,13 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
     """Read the state dicts of a checkpoint onto the CPU.
 
     Args:
-        path: A file of safetensors or ``torch.save``, whatever its name ends in. The latter are read with
-            ``weights_only=True``. Objects beside the tensors, such as arguments and configurations, are left out: in
-            place of their classes, which are not imported, stand empty ones.
-        shapes_only: Tensors come without values, on the meta device; large files are not read through.
+        path: A file of safetensors or ``torch.save`` with any suffix. The latter are read with ``weights_only=True``.
+            Other objects, such as arguments and configurations, are replaced by empty ones; their classes are not
+            imported.
+        shapes_only: Return tensors without values on the meta device, without reading large files fully.
 
     Raises:
-        WeightsError: There is no such file, it cannot be read, it is something else, or it would run code; the message
-            names it.
+        WeightsError: The file does not exist, cannot be read, has another format, or would run code.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -127,12 +126,12 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
 
 
 def first(names: tuple[str, ...]) -> str:
-    """Return the first few names, and how many more there are."""
+    """List the first few names and the number of further ones."""
     return misfits.first(names, SHOWN)
 
 
 def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, State]]:
-    """Yield what of nested mappings and sequences holds named tensors, with its dotted key; outer ones come first."""
+    """Yield the parts of nested mappings and sequences that hold named tensors, with dotted keys; outer ones first."""
     if depth == 0:
         return
     if isinstance(content, list | tuple):
@@ -143,7 +142,7 @@ def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[
     if tensors:
         yield key, tensors
     for name, value in content.items():
-        if isinstance(name, str) and name != _OF_OPTIMIZERS:  # the states of an optimizer stand under numbers
+        if isinstance(name, str) and name != _OF_OPTIMIZERS:  # optimizer states have numbers as keys
             yield from _states(value, f"{key}.{name}" if key else name, depth - 1)
 
 
@@ -172,7 +171,7 @@ def _no_safetensors(path: Path, error: Exception) -> WeightsError:
 
 
 class _Nothing:
-    """Stands for an object of NumPy: takes whatever it is made of and keeps nothing."""
+    """Placeholder for NumPy objects that ignores all arguments."""
 
     def __new__(cls, *_: Any) -> _Nothing:
         return super().__new__(cls)
@@ -182,7 +181,7 @@ class _Nothing:
 
 
 class _Mapping:
-    """Stands for a class of any package: makes an empty mapping, which then holds what a subclass of dict holds."""
+    """Placeholder for classes of any package: an empty mapping that keeps the items of dict subclasses."""
 
     def __new__(cls, *_: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc]
         return OrderedDict()
@@ -193,21 +192,21 @@ def _empty_list(*_: Any) -> list[Any]:
 
 
 def _stand_in(name: str) -> Any:
-    """Return what is called in place of a class or function of a checkpoint; it imports and does nothing."""
+    """Return the placeholder for a class or function of a checkpoint; it imports nothing."""
     if name == "collections.deque":
         return _empty_list
     return _Nothing if name.startswith("numpy.") else _Mapping
 
 
 def _objects(path: Path) -> tuple[str, ...]:
-    """Return the classes and functions that a checkpoint names and torch does not read itself.
+    """Return the classes and functions in a checkpoint that torch does not read itself.
 
     Raises:
-        WeightsError: It names some that run code.
+        WeightsError: Some of them run code.
     """
     try:
         names = tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)))
-    except _UNREADABLE:  # what it cannot look through, torch.load will refuse
+    except _UNREADABLE:  # torch.load will refuse what cannot be parsed here
         return ()
     code = tuple(name for name in names if _runs_code(name))
     if code:
@@ -224,7 +223,7 @@ def _torch(path: Path, objects: tuple[str, ...], *, mapped: bool) -> Any:
     stand_ins = torch.serialization.safe_globals([(_stand_in(name), name) for name in objects])
     try:
         with stand_ins if objects else nullcontext():
-            if path.suffix == ".safetensors":  # newer versions of torch go by the name, an opened file has none
+            if path.suffix == ".safetensors":  # newer torch versions check the name, which an opened file lacks
                 with path.open("rb") as file:
                     return torch.load(file, map_location="cpu", weights_only=True)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
@@ -238,6 +237,6 @@ def _torch(path: Path, objects: tuple[str, ...], *, mapped: bool) -> Any:
 
 
 def _named_in(error: Exception) -> str:
-    """Return the class that torch refuses, as its message names it; empty where it names none."""
+    """Return the class named in torch's error; empty if there is none."""
     _, found, rest = str(error).partition("GLOBAL ")
     return rest.split()[0] if found and rest.split() else ""

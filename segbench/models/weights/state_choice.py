@@ -1,4 +1,4 @@
-"""Which state dict of a checkpoint is meant: the one that fits, and of several a moving average of the weights."""
+"""Chooses the state dict of a checkpoint: the one that matches, preferring a moving average."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from segbench.models.weights.foreign_states import Contents, State
 from segbench.models.weights.tensor_matching import Pairing, pair
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Keys under which training scripts keep the weights; of several that fit equally, the first is taken."""
+"""Common keys of weights; of several that match equally, the first is taken."""
 
 SWAPPED = "message_hub"
-"""A key of mmengine's files, whose ``state_dict`` is the average, and ``ema_state_dict`` what was averaged."""
+"""A key of mmengine's files, in which ``state_dict`` is the average and ``ema_state_dict`` the raw weights."""
 
 
 class Found(NamedTuple):
-    """A state dict of a checkpoint beside a network's, and the keys of others that fit as well."""
+    """The chosen state dict of a checkpoint, matched with a network, and the keys of equally matching ones."""
 
     key: str
     state: State
@@ -29,15 +29,15 @@ class Found(NamedTuple):
 
 
 def choose(expected: Mapping[str, Tensor], contents: Contents, key: str | None) -> Found:
-    """Return the state dict that is meant.
+    """Choose a state dict.
 
     Args:
         expected: The network's state dict.
-        contents: What the file holds.
-        key: The dotted key of the state dict, or the beginning of its names; None finds it.
+        contents: The content of the file.
+        key: The dotted key of the state dict, or the prefix of its names; None finds it.
 
     Raises:
-        WeightsError: There is none, or none under the key, or several fit equally well and none is known to be meant.
+        WeightsError: There is none (under the key), or several match equally well and none is preferred.
     """
     contents.check_not_empty()
     candidates = {key: contents.under(key)} if key is not None else {**contents.states, **dict(_joined(contents))}
@@ -55,7 +55,7 @@ def choose(expected: Mapping[str, Tensor], contents: Contents, key: str | None) 
 
 
 def _joined(contents: Contents) -> Iterator[tuple[str, State]]:
-    """Yield the parts of a network that a file keeps as several state dicts, such as encoder and decoder, as one."""
+    """Yield combinations of several state dicts that hold parts of one network, such as encoder and decoder."""
     parts = [key for key in contents.states if key and "." not in key]
     if len(parts) > 1:
         joined = {f"{key}.{name}": tensor for key in parts for name, tensor in contents.states[key].items()}
@@ -63,10 +63,10 @@ def _joined(contents: Contents) -> Iterator[tuple[str, State]]:
 
 
 def _preferred(equal: list[Found], contents: Contents) -> Found:
-    """Return the one that is meant of state dicts that fit equally well.
+    """Return the preferred one of equally matching state dicts.
 
     Raises:
-        WeightsError: That is not known.
+        WeightsError: None is preferred.
     """
     if len(equal) == 1 or not equal[0].pairing.fitting:
         return equal[0]

@@ -1,4 +1,4 @@
-"""Which tensor of a checkpoint is which of a network: by names and shapes, whatever stands before the names."""
+"""Matches the tensors of a checkpoint and a network by name and shape, ignoring prefixes."""
 
 from __future__ import annotations
 
@@ -13,40 +13,39 @@ from torch import Tensor
 from segbench.models.weights.averages import is_copy
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
-"""What DataParallel, Lightning and torch.compile put before every name."""
+"""Prefixes added by DataParallel, Lightning and torch.compile."""
 
 INFIXES = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-"""What compiling, sharding and checkpointing parts of a network put into names."""
+"""Name parts added by compiling, sharding and checkpointing modules."""
 
 COUNTERS = ("num_batches_tracked", "n_averaged", "num_updates", "updates")
-"""Counters of batch norm and of averages of weights; whether they are there changes no output."""
+"""Counters of batch norm and of averages, which do not affect outputs."""
 
 STEPS = "steps"
-"""Another one, beside the names of all layers."""
+"""A further counter, at the top level."""
 
 AUXILIARY = ("aux_classifier", "auxiliary_head", "aux_head", "auxiliary_classifier")
-"""What heads are called that are of use in training only."""
+"""Names of heads that are only used in training."""
 
 _SHARE = 0.25
-"""A prefix counts that this share of as many names as the network has begin with."""
+"""A prefix is tried if the number of names with it is at least this fraction of the network's names."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The tensors of a checkpoint beside those of a network.
+    """The tensors of a checkpoint matched with those of a network.
 
     Attributes:
-        fitting: Names of the checkpoint by the network's names, where the shapes are equal.
-        misshapen: The same where they are not.
-        missing: Names that the network alone has, counters left out.
-        unexpected: Names that the checkpoint alone has, counters and what follows left out.
+        fitting: Names of the checkpoint by the network's names, with equal shapes.
+        misshapen: The same with different shapes.
+        missing: Names that are only in the network, without counters.
+        unexpected: Names that are only in the checkpoint, without counters and the groups below.
         auxiliary: Names of auxiliary heads that the network does not have.
-        unused: Names beside those of the network, such as buffers of a loss or of a metric, and averages.
-        moved: What names begin with in the checkpoint, and in its place in the network, where a part is called
-            otherwise; None where no part is.
-        own: What the paired names of the checkpoint begin with, where others fit as well.
-        rivals: Beginnings of names of the checkpoint that fit as well, such as those of an average.
-        undecided: Whether it is not clear which are meant, as with a student and a teacher.
+        unused: Names besides the network's, such as buffers of a loss or metric, and averages.
+        moved: Prefixes of a part that has different names in checkpoint and network; None if there is none.
+        own: Prefix of the matched names in the checkpoint, if others match as well.
+        rivals: Prefixes of other names in the checkpoint that match as well, such as those of an average.
+        undecided: Whether the choice is ambiguous, as with a student and a teacher.
     """
 
     fitting: dict[str, str]
@@ -62,10 +61,10 @@ class Pairing:
 
 
 def pair(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Pairing:
-    """Pair a network's tensors with a checkpoint's.
+    """Match a network's tensors with a checkpoint's.
 
-    Names are compared as they are, then without the ``PREFIXES`` and, where most fit so, without what stands before
-    all names of a part of the checkpoint, however deep, with or without what stands before those of the network.
+    Names are compared unchanged, then without the ``PREFIXES``. If most names match that way, they are also compared
+    without the common prefix of a part of the checkpoint, with or without the network's common prefix.
 
     Args:
         expected: The network's state dict.
@@ -104,28 +103,28 @@ def bare(name: str) -> str:
 
 
 class Change(NamedTuple):
-    """What stands before names: in the checkpoint, and in its place in the network."""
+    """A change of prefix: that of the checkpoint, and its replacement in the network."""
 
     old: str
     new: str
 
     def moves_part(self, whole: str) -> bool:
-        """Tell whether a part of a network, not the ``whole`` of it, is called otherwise in the checkpoint."""
+        """Return whether a part of a network (not ``whole``) has different names in the checkpoint."""
         return not whole.startswith(bare(self.new))
 
     def __str__(self) -> str:
-        """Return it in words, such as ``backbone.* as encoder.*``."""
+        """Return a description, such as ``backbone.* as encoder.*``."""
         return f"{self.old}* as {self.new}*"
 
 
 class _Candidate(NamedTuple):
-    """What fits after a change of prefix.
+    """The matches after a change of prefix.
 
     Attributes:
         change: The change.
         pairs: The network's names and the checkpoint's.
-        values: How many values are in them.
-        moves: Whether a part of the network is called otherwise.
+        values: Number of values in the matched tensors.
+        moves: Whether a part of the network has different names.
     """
 
     change: Change
@@ -135,14 +134,14 @@ class _Candidate(NamedTuple):
 
     @property
     def outer(self) -> str:
-        """What the checkpoint's names begin with."""
+        """Prefix of the checkpoint's names."""
         return _outer(dict(self.pairs))
 
 
 def _candidates(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[_Candidate]:
-    """Return what fits after each change of prefix that many names allow, the best and shortest first.
+    """Return the matches after each change of prefix that many names share, best and shortest first.
 
-    Parts that are called otherwise come last of those that fit equally, and only where one alone can be meant.
+    Among equal matches, changes of a part's names come last, and only if they are unambiguous.
     """
     plain = {key: _without_infixes(key) for key in given}
     least = max(1, round(_SHARE * len(expected)))
@@ -166,7 +165,7 @@ def _fitted(
 
 
 def _rival_sets(candidates: list[_Candidate]) -> list[_Candidate]:
-    """Return the best candidate and others that fit as well, with other tensors of the checkpoint alone."""
+    """Return the best candidate and equally good ones that use other tensors of the checkpoint."""
     sets: list[_Candidate] = []
     for one in candidates:
         keys = {key for _, key in one.pairs}
@@ -177,9 +176,9 @@ def _rival_sets(candidates: list[_Candidate]) -> list[_Candidate]:
 
 
 def _preferred(sets: list[_Candidate]) -> tuple[_Candidate, tuple[str, ...], bool]:
-    """Return the set that is meant, what the others begin with, and whether that is a mere guess.
+    """Return the preferred set, the prefixes of the others, and whether the choice is ambiguous.
 
-    The file's own names are meant before those under a prefix, and weights before averages and copies of them.
+    Names without prefix are preferred over those with one, and weights over their averages and copies.
     """
     exact = [one for one in sets if not one.outer]
     weights = exact or [one for one in sets if not is_copy(one.outer)]
@@ -191,7 +190,7 @@ def _preferred(sets: list[_Candidate]) -> tuple[_Candidate, tuple[str, ...], boo
 def _paired(
     expected: Mapping[str, Tensor], given: Mapping[str, Tensor], change: Change
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """Return the checkpoint's names by the network's, where the shapes are equal and where not, and all others."""
+    """Return the checkpoint's names by the network's, with equal and with different shapes, and all other names."""
     renamed = _renamed(expected, given, change)
     bare_names = {bare(name): name for name in expected}
     fitting: dict[str, str] = {}
@@ -216,14 +215,14 @@ def _renamed(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], change
 
 
 def _outer(paired: Mapping[str, str]) -> str:
-    """Return what stands before all paired names of a checkpoint, without what the network's own begin with."""
+    """Return the common prefix of all matched names of a checkpoint, without the network's own prefix."""
     before = _common(map(_without_infixes, paired.values()))
     own = _common(map(bare, paired))
     return before.removesuffix(own) if before.endswith(own) else before
 
 
 def _common(names: Iterable[str]) -> str:
-    """Return the beginning, up to a dot, that all names share."""
+    """Return the common prefix of all names, up to a dot."""
     levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
     return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
@@ -233,7 +232,7 @@ def _belongs(key: str, beginnings: Iterable[str]) -> bool:
 
 
 def _prefixes(names: Iterable[str], least: int) -> list[str]:
-    """Return every beginning, up to a dot, that at least so many of some names share; the empty one first."""
+    """Return all prefixes, up to a dot, that at least a number of names share; the empty one first."""
     counted: Counter[str] = Counter()
     for name in names:
         parts = name.split(".")[:-1]
@@ -248,7 +247,7 @@ def _without_infixes(name: str) -> str:
 
 
 def is_counter(name: str) -> bool:
-    """Tell whether a tensor counts steps; whether it is there changes no output."""
+    """Return whether a tensor is a step counter, which does not affect outputs."""
     return name == STEPS or name.rpartition(".")[2] in COUNTERS
 
 

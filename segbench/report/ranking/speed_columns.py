@@ -32,7 +32,7 @@ _OUTPUTS = ("logits", "classes", "labels")
 def speed_figures(networks: Sequence[Network], *, input_size: tuple[int, int] | None = None) -> list[dict[str, Any]]:
     """Return the ``FIGURES`` of each network of one table.
 
-    All of them come from one situation (machine, size, arithmetic, mode, what is delivered), that in which most
+    All of them come from one situation (machine, size, compute, mode, what is delivered), that in which most
     networks were measured; among equals the plainest: the test images' own size, eager, fp32, logits. A network that
     was not measured in it has none. Throughput is that of the fastest batch, latency is of single images, memory is
     that of the smallest batch.
@@ -79,7 +79,7 @@ def situation_words(record: SpeedRecord) -> str:
     threads = [f"{case.threads} thread{'s' if case.threads > 1 else ''}"] if case.threads else []
     layout = ["channels last"] if case.channels_last else []
     size = f"{case.size[0]}x{case.size[1]}"
-    return ", ".join([size, case.arithmetic, *layout, case.mode, str(case.output), *threads, machine_of(record)])
+    return ", ".join([size, case.precision_label, *layout, case.mode, str(case.output), *threads, machine_of(record)])
 
 
 def machine_of(record: SpeedRecord) -> str:
@@ -132,7 +132,7 @@ def _fanciness(record: SpeedRecord, input_size: tuple[int, int] | None) -> tuple
         input_size is not None and case.size != input_size,
         case.mode != "eager",
         _PRECISIONS.index(case.precision) if case.precision in _PRECISIONS else len(_PRECISIONS),
-        case.arithmetic.endswith("autocast"),
+        case.precision_label.endswith("autocast"),
         case.channels_last,
         _OUTPUTS.index(str(case.output)),
     )

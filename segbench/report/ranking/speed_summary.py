@@ -78,7 +78,7 @@ def _row(record: SpeedRecord) -> dict[str, Any]:
         "size": f"{case.size[0]}x{case.size[1]}",
         "batch_size": case.batch_size,
         "precision": case.precision,
-        "casting": case.arithmetic.removeprefix(case.precision).strip() or None,
+        "casting": case.precision_label.removeprefix(case.precision).strip() or None,
         "channels_last": case.channels_last,
         "mode": case.mode,
         "output": str(case.output) if case.task is Task.INFERENCE else None,

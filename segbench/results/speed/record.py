@@ -108,7 +108,7 @@ class SpeedCase(Facts):
         return self
 
     @property
-    def arithmetic(self) -> str:
+    def precision_label(self) -> str:
         """The precision and, for bf16 and fp16, how it is applied: ``bf16 weights`` or ``bf16 autocast``."""
         cast = (self.casting or "autocast") if self.precision in HALF_PRECISIONS else None
         return f"{self.precision} {cast}" if cast else self.precision
@@ -122,7 +122,7 @@ class SpeedCase(Facts):
             self.label,
             f"{height}x{width}",
             f"batch {self.batch_size}",
-            self.arithmetic,
+            self.precision_label,
             "channels-last" if self.channels_last else None,
             self.mode if self.task is not Task.LOADING else f"{self.workers} workers",
             str(self.output) if self.task is Task.INFERENCE else None,

@@ -67,7 +67,7 @@ def _timed(case: SpeedCase, timer: Timer, run: Run | None) -> Restart:
         from segbench.speed.measure.training import time_training as time_it  # imports all optimizers
     before = resident_bytes()
     network = built(case)
-    return time_it(network, case, arithmetic=arithmetic_of(case, timer.device), timer=timer, resident_before=before)
+    return time_it(network, case, compute=compute_config_of(case, timer.device), timer=timer, resident_before=before)
 
 
 def built(case: SpeedCase) -> nn.Module:
@@ -85,7 +85,7 @@ def built(case: SpeedCase) -> nn.Module:
     return network
 
 
-def arithmetic_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
+def compute_config_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
     """Return device, precision and memory layout of a case; weights that are cast before timing need no autocast."""
     precision = "fp32" if case.casting else case.precision
     return ComputeConfig(device, precision, case.channels_last)  # type: ignore[arg-type]

@@ -20,48 +20,48 @@ from segbench.speed.measure.timer import Timer
 
 
 def time_inference(
-    network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig, timer: Timer, resident_before: int | None
+    network: nn.Module, case: SpeedCase, *, compute: ComputeConfig, timer: Timer, resident_before: int | None
 ) -> Restart:
     """Time calls of a network on random images that are already on the device.
 
     Args:
         network: On the CPU, with any weights.
         case: The case to time.
-        arithmetic: Device, precision and memory layout of the case.
+        compute: Device, precision and memory layout of the case.
         timer: Sets the time to spend.
         resident_before: Resident set before the network was built, in bytes.
 
     Raises:
         UnsupportedMode: The device has no such mode.
     """
-    with inference_call(network, case, arithmetic=arithmetic) as call:
+    with inference_call(network, case, compute=compute) as call:
         return sampled(call, timer, resident_before=resident_before)
 
 
 @contextmanager
-def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Prepared]:
+def inference_call(network: nn.Module, case: SpeedCase, *, compute: ComputeConfig) -> Iterator[Prepared]:
     """Return a function that makes one call of the case on the next batch.
 
     Raises:
         UnsupportedMode: The device has no such mode.
     """
-    network = arithmetic.place(network.to(dtype_of(case)) if case.casting else network).eval()
-    batches = random_batches(case, arithmetic)
+    network = compute.place(network.to(dtype_of(case)) if case.casting else network).eval()
+    batches = random_batches(case, compute)
     images = batches.next_images()
-    with torch.inference_mode(), arithmetic.matrix_precision():
+    with torch.inference_mode(), compute.matrix_precision():
         if replays(case.mode):
-            reset_peak(arithmetic.device)
+            reset_peak(compute.device)
         started = time.perf_counter()
-        forward = executed(delivering(network, case, arithmetic), case.mode, batches.images[0])
+        forward = executed(delivering(network, case, compute), case.mode, batches.images[0])
         preparing = time.perf_counter() - started
         yield Prepared(lambda: forward(images()), case.mode, preparing, batches.spare_bytes)
 
 
-def delivering(network: nn.Module, case: SpeedCase, arithmetic: ComputeConfig) -> Forward:
+def delivering(network: nn.Module, case: SpeedCase, compute: ComputeConfig) -> Forward:
     """Return the forward pass with the output that the case asks for."""
 
     def forward(images: Tensor) -> Tensor:
-        with arithmetic.autocast():
+        with compute.autocast():
             logits: Tensor = network(images)
         if case.output is Output.LOGITS:
             return logits

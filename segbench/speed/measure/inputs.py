@@ -45,24 +45,24 @@ class Batches:
         return cycle(self.images).__next__
 
 
-def random_batches(case: SpeedCase, arithmetic: ComputeConfig, *, seed: int = 0) -> Batches:
+def random_batches(case: SpeedCase, compute: ComputeConfig, *, seed: int = 0) -> Batches:
     """Draw batches that exceed twice the device's last-level cache, at most ``MOST_BATCHES``; with labels for training.
 
     On CUDA they are drawn on the device, so large batches take no time or memory of the host.
     """
-    drawn_on = arithmetic.device if arithmetic.device.type == "cuda" else torch.device("cpu")
+    drawn_on = compute.device if compute.device.type == "cuda" else torch.device("cpu")
     generator = torch.Generator(drawn_on).manual_seed(seed)
     dtype, (height, width) = dtype_of(case), case.size
     shape = (case.batch_size, case.channels, height, width)
     bytes_each = dtype.itemsize * math.prod(shape)
-    count = min(MOST_BATCHES, 1 + 2 * cache_bytes(arithmetic.device) // bytes_each)
+    count = min(MOST_BATCHES, 1 + 2 * cache_bytes(compute.device) // bytes_each)
 
     def draw_images() -> Tensor:
-        return arithmetic.images(torch.randn(shape, generator=generator, device=drawn_on).to(dtype))
+        return compute.images(torch.randn(shape, generator=generator, device=drawn_on).to(dtype))
 
     def draw_labels() -> Tensor:
         size = (case.batch_size, height, width)
-        return torch.randint(case.classes, size, generator=generator, device=drawn_on).to(arithmetic.device)
+        return torch.randint(case.classes, size, generator=generator, device=drawn_on).to(compute.device)
 
     images = tuple(draw_images() for _ in range(count))
     labels = tuple(draw_labels() for _ in range(count if case.task is Task.TRAINING else 0))

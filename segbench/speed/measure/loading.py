@@ -28,10 +28,10 @@ def time_loading(run: Run, timer: Timer) -> Restart:
     Raises:
         DataError: The data cannot be read, or an epoch has too few batches to be timed.
     """
-    materials = open_run_data(run)
-    _ = materials.images  # a run measures normalization statistics before it starts; that is not timed
+    run_data = open_run_data(run)
+    _ = run_data.images  # a run measures normalization statistics before it starts; that is not timed
     before, started = resident_bytes(), time.perf_counter()
-    with materials.training_loader() as loader:
+    with run_data.training_loader() as loader:
         if len(loader) < LEAST_BATCHES:
             raise DataError(
                 f"an epoch of {len(loader)} batches is too short to time the loader; "

@@ -33,7 +33,7 @@ class Step:
     network: nn.Module
     loss: TrainingLoss
     optimizer: Optimizer
-    arithmetic: ComputeConfig
+    compute: ComputeConfig
     batches: Batches
     recipe: Train
     scaler: torch.amp.GradScaler
@@ -44,7 +44,7 @@ class Step:
         """Compute the loss of the next batch; the forward pass uses the recipe's precision."""
         index = self.turn % len(self.batches.images)
         self.turn += 1
-        with self.arithmetic.autocast():
+        with self.compute.autocast():
             outputs = self.network(self.batches.images[index])
         self.total = self.loss.combine(self.loss.terms(outputs, self.batches.labels[index]))
 
@@ -75,7 +75,7 @@ class Step:
 
 
 def time_training(
-    network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig, timer: Timer, resident_before: int | None
+    network: nn.Module, case: SpeedCase, *, compute: ComputeConfig, timer: Timer, resident_before: int | None
 ) -> Restart:
     """Time training steps of a network on data that is already on the device, without a loader.
 
@@ -85,7 +85,7 @@ def time_training(
         UnsupportedMode: Training does not support the mode.
         UsageError: The case's recipe is invalid.
     """
-    with training_step(network, case, arithmetic=arithmetic) as step:
+    with training_step(network, case, compute=compute) as step:
         prepared = Prepared(step, case.mode, 0.0, step.batches.spare_bytes)
         whole = sampled(prepared, timer, resident_before=resident_before)
         parts = _parts(step, timer, steps=min(len(whole.host_seconds), MOST_SPLIT_STEPS))
@@ -93,7 +93,7 @@ def time_training(
 
 
 @contextmanager
-def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Step]:
+def training_step(network: nn.Module, case: SpeedCase, *, compute: ComputeConfig) -> Iterator[Step]:
     """Return a function that runs one training step of the case on the next batch.
 
     Raises:
@@ -102,20 +102,20 @@ def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeCon
     """
     recipe = Train.model_validate(case.recipe)
     if replays(case.mode):
-        reset_peak(arithmetic.device)
-    network = arithmetic.place(network).train()
+        reset_peak(compute.device)
+    network = compute.place(network).train()
     loss = build_loss(recipe.loss, classes=case.classes, median_frequency=lambda: [1.0] * case.classes)
     forward, training_loss = supervised(network, loss, recipe.auxiliary)
     step = Step(
         trained(forward, case.mode),
-        training_loss.to(arithmetic.device),
+        training_loss.to(compute.device),
         create_optimizer(recipe.optimizer, network),
-        arithmetic,
-        random_batches(case, arithmetic),
+        compute,
+        random_batches(case, compute),
         recipe,
-        torch.amp.GradScaler(arithmetic.device.type, enabled=case.precision == "fp16"),
+        torch.amp.GradScaler(compute.device.type, enabled=case.precision == "fp16"),
     )
-    with arithmetic.matrix_precision():
+    with compute.matrix_precision():
         yield step
 
 

@@ -32,7 +32,7 @@ class Answer:
 
 
 def call(*arguments) -> Answer:
-    """Run a command in this process; an unforeseen error is raised."""
+    """Run a command in this process; an unexpected_outcome error is raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

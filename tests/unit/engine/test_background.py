@@ -14,7 +14,7 @@ from segbench.engine.concurrency import usable_cores
 from segbench.engine.distributed import ALONE, ProcessGroup
 from segbench.engine.launchers.local import Parallel
 
-KINDS = [Threads(1), Threads(3), Threads(1, beside=True), Threads(3, beside=True)]
+KINDS = [Threads(1), Threads(3), Threads(1, in_background=True), Threads(3, in_background=True)]
 
 
 @pytest.mark.parametrize("threads", KINDS)
@@ -51,7 +51,7 @@ def test_without_threads_a_call_is_made_at_once_by_whoever_gives_it():
 
 def test_beside_a_run_calls_begin_at_once_and_otherwise_only_when_it_stands_still():
     began = threading.Event()
-    with OrderedCalls(Threads(2, beside=True)) as calls:
+    with OrderedCalls(Threads(2, in_background=True)) as calls:
         assert list(calls.add(began.set)) == []
         assert began.wait(300)
     late = threading.Event()
@@ -65,7 +65,7 @@ def test_beside_a_run_calls_begin_at_once_and_otherwise_only_when_it_stands_stil
 
 def test_threads_end_when_they_are_closed():
     before = threading.active_count()
-    with OrderedCalls(Threads(4, beside=True)) as calls:
+    with OrderedCalls(Threads(4, in_background=True)) as calls:
         for _ in range(3):
             list(calls.add(lambda: None))
     assert threading.active_count() == before
@@ -78,9 +78,9 @@ def test_threads_end_when_they_are_closed():
         ("cpu", 4, 2, Threads(4)),
         ("cpu", 64, 0, Threads(MOST_THREADS)),
         ("cuda", 1, 0, Threads(1)),
-        ("cuda", 2, 4, Threads(1, beside=True)),
-        ("cuda", 8, 4, Threads(3, beside=True)),
-        ("cuda", 64, 4, Threads(MOST_THREADS, beside=True)),
+        ("cuda", 2, 4, Threads(1, in_background=True)),
+        ("cuda", 8, 4, Threads(3, in_background=True)),
+        ("cuda", 64, 4, Threads(MOST_THREADS, in_background=True)),
     ],
 )
 def test_a_run_has_the_threads_that_its_cores_allow(device, cores, workers, expected, monkeypatch):
@@ -103,4 +103,4 @@ def test_torchruns_processes_share_the_cores_of_their_machine(monkeypatch):
     monkeypatch.setattr("segbench.engine.background.usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     found = threads_of_run(torch.device("cuda"), ProcessGroup(rank=0, size=4), workers=1)
-    assert found == Threads(2, beside=True)
+    assert found == Threads(2, in_background=True)

@@ -32,10 +32,10 @@ def test_fp32_does_not_autocast():
 
 
 def test_channels_last_applies_to_images_and_weights():
-    arithmetic = ComputeConfig(CPU, channels_last=True)
-    network = arithmetic.place(nn.Conv2d(3, 4, 3))
+    compute = ComputeConfig(CPU, channels_last=True)
+    network = compute.place(nn.Conv2d(3, 4, 3))
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
-    assert arithmetic.images(torch.rand(2, 3, 4, 5)).is_contiguous(memory_format=torch.channels_last)
+    assert compute.images(torch.rand(2, 3, 4, 5)).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
@@ -103,5 +103,5 @@ def test_bf16_that_is_imitated_is_told_before_anything_is_trained(computes, prec
     notices = []
     check_device("cpu", plan(check(document(models=["cnn"], train={"precision": precision}))), notices.append)
     assert len(notices) == told
-    assert all("bf16 is imitated on this cpu" in notice.text for notice in notices)
+    assert all("bf16 is emulated on this cpu" in notice.text for notice in notices)
     check_device("no such device", [], notices.append)  # where nothing is to be done, none is needed

@@ -19,10 +19,10 @@ from timm.layers import BatchNormAct2d
 from tiny import document
 from torch import nn
 
-import segbench.engine.distributed as team_module
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.data.loading.loader import Shard
+from segbench.engine import distributed
 from segbench.engine.distributed import ALONE, ProcessGroup, own_device, torchrun_process_group, with_sync_batch_norm
 from segbench.engine.evaluation.evaluate import Evaluation, Picture
 from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
@@ -54,19 +54,19 @@ def take_part(rank, size, port, suite, results, killed_at, seconds_to_end):
                 os._exit(9)
 
         TrainingCheckpointer.after_step = kill
-    team_module.ROLL_CALL = timedelta(seconds=seconds_to_end)
+    distributed.ROLL_CALL = timedelta(seconds=seconds_to_end)
     try:
-        with torchrun_process_group("cpu") as team:
+        with torchrun_process_group("cpu") as group:
             checked = check(suite)
-            if team.leads:
-                with leading(team, "cpu") as launcher:
+            if group.leads:
+                with leading(group, "cpu") as launcher:
                     told = []
                     run_suite(
                         checked, results=results, device="cpu", in_process=True, launcher=launcher, observer=told.append
                     )
                 (results / "said.txt").write_text("\n".join(e.text for e in told if isinstance(e, Notice)))
             else:
-                join_runs(team, device="cpu")
+                join_runs(group, device="cpu")
     except SegbenchError as error:
         results.mkdir(exist_ok=True)
         (results / f"error-{rank}.txt").write_text(str(error))
@@ -293,7 +293,7 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
     assert by_several(2, suite, tmp_path / "killed") == [0, 0]
     said = (tmp_path / "killed" / "said.txt").read_text()
-    assert "goes on from step 4 of" in said
+    assert "resumes from step 4 of" in said
     ((whole, folder),) = stored(tmp_path / "whole").values()
     ((record, again),) = stored(tmp_path / "killed").values()
     assert record["data"] == whole["data"]
@@ -349,7 +349,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
             losses=tuple(None if position == 2 else float(position) for position in positions),
             digests=tuple(f"{position:032x}" for position in positions),
             seconds=1.0 + count,
-            looking_seconds=0.5,
+            detail_seconds=0.5,
             pictures=tuple(Picture(position, "", np.zeros((1, 1), np.uint8)) for position in positions),
         )
 
@@ -426,8 +426,8 @@ def test_a_team_on_processors_needs_no_gpus(monkeypatch):
     ):
         pass
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
-    with torchrun_process_group("cpu") as team:
-        assert (team.rank, team.size) == (0, 1)
+    with torchrun_process_group("cpu") as group:
+        assert (group.rank, group.size) == (0, 1)
 
 
 def test_batch_norm_is_synchronised_on_cuda_only():

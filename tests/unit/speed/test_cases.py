@@ -47,13 +47,13 @@ def test_bf16_is_a_case_for_each_way_of_casting_and_fp32_is_one():
     once = [planned.case for planned in cases(speed=block, models=["cnn"])]
     assert [(case.precision, case.casting) for case in once] == [("fp32", None), ("bf16", "weights")]
     both = cases(speed=block | {"casting": ["autocast", "weights"]}, models=["cnn"])
-    assert [planned.case.arithmetic for planned in both] == ["fp32", "bf16 autocast", "bf16 weights"]
+    assert [planned.case.precision_label for planned in both] == ["fp32", "bf16 autocast", "bf16 weights"]
 
 
 def test_training_steps_are_cast_by_autocast():
     train = {"optimizer": {"name": "sgd", "lr": 0.1}, "precision": "bf16"}
     (training,) = (planned.case for planned in cases(train=train, models=["cnn"], speed={"tasks": ["training"]}))
-    assert training.arithmetic == "bf16 autocast"
+    assert training.precision_label == "bf16 autocast"
 
 
 def test_sizes_are_those_that_the_networks_see():

@@ -1,1 +1,1 @@
-"""Losses: what training makes small, each in float32 and blind to void pixels. Importing this imports no torch."""
+"""Training losses; computed in float32 and ignoring void pixels. Imports no torch."""

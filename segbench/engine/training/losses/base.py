@@ -1,4 +1,4 @@
-"""What every loss is: computed in float32, blind to void pixels."""
+"""Base class of losses: computes in float32 and ignores void pixels."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ IGNORE_INDEX = 255
 
 
 class Loss(nn.Module, ABC):
-    """Base of the losses: called with logits and labels, returns a scalar float32.
+    """Base class of losses: maps logits and labels to a float32 scalar.
 
-    Void pixels (label 255) change neither the value nor any gradient but their own, which is exactly 0. A batch
-    without a labelled pixel gives 0 that can still be back-propagated.
+    Void pixels (label 255) do not affect the value; their own gradients are exactly 0. A batch without labelled pixels
+    gives 0, with a gradient.
 
     Attributes:
         weights: (C,) float32 weights of the classes; None where all are alike.
-        is_pixel_mean: Whether it is a plain mean over labelled pixels: that of a batch is then the mean of its parts',
-            weighted by their labelled pixels, however the batch is cut.
+        is_pixel_mean: Whether it is a plain mean over labelled pixels. Then the loss of a batch is the mean of its
+            micro-batches' losses, weighted by their labelled pixels.
     """
 
     is_pixel_mean: bool = False
@@ -45,12 +45,12 @@ class Loss(nn.Module, ABC):
             Scalar float32.
 
         Raises:
-            UsageError: The shapes do not fit each other or the number of classes.
+            UsageError: The shapes do not match each other or the number of classes.
         """
         expected = (labels.shape[0], self.classes, *labels.shape[1:])
         if labels.ndim != 3 or logits.shape != expected:
             raise UsageError(
-                f"logits {tuple(logits.shape)} do not fit labels {tuple(labels.shape)} and {self.classes} classes; "
+                f"logits {tuple(logits.shape)} do not match labels {tuple(labels.shape)} and {self.classes} classes; "
                 "expected (N, classes, H, W) and (N, H, W)"
             )
         with torch.autocast(logits.device.type, enabled=False):
@@ -64,9 +64,9 @@ class Loss(nn.Module, ABC):
 def cross_entropies(
     logits: Tensor, labels: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
-    """Return each pixel's cross-entropy, (N, H, W), 0 where void.
+    """Return each pixel's cross-entropy, (N, H, W); 0 for void pixels.
 
-    Unreduced on purpose: on CUDA, ``nll_loss2d`` adds up in no fixed order when it takes the mean itself.
+    Not reduced, because on CUDA the mean of ``nll_loss2d`` is not deterministic.
     """
     return F.cross_entropy(
         logits,
@@ -79,10 +79,10 @@ def cross_entropies(
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Return (N, C, H, W) bool; void pixels are of no class."""
+    """Return (N, C, H, W) bool; void pixels are False for all classes."""
     return labels[:, None] == torch.arange(classes, device=labels.device)[:, None, None]
 
 
 def mean_over_labelled(losses: Tensor, labelled: Tensor) -> Tensor:
-    """Average (N, H, W) losses over the labelled pixels; 0 when there is none."""
+    """Average (N, H, W) losses over the labelled pixels; 0 if there are none."""
     return losses.where(labelled, 0).sum() / labelled.sum().clamp(min=1)

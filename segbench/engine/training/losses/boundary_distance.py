@@ -1,4 +1,4 @@
-"""How far each pixel is from the nearest one of another class, by integer arithmetic on any device."""
+"""Computes each pixel's distance to the nearest pixel of another class, in integers on any device."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from torch import Tensor
 
 _LABEL_BITS = 8
 _FAR = torch.iinfo(torch.int32).max >> 1
-"""No candidate: squared distances that are added to it do not overflow."""
+"""Marks a missing candidate; adding squared distances to it does not overflow."""
 
 
 def squared_distance_to_other_class(labels: Tensor, *, reach: int, void: int) -> Tensor:
     """Return each labelled pixel's squared Euclidean distance to the nearest pixel with another label.
 
-    Exact, and the same on every device. Each pixel keeps its two nearest candidates of different labels, first along
-    its row and then over rows, so that the cost grows with the reach and not with its square or with the classes.
+    Exact, with equal results on all devices. Each pixel keeps its two nearest candidates with different labels, first
+    within its row and then over rows. So the cost is linear in ``reach`` and does not depend on the number of classes.
 
     Args:
         labels: (N, H, W) integer labels below 256.
-        reach: The largest distance along each axis that is looked at, in pixels.
-        void: The label of pixels that belong to no class: they have no distance and are none to others.
+        reach: The largest distance along each axis, in pixels.
+        void: The label of void pixels; they get no distance and do not count as another class.
 
     Returns:
-        (N, H, W) float32; infinite where there is no such pixel within ``reach``, and at void pixels.
+        (N, H, W) float32; infinite for void pixels, and if there is no such pixel within ``reach``.
     """
     found = torch.stack([_of_one_image(label, reach, void) for label in labels]) if len(labels) else labels.float()
     return found.reshape(labels.shape)
 
 
 def _of_one_image(label: Tensor, reach: int, void: int) -> Tensor:
-    """Return (H, W) squared distances; one image at a time stays in a processor's cache."""
+    """Return (H, W) squared distances of one image, which fits into a CPU's cache."""
     void_pixels = label == void
     own = label.to(torch.int32).masked_fill(void_pixels, _FAR)
     nearest, other = own.clone(), torch.full_like(own, _FAR)
@@ -45,15 +45,15 @@ def _of_one_image(label: Tensor, reach: int, void: int) -> Tensor:
 
 
 def _offsets(reach: int, size: int) -> list[int]:
-    """Return the steps along an axis that stay in the image, without 0."""
+    """Return the offsets along an axis that stay within the image, without 0."""
     furthest = min(reach, size - 1)
     return [sign * step for step in range(1, furthest + 1) for sign in (1, -1)]
 
 
 def _insert(nearest: Tensor, other: Tensor, candidates: Tensor, *, offset: int, axis: int) -> None:
-    """Take candidates that are ``offset`` pixels away into the two nearest ones of different labels, in place.
+    """Merge candidates ``offset`` pixels away into the two nearest ones with different labels, in place.
 
-    A candidate is one integer, squared distance times 256 plus label, so that the smaller one is the nearer.
+    A candidate is the integer 256 * squared distance + label, so smaller means nearer.
     """
     size = candidates.shape[axis] - abs(offset)
     here = max(0, -offset)

@@ -1,4 +1,4 @@
-"""Weights of classes in a loss, given or measured on the training split."""
+"""Class weights of losses, given or measured on the training split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.errors import UsageError
 def resolve_class_weights(
     options: Mapping[str, Any], frequencies_weights: Callable[[], Sequence[float]]
 ) -> dict[str, Any]:
-    """Put measured weights where a loss's options ask for ``median_frequency``.
+    """Replace ``median_frequency`` in a loss's options by measured weights.
 
     Args:
         options: The options of one loss; not changed.
@@ -28,7 +28,7 @@ def resolve_class_weights(
 
 
 def class_weights_tensor(loss: str, given: str | Sequence[float], *, classes: int) -> Tensor | None:
-    """Return the weights that a loss's option names, (C,) float32; None for ``none``.
+    """Return the class weights of a loss's option, (C,) float32; None for ``none``.
 
     Args:
         loss: The loss's name, for messages.
@@ -36,7 +36,7 @@ def class_weights_tensor(loss: str, given: str | Sequence[float], *, classes: in
         classes: The number of classes.
 
     Raises:
-        UsageError: The weights do not fit the classes, or were not measured yet.
+        UsageError: The number of weights does not match the classes, or they were not measured yet.
     """
     if given == "none":
         return None

@@ -1,4 +1,4 @@
-"""Losses from elsewhere: whatever an import path or an entry point names, held to what a loss has to be."""
+"""Wraps losses from other packages, given by an import path or entry point, and checks their results."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from segbench.engine.training.losses.base import IGNORE_INDEX, Loss
 from segbench.import_path import ForeignPartError, call_part, import_attribute, naming_part, offered, takes
 
 _TRIED_SIDE = 32
-"""Height and width of the images that a loss is tried on."""
+"""Height and width of the images for trying a loss."""
 
 
 def python_loss(classes: int, *, target: str, **options: Any) -> Loss:
-    """Any loss that an import path names, such as python:package.module.my_loss.
+    """A loss given by its import path, such as python:package.module.my_loss.
 
-    A class, or a function with a parameter ``classes``, is called once and makes the loss; any other function is the
-    loss. It is called with logits (N, C, H, W), float32, and labels (N, H, W), int64, in which 255 is void.
+    A class, or a function with a parameter ``classes``, is called once and returns the loss. Any other function is the
+    loss itself. The loss is called with float32 logits (N, C, H, W) and int64 labels (N, H, W), in which 255 is void.
 
     Args:
-        classes: Number of classes, passed on as ``classes=`` to what has such a parameter.
+        classes: Number of classes, passed as ``classes=`` if there is such a parameter.
         target: ``package.module.attribute`` of a class or function.
         **options: Passed on.
 
@@ -41,10 +41,10 @@ def python_loss(classes: int, *, target: str, **options: Any) -> Loss:
 
 
 def as_loss(name: str, made: Any, *, classes: int) -> Loss:
-    """Return what a loss's factory made as a loss: our own as they are, others with what they answer looked at.
+    """Return a factory's result as a loss; external losses are wrapped to check their results.
 
     Raises:
-        ForeignPartError: It is nothing that can be called, or has weights to train.
+        ForeignPartError: It is not callable, or has trainable weights.
     """
     if isinstance(made, Loss):
         return made
@@ -53,12 +53,12 @@ def as_loss(name: str, made: Any, *, classes: int) -> Loss:
             f"{name} is a {type(made).__name__}; something called with logits and labels is expected"
         )
     if isinstance(made, nn.Module) and any(weight.requires_grad for weight in made.parameters()):
-        raise ForeignPartError(f"{name} has weights of its own to train; only those of networks are trained")
+        raise ForeignPartError(f"{name} has trainable weights; only those of networks are trained")
     return ForeignLoss(name, made, classes=classes)
 
 
 class ForeignLoss(Loss):
-    """A loss from elsewhere: one number for each batch, and 0 for a batch that is all void."""
+    """An external loss: one number for each batch; 0 if all pixels are void."""
 
     def __init__(self, name: str, function: Callable[[Tensor, Tensor], Any], *, classes: int) -> None:
         super().__init__(classes)
@@ -66,10 +66,10 @@ class ForeignLoss(Loss):
         self.is_pixel_mean = bool(getattr(function, "is_pixel_mean", False))
 
     def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss's number.
+        """Return the loss.
 
         Raises:
-            ForeignPartError: It raised something, or returned something else than one number to differentiate.
+            ForeignPartError: It raised an error, or did not return one differentiable number.
         """
         if not (labels != IGNORE_INDEX).any():
             return logits.sum() * 0
@@ -85,13 +85,13 @@ class ForeignLoss(Loss):
 
 
 def try_loss(loss: Loss) -> str | None:
-    """Try a loss from elsewhere on random logits and labels, a part of which is void; others need no trial.
+    """Try an external loss on random logits and labels with void pixels; built-in losses need no trial.
 
     Returns:
-        What a person should know of it, in a sentence; None when nothing speaks against it.
+        A note for the user; None if there is nothing to note.
 
     Raises:
-        ForeignPartError: It fails, or its number or a gradient is not finite.
+        ForeignPartError: It fails, or its value or a gradient is not finite.
     """
     if not isinstance(loss, ForeignLoss):
         return None

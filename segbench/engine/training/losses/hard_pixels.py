@@ -1,4 +1,4 @@
-"""Losses that choose or weigh pixels: online hard example mining, and weights near boundaries."""
+"""Losses that select or weight pixels: online hard example mining, and boundary weights."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from segbench.engine.training.losses.class_weights import class_weights_tensor
 from segbench.errors import UsageError
 
 _REACH = 4
-"""Standard deviations from a boundary from which on a pixel weighs no more: the rest is 0.03 % of the weight there."""
+"""Cut-off of the boundary weight in standard deviations; beyond it the weight is below 0.03 % of its maximum."""
 _WIDEST_SIGMA = 250.0
-"""Wider ones would reach further than squared distances fit into 32 bits beside a label."""
+"""Larger values would overflow the 32 bits that hold squared distance and label."""
 
 
 def ohem_cross_entropy(classes: int, *, threshold: float = 0.7, min_kept: int = 100_000) -> Loss:
-    """Cross-entropy over hard pixels only (online hard example mining): those whose own class gets a low probability.
+    """Cross-entropy over hard pixels only (OHEM): those with a low probability of their labelled class.
 
-    Averaged over the pixels that are kept. Shrivastava, Gupta, Girshick, "Training Region-based Object Detectors with
-    Online Hard Example Mining", CVPR 2016, by pixels instead of regions; ``threshold`` and ``min_kept`` as in
-    mmsegmentation's OHEMPixelSampler, except that pixels as hard as the last one that is needed are kept, too, and
-    that all are where there are no more than ``min_kept``.
+    Averaged over the kept pixels. Shrivastava, Gupta, Girshick, "Training Region-based Object Detectors with Online
+    Hard Example Mining", CVPR 2016, for pixels instead of regions. ``threshold`` and ``min_kept`` are as in
+    mmsegmentation's OHEMPixelSampler, with two differences: ties with the last kept pixel are kept too, and all pixels
+    are kept if there are at most ``min_kept``.
 
     Args:
         classes: The number of classes.
         threshold: Pixels with a lower probability of their label are kept; 0 keeps the hardest ``min_kept`` only.
-        min_kept: At least so many pixels an image of the batch are kept, of all images together; images that are all
-            void do not count.
+        min_kept: Minimum number of kept pixels per image, applied to the batch as a whole; images without labelled
+            pixels do not count.
 
     Raises:
         UsageError: An option is out of its range.
@@ -50,17 +50,17 @@ def boundary_cross_entropy(
     sigma: float = 5.0,
     class_weights: Literal["none", "median_frequency"] | list[float] = "none",
 ) -> Loss:
-    """Cross-entropy in which pixels near a boundary between classes weigh more, averaged over labelled pixels.
+    """Cross-entropy with larger weights near class boundaries, averaged over labelled pixels.
 
-    A pixel's weight is its class's plus w0 exp(-d^2 / (2 sigma^2)). Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015,
-    equation 2, with d as the distance to the nearest pixel of another class: the paper has the distances to the two
-    nearest cells there, and labels of classes do not tell one cell from the next. Void pixels are of no class. The
-    weights are computed from the labels on the device, for every batch anew.
+    A pixel's weight is its class weight plus w0 exp(-d^2 / (2 sigma^2)). Ronneberger, Fischer, Brox, "U-Net", MICCAI
+    2015, equation 2, where d is the distance to the nearest pixel of another class. The paper uses the distances to the
+    two nearest cells, which class labels do not distinguish. Void pixels have no class. Weights are computed from the
+    labels on the device for each batch.
 
     Args:
         classes: The number of classes.
-        w0: What a boundary adds to the weight.
-        sigma: How far it reaches, in pixels; beyond four times as many it adds nothing.
+        w0: Weight added at a boundary.
+        sigma: Width of the added weight in pixels; it is 0 beyond four times this distance.
         class_weights: ``none`` (1 each), ``median_frequency`` (measured on the training split), or one for each class.
 
     Raises:
@@ -85,12 +85,12 @@ class _HardPixels(Loss):
         return mean_over_labelled(losses, self._hard(losses.detach(), labelled) & labelled)
 
     def _hard(self, losses: Tensor, labelled: Tensor) -> Tensor:
-        """Return which pixels are hard, of (N, H, W) losses; without waiting for the device."""
+        """Return the mask of hard pixels of (N, H, W) losses, without waiting for the device."""
         below = losses > -math.log(self.threshold) if self.threshold else torch.zeros_like(labelled)
         if not losses.numel():
             return below
         hardest = losses.where(labelled, -math.inf).flatten().sort(descending=True).values
-        images = labelled.flatten(start_dim=1).any(dim=1).sum()  # those that are all void change nothing
+        images = labelled.flatten(start_dim=1).any(dim=1).sum()  # images without labelled pixels do not count
         last = (self.min_kept * images - 1).clamp(min=0, max=len(hardest) - 1)
         return below | (losses >= hardest.index_select(0, last.reshape(1)))
 
@@ -108,7 +108,7 @@ class _BoundaryWeighted(Loss):
 
     @torch.no_grad()
     def pixel_weights(self, labels: Tensor) -> Tensor:
-        """Return the weight of each pixel, (N, H, W) float32, from int64 labels; that of void pixels means nothing."""
+        """Return the weight of each pixel, (N, H, W) float32, from int64 labels; undefined for void pixels."""
         reach = math.ceil(_REACH * self.sigma)
         squared = squared_distance_to_other_class(labels, reach=reach, void=IGNORE_INDEX)
         near = self.w0 * torch.exp(-squared / (2 * self.sigma**2))

@@ -1,4 +1,4 @@
-"""Losses that are means over labelled pixels."""
+"""Losses that are means over labelled pixels: cross-entropy, MSE, focal loss."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def cross_entropy(
     Args:
         classes: The number of classes.
         class_weights: ``none``, ``median_frequency`` (measured on the training split, as in the SegNet paper), or one
-            weight for each class; the average is then weighted by each pixel's class.
-        label_smoothing: Share of each target that is spread evenly over all classes.
+            weight for each class; pixels are then averaged with their class weights.
+        label_smoothing: Fraction of each target that is distributed evenly over all classes.
 
     Raises:
         UsageError: The weights do not fit the classes, or were not measured yet.
@@ -37,9 +37,9 @@ def cross_entropy(
 
 
 def binary_cross_entropy(classes: int) -> Loss:
-    """Binary cross-entropy of the sigmoid of every class against the others, averaged over labelled pixels and classes.
+    """Binary cross-entropy (sigmoid) of each class against the others, averaged over labelled pixels and classes.
 
-    Predictions stay the class of the largest logit, so that two classes have two outputs, background among them.
+    Predictions are still the class with the largest logit, so two classes need two outputs, including background.
 
     Args:
         classes: The number of classes.
@@ -59,17 +59,17 @@ def focal(
     form: Literal["softmax", "sigmoid"] = "softmax",
     class_weights: Literal["none", "median_frequency"] | list[float] = "none",
 ) -> Loss:
-    """Focal loss: cross-entropy in which well-classified pixels weigh (1 - p)^gamma.
+    """Focal loss: cross-entropy with weights (1 - p)^gamma, which are small for well-classified pixels.
 
     Lin, Goyal, Girshick, He, Dollar, "Focal Loss for Dense Object Detection", ICCV 2017, equations 4 and 5.
 
     Args:
         classes: The number of classes.
         gamma: The focusing exponent; 0 is plain cross-entropy.
-        form: ``softmax`` takes p of the labelled class, averaged over labelled pixels; ``sigmoid`` is one class
-            against the others as in the paper and in segmentation_models_pytorch, averaged over classes as well.
+        form: ``softmax`` uses p of the labelled class and averages over labelled pixels. ``sigmoid`` treats each class
+            against the others, as in the paper and in segmentation_models_pytorch, and also averages over classes.
         class_weights: The paper's alpha: ``none``, ``median_frequency`` (measured on the training split), or one weight
-            for each class, by which its loss is multiplied; the average stays one over pixels, as in the paper.
+            for each class that multiplies its loss; the mean is still taken over pixels, as in the paper.
 
     Raises:
         UsageError: gamma is negative, or the weights do not fit the classes or were not measured yet.
@@ -90,7 +90,7 @@ class _CrossEntropy(Loss):
         weights = None if self.weights is None else self.weights.to(logits.device)
         losses = cross_entropies(logits, labels, weights, self.label_smoothing)
         labelled = labels != IGNORE_INDEX
-        if weights is None:  # of void pixels, they are 0 already
+        if weights is None:  # already 0 for void pixels
             return losses.sum() / labelled.sum().clamp(min=1)
         total = weights[labels.where(labelled, 0)].where(labelled, 0).sum()
         return losses.sum() / total.where(total > 0, 1)
@@ -139,5 +139,5 @@ class _SigmoidFocal(_Focal):
 
 
 def _focused(losses: Tensor, gamma: float) -> Tensor:
-    """Scale each cross-entropy -log p by (1 - p)^gamma; the floor keeps gradients finite for gamma below 1."""
+    """Multiply each cross-entropy -log p by (1 - p)^gamma; the floor keeps gradients finite for gamma below 1."""
     return (-torch.expm1(-losses)).clamp(min=1e-12) ** gamma * losses

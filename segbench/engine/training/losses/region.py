@@ -1,4 +1,4 @@
-"""Losses of whole regions: Dice, Tversky, Lovasz-softmax."""
+"""Region losses: Dice, Tversky, Lovasz-softmax."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def dice(
 ) -> Loss:
     """Soft Dice of the whole batch: 1 - 2 |P G| / (|P| + |G|), averaged over classes.
 
-    A class that no pixel of the batch is labelled with adds 0 but is still divided by, so that a batch with few
-    classes has a small loss. This is what the multiclass mode of segmentation_models_pytorch does. Milletari, Navab,
-    Ahmadi, "V-Net", 3DV 2016, section 3, without the squares.
+    A class without labelled pixels in the batch adds 0 but counts in the mean, so a batch with few classes has a small
+    loss. The multiclass mode of segmentation_models_pytorch does the same. Milletari, Navab, Ahmadi, "V-Net", 3DV 2016,
+    section 3, without the squares.
 
     Args:
         classes: The number of classes.
-        smooth: Pixels added to the intersection and to the mean of both areas, which calms rare classes.
-        class_weights: ``none``, ``median_frequency`` (measured on the training split), or one weight for each class, by
-            which the average over classes is weighted.
+        smooth: Pixels added to the intersection and to the mean of both areas; stabilises rare classes.
+        class_weights: ``none``, ``median_frequency`` (measured on the training split), or one weight for each class in
+            the mean over classes.
 
     Raises:
         UsageError: smooth is negative, or the weights do not fit the classes or were not measured yet.
@@ -47,9 +47,9 @@ def tversky(classes: int, *, alpha: float = 0.3, beta: float = 0.7, smooth: floa
 
     Args:
         classes: The number of classes.
-        alpha: Weight of the pixels that are wrongly given to a class (false positives).
-        beta: Weight of the pixels of a class that are missed (false negatives).
-        smooth: Pixels added to the intersection and to the sum below it.
+        alpha: Weight of false positives.
+        beta: Weight of false negatives.
+        smooth: Pixels added to numerator and denominator.
 
     Raises:
         UsageError: An option is negative, or alpha and beta are both 0.
@@ -69,8 +69,8 @@ def lovasz(classes: int, *, per_image: bool = False) -> Loss:
 
     Args:
         classes: The number of classes.
-        per_image: Whether each image's loss is averaged, over the images with a labelled pixel, instead of taking
-            the batch as one image.
+        per_image: Whether to average the losses of images (those with labelled pixels) instead of treating the batch as
+            one image.
     """
     return _LovaszSoftmax(classes, per_image)
 
@@ -79,9 +79,9 @@ class _Areas(NamedTuple):
     """Soft areas of every class in a batch, (C,) each.
 
     Attributes:
-        shared: Of prediction and label together.
-        predicted: Of the prediction.
-        labelled: Of the label, in pixels.
+        shared: Area of the intersection of prediction and label.
+        predicted: Area of the prediction.
+        labelled: Area of the label in pixels.
     """
 
     shared: Tensor
@@ -137,7 +137,7 @@ class _LovaszSoftmax(Loss):
 
 
 def _lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the Lovasz-softmax loss of (N, C, H, W) logits and (N, H, W) labels that are not all void."""
+    """Return the Lovasz-softmax loss of (N, C, H, W) logits and (N, H, W) labels with at least one labelled pixel."""
     labelled = labels != IGNORE_INDEX
     probabilities, labels = logits.softmax(dim=1).movedim(1, -1)[labelled], labels[labelled]
     losses = []
@@ -150,11 +150,11 @@ def _lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _jaccard_steps(truth: Tensor) -> Tensor:
-    """Return by how much the Jaccard loss of a class grows with each pixel that is got wrong, in the given order.
+    """Return the increase of a class's Jaccard loss with each further wrong pixel, in the given order.
 
-    With I pixels of the class still right and U in the union, after the pixel: one of the class loses 1 / U, another
-    one I / (U (U - 1)). This is algorithm 1 of the paper without its difference of neighbouring sums, which in float32
-    leaves few digits on large images; counting in integers is exact and, on CUDA, deterministic.
+    Let I be the correct pixels of the class and U the union after the pixel. A pixel of the class adds 1 / U, another
+    pixel adds I / (U (U - 1)). This equals algorithm 1 of the paper but avoids its difference of cumulative sums, which
+    is inaccurate in float32 on large images. Counting in integers is exact and, on CUDA, deterministic.
 
     Args:
         truth: (P,) bool, whether each pixel is labelled with the class; at least one is.

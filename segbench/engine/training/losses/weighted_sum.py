@@ -1,4 +1,4 @@
-"""The loss of a suite: its terms, each with a factor, added up."""
+"""Builds the loss of a suite as a weighted sum of terms."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from segbench.registry import LOSSES
 
 
 class WeightedSum(Loss):
-    """Several losses, each with a factor, added up.
+    """A weighted sum of losses.
 
     Args:
         classes: The number of classes.
-        parts: ``(name, factor, loss)`` for each term; a name given again is numbered.
+        parts: ``(name, factor, loss)`` for each term; repeated names get numbers.
 
     Attributes:
-        names: The terms' names, each once.
+        names: The unique names of the terms.
     """
 
     def __init__(self, classes: int, parts: Sequence[tuple[str, float, Loss]]) -> None:
@@ -31,15 +31,15 @@ class WeightedSum(Loss):
         names = [name for name, _, _ in parts]
         self.names = tuple(_numbered(names, index) for index in range(len(names)))
         self.factors = {name: factor for name, (_, factor, _) in zip(self.names, parts, strict=True)}
-        self.losses = nn.ModuleList([loss for _, _, loss in parts])  # names may hold dots, which no module's may
+        self.losses = nn.ModuleList([loss for _, _, loss in parts])  # module names must not contain dots
         self.is_pixel_mean = all(loss.is_pixel_mean for _, _, loss in parts)
 
     def terms(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return each term by name, a scalar without its factor; for the history."""
+        """Return each term by name as a scalar without its factor, for the history."""
         return {name: loss(logits, labels) for name, loss in zip(self.names, self.losses, strict=True)}
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss that the terms make: the sum of factor times term."""
+        """Combine the terms: the sum of factor times term."""
         return torch.stack([self.factors[name] * term for name, term in terms.items()]).sum()
 
     def compute(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -56,12 +56,12 @@ def build_loss(
     """Build the loss of a suite.
 
     Args:
-        entries: The suite's ``train.loss``; none makes plain cross-entropy, for networks that are only evaluated.
+        entries: The suite's ``train.loss``; if empty, plain cross-entropy for networks that are only evaluated.
         classes: The number of classes.
         median_frequency: Measures the class weights of the training split; called only if a term asks for them.
 
     Raises:
-        UsageError: A term has options that do not fit.
+        UsageError: A term has invalid options.
     """
     parts: list[tuple[str, float, Loss]] = []
     for entry in entries:
@@ -72,6 +72,6 @@ def build_loss(
 
 
 def _numbered(names: Sequence[str], index: int) -> str:
-    """Return a name, with its number among equal ones from the second on."""
+    """Return a name; from its second occurrence on with a number."""
     earlier = names[:index].count(names[index])
     return f"{names[index]}_{earlier + 1}" if earlier else names[index]

@@ -1,1 +1,1 @@
-"""Optimizers, learning-rate schedules and parameter groups. Importing this imports no torch."""
+"""Optimizers, learning-rate schedules and parameter groups. Imports no torch."""

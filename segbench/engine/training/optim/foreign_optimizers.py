@@ -1,4 +1,4 @@
-"""Optimizers from elsewhere: whatever an import path or an entry point names, looked at before it steps."""
+"""Creates optimizers from other packages, given by an import path or entry point, and checks them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from segbench.import_path import ForeignPartError, call_part, import_attribute
 
 
 def python_optimizer(parameters: Any, *, target: str, **options: Any) -> Any:
-    """Any optimizer that an import path names, such as python:torch.optim.Adagrad.
+    """An optimizer given by its import path, such as python:torch.optim.Adagrad.
 
     Args:
-        parameters: What to train, passed on first: parameters, or groups of them as torch's optimizers take them.
+        parameters: The parameters or parameter groups to train; passed as the first argument.
         target: ``package.module.attribute`` of a class or function that returns a ``torch.optim.Optimizer``.
-        **options: Passed on; its learning rate is the schedule's highest.
+        **options: Passed on; the learning rate is the schedule's highest.
 
     Raises:
         UsageError: There is no such module or attribute, or it cannot be called like this.
@@ -27,15 +27,15 @@ def python_optimizer(parameters: Any, *, target: str, **options: Any) -> Any:
 
 
 def as_optimizer(name: str, made: Any, *, groups: Sequence[Mapping[str, Any]]) -> Optimizer:
-    """Return what an optimizer's factory made, once it trains all that it was given.
+    """Return a factory's result after checking that it is an optimizer of all given parameters.
 
     Args:
         name: Its name, for messages.
         made: What the factory returned.
-        groups: The parameters that it was given.
+        groups: The parameters given to the factory.
 
     Raises:
-        ForeignPartError: It is no optimizer, has no learning rate, or leaves parameters out.
+        ForeignPartError: It is not an optimizer, has no learning rate, or leaves parameters out.
     """
     if not isinstance(made, Optimizer):
         raise ForeignPartError(f"{name} returned {type(made).__name__}; a torch.optim.Optimizer is expected")

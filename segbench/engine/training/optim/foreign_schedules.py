@@ -1,4 +1,4 @@
-"""Schedules from elsewhere: functions of the step, torch's schedulers, and what an entry point names."""
+"""External schedules: functions of the step, torch's schedulers, and entry points."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from segbench.import_path import ForeignPartError, call_part, import_attribute, 
 
 
 def python_schedule(optimizer: Optimizer, span: Span, *, target: str, **options: Any) -> ForeignSchedule:
-    """Any schedule that an import path names, such as python:torch.optim.lr_scheduler.OneCycleLR.
+    """A schedule given by its import path, such as python:torch.optim.lr_scheduler.OneCycleLR.
 
-    A class of torch's schedulers is made once; any other function is called with the number of steps that are done and
-    returns what the optimizer's learning rate is multiplied by. Both get ``total_steps`` and ``steps_per_epoch`` where
-    they have parameters of these names. The warm-up is the suite's own, and comes first.
+    A class of torch's schedulers is created once. Any other function is called with the number of steps done and
+    returns a factor of the optimizer's learning rate. Both get ``total_steps`` and ``steps_per_epoch`` if they have
+    parameters of these names. The suite's own warm-up comes first.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
+        optimizer: The optimizer.
+        span: Length of the training.
         target: ``package.module.attribute`` of a function, or of a class of torch's schedulers.
         **options: Passed on.
 
@@ -51,10 +51,10 @@ def python_schedule(optimizer: Optimizer, span: Span, *, target: str, **options:
 
 
 def as_scheduler(name: str, made: Any) -> Any:
-    """Return what a schedule's factory made, once it can be stepped.
+    """Return a schedule factory's result after checking its type.
 
     Raises:
-        ForeignPartError: It is neither a scheduler of timm's nor what ``python:`` makes.
+        ForeignPartError: It is neither a scheduler of timm nor one made by ``python:``.
     """
     if not isinstance(made, Scheduler | ForeignSchedule):
         raise ForeignPartError(f"{name} returned {type(made).__name__}; a scheduler of timm's is expected")
@@ -66,9 +66,9 @@ class ForeignSchedule:
 
     Args:
         name: The schedule's name, for messages.
-        optimizer: Whose groups are set, each by its multiple.
-        span: How long the training and its warm-up are.
-        rate: Returns the learning rate after so many steps, those of the warm-up not counted.
+        optimizer: The optimizer; each group gets its multiple of the rate.
+        span: Length of the training and of its warm-up.
+        rate: Returns the learning rate after a number of steps, not counting the warm-up.
     """
 
     def __init__(self, name: str, optimizer: Optimizer, span: Span, rate: Callable[[int], float]) -> None:
@@ -79,7 +79,7 @@ class ForeignSchedule:
         """Set the learning rate of the next optimizer step.
 
         Raises:
-            ForeignPartError: The schedule fails, or gives no number of at least 0.
+            ForeignPartError: The schedule fails, or does not return a number of at least 0.
         """
         value = self._value(min(done, self.span.total_steps - 1))
         if not (math.isfinite(value) and value >= 0):
@@ -95,7 +95,7 @@ class ForeignSchedule:
 
 
 class TorchRate:
-    """The learning rate that a scheduler of torch's gives, kept apart from the optimizer so that it can be replayed.
+    """The learning rate of a torch scheduler, separate from the optimizer so that it can be replayed.
 
     Args:
         name: The schedule's name, for messages.
@@ -109,12 +109,12 @@ class TorchRate:
         self._begin()
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate after so many steps."""
+        """Return the learning rate after a number of steps."""
         if step < self._done:
             self._begin()
         while self._done < step:
             with naming_part(self.name, f"failed at step {self._done + 1}"):
-                self._shadow.step()  # the scheduler expects a step of its optimizer before each of its own
+                self._shadow.step()  # torch expects an optimizer step before each scheduler step
                 self._scheduler.step()
             self._done += 1
         return float(self._shadow.param_groups[0]["lr"])

@@ -1,4 +1,4 @@
-"""How long a training is, for its schedule."""
+"""Length of a training and its warm-up, for schedules."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Span:
-    """How long the training is, and how it is warmed up.
+    """Length of a training in steps, and its warm-up.
 
     Attributes:
         total_steps: Optimizer steps of the whole training.
         steps_per_epoch: Optimizer steps of one epoch.
-        warmup_steps: Steps over which the learning rate rises in a straight line; the step after them has the full one.
-        warmup_start: The learning rate of the first step, if there are warm-up steps.
+        warmup_steps: Steps of linear warm-up; the next step has the full learning rate.
+        warmup_start: The learning rate of the first warm-up step.
     """
 
     total_steps: int

@@ -1,4 +1,4 @@
-"""Sorts a network's parameters into groups of their own learning rate and weight decay."""
+"""Splits a network's parameters into groups with their own learning rate and weight decay."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from segbench.models.base import OverlapTile
 from segbench.models.external import ExternalNetwork
 
 LR_SCALE = "lr_scale"
-"""The key of an optimizer's group by which timm's schedules multiply its learning rate."""
+"""Key of an optimizer's parameter group with the factor that timm's schedules apply to its learning rate."""
 _WANTED_LR = "wanted_lr"
 _PREFIX = "model."
 
 Parameters = nn.Module | Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]
-"""A network, its parameters, or groups of them as optimizers take them."""
+"""A network, its parameters, or parameter groups."""
 
 
 class GroupShare(NamedTuple):
-    """What a parameter group takes of a network.
+    """The parameters of a network in one parameter group.
 
     Attributes:
-        tensors: Trainable tensors whose names match.
-        parameters: Numbers in them.
-        of_parameters: Trainable numbers of the whole network.
+        tensors: Number of trainable tensors whose names match.
+        parameters: Number of values in them.
+        of_parameters: Number of trainable values of the whole network.
     """
 
     tensors: int
@@ -36,7 +36,7 @@ class GroupShare(NamedTuple):
     of_parameters: int
 
     def __str__(self) -> str:
-        """Return it in words, such as ``12 tensors, 34 % of the parameters``."""
+        """Return a description, such as ``12 tensors, 34 % of the parameters``."""
         if not self.tensors:
             return "nothing"
         share = 100 * self.parameters / self.of_parameters
@@ -45,10 +45,10 @@ class GroupShare(NamedTuple):
 
 
 def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
-    """Return trainable parameters by the names that the network itself gives them.
+    """Return trainable parameters by the names within the network itself.
 
-    What makes a network of another package one of ours, or labels the border of one with valid convolutions, adds a
-    level to the names, which is left out.
+    Wrappers (for external networks, or for networks with valid convolutions) add a prefix to the names, which is
+    removed.
     """
     wrapped = isinstance(network, ExternalNetwork | OverlapTile)
     return {
@@ -59,7 +59,7 @@ def trainable_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def shares(groups: Sequence[ParameterGroup], network: nn.Module) -> list[GroupShare]:
-    """Return what each group takes of a network, by the groups' order."""
+    """Return the parameters of each group, in the groups' order."""
     known = trainable_parameters(network)
     total = sum(parameter.numel() for parameter in known.values())
     found = []
@@ -70,7 +70,7 @@ def shares(groups: Sequence[ParameterGroup], network: nn.Module) -> list[GroupSh
 
 
 def grouped(groups: Sequence[ParameterGroup], network: nn.Module) -> list[dict[str, Any]]:
-    """Return a network's trainable parameters as groups for an optimizer, one for each setting, in order of names."""
+    """Return a network's trainable parameters as parameter groups, one for each setting, ordered by name."""
     found: dict[Any, list[nn.Parameter]] = {}
     for name, parameter in trainable_parameters(network).items():
         found.setdefault(setting_of(name, groups), []).append(parameter)
@@ -86,14 +86,14 @@ def grouped(groups: Sequence[ParameterGroup], network: nn.Module) -> list[dict[s
 
 
 def freeze(groups: Sequence[ParameterGroup], network: nn.Module) -> None:
-    """Have no gradients computed of parameters whose learning rate is 0; optimizers then leave them alone."""
+    """Disable gradients of parameters whose learning rate is 0, so that optimizers skip them."""
     for name, parameter in trainable_parameters(network).items():
         if setting_of(name, groups).frozen:
             parameter.requires_grad = False
 
 
 def trainable_groups(parameters: Parameters) -> list[dict[str, Any]]:
-    """Return parameters as groups for an optimizer, without frozen ones and empty groups."""
+    """Return parameters as parameter groups, without frozen parameters and empty groups."""
     given: list[Any] = list(parameters.parameters() if isinstance(parameters, nn.Module) else parameters)
     groups = [part if isinstance(part, Mapping) else {"params": [part]} for part in given]
     if not any(isinstance(part, Mapping) for part in given):
@@ -103,7 +103,7 @@ def trainable_groups(parameters: Parameters) -> list[dict[str, Any]]:
 
 
 def settle_learning_rates(optimizer: Optimizer) -> None:
-    """Turn learning rates that groups have of their own into multiples of the optimizer's.
+    """Convert the groups' own learning rates to multiples of the optimizer's.
 
     Raises:
         UsageError: The optimizer's learning rate is 0.
@@ -113,5 +113,5 @@ def settle_learning_rates(optimizer: Optimizer) -> None:
         if wanted is None:
             continue
         if not group["lr"]:
-            raise UsageError("train.optimizer.groups: lr needs a learning rate of the optimizer above 0")
+            raise UsageError("train.optimizer.groups: lr requires an optimizer learning rate above 0")
         group[LR_SCALE] = wanted / group["lr"]

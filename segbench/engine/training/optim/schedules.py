@@ -1,4 +1,4 @@
-"""Learning-rate schedules: timm's, counted in optimizer steps."""
+"""Learning-rate schedules of timm, in optimizer steps."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from segbench.registry import SCHEDULES
 
 
 class Schedule:
-    """Sets an optimizer's learning rate from step to step; before the first step it is set already.
+    """Sets an optimizer's learning rate for each step; that of the first step is set at creation.
 
-    It holds no state but the step.
+    Its only state is the step.
     """
 
     def __init__(self, scheduler: Scheduler | ForeignSchedule, optimizer: Optimizer) -> None:
@@ -34,19 +34,19 @@ class Schedule:
         """Set the learning rate of the next optimizer step.
 
         Args:
-            done: Optimizer steps that have been taken.
+            done: Number of optimizer steps done.
         """
         self.scheduler.step_update(done)
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next optimizer step; those of parameter groups are multiples of it."""
+        """The learning rate of the next optimizer step; parameter groups use multiples of it."""
         first = self._optimizer.param_groups[0]
         return float(first["lr"]) / float(first.get(LR_SCALE, 1.0))
 
 
 def create_schedule(entry: ScheduleEntry, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int) -> Schedule:
-    """Make a suite's schedule.
+    """Create a suite's schedule.
 
     Args:
         entry: The suite's ``train.schedule``.
@@ -55,7 +55,7 @@ def create_schedule(entry: ScheduleEntry, optimizer: Optimizer, *, total_steps: 
         steps_per_epoch: Optimizer steps of one epoch.
 
     Raises:
-        UsageError: There are no steps, the warm-up leaves none, or an option does not fit.
+        UsageError: There are no steps, the warm-up takes all steps, or an option is invalid.
     """
     if total_steps < 1 or steps_per_epoch < 1:
         raise UsageError(
@@ -73,17 +73,17 @@ def create_schedule(entry: ScheduleEntry, optimizer: Optimizer, *, total_steps: 
 
 
 def constant(optimizer: Optimizer, span: Span) -> Scheduler:
-    """The same learning rate throughout, after the warm-up."""
+    """A constant learning rate after the warm-up."""
     return StepLRScheduler(optimizer, decay_t=span.total_steps, decay_rate=1.0, **_from_start(span))
 
 
 def poly(optimizer: Optimizer, span: Span, *, power: float = 0.9, minimum: float = 0.0) -> Scheduler:
-    """Falls as (1 - share of the training after the warm-up) ^ power, the "poly" policy of DeepLab.
+    """Polynomial decay, the "poly" policy of DeepLab: (1 - fraction of the steps after the warm-up) ^ power.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
-        power: The exponent; 1 is a straight line.
+        optimizer: The optimizer.
+        span: Length of the training.
+        power: The exponent; 1 is linear.
         minimum: The learning rate after the last step.
     """
     _require("poly", power=power, minimum=minimum)
@@ -91,11 +91,11 @@ def poly(optimizer: Optimizer, span: Span, *, power: float = 0.9, minimum: float
 
 
 def cosine(optimizer: Optimizer, span: Span, *, minimum: float = 0.0) -> Scheduler:
-    """Falls along half a cosine, from the end of the warm-up to the end of the training.
+    """Cosine decay from the end of the warm-up to the end of the training.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
+        optimizer: The optimizer.
+        span: Length of the training.
         minimum: The learning rate after the last step.
     """
     _require("cosine", minimum=minimum)
@@ -103,13 +103,13 @@ def cosine(optimizer: Optimizer, span: Span, *, minimum: float = 0.0) -> Schedul
 
 
 def step(optimizer: Optimizer, span: Span, *, every_epochs: int = 10, factor: float = 0.1) -> Scheduler:
-    """Multiplied by a factor every few epochs, counted from the start of the training.
+    """Step decay: multiplied by a factor every few epochs, counted from the start of the training.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
-        every_epochs: Epochs from one drop to the next.
-        factor: What the learning rate is multiplied by.
+        optimizer: The optimizer.
+        span: Length of the training.
+        every_epochs: Epochs between drops.
+        factor: Factor of the learning rate.
     """
     _require("step", factor=factor)
     if every_epochs < 1:
@@ -119,13 +119,13 @@ def step(optimizer: Optimizer, span: Span, *, every_epochs: int = 10, factor: fl
 
 
 def multistep(optimizer: Optimizer, span: Span, *, milestones: list[int], factor: float = 0.1) -> Scheduler:
-    """Multiplied by a factor at each milestone, counted from the start of the training.
+    """Multi-step decay: multiplied by a factor at each milestone, counted from the start of the training.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
-        milestones: Epochs, rising, after which the learning rate drops.
-        factor: What the learning rate is multiplied by.
+        optimizer: The optimizer.
+        span: Length of the training.
+        milestones: Increasing epochs after which the learning rate drops.
+        factor: Factor of the learning rate.
     """
     _require("multistep", factor=factor)
     if not milestones or milestones[0] < 1 or any(a >= b for a, b in itertools.pairwise(milestones)):
@@ -136,24 +136,24 @@ def multistep(optimizer: Optimizer, span: Span, *, milestones: list[int], factor
 
 
 def exponential(optimizer: Optimizer, span: Span, *, factor: float = 0.995) -> Scheduler:
-    """Multiplied by a factor after every epoch, as for FC-DenseNet.
+    """Exponential decay: multiplied by a factor after every epoch, as for FC-DenseNet.
 
     Args:
-        optimizer: Whose learning rate is set.
-        span: How long the training is.
-        factor: What the learning rate is multiplied by.
+        optimizer: The optimizer.
+        span: Length of the training.
+        factor: Factor of the learning rate.
     """
     _require("exponential", factor=factor)
     return StepLRScheduler(optimizer, decay_t=span.steps_per_epoch, decay_rate=factor, **_from_start(span))
 
 
 def _after(span: Span) -> dict[str, Any]:
-    """Options of a schedule that begins when the warm-up ends."""
+    """Return the options of a schedule that starts after the warm-up."""
     return {**_from_start(span), "warmup_prefix": True}
 
 
 def _from_start(span: Span) -> dict[str, Any]:
-    """Options of a schedule that runs from the first step and is hidden by the warm-up at first."""
+    """Return the options of a schedule that starts at the first step; the warm-up overrides its beginning."""
     return {
         "warmup_t": span.warmup_steps,
         "warmup_lr_init": span.warmup_start,

@@ -241,13 +241,13 @@ def test_a_worker_that_dies_says_what_may_help(arrays):
         list(loader.epoch(0))
 
 
-def naive_epoch(count, epoch, *, batch_size, seed, drop_last, share):
+def naive_epoch(count, epoch, *, batch_size, seed, drop_last, shard):
     """Return the positions of each batch of an epoch, worked out without a loader."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed(seed, epoch))).tolist()
     batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
     if drop_last and len(batches[-1]) < batch_size:
         batches.pop()
-    rank, size = share
+    rank, size = shard
     return [batch[len(batch) * rank // size : len(batch) * (rank + 1) // size] for batch in batches]
 
 
@@ -267,10 +267,10 @@ def positions(batches):
 def test_epochs_in_any_order_are_those_of_a_naive_reference(
     arrays, data, count, batch_size, seed, drop_last, last_epoch
 ):
-    share = Shard(*data.draw(st.sampled_from([(0, 1), (0, 2), (1, 2)])))
-    if not drop_last and 0 < count % batch_size < share.size:
-        share = Shard()
-    shape = {"batch_size": batch_size, "seed": seed, "drop_last": drop_last, "share": share}
+    shard = Shard(*data.draw(st.sampled_from([(0, 1), (0, 2), (1, 2)])))
+    if not drop_last and 0 < count % batch_size < shard.size:
+        shard = Shard()
+    shape = {"batch_size": batch_size, "seed": seed, "drop_last": drop_last, "shard": shard}
     loader = TrainingLoader(arrays(count, size=(2, 2)), pipeline(), last_epoch=last_epoch, **shape)
     for _ in range(data.draw(st.integers(1, 4))):
         first, skip = data.draw(st.integers(0, 3)), data.draw(st.integers(0, len(loader)))
@@ -282,7 +282,7 @@ def test_epochs_in_any_order_are_those_of_a_naive_reference(
 
 @pytest.mark.parametrize("pass_by", [0, 2])
 def test_workers_hand_out_the_naive_reference_across_epochs(arrays, pass_by):
-    shape = {"batch_size": 4, "seed": 9, "drop_last": False, "share": Shard(1, 2)}
+    shape = {"batch_size": 4, "seed": 9, "drop_last": False, "shard": Shard(1, 2)}
     with TrainingLoader(arrays(11), pipeline(), workers=2, last_epoch=4, **shape) as loader:
         assert positions(loader.epoch(1, skip=pass_by)) == naive_epoch(11, 1, **shape)[pass_by:]
         for epoch in (2, 3, 4, 5, 2):
@@ -364,7 +364,7 @@ def test_an_error_of_the_next_epoch_waits_until_that_is_asked_for(arrays, worker
 
 
 def test_an_error_ends_the_stream_and_another_epoch_begins_a_new_one(arrays):
-    shape = {"batch_size": 2, "seed": 1, "drop_last": True, "share": Shard()}
+    shape = {"batch_size": 2, "seed": 1, "drop_last": True, "shard": Shard()}
     with TrainingLoader(arrays(6, broken=(4,)), pipeline(), workers=1, **shape) as loader:
         for epoch in (1, 2):
             whole = naive_epoch(6, epoch, **shape)

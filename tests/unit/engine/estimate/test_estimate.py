@@ -46,7 +46,7 @@ PROBE = Probe(
     checkpoint_bytes=40_000,
     counted_bytes=50.0,
     prediction_bytes=0.0,
-    looking_seconds=0.0,
+    detail_seconds=0.0,
     picture_bytes=700.0,
 )
 
@@ -99,20 +99,20 @@ def test_evaluation_reads_and_predicts_every_test_image():
     ("own", "beside", "expected"), [(0.5, 0.0, 0.75), (0.0, 0.2, 0.25), (0.1, 0.2, 0.35), (0.1, 1.0, 1.0)]
 )
 def test_looking_closer_takes_what_the_network_waits_for_unless_the_threads_beside_take_longer(own, beside, expected):
-    probe = replace(PROBE, looking_seconds=own, beside_seconds=beside)
+    probe = replace(PROBE, detail_seconds=own, background_seconds=beside)
     assert evaluation_seconds(run_of(loader={"cache": "disk"}), SURVEY, probe) == pytest.approx(6 * expected)
 
 
 @pytest.mark.parametrize(
     ("threads", "expected"),
     [
-        (Threads(1), {"looking_seconds": 0.5}),
-        (Threads(4), {"looking_seconds": 0.2}),
-        (Threads(4, beside=True), {"looking_seconds": 0.1, "beside_seconds": 0.1}),
+        (Threads(1), {"detail_seconds": 0.5}),
+        (Threads(4), {"detail_seconds": 0.2}),
+        (Threads(4, in_background=True), {"detail_seconds": 0.1, "background_seconds": 0.1}),
     ],
 )
 def test_what_one_core_counted_is_shared_out_among_the_threads_of_a_run(threads, expected):
-    timed = SimpleNamespace(evaluation=SimpleNamespace(looking_seconds=1.0), counting_seconds=0.8)
+    timed = SimpleNamespace(evaluation=SimpleNamespace(detail_seconds=1.0), counting_seconds=0.8)
     found = looking_figures([timed] * 3, threads, images=2)
     assert found == pytest.approx(expected)
 

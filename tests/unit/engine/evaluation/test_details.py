@@ -28,7 +28,7 @@ def looked(details, count=3):
         scores = torch.randn(1, 3, 12, 16, generator=draw)
         label = torch.randint(0, 3, (12, 16), generator=draw).to(torch.uint8).numpy()
         prediction = scores[0].argmax(0).to(torch.uint8).numpy()
-        details.look(f"image {index}", label, prediction, confidence(scores[0]).numpy())
+        details.update(f"image {index}", label, prediction, confidence(scores[0]).numpy())
         seen.append((label, prediction))
     details.finish()
     return seen
@@ -37,7 +37,7 @@ def looked(details, count=3):
 def test_counts_are_kept_image_by_image():
     details = Details(3)
     seen = looked(details)
-    found = details.collected()
+    found = details.compute()
     assert found.names == ("image 0", "image 1", "image 2")
     counts = BoundaryCounts(**found.part(BOUNDARY))
     for index, (label, prediction) in enumerate(seen):
@@ -72,10 +72,10 @@ def test_equal_predictions_give_equal_archives(tmp_path):
 
 
 def test_nothing_looked_at_gives_no_arrays():
-    assert Details(3).collected().arrays == {}
+    assert Details(3).compute().arrays == {}
 
 
-KINDS = [Threads(2), Threads(3, beside=True), Threads(1, beside=True)]
+KINDS = [Threads(2), Threads(3, in_background=True), Threads(1, in_background=True)]
 
 
 @pytest.mark.parametrize("threads", KINDS)
@@ -86,7 +86,7 @@ def test_threads_leave_the_files_that_one_thread_leaves(threads, tmp_path):
         folder.mkdir()
         with PredictionArchive(folder / "p.zip", PALETTE) as archive, Details(3, archive, threads=kind) as details:
             looked(details, 11)
-        save_details(folder / "details.npz", details.collected())
+        save_details(folder / "details.npz", details.compute())
         files.append([(folder / name).read_bytes() for name in ("p.zip", "details.npz")])
     assert files[0] == files[1]
 
@@ -95,11 +95,11 @@ def test_threads_leave_the_files_that_one_thread_leaves(threads, tmp_path):
 def test_what_goes_wrong_in_a_thread_is_raised_in_the_run(threads):
     blank = np.zeros((4, 4), np.uint8)
     with Details(3, threads=threads) as details:
-        details.look("right", blank, blank, np.ones((4, 4), np.float32))
+        details.update("right", blank, blank, np.ones((4, 4), np.float32))
 
         def look_at_wrong_ones():
             for _ in range(20):
-                details.look("wrong", np.zeros((4, 5), np.uint8), blank, np.ones((4, 4), np.float32))
+                details.update("wrong", np.zeros((4, 5), np.uint8), blank, np.ones((4, 4), np.float32))
 
         with pytest.raises(DataError, match=r"label has shape \(4, 5\)"):
             look_at_wrong_ones()

@@ -59,7 +59,7 @@ class Seen:
     def __init__(self):
         self.images, self.finished = [], 0
 
-    def look(self, *image):
+    def update(self, *image):
         self.images.append(image)
 
     def finish(self):
@@ -77,7 +77,7 @@ def predictor():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = nn.Conv2d(3, CLASSES, 1)
-    return Predictor(network, Evaluate(), classes=CLASSES, arithmetic=ComputeConfig(torch.device("cpu")))
+    return Predictor(network, Evaluate(), classes=CLASSES, compute=ComputeConfig(torch.device("cpu")))
 
 
 def test_each_images_matrix_is_that_of_scikit_learn_at_the_labels_size():
@@ -133,7 +133,9 @@ def test_progress_counts_images():
 def test_images_of_one_batch_are_counted_as_one_by_one(sizes):
     subject, batches, seen = predictor(), OneBatch(sizes), Seen()
     loss = nn.CrossEntropyLoss(ignore_index=255)
-    found = evaluate(subject, batches, loss=lambda logits, target: loss(logits, target.long()), keep=(0, 2), look=seen)
+    found = evaluate(
+        subject, batches, loss=lambda logits, target: loss(logits, target.long()), keep=(0, 2), details=seen
+    )
     scores = subject.scores(batches.batch.images)
     for index, label in enumerate(batches.batch.labels):
         own = functional.interpolate(scores[index : index + 1], size=label.shape, mode="bilinear", align_corners=False)
@@ -156,14 +158,14 @@ def test_images_of_one_batch_are_counted_as_one_by_one(sizes):
 
 def test_the_time_that_a_pass_waits_for_a_closer_look_is_told_apart():
     class Slow(Seen):
-        def look(self, *image):
+        def update(self, *image):
             time.sleep(0.05)
 
         def finish(self):
             time.sleep(0.1)
 
-    found = evaluate(predictor(), Batches(labels()), look=Slow())
-    assert found.looking_seconds >= 0.25
+    found = evaluate(predictor(), Batches(labels()), details=Slow())
+    assert found.detail_seconds >= 0.25
 
 
 @pytest.mark.gpu
@@ -172,15 +174,15 @@ def test_the_time_that_a_pass_waits_for_a_closer_look_is_told_apart():
 def test_on_cuda_threads_beside_find_what_one_thread_finds(sizes):
     subject, batches = predictor(), OneBatch(sizes)
     subject.network.cuda()
-    subject.arithmetic = ComputeConfig(torch.device("cuda"))
+    subject.compute = ComputeConfig(torch.device("cuda"))
     pinned = tuple(label.pin_memory() for label in batches.batch.labels)
     batches.batch = batches.batch._replace(images=batches.batch.images.pin_memory(), labels=pinned)
     loss = nn.CrossEntropyLoss(ignore_index=255)
     found = []
-    for threads in (INLINE, Threads(3, beside=True)):
+    for threads in (INLINE, Threads(3, in_background=True)):
         with Details(CLASSES, threads=threads) as details:
-            seen = evaluate(subject, batches, loss=lambda logits, target: loss(logits, target.long()), look=details)
-        found.append((seen.losses, seen.matrices.matrices.tolist(), details.collected().arrays))
+            seen = evaluate(subject, batches, loss=lambda logits, target: loss(logits, target.long()), details=details)
+        found.append((seen.losses, seen.matrices.matrices.tolist(), details.compute().arrays))
     (losses, matrices, arrays), (other_losses, other_matrices, other_arrays) = found
     assert losses == other_losses
     assert losses[1] is None

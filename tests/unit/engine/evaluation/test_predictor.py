@@ -29,26 +29,26 @@ def images(height: int = 13, width: int = 17) -> torch.Tensor:
 
 def test_plain_prediction_is_the_networks_logits():
     network = pointwise()
-    scores = Predictor(network, Evaluate(), classes=3, arithmetic=CPU).scores(images())
+    scores = Predictor(network, Evaluate(), classes=3, compute=CPU).scores(images())
     torch.testing.assert_close(scores, network(images()))
 
 
 def test_sliding_window_over_a_pointwise_network_changes_nothing():
     network = pointwise()
     settings = Evaluate(window=Window(size=(5, 7), stride=(3, 4)))
-    scores = Predictor(network, settings, classes=3, arithmetic=CPU).scores(images())
+    scores = Predictor(network, settings, classes=3, compute=CPU).scores(images())
     torch.testing.assert_close(scores, network(images()).log_softmax(1))
 
 
 def test_mirroring_a_pointwise_network_changes_nothing():
     network = pointwise()
-    scores = Predictor(network, Evaluate(flip=True), classes=3, arithmetic=CPU).scores(images())
+    scores = Predictor(network, Evaluate(flip=True), classes=3, compute=CPU).scores(images())
     torch.testing.assert_close(scores, network(images()).log_softmax(1))
 
 
 def test_mirroring_averages_the_two_views():
     network = nn.Conv2d(3, 2, 3, padding=1)
-    scores = Predictor(network, Evaluate(flip=True), classes=2, arithmetic=CPU).scores(images())
+    scores = Predictor(network, Evaluate(flip=True), classes=2, compute=CPU).scores(images())
     straight = network(images()).softmax(1)
     mirrored = network(images().flip(-1)).flip(-1).softmax(1)
     torch.testing.assert_close(scores.exp(), (straight + mirrored) / 2)
@@ -56,20 +56,20 @@ def test_mirroring_averages_the_two_views():
 
 def test_scales_are_averaged_at_the_image_size():
     network = pointwise()
-    scores = Predictor(network, Evaluate(scales=(1.0, 2.0)), classes=3, arithmetic=CPU).scores(images())
+    scores = Predictor(network, Evaluate(scales=(1.0, 2.0)), classes=3, compute=CPU).scores(images())
     doubled = resized(network(resized(images(), (26, 34))).softmax(1), (13, 17))
     torch.testing.assert_close(scores.exp(), (network(images()).softmax(1) + doubled) / 2)
 
 
 def test_a_coarse_output_is_resized_to_the_image():
     network = nn.Sequential(nn.AvgPool2d(4), pointwise())
-    scores = Predictor(network, Evaluate(), classes=3, arithmetic=CPU).scores(images(16, 24))
+    scores = Predictor(network, Evaluate(), classes=3, compute=CPU).scores(images(16, 24))
     torch.testing.assert_close(scores, resized(network(images(16, 24)), (16, 24)))
 
 
 def test_a_wrong_number_of_classes_is_refused():
     with pytest.raises(ModelRefusal, match=r"expected \(N, 5, H, W\)"):
-        Predictor(pointwise(3), Evaluate(), classes=5, arithmetic=CPU).scores(images())
+        Predictor(pointwise(3), Evaluate(), classes=5, compute=CPU).scores(images())
 
 
 class Watching(nn.Module):
@@ -90,7 +90,7 @@ class Watching(nn.Module):
 )
 def test_a_predictor_computes_in_its_own_precision_whoever_calls_it(precision, seen, settings):
     network = Watching()
-    Predictor(network, settings, classes=3, arithmetic=ComputeConfig(torch.device("cpu"), precision)).scores(images())
+    Predictor(network, settings, classes=3, compute=ComputeConfig(torch.device("cpu"), precision)).scores(images())
     assert set(network.seen) == {seen}
 
 

@@ -10,7 +10,7 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.launchers.local import Place
-from segbench.engine.launchers.ray_worker import RayResult, RayTask, SharedFolder, _carried_out
+from segbench.engine.launchers.ray_worker import RayResult, RayTask, SharedFolder, _execute
 from segbench.errors import RunInterrupted
 from segbench.results.store import Store
 
@@ -35,14 +35,14 @@ def interrupted(monkeypatch):
         place = Place("cpu", None, deadline=time.time() + 3600)
         order = RayTask(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
         with pytest.raises(RunInterrupted) as stopped:
-            _carried_out(order, lambda _: setattr(clock, "ahead", 7200.0), RayResult("node", "host"))
+            _execute(order, lambda _: setattr(clock, "ahead", 7200.0), RayResult("node", "host"))
         return str(stopped.value)
 
     return do
 
 
 def test_a_run_that_is_sent_back_reports_at_the_deadline_that_it_begins_anew(interrupted):
-    said = "stopped after step 1 of 6; it begins anew: only with --shared-results is its state kept"
+    said = "stopped after step 1 of 6; it will start again, since its state is kept only with --shared-results"
     assert interrupted(None) == said
 
 

@@ -53,71 +53,71 @@ def ended(run_id):
 
 def test_a_run_that_does_not_end_in_time_is_left_for_a_shorter_one():
     limit, _ = limited(100, {"short": 60, "long": 300, "shorter": 30})
-    assert [limit.try_begin(name) for name in ("short", "long", "shorter")] == [True, False, True]
+    assert [limit.try_start(name) for name in ("short", "long", "shorter")] == [True, False, True]
 
 
 def test_where_none_would_end_in_time_the_first_begins_and_no_other():
     limit, clock = limited(100, {"long": 300, "longer": 400})
-    assert limit.try_begin("long")
+    assert limit.try_start("long")
     clock.now = 50
-    assert not limit.try_begin("longer")
+    assert not limit.try_start("longer")
 
 
 def test_the_first_waits_for_none_that_is_over():
     limit, clock = limited(100, {"long": 300, "short": 80})
-    assert not limit.try_begin("long")
+    assert not limit.try_start("long")
     clock.now = 30  # the short one would not end in time any more, either
-    assert limit.try_begin("short")
+    assert limit.try_start("short")
 
 
 def test_when_it_is_time_nothing_begins():
     limit, clock = limited(100, {"first": 10, "second": 10})
     clock.now = 100
-    assert not limit.try_begin("first")
+    assert not limit.try_start("first")
     limit, clock = limited(None, {"first": 10})
     clock.terminated = True
-    assert not limit.try_begin("first")
+    assert not limit.try_start("first")
 
 
 def test_without_an_estimate_a_run_begins_as_long_as_time_is_left():
     clock = Clock(100)
     limit = TimeLimit(clock, {}, clock=clock)
     limit.expect(["unknown", "another"])
-    assert limit.try_begin("unknown")
+    assert limit.try_start("unknown")
     clock.now = 99
-    assert limit.try_begin("another")
+    assert limit.try_start("another")
 
 
 def test_without_a_limit_everything_begins():
     limit, _ = limited(None, {"first": 1e9, "second": 1e9})
-    assert limit.try_begin("first")
-    assert limit.try_begin("second")
+    assert limit.try_start("first")
+    assert limit.try_start("second")
 
 
 def test_a_run_that_is_slower_than_estimated_makes_the_others_longer():
     limit, clock = limited(100, {"first": 20, "second": 40})
     tell = limit.watching(ignore)
-    limit.try_begin("first")
+    limit.try_start("first")
     clock.now = 30
     tell(trained("first", 1, 2))  # 30 seconds for 10
     assert limit.pace == pytest.approx(3)
-    assert not limit.try_begin("second")  # 120 seconds, and 70 are left
+    assert not limit.try_start("second")  # 120 seconds, and 70 are left
 
 
 def test_a_run_that_is_faster_makes_room():
     limit, clock = limited(30, {"first": 25, "second": 25})
     tell = limit.watching(ignore)
-    limit.try_begin("first")
+    limit.try_start("first")
     clock.now = 13
     tell(ended("first"))
     assert limit.pace == pytest.approx(13 / 25)
-    assert limit.try_begin("second")
+    assert limit.try_start("second")
 
 
 def test_what_has_hardly_begun_says_nothing_of_the_pace():
     limit, clock = limited(100, {"first": 20, "second": 40})
     tell = limit.watching(ignore)
-    limit.try_begin("first")
+    limit.try_start("first")
     clock.now = 20
     tell(trained("first", 1, 20))
     assert limit.pace == 1
@@ -126,11 +126,11 @@ def test_what_has_hardly_begun_says_nothing_of_the_pace():
 def test_a_run_that_was_refused_may_begin_when_others_turn_out_faster():
     limit, clock = limited(30, {"first": 25, "second": 25}, at_once=2)
     tell = limit.watching(ignore)
-    assert limit.try_begin("first")
-    assert not limit.try_begin("second")
+    assert limit.try_start("first")
+    assert not limit.try_start("second")
     clock.now = 13
     tell(ended("first"))
-    assert limit.try_begin("second")
+    assert limit.try_start("second")
 
 
 def test_steps_that_a_saved_state_holds_are_no_work_of_this_command():
@@ -138,7 +138,7 @@ def test_steps_that_a_saved_state_holds_are_no_work_of_this_command():
     limit, clock = limited(1000, {"a": 100})
     limit.estimates = {"a": whole.after(80)}
     tell = limit.watching(ignore)
-    limit.try_begin("a")
+    limit.try_start("a")
     clock.now = 20
     tell(trained("a", 90, 100))  # ten steps in twenty seconds, one second each was estimated
     assert limit.pace == pytest.approx(2)
@@ -147,7 +147,7 @@ def test_steps_that_a_saved_state_holds_are_no_work_of_this_command():
 def test_a_run_that_failed_says_nothing_of_the_pace():
     limit, clock = limited(100, {"first": 60, "second": 60})
     tell = limit.watching(ignore)
-    limit.try_begin("first")
+    limit.try_start("first")
     clock.now = 1
     tell(RunEnded("first", "first", Status.FAILED, "why", 1.0, None))
     assert limit.pace == 1
@@ -155,8 +155,8 @@ def test_a_run_that_failed_says_nothing_of_the_pace():
 
 def test_runs_that_share_a_device_are_taken_to_be_slower():
     limit, _ = limited(100, {"first": 60, "second": 30}, at_once=2)
-    assert not limit.try_begin("first")
-    assert limit.try_begin("second")
+    assert not limit.try_start("first")
+    assert limit.try_start("second")
 
 
 def test_what_a_saved_state_holds_is_not_done_again():
@@ -187,7 +187,7 @@ def test_only_the_first_run_of_a_command_may_be_stopped_and_one_that_fits_never_
     limit_of, clock = limited(limit, {str(number): time for number, time in enumerate(seconds)})
     tell, stopped = limit_of.watching(ignore), []
     for number, time_of in enumerate(seconds):
-        if not limit_of.try_begin(str(number)):
+        if not limit_of.try_start(str(number)):
             continue
         pace_known = limit_of.pace == pytest.approx(min(max(speed, 0.5), 10))
         clock.now += time_of * speed

@@ -40,26 +40,26 @@ def make_runs(tmp_path):
 
 
 def test_the_training_split_alone_is_measured(runs):
-    materials = open_run_data(runs()[0])
-    pixels = np.concatenate([materials.train.read(index).image.ravel() for index in range(4)]).astype(float)
-    found = materials.images.statistics
+    run_data = open_run_data(runs()[0])
+    pixels = np.concatenate([run_data.train.read(index).image.ravel() for index in range(4)]).astype(float)
+    found = run_data.images.statistics
     assert found.mean == pytest.approx((pixels.mean(),), rel=1e-6)
     assert found.std == pytest.approx((pixels.std(),), rel=1e-6)
-    assert materials.test_pipeline().steps[-1].pixel_mean == pytest.approx([pixels.mean()], rel=1e-6)
+    assert run_data.test_pipeline().steps[-1].pixel_mean == pytest.approx([pixels.mean()], rel=1e-6)
 
 
 def test_a_fraction_of_it_is_measured_where_a_fraction_is_trained_on(runs):
-    materials = open_run_data(runs(fraction=0.5)[0])
-    assert len(materials.train) == 2
-    assert materials.images.statistics == measure(materials.train) != open_run_data(runs()[0]).images.statistics
+    run_data = open_run_data(runs(fraction=0.5)[0])
+    assert len(run_data.train) == 2
+    assert run_data.images.statistics == measure(run_data.train) != open_run_data(runs()[0]).images.statistics
 
 
 def test_each_fold_is_normalised_by_the_images_that_it_is_trained_on(runs):
     found = [open_run_data(run) for run in runs(folds=3)]
-    assert len({materials.images.statistics for materials in found}) == 3
-    for materials in found:
-        assert not set(materials.train.names) & set(materials.test.names)
-        assert materials.images.statistics == measure(materials.train)
+    assert len({run_data.images.statistics for run_data in found}) == 3
+    for run_data in found:
+        assert not set(run_data.train.names) & set(run_data.test.names)
+        assert run_data.images.statistics == measure(run_data.train)
 
 
 def test_what_a_check_found_is_taken_and_not_measured_again(runs, monkeypatch):

@@ -59,8 +59,8 @@ def trainer_of(network, size=(8, 12), **recipe):
     )
     loader = noise_loader(3, size, batch_size=4, classes=CLASSES, channels=3, pin_memory=False)
     loss = build_loss(train.loss, classes=CLASSES)
-    arithmetic = ComputeConfig(torch.device("cpu"), train.precision)
-    return Trainer(network, train, loader=loader, loss=loss, arithmetic=arithmetic, history=History("never.csv"))
+    compute = ComputeConfig(torch.device("cpu"), train.precision)
+    return Trainer(network, train, loader=loader, loss=loss, compute=compute, history=History("never.csv"))
 
 
 def one_step(network, **recipe):

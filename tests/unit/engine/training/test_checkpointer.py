@@ -67,7 +67,7 @@ def trainer(folder, *, kill_at=None, resume=None, facts=None, told=None, stop=NE
         train,
         loader=TrainingLoader(Noise(), Pipeline([], training=True), batch_size=3, seed=0, drop_last=False),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2, median_frequency=lambda: [1.0, 1.0]),
-        arithmetic=ComputeConfig(torch.device("cpu")),
+        compute=ComputeConfig(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": next(network.parameters()).sum().item()},
         checkpointer=checkpointer,
@@ -209,8 +209,8 @@ def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path):
     told = []
     resumed = trainer(tmp_path, told=told)
     assert resumed.step == 4
-    assert told[0] == "the state of step 5 is damaged; the one before is looked for"
-    assert told[1] == "goes on from step 4 of 12"
+    assert told[0] == "the state of step 5 is damaged; trying the one before"
+    assert told[1] == "resumes from step 4 of 12"
     assert same(bits(resumed.fit().network), bits(whole.network))
 
 
@@ -332,7 +332,7 @@ def test_a_whole_run_that_was_interrupted_goes_on_from_its_last_state(tmp_path, 
     told.clear()
     again = run("killed")
     notices = [event.text for event in told if isinstance(event, Notice)]
-    assert any("goes on from step 4 of 6" in text for text in notices), notices
+    assert any("resumes from step 4 of 6" in text for text in notices), notices
     (one,), (other,) = whole.records, again.records
     files = [outcome.store.folder / outcome.records[0].id / "confusion.npz" for outcome in (whole, again)]
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -362,7 +362,7 @@ def test_a_run_that_goes_on_with_other_threads_says_so_and_its_record_names_both
     (record,) = run(1).records
     assert (record.environment["threads"], record.environment["earlier_threads"]) == (1, [2])
     notices = [event.text for event in told if isinstance(event, Notice)]
-    said = "cnn: was begun with threads: 2 and goes on with threads: 1; its scores are those of neither alone"
+    said = "cnn: was started with threads: 2 and is resumed with threads: 1; its scores mix both"
     assert said in notices
 
 

@@ -84,7 +84,7 @@ def trainer(folder, scores, *, kill_at=None, **recipe):
         train,
         loader=Batches(),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2),
-        arithmetic=ComputeConfig(torch.device("cpu")),
+        compute=ComputeConfig(torch.device("cpu")),
         history=History(folder / "history.csv"),
         validate=lambda network: {"validation_mean_iou": scores[made.epoch - 1]},
         checkpointer=checkpointer,

@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_loss_is_told_by_its_name_before_training(name, pro
 @pytest.mark.parametrize(
     ("name", "options", "problem"),
     [
-        ("elsewhere.Trains", {}, "has weights of its own to train"),
+        ("elsewhere.Trains", {}, "has trainable weights"),
         ("elsewhere.Module", {"no": 1}, "cannot be made with no=1: TypeError"),
         ("elsewhere.absent", {}, "has no 'absent'"),
         ("nowhere.loss", {}, "there is no module 'nowhere'"),

@@ -81,6 +81,6 @@ def test_a_last_batch_of_one_image_is_found_before_training(images, tmp_path, mo
         )
     )
     runs = plan(suite)
-    materials = open_run_data(runs[0])
-    reasons = try_models(runs, materials, {materials.test.cache_key(): {"sizes": {"32x32": 6}}})
+    run_data = open_run_data(runs[0])
+    reasons = try_models(runs, run_data, {run_data.test.cache_key(): {"sizes": {"32x32": 6}}})
     assert list(reasons) == ([runs[0].id] if images == 9 else [])

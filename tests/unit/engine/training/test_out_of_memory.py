@@ -75,7 +75,7 @@ def trained(tmp_path, network, **recipe):
         train,
         loader=Batches(),
         loss=build_loss((LossEntry(name="cross_entropy"),), classes=2, median_frequency=lambda: [1.0, 1.0]),
-        arithmetic=ComputeConfig(torch.device("cpu")),
+        compute=ComputeConfig(torch.device("cpu")),
         history=History(tmp_path / "history.csv"),
     )
     torch.manual_seed(5)

@@ -49,11 +49,11 @@ def test_without_cuda_batches_pass_as_they_are():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_what_is_copied_beside_the_work_arrives_whole():
-    arithmetic = ComputeConfig(torch.device("cuda"), channels_last=True)
+    compute = ComputeConfig(torch.device("cuda"), channels_last=True)
     pinned = (
         batch._replace(images=batch.images.pin_memory(), labels=batch.labels.pin_memory()) for batch in batches(20)
     )
-    for passed, expected in zip(prefetched(pinned, arithmetic, copy_stream(arithmetic)), batches(20), strict=True):
+    for passed, expected in zip(prefetched(pinned, compute, copy_stream(compute)), batches(20), strict=True):
         assert passed.images.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(passed.images.cpu(), expected.images)
         assert torch.equal(passed.labels.cpu(), expected.labels)

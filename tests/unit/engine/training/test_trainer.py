@@ -58,7 +58,7 @@ def trainer(tmp_path, *, loader=None, net=None, **recipe):
         train,
         loader=loader or Batches(),
         loss=build_loss(train.loss, classes=CLASSES, median_frequency=lambda: [1.0] * CLASSES),
-        arithmetic=ComputeConfig(torch.device("cpu"), train.precision),
+        compute=ComputeConfig(torch.device("cpu"), train.precision),
         history=History(tmp_path / "history.csv"),
     )
 
@@ -222,7 +222,7 @@ def test_the_best_validation_epoch_gives_the_weights(tmp_path):
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
 def test_cuda_trains_in_every_precision(tmp_path, precision):
     subject = trainer(tmp_path, precision=precision)
-    subject.arithmetic = ComputeConfig(torch.device("cuda"), precision, channels_last=True)
-    subject.network = subject.arithmetic.place(subject.network)
+    subject.compute = ComputeConfig(torch.device("cuda"), precision, channels_last=True)
+    subject.network = subject.compute.place(subject.network)
     subject.loss.to("cuda")
     assert subject.fit().images == 24

@@ -68,7 +68,7 @@ def test_committed_records_keep_their_names():
     ],
 )
 def test_a_case_says_what_is_cast(changes, words):
-    assert case(**changes).arithmetic == words
+    assert case(**changes).precision_label == words
     assert f" · {words} · " in case(**changes).key
 
 

@@ -51,9 +51,9 @@ def test_a_training_step_is_split_into_its_parts():
     assert len(found.parts_seconds["forward"]) == min(50, len(found.host_seconds))
 
 
-@pytest.mark.parametrize("arithmetic", ["fp32", "tf32", "bf16 autocast", "bf16 weights"])
-def test_inference_is_measured_in_every_arithmetic_of_a_processor(arithmetic):
-    precision, _, cast = arithmetic.partition(" ")
+@pytest.mark.parametrize("compute", ["fp32", "tf32", "bf16 autocast", "bf16 weights"])
+def test_inference_is_measured_in_every_arithmetic_of_a_processor(compute):
+    precision, _, cast = compute.partition(" ")
     wanted = case(precision=precision, casting="weights" if cast == "weights" else None)
     assert measure(wanted, "cpu", SECONDS).status is SpeedStatus.MEASURED
 
@@ -124,7 +124,7 @@ def test_a_step_of_several_batches_counts_all_their_images():
     accumulating = case(task=Task.TRAINING, batch_size=2, recipe=TRAINING | {"accumulate": 3})
     assert accumulating.images_per_call == 6
     network = torch.nn.Conv2d(3, accumulating.classes, 1)
-    with training_step(network, accumulating, arithmetic=ComputeConfig(torch.device("cpu"))) as step:
+    with training_step(network, accumulating, compute=ComputeConfig(torch.device("cpu"))) as step:
         step()
     assert step.turn == 3
 

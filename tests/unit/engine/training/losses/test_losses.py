@@ -284,7 +284,7 @@ def test_memory_layout_does_not_matter(loss):
     ],
 )
 def test_shapes_that_do_not_fit_are_refused_with_both(loss, logits, labels):
-    with pytest.raises(UsageError, match=r"logits \(2, .* do not fit labels \(2, 4.* 5 classes"):
+    with pytest.raises(UsageError, match=r"logits \(2, .* do not match labels \(2, 4.* 5 classes"):
         loss(logits, labels)
 
 
