@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from datetime import timedelta
 
-import forked
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from process_groups import by_several, free_port
 from safetensors.torch import load_file
 from timm.layers import BatchNormAct2d
 from tiny import document
 from torch import nn
 
-import segbench.engine.distributed as team_module
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.data.loading.loader import Shard
@@ -27,10 +23,8 @@ from segbench.engine.distributed import ALONE, ProcessGroup, own_device, torchru
 from segbench.engine.evaluation.evaluate import Evaluation, Picture
 from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
 from segbench.engine.evaluation.predictions import read_archive, write_archive
-from segbench.engine.events import Notice
-from segbench.engine.launchers.torchrun import TorchrunLauncher, join_runs, leading
+from segbench.engine.launchers.torchrun import TorchrunLauncher
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.metrics.scores import score
 from segbench.models.build import build_network
@@ -38,62 +32,6 @@ from segbench.results.arrays.details import ImageDetails
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 
 GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
-
-
-def take_part(rank, size, port, suite, results, killed_at, seconds_to_end):
-    """What each process does: the first leads the suite's runs, the others follow."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    if killed_at is not None:
-        after_step = TrainingCheckpointer.after_step
-
-        def kill(checkpointer, trainer):
-            after_step(checkpointer, trainer)
-            if trainer.step == killed_at:
-                os._exit(9)
-
-        TrainingCheckpointer.after_step = kill
-    team_module.ROLL_CALL = timedelta(seconds=seconds_to_end)
-    try:
-        with torchrun_process_group("cpu") as team:
-            checked = check(suite)
-            if team.leads:
-                with leading(team, "cpu") as launcher:
-                    told = []
-                    run_suite(
-                        checked, results=results, device="cpu", in_process=True, launcher=launcher, observer=told.append
-                    )
-                (results / "said.txt").write_text("\n".join(e.text for e in told if isinstance(e, Notice)))
-            else:
-                join_runs(team, device="cpu")
-    except SegbenchError as error:
-        results.mkdir(exist_ok=True)
-        (results / f"error-{rank}.txt").write_text(str(error))
-        raise
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def by_several(size, suite, results, *, killed_at=None, seconds_to_end=300):
-    """Have a suite done by so many processes, which wait so long for each other to end; return how they ended."""
-    port = free_port()
-    context = forked.context()
-    arguments = (size, port, suite, results, killed_at, seconds_to_end)
-    processes = [context.Process(target=take_part, args=(rank, *arguments)) for rank in range(size)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(600)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert None not in codes, f"some processes never ended: {codes}"
-    return codes
 
 
 def by_one(suite, results):
