@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny import document
+from without_ray import done_here
 
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.events import Notice, RunStarted
 from segbench.engine.launchers.local import Place
-from segbench.engine.launchers.ray_worker import RayResult, RayTask, _carried_out, unpack
+from segbench.engine.launchers.ray_worker import RayTask, unpack
 from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.results.data_checks import read_checks
@@ -175,12 +176,12 @@ def test_a_twin_is_taken_over(run, root):
     assert tuned.data == first.records[0].data
 
 
-def test_a_machine_that_sends_its_results_back_is_told_the_pixel_digests(run, suite_of, tmp_path):
+def test_a_machine_that_sends_its_results_back_is_told_the_pixel_digests(run, suite_of, tmp_path, monkeypatch):
     first, _, _ = run()
     (planned,) = plan(suite_of())
     order = RayTask(
         planned.model_dump(mode="json"), planned.identity, 1, 1, Place("cpu", 1), None, read_checks(first.store.folder)
     )
-    done = _carried_out(order, lambda event: None, RayResult("node", "host"))
+    done = done_here(order, monkeypatch, lambda event: None)
     unpack(done.content, tmp_path / "sent")
     assert read_record(tmp_path / "sent" / "run.json").data == first.records[0].data

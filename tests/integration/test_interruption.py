@@ -99,9 +99,9 @@ def test_a_full_disk_is_named_and_loses_nothing(segbench, tiny_file, tmp_path, r
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode()}")
     try:
         tiny_file(models=["python:misbehaving.pointwise"], defaults={}, train={"epochs": 1})
-        assert segbench("run", "tiny.yaml", "--results", disk).returncode == 0
+        assert segbench("run", "tiny.yaml", "--no-report", "--results", disk).returncode == 0
         tiny_file(models=["python:misbehaving.pointwise", "unet"], defaults={}, train={"epochs": 1})
-        done = segbench("run", "tiny.yaml", "--results", disk, "--set", "defaults.width=0.25")
+        done = segbench("run", "tiny.yaml", "--no-report", "--results", disk, "--set", "defaults.width=0.25")
         assert done.returncode == 2
         assert "No space left" in done.stderr
         assert "Traceback" not in done.stderr

@@ -16,7 +16,13 @@ from tempfile import TemporaryDirectory
 
 from segbench.engine.processes import PRELOADED
 
-_MORE = ["segbench.cli.app", "segbench.engine.suite.run_suite", "segbench.report.write"]
+_MORE = [
+    "torch.distributed",
+    "segbench.cli.app",
+    "segbench.engine.launchers.torchrun",
+    "segbench.engine.suite.run_suite",
+    "segbench.report.write",
+]
 
 
 def context() -> BaseContext:

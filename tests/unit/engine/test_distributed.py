@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from datetime import timedelta
 
-import forked
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from process_groups import by_several, free_port
 from safetensors.torch import load_file
 from timm.layers import BatchNormAct2d
 from tiny import document
@@ -22,15 +19,12 @@ from torch import nn
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.data.loading.loader import Shard
-from segbench.engine import distributed
 from segbench.engine.distributed import ALONE, ProcessGroup, own_device, torchrun_process_group, with_sync_batch_norm
 from segbench.engine.evaluation.evaluate import Evaluation, Picture
 from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
 from segbench.engine.evaluation.predictions import read_archive, write_archive
-from segbench.engine.events import Notice
-from segbench.engine.launchers.torchrun import TorchrunLauncher, join_runs, leading
+from segbench.engine.launchers.torchrun import TorchrunLauncher
 from segbench.engine.suite.run_suite import run_suite
-from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.errors import SegbenchError, SuiteError, UsageError
 from segbench.metrics.scores import score
 from segbench.models.build import build_network
@@ -38,62 +32,6 @@ from segbench.results.arrays.details import ImageDetails
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 
 GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
-
-
-def take_part(rank, size, port, suite, results, killed_at, seconds_to_end):
-    """What each process does: the first leads the suite's runs, the others follow."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    if killed_at is not None:
-        after_step = TrainingCheckpointer.after_step
-
-        def kill(checkpointer, trainer):
-            after_step(checkpointer, trainer)
-            if trainer.step == killed_at:
-                os._exit(9)
-
-        TrainingCheckpointer.after_step = kill
-    distributed.ROLL_CALL = timedelta(seconds=seconds_to_end)
-    try:
-        with torchrun_process_group("cpu") as group:
-            checked = check(suite)
-            if group.leads:
-                with leading(group, "cpu") as launcher:
-                    told = []
-                    run_suite(
-                        checked, results=results, device="cpu", in_process=True, launcher=launcher, observer=told.append
-                    )
-                (results / "said.txt").write_text("\n".join(e.text for e in told if isinstance(e, Notice)))
-            else:
-                join_runs(group, device="cpu")
-    except SegbenchError as error:
-        results.mkdir(exist_ok=True)
-        (results / f"error-{rank}.txt").write_text(str(error))
-        raise
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def by_several(size, suite, results, *, killed_at=None, seconds_to_end=300):
-    """Have a suite done by so many processes, which wait so long for each other to end; return how they ended."""
-    port = free_port()
-    context = forked.context()
-    arguments = (size, port, suite, results, killed_at, seconds_to_end)
-    processes = [context.Process(target=take_part, args=(rank, *arguments)) for rank in range(size)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(600)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert None not in codes, f"some processes never ended: {codes}"
-    return codes
 
 
 def by_one(suite, results):
@@ -293,7 +231,7 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
     assert by_several(2, suite, tmp_path / "killed") == [0, 0]
     said = (tmp_path / "killed" / "said.txt").read_text()
-    assert "resumes from step 4 of" in said
+    assert "goes on from step 4 of" in said
     ((whole, folder),) = stored(tmp_path / "whole").values()
     ((record, again),) = stored(tmp_path / "killed").values()
     assert record["data"] == whole["data"]
@@ -349,7 +287,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
             losses=tuple(None if position == 2 else float(position) for position in positions),
             digests=tuple(f"{position:032x}" for position in positions),
             seconds=1.0 + count,
-            detail_seconds=0.5,
+            looking_seconds=0.5,
             pictures=tuple(Picture(position, "", np.zeros((1, 1), np.uint8)) for position in positions),
         )
 
@@ -426,8 +364,8 @@ def test_a_team_on_processors_needs_no_gpus(monkeypatch):
     ):
         pass
     monkeypatch.setenv("MASTER_PORT", str(free_port()))
-    with torchrun_process_group("cpu") as group:
-        assert (group.rank, group.size) == (0, 1)
+    with torchrun_process_group("cpu") as team:
+        assert (team.rank, team.size) == (0, 1)
 
 
 def test_batch_norm_is_synchronised_on_cuda_only():

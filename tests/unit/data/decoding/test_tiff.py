@@ -5,7 +5,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segbench.data.decoding import tiff
 from segbench.data.decoding.decoding import page_count
 from segbench.data.decoding.images import ImageReader, read_image
 from segbench.data.decoding.tiff import oriented, read_tiff
@@ -118,11 +117,11 @@ def test_a_truncated_file_is_named(tmp_path, options, share):
 
 
 def test_a_compression_that_is_missing_is_named_with_its_remedy(tmp_path, monkeypatch):
-    def lacking(path, page=None):
+    def lacking(page):
         raise ValueError("<COMPRESSION.LERC: 34887> requires the 'imagecodecs' package")
 
     tifffile.imwrite(tmp_path / "a.tif", numbers(8, 8, 5), photometric="minisblack", planarconfig="contig")
-    monkeypatch.setattr(tiff, "_complete", lacking)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lacking)
     with pytest.raises(DataError, match=r"a\.tif: its compression .*LERC.* pip install 'segbench\[codecs\]'"):
         ImageReader(5)(tmp_path / "a.tif")
 

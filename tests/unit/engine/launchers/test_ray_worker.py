@@ -6,11 +6,12 @@ import time
 
 import pytest
 from tiny import document
+from without_ray import done_here
 
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.launchers.local import Place
-from segbench.engine.launchers.ray_worker import RayResult, RayTask, SharedFolder, _execute
+from segbench.engine.launchers.ray_worker import RayTask, SharedFolder
 from segbench.errors import RunInterrupted
 from segbench.results.store import Store
 
@@ -34,15 +35,15 @@ def interrupted(monkeypatch):
     def do(shared):
         place = Place("cpu", None, deadline=time.time() + 3600)
         order = RayTask(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
-        with pytest.raises(RunInterrupted) as stopped:
-            _execute(order, lambda _: setattr(clock, "ahead", 7200.0), RayResult("node", "host"))
-        return str(stopped.value)
+        done = done_here(order, monkeypatch, lambda _: setattr(clock, "ahead", 7200.0))
+        assert isinstance(done.error, RunInterrupted)
+        return str(done.error)
 
     return do
 
 
 def test_a_run_that_is_sent_back_reports_at_the_deadline_that_it_begins_anew(interrupted):
-    said = "stopped after step 1 of 6; it will start again, since its state is kept only with --shared-results"
+    said = "stopped after step 1 of 6; it begins anew: only with --shared-results is its state kept"
     assert interrupted(None) == said
 
 
