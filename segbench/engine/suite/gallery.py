@@ -1,11 +1,11 @@
-"""Makes a suite's gallery: which test images were hardest, median and easiest, and what the networks made of them."""
+"""Makes a suite's gallery: which test images were hardest, median, easiest and most disputed, as networks saw them."""
 
 from __future__ import annotations
 
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -104,6 +104,28 @@ def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
     return {role: index for index, role in taken.items()}
 
 
+def most_disputed(scores: NDArray[np.float64], taken: Iterable[int]) -> int | None:
+    """Return the position of the image on which networks differ most; None where no other image tells them apart.
+
+    Args:
+        scores: (K, N) the mean IoU of each of N images by each of K networks; NaN for images that are not chosen.
+        taken: Positions that are chosen already.
+    """
+    if len(scores) < 2:
+        return None
+    reach = scores.max(axis=0) - scores.min(axis=0)
+    reach[[*taken]] = np.nan
+    known = np.flatnonzero(reach > 0)
+    return int(known[np.argmax(reach[known])]) if len(known) else None
+
+
+def _chosen(scores: NDArray[np.float64]) -> dict[Role, int]:
+    """Return the positions of the images that are shown, by role, from (K, N) scores."""
+    roles = choose(scores.mean(axis=0))
+    disputed = most_disputed(scores, roles.values())
+    return roles if disputed is None else {**roles, "disagreement": disputed}
+
+
 def _first_seeds(runs: Sequence[Run], completed: Mapping[str, RunRecord]) -> list[list[Run]]:
     """Return the completed run of the smallest seed for each network and protocol, in the plan's order.
 
@@ -154,9 +176,7 @@ def _write(folder: Path, found: Sequence[Shown]) -> None:
     scores = np.stack([one.scores for one in found])
     entry = found[0].run.recipe.dataset
     split = open_pool(entry) if entry.folds else open_dataset(entry, entry.test_split, loader=Loader())
-    images = [
-        _picture(folder, role, index, split, found) for role, index in sorted(choose(scores.mean(axis=0)).items())
-    ]
+    images = [_picture(folder, role, index, split, found) for role, index in sorted(_chosen(scores).items())]
     write_gallery(
         folder,
         Gallery(

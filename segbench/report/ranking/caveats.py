@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
+from segbench.report.ranking.notes import Note
 from segbench.report.ranking.output_caveats import output_notes
 from segbench.report.ranking.speed_columns import speed_figures
 from segbench.report.ranking.unpredicted import unpredicted_notes
@@ -39,13 +40,17 @@ def caveats(runs: pd.DataFrame) -> list[str]:
         if table.protocol is not None:
             completed = table.runs[table.runs["status"] == Status.COMPLETED]
             tables.setdefault(table.protocol, []).append(table._replace(runs=completed))
-    notes = []
+    notes: list[str] = []
     for protocol, given in tables.items():
         of_protocol = [table for table in given if len(table.runs)]
-        notes += [f"Protocol {short_id(protocol)}: {note}" for note in _apart_notes(of_protocol)]
+        name = f"Protocol {short_id(protocol)}"
+        notes += [Note.of(name, note, protocol=protocol) for note in _apart_notes(of_protocol)]
         for table in of_protocol:
-            name = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
-            notes += [f"Protocol {short_id(protocol)}{name}: {note}" for note in _table_notes(table.runs)]
+            data = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
+            notes += [
+                Note.of(f"{name}{data}", note, protocol=protocol, test_data=table.test_data)
+                for note in _table_notes(table.runs)
+            ]
     return notes
 
 
@@ -134,7 +139,8 @@ def _class_notes(runs: pd.DataFrame) -> Iterator[str]:
         names = dict.fromkeys(name for names in group["predicted_but_unlabelled"] for name in names)
         if names:
             listed = ", ".join(map(printable, names))
-            yield f"{printable(model)} predicts classes that no test label holds; their IoU counts as 0: {listed}."
+            sentence = f"{printable(model)} predicts classes that no test label holds; their IoU counts as 0: {listed}."
+            yield Note.about([str(model)], sentence)
     numbers = sorted(set(runs["averaged_classes"].dropna()))
     if len(numbers) > 1:
         yield f"the means are not taken over equally many classes in all rows ({numbers[0]} to {numbers[-1]})."
@@ -168,9 +174,10 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
         norm = (options or {}).get("norm")
         whose = "its batch norm" if norm == "batch" else "batch norm, where it has any,"
         seen = f"; {whose} saw {size} images at a time, not {batch}" if norm in (None, "batch") else ""
-        yield (
+        yield Note.about(
+            [str(model)],
             f"{printable(model)} was trained in parts of {size} of {batch} images, since whole batches "
-            f"did not fit into memory{seen}."
+            f"did not fit into memory{seen}.",
         )
 
 
@@ -236,7 +243,10 @@ def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
             if train.get("sync_batch_norm")
             else f"saw {seen} of the {batch} images of a batch at a time"
         )
-        yield f"{printable(model)} was trained by {count} processes together; its batch norm, where it has any, {norm}."
+        sentence = (
+            f"{printable(model)} was trained by {count} processes together; its batch norm, where it has any, {norm}."
+        )
+        yield Note.about([str(model)], sentence)
 
 
 def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The gallery of a suite: its hardest, median and easiest test image with what each network made of them.
+"""The gallery of a suite: its hardest, median, easiest and most disputed test image, as each network saw them.
 
 ``results/<suite>/gallery/<start of the protocol's id>/`` holds the pictures and ``gallery.json``, which says what they
 are. Labels and predictions are palette PNGs whose pixels are class indices.
@@ -23,8 +23,8 @@ GALLERY_FILE = "gallery.json"
 class GalleryImage(Facts):
     """One test image."""
 
-    role: Literal["hardest", "median", "easiest"]
-    """By the mean over networks of its own mean IoU."""
+    role: Literal["hardest", "median", "easiest", "disagreement"]
+    """By the mean over networks of its own mean IoU; ``disagreement`` by how far it is from network to network."""
     index: int
     """Its position in the test split."""
     name: str

@@ -11,7 +11,8 @@ from stored import HOSTILE
 
 from segbench.api.leaderboard import leaderboard
 from segbench.report.blocks import Bullets, Cell, Code, Heading, Listing, Paragraph, Table
-from segbench.report.formats.html import FILTERED_ROWS, Download, to_fragment, to_html
+from segbench.report.formats.html import Download, to_fragment, to_html
+from segbench.report.formats.html_blocks import FILTERED_ROWS
 from segbench.report.runs.load import load_results
 from segbench.report.write import write_report
 
