@@ -177,6 +177,7 @@ class Drawing:
         width: In inches; so is the height.
         height: See there.
         chart: The same as data, see ``segbench.report.chart``; None where it stays a picture.
+        level: Of its title as a heading.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Drawing:
     width: float
     height: float
     chart: Mapping[str, Any] | None = None
+    level: int = 4
 
     @classmethod
     def of(cls, plot: Plot, name: str) -> Drawing:

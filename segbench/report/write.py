@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.blocks import Block, Drawing, Heading, Paragraph
+from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
 from segbench.report.document import sections
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
@@ -85,7 +85,8 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     with storing(folder):
         text = to_html(report.blocks, drawings=report.drawings, downloads=_downloads(texts))
     replace_text(page, text)
-    replace_text(markdown, render_markdown(report.blocks) + "\n")
+    few = [block.overview() if isinstance(block, Table) else block for block in report.blocks]
+    replace_text(markdown, render_markdown(few) + "\n")
     for file, content in zip((csv, json, latex), texts.values(), strict=True):
         replace_text(file, content)
     figures = tuple(file for drawn in report.drawings.values() for file in drawn)
@@ -117,7 +118,7 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
         (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
     ]
     lead = [] if slopes else lead_figure([(one.table, drawings) for one, drawings in parts])
-    report.blocks += [*slopes, *lead]
+    report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     for one, drawings in parts:
         notes = of_table(ranking.notes, one.table.protocol, one.table.test_data)

@@ -122,7 +122,7 @@ def _same_data(row: pd.Series[Any]) -> str:
 _OF_RUNS = ("evaluation_images_per_second", "training_images_per_second")
 
 OVERVIEW = 12
-"""Columns of at most this importance are shown at first, by pages and in Markdown; pages show the others on request."""
+"""Reports show columns of at most this importance at first; their pages show the others on request."""
 
 COLUMNS = (
     Column("#", _whole("rank"), 0, "rank"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from segbench.report.blocks import Block, Heading, Table
+from segbench.report.blocks import Block, Heading
 from segbench.report.figures.plot import PlotFiles
 from segbench.report.formats.html_blocks import Shower, data_address
 from segbench.report.text import printable
@@ -70,8 +70,7 @@ def to_html(blocks: Sequence[Block], *, drawings: Mapping[str, PlotFiles], downl
 
 def to_fragment(blocks: Sequence[Block]) -> str:
     """Return headings, text and tables as a piece of HTML for a page of others, such as a notebook."""
-    plain = [block.overview() if isinstance(block, Table) else block for block in blocks]
-    return _rendered("fragment.html.j2", blocks=Shower().show(plain), interactive=False, downloads=[])
+    return _rendered("fragment.html.j2", blocks=Shower().show(blocks), interactive=False, downloads=[])
 
 
 def _rendered(template: str, **values: Any) -> str:

@@ -88,8 +88,9 @@ class Shower:
                 return {"kind": "paragraph", "parts": [_inline(part) for part in parts], "lead": lead}
             case Facts(items):
                 return {"kind": "facts", "entries": [(name, printable(value)) for name, value in items]}
-            case Bullets(lead, items, _):
-                return {"kind": "bullets", "lead": printable(lead), "entries": list(map(printable, items))}
+            case Bullets(lead, items, beside):
+                lists = {"entries": list(map(printable, items)), "beside": list(map(printable, beside))}
+                return {"kind": "bullets", "lead": printable(lead), **lists}
             case Table():
                 return self._table(block)
             case Drawing():
@@ -116,6 +117,7 @@ class Shower:
             "anchor": self.anchor(block.name),
             "name": block.name,
             "title": printable(block.title),
+            "level": block.level,
             "light": _address(files.light),
             "dark": _address(files.dark),
             "width": round(block.width * _PIXELS_PER_INCH),
@@ -136,7 +138,7 @@ class Shower:
             "anchor": anchor,
             "chosen": bool(table.columns),
             "opens": any(row.details for row in table.facts),
-            "filterable": len(table.rows) >= FILTERED_ROWS,
+            "filterable": len(table.rows) >= FILTERED_ROWS and not table.name.startswith("row-"),
             "families": sorted({row.family for row in facts if row.family}),
             "presets": [name for name in _PRESETS if any(column.preset == name for column in columns)],
             "titles": [_title(title, right, column) for title, right, column in heads],

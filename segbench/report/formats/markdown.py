@@ -70,7 +70,6 @@ def _written(block: Block) -> str:  # noqa: PLR0911 - one for each kind of block
 
 
 def _table(table: Table) -> str:
-    table = table.overview()
     titles = [escape_markdown(title) for title in table.titles]
     rows = [[_cell(cell) for cell in row] for row in table.rows]
     return markdown_table(titles, rows, "".join("-" if right else ":" for right in table.right))

@@ -102,8 +102,8 @@ def test_what_disturbs_a_comparison_stands_right_below_the_table(add, results, t
     add("b", test_digest="other")
     add("b", test_digest="other", suite="copy")
     text = write_report(results, tmp_path).markdown.read_text(encoding="utf-8")
-    head, _, _ = text.partition("### Accuracy and cost")
-    assert "not all rows were tested on the same data" in head
+    head, _, _ = text.partition("### Classes")
+    assert "Not all rows were tested on the same data" in head
     assert "counted once only" in head
 
 
