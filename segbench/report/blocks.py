@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segbench.report.figures.plot import Plot
@@ -29,19 +29,30 @@ class Cell:
         text: What is shown.
         number: What a column of numbers is sorted by; None where there is none.
         code: Whether it is set as code.
+        bar: The ends and the middle of an interval as shares of the cell, which draws it; None without.
     """
 
     text: str
     number: float | None = None
     code: bool = False
+    bar: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; level 1 is the title."""
+    """A heading; level 1 is the title.
+
+    Attributes:
+        text: What it says.
+        level: 1 to 4.
+        anchor: What a link to it ends with; made of the text by default.
+        link: What the links at the top of a page call it; empty where they leave it out.
+    """
 
     text: str
     level: int = 2
+    anchor: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,19 +60,69 @@ class Paragraph:
     """Running text."""
 
     parts: tuple[Inline, ...]
+    lead: bool = False
+    """Whether it is what a reader looks for first."""
 
     @classmethod
-    def of(cls, *parts: Inline) -> Paragraph:
+    def of(cls, *parts: Inline, lead: bool = False) -> Paragraph:
         """Return a paragraph of some pieces."""
-        return cls(parts)
+        return cls(parts, lead)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Short facts, each with its name, that are read at a glance."""
+
+    items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list under a few words that say what it is of."""
+    """A list under a few words that say what it is of.
+
+    Attributes:
+        lead: The words.
+        items: The list.
+        beside: What a page tells beside the rows that it is about, and other formats in this list, after the rest.
+    """
 
     lead: str
     items: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What a page knows of a column beside its heading.
+
+    Attributes:
+        words: What its figures mean.
+        lower: Whether less is better; None for a column that has no better.
+        shown: Whether it is shown at first.
+        told: Whether a page tells it in another way at first: by a bar, or by a note on the row.
+        preset: The choice of columns that shows it: accuracy, speed or size.
+    """
+
+    words: str
+    lower: bool | None
+    shown: bool
+    told: bool = False
+    preset: str = ""
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What a page knows of a row beside its cells.
+
+    Attributes:
+        family: Which family its network is of.
+        notes: What a reader must know of this row.
+        details: What stands below the row when it is opened.
+    """
+
+    family: str = ""
+    notes: tuple[str, ...] = ()
+    details: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,18 +134,35 @@ class Table:
         titles: The headings.
         rows: Cells, as many in a row as there are titles.
         right: By column, whether it is set flush right.
+        columns: Facts of the columns, for a table whose columns can be chosen; else empty.
+        facts: Facts of the rows, for a table whose rows open; else empty.
     """
 
     name: str
     titles: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     right: tuple[bool, ...] = field(default=())
+    columns: tuple[ColumnFacts, ...] = ()
+    facts: tuple[RowFacts, ...] = ()
 
     @classmethod
     def of(cls, name: str, titles: Sequence[str], rows: Sequence[Sequence[Cell | str]], right: str = "") -> Table:
         """Return a table; ``right`` holds one sign a column, ``-`` for flush right and ``:`` for flush left."""
         cells = tuple(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
         return cls(name, tuple(titles), cells, tuple(sign == "-" for sign in right or ":" * len(titles)))
+
+    def overview(self) -> Table:
+        """Return the table with the columns alone that are shown at first."""
+        if not self.columns:
+            return self
+        kept = [index for index, column in enumerate(self.columns) if column.shown]
+        return replace(
+            self,
+            titles=tuple(self.titles[index] for index in kept),
+            rows=tuple(tuple(row[index] for index in kept) for row in self.rows),
+            right=tuple(self.right[index] for index in kept),
+            columns=tuple(self.columns[index] for index in kept),
+        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +176,8 @@ class Drawing:
         alternative: What those are told who do not see it.
         width: In inches; so is the height.
         height: See there.
+        chart: The same as data, see ``segbench.report.chart``; None where it stays a picture.
+        level: Of its title as a heading.
     """
 
     name: str
@@ -106,12 +186,16 @@ class Drawing:
     alternative: str
     width: float
     height: float
+    chart: Mapping[str, Any] | None = None
+    level: int = 4
 
     @classmethod
     def of(cls, plot: Plot, name: str) -> Drawing:
         """Return what a report keeps of a drawing once its files are written."""
         width, height = plot.figure.get_size_inches()
-        return cls(name, plot.title, plot.caption, plot.alternative or plot.caption, float(width), float(height))
+        return cls(
+            name, plot.title, plot.caption, plot.alternative or plot.caption, float(width), float(height), plot.chart
+        )
 
 
 @dataclass(frozen=True)
@@ -122,4 +206,96 @@ class Listing:
     language: str = ""
 
 
-Block = Heading | Paragraph | Bullets | Table | Drawing | Listing
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that a page shows when they are asked for, under a heading of level 2."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A place where a page draws the learning curve of one network.
+
+    Attributes:
+        network: Its name.
+        drawing: The name of the figure whose data it is drawn from.
+    """
+
+    network: str
+    drawing: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one network made of one image, as addresses of pictures.
+
+    Attributes:
+        network: Its name.
+        score: The mean IoU of this image.
+        prediction: The prediction in the classes' colours.
+        errors: What is wrong in one colour, all else transparent.
+    """
+
+    network: str
+    score: float
+    prediction: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class PicturedImage:
+    """One test image with its label and what networks made of it, as addresses of pictures.
+
+    Attributes:
+        role: Why it was chosen, such as ``hardest``.
+        name: The image's name.
+        mean_iou: The mean over networks of the mean IoU of this image.
+        image: The image.
+        label: Its label.
+        tiles: What networks made of it, best network first.
+        size: Width and height in pixels.
+    """
+
+    role: str
+    name: str
+    mean_iou: float
+    image: str
+    label: str
+    tiles: tuple[Tile, ...]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Test images as each network saw them; in Markdown, the drawing stands for them.
+
+    Attributes:
+        images: The images.
+        classes: The names of the classes with their colours, as ``#rrggbb``.
+        mark: The colour of errors.
+        drawing: The figure of some of the same.
+    """
+
+    images: tuple[PicturedImage, ...]
+    classes: tuple[tuple[str, str], ...]
+    mark: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class PicturesOf:
+    """A place where a page shows what one network made of a gallery's images.
+
+    Attributes:
+        network: Its name.
+        drawing: The name of the gallery's figure.
+    """
+
+    network: str
+    drawing: str
+
+
+Block = Heading | Paragraph | Facts | Bullets | Table | Drawing | Listing | Folded | Curve | Gallery | PicturesOf

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segbench.errors import StoreError
-from segbench.report.blocks import Block, Drawing, Heading
+from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
 from segbench.report.document import sections
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
-from segbench.report.document.tuning import tuning_facts, tuning_section
-from segbench.report.document.worst_images import worst_cases
+from segbench.report.document.table_part import lead_figure, table_part
+from segbench.report.document.top import top
+from segbench.report.document.tuning import tuning_facts, tuning_plots, tuning_section
 from segbench.report.figures import DRAWINGS, plots
-from segbench.report.figures.plot import PlotFiles, save
+from segbench.report.figures.plot import Plot, PlotFiles, save
 from segbench.report.formats.html import Download, to_html
 from segbench.report.formats.latex import to_latex
-from segbench.report.formats.leaderboard import table_blocks
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
+from segbench.report.ranking.tables import RankedTable
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
 from segbench.report.runs.protocols import protocol_differences, protocol_groups
@@ -29,7 +31,8 @@ from segbench.report.text import short_id
 from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
-_OUR_FIGURES = re.compile(rf"({'|'.join(DRAWINGS)})-[\w-]+\.(svg|png)")
+_EARLIER_FIGURES = ("rank-intervals",)
+_OUR_FIGURES = re.compile(rf"({'|'.join((*DRAWINGS, 'tuning', *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     with storing(folder):
         text = to_html(report.blocks, drawings=report.drawings, downloads=_downloads(texts))
     replace_text(page, text)
-    replace_text(markdown, render_markdown(report.blocks) + "\n")
+    few = [block.overview() if isinstance(block, Table) else block for block in report.blocks]
+    replace_text(markdown, render_markdown(few) + "\n")
     for file, content in zip((csv, json, latex), texts.values(), strict=True):
         replace_text(file, content)
     figures = tuple(file for drawn in report.drawings.values() for file in drawn)
@@ -105,34 +109,47 @@ class _Report:
 def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
-    report = _Report([*sections.opening(runs, verdicts(judged), ranking.notes), Heading("Ranking")])
-    for one in judged:
-        _add_table(report, one, figures)
-    known = [group for group in protocol_groups(runs) if group.protocol is not None]
+    report = _Report(top(runs, verdicts(judged), len(ranking.notes)))
+    slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
+    parts = [
+        (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
+    ]
+    lead = [] if slopes else lead_figure([(one.table, drawings) for one, drawings in parts])
+    report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
+    report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
+    for one, drawings in parts:
+        notes = of_table(ranking.notes, one.table.protocol, one.table.test_data)
+        leads = any(figure in lead for figure in drawings.values())
+        report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
     report.blocks += speed_section(runs)
+    report.blocks += sections.reproduction(runs)
+    known = [group for group in protocol_groups(runs) if group.protocol is not None]
     report.blocks += sections.differences(protocol_differences(runs), [str(group.protocol) for group in known])
     for protocol, group in known:
         report.blocks += sections.protocol(str(protocol), group)
-    report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs), *sections.reproduction(runs)]
+    report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs)]
     return report
 
 
-def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
-    """Add one table with the figures and the scores by class of its rows."""
+def _plots(judged: Judged) -> Iterator[Plot]:
     table, runs, pairs = judged
-    report.blocks += table_blocks(table)
+    return plots(table.rows, runs, load_histories(runs), pairs)
+
+
+def _ids(table: RankedTable) -> str:
+    """Return what tells the figures of one table from those of another."""
     ids = [table.protocol, *([table.test_data] if table.rivals else [])]
-    suffix = "".join(f"-{safe_name(short_id(part))}" for part in ids)
-    for plot in plots(table.rows, runs, load_histories(runs), pairs):
-        name = f"{plot.name}{suffix}"
-        report.drawings[name] = save(plot, figures, name=name)
-        report.blocks.append(Drawing.of(plot, name))
-        plot.figure.clear()  # its parts refer to each other, so that they would stay until the next collection
-    report.blocks += sections.class_table(table.rows, runs)
-    report.blocks += sections.own_class_tables(table.rows, runs)
-    report.blocks += worst_cases(table.rows, runs)
-    report.blocks += sections.published(table.rows, runs)
+    return "-".join(safe_name(short_id(part)) for part in ids)
+
+
+def _drawn(report: _Report, plot: Plot, figures: Path, whose: str) -> Drawing:
+    """Write a figure's files and return its place in the report."""
+    name = f"{plot.name}-{whose}"
+    report.drawings[name] = save(plot, figures, name=name)
+    drawing = Drawing.of(plot, name)
+    plot.figure.clear()  # its parts refer to each other, so that they would stay until the next collection
+    return drawing
 
 
 def _downloads(texts: dict[str, str]) -> list[Download]:

@@ -1,7 +1,8 @@
-"""The report's page in a real browser: no error, no request, tables that sort and filter, readable wide and narrow."""
+"""The report's page in a real browser: no error, no request; tables sort, search and open; readable and printable."""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -28,8 +29,13 @@ selenium = pytest.importorskip("selenium", reason="selenium is not installed: pi
 from selenium import webdriver  # noqa: E402 - only where it is installed
 from selenium.webdriver.chrome.options import Options  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
+AXE = Path(__file__).parents[1] / "support/axe/axe.min.js"
+"""axe-core, for these tests alone; its licence stands beside it."""
 pytestmark = pytest.mark.slow(reason="starts a browser")
 
 REPORTS = Path(__file__).parents[2] / "reports"
@@ -63,10 +69,12 @@ def page(tmp_path_factory):
     for number, label in enumerate(HOSTILE):
         counted = matrices(40 + 4 * number, images=12)
         options = {"width": 1.0 + number}
-        write_run(root / "results", label, matrices=counted, options=options, classes=("a|b", "<b>", "$x$"))
+        name = "fcn8s" if label == HOSTILE[-1] else "unet"
+        write_run(root / "results", label, matrices=counted, options=options, classes=("a|b", "<b>", "$x$"), name=name)
     write_speed_of(root / "results", HOSTILE[0], 0.01, 0.012, options={"width": 1.0})
     failed = Outcome(status=Status.FAILED, reason="<img src=x onerror=alert(1)>")
     write_run(root / "results", "failed", outcome=failed)
+    Store(root / "results", "toy").write_suite("name: toy\n", {})
     return write_report(root / "results", root / "reports").page
 
 
@@ -95,19 +103,68 @@ def ranking(browser):
     return browser.find_element(By.CSS_SELECTOR, ".ranking table")
 
 
+def headers(browser):
+    return ranking(browser).find_elements(By.CSS_SELECTOR, ":scope > thead > tr > th")
+
+
+def button_of(header):
+    return header.find_element(By.TAG_NAME, "button")
+
+
+def titles(browser):
+    """The headings that are shown."""
+    return [button_of(header).text.strip() for header in headers(browser) if header.is_displayed()]
+
+
 def column(browser, title):
-    titles = [header.text.strip() for header in ranking(browser).find_elements(By.TAG_NAME, "th")]
-    return titles.index(title)
+    return [button_of(header).get_attribute("textContent") for header in headers(browser)].index(title)
 
 
 def cells(browser, title):
     place = column(browser, title) + 1
-    found = ranking(browser).find_elements(By.CSS_SELECTOR, f"tbody tr td:nth-child({place})")
+    found = ranking(browser).find_elements(By.CSS_SELECTOR, f":scope > tbody > tr.opens > td:nth-child({place})")
     return [cell.text for cell in found if cell.is_displayed()]
 
 
+def names(browser):
+    found = ranking(browser).find_elements(By.CSS_SELECTOR, ":scope > tbody > tr.opens .open")
+    return [one.text for one in found if one.is_displayed()]
+
+
 def press(browser, title):
-    ranking(browser).find_elements(By.CSS_SELECTOR, "th button")[column(browser, title)].click()
+    button_of(headers(browser)[column(browser, title)]).click()
+
+
+def choose(browser, preset):
+    browser.find_element(By.CSS_SELECTOR, f".ranking button[data-preset={preset}]").click()
+
+
+def assert_accessible(browser):
+    """Axe finds nothing wrong with the page as it stands."""
+    run = "axe.run(document).then(found => arguments[arguments.length - 1](found.violations))"
+    problems = browser.execute_async_script(f"{AXE.read_text(encoding='utf-8')};{run}")
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in problems] == []
+
+
+def assert_nothing_cut_in_print(browser):
+    """On A4, no text or picture stands beyond the paper, and nothing scrolls."""
+    look(browser, width=703)  # 210 mm less the margins, at 96 pixels an inch
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    cut = """
+      return [...document.querySelectorAll('main *')].filter(one => {
+        const style = getComputedStyle(one), box = one.getBoundingClientRect();
+        if (!box.width || style.visibility === 'hidden' || one.closest('.unseen, [hidden], svg, thead')) return false;
+        const scrolls = ['auto', 'scroll', 'hidden'].includes(style.overflowX) && one.scrollWidth > one.clientWidth + 1;
+        const tall = ['auto', 'scroll'].includes(style.overflowY) && one.scrollHeight > one.clientHeight + 1;
+        return box.right > 704 || scrolls || tall;
+      }).map(one => one.outerHTML.slice(0, 120))
+    """
+    found = browser.execute_script(cut)
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    look(browser, width=1280)
+    assert found == []
 
 
 def assert_quiet(browser):
@@ -128,7 +185,8 @@ def assert_figures(browser, *, at_least):
         browser.execute_script("arguments[0].scrollIntoView()", image)
         assert browser.execute_script("return arguments[0].complete && arguments[0].naturalWidth > 0", image)
         assert int(image.get_attribute("width")) > 0
-        assert len(image.get_attribute("alt")) > 40
+        repeated = set(image.get_attribute("class").split()) & {"photo", "truth"}  # below and above each prediction
+        assert repeated or len(image.get_attribute("alt")) > 40
 
 
 def assert_fits(browser, width):
@@ -145,14 +203,15 @@ def test_nothing_is_wrong_in_the_console_and_no_request_leaves_the_page(shown):
     assert_quiet(shown)
 
 
-def test_a_column_sorts_up_and_down_by_its_numbers(shown):
+def test_the_first_click_sorts_best_first_and_the_second_the_other_way(shown):
     before = cells(shown, "mIoU")
     press(shown, "mIoU")
-    assert cells(shown, "mIoU") == sorted(before, key=float)
-    press(shown, "mIoU")
     assert cells(shown, "mIoU") == sorted(before, key=float, reverse=True)
-    header = ranking(shown).find_elements(By.TAG_NAME, "th")[column(shown, "mIoU")]
-    assert header.get_attribute("aria-sort") == "descending"
+    press(shown, "mIoU")
+    assert cells(shown, "mIoU") == sorted(before, key=float)
+    assert headers(shown)[column(shown, "mIoU")].get_attribute("aria-sort") == "ascending"
+    press(shown, "p50 ms")
+    assert headers(shown)[column(shown, "p50 ms")].get_attribute("aria-sort") == "ascending", "less is better"
 
 
 def test_rows_without_a_figure_come_last_in_both_directions(shown):
@@ -163,13 +222,145 @@ def test_rows_without_a_figure_come_last_in_both_directions(shown):
         assert set(found[1:]) == {""}
 
 
-def test_a_filter_leaves_the_rows_that_hold_its_text(shown):
-    field = shown.find_element(By.CSS_SELECTOR, ".ranking input")
+def test_few_columns_are_shown_at_first_and_presets_show_others(shown):
+    first = titles(shown)
+    assert {"model", "mIoU", "pixel acc.", "mean recall", "img/s", "p50 ms", "params"} <= set(first)
+    assert len(first) <= 10
+    assert "test img/s" not in [button_of(header).get_attribute("textContent") for header in headers(shown)]
+    choose(shown, "accuracy")
+    assert {"model", "mIoU", "Dice", "precision"} <= set(titles(shown))
+    assert "params" not in titles(shown)
+    choose(shown, "size")
+    assert {"model", "mIoU", "params", "MACs"} <= set(titles(shown))
+    choose(shown, "all")
+    assert len(titles(shown)) == len(headers(shown)) > 15
+    choose(shown, "overview")
+    assert titles(shown) == first
+
+
+def test_a_picker_shows_and_hides_single_columns(shown):
+    shown.find_element(By.CSS_SELECTOR, ".ranking .picker summary").click()
+    labels = {one.text.strip(): one for one in shown.find_elements(By.CSS_SELECTOR, ".ranking .choices label")}
+    labels["Dice"].click()
+    assert "Dice" in titles(shown)
+    assert len(cells(shown, "Dice")) == len(HOSTILE)
+    labels["params"].click()
+    assert "params" not in titles(shown)
+    pressed = shown.find_elements(By.CSS_SELECTOR, ".ranking .presets [aria-pressed=true]")
+    assert pressed == []
+
+
+def test_a_search_leaves_the_rows_that_hold_its_text_and_says_when_there_is_none(shown):
+    field = shown.find_element(By.CSS_SELECTOR, ".ranking input[type=search]")
+    told = shown.find_element(By.CSS_SELECTOR, ".ranking .none")
     field.send_keys("ALERT")
-    assert cells(shown, "model") == ["<script>alert(1)</script>"]
+    assert names(shown) == ["<script>alert(1)</script>"]
+    assert told.text == ""
+    field.send_keys("xyz")
+    assert names(shown) == []
+    assert "None" in told.text
     field.clear()
     field.send_keys(" ")
-    assert len(cells(shown, "model")) == len(HOSTILE)
+    assert len(names(shown)) == len(HOSTILE)
+    assert told.text == ""
+
+
+def test_a_family_leaves_its_rows(shown):
+    family = Select(shown.find_element(By.CSS_SELECTOR, ".ranking .family select"))
+    assert [option.text for option in family.options] == ["all", "FCN", "U-Net"]
+    family.select_by_visible_text("FCN")
+    assert names(shown) == [printable(HOSTILE[-1])]
+    family.select_by_visible_text("all")
+    assert len(names(shown)) == len(HOSTILE)
+
+
+def test_a_row_opens_by_mouse_and_keyboard_and_shows_all_that_is_known_of_its_network(shown):
+    opener = ranking(shown).find_element(By.CSS_SELECTOR, ".open")
+    details = shown.find_element(By.ID, opener.get_attribute("aria-controls"))
+    assert not details.is_displayed()
+    opener.send_keys(Keys.ENTER)
+    assert details.is_displayed()
+    assert opener.get_attribute("aria-expanded") == "true"
+    for words in ("Long et al.", "31.0 M parameters", "toy/", "segbench run results/toy/suite.yaml", "--only", "<b>"):
+        assert words in details.text, words
+    assert len(details.find_elements(By.CSS_SELECTOR, ".own-curve canvas")) == 1
+    opener.send_keys(Keys.SPACE)
+    assert not details.is_displayed()
+    ranking(shown).find_element(By.CSS_SELECTOR, "tr.opens td.right").click()
+    assert details.is_displayed()
+    assert_quiet(shown)
+
+
+def test_an_open_row_stays_with_its_row_when_the_table_is_sorted(shown):
+    opener = ranking(shown).find_element(By.CSS_SELECTOR, ".open")
+    opener.click()
+    for _ in range(2):
+        press(shown, "mIoU")
+        row = "return arguments[0].closest('tr').nextElementSibling.id"
+        assert shown.execute_script(row, opener) == opener.get_attribute("aria-controls")
+
+
+def test_what_a_column_means_is_told_by_mouse_and_keyboard(shown):
+    tip = shown.find_element(By.ID, "tip")
+    button = button_of(headers(shown)[column(shown, "p50 ms")])
+    shown.execute_script("arguments[0].focus()", button)
+    assert tip.text == "Median latency of a single image, in milliseconds."
+    described = shown.find_element(By.ID, button.get_attribute("aria-describedby"))
+    assert described.get_attribute("textContent") == tip.text
+    button.send_keys(Keys.ESCAPE)
+    assert not tip.is_displayed()
+    ActionChains(shown).move_to_element(button).perform()
+    assert tip.is_displayed()
+
+
+def test_figures_tell_of_their_networks_by_keyboard(shown):
+    chart = shown.find_element(By.CSS_SELECTOR, ".chart")
+    assert chart.find_elements(By.TAG_NAME, "canvas")
+    assert len(chart.get_attribute("aria-label")) > 40
+    shown.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", chart)
+    tip = shown.find_element(By.ID, "tip")
+    chart.send_keys(Keys.ARROW_RIGHT)
+    assert "mean IoU 0." in tip.text
+    assert "images/s" in tip.text
+    shown.execute_script("arguments[0].blur()", chart)
+    assert not tip.is_displayed()
+
+
+def test_a_figure_as_a_picture_takes_the_place_of_the_chart_in_print(shown):
+    figure = shown.find_element(By.CSS_SELECTOR, "figure:has(.chart)")
+    chart, picture = figure.find_element(By.CSS_SELECTOR, ".chart"), figure.find_element(By.TAG_NAME, "img")
+    assert chart.is_displayed()
+    assert not picture.is_displayed()
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
+    assert not chart.is_displayed()
+    assert picture.is_displayed()
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_a_figure_has_an_address_of_its_own(shown):
+    found = shown.execute_script("return [...document.querySelectorAll('figure[id]')].map(e => e.id)")
+    assert any(re.fullmatch(r"accuracy-throughput-[0-9a-f]{8}", name) for name in found)
+    links = shown.execute_script("return [...document.querySelectorAll('nav a')].map(e => e.getAttribute('href'))")
+    assert {"#ranking", "#speed", "#reproduce", "#environment"} <= set(links)
+    shown.execute_script("location.hash = '#environment'")
+    WebDriverWait(shown, 10).until(lambda _: shown.find_element(By.ID, "environment").get_attribute("open"))
+
+
+def test_printed_on_a4_nothing_is_cut(shown):
+    assert_nothing_cut_in_print(shown)
+    printed = shown.execute_cdp_cmd("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})
+    assert base64.b64decode(printed["data"]).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["closed", "opened"])
+@pytest.mark.parametrize("colors", ["light", "dark"])
+def test_axe_finds_nothing(shown, opened, colors):
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": colors}]}
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    if opened:
+        opening = "document.querySelectorAll('details').forEach(e => { e.open = true; }); "
+        shown.execute_script(f"{opening}document.querySelector('.open').click()")
+    assert_accessible(shown)
 
 
 def test_every_figure_is_loaded_with_a_width_and_words(shown):
@@ -187,8 +378,11 @@ def test_the_published_reports_are_as_sound(browser, report):
     assert_quiet(browser)
     before = cells(browser, "mIoU")
     press(browser, "mIoU")
-    assert cells(browser, "mIoU") == sorted(before)
+    assert cells(browser, "mIoU") == sorted(before, reverse=True)
     assert_figures(browser, at_least=4)
+    assert_accessible(browser)
+    assert_nothing_cut_in_print(browser)
+    assert report.stat().st_size < 3_000_000
     for width in (1280, 400):
         assert_fits(browser, width)
 
@@ -199,12 +393,12 @@ def test_the_reports_of_the_quickstart_and_of_camvid_are_published():
 
 def test_a_reader_of_dark_pages_gets_dark_paper_and_dark_figures(shown):
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    light = shown.execute_script("return document.querySelector('img').currentSrc")
+    light = shown.execute_script("return document.querySelector('picture img').currentSrc")
     shown.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
     color = shown.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert sum(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(",")) < 150
     shown.get(shown.current_url)
-    assert shown.execute_script("return document.querySelector('img').currentSrc") != light
+    assert shown.execute_script("return document.querySelector('picture img').currentSrc") != light
 
 
 def test_hostile_names_are_text(shown):

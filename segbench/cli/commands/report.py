@@ -78,6 +78,10 @@ def report(
     ],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of all reports.")] = Path("reports"),
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="Also write figures as wide as a paper's columns, its table and its references."),
+    ] = False,
     opened: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
     """Write the report of stored runs as one page.
@@ -92,6 +96,10 @@ def report(
     with doing("reading and ranking the runs"):
         ranking = rank(*results)
     page = write(ranking, out)
+    if paper:
+        from segbench.report.paper import write_paper
+
+        tell(f"paper: {write_paper(ranking, page.parent).folder}")
     for note in ranking.notes:
         tell(f"note: {note}")
     if opened and typer.launch(page.resolve().as_uri()) != 0:

@@ -1,11 +1,11 @@
-"""Builds a suite's gallery: the hardest, median and easiest test images with each network's prediction."""
+"""Makes a suite's gallery: which test images were hardest, median, easiest and most disputed, as networks saw them."""
 
 from __future__ import annotations
 
 import shutil
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,11 +34,11 @@ Role = str
 
 
 class Place(NamedTuple):
-    """Location of a stored prediction.
+    """Where a prediction lies.
 
     Attributes:
         folder: The run's folder.
-        position: Index of the image in the run's test images.
+        position: Of the image among those that the run was tested on.
     """
 
     folder: Path
@@ -47,14 +47,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A network with stored predictions.
+    """A network whose predictions were kept.
 
     Attributes:
-        run: Its planned run; in a cross-validation, that of the first fold.
-        places: Location of the prediction for each test image.
+        run: The plan of its run; of a cross-validation, of its first fold.
+        places: Where the prediction of each test image lies.
         scores: (N,) mean IoU of each test image.
         names: The images' names.
-        test_digest: Hash of the test data.
+        test_digest: Of the data that was tested on.
     """
 
     run: Run
@@ -65,10 +65,10 @@ class Shown:
 
 
 def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store) -> None:
-    """Rebuild the galleries of a suite's protocols; does nothing without stored predictions.
+    """Write the galleries of a suite's protocols anew; nothing where no predictions were kept.
 
-    Shows the run with the smallest seed of each network, or its runs of all folds in a cross-validation. Galleries of
-    protocols that the suite no longer has are kept.
+    Of each network the run with the smallest seed is shown, of a cross-validation those of all folds. Galleries of
+    other protocols, which an earlier form of the suite had, stay as they are.
 
     Raises:
         StoreError: The gallery cannot be written, or a prediction cannot be read.
@@ -89,10 +89,10 @@ def make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store
 
 
 def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
-    """Return the indices of the hardest, median and easiest images, without duplicates.
+    """Return the positions of the hardest, the median and the easiest image, each once.
 
     Args:
-        scores: (N,) one score per image; images with NaN (no labelled pixel) are not chosen.
+        scores: (N,) one score an image; NaN for images without a labelled pixel, which are not chosen.
     """
     order = [int(index) for index in np.argsort(scores, kind="stable") if not np.isnan(scores[index])]
     if not order:
@@ -104,10 +104,32 @@ def choose(scores: NDArray[np.float64]) -> dict[Role, int]:
     return {role: index for index, role in taken.items()}
 
 
-def _first_seeds(runs: Sequence[Run], completed: Mapping[str, RunRecord]) -> list[list[Run]]:
-    """Return each network's completed run with the smallest seed for each protocol, in the plan's order.
+def most_disputed(scores: NDArray[np.float64], taken: Iterable[int]) -> int | None:
+    """Return the position of the image on which networks differ most; None where no other image tells them apart.
 
-    In a cross-validation, these are the runs of all folds, in order, of the smallest seed with all folds completed.
+    Args:
+        scores: (K, N) the mean IoU of each of N images by each of K networks; NaN for images that are not chosen.
+        taken: Positions that are chosen already.
+    """
+    if len(scores) < 2:
+        return None
+    reach = scores.max(axis=0) - scores.min(axis=0)
+    reach[[*taken]] = np.nan
+    known = np.flatnonzero(reach > 0)
+    return int(known[np.argmax(reach[known])]) if len(known) else None
+
+
+def _chosen(scores: NDArray[np.float64]) -> dict[Role, int]:
+    """Return the positions of the images that are shown, by role, from (K, N) scores."""
+    roles = choose(scores.mean(axis=0))
+    disputed = most_disputed(scores, roles.values())
+    return roles if disputed is None else {**roles, "disagreement": disputed}
+
+
+def _first_seeds(runs: Sequence[Run], completed: Mapping[str, RunRecord]) -> list[list[Run]]:
+    """Return the completed run of the smallest seed for each network and protocol, in the plan's order.
+
+    Of a cross-validation, these are the runs of all folds, in order, of the smallest seed that has them all.
     """
     found: dict[tuple[str, str], dict[int, list[Run]]] = {}
     for run in runs:
@@ -128,7 +150,7 @@ def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store
         parts = [load_matrices(folder / CONFUSION_FILE) for folder in folders]
         matrices = joined(parts)
     except StoreError:
-        return None  # the leaderboard reports it
+        return None  # the leaderboard tells of it
     scores = summary_scores(counts_by_image(matrices.matrices)).mean_iou
     places = [
         Place(folder, index) for folder, part in zip(folders, parts, strict=True) for index in range(len(part.names))
@@ -137,13 +159,13 @@ def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store
 
 
 def _test_digest(records: Sequence[RunRecord]) -> str | None:
-    """Return the same digest of the test data as the report uses."""
+    """Return the digest of the test data as the report has it."""
     digests = [record.data.test_digest if record.data else None for record in records]
     return joint_digest(digests) if records[0].fold else digests[0]
 
 
 def _comparable(found: Sequence[Shown]) -> list[Shown]:
-    """Return the runs with the most common test data."""
+    """Return the runs that were tested on what most were."""
     tested = Counter((one.test_digest, one.names) for one in found)
     most = tested.most_common(1)[0][0]
     return [one for one in found if (one.test_digest, one.names) == most]
@@ -154,9 +176,7 @@ def _write(folder: Path, found: Sequence[Shown]) -> None:
     scores = np.stack([one.scores for one in found])
     entry = found[0].run.recipe.dataset
     split = open_pool(entry) if entry.folds else open_dataset(entry, entry.test_split, loader=Loader())
-    images = [
-        _picture(folder, role, index, split, found) for role, index in sorted(choose(scores.mean(axis=0)).items())
-    ]
+    images = [_picture(folder, role, index, split, found) for role, index in sorted(_chosen(scores).items())]
     write_gallery(
         folder,
         Gallery(

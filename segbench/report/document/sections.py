@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from segbench.report.blocks import Block, Bullets, Cell, Code, Heading, Inline, Listing, Paragraph, Table
+from segbench.report.blocks import Block, Bullets, Cell, Code, Folded, Heading, Inline, Listing, Paragraph, Table
 from segbench.report.figures.captions import MOST_NETWORKS, scored_rows
+from segbench.report.ranking.notes import Note
 from segbench.report.ranking.published import Published, published_of
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.protocols import Difference
@@ -21,7 +22,7 @@ from segbench.report.text import early_stopping_rule, is_absent, plural, short_i
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
 
-_HOW_SCORED = (
+HOW_SCORED = (
     "Scores are fractions of 1, from confusion matrices over the whole test split; "
     "rows of different protocols, or tested on different data, are not ranked together."
 )
@@ -29,17 +30,20 @@ _DIGESTS = 12
 """Signs that are shown of a digest."""
 
 
-def opening(runs: pd.DataFrame, verdicts: Sequence[str], notes: Sequence[str]) -> list[Block]:
-    """Return title, extent, who wins, and what a reader must know before comparing rows."""
-    suites = " + ".join(dict.fromkeys(map(str, runs["suite"])))
-    counts: Counter[str] = Counter()
-    for status, folds in zip(runs["status"], runs["folds"], strict=True):
-        counts[str(status)] += 1 if status != Status.COMPLETED or is_absent(folds) else int(folds)
-    others = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()) if status != Status.COMPLETED)
-    extent = f"{plural(counts[Status.COMPLETED], 'run')} completed" + (f", {others}." if others else ".")
-    blocks: list[Block] = [Heading(f"Leaderboard: {suites}", 1), Paragraph.of(f"{extent} {_HOW_SCORED}")]
-    blocks += [Paragraph.of(verdict) for verdict in verdicts]
-    return [*blocks, Bullets("Before comparing rows:", tuple(notes))] if notes else blocks
+def notes(found: Sequence[Note]) -> list[Block]:
+    """Return what a reader must know before comparing rows of a table; nothing where there is nothing.
+
+    What is about single networks, a page tells beside their rows.
+    """
+    if not found:
+        return []
+    of_table, of_rows = ([note for note in found if bool(note.models) is single] for single in (False, True))
+    lists = [tuple(_capital(note.sentence) for note in notes) for notes in (of_table, of_rows)]
+    return [Bullets("Before comparing rows:", lists[0], beside=lists[1])]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
@@ -100,7 +104,7 @@ def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     )
     titles = ["network", "mIoU here", "void as error", "mIoU published", "pixel acc. published", "void", "paper"]
     table = Table.of("published", [*titles, "trained or tested on"], rows, ":----:::")
-    return [Heading("Published figures", 4), Paragraph.of(words), table]
+    return [Heading("Published figures", 3), Paragraph.of(words), table]
 
 
 def _beside(row: pd.Series[Any], void_as_error: float, paper: Published) -> list[Cell | str]:
@@ -127,20 +131,22 @@ def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[B
         return []
     rows = [[_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given]
     titles = ["key", *map(short_id, protocols)]
-    return [Heading("Where the protocols differ"), Table.of("differences", titles, rows)]
+    table = Table.of("differences", titles, rows)
+    return [Folded("Where the protocols differ", (table,), anchor="differences")]
 
 
 def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
     """Return one protocol: the rule by which weights were chosen, the data's digests and the whole recipe."""
     recipe = runs["recipe"].iloc[0]
-    blocks: list[Block] = [Heading(f"Protocol {short_id(protocol_id)}"), Paragraph(selection_rule(recipe))]
+    blocks: list[Block] = [Paragraph(selection_rule(recipe))]
     for name, what in (("train_digest", "trained"), ("test_digest", "tested")):
         found = sorted({str(value)[:_DIGESTS] for value in runs[name] if not is_absent(value)})
         if found:
             listed = [part for digest in found for part in (", ", Code(digest))][1:]
             blocks.append(Paragraph.of(f"Digest of the data that was {what} on, in order: ", *listed, "."))
     text = yaml.safe_dump(json.loads(json.dumps(recipe)), sort_keys=False, allow_unicode=True)
-    return [*blocks, Listing(text, "yaml")]
+    name = f"Protocol {short_id(protocol_id)}"
+    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor=name)]
 
 
 def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
@@ -187,7 +193,7 @@ def environment(runs: pd.DataFrame) -> list[Block]:
         for key, value in _facts(facts):
             counts.setdefault(key, Counter())[value] += 1
     rows: list[list[Cell | str]] = [[_code(key), _counted(values, len(known))] for key, values in counts.items()]
-    return [Heading("Environment"), Table.of("environment", ["fact", "value"], rows)]
+    return [Folded("Environment", (Table.of("environment", ["fact", "value"], rows),))]
 
 
 def suites_as_run(runs: pd.DataFrame) -> list[Block]:
@@ -198,7 +204,7 @@ def suites_as_run(runs: pd.DataFrame) -> list[Block]:
             text = (folder / SUITE_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        blocks += [Heading(f"Suite {folder.name} as run"), Listing(text, "yaml")]
+        blocks.append(Folded(f"Suite {folder.name} as run", (Listing(text, "yaml"),), anchor=f"suite-{folder.name}"))
     return blocks
 
 
@@ -210,7 +216,7 @@ def reproduction(runs: pd.DataFrame) -> list[Block]:
         if (folder / SUITE_FILE).is_file():
             commands.append(shlex.join(["segbench", "run", f"{place}/{SUITE_FILE}", "--set", f"name={folder.name}"]))
         commands.append(shlex.join(["segbench", "leaderboard", place]))
-    return [Heading("Reproduce"), Listing("\n".join(commands), "sh")]
+    return [Heading("Reproduce", link="Reproduce"), Listing("\n".join(commands), "sh")]
 
 
 def _folders(runs: pd.DataFrame) -> set[Path]:

@@ -34,7 +34,7 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
     )
     signs = "".join("-" if _RIGHT[title] else ":" for title in titles)
     table = Table.of("speed", titles, [[line[title] for title in titles] for line in lines], signs)
-    return [Heading("Speed"), Paragraph.of("Measured by ", Code("segbench speed"), words), table]
+    return [Heading("Speed", link="Speed"), Paragraph.of("Measured by ", Code("segbench speed"), words), table]
 
 
 def machine_names(records: Iterable[SpeedRecord]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who leads, how sure that is, at what cost and on which classes: a table of a leaderboard in words."""
+"""Who leads, how sure that is and at what cost: a table of a leaderboard in two sentences."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from segbench.report.runs.class_iou import class_iou
 from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
-_TRAINED_ONCE = (
-    "Each network was trained once{}. One training cannot tell networks apart: another seed may change the order. "
-    "To compare them, train each three times or more: segbench run SUITE --seeds 0,1,2."
-)
+ADVICE = "To compare the networks, train each three times or more: segbench run SUITE --seeds 0,1,2."
+"""What to do about networks that were trained once."""
 
 
 class Judged(NamedTuple):
@@ -32,26 +30,28 @@ def verdicts(judged: Sequence[Judged]) -> list[str]:
     """Return the verdict on each table that scores anything; where there are several, each says of which it is."""
     known = [one for one in judged if len(one.table.scored)]
     several = len(known) > 1
-    return [f"{one.table.name}: {verdict(*one)}" if several else verdict(*one) for one in known]
+    return [
+        f"{one.table.name}: {verdict(one.table, one.pairs)}" if several else verdict(one.table, one.pairs)
+        for one in known
+    ]
 
 
-def verdict(table: RankedTable, runs: pd.DataFrame, pairs: pd.DataFrame) -> str:
+def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
     """Return what a reader should know of one table first; empty where nothing was scored.
 
     Args:
         table: The table.
-        runs: The runs that it is made of.
         pairs: Its pairs, with the columns of ``Ranking.pairs``.
     """
     if table.scored.empty:
         return ""
-    sentences = [
-        _winner(table),
-        _separation(table, pairs),
-        _cost(table),
-        _classes(table.scored, runs),
-    ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    who = f"{_winner(table)}{_separation(table, pairs)}."
+    return " ".join(sentence for sentence in (who, _cost(table)) if sentence)
+
+
+def advice(table: RankedTable) -> str:
+    """Return what to do so that networks can be compared; empty where they can."""
+    return "" if table.tells_networks_apart or len(table.scored) < 2 else ADVICE
 
 
 def _winner(table: RankedTable) -> str:
@@ -60,26 +60,27 @@ def _winner(table: RankedTable) -> str:
     whose = "" if first["scope"] == Scope.NETWORKS else " of these weights over test images"
     interval = "" if is_absent(low) else f" (95 % interval{whose} {low:.3f} to {high:.3f})"
     place = "is first with a mean IoU of" if table.tells_networks_apart else "has the highest mean IoU,"
-    return f"{printable(first['model'])} {place} {first['mean_iou']:.3f}{interval}."
+    return f"{printable(first['model'])} {place} {first['mean_iou']:.3f}{interval}"
 
 
 def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
-    """Return which networks the first cannot be told apart from."""
+    """Return from which networks the first can be told apart, as the end of a sentence."""
     scored = table.scored
     if len(scored) < 2:
-        return "There is no other network to compare it with."
+        return "; there is no other network to compare it with"
     if not table.tells_networks_apart:
-        return _TRAINED_ONCE.format(" on each fold" if scored["folds"].notna().any() else "")
+        each = " on each fold" if scored["folds"].notna().any() else ""
+        return f", but each network was trained once{each}: another seed may change the order"
     first = scored.iloc[0]["model"]
     mine = pairs[(pairs["first"] == first) | (pairs["second"] == first)]
     if mine.empty:
-        return "Too few shared test images to compare it with the other networks."
+        return "; there are too few shared test images to compare it with the other networks"
     rivals = set(mine[~(mine["p_value"] < SIGNIFICANT)][["first", "second"]].to_numpy().ravel()) - {first}
     if not rivals:
         over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
-        return f"It leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})."
+        return f" and leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})"
     named = [printable(model) for model in scored["model"] if model in rivals]
-    return f"It cannot be told apart from {_listed(named)}."
+    return f"; it cannot be told apart from {_listed(named)}"
 
 
 def _cost(table: RankedTable) -> str:
@@ -104,7 +105,7 @@ def _cost(table: RankedTable) -> str:
     )
 
 
-def _classes(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
+def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
     """Return the class that even the network that does best on it finds hardest."""
     table = class_iou(runs)
     table = table[table.index.isin(ranked["model"])]

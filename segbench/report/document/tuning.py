@@ -12,6 +12,8 @@ from segbench.errors import StoreError
 from segbench.metrics.trainings import Scope
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
 from segbench.report.compare.compare import compare
+from segbench.report.figures.plot import Plot
+from segbench.report.figures.tuned import tuning_slopes
 from segbench.report.runs.network_identity import network_key
 from segbench.report.runs.protocols import protocol_groups
 from segbench.report.runs.trials import Tried, by_fold, by_place, chosen_of, search_in_words, tried_for, values_in_words
@@ -55,7 +57,11 @@ def tuning_section(runs: pd.DataFrame, trials: pd.DataFrame) -> list[Block]:
     """
     blocks: list[Block] = []
     for search in searches(runs):
-        blocks += [Heading(f"Tuning for protocol {short_id(search.protocol)}"), Paragraph.of(_rule(search.recipe))]
+        name = f"Tuning for protocol {short_id(search.protocol)}"
+        blocks += [
+            Heading(name, anchor=f"tuning-{short_id(search.protocol)}", link=name),
+            Paragraph.of(_rule(search.recipe)),
+        ]
         blocks += _trials(search, trials)
         blocks += _both(search, runs)
     return blocks
@@ -73,6 +79,16 @@ def both_protocols(search: Search, runs: pd.DataFrame) -> pd.DataFrame:
     """
     untuned = runs[[protocol == search.untuned for protocol in runs["protocol"]]]
     return compare(untuned, search.runs.assign(tuning=None)).networks
+
+
+def tuning_plots(runs: pd.DataFrame) -> Iterator[tuple[str, Plot]]:
+    """Yield what each tuning changed as a figure, with its protocol; none where no network was completed by both."""
+    for search in searches(runs):
+        try:
+            found = both_protocols(search, runs)
+        except StoreError:
+            continue
+        yield search.protocol, tuning_slopes(found, (search.untuned, search.protocol))
 
 
 def tuning_facts(runs: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, Any]]:

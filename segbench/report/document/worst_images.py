@@ -56,4 +56,4 @@ def worst_cases(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
         "(over the classes labelled or predicted in it)."
     )
     titles = ["image", "mean IoU", "best network", "worst network"]
-    return [Heading("Worst cases", 4), Paragraph.of(words), Table.of("worst-cases", titles, rows, ":-::")]
+    return [Heading("Worst cases", 3), Paragraph.of(words), Table.of("worst-cases", titles, rows, ":-::")]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from segbench.report.figures.intervals import paired_differences, rank_intervals
+from segbench.report.figures.calibration import reliability
+from segbench.report.figures.intervals import mean_iou_intervals, paired_differences
 from segbench.report.figures.learning_curves import learning_curves
 from segbench.report.figures.per_class import class_scores, confusion_matrices
 from segbench.report.figures.plot import Plot
@@ -22,11 +23,12 @@ __all__ = [
     "confusion_matrices",
     "latency_distributions",
     "learning_curves",
+    "mean_iou_intervals",
     "memory",
     "paired_differences",
     "picture_grid",
     "plots",
-    "rank_intervals",
+    "reliability",
 ]
 
 
@@ -36,12 +38,13 @@ Draw = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame], Plot |
 DRAWINGS: dict[str, Draw] = {
     "accuracy-throughput": lambda board, runs, histories, pairs: accuracy_throughput(board),
     "accuracy-parameters": lambda board, runs, histories, pairs: accuracy_parameters(board),
-    "rank-intervals": lambda board, runs, histories, pairs: rank_intervals(board),
+    "mean-iou-intervals": lambda board, runs, histories, pairs: mean_iou_intervals(board),
     "paired-differences": lambda board, runs, histories, pairs: paired_differences(board, pairs),
     "class-iou": lambda board, runs, histories, pairs: class_scores(board, runs),
     "confusion": lambda board, runs, histories, pairs: confusion_matrices(board, runs),
     "pictures": lambda board, runs, histories, pairs: picture_grid(board, runs),
     "learning-curves": lambda board, runs, histories, pairs: learning_curves(board, histories),
+    "reliability": lambda board, runs, histories, pairs: reliability(board, runs),
     "latency": lambda board, runs, histories, pairs: latency_distributions(board, runs),
     "memory": lambda board, runs, histories, pairs: memory(board),
 }

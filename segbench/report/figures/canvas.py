@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segbench.report.figures.style import fitted
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def panels(columns: int, height: float, *, rows: int = 1, width: float | None = None) -> tuple[Figure, list[Axes]]:
-    """Return a drawing of some panels, row by row; sizes are in inches."""
+    """Return a drawing of some panels, row by row; sizes are in inches, for a screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from segbench.report.figures.notebook import ShownFigure
 
-    figure = ShownFigure(figsize=(width or 3.0 + 4.5 * columns, height), layout="constrained")
+    size = fitted(width or 1.0 + 4.2 * columns, height)
+    figure = ShownFigure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(np.ravel(figure.subplots(rows, columns)))
 

@@ -1,49 +1,96 @@
-"""How sure a ranking is: intervals of ranks, and differences of pairs."""
+"""How sure a ranking is: intervals of scores, and differences of pairs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
+from segbench.report import chart
 from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows
+from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, colors, markers, named_rows, room_for, short_name, styled, whole_numbers
+from segbench.report.figures.style import GRID, finish, named_rows, room_for, short_name, small, styled
+from segbench.report.figures.tradeoffs import MIOU
+from segbench.report.text import is_absent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def rank_intervals(board: pd.DataFrame) -> Plot | None:
-    """Draw the rank of each network with its 95 % interval; None where no interval is known."""
-    known = scored_rows(board[board["rank_best"].notna()])
+def mean_iou_intervals(board: pd.DataFrame) -> Plot | None:
+    """Draw the mean IoU of each network with its 95 % interval, a forest plot; None where fewer than two have one."""
+    known = scored_rows(board[board["mean_iou_low"].notna()])
     shown = best(known)
     if len(shown) < 2:
         return None
+    sides = [_place(row) for _, row in shown.iterrows()]
     with styled():
-        figure, axes = canvas(7.5, 1.6 + 0.32 * len(shown))
-        looks = zip(colors(len(shown)), markers(len(shown)), strict=True)
-        for place, ((_, row), (color, marker)) in enumerate(zip(shown.iterrows(), looks, strict=True)):
-            axes.plot([row["rank_best"], row["rank_worst"]], [place, place], color=color, linewidth=3, alpha=0.6)
-            axes.plot(row["rank"], place, color=color, marker=marker, markersize=8, linestyle="none")
-        named_rows(axes, [f"{row['model']}  {row['group'] or ''}" for _, row in shown.iterrows()])
-        axes.set(title="Ranks that cannot be excluded (95 %)", xlabel="Rank by mean IoU")
-        axes.set_xlim(0.5, max(int(shown["rank_worst"].max()), int(shown["rank"].max())) + 0.5)
-        whole_numbers(axes)
+        figure, axes = canvas(7.0, 1.1 + 0.34 * len(shown))
+        models = list(map(str, shown["model"]))
+        for place, ((_, row), look) in enumerate(zip(shown.iterrows(), looks(models), strict=True)):
+            ends = [row["mean_iou_low"], row["mean_iou_high"]]
+            axes.plot(ends, [place, place], color=look.color, linewidth=3, alpha=0.6, solid_capstyle="butt")
+            axes.plot(row["mean_iou"], place, color=look.color, marker=look.marker, markersize=8, linestyle="none")
+        named_rows(axes, models)
+        if any(sides):
+            right = axes.twinx()
+            right.set_ylim(axes.get_ylim())
+            right.set_yticks(range(len(sides)), sides)
+            right.tick_params(length=0)
+            right.grid(visible=False)
+        finish(axes, MIOU, "")
+    leader = (
+        ""
+        if shown["rank_best"].isna().all()
+        else (
+            "At the right: the ranks that the comparisons leave open, and letters; networks that share one cannot be "
+            "told apart. "
+        )
+    )
     caption = (
-        f"Rank of each network (mark) and the ranks that its comparisons leave open (line), all together right in 95 % "
-        f"of tables, over {_over(shown)}. "
-        f"{sample(shown, board, known=known, those='with an interval')} Letters behind the names: networks that share "
-        "one cannot be told apart."
+        f"Mean IoU of each network (mark) with its 95 % interval (bar), over {_over(shown)}. {leader}"
+        f"{sample(shown, board, known=known, those='with an interval')}"
     )
     listed = "; ".join(
-        f"{row['model']}: rank {row['rank']}, {row['rank_best']} to {row['rank_worst']}" for _, row in shown.iterrows()
+        f"{row['model']}: {row['mean_iou']:.3f}, {row['mean_iou_low']:.3f} to {row['mean_iou_high']:.3f}"
+        + (f", {side}" if side else "")
+        for (_, row), side in zip(shown.iterrows(), sides, strict=True)
     )
-    return Plot("rank-intervals", "Rank intervals", caption, figure, f"Rank of each network. {listed}.")
+    return Plot(
+        "mean-iou-intervals",
+        "Mean IoU with 95 % intervals",
+        caption,
+        figure,
+        f"Mean IoU of each network. {listed}.",
+        _chart(shown, sides),
+    )
+
+
+def _place(row: pd.Series[Any]) -> str:
+    """Return the ranks that are left open and the group of a row; empty where it is not ranked."""
+    first, last = row["rank_best"], row["rank_worst"]
+    if is_absent(first):
+        return ""
+    ranks = f"rank {first}" if first == last else f"rank {first}-{last}"
+    return ranks if is_absent(row["group"]) else f"{ranks} · {row['group']}"
+
+
+def _chart(shown: pd.DataFrame, sides: list[str]) -> dict[str, Any]:
+    """Return the same as data."""
+    points = []
+    given = zip(shown.iterrows(), looks(list(map(str, shown["model"]))), sides, strict=True)
+    for place, ((_, row), look, side) in enumerate(given):
+        ends = (row["mean_iou_low"], row["mean_iou_high"])
+        tip = [f"mean IoU {row['mean_iou']:.3f}", f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}", side]
+        at = (row["mean_iou"], place)
+        hollow = row["pretrained"] == "pretrained"
+        points.append(chart.point(row["model"], look, at, tip=list(filter(None, tip)), across=ends, hollow=hollow))
+    return chart.forest(points, x=MIOU, sides=sides)
 
 
 def _over(shown: pd.DataFrame) -> str:
@@ -62,7 +109,7 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
     with styled():
         figure = _drawn_squares([short_name(name) for name in models], differences, apart)
     caption = (
-        "Difference of mean IoU, row minus column, in percentage points, on the same images. In brackets: the two "
+        "Difference of mean IoU, column minus row, in percentage points, on the same images. In brackets: the two "
         f"cannot be told apart (Holm-adjusted p of {SIGNIFICANT:.2f} or more over {_over(shown)}). "
         f"{sample(shown, board)}"
     )
@@ -70,31 +117,36 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
 
 
 def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray) -> Figure:
-    """Draw a matrix of differences, its colours even to both sides of 0."""
+    """Draw the lower half of a matrix of differences, its colours even to both sides of 0: the other is its mirror."""
     import seaborn as sns
 
-    size = 2.6 + 0.62 * len(names) + room_for(names)
-    figure, axes = canvas(size + 1.6, size)
-    reach = 100 * (float(np.nanmax(np.abs(differences))) or 1.0)
-    cells = zip(differences.ravel(), apart.ravel(), strict=True)
+    rows, columns = names[1:], names[:-1]
+    lower = -differences[1:, :-1]  # column minus row: the better one's lead, above 0
+    hidden = np.triu(np.ones(lower.shape, dtype=bool), k=1)
+    lower = np.where(hidden, np.nan, lower)
+    size = 2.0 + 0.62 * len(columns) + room_for(names)
+    figure, axes = canvas(max(7.0, size + 1.6), max(3.0, size))
+    reach = 100 * (float(np.nanmax(np.abs(lower))) or 1.0)
+    cells = zip(lower.ravel(), apart[1:, :-1].ravel(), strict=True)
     sns.heatmap(
-        100 * differences,
+        100 * lower,
+        mask=hidden,
         vmin=-reach,
         vmax=reach,
         cmap="PuOr",
-        annot=np.array([_cell(value, sure) for value, sure in cells]).reshape(differences.shape),
+        annot=np.array([_cell(value, sure) for value, sure in cells]).reshape(lower.shape),
         fmt="",
-        annot_kws={"fontsize": "small", "in_layout": False},
-        xticklabels=names,
-        yticklabels=names,
-        cbar_kws={"label": "Difference of mean IoU (percentage points)", "shrink": 0.8},
+        annot_kws={"fontsize": small(), "in_layout": False},
+        xticklabels=columns,
+        yticklabels=rows,
+        cbar_kws={"label": "Column minus row (percentage points)", "shrink": 0.8},
         linewidths=0.5,
         linecolor=GRID,
         square=True,
         ax=axes,
     )
-    axes.set_facecolor("0.8")
-    axes.set(title="Row minus column: mean IoU", xlabel="", ylabel="")
+    axes.set(xlabel="", ylabel="")
+    axes.grid(visible=False)
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)
     return figure

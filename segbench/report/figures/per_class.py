@@ -12,7 +12,7 @@ import pandas as pd
 from segbench.report.figures.canvas import canvas, panels
 from segbench.report.figures.captions import best, sample
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, room_for, short_name, styled
+from segbench.report.figures.style import GRID, room_for, short_name, small, styled
 from segbench.report.runs.class_iou import class_iou
 from segbench.results.record import Status
 
@@ -79,7 +79,7 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
         cmap="cividis",
         annot=columns <= _ANNOTATED_CLASSES,
         fmt=".2f",
-        annot_kws={"in_layout": False},
+        annot_kws={"in_layout": False, "fontsize": small("medium")},
         xticklabels=classes,
         yticklabels=networks,
         cbar_kws={"label": "IoU (fraction)"},
@@ -88,7 +88,7 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
         ax=axes,
     )
     axes.set_facecolor(_UNKNOWN)
-    axes.set(title="IoU by class", xlabel="Class", ylabel="Network")
+    axes.set(xlabel="Class", ylabel="Network")
     axes.tick_params(axis="x", rotation=90)
     axes.tick_params(axis="y", rotation=0)
     return figure
@@ -117,8 +117,8 @@ def _name_classes(panel: Axes, names: list[str], *, left: bool, lowest: bool) ->
     """Name the rows of a panel at the left and the columns of one that has no other below it."""
     ticks = list(range(len(names))) if len(names) <= _LABELLED_CLASSES else []
     shown = names if ticks else []
-    panel.set_xticks(ticks, shown if lowest else [""] * len(ticks), rotation=90, fontsize="x-small")
-    panel.set_yticks(ticks, shown if left else [""] * len(ticks), fontsize="x-small")
+    panel.set_xticks(ticks, shown if lowest else [""] * len(ticks), rotation=90, fontsize=small("x-small"))
+    panel.set_yticks(ticks, shown if left else [""] * len(ticks), fontsize=small("x-small"))
     if left:
         panel.set_ylabel("Label")
     if lowest:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segbench.report.figures.style import DARK, styled
 from segbench.results.files import storing
@@ -26,6 +26,8 @@ class Plot:
         caption: What is drawn, with n, protocol and spread.
         figure: The drawing.
         alternative: What those are told who do not see it; the title and the caption by default.
+        chart: The same as data, for a page that draws it with tooltips; None where it stays a picture. See
+            ``segbench.report.chart``.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Plot:
     caption: str
     figure: Figure
     alternative: str = ""
+    chart: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,24 @@ def save(plot: Plot, folder: Path, *, name: str | None = None) -> PlotFiles:
         _draw(plot, files)
         files.dark.write_text(darkened(files.light.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return files
+
+
+def save_for_paper(plot: Plot, folder: Path, *, name: str) -> tuple[Path, Path]:
+    """Write a figure that was drawn as wide as a paper's column as PDF and SVG; equal figures give equal files.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    pdf, svg = (folder / f"{name}.{kind}" for kind in ("pdf", "svg"))
+    with storing(folder), styled():
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"Title": plot.title}
+        FigureCanvasPdf(plot.figure).print_pdf(pdf, metadata={**about, "CreationDate": None})  # type: ignore[no-untyped-call]
+        FigureCanvasSVG(plot.figure).print_svg(svg, metadata={**about, "Date": None})  # type: ignore[no-untyped-call]
+    return pdf, svg
 
 
 def _draw(plot: Plot, files: PlotFiles) -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows, spanned
+from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import INK, colors, engineering_numbers, named_rows, plain_numbers, styled
+from segbench.report.figures.style import INK, engineering_numbers, logarithmic, named_rows, small, styled
 from segbench.report.ranking.speed_columns import single_image_records
 from segbench.report.ranking.speed_summary import P99_SAMPLES
 from segbench.report.text import is_absent
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _BARS = {
     "inference_memory_bytes": ("inference, smallest batch", "#0173b2"),
-    "training_memory_bytes": ("training step", "#de8f05"),
+    "training_memory_bytes": ("training step", "#c97f00"),
 }
 
 
@@ -63,7 +64,7 @@ def _single_images(board: pd.DataFrame, runs: pd.DataFrame) -> dict[str, SpeedRe
 
 def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
     """Draw a box of each network's milliseconds, the first at the top."""
-    figure, axes = canvas(7.5, 1.6 + 0.36 * len(models))
+    figure, axes = canvas(7.0, 1.3 + 0.34 * len(models))
     drawn = axes.boxplot(
         times,
         positions=range(len(times)),
@@ -77,15 +78,14 @@ def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
         whiskerprops={"color": INK},
         capprops={"color": INK},
     )
-    for box, color in zip(drawn["boxes"], colors(len(times)), strict=True):
-        box.set(facecolor=color, alpha=0.7)
+    for box, look in zip(drawn["boxes"], looks(models), strict=True):
+        box.set(facecolor=look.color, alpha=0.7)
     for place, values in enumerate(times):
         if len(values) >= P99_SAMPLES:
             axes.plot(np.percentile(values, 99), place, marker="|", color="0.5", markersize=9)
     named_rows(axes, models)
-    axes.set_xscale("log")
-    plain_numbers(axes)
-    axes.set(title="Latency of single images", xlabel="Milliseconds a call")
+    axes.set_xlabel("Latency of single images (ms a call)")
+    logarithmic(axes)
     return figure
 
 
@@ -98,14 +98,14 @@ def memory(board: pd.DataFrame) -> Plot | None:
     bars = {name: words for name, words in _BARS.items() if shown[name].notna().any()}
     height = 0.8 / len(bars)
     with styled():
-        figure, axes = canvas(7.5, 1.8 + 0.36 * len(shown))
+        figure, axes = canvas(7.0, 1.3 + 0.34 * len(shown))
         for number, (name, (label, color)) in enumerate(bars.items()):
             places = np.arange(len(shown)) + (number - (len(bars) - 1) / 2) * height
             axes.barh(places, shown[name].astype(float).fillna(0.0), height=height, color=color, label=label)
         named_rows(axes, list(shown["model"]))
         engineering_numbers(axes, "B")
-        axes.set(title="Peak memory", xlabel="Memory")
-        axes.legend(frameon=False, fontsize="small", loc="best")
+        axes.set_xlabel("Peak memory")
+        axes.legend(frameon=False, fontsize=small(), loc="best")
     restarts = shown["speed_restarts"].dropna()
     processes = spanned(restarts, "process", "processes") if len(restarts) else "all processes"
     drawn = sample(shown, board, known=known, those="whose memory was measured")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from segbench.report.text import printable
@@ -12,31 +13,61 @@ from segbench.report.text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PAPER_POINTS = 8.0
+"""Size of all text in figures for papers, in points."""
+
+_COLUMN: ContextVar[float | None] = ContextVar("column width in inches", default=None)
+_LOWEST = 0.6
+"""A drawing for a narrow column is at least this share as high as on a screen: its text is not that much smaller."""
+
 INK, PAPER, GRID = "#1b1c1e", "#fefefd", "#d3d4d6"
 """Text, background and grid lines on light paper; no other colour of a figure is one of these."""
 DARK = {INK: "#e6e7e9", PAPER: "#16181b", GRID: "#3b3e43"}
 """What becomes of them on dark paper."""
 
-_MARKERS = "oXsD^vPp*h"
-_COLORS = (
-    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
-    *("#8c6d4a", "#56b4e9", "#7f7f7f", "#999933", "#aa4499"),
-)
-"""Safe for the colour-blind, and dark enough for print: seaborn's ``colorblind`` without its pale ones."""
 _ORDINARY_NAME, _LONGEST_NAME = 14, 40
 """Signs of a name that a drawing has room for as it is, and for which it grows."""
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.hashsalt": "segbench",  # equal figures give equal files
     "svg.fonttype": "none",
-    "axes.titleweight": "bold",
     "axes.titlesize": "medium",
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     **dict.fromkeys(("axes.edgecolor", "grid.color"), GRID),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
 }
+_PAPER_SIZES: dict[Any, Any] = {
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), PAPER_POINTS),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize", "figure.labelsize"), PAPER_POINTS),
+    "pdf.fonttype": 42,  # text stays text
+    "lines.linewidth": 1.0,
+    "lines.markersize": 4.0,
+}
 _INCHES_A_SIGN = 0.08
 _EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "WenQuanYi Zen Hei")
+
+
+@contextmanager
+def column_width(inches: float) -> Iterator[None]:
+    """Draw figures as wide as a column of a paper, in which they are put without scaling."""
+    before = _COLUMN.set(inches)
+    try:
+        yield
+    finally:
+        _COLUMN.reset(before)
+
+
+def in_a_paper() -> bool:
+    """Return whether figures are drawn for a paper."""
+    return _COLUMN.get() is not None
+
+
+def fitted(width: float, height: float) -> tuple[float, float]:
+    """Return the size of a drawing in inches: as it is, or as wide as a paper's column."""
+    column = _COLUMN.get()
+    if column is None:
+        return width, height
+    return column, height * min(1.0, max(_LOWEST, column / width))
 
 
 @contextmanager
@@ -48,25 +79,38 @@ def styled() -> Iterator[None]:
 
     installed = {font.name for font in fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in _EAST_ASIAN_FONTS if name in installed), "sans-serif"]
-    with sns.axes_style("whitegrid"), mpl.rc_context({**_STYLE, "font.family": fonts}), warnings.catch_warnings():
+    look = {**_STYLE, **(_PAPER_SIZES if in_a_paper() else {}), "font.family": fonts}
+    with sns.axes_style("whitegrid"), mpl.rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the SVG keeps the sign, as text
         yield
 
 
-def finish(axes: Axes, title: str, x: str, y: str, *, legend: bool = True) -> None:
-    """Set a panel's title and axis labels, and put its legend to the right."""
-    axes.set(title=title, xlabel=x, ylabel=y)
-    if legend:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")
+def finish(axes: Axes, x: str, y: str) -> None:
+    """Set a panel's axis labels; what is drawn stands in the words around a figure, not in it."""
+    axes.set(xlabel=x, ylabel=y)
 
 
-def plain_numbers(axes: Axes) -> None:
-    """Show a logarithmic axis in ordinary numbers."""
-    from matplotlib.ticker import LogLocator, StrMethodFormatter
+def small(size: str = "small") -> Any:
+    """Return the size of lesser text: smaller on screens, the same as all text in papers."""
+    return PAPER_POINTS if in_a_paper() else size
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter("")
+
+def logarithmic(axes: Axes, *, unit: str | None = None) -> None:
+    """Make the horizontal axis logarithmic, with labelled ticks, and let its label say so.
+
+    Args:
+        axes: The panel; its label is set.
+        unit: Of large numbers, which are then shown with prefixes, such as ``20 MB``; None for ordinary numbers.
+    """
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    wide = high > 300 * low
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}") if unit is None else EngFormatter(unit=unit))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(f"{axes.get_xlabel()}, log scale")
 
 
 def engineering_numbers(axes: Axes, unit: str) -> None:
@@ -99,22 +143,6 @@ def named_rows(axes: Axes, names: list[str]) -> None:
     """Name the rows of a drawing, the first at the top."""
     axes.set_yticks(range(len(names)), [short_name(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
-
-
-def colors(number: int) -> list[Any]:
-    """Return a colour for each network, from a palette safe for the colour-blind."""
-    return [_COLORS[index % len(_COLORS)] for index in range(number)]
-
-
-def markers(number: int) -> list[str]:
-    """Return a mark for each network; with the ten colours, no pair repeats below a hundred."""
-    return [_MARKERS[(index + index // len(_MARKERS)) % len(_MARKERS)] for index in range(number)]
-
-
-def dashes(number: int) -> list[tuple[str, str]]:
-    """Return a line style and a mark for each network."""
-    styles = ("-", "--", "-.", ":")
-    return [(styles[index // 10 % len(styles)], mark) for index, mark in enumerate(markers(number))]
 
 
 def legend_label(name: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from segbench.report import text
+from segbench.report import chart, text
 from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import (
     accuracy_bar,
@@ -18,17 +18,9 @@ from segbench.report.figures.captions import (
     spread_words,
     standard_deviation,
 )
+from segbench.report.figures.looks import Look, looks, name_points
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import (
-    PAPER,
-    colors,
-    engineering_numbers,
-    finish,
-    legend_label,
-    markers,
-    plain_numbers,
-    styled,
-)
+from segbench.report.figures.style import PAPER, engineering_numbers, finish, legend_label, logarithmic, styled
 from segbench.report.ranking.speed_columns import pareto_front
 
 if TYPE_CHECKING:
@@ -54,19 +46,26 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
     shown = best(known)
     if shown.empty:
         return None
+    unit = f"Throughput{'' if measured else ' in evaluation'} (images/s)"
+    front = shown[shown["pareto"].fillna(value=False).astype(bool)] if measured else shown.head(0)
     with styled():
         axes = _scatter(shown, name)
         if measured:
-            _draw_front(axes, shown[shown["pareto"].fillna(value=False).astype(bool)], name, drawstyle="steps-pre")
+            _draw_front(axes, front, name, drawstyle="steps-pre")
+        finish(axes, unit, MIOU)
         if _is_wide(shown[name]):
-            axes.set_xscale("log")
-            plain_numbers(axes)
-        unit = f"Throughput{'' if measured else ' in evaluation'} (images/s)"
-        finish(axes, "Accuracy against throughput", unit, MIOU)
+            logarithmic(axes)
+        _name(axes, shown, name)
     drawn = sample(shown, board, known=known, those=f"whose speed {'' if measured else 'in evaluation '}was measured")
     caption = _caption_measured(shown, drawn) if measured else _caption_evaluated(shown, drawn)
-    points = _points(shown, lambda row: f"{text.rate(row[name])} images/s")
-    return Plot("accuracy-throughput", "Accuracy against throughput", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
+    return Plot(
+        "accuracy-throughput",
+        "Accuracy against throughput",
+        caption,
+        axes.get_figure(root=True),  # type: ignore[arg-type]
+        _points(shown, lambda row: f"{text.rate(row[name])} images/s"),
+        _chart(shown, name, front, unit, lambda row: f"{text.rate(row[name])} images/s"),
+    )
 
 
 def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
@@ -80,45 +79,105 @@ def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
         fewer = [-float(number) for number in shown["parameters"]]
         front = shown[[bool(on) for on in pareto_front(shown["mean_iou"].tolist(), fewer)]]
         _draw_front(axes, front, "parameters", drawstyle="steps-post")
+        finish(axes, "Learned parameters", MIOU)
         if _is_wide(shown["parameters"].astype(float)):
-            axes.set_xscale("log")
-        engineering_numbers(axes, "")
-        finish(axes, "Accuracy against size", "Learned parameters", MIOU)
+            logarithmic(axes, unit="")
+        else:
+            engineering_numbers(axes, "")
+        _name(axes, shown, "parameters")
     caption = (
         f"Mean IoU against learned parameters. {sample(shown, board, known=known, those='with learned parameters')} "
         f"Hollow marks: pretrained weights. Grey line: networks that no other one beats in both. "
         f"{accuracy_bar_words(shown)}"
     )
-    points = _points(shown, lambda row: f"{text.count(row['parameters'])} parameters")
-    return Plot("accuracy-parameters", "Accuracy against size", caption, axes.get_figure(root=True), points)  # type: ignore[arg-type]
+    return Plot(
+        "accuracy-parameters",
+        "Accuracy against size",
+        caption,
+        axes.get_figure(root=True),  # type: ignore[arg-type]
+        _points(shown, lambda row: f"{text.count(row['parameters'])} parameters"),
+        _chart(
+            shown, "parameters", front, "Learned parameters", lambda row: f"{text.count(row['parameters'])} parameters"
+        ),
+    )
 
 
 def _scatter(shown: pd.DataFrame, name: str) -> Axes:
-    _, axes = canvas(7.5, max(4.2, 0.24 * len(shown)))
-    for (_, row), color, marker in zip(shown.iterrows(), colors(len(shown)), markers(len(shown)), strict=True):
-        _draw_network(axes, row, name, color=color, marker=marker)
+    _, axes = canvas(7.0, max(4.4, 0.24 * len(shown)))
+    for (_, row), look in zip(shown.iterrows(), looks(list(shown["model"])), strict=True):
+        _draw_network(axes, row, name, look)
     return axes
 
 
-def _draw_network(axes: Axes, row: pd.Series[Any], name: str, *, color: Any, marker: str) -> None:
+def _name(axes: Axes, shown: pd.DataFrame, name: str) -> None:
+    """Write the networks' names at their points."""
+    axes.margins(x=0.12)
+    points = list(zip(shown[name].astype(float), shown["mean_iou"], strict=True))
+    name_points(axes, list(map(str, shown["model"])), points)
+
+
+def _chart(shown: pd.DataFrame, name: str, front: pd.DataFrame, unit: str, across: Any) -> dict[str, Any]:
+    """Return the same as data."""
+    points = []
+    for (_, row), look in zip(shown.iterrows(), looks(list(shown["model"])), strict=True):
+        up, sides = accuracy_bar(row), _bar_across(row, name)
+        tip = [f"mean IoU {_with_interval(row)}", across(row)]
+        points.append(
+            chart.point(
+                row["model"],
+                look,
+                (row[name], row["mean_iou"]),
+                tip=tip,
+                across=_ends(row[name], sides),
+                up=_ends(row["mean_iou"], up),
+                hollow=row["pretrained"] == "pretrained",
+            )
+        )
+    front = front.sort_values(name)
+    corners = list(zip(front[name].astype(float), front["mean_iou"], strict=True))
+    return chart.scatter(
+        points,
+        x=unit,
+        y=MIOU,
+        log=_is_wide(shown[name].astype(float)),
+        front=corners,
+        step=1 if name == "parameters" else -1,
+    )
+
+
+def _with_interval(row: pd.Series[Any]) -> str:
+    low, high = row["mean_iou_low"], row["mean_iou_high"]
+    return f"{row['mean_iou']:.3f}" + ("" if text.is_absent(low) else f" ({low:.3f} to {high:.3f})")
+
+
+def _ends(value: Any, bar: Any) -> tuple[float, float] | None:
+    """Return both ends of a bar as matplotlib takes it."""
+    if bar is None:
+        return None
+    below, above = (bar[0][0], bar[1][0]) if isinstance(bar, list) else (bar, bar)
+    return float(value) - float(below), float(value) + float(above)
+
+
+def _draw_network(axes: Axes, row: pd.Series[Any], name: str, look: Look) -> None:
     across, accuracy = float(row[name]), float(row["mean_iou"])
     axes.errorbar(
         across,
         accuracy,
         xerr=_bar_across(row, name),
         yerr=accuracy_bar(row),
-        color=color,
+        color=look.color,
         linestyle="none",
-        capsize=3,
+        linewidth=1.2,
+        alpha=0.6,
     )
     axes.plot(
         across,
         accuracy,
-        color=color,
-        marker=marker,
+        color=look.color,
+        marker=look.marker,
         markersize=9,
-        markerfacecolor=PAPER if row["pretrained"] == "pretrained" else color,
-        markeredgecolor=color,
+        markerfacecolor=PAPER if row["pretrained"] == "pretrained" else look.color,
+        markeredgecolor=look.color,
         markeredgewidth=1.6,
         linestyle="none",
         label=legend_label(row["model"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -22,7 +22,7 @@ class Column:
     Attributes:
         title: The heading, with the unit.
         show: The text of a row's cell.
-        importance: Columns of small numbers stay when there is little room.
+        importance: Columns of small numbers stay when there is little room; see ``OVERVIEW``.
         sort: The leaderboard's column by whose numbers it is sorted; by its text where there is none.
         right: Whether it is set flush right.
     """
@@ -119,21 +119,26 @@ def _same_data(row: pd.Series[Any]) -> str:
     return "" if is_absent(row["same_data"]) else "yes" if row["same_data"] else "NO"
 
 
+_OF_RUNS = ("evaluation_images_per_second", "training_images_per_second")
+
+OVERVIEW = 12
+"""Reports show columns of at most this importance at first; their pages show the others on request."""
+
 COLUMNS = (
     Column("#", _whole("rank"), 0, "rank"),
     Column("model", _word("model"), 0, right=False),
     Column("tuned", _word("tuned"), 2, right=False),
     Column("mIoU", _fraction("mean_iou"), 0, "mean_iou"),
     Column("95 % interval", _interval, 2, "mean_iou_low"),
-    Column("ranks", _ranks, 5, "rank_best"),
-    Column("group", _word("group"), 9, right=False),
+    Column("ranks", _ranks, 14, "rank_best"),
+    Column("group", _word("group"), 4, right=False),
     Column("differs in", _word("environment_differs"), 3, right=False),
-    Column("weights", _weights, 7, right=False),
+    Column("weights", _weights, 13, right=False),
     Column("predicts", _word("predicts"), 1, right=False),
     Column("seeds", _whole("seeds"), 1, "seeds"),
     Column("published", _published, 30, "published_mean_iou"),
     Column("pixel acc.", _fraction("pixel_accuracy"), 8, "pixel_accuracy"),
-    Column("mean recall", _fraction("mean_recall"), 12, "mean_recall"),
+    Column("mean recall", _fraction("mean_recall"), 9, "mean_recall"),
     Column("fw-IoU", _fraction("frequency_weighted_iou"), 16, "frequency_weighted_iou"),
     Column("Dice", _fraction("mean_dice"), 17, "mean_dice"),
     Column("precision", _precision, 18, "mean_precision"),
@@ -142,13 +147,13 @@ COLUMNS = (
     Column("ECE", _fraction("calibration_error"), 29, "calibration_error"),
     Column("img/s", _throughput, 3, "throughput_images_per_second"),
     Column("batch", _whole("throughput_batch_size"), 20, "throughput_batch_size"),
-    Column("p50 ms", _plain_rate("latency_p50_ms"), 4, "latency_p50_ms"),
+    Column("p50 ms", _plain_rate("latency_p50_ms"), 5, "latency_p50_ms"),
     Column("p90 ms", _plain_rate("latency_p90_ms"), 21, "latency_p90_ms"),
     Column("memory", lambda row: text.byte_count(row["inference_memory_bytes"]), 11, "inference_memory_bytes"),
     Column("J/img", _plain_rate("joules_per_image"), 15, "joules_per_image"),
     Column("step img/s", _plain_rate("training_step_images_per_second"), 22, "training_step_images_per_second"),
     Column("step memory", lambda row: text.byte_count(row["training_memory_bytes"]), 23, "training_memory_bytes"),
-    Column("Pareto", _yes("pareto"), 6, right=False),
+    Column("Pareto", _yes("pareto"), 13, right=False),
     Column("test img/s", _run_rate("evaluation_images_per_second"), 6, "evaluation_images_per_second"),
     Column("train img/s", _run_rate("training_images_per_second"), 14, "training_images_per_second"),
     Column("params", lambda row: text.count(row["parameters"]), 10, "parameters"),
@@ -160,18 +165,30 @@ COLUMNS = (
 )
 """All columns, as they stand from left to right. Scores are fractions of 1; ``img/s`` to ``Pareto`` were measured by
 ``segbench speed``, ``test img/s`` and ``train img/s`` are those of the runs, data loading included, and marked where
-several runs at once shared a device. ``differs in`` names what of a row's environment is not that of most rows; it is
-left out where nothing is."""
+several runs at once shared a device; they are left out where speed was measured. ``differs in`` names what of a row's
+environment is not that of most rows; it is left out where nothing is."""
 
 
 def columns_of(board: pd.DataFrame) -> tuple[Column, ...]:
-    """Return all columns of a leaderboard: ``COLUMNS`` and, behind the scores, those of the suites' own metrics."""
+    """Return the columns of a leaderboard: ``COLUMNS`` and, behind the scores, those of the suites' own metrics.
+
+    Where speed was measured, that is the only one: the runs' own images a second are left out.
+    """
+    columns: tuple[Column, ...] = COLUMNS
+    if board["throughput_images_per_second"].notna().any():  # one speed a row: that which was measured
+        columns = tuple(column for column in COLUMNS if column.sort not in _OF_RUNS)
+    elif board["runs_at_once"].gt(1).fillna(value=False).any():  # no measure of speed: on request only
+        columns = tuple(_later(column) if column.sort in _OF_RUNS else column for column in COLUMNS)
     labels = labels_on(board)
     if not labels:
-        return COLUMNS
-    behind = 1 + next(index for index, column in enumerate(COLUMNS) if column.sort == "calibration_error")
+        return columns
+    behind = 1 + next(index for index, column in enumerate(columns) if column.sort == "calibration_error")
     own = [column for label in labels for column in _of_metric(label)]
-    return (*COLUMNS[:behind], *own, *COLUMNS[behind:])
+    return (*columns[:behind], *own, *columns[behind:])
+
+
+def _later(column: Column) -> Column:
+    return replace(column, importance=max(column.importance, OVERVIEW + 1))
 
 
 def _of_metric(label: str) -> list[Column]:

@@ -7,17 +7,15 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from segbench.report.blocks import Block, Bullets, Cell, Code, Drawing, Heading, Inline, Listing, Paragraph, Table
+from segbench.report.blocks import Block, Heading
 from segbench.report.figures.plot import PlotFiles
+from segbench.report.formats.html_blocks import Shower, data_address
 from segbench.report.text import printable
 
-FILTERED_ROWS = 6
-"""A table of at least so many rows gets a field to filter them by."""
-
-_PIXELS_PER_INCH = 96
+_LIBRARIES, _LIBRARY_STYLES, _LICENSE = ("vendor/uPlot.iife.min.js",), ("vendor/uPlot.min.css",), "vendor/uPlot.LICENSE"
+_SCRIPTS = ("tables.js", "pictures.js", "charts.js")
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,16 @@ def to_html(blocks: Sequence[Block], *, drawings: Mapping[str, PlotFiles], downl
     """
     from markupsafe import Markup
 
-    style, script = _template("report.css"), _template("report.js")
-    shown = [_shown(block, number, drawings) for number, block in enumerate(blocks)]
+    style = "\n".join(map(_template, (*_LIBRARY_STYLES, "report.css")))
+    script = "\n".join([f"/*\n{_template(_LICENSE)}*/", *map(_template, (*_LIBRARIES, *_SCRIPTS))])
+    shown = Shower(drawings).show(blocks)
     titles = [block.text for block in blocks if isinstance(block, Heading) and block.level == 1]
     return _rendered(
         "report.html.j2",
         title=printable(titles[0]) if titles else "Leaderboard",
         blocks=shown,
         interactive=True,
-        contents=[block for block in shown if block["kind"] == "heading" and block["level"] == 2],
+        contents=[one for one in shown if one.get("link")],
         downloads=[_link(file) for file in downloads],
         style=Markup(style),  # noqa: S704 - our own files
         script=Markup(script),  # noqa: S704
@@ -71,8 +70,7 @@ def to_html(blocks: Sequence[Block], *, drawings: Mapping[str, PlotFiles], downl
 
 def to_fragment(blocks: Sequence[Block]) -> str:
     """Return headings, text and tables as a piece of HTML for a page of others, such as a notebook."""
-    shown = [_shown(block, number, {}) for number, block in enumerate(blocks)]
-    return _rendered("blocks.html.j2", blocks=shown, interactive=False, downloads=[])
+    return _rendered("fragment.html.j2", blocks=Shower().show(blocks), interactive=False, downloads=[])
 
 
 def _rendered(template: str, **values: Any) -> str:
@@ -82,64 +80,8 @@ def _rendered(template: str, **values: Any) -> str:
     return environment.get_template(template).render(values)
 
 
-def _shown(block: Block, number: int, drawings: Mapping[str, PlotFiles]) -> dict[str, Any]:
-    """Return a block as the template reads it."""
-    match block:
-        case Heading(text, level):
-            return {"kind": "heading", "text": printable(text), "level": level, "anchor": f"section-{number}"}
-        case Paragraph(parts):
-            return {"kind": "paragraph", "parts": [_inline(part) for part in parts]}
-        case Bullets(lead, items):
-            return {"kind": "bullets", "lead": printable(lead), "entries": list(map(printable, items))}
-        case Table():
-            return _table(block, number)
-        case Drawing():
-            return {
-                "kind": "drawing",
-                "anchor": f"figure-{number}",
-                "light": _address(drawings[block.name].light),
-                "dark": _address(drawings[block.name].dark),
-                "width": round(block.width * _PIXELS_PER_INCH),
-                "height": round(block.height * _PIXELS_PER_INCH),
-                "alternative": printable(f"{block.title}. {block.alternative}"),
-                "caption": printable(block.caption),
-            }
-        case Listing(text):
-            return {"kind": "listing", "text": "\n".join(map(printable, text.rstrip("\n").split("\n")))}
-
-
-def _table(table: Table, number: int) -> dict[str, Any]:
-    return {
-        "kind": "table",
-        "name": table.name,
-        "anchor": f"table-{number}",
-        "filterable": len(table.rows) >= FILTERED_ROWS,
-        "titles": [
-            {"text": printable(title), "right": right} for title, right in zip(table.titles, table.right, strict=True)
-        ],
-        "rows": [[_cell(cell, right) for cell, right in zip(row, table.right, strict=True)] for row in table.rows],
-    }
-
-
-def _cell(cell: Cell, right: bool) -> dict[str, Any]:
-    return {"text": printable(cell.text), "number": cell.number, "code": cell.code, "right": right}
-
-
-def _inline(part: Inline) -> dict[str, Any]:
-    is_code = isinstance(part, Code)
-    return {"text": printable(part.text if isinstance(part, Code) else part), "code": is_code}
-
-
 def _link(file: Download) -> dict[str, str]:
-    return {"title": file.title, "name": file.name, "address": _data_address(file.text.encode(), file.media_type)}
-
-
-def _address(svg: Path) -> str:
-    return _data_address(svg.read_bytes(), "image/svg+xml")
-
-
-def _data_address(content: bytes, media_type: str) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+    return {"title": file.title, "name": file.name, "address": data_address(file.text.encode(), file.media_type)}
 
 
 def _digest(text: str) -> str:

@@ -40,7 +40,7 @@ def escape_latex(text: str) -> str:
     return _ANY_SPECIAL.sub(lambda found: _SPECIAL[found[0]], printable(text))
 
 
-def _label(table: RankedTable) -> str:
+def label_of(table: RankedTable) -> str:
     """Return what a table is referred to by, made of signs that need no escape in a label."""
     ids = [table.protocol, *([table.test_data] if table.rivals else [])]
     return "-".join(["segbench", *(_UNSAFE.sub("-", short_id(part) or "unknown") for part in ids)])
@@ -59,7 +59,7 @@ def _table(table: RankedTable) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{caption}}}",
-            rf"\label{{tab:{_label(table)}}}",
+            rf"\label{{tab:{label_of(table)}}}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
             *lines,

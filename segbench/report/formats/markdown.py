@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from segbench.report.blocks import Block, Bullets, Cell, Code, Drawing, Heading, Inline, Listing, Paragraph, Table
+from segbench.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Curve,
+    Drawing,
+    Facts,
+    Folded,
+    Gallery,
+    Heading,
+    Inline,
+    Listing,
+    Paragraph,
+    PicturesOf,
+    Table,
+)
 from segbench.report.text import code_block, code_span, escape_markdown
 from segbench.results.markdown import markdown_table
 
@@ -16,21 +32,30 @@ def render_markdown(blocks: Iterable[Block]) -> str:
     return "\n\n".join(_written(block) for block in blocks)
 
 
-def _written(block: Block) -> str:
+def _written(block: Block) -> str:  # noqa: PLR0911 - one for each kind of block
     match block:
         case Heading(text, level):
             return f"{'#' * level} {escape_markdown(text)}"
-        case Paragraph(parts):
+        case Paragraph(parts, _):
             return "".join(map(_inline, parts))
-        case Bullets(lead, items):
-            return "\n".join([f"**{escape_markdown(lead)}**", "", *(f"- {escape_markdown(item)}" for item in items)])
+        case Bullets(lead, items, beside):
+            lines = [f"- {escape_markdown(item)}" for item in (*items, *beside)]
+            return "\n".join([f"**{escape_markdown(lead)}**", "", *lines])
         case Table():
             return _table(block)
         case Drawing(name, title, caption):
             file = f"{FIGURES_FOLDER}/{name}.svg"
             return f"![{escape_markdown(title)}]({file})\n\n*{escape_markdown(caption)}*"
+        case Facts(items):
+            return " · ".join(f"**{escape_markdown(name)}** {escape_markdown(value)}" for name, value in items)
+        case Folded(title, blocks, _):
+            return render_markdown([Heading(title), *blocks])
+        case Gallery():
+            return _written(block.drawing)
         case Listing(text, language):
             return code_block(text, language=language)
+        case Curve() | PicturesOf():  # a page's own
+            return ""
 
 
 def _table(table: Table) -> str:

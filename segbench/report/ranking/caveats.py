@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.ranking.caveat import MEASURED_SPEED, RUN_SPEED, Caveat, about
 from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
+from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
 from segbench.report.ranking.output_caveats import output_notes
 from segbench.report.ranking.speed_columns import speed_figures
 from segbench.report.ranking.unpredicted import unpredicted_notes
@@ -33,20 +33,24 @@ _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
 _SHOWN_NETWORKS = 5
 
 
-def caveats(runs: pd.DataFrame) -> list[Caveat]:
+def caveats(runs: pd.DataFrame) -> list[Note]:
     """Return, in sentences, what a reader must know before comparing rows; empty when nothing disturbs."""
     tables: dict[str, list[Comparison]] = {}
     for table in comparisons(runs):
         if table.protocol is not None:
             completed = table.runs[table.runs["status"] == Status.COMPLETED]
             tables.setdefault(table.protocol, []).append(table._replace(runs=completed))
-    notes: list[Caveat] = []
+    notes: list[Note] = []
     for protocol, given in tables.items():
         of_protocol = [table for table in given if len(table.runs)]
-        notes += [Caveat(note).under(f"Protocol {short_id(protocol)}") for note in _apart_notes(of_protocol)]
+        name = f"Protocol {short_id(protocol)}"
+        notes += [Note.of(name, note, protocol=protocol) for note in _apart_notes(of_protocol)]
         for table in of_protocol:
-            name = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
-            notes += [note.under(f"Protocol {short_id(protocol)}{name}") for note in _table_notes(table.runs)]
+            data = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
+            notes += [
+                Note.of(f"{name}{data}", note, protocol=protocol, test_data=table.test_data)
+                for note in _table_notes(table.runs)
+            ]
     return notes
 
 
@@ -73,11 +77,11 @@ def _cause(tables: Sequence[Comparison]) -> str:
     return "The files are the same; other library versions or processors decoded or resized them differently."
 
 
-def _table_notes(runs: pd.DataFrame) -> Iterator[Caveat]:
-    yield from map(Caveat, _row_notes(runs))
-    yield from about(RUN_SPEED, _speed_notes(runs))
-    yield from about(RUN_SPEED, _sharing_notes(runs))
-    yield from about(MEASURED_SPEED, _measured_notes(runs))
+def _table_notes(runs: pd.DataFrame) -> Iterator[Note]:
+    yield from about_columns((), _row_notes(runs))
+    yield from about_columns(RUN_SPEED, _speed_notes(runs))
+    yield from about_columns(RUN_SPEED, _sharing_notes(runs))
+    yield from about_columns(MEASURED_SPEED, _measured_notes(runs))
 
 
 def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
@@ -139,7 +143,8 @@ def _class_notes(runs: pd.DataFrame) -> Iterator[str]:
         names = dict.fromkeys(name for names in group["predicted_but_unlabelled"] for name in names)
         if names:
             listed = ", ".join(map(printable, names))
-            yield f"{printable(model)} predicts classes that no test label holds; their IoU counts as 0: {listed}."
+            sentence = f"{printable(model)} predicts classes that no test label holds; their IoU counts as 0: {listed}."
+            yield Note.about([str(model)], sentence)
     numbers = sorted(set(runs["averaged_classes"].dropna()))
     if len(numbers) > 1:
         yield f"the means are not taken over equally many classes in all rows ({numbers[0]} to {numbers[-1]})."
@@ -173,9 +178,10 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
         norm = (options or {}).get("norm")
         whose = "its batch norm" if norm == "batch" else "batch norm, where it has any,"
         seen = f"; {whose} saw {size} images at a time, not {batch}" if norm in (None, "batch") else ""
-        yield (
+        yield Note.about(
+            [str(model)],
             f"{printable(model)} was trained in parts of {size} of {batch} images, since whole batches "
-            f"did not fit into memory{seen}."
+            f"did not fit into memory{seen}.",
         )
 
 
@@ -241,7 +247,10 @@ def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
             if train.get("sync_batch_norm")
             else f"saw {seen} of the {batch} images of a batch at a time"
         )
-        yield f"{printable(model)} was trained by {count} processes together; its batch norm, where it has any, {norm}."
+        sentence = (
+            f"{printable(model)} was trained by {count} processes together; its batch norm, where it has any, {norm}."
+        )
+        yield Note.about([str(model)], sentence)
 
 
 def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.ranking.caveat import Caveat
 from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.leaderboard import ranked
+from segbench.report.ranking.notes import Note
 from segbench.report.runs.load import load_stored
 from segbench.report.runs.network_identity import disambiguate_labels
 
@@ -31,7 +31,7 @@ class Ranking:
     trials: pd.DataFrame
     board: pd.DataFrame
     pairs: pd.DataFrame
-    notes: list[Caveat]
+    notes: list[Note]
 
 
 def rank(*folders: str | Path) -> Ranking:

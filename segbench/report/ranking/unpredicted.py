@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.ranking.notes import Note
 from segbench.report.text import is_absent, printable
 
 UNPREDICTED = ("predicts_only", "never_predicted", "precision_over")
@@ -48,12 +49,14 @@ def unpredicted_notes(runs: pd.DataFrame) -> Iterable[str]:
     for model, group in runs.groupby("model", sort=False):
         found = unpredicted(group)
         if found["predicts_only"]:
-            yield f"{printable(model)} predicts one class only: {printable(found['predicts_only'])}."
+            sentence = f"{printable(model)} predicts one class only: {printable(found['predicts_only'])}."
+            yield Note.about([str(model)], sentence)
         if found["never_predicted"]:
-            yield (
+            yield Note.about(
+                [str(model)],
                 f"{printable(model)} never predicts classes that test labels hold: "
                 f"{printable(found['never_predicted'])}. Its mean precision leaves them out "
-                f"({found['precision_over']}); recall and IoU count them as 0."
+                f"({found['precision_over']}); recall and IoU count them as 0.",
             )
 
 

@@ -72,6 +72,7 @@ COLUMNS = (
     *("weights_share", *WEIGHTS_FACTS, "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
+    *("started", "train_images"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -215,6 +216,8 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
         "test_images": data.test_images if data else None,
+        "train_images": data.train_images if data else None,
+        "started": timings.started,
         "data_notes": data.notes if data else (),
         "test_loss": record.test_loss,
         "selected_epoch": record.selected_epoch,

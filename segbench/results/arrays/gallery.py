@@ -1,7 +1,7 @@
-"""The gallery of a suite: its hardest, median and easiest test images with each network's prediction.
+"""The gallery of a suite: its hardest, median, easiest and most disputed test image, as each network saw them.
 
-``results/<suite>/gallery/<start of the protocol's id>/`` holds the pictures and their description, ``gallery.json``.
-Labels and predictions are palette PNGs whose pixels are class indices.
+``results/<suite>/gallery/<start of the protocol's id>/`` holds the pictures and ``gallery.json``, which says what they
+are. Labels and predictions are palette PNGs whose pixels are class indices.
 """
 
 from __future__ import annotations
@@ -23,60 +23,60 @@ GALLERY_FILE = "gallery.json"
 class GalleryImage(Facts):
     """One test image."""
 
-    role: Literal["hardest", "median", "easiest"]
-    """Hardest, median or easiest, by the mean IoU of this image averaged over networks."""
+    role: Literal["hardest", "median", "easiest", "disagreement"]
+    """By the mean over networks of its own mean IoU; ``disagreement`` by how far it is from network to network."""
     index: int
-    """Index of the image in the test split."""
+    """Its position in the test split."""
     name: str
     mean_iou: float
     """Mean over networks of the mean IoU of this image."""
     image: str
-    """File name of the picture; the next two are file names too."""
+    """File name of the picture; so are the next two."""
     label: str
     predictions: Mapping[str, str]
-    """File name of each run's prediction, by run."""
+    """By run."""
     scores: Mapping[str, float]
     """Mean IoU of this image, by run."""
     shown: str = ""
-    """Which channels the picture shows and how they were scaled; empty if it shows the image unchanged."""
+    """Which channels the picture shows and how they were scaled; empty where it is the image as it is."""
 
 
 class Gallery(Facts):
-    """The gallery of one protocol."""
+    """The images of one protocol."""
 
     schema_version: Literal[1] = 1
     protocol_id: str
     test_digest: str | None
     test_images: int
-    """Number of images that these were chosen from."""
+    """How many images these were chosen from."""
     images: tuple[GalleryImage, ...]
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
-    """Write ``gallery.json`` into the folder of the pictures.
+    """Write what the pictures in a folder are.
 
     Raises:
-        StoreError: The file cannot be written.
+        StoreError: It cannot be written.
     """
     replace_text(folder / GALLERY_FILE, gallery.model_dump_json(indent=2) + "\n")
 
 
 def find_galleries(suite: Path) -> dict[Path, Gallery]:
-    """Return the galleries of a suite by their folders; unreadable ones are left out."""
+    """Return the galleries of a suite's folder by their own folder; those that cannot be read are left out."""
     found = {}
     for file in sorted((suite / GALLERY_FOLDER).glob(f"*/{GALLERY_FILE}")):
         try:
             found[file.parent] = read_gallery(file)
-        except StoreError:  # pictures are not facts: a report can do without them
+        except StoreError:  # pictures are no facts: the report does without
             continue
     return found
 
 
 def read_gallery(file: Path) -> Gallery:
-    """Read a gallery and check that its file names stay within its folder.
+    """Read a gallery; its file names lead nowhere but into its folder.
 
     Raises:
-        StoreError: The gallery cannot be read, or names files outside its folder.
+        StoreError: It cannot be read, or names files elsewhere.
     """
     try:
         gallery = Gallery.model_validate_json(file.read_text(encoding="utf-8"))

@@ -38,12 +38,12 @@ def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path)
     text = files.markdown.read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     kinds = [link.split("/")[1].rsplit("-", 1)[0] for link in linked]
-    assert kinds == ["accuracy-throughput", "accuracy-parameters", "class-iou", "confusion", "learning-curves"]
+    assert kinds == ["accuracy-parameters", "accuracy-throughput", "learning-curves", "confusion"]
     assert all((files.folder / link).is_file() for link in linked)
-    assert len(files.figures) == 3 * len(linked)
+    assert len(files.figures) == 3 * (len(linked) + 1)  # the IoU of classes is a table there
     assert all(file.stat().st_size > 1000 for file in files.figures)
     assert "| c | failed | seed 0: out of memory |" in text
-    assert "2 runs completed, 1 failed." in text
+    assert "**Runs** 2 completed, 1 failed" in text
     assert "| sky | 0.667 | 0.538 |" in text
     assert "segbench run results/toy/suite.yaml --set name=toy" in text
     assert "Reported weights: those of the last epoch." in text
@@ -97,13 +97,13 @@ def test_protocols_stand_apart_and_their_differences_are_named(add, results, tmp
     assert len(document["protocols"]) == 2
 
 
-def test_what_disturbs_a_comparison_stands_at_the_top(add, results, tmp_path, undrawn):
+def test_what_disturbs_a_comparison_stands_right_below_the_table(add, results, tmp_path, undrawn):
     add("a")
     add("b", test_digest="other")
     add("b", test_digest="other", suite="copy")
     text = write_report(results, tmp_path).markdown.read_text(encoding="utf-8")
-    head, _, _ = text.partition("## Ranking")
-    assert "not all rows were tested on the same data" in head
+    head, _, _ = text.partition("### Classes")
+    assert "Not all rows were tested on the same data" in head
     assert "counted once only" in head
 
 
@@ -134,7 +134,7 @@ def test_several_suites_make_one_report(add, results, tmp_path, undrawn):
     add("b", suite="two")
     files = write_report([results / "two", results / "one"], tmp_path)
     assert files.folder.name == "two+one"
-    assert "# Leaderboard: two + one" in files.markdown.read_text(encoding="utf-8")
+    assert "**Suite** two + one" in files.markdown.read_text(encoding="utf-8")
 
 
 def test_hostile_names_are_shown_literally_and_nothing_leaves_the_folder(hostile, tmp_path):
@@ -205,7 +205,7 @@ def test_nothing_but_unreadable_runs_still_gives_a_report(add, results, tmp_path
     (add() / "run.json").write_text("{")
     files = write_report(results, tmp_path / "out")
     text = files.markdown.read_text(encoding="utf-8")
-    assert "0 runs completed, 1 damaged." in text
+    assert "**Runs** 0 completed, 1 damaged" in text
     assert files.figures == ()
 
 

@@ -16,7 +16,7 @@ from tiny import document
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.evaluation.predictions import read_prediction
-from segbench.engine.suite.gallery import choose, make_gallery
+from segbench.engine.suite.gallery import choose, make_gallery, most_disputed
 from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import StoreError
 from segbench.metrics.confusion import confusion_matrix
@@ -44,6 +44,20 @@ def test_few_images_are_chosen_once_each(scores, roles):
     assert set(choose(np.array(scores))) == roles
 
 
+@pytest.mark.parametrize(
+    ("scores", "taken", "position"),
+    [
+        ([[0.1, 0.9, 0.5], [0.2, 0.4, 0.5]], [], 1),
+        ([[0.1, 0.9, 0.5], [0.2, 0.4, 0.5]], [1], 0),
+        ([[0.1, 0.9, np.nan], [0.2, 0.4, np.nan]], [0, 1], None),
+        ([[0.3, 0.3], [0.3, 0.3]], [], None),
+        ([[0.1, 0.9]], [], None),
+    ],
+)
+def test_the_image_on_which_networks_differ_most_is_shown_too(scores, taken, position):
+    assert most_disputed(np.array(scores), taken) == position
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """Two networks and two seeds, done in this process."""
@@ -55,7 +69,7 @@ def test_a_suite_hangs_its_pictures_when_its_runs_are_done(done):
     outcome, _ = done
     ((folder, gallery),) = find_galleries(outcome.store.folder).items()
     assert folder.name == outcome.records[0].protocol_id[:8]
-    assert {image.role for image in gallery.images} == {"hardest", "median", "easiest"}
+    assert {image.role for image in gallery.images} == {"hardest", "median", "easiest", "disagreement"}
     assert gallery.test_images == 6
     first_seeds = {record.id for record in outcome.records if record.seed == 0}
     for image in gallery.images:

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from stored import HOSTILE, iou_of, matrices, some_images
 
+from segbench.metrics.boundary import BoundaryCounts
+from segbench.metrics.calibration import BINS
 from segbench.report.figures import (
     accuracy_parameters,
     accuracy_throughput,
@@ -19,20 +21,25 @@ from segbench.report.figures import (
     confusion_matrices,
     latency_distributions,
     learning_curves,
+    mean_iou_intervals,
     memory,
     paired_differences,
     picture_grid,
     plots,
-    rank_intervals,
+    reliability,
 )
 from segbench.report.figures import captions as shown
 from segbench.report.figures import predictions as pictures
+from segbench.report.figures.learning_curves import spread_out
+from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import save
 from segbench.report.figures.style import DARK, INK, PAPER
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.load import load_histories, load_results
 from segbench.report.runs.network_identity import disambiguate_labels
+from segbench.report.runs.pictures import mark_of, wrong
+from segbench.results.arrays.details import ImageDetails, save_details
 from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, write_gallery
 from segbench.results.record import Outcome, Status
 
@@ -47,11 +54,12 @@ def read(results):
     return read
 
 
-def legend(plot):
-    return [text.get_text().strip() for text in plot.figure.axes[-1].get_legend().get_texts()]
+def names_in(plot):
+    """The names that are written at points or at the ends of curves."""
+    return {text.get_text() for text in plot.figure.axes[-1].texts}
 
 
-def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
+def test_every_figure_has_labels_with_units_and_a_caption(add, read):
     add("a", 0)
     add("a", 1, 70)
     drawn = list(plots(*read()))
@@ -60,7 +68,7 @@ def test_every_figure_has_title_labels_with_units_and_a_caption(add, read):
     ]
     for plot in drawn:
         axes = plot.figure.axes[0]
-        assert axes.get_title()
+        assert plot.title
         assert axes.get_xlabel()
         assert axes.get_ylabel()
         assert re.search(r"Protocol [0-9a-f]{8}, test data test; 1 network, n = 2 seeds, 2 test images\.", plot.caption)
@@ -124,7 +132,7 @@ def test_validation_scores_get_a_panel_where_there_are_some(add, read):
     add("a", history="epoch,loss,validation_mean_iou\n1,1.0,\n2,0.5,0.25\n")
     board, _, histories, _ = read()
     axes = learning_curves(board, histories).figure.axes
-    assert [panel.get_title() for panel in axes] == ["Training loss by epoch", "Validation mean IoU by epoch"]
+    assert [panel.get_ylabel() for panel in axes] == ["Training loss", "Validation mean IoU (fraction)"]
     assert axes[1].get_lines()[0].get_xydata().tolist() == [[2.0, 0.25]]
 
 
@@ -157,7 +165,7 @@ def test_only_the_best_networks_are_drawn_and_the_caption_says_so(add, read, mon
     for number, name in enumerate("abc"):
         add(name, hits=50 + number)
     drawn = [plot for plot in plots(*read()) if plot.name != "confusion"]
-    assert legend(drawn[0]) == legend(drawn[-1]) == ["c", "b"]
+    assert names_in(drawn[0]) == names_in(drawn[-1]) == {"b", "c"}
     assert all("the best 2 of 3 networks" in plot.caption for plot in drawn)
 
 
@@ -169,9 +177,9 @@ def test_nothing_completed_gives_no_figures(add, read):
 def test_hostile_names_are_drawn_literally(hostile, read, tmp_path):
     board, runs, histories, pairs = read()
     drawn = list(plots(board[board["protocol"].notna()], runs, histories, pairs))
-    assert "$\\frac{1}{2}$" in legend(drawn[0])
-    assert "_hidden" in legend(drawn[0])
-    assert len(legend(drawn[0])) == len(HOSTILE)
+    assert "$\\frac{1}{2}$" in names_in(drawn[0])
+    assert "_hidden" in names_in(drawn[0])
+    assert len(names_in(drawn[0])) == len(HOSTILE)
     for plot in drawn:
         save(plot, tmp_path / "figures")
     svg = (tmp_path / "figures" / "class-iou.svg").read_text(encoding="utf-8")
@@ -193,7 +201,7 @@ def test_very_long_names_are_cut_and_leave_room_for_the_drawing(add, read, tmp_p
         drawn = {plot.name: plot for plot in plots(*read())}
         for plot in drawn.values():
             save(plot, tmp_path)
-    assert drawn.keys() >= {"class-iou", "confusion", "paired-differences", "rank-intervals"}
+    assert drawn.keys() >= {"class-iou", "confusion", "paired-differences", "mean-iou-intervals"}
     for name in ("class-iou", "confusion"):
         axes = drawn[name].figure.axes[0]
         assert [label.get_text() for label in axes.get_yticklabels()][1][:3].endswith(("xx", "yy"))
@@ -246,29 +254,34 @@ def test_bars_of_accuracy_are_the_intervals_where_they_are_known(add, read):
 def test_each_rank_has_those_that_its_comparisons_leave_open(train, read):
     for name, hits in (("a", 90), ("b", 70), ("c", 50)):
         train(name, hits)
-    axes = rank_intervals(read()[0]).figure.axes[0]
-    lines = axes.get_lines()
-    assert [line.get_xydata().tolist() for line in lines[::2]] == [[[n, n - 1], [n, n - 1]] for n in (1, 2, 3)]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a  a", "b  b", "c  c"]
+    board = read()[0]
+    left, right = mean_iou_intervals(board).figure.axes
+    bars = [line.get_xdata().tolist() for line in left.get_lines()[::2]]
+    assert bars == board[["mean_iou_low", "mean_iou_high"]].to_numpy().tolist()
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in right.get_yticklabels()] == ["rank 1 · a", "rank 2 · b", "rank 3 · c"]
 
 
-def test_one_training_each_draws_neither_ranks_nor_pairs(add, read):
+def test_one_training_each_draws_intervals_without_ranks_and_no_pairs(add, read):
     for name, hits in (("a", 90), ("b", 50)):
         add(name, matrices=some_images(hits))
     board, _, _, pairs = read()
-    assert rank_intervals(board) is None
+    plot = mean_iou_intervals(board)
+    assert len(plot.figure.axes) == 1
+    assert "of these weights" in plot.caption
+    assert "rank" not in plot.alternative
     assert paired_differences(board, pairs) is None
 
 
-def test_too_few_images_draw_neither_ranks_nor_pairs(add, read):
+def test_too_few_images_draw_neither_intervals_nor_pairs(add, read):
     add("a")
     add("b", hits=50)
     board, _, _, pairs = read()
-    assert rank_intervals(board) is None
+    assert mean_iou_intervals(board) is None
     assert paired_differences(board, pairs) is None
 
 
-def test_differences_of_pairs_stand_mirrored_and_those_of_chance_in_brackets(add, read):
+def test_differences_of_pairs_stand_once_and_those_of_chance_in_brackets(add, read):
     for seed in (0, 1):
         add("a", seed, matrices=matrices(90, images=12))
         add("same", seed, matrices=matrices(90, images=12), name="other")
@@ -277,9 +290,10 @@ def test_differences_of_pairs_stand_mirrored_and_those_of_chance_in_brackets(add
     axes = paired_differences(board, pairs).figure.axes[0]
     texts = np.array([text.get_text() for text in axes.texts]).tolist()
     lead = 100 * (iou_of(90) - iou_of(50))
-    assert f"+{lead:.1f}" in texts
-    assert f"-{lead:.1f}" in texts
+    assert texts.count(f"+{lead:.1f}") == 2
+    assert f"-{lead:.1f}" not in texts
     assert {"(+0.0)", "(-0.0)"} & set(texts)
+    assert len(texts) == 3
 
 
 def test_confusion_matrices_are_shares_of_each_label(add, read):
@@ -406,8 +420,8 @@ def test_the_grid_shows_image_label_prediction_and_errors_hardest_first(add, rea
     assert len(axes) == 3 * 2 * 2  # three images, two rows, the image and one network
     assert [axes[place].get_title() for place in (0, 4, 8)] == ["hardest image", "median image", "easiest image"]
     errors = axes[3].get_images()[0].get_array()
-    assert (errors[0] == (213, 94, 0)).all()
-    assert (errors[1:] == 235).all()
+    assert (errors[0] == (230, 0, 190)).all()
+    assert (errors[1:] == 110).all(), "a black image in pale grey"
     assert "of 9: hardest (<hardest>, 0.500)" in plot.caption
     assert "1 of 2 networks, those whose predictions were kept, one seed of each" in plot.caption
 
@@ -507,3 +521,97 @@ def test_memory_of_training_steps_alone_is_drawn(add, measure, read):
     measure("a", 0.010, task="training")
     board = read()[0].assign(training_memory_bytes=64_000_000, speed_situation=None)
     assert "Measured peak of memory. " in memory(board).caption
+
+
+def test_a_network_has_one_look_in_every_report_whatever_its_rank():
+    shipped = ("U-Net", "FCN-8s", "SegNet", "SegNet-Basic", "DeconvNet", "FCN-32s", "DeepLab-LargeFOV")
+    first, turned = looks(shipped), looks(shipped[::-1])[::-1]
+    assert first == turned
+    assert len({look.color for look in first}) == len(shipped)
+    others = [f"network {number}" for number in range(60)]
+    assert looks([*others, "U-Net"])[-1] == first[0]
+    assert len(set(looks(others))) == len(others)
+    assert looks(["my net"]) == looks(["my net", "U-Net"])[:1]
+
+
+def test_a_logarithmic_axis_says_so_and_has_labelled_ticks(add, read):
+    add("a", parameters=1_000)
+    add("b", hits=50, parameters=90_000)
+    axes = accuracy_parameters(read()[0]).figure.axes[0]
+    assert axes.get_xlabel() == "Learned parameters, log scale"
+    low, high = axes.get_xlim()
+    shown = [label.get_text() for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert len([text for text in shown if text]) >= 3
+
+
+def test_names_at_points_cover_no_point_and_no_other_name(add, read):
+    for number, name in enumerate(("one", "two", "three", "four")):
+        add(name, hits=60 + number, parameters=1000 + number)
+    axes = accuracy_parameters(read()[0]).figure.axes[0]
+    axes.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("values", "gap", "places"),
+    [
+        ([0.1, 0.5, 0.9], 0.1, [0.1, 0.5, 0.9]),
+        ([0.5, 0.5], 0.2, [0.4, 0.6]),
+        ([0.0, 0.0, 1.0], 0.2, [0.0, 0.2, 1.0]),
+        ([0.9, 1.0, 1.0], 0.2, [0.6, 0.8, 1.0]),
+        ([0.5] * 5, 1.0, [0.0, 0.25, 0.5, 0.75, 1.0]),
+    ],
+)
+def test_names_at_the_ends_of_curves_are_moved_apart_as_little_as_is_needed(values, gap, places):
+    assert spread_out(values, gap=gap, low=0.0, high=1.0) == pytest.approx(places)
+
+
+@pytest.mark.parametrize(
+    ("palette", "mark"),
+    [
+        ([0, 0, 0, 0, 128, 0], (230, 0, 190)),
+        ([244, 35, 232, 0, 0, 0], (255, 60, 0)),
+        ([244, 35, 232, 255, 80, 20], (0, 200, 255)),
+        ([], (230, 0, 190)),
+    ],
+)
+def test_errors_have_a_colour_that_no_class_looks_like(palette, mark):
+    assert mark_of(palette) == mark
+
+
+def test_void_pixels_are_no_errors():
+    label = np.array([[0, 1, 255]], np.uint8)
+    assert wrong(label, np.array([[1, 1, 1]], np.uint8)).tolist() == [[True, False, False]]
+
+
+def test_a_reliability_diagram_holds_the_shares_that_were_counted(add, read):
+    folder = add("a")
+    pixels = np.zeros((2, BINS), np.int64)
+    pixels[:, 7], pixels[:, 14] = 100, 300
+    correct = np.zeros((2, BINS), np.int64)
+    correct[:, 7], correct[:, 14] = 25, 300
+    counts = {"pixels": pixels, "correct": correct, "confidence": pixels * np.linspace(0, 1, BINS)}
+    arrays = {f"calibration_{name}": array for name, array in counts.items()}
+    boundary = {f"boundary_{name}": np.ones((2, 3), np.int64) for name in BoundaryCounts._fields}
+    save_details(folder / "details.npz", ImageDetails(("image0", "image1"), {**arrays, **boundary}))
+    board, runs, _, _ = read()
+    plot = reliability(board, runs)
+    curve = next(line for line in plot.figure.axes[0].get_lines() if line.get_marker() == "o")
+    assert curve.get_xydata().tolist() == pytest.approx(np.array([[0.5, 0.25], [1.0, 1.0]]))
+    assert "ECE 0.062" in plot.alternative  # a quarter of the pixels, off by a quarter
+
+
+def test_a_figure_as_data_is_the_figure(add, read):
+    for seed in (0, 1):
+        add("a", seed, matrices=some_images(80, seed=seed), history="epoch,loss\n1,1.0\n2,0.5\n")
+        add("b", seed, matrices=some_images(60, seed=seed), history="epoch,loss\n1,3.0\n2,1.5\n")
+    board, _, histories, _ = read()
+    point = accuracy_throughput(board).chart["points"][0]
+    assert (point["name"], point["y"]) == ("a", pytest.approx(board["mean_iou"].iloc[0], abs=1e-5))
+    assert point["up"] == pytest.approx(board[["mean_iou_low", "mean_iou_high"]].iloc[0].tolist(), abs=1e-5)
+    assert [one["y"] for one in mean_iou_intervals(board).chart["points"]] == [0, 1]
+    (panel,) = learning_curves(board, histories).chart["panels"]
+    assert [(line["name"], line["y"]) for line in panel["lines"]] == [("a", [1.0, 0.5]), ("b", [3.0, 1.5])]

@@ -10,7 +10,14 @@ from segbench.report.figures import plots
 from segbench.report.ranking.ranking import rank
 from segbench.report.runs.load import load_histories
 
-DRAWN = ("accuracy-throughput", "accuracy-parameters", "rank-intervals", "class-iou", "confusion", "learning-curves")
+DRAWN = (
+    "accuracy-throughput",
+    "accuracy-parameters",
+    "mean-iou-intervals",
+    "class-iou",
+    "confusion",
+    "learning-curves",
+)
 
 
 @pytest.fixture

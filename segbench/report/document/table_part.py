@@ -1,0 +1,90 @@
+"""The part of a report that is about one table: the ranking, its caveats, pictures, figures and scores by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from segbench.report.blocks import Block, Drawing, Gallery, Heading, Paragraph
+from segbench.report.document import sections
+from segbench.report.document.pictures import gallery
+from segbench.report.document.rows import row_facts
+from segbench.report.document.summary import Judged, advice, hardest_class
+from segbench.report.document.worst_images import worst_cases
+from segbench.report.formats.leaderboard import table_blocks
+from segbench.report.ranking.notes import Note
+from segbench.report.ranking.tables import RankedTable
+
+_LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
+_FIGURES = {
+    "How sure the order is": ("mean-iou-intervals", "paired-differences"),
+    "Accuracy and cost": ("accuracy-throughput", "accuracy-parameters", "latency", "memory"),
+    "Training and calibration": ("learning-curves", "reliability"),
+}
+"""Which figures stand under which heading; the IoU of classes is a table, and confusions stand with it."""
+
+
+def lead_figure(parts: Sequence[tuple[RankedTable, Mapping[str, Drawing]]]) -> list[Drawing]:
+    """Return the figure that opens a report: accuracy against speed where that was measured, else against size."""
+    for table, drawings in parts:
+        name = _lead(table, drawings)
+        if name is not None:
+            return [drawings[name]]
+    return []
+
+
+def _lead(table: RankedTable, drawings: Mapping[str, Drawing]) -> str | None:
+    measured = table.scored["throughput_images_per_second"].notna().any()
+    return next((name for name in _LEADS[0 if measured else 1 :] if name in drawings), None)
+
+
+def table_part(
+    judged: Judged, drawings: Mapping[str, Drawing], notes: Sequence[Note], *, leads: bool, alone: bool
+) -> list[Block]:
+    """Return everything about one table.
+
+    Args:
+        judged: The table, with its runs and pairs.
+        drawings: Its figures by the names of ``DRAWINGS``.
+        notes: What a reader must know of it.
+        leads: Whether one of its figures opens the report, so that it does not stand here again.
+        alone: Whether it is the report's only table, so that the links at the top of a page name its parts.
+    """
+    table, runs, _ = judged
+    pictures = _pictures(judged, drawings)
+    curves = drawings["learning-curves"].name if "learning-curves" in drawings else None
+    facts = row_facts(table, runs, notes, curves=curves, pictures=pictures) if len(table.scored) else []
+    _, *rest = table_blocks(table, facts=facts)
+    blocks: list[Block] = [Heading(table.heading, 3, link="" if alone else table.name), *rest]
+    start = len(blocks)
+    if advice(table):
+        blocks.append(Paragraph.of(advice(table)))
+    blocks += sections.notes(notes)
+    if pictures:
+        blocks += [Heading("Predictions", 3), pictures]
+    spent = _lead(table, drawings) if leads else None
+    for title, names in _FIGURES.items():
+        found = [drawings[name] for name in names if name in drawings and name != spent]
+        blocks += [Heading(title, 3), *found] if found else []
+    blocks += [*_classes(judged, drawings), *worst_cases(table.rows, runs), *sections.published(table.rows, runs)]
+    return [*blocks[:start], *(_linked(block) if alone else block for block in blocks[start:])]
+
+
+def _linked(block: Block) -> Block:
+    """Return a part's heading with a link to it; any other block as it is."""
+    return replace(block, link=block.text) if isinstance(block, Heading) else block
+
+
+def _pictures(judged: Judged, drawings: Mapping[str, Drawing]) -> Gallery | None:
+    return gallery(judged.table.rows, judged.runs, drawings["pictures"]) if "pictures" in drawings else None
+
+
+def _classes(judged: Judged, drawings: Mapping[str, Drawing]) -> list[Block]:
+    table, runs, _ = judged
+    scores = sections.class_table(table.rows, runs)
+    if not scores:
+        return []
+    hardest = hardest_class(table.scored, runs)
+    blocks: list[Block] = [Heading("Classes", 3), *([Paragraph.of(hardest)] if hardest else []), *scores]
+    blocks += sections.own_class_tables(table.rows, runs)
+    return [*blocks, drawings["confusion"]] if "confusion" in drawings else blocks
