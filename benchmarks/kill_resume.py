@@ -187,8 +187,8 @@ def legs(events: Path) -> list[Leg]:
             found.append(Leg(event["run_id"]))
         elif event["event"] == "Progress" and event["stage"] == "training":
             found[-1].reached, found[-1].total = event["done"], event["total"]
-        elif event["event"] == "Notice" and (goes_on := re.search(r"goes on from step (\d+) of (\d+)", event["text"])):
-            found[-1].origin, found[-1].reached, found[-1].total = int(goes_on[1]), int(goes_on[1]), int(goes_on[2])
+        elif event["event"] == "Notice" and (resumed := re.search(r"resumes from step (\d+) of (\d+)", event["text"])):
+            found[-1].origin, found[-1].reached, found[-1].total = int(resumed[1]), int(resumed[1]), int(resumed[2])
         elif event["event"] == "RunEnded":
             found[-1].finished = True
     return found

@@ -15,7 +15,7 @@ _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def is_absent(value: Any) -> bool:
-    """Tell whether a cell of a table holds nothing: None, NaN or pandas' NA."""
+    """Return whether a cell of a table holds nothing: None, NaN or pandas' NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and math.isnan(value)

@@ -1,1 +1,1 @@
-"""From stored runs to ranked rows, with their intervals and caveats."""
+"""Ranks stored runs, with intervals and caveats."""

@@ -1,4 +1,4 @@
-"""What a reader must know before comparing rows, in sentences."""
+"""Caveats about comparing the rows of a leaderboard, in sentences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN_NETWORKS = 5
 
 
 def caveats(runs: pd.DataFrame) -> list[Note]:
-    """Return, in sentences, what a reader must know before comparing rows; empty when nothing disturbs."""
+    """Return caveats about comparing rows, in sentences; empty if there are none."""
     tables: dict[str, list[Comparison]] = {}
     for table in comparisons(runs):
         if table.protocol is not None:
@@ -65,7 +65,7 @@ def _apart_notes(tables: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _cause(tables: Sequence[Comparison]) -> str:
-    """Return why digests of test data differ, as far as the digests of files and decoded pixels tell."""
+    """Return why digests of test data differ, based on the digests of files and decoded pixels."""
     runs = pd.concat([table.runs for table in tables])
     splits, files = set(split_marks(runs)), runs["test_fingerprint"].nunique()
     if "" in splits:
@@ -98,13 +98,13 @@ def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _length_notes(runs)
     yield from _group_notes(runs)
     yield from _metric_notes(runs)
-    yield from _team_notes(runs)
+    yield from _process_notes(runs)
     yield from _environment_notes(runs)
     yield from _repeatability_notes(runs)
 
 
 def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell what a score of a cross-validation is made of."""
+    """Yield how scores of a cross-validation are computed."""
     pooled = runs[runs["folds"].notna()]
     if len(pooled):
         run = pooled.iloc[0]
@@ -117,7 +117,7 @@ def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _data_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell what the check of the data noted when the rows were done."""
+    """Yield the notes of the data check."""
     for note in dict.fromkeys(note for notes in runs["data_notes"] for note in notes):
         yield f"data, {printable(note)}."
 
@@ -132,7 +132,7 @@ def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _weights_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which parts of rows started from the weights of a VGG-16, and which could not."""
+    """Yield which parts of rows were loaded from VGG-16 weights, and which were not."""
     for loaded, group in runs[runs["weights_loaded"].notna()].groupby("weights_loaded", sort=False):
         yield f"pretrained weights of {_named(_models(group))}: {printable(loaded)}."
     yield from checkpoint_notes(runs)
@@ -167,7 +167,7 @@ def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows were trained in parts of batches because whole ones did not fit."""
+    """Yield which rows were trained in micro-batches because whole batches did not fit into memory."""
     for model, size, recipe, part, options in zip(
         runs["model"], runs["micro_batch"], runs["recipe"], runs["tuning"], runs["options"], strict=True
     ):
@@ -186,7 +186,7 @@ def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _length_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows were trained for how long, where the validation split decides it."""
+    """Yield the lengths of trainings with early stopping."""
     asked = [((recipe or {}).get("train") or {}).get("early_stopping") for recipe in runs["recipe"]]
     if not any(asked):
         return
@@ -209,7 +209,7 @@ def _length_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _group_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows have none of the parameters that a group of the optimizer names."""
+    """Yield which rows have no parameters of an optimizer group."""
     lacking: dict[str, list[str]] = {}
     for model, groups in zip(runs["model"], runs["parameter_groups"], strict=True):
         for group in [] if is_absent(groups) else groups:
@@ -221,7 +221,7 @@ def _group_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _metric_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which of the suites' own metrics cannot be shown."""
+    """Yield which of the suites' own metrics cannot be shown."""
     yield from dict.fromkeys(
         printable(problem)
         for problems in runs["metric_problems"]
@@ -230,8 +230,8 @@ def _metric_notes(runs: pd.DataFrame) -> Iterator[str]:
     )
 
 
-def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows were trained by several processes, whose batch norm sees a share of each batch."""
+def _process_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Yield which rows were trained by several processes, whose batch norm sees only a part of each batch."""
     for model, count, recipe, part in zip(
         runs["model"], runs["processes"], runs["recipe"], runs["tuning"], strict=True
     ):
@@ -254,7 +254,7 @@ def _team_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows would not come out the same, bit for bit, if they were done again on the same machine."""
+    """Yield which rows are not bit-reproducible on the same machine."""
     loose = []
     for model, place, recipe in zip(runs["model"], runs["environment"], runs["recipe"], strict=True):
         on_cuda = str((place or {}).get("device", "")).startswith("cuda")
@@ -268,7 +268,7 @@ def _repeatability_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _environment_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell in which facts rows, or the seeds of a row, were not computed alike, and which are not recorded."""
+    """Yield in which facts rows, or the seeds of a row, were computed differently, and which are not recorded."""
     facts = facts_of(runs)
     found = [_values_in_words(one) for one in fact_differences(list(zip(facts, _titles(runs), strict=True)))]
     if found:
@@ -282,14 +282,14 @@ def _environment_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _values_in_words(difference: FactDifference) -> str:
-    """Return a fact's values, that of most runs first, each other one with its rows."""
+    """Describe a fact's values: the most common first, each other one with its rows."""
     (most, _), *others = difference.holders.items()
     parts = (f"{printable(value)}: {_named(list(dict.fromkeys(titles)))}" for value, titles in others)
     return f"{difference.fact} {printable(most)} | {' | '.join(parts)}"
 
 
 def _titles(runs: pd.DataFrame) -> list[str]:
-    """Return what each run is called: by its network alone where that has no other."""
+    """Return the title of each run: only its network if that has a single run."""
     alone = Counter(runs["model"])
     pairs = zip(runs["model"], runs["seed"], strict=True)
     return [printable(model) if alone[model] == 1 else f"{printable(model)} seed {seed}" for model, seed in pairs]
@@ -302,7 +302,7 @@ def _speed_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _sharing_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows were done while other runs used the same device, so that they are no measure of its speed."""
+    """Yield which rows shared their device with other runs, so that their speeds are not comparable."""
     shared = runs[runs["runs_at_once"].map(lambda at_once: not is_absent(at_once) and at_once > 1)]
     if len(shared):
         yield (
@@ -312,7 +312,7 @@ def _sharing_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _measured_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows have no speed beside them though others have, and which figures did not settle."""
+    """Yield which rows lack a speed that others have, and which measurements did not become steady."""
     networks: dict[str, Any] = {str(run.model): run.speed for run in runs.itertuples()}
     sizes = [size for size in runs["input_size"] if not is_absent(size)]
     figures = speed_figures(list(networks.values()), input_size=sizes[0] if sizes else None)

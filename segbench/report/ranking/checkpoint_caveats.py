@@ -1,4 +1,4 @@
-"""What a reader must know of rows that started from a checkpoint, in sentences."""
+"""Caveats about rows that started from a checkpoint, in sentences."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from segbench.results.misfits import first, in_words
 from segbench.results.shares import percent
 
 _SHOWN = 3
-"""So many tensors are named."""
+"""Number of tensors named in a sentence."""
 
 
 def checkpoint_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which checkpoints fit in part, which had a choice of weights, and whose classes are mapped."""
+    """Yield which checkpoints match only in part, had several candidate weights, or map classes."""
     told: dict[str, None] = {}
     for run in runs.itertuples():
         told.update(dict.fromkeys(_of_run(run)))
@@ -45,7 +45,7 @@ def _of_run(run: Any) -> Iterator[str]:
 
 
 def _partial(name: str, run: Any) -> str:
-    """Return how much of a network was loaded, what was not, and what that means for its score."""
+    """Describe how much of a network was loaded, what was not, and the consequence for its score."""
     share = "the network in part" if is_absent(run.weights_share) else f"{percent(run.weights_share)} of the network"
     what = in_words({kind: _shown(names) for kind, names in run.weights_left_out.items()}, shown=_SHOWN)
     untrained = isinstance(run.recipe, Mapping) and run.recipe.get("train", ...) is None

@@ -1,4 +1,4 @@
-"""Stored runs scored as other tools would score them."""
+"""Scores stored runs by the conventions of other tools."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *Con
 
 
 def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> pd.DataFrame:
-    """Score every ranked network by several conventions.
+    """Score all ranked networks by several conventions.
 
     Args:
         runs: Rows of ``load_results``.
         names: Conventions by name; all by default.
 
     Returns:
-        One row a network and convention with the columns ``COLUMNS``, in the leaderboard's order: ``rank`` is that of
-        the leaderboard, scores are means over seeds, NaN where the tool prints NaN or no such figure. Where the mean
-        IoU is not known, it is NaN and ``reason`` says why.
+        One row per network and convention with the columns ``COLUMNS``, in the leaderboard's order. ``rank`` is that of
+        the leaderboard. Scores are means over seeds, NaN if the tool prints NaN or no such score. If the mean IoU is
+        not known, it is NaN and ``reason`` says why.
 
     Raises:
         UnknownNameError: There is no such convention.
@@ -60,14 +60,14 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
 
 
 def ranked_anew(scores: pd.DataFrame) -> pd.DataFrame:
-    """Order the rows of one convention by its mean IoU, and rank them by it.
+    """Rank the rows of one convention by its mean IoU.
 
     Args:
-        scores: What ``rescored`` returns for one convention.
+        scores: The rows of ``rescored`` for one convention.
 
     Returns:
-        The same rows, table by table; those whose mean IoU is NaN or not known come last, without a rank. Rows that
-        the leaderboard gives no rank get none.
+        The same rows, table by table. Rows without a known mean IoU come last, without a rank. Rows without a rank in
+        the leaderboard get none.
     """
     tables = [_by_mean_iou(rows) for _, rows in scores.groupby(["protocol", "test_data"], sort=False, dropna=False)]
     return pd.concat(tables, ignore_index=True) if tables else scores
@@ -80,7 +80,7 @@ def _by_mean_iou(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(scores: Sequence[ConventionScores]) -> dict[str, Any]:
-    """Return the means over seeds, and why there is none of the mean IoU where it is not known."""
+    """Return the means over seeds, and the reason if the mean IoU is not known."""
     frame = pd.DataFrame(scores, columns=list(ConventionScores._fields), dtype="float64")
     unknown = sum(one.mean_iou is None for one in scores)
     means = {name: float(frame[name].mean(skipna=False)) for name in ConventionScores._fields}

@@ -1,4 +1,4 @@
-"""How certain a table of a leaderboard is: intervals of scores and ranks, differences of pairs, and groups."""
+"""Computes confidence intervals of scores and ranks, pairwise differences, and groups of a leaderboard."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from segbench.metrics.trainings import Estimates, Scope, estimate, estimate_weig
 from segbench.metrics.uncertainty import Comparison, compare_all, groups, intervals, rank_sets
 
 LEAST_IMAGES = 10
-"""Fewer labelled test images than this, or groups of images, say too little of all the others to resample them."""
+"""Smallest number of labelled test images (or groups of images) for a bootstrap."""
 
 RANKING_SCORE = "mean_iou"
 REAL_BOUNDS = tuple(f"{name}_{end}" for name in SummaryScores._fields for end in ("low", "high"))
 WHOLE_BOUNDS = ("rank_best", "rank_worst", "resamples")
 CERTAINTY = (*REAL_BOUNDS, *WHOLE_BOUNDS, "group", "scope")
-"""What a row says of its certainty; absent where there are too few images, or they are not the same for all rows.
-``scope`` says of what: of these ``weights``, or of the ``networks``. Ranks and groups are those of networks."""
+"""Columns about uncertainty; absent if there are too few images, or if rows have different images. ``scope`` is
+``weights`` or ``networks``. Ranks and groups are those of networks."""
 
 Seeds = Sequence[ClassCounts]
-"""The counts of every test image, (N, C), by seed of one network."""
+"""Counts of all test images, (N, C), by seed of one network."""
 
 
 @dataclass(frozen=True)
 class Certainty:
-    """How certain a table is.
+    """Uncertainty of a table.
 
     Attributes:
-        rows: By network, its ``CERTAINTY``.
-        pairs: Every pair of networks, by their positions; empty where nothing is known of networks.
+        rows: The columns ``CERTAINTY`` of each network.
+        pairs: All pairs of networks by index; empty if each network was trained once.
     """
 
     rows: list[dict[str, Any]]
@@ -47,17 +47,17 @@ def certainty(
     image_groups: Sequence[Hashable] | None = None,
     resamples: int | None = None,
 ) -> Certainty:
-    """Return the certainty of one table.
+    """Compute the uncertainty of one table.
 
-    Bounds are those of 95 % intervals. ``group`` holds a letter for each group of networks that cannot be told apart
-    (paired differences of mean IoU, Holm-corrected over all pairs), ``a`` for that of the best. Where each network was
-    trained once, nothing is said of networks: no rank bounds, no groups, no pairs.
+    Bounds are those of 95 % intervals. ``group`` has a letter for each group of inseparable networks (paired
+    differences of mean IoU, Holm-corrected over all pairs), ``a`` for the best group. If each network was trained once,
+    there are no rank bounds, groups or pairs.
 
     Args:
-        networks: By network: its runs, all tested on the same images in the same order.
-        trained: Whether there was any training; weights that were only loaded are ranked themselves.
-        image_groups: What each image belongs to (a patient, a city); each stands alone by default.
-        resamples: How often to draw the images; as many as the number of runs allows by default.
+        networks: The runs of each network, all tested on the same images in the same order.
+        trained: Whether networks were trained; weights that were only loaded are ranked themselves.
+        image_groups: The group of each image (a patient, a city); by default each image is a group.
+        resamples: Number of bootstrap resamples; by default as many as the number of runs allows.
     """
     runs = [counts for seeds in networks for counts in seeds]
     if len({counts.hits.shape for counts in runs}) != 1 or _labelled_units(runs[0], image_groups) < LEAST_IMAGES:
@@ -78,14 +78,14 @@ def certainty(
 
 
 def _labelled_units(counts: ClassCounts, image_groups: Sequence[Hashable] | None) -> int:
-    """Return how many images, or groups of them, have a labelled pixel."""
+    """Return the number of images (or groups) with a labelled pixel."""
     labelled: list[bool] = (counts.labelled.sum(axis=1) > 0).tolist()
     units: Sequence[Hashable] = range(len(labelled)) if image_groups is None else image_groups
     return len({unit for unit, known in zip(units, labelled, strict=True) if known})
 
 
 def _bounds(estimates: dict[str, Estimates]) -> list[dict[str, float]]:
-    """Return the bounds of every score, by network."""
+    """Return the bounds of all scores by network."""
     found = {name: intervals(one) for name, one in estimates.items()}
     networks = range(len(next(iter(found.values()))))
     return [

@@ -1,4 +1,4 @@
-"""From runs to ranked rows: one row a network, ranked only against rows of the same protocol and test data."""
+"""Builds the leaderboard: one row per network, ranked only within the same protocol and test data."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ _DTYPES = {
 
 
 PAIRS = ("protocol", "test_data", "first", "second", "difference", "low", "high", "p_value")
-"""Columns of what is known of pairs of networks: the difference of mean IoU, first minus second, its 95 % interval, and
-the p value of no difference, Holm-adjusted over the table's pairs. Networks that were trained once have no pairs."""
+"""Columns about pairs of networks: the difference of mean IoU (first minus second), its 95 % interval, and the p value
+of no difference, Holm-adjusted over the table's pairs. There are no pairs if networks were trained once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A leaderboard, and what is known of its pairs.
+    """A leaderboard and its pairs.
 
     Attributes:
         board: The rows of ``leaderboard``.
-        pairs: One row a pair of ranked networks of one table, with the columns ``PAIRS``.
+        pairs: One row per pair of ranked networks of a table, with the columns ``PAIRS``.
     """
 
     board: pd.DataFrame
@@ -82,7 +82,7 @@ class Ranked:
 
 
 def ranked(runs: pd.DataFrame) -> Ranked:
-    """Rank networks by mean IoU, as ``segbench.leaderboard`` says, and compare every pair of them."""
+    """Rank networks by mean IoU as ``segbench.leaderboard`` does, and compare all pairs."""
     rows: list[dict[str, Any]] = []
     pairs: list[dict[str, Any]] = []
     metrics, own = _metrics_of(runs), board_columns(labels_of(runs))
@@ -100,7 +100,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
 
 
 def _metrics_of(runs: pd.DataFrame) -> dict[str, Metric]:
-    """Return the metrics of the suites of some runs that any of them has a value of, by label."""
+    """Return the suites' own metrics that any run has a value of, by label."""
     labels = labels_of(runs)
     if not labels:
         return {}
@@ -111,7 +111,7 @@ def _metrics_of(runs: pd.DataFrame) -> dict[str, Metric]:
 def _bound_own_metrics(
     rows: Sequence[dict[str, Any]], networks: Sequence[pd.DataFrame], metrics: Mapping[str, Metric]
 ) -> None:
-    """Put the intervals of own metrics into the rows of one table, where those of its scores are known."""
+    """Add the intervals of own metrics to the rows of a table, if those of its scores are known."""
     known = [index for index, row in enumerate(rows) if not is_absent(row.get("resamples"))]
     if metrics and known:
         trained = any(rows[index]["trained"] for index in known)
@@ -121,7 +121,7 @@ def _bound_own_metrics(
 
 
 def _search(runs: pd.DataFrame) -> str | None:
-    """Return what was searched for the rows of one protocol; None where nothing was."""
+    """Return the search of the rows of one protocol; None without tuning."""
     return search_in_words(runs["recipe"].iloc[0]) or None
 
 
@@ -136,7 +136,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
     first = runs.iloc[0]
     row: dict[str, Any] = {"model": first["model"]}
     for name in MEASURED:
-        lenient = name not in DETAIL_SCORES  # a score that a seed lacks would be of fewer seeds than the row says
+        lenient = name not in DETAIL_SCORES  # a score missing for a seed would cover fewer seeds than the row states
         row[name] = runs[name].mean(skipna=lenient)
         row[f"{name}_std"] = runs[name].std(ddof=1, skipna=lenient)
     published = next(iter(published_of(first["name"], first["recipe"], first["classes"])), None)
@@ -170,7 +170,7 @@ def _summary(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _environment(runs: pd.DataFrame) -> dict[str, Any]:
-    """Return whether the runs of one network were done as most of the table, and as each other, and what differs."""
+    """Return whether a network's runs have the environment of most of the table and of each other, and what differs."""
     facts = facts_of(runs)
     named = {fact for names in runs["differing_facts"] for fact in names} | set(mixed_facts(runs))
     differing = [fact for fact in dict.fromkeys(fact for one in facts for fact in one) if fact in named]
@@ -179,7 +179,7 @@ def _environment(runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put intervals, ranks and groups into the rows of one table, all of the same images; return its pairs."""
+    """Add intervals, ranks and groups to the rows of a table with equal images; return its pairs."""
     counts, groups = ([row.pop(name) for row in rows] for name in ("image_counts", "image_groups"))
     names = set().union(*(row.pop("image_names") for row in rows))
     scored = [index for index, row in enumerate(rows) if not is_absent(row["mean_iou"])]
@@ -205,7 +205,7 @@ def _make_certain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the speed that was measured into the rows of one table, and mark the front of accuracy and throughput."""
+    """Add measured speeds to the rows of a table, and mark the Pareto front of accuracy and throughput."""
     sizes = [row.pop("input_size") for row in rows]
     figures = speed_figures(
         [row.pop("speed") for row in rows], input_size=next((size for size in sizes if not is_absent(size)), None)
@@ -219,7 +219,7 @@ def _with_speed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _rank(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort rows by mean IoU and number them, and rank them where a network was trained more than once or none at all.
+    """Sort and number rows by mean IoU, and rank them unless every network was trained exactly once.
 
     Rows without a score (no labelled pixel) come last, without number.
     """
@@ -235,7 +235,7 @@ def _rank(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _unranked(group: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield one row for each network, outcome and reason among the runs that were not completed."""
+    """Yield one row for each network, outcome and reason of the runs that were not completed."""
     others = group[group["status"] != Status.COMPLETED]
     seeds: dict[tuple[Any, ...], list[Any]] = {}
     for run in others.itertuples():

@@ -1,4 +1,4 @@
-"""What a reader must know of what networks from elsewhere return: probabilities, auxiliary outputs; and of padding."""
+"""Caveats about outputs of external networks (probabilities, auxiliary outputs), and about padding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segbench.report.text import is_absent, printable
 
 
 def output_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows were trained on auxiliary outputs too, and what is unusual with what networks return."""
+    """Yield which rows were trained with auxiliary losses, and which outputs are unusual."""
     yield from _padding_notes(runs)
     told: dict[str, None] = {}
     trained: dict[str, str] = {}
@@ -32,7 +32,7 @@ def output_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _padding_notes(runs: pd.DataFrame) -> Iterator[str]:
-    """Tell which rows saw padded images."""
+    """Yield which rows used padded images."""
     multiples = zip(runs["model"], runs["options"], strict=True)
     found = {printable(model): options["pad_to"] for model, options in multiples if (options or {}).get("pad_to")}
     if found:

@@ -1,4 +1,4 @@
-"""What papers report of these networks on public data sets: beside ours, never ranked with ours."""
+"""Published scores of networks on public data sets; shown beside ours, never ranked with ours."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Published:
     Attributes:
         factory: The network's registered name.
         dataset: The data set's registered name.
-        classes: How many classes it was scored on.
+        classes: Number of classes scored.
         mean_iou: A fraction of 1; so is the next.
-        pixel_accuracy: None where the paper does not tell it, or means something else by it.
-        source: The paper, in two words.
-        convention: What it does with void pixels, ``VOID_LEFT_OUT`` as we do, or ``NOT_STATED``.
-        note: What is different from ours, whatever the suite.
+        pixel_accuracy: None if the paper does not report it, or defines it differently.
+        source: Short name of the paper.
+        convention: Treatment of void pixels: ``VOID_LEFT_OUT`` as ours, or ``NOT_STATED``.
+        note: Differences from ours for any suite.
     """
 
     factory: str
@@ -38,7 +38,7 @@ class Published:
 
 
 def published_of(factory: Any, recipe: Any, classes: Any) -> list[Published]:
-    """Return what was published of a network on a recipe's data set, what compares best first."""
+    """Return published scores of a network on a recipe's data set, most comparable first."""
     if is_absent(factory) or is_absent(classes) or not isinstance(recipe, Mapping):
         return []
     dataset = (recipe.get("dataset") or {}).get("name")

@@ -1,4 +1,4 @@
-"""Stored runs, read and ranked once: what every form of a leaderboard shows."""
+"""Reads and ranks stored runs once, for all output formats."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from segbench.report.runs.network_identity import disambiguate_labels
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """A leaderboard and what it was made of.
+    """A leaderboard and its data.
 
     Attributes:
-        runs: The rows of ``load_results``, different networks of one label told apart.
+        runs: The rows of ``load_results``; labels of different networks are made unique.
         trials: The trials of tunings, which are not ranked.
         board: The rows of ``leaderboard``.
-        pairs: What is known of every pair of ranked networks, with the columns ``PAIRS`` of ``leaderboard``.
-        notes: What a reader must know before comparing rows.
+        pairs: All pairs of ranked networks, with the columns ``PAIRS`` of ``leaderboard``.
+        notes: Caveats about comparing rows.
     """
 
     runs: pd.DataFrame
@@ -35,7 +35,7 @@ class Ranking:
 
 
 def rank(*folders: str | Path) -> Ranking:
-    """Read and rank the runs in results roots, suites' folders or runs' folders.
+    """Read and rank the runs in results roots, suite folders or run folders.
 
     Raises:
         StoreError: A folder does not exist or holds no runs.

@@ -1,4 +1,4 @@
-"""Measured speed beside scores: which of a network's stored speed cases stand in a leaderboard's row."""
+"""Speed columns of a leaderboard: selects the speed cases of each network."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ REAL_FIGURES = (
 )
 WHOLE_FIGURES = ("throughput_batch_size", "inference_memory_bytes", "training_memory_bytes", "speed_restarts")
 FIGURES = (*REAL_FIGURES, *WHOLE_FIGURES, "speed_steady", "speed_situation")
-"""What a row tells of a network's speed; all of it absent where nothing was measured."""
+"""Speed columns of a row; all absent without measurements."""
 
 Network = Sequence[SpeedRecord]
-"""All that was measured of one network, and the loading of its images."""
+"""All speed records of one network, and of loading its images."""
 
 _PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 _OUTPUTS = ("logits", "classes", "labels")
@@ -32,21 +32,21 @@ _OUTPUTS = ("logits", "classes", "labels")
 def speed_figures(networks: Sequence[Network], *, input_size: tuple[int, int] | None = None) -> list[dict[str, Any]]:
     """Return the ``FIGURES`` of each network of one table.
 
-    All of them come from one situation (machine, size, compute, mode, what is delivered), that in which most
-    networks were measured; among equals the plainest: the test images' own size, eager, fp32, logits. A network that
-    was not measured in it has none. Throughput is that of the fastest batch, latency is of single images, memory is
-    that of the smallest batch.
+    All come from one configuration (machine, size, precision, mode, output): the one in which most networks were
+    measured. Among equals it is the simplest: test image size, eager, fp32, logits. Networks without a record in it
+    have no figures. Throughput is that of the fastest batch size, latency that of single images, memory that of the
+    smallest batch.
 
     Args:
-        networks: By network: its records.
-        input_size: Height and width of a test image as networks see it.
+        networks: The records of each network.
+        input_size: Height and width of a transformed test image.
     """
     inference = _commonest([_of(records, Task.INFERENCE) for records in networks], input_size)
     machines = {
         machine_digest(record.environment)
         for records in networks
         for record in _of(records, Task.INFERENCE)
-        if _situation(record) == inference
+        if _configuration(record) == inference
     }
     steps = [_of(records, Task.TRAINING) for records in networks]
     if machines:
@@ -58,14 +58,14 @@ def speed_figures(networks: Sequence[Network], *, input_size: tuple[int, int] | 
 def single_image_records(
     networks: Sequence[Network], *, input_size: tuple[int, int] | None = None
 ) -> list[SpeedRecord | None]:
-    """Return of each network the inference of single images in the situation of ``speed_figures``; None without it."""
-    situation = _commonest([_of(records, Task.INFERENCE) for records in networks], input_size)
+    """Return each network's single-image inference in the configuration of ``speed_figures``; None without it."""
+    configuration = _commonest([_of(records, Task.INFERENCE) for records in networks], input_size)
     return [
         next(
             (
                 record
                 for record in _of(records, Task.INFERENCE)
-                if record.case.batch_size == 1 and _situation(record) == situation
+                if record.case.batch_size == 1 and _configuration(record) == configuration
             ),
             None,
         )
@@ -73,8 +73,8 @@ def single_image_records(
     ]
 
 
-def situation_words(record: SpeedRecord) -> str:
-    """Return the situation of an inference case, such as ``360x480, fp32, eager, logits, 1 thread, AMD EPYC``."""
+def configuration_words(record: SpeedRecord) -> str:
+    """Describe the configuration of an inference case, such as ``360x480, fp32, eager, logits, 1 thread, AMD EPYC``."""
     case = record.case
     threads = [f"{case.threads} thread{'s' if case.threads > 1 else ''}"] if case.threads else []
     layout = ["channels last"] if case.channels_last else []
@@ -83,13 +83,13 @@ def situation_words(record: SpeedRecord) -> str:
 
 
 def machine_of(record: SpeedRecord) -> str:
-    """Return the name of what a case was measured on."""
+    """Return the name of the machine of a case."""
     known = fact(record.environment, "accelerator.name") or fact(record.environment, "processor")
     return str(known or record.case.device)
 
 
 def pareto_front(accuracy: Sequence[float], speed: Sequence[float | None]) -> list[bool | None]:
-    """Tell of each network whether no other one is at least as good in both and better in one; None without speed."""
+    """Return for each network whether it is on the Pareto front (not dominated in both); None without speed."""
     points = [(a, s) for a, s in zip(accuracy, speed, strict=True) if not is_absent(s)]
     return [
         None if is_absent(s) else not any(_dominates(other, (a, s)) for other in points)
@@ -105,8 +105,8 @@ def _of(records: Network, task: Task) -> list[SpeedRecord]:
     return [record for record in records if record.case.task is task and record.status is SpeedStatus.MEASURED]
 
 
-def _situation(record: SpeedRecord) -> str:
-    """Return, as a text to compare, all that has to be equal between rows."""
+def _configuration(record: SpeedRecord) -> str:
+    """Return the configuration as text for comparison; must be equal between rows."""
     case = record.case.model_dump(mode="json", exclude={"label", "model"})
     if record.case.task is Task.INFERENCE:
         del case["batch_size"]
@@ -114,19 +114,19 @@ def _situation(record: SpeedRecord) -> str:
 
 
 def _commonest(networks: Iterable[Sequence[SpeedRecord]], input_size: tuple[int, int] | None) -> str | None:
-    """Return the situation in which most networks were measured; the plainest among equals, None without any."""
+    """Return the configuration in which most networks were measured, the simplest among equals; None without any."""
     by_situation: dict[str, SpeedRecord] = {}
     counts: Counter[str] = Counter()
     for records in networks:
-        found = {_situation(record): record for record in records}
+        found = {_configuration(record): record for record in records}
         by_situation |= found
         counts.update(found.keys())
     if not counts:
         return None
-    return min(counts, key=lambda name: (-counts[name], *_fanciness(by_situation[name], input_size), name))
+    return min(counts, key=lambda name: (-counts[name], *_simplicity_key(by_situation[name], input_size), name))
 
 
-def _fanciness(record: SpeedRecord, input_size: tuple[int, int] | None) -> tuple[Any, ...]:
+def _simplicity_key(record: SpeedRecord, input_size: tuple[int, int] | None) -> tuple[Any, ...]:
     case = record.case
     return (
         input_size is not None and case.size != input_size,
@@ -139,12 +139,12 @@ def _fanciness(record: SpeedRecord, input_size: tuple[int, int] | None) -> tuple
 
 
 def _row(records: Network, inference: str | None, training: str | None) -> dict[str, Any]:
-    calls = [record for record in _of(records, Task.INFERENCE) if _situation(record) == inference]
-    steps = [record for record in _of(records, Task.TRAINING) if _situation(record) == training]
+    calls = [record for record in _of(records, Task.INFERENCE) if _configuration(record) == inference]
+    steps = [record for record in _of(records, Task.TRAINING) if _configuration(record) == training]
     loading = _of(records, Task.LOADING)
     row: dict[str, Any] = dict.fromkeys(FIGURES)
     if calls:
-        row |= _inference(speed_frame(calls)) | {"speed_situation": situation_words(calls[0])}
+        row |= _inference(speed_frame(calls)) | {"speed_situation": configuration_words(calls[0])}
     if steps:
         step = speed_frame([*steps[:1], *loading]).iloc[0]
         row["training_step_images_per_second"] = step["images_per_second"]

@@ -1,4 +1,4 @@
-"""Summaries of stored speed records: latency, throughput, memory and energy, each with its spread over restarts."""
+"""Summarises speed records: latency, throughput, memory and energy, with spread over restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segbench.results.speed.fingerprint import differences
 from segbench.results.speed.record import Restart, SpeedRecord, SpeedStatus, Task
 
 P99_SAMPLES = 1000
-"""Fewer samples than this do not tell the 99th percentile."""
+"""Smallest number of samples for a 99th percentile."""
 
 SPEED_COLUMNS = (
     *("task", "model", "size", "batch_size", "precision", "casting", "channels_last", "mode", "output"),
@@ -35,14 +35,15 @@ SPEED_COLUMNS = (
 
 
 def speed_frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
-    """Return one row a case with the columns ``SPEED_COLUMNS``.
+    """Return one row per case with the columns ``SPEED_COLUMNS``.
 
-    ``images_per_second`` is batch size over the median, over restarts, of the median seconds of a call; ``low`` and
-    ``high`` are the slowest and the fastest restart. On CUDA it is the device's time, calls following each other; the
-    latencies are the host's, each call waited for, over the samples of all restarts. ``latency_p99_ms`` needs 1,000
-    samples. ``loading_ratio`` of a training case is images a second of loading, where it was measured, over those of
-    training: below 1, a run waits for its input. Memory is the largest peak of any restart: allocated on CUDA,
-    elsewhere what the process grew by.
+    ``images_per_second`` is the batch size divided by the median over restarts of the median seconds of a call; ``low``
+    and ``high`` are the slowest and fastest restart. On CUDA it uses device times of back-to-back calls. Latencies are
+    host times of calls that are waited for, over the samples of all restarts. ``latency_p99_ms`` needs 1,000 samples.
+
+    ``loading_ratio`` of a training case is the throughput of loading (if measured) divided by that of training; below
+    1, a run waits for its input. Memory is the largest peak of all restarts: allocated memory on CUDA, elsewhere the
+    growth of the process.
     """
     given = list(records)
     rows = [_row(record) for record in given]
@@ -53,7 +54,7 @@ def speed_frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
 
 
 def _loading_ratio(training: SpeedRecord, row: dict[str, Any], records: list[SpeedRecord]) -> float | None:
-    """Return how many times as fast as training its images are loaded on the same machine; None if not measured."""
+    """Return the throughput of loading divided by that of training on the same machine; None if not measured."""
     rate = row.get("images_per_second")
     for record in records:
         case = record.case
@@ -65,7 +66,7 @@ def _loading_ratio(training: SpeedRecord, row: dict[str, Any], records: list[Spe
 
 
 _PLACE = ("processor", "cores", "system", "accelerator.name")
-"""Loading is measured on the processor, training perhaps on an accelerator: what has to be equal all the same."""
+"""Keys that must be equal for loading (on the CPU) and training (perhaps on an accelerator) to be compared."""
 
 
 def _row(record: SpeedRecord) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _latencies(measured: list[Restart]) -> dict[str, float | None]:
 
 
 def _parts(measured: list[Restart], images: int) -> dict[str, float | None]:
-    """Return what a training step spends on its parts, or how a loader starts."""
+    """Return the times of the parts of a training step, or the start-up time of a loader."""
     medians = {
         name: _median([float(np.median(restart.parts_seconds[name])) for restart in measured])
         for name in measured[0].parts_seconds
@@ -147,7 +148,7 @@ _STEP_PARTS = ("forward", "backward", "optimizer")
 
 
 def _peak(restart: Restart) -> int | None:
-    """Return the peak with the inputs of one call, not of all that rotate."""
+    """Return the peak without the further input batches."""
     memory, spare = restart.memory, restart.memory.spare_inputs_bytes or 0
     if memory.allocated_peak_bytes is not None:
         return max(0, memory.allocated_peak_bytes - spare)

@@ -1,4 +1,4 @@
-"""The tables that a leaderboard falls into: rows that are comparable, and why others stand apart."""
+"""Splits a leaderboard into tables of comparable rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LETTERS = "Two rows share a letter (group) exactly if they cannot be told apart
 
 @dataclass(frozen=True, eq=False)
 class RankedTable:
-    """The rows of a leaderboard that are comparable: those with a score, best first, and those without.
+    """Comparable rows of a leaderboard: scored ones, best first, and those that failed or were skipped.
 
     Attributes:
         protocol: The protocol's id; None for runs that cannot be read.
-        test_data: The digest of the data that was tested on; None where it is not known.
-        rivals: The test data of the other tables of this protocol.
-        kind: What was searched for its rows or, beside such tables, that nothing was; else empty.
+        test_data: The digest of the test data; None if not known.
+        rivals: Test data of the other tables of this protocol.
+        kind: The search of its rows or, if other tables are tuned, that there was none; else empty.
         rows: The rows.
     """
 
@@ -40,17 +40,17 @@ class RankedTable:
 
     @property
     def others(self) -> pd.DataFrame:
-        """The rows without."""
+        """The rows without a score."""
         return self.rows[self.rows["position"].isna()]
 
     @property
     def tells_networks_apart(self) -> bool:
-        """Whether it ranks: not where every network was trained once, which says nothing of another training."""
+        """Whether networks are ranked; not if every network was trained once."""
         return bool(self.rows["rank"].notna().any())
 
     @property
     def name(self) -> str:
-        """Its protocol, whether it is tuned, the values of its recipe and, where it has several tables, its data."""
+        """Its protocol, tuning, recipe values and, if the protocol has several tables, its test data."""
         if self.protocol is None:
             return "Runs that cannot be read"
         known = "; ".join(part for part in (self.kind, self.values) if part)
@@ -59,7 +59,7 @@ class RankedTable:
 
     @property
     def values(self) -> str:
-        """The values that its recipe has from the grid, and those that all tuned rows chose."""
+        """The grid's values of its recipe, and values that all tuned rows chose."""
         grid = None if is_absent(self.rows["grid"].iloc[0]) else printable(self.rows["grid"].iloc[0])
         chosen = set(self.scored["tuned"])
         one = next(iter(chosen)) if len(chosen) == 1 else None
@@ -67,7 +67,7 @@ class RankedTable:
 
     @property
     def heading(self) -> str:
-        """What is ranked, and of how many runs each."""
+        """The heading: protocol, number of networks, and number of runs each."""
         name = self.name
         numbers = sorted(set(self.scored["seeds"]))
         if not numbers:
@@ -110,7 +110,7 @@ class RankedTable:
 
     @property
     def apart(self) -> str:
-        """Why the rows are not ranked together with others of the same protocol; empty when there are none."""
+        """Why the rows are not ranked together with others of the same protocol; empty without such rows."""
         if not self.rivals:
             return ""
         names = ", ".join(map(name_of_test_data, self.rivals))
@@ -118,7 +118,7 @@ class RankedTable:
 
 
 def tables_of(board: pd.DataFrame) -> list[RankedTable]:
-    """Split a leaderboard into its tables, in its order."""
+    """Split a leaderboard into its tables, in order."""
     groups = list(board.groupby(["protocol", "test_data"], sort=False, dropna=False))
     keys = [tuple(None if is_absent(part) else str(part) for part in key) for key, _ in groups]
     untuned = "identical recipe" if board["tuning"].notna().any() else ""

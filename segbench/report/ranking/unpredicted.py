@@ -1,4 +1,4 @@
-"""What networks never predict: rows that predict one class only, or miss a labelled class, and what precision omits."""
+"""Reports networks that predict only one class or never predict a labelled class, and what precision omits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from segbench.report.ranking.notes import Note
 from segbench.report.text import is_absent, printable
 
 UNPREDICTED = ("predicts_only", "never_predicted", "precision_over")
-"""What a row of the leaderboard tells in words; None where there is nothing to tell."""
+"""Text columns of the leaderboard about unpredicted classes; None if there are none."""
 
 _ROOM = 20
-"""Signs of class names in a cell: a row of a terminal of 80 has no more."""
+"""Largest number of characters of class names in a cell, for terminals 80 columns wide."""
 
 
 def unpredicted(runs: pd.DataFrame) -> dict[str, str | None]:
@@ -28,7 +28,7 @@ def unpredicted(runs: pd.DataFrame) -> dict[str, str | None]:
 
 
 def in_short(runs: pd.DataFrame) -> str | None:
-    """Return what one network's runs never predict in at most 32 signs, such as ``never pole, sign``."""
+    """Return what one network's runs never predict in at most 32 characters, such as ``never pole, sign``."""
     only = [name for name in runs["predicts_only"] if name]
     missed = [names for names in runs["never_predicted"] if names]
     if not missed:
@@ -45,7 +45,7 @@ def in_short(runs: pd.DataFrame) -> str | None:
 
 
 def unpredicted_notes(runs: pd.DataFrame) -> Iterable[str]:
-    """Yield a sentence for each network that predicts one class only, or never predicts a class that is labelled."""
+    """Yield a sentence for each network that predicts only one class, or never predicts a labelled class."""
     for model, group in runs.groupby("model", sort=False):
         found = unpredicted(group)
         if found["predicts_only"]:
@@ -61,7 +61,7 @@ def unpredicted_notes(runs: pd.DataFrame) -> Iterable[str]:
 
 
 def _in_seeds(names: Iterable[Sequence[str]], seeds: int) -> list[str]:
-    """Return class names, each with the number of seeds where it is not all, such as ``pole (2 of 3 seeds)``."""
+    """Return class names, each with its number of seeds if not all, such as ``pole (2 of 3 seeds)``."""
     counts = Counter(name for own in names for name in own)
     return [name if count == seeds else f"{name} ({count} of {seeds} seeds)" for name, count in counts.items()]
 
@@ -71,7 +71,7 @@ def _short_seeds(count: int, seeds: int) -> str:
 
 
 def _precision_over(averaged: Sequence[Any], all_classes: Sequence[Any]) -> str | None:
-    """Return over how many classes mean precision is taken, of those that are labelled or predicted; None if all."""
+    """Return how many of the labelled or predicted classes mean precision is taken over; None if all."""
     known = [(int(part), int(whole)) for part, whole in zip(averaged, all_classes, strict=True) if not is_absent(part)]
     if all(part == whole for part, whole in known):
         return None

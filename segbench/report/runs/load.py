@@ -254,7 +254,7 @@ def _options(model: ModelFacts) -> dict[str, Any]:
 
 
 def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
-    """Tell whether a speed record is of a run's network, or of the loading of its training images."""
+    """Return whether a speed record is of a run's network, or of the loading of its training images."""
     case, recipe = speed.case, run.recipe
     if case.task is Task.LOADING:
         data = recipe.get("dataset"), (recipe.get("transforms") or {}).get("train")

@@ -58,7 +58,7 @@ def protocol_groups(runs: pd.DataFrame) -> list[ProtocolRuns]:
 
 
 def _is_tuned(runs: pd.DataFrame) -> bool:
-    """Tell whether the runs of one protocol have recipes that trials chose."""
+    """Return whether the runs of one protocol have recipes that trials chose."""
     return bool(search_in_words(runs["recipe"].iloc[0]))
 
 
