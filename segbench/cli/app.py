@@ -21,6 +21,7 @@ from segbench.cli.commands import (
     run,
     score,
     speed,
+    suites,
 )
 from segbench.cli.commands import init as starter
 from segbench.cli.commands import regress_baseline as baseline
@@ -50,6 +51,7 @@ class Commands(TyperGroup):
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run.run,
+    "suites": suites.suites,
     "plan": plan.plan,
     "validate": plan.validate,
     "schema": plan.schema,
