@@ -31,8 +31,9 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
     exist there, and else from the current directory; in a mapping, all paths count from the current directory.
 
     Args:
-        suite: The YAML file, the name of a suite that comes with segbench (``quickstart``), or a mapping of the same keys. ``${VARIABLE}`` in a value is replaced from the
-            environment. In a mapping, a network may be the class or function itself, and paths may be ``Path``.
+        suite: The YAML file, the name of a suite that comes with segbench (``quickstart``), or a mapping of the same
+            keys. ``${VARIABLE}`` in a value is replaced from the environment. In a mapping, a network may be the class
+            or function itself, and paths may be ``Path``.
         overrides: ``dotted.key=value`` lines; the values are read as YAML, paths count from the current directory.
 
     Raises:
