@@ -2,8 +2,8 @@
 
     python benchmarks/initial_weights.py run --nuclei FOLDER --results DIR [--data scenes] [--groups none] [--seeds 0]
     python benchmarks/initial_weights.py example --nuclei FOLDER --results DIR
-    python benchmarks/initial_weights.py facts DIR > results/initial-weights/runs.csv
-    python benchmarks/initial_weights.py table results/initial-weights/runs.csv
+    python benchmarks/initial_weights.py facts DIR > published/results/initial-weights/runs.csv
+    python benchmarks/initial_weights.py table published/results/initial-weights/runs.csv
 
 `run` trains each network from each scheme with each seed, on the embedded scenes and on a folder of nuclei (2018 Data
 Science Bowl) with `images/SPLIT` and `masks/SPLIT`; runs that are done are not repeated. `example` trains the U-Net

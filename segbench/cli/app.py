@@ -18,6 +18,7 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "run": ("run.run", "Train and evaluate what a suite names, and rank it."),
+    "suites": ("suites.suites", "List the suites that come with segbench."),
     "plan": ("plan.plan", "Show the runs of a suite, and which of them are done."),
     "validate": ("plan.validate", "Check a suite without reading its images."),
     "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),

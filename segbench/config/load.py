@@ -15,6 +15,7 @@ from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.python_values import plain_values
 from segbench.config.reading.validation_errors import mistakes
 from segbench.config.reading.yaml_file import expand_variables, find_files, read_document, read_yaml
+from segbench.config.shipped import suite_path
 from segbench.config.suite import Suite
 from segbench.errors import SuiteError
 
@@ -30,8 +31,9 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
     exist there, else to the current directory. In a mapping, all paths are relative to the current directory.
 
     Args:
-        suite: The YAML file, or a mapping of the same keys. ``${VARIABLE}`` in a value is replaced from the
-            environment. In a mapping, a network may be the class or function itself, and paths may be ``Path``.
+        suite: The YAML file, the name of a suite that comes with segbench (``quickstart``), or a mapping of the same
+            keys. ``${VARIABLE}`` in a value is replaced from the environment. In a mapping, a network may be the class
+            or function itself, and paths may be ``Path``.
         overrides: ``dotted.key=value`` lines; values are parsed as YAML, paths are relative to the current directory.
 
     Raises:
@@ -41,7 +43,7 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
         return _checked(plain_values(suite), overrides)
     if not isinstance(suite, str | Path):
         raise SuiteError(f"expected the path of a YAML file, or a mapping, not a {type(suite).__name__}")
-    file = Path(suite)
+    file = suite_path(suite)
     document = read_document(file)
     document.setdefault("name", _suite_name(file))
     try:

@@ -68,7 +68,7 @@ MADE_SMALL = {
 }
 """What is added to commands that train, so that they end soon."""
 
-WHOLE = (".venv/bin/segbench run suites/quickstart.yaml",)
+WHOLE = (".venv/bin/segbench run quickstart",)
 """Commands that also estimate what they take and write a report; other runs leave that out, for time."""
 
 REWRITTEN = {"/shared/results": "shared-results", ".venv/bin/segbench": "segbench"}

@@ -38,7 +38,7 @@ AXE = Path(__file__).parents[1] / "support/axe/axe.min.js"
 """axe-core, for these tests alone; its licence stands beside it."""
 pytestmark = pytest.mark.slow(reason="starts a browser")
 
-REPORTS = Path(__file__).parents[2] / "reports"
+REPORTS = Path(__file__).parents[2] / "published" / "reports"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

@@ -11,7 +11,9 @@ import typer
 from segbench.engine.suite.selection import RunOrder
 from segbench.errors import UsageError
 
-SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
+SuiteFile = Annotated[
+    Path, typer.Argument(metavar="SUITE", help="A YAML file, or the name of one of 'segbench suites'.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a dotted key, such as train.epochs=3; may be repeated."),

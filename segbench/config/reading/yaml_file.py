@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from segbench.config.reading.excerpt import snippet
-from segbench.errors import SuiteError
+from segbench.config.shipped import shipped_suites
+from segbench.errors import SuiteError, did_you_mean
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -58,7 +59,7 @@ def read_document(file: Path) -> dict[str, Any]:
         document = read_yaml(text)
     except FileNotFoundError:
         near = ", ".join(sorted(str(path) for path in file.parent.glob("*.yaml"))) or "none"
-        raise SuiteError(f"there is no such file; suites in this folder: {near}", file=file) from None
+        raise SuiteError(f"there is no such file; suites in this folder: {near}{_shipped(file)}", file=file) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"cannot be read: {error}", file=file) from None
     except (yaml.YAMLError, RecursionError) as error:
@@ -66,6 +67,15 @@ def read_document(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SuiteError("expected a mapping with the keys dataset, models and train", file=file)
     return document
+
+
+def _shipped(file: Path) -> str:
+    """Return the names of the suites that come with segbench, where a name was given and no path."""
+    if file.name != str(file) or file.suffix:
+        return ""
+    names = shipped_suites()
+    near = did_you_mean(file.name, names)
+    return f"; by name{near}" if names else ""
 
 
 def _syntax_problem(error: Exception, text: str) -> str:

@@ -24,6 +24,7 @@ from segbench.results.store import Store, read_record, write_record
 from segbench.results.verify import verified_record
 
 REPOSITORY = Path(__file__).parents[3]
+PUBLISHED = REPOSITORY / "published" / "results"
 ENDED = {
     "outcome": Outcome(status=Status.SKIPPED, reason="not today"),
     "timings": Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0),
@@ -67,16 +68,16 @@ def test_options_that_json_knows_in_one_form_only_keep_their_identity(tmp_path):
     assert run.identity in identities(read_record(tmp_path / "run.json"))
 
 
-@pytest.mark.skipif(not (REPOSITORY / "results").is_dir(), reason="the published results are in the repository only")
+@pytest.mark.skipif(not (PUBLISHED).is_dir(), reason="the published results are in the repository only")
 def test_all_published_runs_pass():
-    held = held_runs(REPOSITORY / "results" / "camvid-cpu")
+    held = held_runs(PUBLISHED / "camvid-cpu")
     assert len(held) == 10
     assert [run.problem for run in held if run.problem] == []
 
 
-@pytest.mark.skipif(not (REPOSITORY / "results").is_dir(), reason="the published results are in the repository only")
+@pytest.mark.skipif(not (PUBLISHED).is_dir(), reason="the published results are in the repository only")
 def test_all_published_records_can_be_read_and_their_hashes_hold():
-    files = sorted((REPOSITORY / "results").glob("*/*/run.json"))
+    files = sorted((PUBLISHED).glob("*/*/run.json"))
     assert len(files) >= 14
     assert all(read_record(file).id == file.parent.name for file in files)
 

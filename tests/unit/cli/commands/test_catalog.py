@@ -22,6 +22,14 @@ def test_every_catalogue_is_listed_with_options(kind, segbench):
     assert "=" not in text.replace("==", "")
 
 
+def test_models_are_listed_with_family_and_parameters(segbench):
+    listed = {entry["name"]: entry for entry in segbench("list", "models", "--json").json}
+    assert (listed["segnet_basic"]["family"], listed["segnet_basic"]["parameters"]) == ("SegNet", 1_417_237)
+    assert listed["smp:"]["parameters"] is None
+    line = next(line for line in segbench("list", "models").out.splitlines() if line.startswith("fcn8s "))
+    assert line.split()[1:4] == ["FCN", "134", "M"]
+
+
 def test_options_show_type_default_and_help(segbench):
     unet = next(entry for entry in segbench("list", "models", "--json").json if entry["name"] == "unet")
     width = next(option for option in unet["options"] if option["name"] == "width")

@@ -77,3 +77,20 @@ def test_a_broken_torch_is_told(monkeypatch):
 def test_sizes_are_shown_in_gigabytes():
     shown = module._flat({"versions": {"a": None}, "memory_bytes": 25_300_000_000, "devices": [{"device": "mps"}]})
     assert shown == {"a": "not installed", "memory": "25.3 GB", "mps": "usable"}
+
+
+def lacking(**versions):
+    return module._readiness(
+        {"versions": versions, "devices": [{"device": "cpu"}, {"device": "cuda:0", "name": "H100"}]}
+    )
+
+
+def test_the_last_line_says_that_the_machine_is_ready_or_what_is_missing(segbench):
+    assert segbench("doctor").out.splitlines()[-1].startswith("ready, on ")
+    assert segbench("doctor", "--json").json["ready"] is True
+    assert lacking(torch="2.6") == "ready, on H100; try it with: segbench run quickstart"
+    assert lacking(timm=None, rich="1", scipy=None) == (
+        "not ready, missing: timm, scipy; get it with: pip install timm scipy"
+    )
+    broken = {"versions": {}, "devices": [{"device": "none", "problem": "torch cannot be imported: no"}]}
+    assert module._readiness(broken) == "not ready, torch cannot be imported: no"

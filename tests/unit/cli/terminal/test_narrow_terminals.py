@@ -54,7 +54,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_number_is_folded(terminal, wi
 def test_columns_go_in_the_order_of_their_importance_and_are_named(terminal):
     out, err = terminal(46, table(drop=["what it is", "p99 ms", "batch"]))
     assert out.splitlines()[0].split() == ["model", "img/s", "p50", "ms"]
-    assert err == "left out, as the terminal is narrow: batch, p99\nms, what it is\n"
+    assert " ".join(err.split()) == "left out, as the terminal is narrow: batch, p99 ms, what it is"
 
 
 def test_a_wide_terminal_shows_all_and_says_nothing(terminal):

@@ -106,7 +106,7 @@ def test_recorded_results_are_still_those_of_their_suite():
     runs = plan(load_suite(REPOSITORY / "suites" / "camvid-cpu.yaml"))
     scratch = [run.id for run in runs if not run.model.pretrained]  # the others' ids depend on files of weights
     assert len(scratch) == 9
-    assert set(scratch) <= {folder.name for folder in (REPOSITORY / "results" / "camvid-cpu").iterdir()}
+    assert set(scratch) <= {folder.name for folder in (REPOSITORY / "published" / "results" / "camvid-cpu").iterdir()}
 
 
 def test_the_trials_of_a_network_are_for_all_its_seeds(suite, store):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 
-CAMVID_CPU = Path(__file__).parents[4] / "results" / "camvid-cpu"
+CAMVID_CPU = Path(__file__).parents[4] / "published" / "results" / "camvid-cpu"
 
 
 def example(images: int = 3, classes: int = 4, seed: int = 0) -> ImageMatrices:

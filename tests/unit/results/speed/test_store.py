@@ -52,7 +52,7 @@ def test_a_case_of_before_weights_were_cast_is_the_same_case():
 
 
 def test_committed_records_keep_their_names():
-    files = sorted((Path(__file__).parents[4] / "results").glob("*/speed/*.json"))
+    files = sorted((Path(__file__).parents[4] / "published" / "results").glob("*/speed/*.json"))
     assert files
     assert [read_speed(file).id for file in files] == [file.stem for file in files]
 

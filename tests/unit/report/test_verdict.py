@@ -1,0 +1,53 @@
+"""What a table says first, and that nothing is explained which a narrow terminal leaves out."""
+
+import io
+
+import pytest
+from rich.console import Console
+from segbench.report.ranking.caveat import MEASURED_SPEED, RUN_SPEED, Caveat
+
+from segbench.report.formats.tables import rich_tables, titles_shown
+from segbench.report.ranking.ranking import rank
+from segbench.report.verdict import verdicts_of
+
+
+@pytest.fixture
+def ranking(train, results):
+    train("best", 90)
+    train("other", 60)
+    return rank(results)
+
+
+def test_the_verdict_names_the_winner_that_the_table_has_first(ranking):
+    (verdict,) = verdicts_of(ranking)
+    assert verdict.winner == ranking.board["model"].iloc[0] == "best"
+    assert verdict.text.startswith("best is first with a mean IoU of")
+
+
+def test_every_table_has_a_verdict_of_its_own(train, results, add):
+    train("best", 90)
+    add("alone", recipe={"train": {"epochs": 7}})
+    verdicts = verdicts_of(rank(results))
+    assert {verdict.winner for verdict in verdicts} == {"best", "alone"}
+    assert all(verdict.text.startswith("Protocol ") for verdict in verdicts)
+
+
+def shown(board, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(rich_tables(board, width=width))
+    return " ".join(console.file.getvalue().split())
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 120, 300])
+def test_a_column_is_explained_exactly_where_it_is_shown(ranking, width):
+    text, titles = shown(ranking.board, width), titles_shown(ranking.board, width=width)
+    assert ("Two rows share a letter" in text) == ("group" in titles)
+    assert ("95 % intervals over trainings" in text) == ("95 % interval" in titles)
+
+
+def test_a_caveat_about_columns_is_said_to_who_sees_one_of_them():
+    caveat = Caveat("shared", RUN_SPEED).under("Protocol 1")
+    assert caveat == "Protocol 1: shared"
+    assert caveat.concerns({"test img/s", "mIoU"})
+    assert not caveat.concerns(set(MEASURED_SPEED))
+    assert Caveat("about rows").concerns(set())
