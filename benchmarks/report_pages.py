@@ -18,10 +18,14 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 LARGEST_BYTES = 3_000_000
 LOADS = 5
-_TIMES = "const [t] = performance.getEntriesByType('navigation'); return [t.domContentLoadedEventEnd, t.loadEventEnd]"
+_TIMES = """
+  const [t] = performance.getEntriesByType('navigation');
+  return t.loadEventEnd ? [t.domContentLoadedEventEnd, t.loadEventEnd] : null
+"""
 
 
 def main() -> int:
@@ -45,7 +49,7 @@ def _line(browser: webdriver.Chrome, page: Path) -> str:
     times = []
     for _ in range(LOADS):
         browser.get(page.resolve().as_uri())
-        times.append(browser.execute_script(_TIMES))
+        times.append(WebDriverWait(browser, 30, 0.01).until(lambda given: given.execute_script(_TIMES)))
     drawn, loaded = (_spread([pair[place] for pair in times]) for place in (0, 1))
     charts = browser.execute_script("return document.querySelectorAll('.chart canvas').length")
     figures = browser.execute_script("return document.querySelectorAll('figure picture').length")

@@ -16,6 +16,10 @@ from segbench.report.text import is_absent, plural, short_id
 
 _ROOM = 0.055
 """The share of the axis that a line of text takes."""
+_LONGEST = 26
+"""Signs of a name."""
+_INCHES, _INCHES_A_SIGN = 5.6, 0.072
+"""How wide the panel is, and a sign of a name."""
 
 
 def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
@@ -35,7 +39,7 @@ def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
             axes.plot([0, 1], ends, color=look.color, marker=look.marker, markersize=8, linewidth=2)
         _name_side(axes, rows, "first_value", at=0)
         _name_side(axes, rows, "second_value", at=1)
-        axes.set_xlim(-0.75, 1.75)
+        axes.set_xlim(*_reach(models))
         axes.set_xticks([0, 1], ["identical recipe", "tuned"])
         axes.grid(visible=False, axis="x")
         axes.set_ylabel(MIOU)
@@ -50,6 +54,14 @@ def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
     return Plot("tuning", "What tuning changed", caption, figure, f"{listed}.")
 
 
+def _reach(models: list[str]) -> tuple[float, float]:
+    """Return both ends of the horizontal axis, so that names and values stand beside the columns."""
+    longest = max(len(short_name(model, most=_LONGEST)) for model in models)
+    left, right = (_INCHES_A_SIGN * (longest + signs) for signs in (len("  0.000"), len("  0.000 (+0.000)")))
+    between = max(1.2, _INCHES - left - right)
+    return -left / between - 0.1, 1 + right / between + 0.1
+
+
 def _name_side(axes: Any, rows: pd.DataFrame, column: str, *, at: int) -> None:
     """Write names and values beside one column, none over another."""
     low, high = axes.get_ylim()
@@ -58,7 +70,7 @@ def _name_side(axes: Any, rows: pd.DataFrame, column: str, *, at: int) -> None:
     for place, (_, row) in zip(places, ordered.iterrows(), strict=True):
         change = "" if at == 0 or is_absent(row["difference"]) else f" ({row['difference']:+.3f})"
         axes.annotate(
-            f"{short_name(row['first'], most=26)}  {row[column]:.3f}{change}",
+            f"{short_name(row['first'], most=_LONGEST)}  {row[column]:.3f}{change}",
             (at, float(row[column])),
             (at + (0.08 if at else -0.08), place),
             ha="left" if at else "right",

@@ -40,7 +40,9 @@ def test_a_figure_is_as_wide_as_the_column_and_its_text_has_8_points(two, result
         assert axes.get_title() == ""
         texts = [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
         assert {text.get_fontsize() for text in texts} == {PAPER_POINTS}
-    assert accuracy_parameters(board).figure.get_size_inches()[0] != inches, "as before outside papers"
+    outside = accuracy_parameters(board).figure
+    assert outside.get_size_inches()[0] != COLUMN_INCHES["1-column"]
+    assert outside.axes[0].xaxis.label.get_fontsize() != PAPER_POINTS
 
 
 def test_every_text_of_every_figure_for_papers_has_8_points(two, results, tmp_path):

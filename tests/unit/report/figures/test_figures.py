@@ -8,6 +8,7 @@ import warnings
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from stored import HOSTILE, iou_of, matrices, some_images
@@ -34,6 +35,7 @@ from segbench.report.figures.learning_curves import spread_out
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import save
 from segbench.report.figures.style import DARK, INK, PAPER
+from segbench.report.figures.tuned import tuning_slopes
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.load import load_histories, load_results
@@ -615,3 +617,18 @@ def test_a_figure_as_data_is_the_figure(add, read):
     assert [one["y"] for one in mean_iou_intervals(board).chart["points"]] == [0, 1]
     (panel,) = learning_curves(board, histories).chart["panels"]
     assert [(line["name"], line["y"]) for line in panel["lines"]] == [("a", [1.0, 0.5]), ("b", [3.0, 1.5])]
+
+
+def test_what_tuning_changed_is_drawn_from_the_identical_recipe_to_the_tuned_one():
+    both = pd.DataFrame(
+        {"first": ["a", "b"], "first_value": [0.5, 0.6], "second_value": [0.7, 0.55], "difference": [0.2, -0.05]}
+    )
+    plot = tuning_slopes(both, ("0" * 64, "1" * 64))
+    axes = plot.figure.axes[0]
+    assert [line.get_xydata().tolist() for line in axes.get_lines()] == [[[0, 0.5], [1, 0.7]], [[0, 0.6], [1, 0.55]]]
+    texts = {text.get_text() for text in axes.texts}
+    assert texts == {"a  0.500", "b  0.600", "a  0.700 (+0.200)", "b  0.550 (-0.050)"}
+    axes.figure.draw_without_rendering()
+    inside = axes.figure.bbox
+    assert all(inside.containsx(text.get_window_extent().x1) for text in axes.texts)
+    assert plot.alternative == "a: 0.500 to 0.700; b: 0.600 to 0.550."

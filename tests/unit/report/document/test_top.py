@@ -1,0 +1,63 @@
+"""Claims about the top of a report: what was compared, in words, and its facts."""
+
+from __future__ import annotations
+
+import pytest
+
+from segbench.report.blocks import Facts, Heading, Paragraph
+from segbench.report.document.top import title, top
+from segbench.report.runs.load import load_results
+from segbench.results.record import Outcome, Status
+
+CAMVID = {
+    "dataset": {"name": "camvid"},
+    "train": {"epochs": 13, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.001}},
+}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "seeds", "words"),
+    [
+        ([CAMVID], 3, "CamVid · 13 epochs · 3 seeds"),
+        ([{"dataset": {"name": "voc2012"}, "train": {"steps": 200}}], 1, "PASCAL VOC 2012 · 200 steps · 1 seed"),
+        ([{"dataset": {"name": "camvid"}, "train": None}], 1, "CamVid · evaluated as loaded · 1 seed"),
+        ([CAMVID, CAMVID | {"train": {"epochs": 20}}], 1, "CamVid · 13 epochs | 20 epochs · 1 seed"),
+        ([CAMVID, CAMVID | {"dataset": {"name": "mine"}}], 1, "CamVid + mine · 13 epochs · 1 seed"),
+        ([{"train": {"epochs": 2}}], 1, "Leaderboard: toy"),
+    ],
+)
+def test_the_title_says_what_was_compared(add, results, recipes, seeds, words):
+    for recipe in recipes:
+        for seed in range(seeds):
+            add("a", seed, recipe=recipe)
+    assert title(load_results(results)) == words
+
+
+def test_the_facts_are_those_of_the_records(add, results):
+    add("a", recipe=CAMVID)
+    add("b", recipe=CAMVID, hits=50)
+    add("c", recipe=CAMVID, outcome=Outcome(status=Status.FAILED, reason="x"))
+    heading, facts, answer = top(load_results(results), ["a wins."], 2)
+    assert isinstance(heading, Heading)
+    assert heading.level == 1
+    assert answer == Paragraph.of("a wins.", lead=True)
+    assert isinstance(facts, Facts)
+    found = dict(facts.items)
+    assert found["Networks"] == "2"
+    assert found["Data"] == "CamVid (3 classes)"
+    assert found["Images"] == "8 train, 2 test"
+    assert found["Test size"] == "32x48"
+    assert found["Training"] == "13 epochs, adamw, lr 0.001, batch 4"
+    assert found["Runs"] == "2 completed, 1 failed"
+    assert found["Device"] == "Example CPU, 1 thread"
+    assert found["Total time"] == "4 s"
+    assert found["Date"] == "1 Jan 2026"
+    assert found["Caveats"] == "2, below the ranking"
+    assert len(found["Protocol"]) == 8
+
+
+def test_nothing_but_unreadable_runs_still_has_a_top(add, results):
+    (add() / "run.json").write_text("{")
+    heading, facts = top(load_results(results), [], 0)
+    assert heading.text == "Leaderboard: toy"
+    assert dict(facts.items)["Runs"] == "0 completed, 1 damaged"
