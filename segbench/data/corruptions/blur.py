@@ -85,12 +85,13 @@ def magnified(image: Pixels, zoom: float) -> Pixels:
     height, width = image.shape[:2]
     rows = (np.arange(height) - (height - 1) / 2) / zoom + (height - 1) / 2
     columns = (np.arange(width) - (width - 1) / 2) / zoom + (width - 1) / 2
-    return sampled(image, np.broadcast_to(rows[:, None], (height, width)), np.broadcast_to(columns, (height, width)))
+    return sampled(image, *np.meshgrid(rows, columns, indexing="ij"))
 
 
-def sampled(image: Pixels, rows: NDArray[np.float64], columns: NDArray[np.float64], *, order: int = 1) -> Pixels:
-    """Return (H, W, C) read at real positions, each (H, W); what lies outside is the mirror image."""
-    planes = [ndimage.map_coordinates(plane, (rows, columns), order=order, mode="reflect") for plane in _planes(image)]
+def sampled(image: Pixels, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Pixels:
+    """Return (H, W, C) read bilinearly at real positions, each (H, W); what lies outside is the mirror image."""
+    places = np.stack([rows, columns])
+    planes = [ndimage.map_coordinates(plane, places, order=1, mode="reflect") for plane in _planes(image)]
     return np.stack(planes, axis=-1)
 
 

@@ -22,6 +22,9 @@ from segbench.errors import DataError, did_you_mean
 VERSION = 1
 """Goes into every fingerprint; another one is needed when a corruption changes."""
 
+TOPS = {"uint8": 255.0, "uint16": 65535.0}
+"""The highest values of the types of pixels that have one."""
+
 _OF_PIXELS: dict[str, Callable[[Pixels, int, RandomState], Pixels]] = {
     name: function
     for name in NAMES
@@ -51,7 +54,8 @@ def corrupt(sample: Sample, name: str, severity: int) -> Sample:
     check_corruption(name, severity)
     random = RandomState(np.random.MT19937(_seed(sample.name, name, severity)))
     if name in _OF_PLACES:
-        positions = _OF_PLACES[name](*sample.label.shape, severity, random)
+        height, width = sample.label.shape
+        positions = _OF_PLACES[name](height, width, severity, random)
         return sample._replace(image=_moved(sample.image, positions), label=_moved_label(sample.label, positions))
     _refuse_wrong_images(sample, name)
     pixels, top = _shares(sample.image)
@@ -137,7 +141,7 @@ def _refuse_wrong_images(sample: Sample, name: str) -> None:
 
 def _shares(image: ImageArray) -> tuple[Pixels, tuple[float, float]]:
     """Return an image as shares of its range, and that range: of its type or, of float images, its own."""
-    low, high = (0.0, float(np.iinfo(image.dtype).max)) if image.dtype.kind == "u" else _own_range(image)
+    low, high = (0.0, TOPS[image.dtype.name]) if image.dtype.name in TOPS else _own_range(image)
     return (image.astype(np.float64) - low) / (high - low), (low, high)
 
 
@@ -147,20 +151,18 @@ def _own_range(image: ImageArray) -> tuple[float, float]:
 
 
 def _stored(pixels: Pixels, span: tuple[float, float], like: ImageArray) -> ImageArray:
-    """Return shares of a range as pixels of the given image's type."""
+    """Return shares of a range as pixels of the given image's type; 8 bits are cut off, as the published code does."""
     values = pixels * (span[1] - span[0]) + span[0]
-    if like.dtype.kind == "u":
-        values = np.floor(values + 1e-6) if like.dtype == np.uint8 else np.round(values)
-    stored: ImageArray = values.astype(like.dtype)
-    return stored
+    if like.dtype == np.uint8:
+        return np.floor(values + 1e-6).astype(np.uint8)
+    return np.round(values).astype(np.uint16) if like.dtype == np.uint16 else values.astype(np.float32)
 
 
 def _moved(image: ImageArray, positions: Positions) -> ImageArray:
-    moved = sampled(image.astype(np.float64), *positions)
-    if image.dtype.kind == "u":
-        moved = np.round(moved)
-    stored: ImageArray = moved.astype(image.dtype)
-    return stored
+    moved = sampled(image.astype(np.float64), positions.rows, positions.columns)
+    if image.dtype == np.uint8:
+        return np.round(moved).astype(np.uint8)
+    return np.round(moved).astype(np.uint16) if image.dtype == np.uint16 else moved.astype(np.float32)
 
 
 def _moved_label(label: LabelArray, positions: Positions) -> LabelArray:

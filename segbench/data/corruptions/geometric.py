@@ -65,5 +65,7 @@ def _affine(
     fixed = middle + np.array([[third, third], [third, -third], [-third, -third]])
     moved = fixed + random.uniform(-reach, reach, size=fixed.shape)
     matrix = np.linalg.solve(np.column_stack([moved, np.ones(3)]), fixed)
-    flat = np.column_stack([down.ravel(), right.ravel(), np.ones(down.size)]) @ matrix
-    return flat[:, 0].reshape(down.shape), flat[:, 1].reshape(down.shape)
+    places = np.column_stack([down.ravel(), right.ravel(), np.ones(down.size)])
+    rows: NDArray[np.float64] = (places @ matrix[:, 0]).reshape(down.shape)
+    columns: NDArray[np.float64] = (places @ matrix[:, 1]).reshape(down.shape)
+    return rows, columns

@@ -28,7 +28,8 @@ def snow(image: Pixels, severity: int, random: RandomState) -> Pixels:
     flakes = along_line(np.clip(flakes, 0, 1), radius, sigma, angle=float(random.uniform(-135, -45)))
     grey = (image @ _GREY)[..., None]
     whitened = kept * image + (1 - kept) * np.maximum(image, grey * 1.5 + 0.5)
-    return whitened + flakes + flakes[::-1, ::-1]
+    snowed: Pixels = whitened + flakes + flakes[::-1, ::-1]
+    return snowed
 
 
 def fog(image: Pixels, severity: int, random: RandomState) -> Pixels:
@@ -37,7 +38,8 @@ def fog(image: Pixels, severity: int, random: RandomState) -> Pixels:
     height, width = image.shape[:2]
     brightest = image.max()
     cloud = plasma(max(height, width), roughness, random)[:height, :width, None]
-    return (image + density * cloud) * brightest / (brightest + density)
+    foggy: Pixels = (image + density * cloud) * brightest / (brightest + density)
+    return foggy
 
 
 def brightness(image: Pixels, severity: int, random: RandomState) -> Pixels:  # noqa: ARG001 - nothing is random
@@ -55,7 +57,8 @@ def contrast(image: Pixels, severity: int, random: RandomState) -> Pixels:  # no
     """Move each channel towards its mean."""
     kept = (0.4, 0.3, 0.2, 0.1, 0.05)[severity - 1]
     mean = image.mean(axis=(0, 1), keepdims=True)
-    return (image - mean) * kept + mean
+    nearer: Pixels = (image - mean) * kept + mean
+    return nearer
 
 
 def _hsv(image: Pixels, *, saturation: float = 1, more: float = 0, value: float = 0) -> Pixels:
