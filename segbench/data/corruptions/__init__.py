@@ -1,12 +1,8 @@
 """Corruptions of test images after the published benchmarks; importing this package imports no torch."""
 
-NAMES = (
-    *("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),
-    *("gaussian_blur", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    *("snow", "fog", "brightness", "contrast", "saturate"),
-    *("pixelate", "jpeg_compression"),
-    *("elastic_transform", "barrel_distortion"),
-)
+from segbench.config.sections.robustness import CORRUPTIONS
+
+NAMES = CORRUPTIONS
 """Every corruption, by family: noise, blur, weather and light, digital, geometric."""
 
 FAMILIES = {

@@ -119,8 +119,14 @@ class CorruptedDataset(SegmentationDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the clean split's fingerprint and the corruption."""
-        parts = [self.dataset.fingerprint(), self.name, self.severity, VERSION]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return self._hash(self.dataset.fingerprint())
+
+    def cache_key(self) -> str:
+        """Return a hash of the clean split's key and the corruption."""
+        return self._hash(self.dataset.cache_key())
+
+    def _hash(self, clean: str) -> str:
+        return hashlib.sha256(json.dumps([clean, self.name, self.severity, VERSION]).encode()).hexdigest()
 
     def prepare(self) -> None:
         """Prepare the clean split."""

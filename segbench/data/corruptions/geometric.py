@@ -66,6 +66,5 @@ def _affine(
     moved = fixed + random.uniform(-reach, reach, size=fixed.shape)
     matrix = np.linalg.solve(np.column_stack([moved, np.ones(3)]), fixed)
     places = np.column_stack([down.ravel(), right.ravel(), np.ones(down.size)])
-    rows: NDArray[np.float64] = (places @ matrix[:, 0]).reshape(down.shape)
-    columns: NDArray[np.float64] = (places @ matrix[:, 1]).reshape(down.shape)
-    return rows, columns
+    found = np.asarray(places @ matrix, np.float64)
+    return found[:, 0].reshape(down.shape), found[:, 1].reshape(down.shape)
