@@ -26,7 +26,7 @@ class Entry:
     reference: str
 
     def load(self) -> Callable[..., Any]:
-        """Import the factory."""
+        """Import the factory: a function, or a class of options with a method ``build``."""
         module, _, attribute = self.reference.partition(":")
         factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return factory
@@ -115,7 +115,10 @@ class Registry:
         found = self.find(name)
         if found.target is not None:
             options["target"] = found.target
-        return found.entry.load()(*arguments, **options)
+        factory = found.entry.load()
+        if isinstance(factory, type):
+            return factory(**options).build(*arguments)
+        return factory(*arguments, **options)
 
 
 MODELS = Registry("model", "segbench.models:CATALOG", "segbench.models")

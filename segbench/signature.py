@@ -1,4 +1,8 @@
-"""What a factory's source says of it: its options and their meaning, read without importing its module."""
+"""What a factory's source says of it: its options and their meaning, read without importing its module.
+
+A factory is a function with keyword-only options, or a dataclass of options whose method ``build`` makes the thing.
+Such classes inherit the options that several factories share.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import ast
 import importlib.util
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +19,13 @@ from segbench.errors import UsageError
 
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword-only option of a factory, as written in its source.
+    """One option of a factory, as written in its source.
 
     Attributes:
         name: The option's name.
         annotation: The annotation's source text, or ``"Any"``.
         default: The default value; ``...`` when the option must be given.
-        help: Its entry under ``Args:`` in the factory's docstring.
+        help: Its entry under ``Args:`` in the function's docstring, or the string below the class's field.
     """
 
     name: str
@@ -35,7 +40,7 @@ class Signature:
 
     Attributes:
         summary: The first line of the docstring.
-        parameters: The keyword-only options.
+        parameters: The options.
         open: Whether it takes ``**options`` of any name.
     """
 
@@ -46,10 +51,10 @@ class Signature:
 
 @cache
 def read_signature(reference: str) -> Signature:
-    """Read a factory's keyword-only options and docstring from its source.
+    """Read a factory's options and docstring from its source.
 
     Args:
-        reference: ``package.module:function``.
+        reference: ``package.module:function`` or ``package.module:OptionsClass``.
 
     Raises:
         UsageError: The module has no readable source, defines no such function, or a default is no literal.
@@ -58,9 +63,13 @@ def read_signature(reference: str) -> Signature:
     file = _source_file(module)
     if file is None:
         raise UsageError(f"{reference}: there is no module {module!r} with a source; is its package installed?")
-    for node in _tree(file, reference).body:
+    tree = _tree(file, reference)
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == attribute:
             return _signature_of(node, reference)
+        if isinstance(node, ast.ClassDef) and node.name == attribute and _is_dataclass(node):
+            summary = (ast.get_docstring(node) or "").partition("\n")[0]
+            return Signature(summary, tuple(_fields(node, tree, reference).values()), open=False)
     raise UsageError(f"{reference}: {file} defines no function {attribute!r}")
 
 
@@ -93,6 +102,32 @@ def _signature_of(node: ast.FunctionDef, reference: str) -> Signature:
         if argument.arg != "target"
     )
     return Signature(docstring.partition("\n")[0], parameters, open=node.args.kwarg is not None)
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(decorator).startswith("dataclass") for decorator in node.decorator_list)
+
+
+def _fields(node: ast.ClassDef, tree: ast.Module, reference: str) -> dict[str, Parameter]:
+    """Return the options of a class by name: those of its bases, then its own."""
+    options: dict[str, Parameter] = {}
+    for base in map(ast.unparse, node.bases):
+        module = _imported_from(tree, base) or reference.partition(":")[0]
+        options |= {option.name: option for option in read_signature(f"{module}:{base}").parameters}
+    for field, below in pairwise([*node.body, ast.Pass()]):
+        if not isinstance(field, ast.AnnAssign) or ast.unparse(field.annotation).startswith("ClassVar"):
+            continue
+        name = ast.unparse(field.target)
+        default = ... if field.value is None else _literal(field.value, f"{reference}: {name}")
+        text = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else ""
+        options[name] = Parameter(name, ast.unparse(field.annotation), default, help=" ".join(text.split()))
+    return options
+
+
+def _imported_from(tree: ast.Module, name: str) -> str | None:
+    """Return the module that a name is imported from; None where it is not."""
+    imports = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return next((node.module for node in imports if name in [alias.name for alias in node.names]), None)
 
 
 def _literal(node: ast.expr, where: str) -> Any:

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from segbench.cli.commands import (
-    catalog,
-    compare,
-    data,
-    doctor,
-    plan,
-    predict,
-    regress,
-    report,
-    results,
-    robustness,
-    run,
-    score,
-    speed,
-)
-from segbench.cli.commands import init as starter
-from segbench.cli.commands import regress_baseline as baseline
-from segbench.cli.support.network_doctor import JsonCommand
 from segbench.cli.terminal.output import tell
+from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells count it."""
+
+_COMMANDS = {
+    "run": ("run.run", "Train and evaluate what a suite names, and rank it."),
+    "plan": ("plan.plan", "Show the runs of a suite, and which of them are done."),
+    "validate": ("plan.validate", "Check a suite without reading its images."),
+    "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),
+    "speed": ("speed.speed", "Measure how fast networks are, and what that costs."),
+    "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
+    "leaderboard": ("report.leaderboard", "Rank stored runs, each against those of equal protocol."),
+    "report": ("report.report", "Write the report of stored runs as one page."),
+    "compare": ("compare.compare", "Compare two runs, or two folders of results."),
+    "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
+    "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),
+    "evaluate": ("predict.evaluate", "Evaluate a checkpoint on a split, as its suite would."),
+    "predict": ("predict.predict", "Predict the classes of images, as PNG masks."),
+    "score": ("score.score", "Score masks made by any tool against true ones."),
+    "init": ("init.init", "Write a starter suite for your own images and masks."),
+    "doctor": ("doctor.doctor", "Show what this machine has and what it lacks."),
+    "data": ("data_convert.app", "Check and fetch data sets."),
+    "regress": ("regress_baseline.app", "Decide whether something became slower."),
+    "results": ("results.app", "List, pack, merge and recount stored results."),
+}
+"""By name, where each command stands below ``segbench.cli.commands``, and its summary."""
 
 
 class Commands(TyperGroup):
@@ -48,27 +55,41 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "run": run.run,
-    "plan": plan.plan,
-    "validate": plan.validate,
-    "schema": plan.schema,
-    "speed": speed.speed,
-    "robustness": robustness.robustness,
-    "leaderboard": report.leaderboard,
-    "report": report.report,
-    "compare": compare.compare,
-    "list": catalog.list_catalog,
-    "describe": catalog.describe,
-    "evaluate": predict.evaluate,
-    "predict": predict.predict,
-    "score": score.score,
-    "init": starter.init,
-    "doctor": doctor.doctor,
-}
+class DeferredCommand(TyperCommand):
+    """A command, or a group of commands, whose module is imported when it is called: help starts at once."""
 
-_CLASSES: dict[str, type[TyperCommand]] = {"doctor": JsonCommand}
-"""Commands that read their arguments in a way of their own."""
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        self.place = place
+        super().__init__(name, short_help=summary)
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Let the command itself read its arguments."""
+        return self.loaded.make_context(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:  # such as the commands of a group
+        return getattr(self.loaded, name)
+
+    @cached_property
+    def loaded(self) -> Any:
+        """The command itself."""
+        module_name, _, name = self.place.partition(".")
+        module = import_module(f"segbench.cli.commands.{module_name}")
+        command = getattr(module, name)
+        app = _empty_app()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=self.name)
+        else:
+            app.command(self.name, cls=getattr(module, "COMMAND_CLASS", None))(command)
+        group: Any = typer.main.get_command(app)
+        return group.commands[self.name]
+
+
+class AllCommands(Commands):
+    """The commands of segbench."""
+
+    def __init__(self, **attributes: Any) -> None:
+        commands = {name: DeferredCommand(name, place, summary) for name, (place, summary) in _COMMANDS.items()}
+        super().__init__(**{**attributes, "commands": commands})
 
 
 def _show_version(wanted: bool) -> None:
@@ -87,29 +108,21 @@ def _root(
     """Compare semantic-segmentation networks: one recipe, one fair leaderboard."""
 
 
-def _regress() -> typer.Typer:
-    """Return the commands that decide whether something became slower: side by side, and against what was saved."""
-    regress.app.command("save")(baseline.save)
-    regress.app.command("check")(baseline.check)
-    return regress.app
-
-
-def build() -> typer.Typer:
-    """Return the application with all its commands."""
+def _empty_app(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
     app = typer.Typer(
-        cls=Commands,
+        cls=cls,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name, command in _COMMANDS.items():
-        app.command(name, cls=_CLASSES.get(name))(command)
-    app.add_typer(data.app, name="data")
-    app.add_typer(_regress(), name="regress")
-    app.add_typer(results.app, name="results")
     return app
+
+
+def build() -> typer.Typer:
+    """Return the application with all its commands."""
+    return _empty_app(AllCommands)
 
 
 app = build()
@@ -117,4 +130,5 @@ app = build()
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="segbench")
+    with sign_of_life():
+        app(prog_name="segbench")

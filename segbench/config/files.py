@@ -49,11 +49,17 @@ class FileState(NamedTuple):
 
 def content_digest(path: str | Path) -> str | None:
     """Return the SHA-256 of a file's content, or None when there is no such file."""
-    file = Path(path)
-    if not file.is_file():
-        return None
-    state = FileState.of(file)
-    return _digest(file.resolve(), state) if state.settled else read_digest(file)
+    return remembered_digest(Path(path).resolve()) if Path(path).is_file() else None
+
+
+def remembered_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content; this process does not read a file again that did not change.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    state = FileState.of(path)
+    return _digest(path, state) if state.settled else read_digest(path)
 
 
 def read_digest(path: str | Path) -> str:
@@ -109,5 +115,5 @@ def _top_level(name: str) -> ModuleSpec | None:
 
 
 @cache
-def _digest(file: Path, _state: FileState) -> str:
+def _digest(file: str | Path, _state: FileState) -> str:
     return read_digest(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from segbench.config.reading.dotted_keys import set_key, with_keys
+from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.python_values import plain_values
 from segbench.config.reading.validation_errors import mistakes
 from segbench.config.reading.yaml_file import expand_variables, find_files, read_document, read_yaml
@@ -54,15 +55,16 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
 def _checked(document: dict[str, Any], overrides: Sequence[str], *, file: Path | None = None) -> Suite:
     for override in overrides:
         set_key(document, *read_override(override))
-    return check(document, file=file)
+    return check(document, file=file, overridden=[override.partition("=")[0].strip() for override in overrides])
 
 
-def check(document: Mapping[str, Any], *, file: Path | None = None) -> Suite:
+def check(document: Mapping[str, Any], *, file: Path | None = None, overridden: Sequence[str] = ()) -> Suite:
     """Check a suite given as a mapping.
 
     Args:
         document: The suite's keys and values.
         file: Where it came from, for messages.
+        overridden: Dotted keys that do not stand in the file as they are checked.
 
     Raises:
         SuiteError: A key or value is wrong; every mistake found is in the message.
@@ -71,10 +73,17 @@ def check(document: Mapping[str, Any], *, file: Path | None = None) -> Suite:
         expanded = expand_variables(document)
     except SuiteError as error:
         raise SuiteError(error.problem, file=file, key=error.key) from None
-    return check_part(Suite, expanded, file=file)
+    return check_part(Suite, expanded, file=file, excerpt=_excerpts(file, overridden))
 
 
-def check_part(kind: type[Part], document: Any, *, file: Path | None = None, key: str = "") -> Part:
+def check_part(
+    kind: type[Part],
+    document: Any,
+    *,
+    file: Path | None = None,
+    key: str = "",
+    excerpt: Callable[[str], str] = lambda key: "",
+) -> Part:
     """Check a suite, or a part of one such as a ``ModelEntry``.
 
     Args:
@@ -82,6 +91,7 @@ def check_part(kind: type[Part], document: Any, *, file: Path | None = None, key
         document: What was written.
         file: Where it came from, for messages.
         key: The dotted key of the part, for messages.
+        excerpt: Returns the line of a key with a caret, to stand below what is wrong with it.
 
     Raises:
         SuiteError: Something is wrong; every mistake found is in the message, one a line.
@@ -89,10 +99,22 @@ def check_part(kind: type[Part], document: Any, *, file: Path | None = None, key
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        found = [(".".join(part for part in (key, below) if part), problem) for below, problem in mistakes(error)]
+        keys = [(".".join(part for part in (key, below) if part), problem) for below, problem in mistakes(error)]
+        found = [(one, f"{problem}{excerpt(one)}") for one, problem in keys]
         first, *others = found
         more = "".join("\n" + ": ".join(str(part) for part in (file, *other) if part) for other in others)
         raise SuiteError(first[1] + more, file=file, key=first[0]) from None
+
+
+def _excerpts(file: Path | None, overridden: Sequence[str]) -> Callable[[str], str]:
+    """Return what shows the line of a key in a suite's file; nothing of keys that were overridden."""
+
+    def show(key: str) -> str:
+        if file is None or not file.is_file() or any(key.startswith(one.partition(".")[0]) for one in overridden):
+            return ""
+        return excerpt_of(file.read_text(encoding="utf-8"), key)
+
+    return show
 
 
 def read_override(text: str) -> tuple[str, Any]:

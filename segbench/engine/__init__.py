@@ -15,13 +15,13 @@ LOSSES = {
 """Losses: name -> factory."""
 
 OPTIMIZERS = {
-    "sgd": "segbench.engine.training.optim.optimizers:sgd",
-    "adam": "segbench.engine.training.optim.optimizers:adam",
-    "adamw": "segbench.engine.training.optim.optimizers:adamw",
-    "nadamw": "segbench.engine.training.optim.optimizers:nadamw",
-    "rmsprop": "segbench.engine.training.optim.optimizers:rmsprop",
-    "lamb": "segbench.engine.training.optim.optimizers:lamb",
-    "lion": "segbench.engine.training.optim.optimizers:lion",
+    "sgd": "segbench.engine.training.optim.optimizers:SGDOptions",
+    "adam": "segbench.engine.training.optim.optimizers:AdamOptions",
+    "adamw": "segbench.engine.training.optim.optimizers:AdamWOptions",
+    "nadamw": "segbench.engine.training.optim.optimizers:NAdamWOptions",
+    "rmsprop": "segbench.engine.training.optim.optimizers:RMSpropOptions",
+    "lamb": "segbench.engine.training.optim.optimizers:LAMBOptions",
+    "lion": "segbench.engine.training.optim.optimizers:LionOptions",
     "timm:": "segbench.engine.training.optim.optimizers:timm_optimizer",
     "python:": "segbench.engine.training.optim.foreign_optimizers:python_optimizer",
 }

@@ -1,6 +1,6 @@
-"""From labels and predictions to confusion matrices, and from matrices to scores; importing it imports no torch."""
+"""Confusion matrices of labels and predictions, and the scores computed from them; imports no torch."""
 
 METRICS = {
     "python:": "segbench.metrics.foreign:python_metric",
 }
-"""Metrics that a suite may name beside the scores that every table has: name -> factory."""
+"""Additional metrics that a suite may name; maps name to factory. Every table has the standard scores anyway."""

@@ -1,4 +1,4 @@
-"""How closely predictions follow contours: boundary F1 and boundary IoU, from counts of single images."""
+"""Boundary F1 and boundary IoU, computed from per-image pixel counts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from segbench.errors import DataError
 
 CONTOUR_TOLERANCE = 0.0075
-"""Share of the image's diagonal within which a contour pixel counts as found (SegNet, section 4.1)."""
+"""Tolerance for matching contour pixels, as a fraction of the image diagonal (SegNet, section 4.1)."""
 BAND_WIDTH = 0.02
-"""Share of the image's diagonal that a band along contours is wide (boundary IoU, section 4)."""
+"""Width of the band along contours, as a fraction of the image diagonal (boundary IoU, section 4)."""
 
 _WORD_BITS = 64
 _VOID = 255
@@ -23,15 +23,16 @@ Mask = NDArray[np.bool_]
 
 
 class BoundaryCounts(NamedTuple):
-    """Pixels by class, (..., C) int64 each; of one image or of several.
+    """Pixel counts by class, (..., C) int64 each, for one image or several.
 
     Attributes:
         predicted: Pixels on predicted contours.
-        predicted_near: Those of them with a labelled contour pixel of the class within the tolerance.
+        predicted_near: Predicted contour pixels with a labelled contour pixel of the same class within the tolerance.
         labelled: Pixels on labelled contours.
-        labelled_near: Those of them with a predicted contour pixel of the class within the tolerance.
-        band_both: Pixels in the bands of label and prediction, of one class in both.
-        band_either: Pixels in the band of either.
+        labelled_near: Labelled contour pixels with a predicted contour pixel of the same class within the tolerance.
+        band_both: Pixels that lie in the band of the label and in the band of the prediction, with the same class in
+            both.
+        band_either: Pixels that lie in the band of the label, of the prediction, or of both.
     """
 
     predicted: NDArray[np.int64]
@@ -43,13 +44,15 @@ class BoundaryCounts(NamedTuple):
 
 
 def boundary_counts(label: ClassMap, prediction: ClassMap, *, num_classes: int) -> BoundaryCounts:
-    """Count what boundary scores are made of.
+    """Count the contour and band pixels of one image.
 
-    A contour pixel of a class has a 4-neighbour that is not of it; a band pixel lies inside the class, no further (in
-    rows and columns) than ``BAND_WIDTH`` from its end. Void is cut out of the prediction, too, and is looked through:
-    strips of void narrower than twice the tolerance, as PASCAL VOC has around every object, count as a contour of what
-    lies on either side, while the edge of a large void area is none. The image's edge is no contour, but it ends a
-    class for the bands, as in the published code of boundary IoU.
+    A contour pixel has a 4-neighbour of another class. A band pixel lies inside its class, at most ``BAND_WIDTH`` rows
+    and columns from the class's edge.
+
+    Void pixels are removed from the prediction too. Narrow strips of void (less than twice the tolerance wide, as
+    PASCAL VOC draws around every object) count as a contour between the classes on either side. The edge of a larger
+    void area is no contour. The image border is no contour, but it does limit the bands, as in the published code of
+    boundary IoU.
 
     Args:
         label: (H, W) uint8 class indices, 255 for void.
@@ -57,7 +60,7 @@ def boundary_counts(label: ClassMap, prediction: ClassMap, *, num_classes: int) 
         num_classes: The number of classes C, at most 255.
 
     Returns:
-        (C,) each.
+        Counts of shape (C,) each.
 
     Raises:
         DataError: The shapes differ.
@@ -89,8 +92,8 @@ def boundary_counts(label: ClassMap, prediction: ClassMap, *, num_classes: int) 
 def boundary_f1(counts: BoundaryCounts) -> float:
     """Return the boundary F1 score of (N, C) counts, in [0, 1]; NaN without any labelled contour.
 
-    The F1 score of precision and recall of contour pixels is taken for each class that has a contour in the image's
-    label, averaged over these, then over images (G. Csurka et al., "What is a good evaluation measure for semantic
+    F1 of contour precision and recall is computed for each class that has a contour in the image's label. It is
+    averaged over these classes, then over images (G. Csurka et al., "What is a good evaluation measure for semantic
     segmentation?", BMVC 2013; V. Badrinarayanan, A. Kendall, R. Cipolla, "SegNet", PAMI 2017, section 4.1).
     """
     precision = _ratio(counts.predicted_near, counts.predicted)
@@ -106,17 +109,17 @@ def boundary_f1(counts: BoundaryCounts) -> float:
 
 
 def boundary_iou(counts: BoundaryCounts) -> float:
-    """Return the mean boundary IoU of (N, C) counts over the classes that have a band, in [0, 1]; NaN without any.
+    """Return the mean boundary IoU of (N, C) counts over all classes with a band, in [0, 1]; NaN if there is none.
 
-    Counted over all images, then averaged over classes, as the mean IoU is (B. Cheng et al., "Boundary IoU: Improving
-    object-centric image segmentation evaluation", CVPR 2021, for the band).
+    Counts are summed over all images before the mean over classes is taken, as for mean IoU. The band is that of B.
+    Cheng et al., "Boundary IoU: Improving object-centric image segmentation evaluation", CVPR 2021.
     """
     both, either = counts.band_both.sum(axis=0), counts.band_either.sum(axis=0)
     return float((both[either > 0] / either[either > 0]).mean()) if either.any() else math.nan
 
 
 def _contour(classes: ClassMap, void: Mask, *, reach: int) -> Mask:
-    """Return which pixels are on a contour."""
+    """Return the mask of contour pixels."""
     found = np.zeros(classes.shape, dtype=bool)
     across, down = classes[:, 1:] != classes[:, :-1], classes[1:] != classes[:-1]
     found[:, 1:] |= across
@@ -128,7 +131,7 @@ def _contour(classes: ClassMap, void: Mask, *, reach: int) -> Mask:
 
 
 def _band(classes: ClassMap, width: int) -> Mask:
-    """Return which pixels lie within a width of the end of their class."""
+    """Return the mask of pixels that lie within a given width of the edge of their class."""
     found = _mixed(classes, width)
     for edge in (found[:width], found[-width:], found[:, :width], found[:, -width:]):
         edge[...] = True
@@ -136,7 +139,7 @@ def _band(classes: ClassMap, width: int) -> Mask:
 
 
 def _mixed(classes: ClassMap, reach: int) -> Mask:
-    """Return around which pixels, ``reach`` rows and columns far, more than one class lies; void is none."""
+    """Return the mask of pixels with more than one class within ``reach`` rows and columns; void is no class."""
     lowest, highest = classes, np.where(classes == _VOID, np.uint8(0), classes + np.uint8(1))
     for _ in range(2):  # along the rows, transposed, and along the columns, transposed back
         lowest = _over_window(lowest, np.minimum, reach).T
@@ -146,9 +149,9 @@ def _mixed(classes: ClassMap, reach: int) -> Mask:
 
 
 def _over_window(values: ClassMap, combine: np.ufunc, reach: int) -> ClassMap:
-    """Combine each value with those up to ``reach`` columns before and after it; windows double until they do."""
+    """Combine each value with those up to ``reach`` columns before and after it, by windows that double in width."""
     result = values
-    covered = 0  # how far to either side
+    covered = 0  # columns covered on either side
     while covered < reach:
         step = min(covered + 1, reach - covered) if covered else 1
         grown = result.copy()
@@ -163,7 +166,7 @@ def _over_window(values: ClassMap, combine: np.ufunc, reach: int) -> ClassMap:
 def _near(
     predicted: ClassMap, label: ClassMap, contours: list[Mask], *, tolerance: float, num_classes: int
 ) -> tuple[Mask, Mask]:
-    """Return which predicted, and which labelled, contour pixels the other side has one of the same class near."""
+    """Return the masks of predicted and of labelled contour pixels that are matched within the tolerance."""
     found = np.zeros(label.shape, dtype=bool), np.zeros(label.shape, dtype=bool)
     for first in range(0, num_classes, _WORD_BITS):
         words = [
@@ -176,7 +179,7 @@ def _near(
 
 
 def _class_bits(classes: ClassMap, contour: Mask, *, first: int, number: int) -> NDArray[Any]:
-    """Return a word for each pixel, with the bit of its class set where it is on a contour."""
+    """Return a bit mask for each pixel: the bit of its class is set if it lies on a contour."""
     word = next(dtype for dtype in (np.uint8, np.uint16, np.uint32, np.uint64) if np.iinfo(dtype).bits >= number)
     bits = np.zeros(_VOID + 1, dtype=word)
     bits[first : first + number] = np.left_shift(word(1), np.arange(number, dtype=word), dtype=word)
@@ -184,10 +187,10 @@ def _class_bits(classes: ClassMap, contour: Mask, *, first: int, number: int) ->
 
 
 def _grown(words: NDArray[Any], radius: float) -> NDArray[Any]:
-    """Return the union of all words within a distance of each pixel: a dilation by a disc, all classes at once."""
+    """Dilate by a disc, all classes at once: combine the bit masks of all pixels within the distance."""
     grown, result = words.copy(), np.zeros_like(words)
     half_width = 0
-    for row in range(int(radius), -1, -1):  # from the disc's top to its middle it only gets wider
+    for row in range(int(radius), -1, -1):  # the disc only gets wider from its top to its middle
         while half_width < int(math.sqrt(radius**2 - row**2)):
             half_width += 1
             if half_width < words.shape[1]:

@@ -1,4 +1,4 @@
-"""Whether networks are as sure as they are right: the calibration error of the softmax, from counts of images."""
+"""Expected calibration error of the softmax, computed from per-image counts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15
-"""Bins of equal width, as in the paper."""
+"""Number of confidence bins of equal width, as in the paper."""
 
 
 class CalibrationCounts(NamedTuple):
-    """Labelled pixels by the confidence of their prediction, (..., ``BINS``) each; of one image or of several.
+    """Labelled pixels binned by confidence, (..., ``BINS``) each, for one image or several.
 
     Attributes:
-        pixels: How many, int64.
-        correct: How many of them are right, int64.
-        confidence: The sum of their confidences, float64.
+        pixels: Number of pixels, int64.
+        correct: Number of correctly predicted pixels, int64.
+        confidence: Sum of the pixels' confidences, float64.
     """
 
     pixels: NDArray[np.int64]
@@ -29,10 +29,10 @@ class CalibrationCounts(NamedTuple):
 def calibration_counts(
     label: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[Any]
 ) -> CalibrationCounts:
-    """Sort an image's pixels by confidence.
+    """Bin an image's labelled pixels by confidence.
 
     Args:
-        label: (H, W) class indices, 255 for void, which counts nowhere.
+        label: (H, W) class indices; 255 is void and not counted.
         prediction: (H, W) class indices.
         confidence: (H, W) softmax probability of the predicted class.
     """
@@ -50,8 +50,8 @@ def calibration_counts(
 def calibration_error(counts: CalibrationCounts) -> float:
     """Return the expected calibration error of (N, ``BINS``) counts, in [0, 1]; NaN without pixels.
 
-    The mean over bins, weighted by their pixels, of the distance between the share that is right and the mean
-    confidence (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017).
+    The absolute difference between accuracy and mean confidence of each bin, averaged over bins with their pixels as
+    weights (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017).
     """
     pixels, correct, confidence = (part.sum(axis=0) for part in counts)
     return float(np.abs(correct - confidence).sum() / pixels.sum()) if pixels.any() else math.nan

@@ -1,4 +1,4 @@
-"""Counts how often each label met each prediction: one confusion matrix from one image, with its void row."""
+"""Counts the confusion matrix and the void row of one image."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from segbench.errors import DataError
 
 _VALUES = 256
-"""Values of a uint8."""
+"""Number of values of a uint8."""
 _SHOWN = 5
-"""Wrong values named in an error; the others are only counted."""
+"""Number of wrong values that an error lists; further ones are only counted."""
 
 IntegerArray = NDArray[Any]
 Confusion = NDArray[np.int64]
 
 
 class PixelCounts(NamedTuple):
-    """What was counted in an image.
+    """Pixel counts of one image.
 
     Attributes:
         confusion: (C, C) int64, rows = label, columns = prediction, void pixels left out.
-        void_predicted: (C,) int64, the void row: how many void pixels were predicted as each class. A void pixel whose
-            prediction is no class, as where another tool predicts void, is in neither.
+        void_predicted: (C,) int64, the void row: void pixels by predicted class. Void pixels whose prediction is no
+            class (another tool may predict void) are not counted.
     """
 
     confusion: Confusion
@@ -54,17 +54,17 @@ def count_pixels(
 ) -> PixelCounts:
     """Count labels against predictions.
 
-    Void pixels, those whose label is ``ignore_index``, are left out of the matrix; what is predicted there makes the
-    void row, and may be anything. Everywhere else both values have to be classes; a wrong value is an error, never a
-    silent count. Two uint8 arrays take the fast way, one bincount of the joint value; any other integer types are
-    counted alike, slower.
+    Void pixels (label ``ignore_index``) are left out of the matrix. Their predictions are counted in the void row and
+    may have any value. Everywhere else label and prediction must be classes; any other value is an error.
+
+    Two uint8 arrays are counted by one bincount of joint values. Other integer types give the same counts, but slower.
 
     Args:
         label: Integer array of any shape, such as (H, W).
         prediction: Integer array of the same shape.
         num_classes: The number of classes C.
-        ignore_index: The label that counts nowhere, also when it lies within [0, C); None if every pixel counts.
-        name: What the arrays were read from, for messages.
+        ignore_index: Label of void pixels; may lie within [0, C). None if every pixel counts.
+        name: Source of the arrays, for error messages.
 
     Raises:
         DataError: The shapes differ, an array is not of integers, or a value lies outside [0, C).
@@ -90,7 +90,7 @@ def count_pixels(
 
 
 def _joint_counts(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Confusion:
-    """Return (256, 256) counts of every pair of values, from one bincount of label x 256 + prediction."""
+    """Return the (256, 256) counts of all (label, prediction) pairs by one bincount of label x 256 + prediction."""
     joint = label.astype(np.uint16)
     joint <<= 8
     joint |= prediction
@@ -99,7 +99,7 @@ def _joint_counts(label: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> Co
 
 
 class _Parted(NamedTuple):
-    """Labels and predictions of labelled pixels, flat, and the predictions on void ones."""
+    """Flat arrays: labels and predictions of labelled pixels, and predictions of void pixels."""
 
     labels: IntegerArray
     predictions: IntegerArray

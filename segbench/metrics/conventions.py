@@ -1,8 +1,8 @@
-"""The same confusion matrices scored as other tools score theirs, which explains most numbers that do not match.
+"""Scores confusion matrices by the conventions of other tools, to explain differing numbers.
 
-Every convention gets the matrices of all images, void left out, at the labels' own size, and the void row of each: the
-void pixels by what was predicted there. What a tool does before it counts (torchvision's references resize labels,
-nnU-Net reads saved masks) cannot be redone from matrices.
+Every convention gets the confusion matrix (without void) and the void row of each image, counted at label resolution.
+Steps before counting cannot be reproduced from matrices: torchvision's references resize labels, for example, and
+nnU-Net reads saved masks.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ VOID_AS_ERROR = "void-as-error"
 
 
 class ConventionScores(NamedTuple):
-    """What a tool would print, as fractions of 1; NaN where it prints NaN.
+    """The scores that a tool would print, as fractions; NaN where it prints NaN.
 
-    None stands where it prints no such figure, or where the figure rests on a void row that is not known.
+    A score is None if the tool does not print it, or if it needs a void row that is not known.
 
     Attributes:
-        mean_iou: What the tool calls mean IoU, IoU score or the like.
-        accuracy: What it calls accuracy over all pixels.
-        mean_accuracy: What it calls mean or class accuracy.
+        mean_iou: The tool's mean IoU, IoU score or the like.
+        accuracy: Its accuracy over all pixels.
+        mean_accuracy: Its mean or class accuracy.
     """
 
     mean_iou: float | None
@@ -44,12 +44,12 @@ class ConventionScores(NamedTuple):
 
 @dataclass(frozen=True)
 class Convention:
-    """One tool's way of scoring.
+    """One tool's convention for scoring.
 
     Attributes:
-        title: The tool, and which of its ways.
-        rule: What it does with absent classes and over what it averages.
-        score: From (N, C, C) matrices and the (N, C) void row, None where it is not known, to what it prints.
+        title: The tool and, if it has several conventions, which one.
+        rule: How it treats absent classes and what it averages over.
+        score: Maps (N, C, C) matrices and the (N, C) void row (None if not known) to scores.
     """
 
     title: str
@@ -61,7 +61,7 @@ def convention(name: str) -> Convention:
     """Return a convention by name.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: There is no convention of this name.
     """
     if name not in CONVENTIONS:
         raise UnknownNameError("convention", name, CONVENTIONS)
@@ -74,15 +74,15 @@ def _segbench(matrices: CountArray, _void: CountArray | None = None) -> Conventi
 
 
 def void_as_error(matrices: CountArray, void_predicted: CountArray | None) -> ConventionScores:
-    """Score with void pixels counted as false positives of what is predicted there.
+    """Score with void pixels counted as false positives of the predicted class.
 
-    The union of a class grows by the void pixels that are predicted as it, so that its IoU falls; a class that is
-    predicted on void alone has an IoU of 0. Accuracy is taken over labelled pixels and void ones that are predicted as
-    a class, which are all wrong. No void pixel is labelled as a class, so the mean recall stays what it is.
+    Void pixels predicted as a class enlarge its union, so its IoU falls. A class that is predicted on void only has an
+    IoU of 0. Accuracy counts void pixels predicted as a class as wrong. Mean recall does not change, since no void
+    pixel is labelled as a class.
 
     Args:
         matrices: (N, C, C) confusion matrices, void left out.
-        void_predicted: (N, C) the void row; None where it is not known, which leaves only the mean recall.
+        void_predicted: (N, C) the void row; None if not known, then only mean recall is given.
     """
     counts = _pooled(matrices)
     mean_recall = _nanmean(_divided(counts.hits, counts.labelled))
@@ -133,7 +133,7 @@ def _smp_micro(matrices: CountArray, _void: CountArray | None = None) -> Convent
     counts = _pooled(matrices)
     hits, labelled, predicted = (part.sum() for part in counts)
     classes = len(counts.hits)
-    wrong = (labelled - hits) + (predicted - hits)  # each wrong pixel is a miss of one class, a false find of another
+    wrong = (labelled - hits) + (predicted - hits)  # an error counts for two classes
     return ConventionScores(
         _single(hits, hits + wrong), _single(classes * labelled - wrong, classes * labelled), _single(hits, labelled)
     )
@@ -151,7 +151,7 @@ def _smp_micro_imagewise(matrices: CountArray, _void: CountArray | None = None) 
 
 
 def _smp_ratios(counts: ClassCounts) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return IoU, accuracy (true negatives count) and recall of (..., C) counts, 1 where nothing defines them."""
+    """Return IoU, accuracy (including true negatives) and recall of (..., C) counts; 1 where the denominator is 0."""
     pixels = counts.labelled.sum(axis=-1, keepdims=True)
     wrong = counts.labelled + counts.predicted - 2 * counts.hits
     ratios = (
@@ -250,4 +250,4 @@ CONVENTIONS: Mapping[str, Convention] = {
         _smp_micro_imagewise,
     ),
 }
-"""By name, in the order of tables."""
+"""All conventions by name, in the order of tables."""

@@ -1,4 +1,4 @@
-"""Metrics from elsewhere: functions of a confusion matrix, held to what a metric has to answer."""
+"""Wraps metrics from other packages: calls a function of the confusion matrix and checks what it returns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FloatArray = NDArray[np.float64]
 
 
 class Value(NamedTuple):
-    """What a metric says of one confusion matrix.
+    """A metric's value for one confusion matrix.
 
     Attributes:
-        mean: Its number: of one by class, the mean over the classes for which it is no NaN.
-        by_class: (C,) its number for each class; None for a metric of the whole.
+        mean: The value itself; for a metric by class, the mean over the classes that are not NaN.
+        by_class: (C,) values of the classes; None for a metric with a single value.
     """
 
     mean: float
@@ -32,17 +32,17 @@ class Metric:
 
     Args:
         name: Its name, for messages.
-        function: Maps a (C, C) int64 matrix, rows = label, columns = prediction, to a number or to one for each class.
+        function: Maps a (C, C) int64 matrix (rows = label, columns = prediction) to one number or to one per class.
     """
 
     def __init__(self, name: str, function: Callable[[NDArray[np.int64]], Any]) -> None:
         self.name, self.function = name, function
 
     def __call__(self, matrix: NDArray[np.int64]) -> Value:
-        """Return what it says of a matrix.
+        """Return the metric's value for a matrix.
 
         Raises:
-            ForeignPartError: It raised something, or returned neither a number nor one for each class.
+            ForeignPartError: The function raised an error, or returned neither one number nor one per class.
         """
         with naming_part(self.name, f"failed on a matrix of shape {matrix.shape}"), np.errstate(all="ignore"):
             found = np.asarray(self.function(matrix.copy()), dtype=np.float64)
@@ -58,11 +58,11 @@ class Metric:
 
 
 def python_metric(*, target: str, **options: Any) -> Metric:
-    """Any metric that an import path names, such as python:package.module.my_metric.
+    """A metric given by its import path, such as python:package.module.my_metric.
 
-    A class is called once with the options and makes the metric; a function is the metric. It is called with a
-    confusion matrix, (C, C) int64, rows = label, columns = prediction, void left out, and returns one number, or an
-    array of one for each class, NaN where it is not defined.
+    A function is the metric itself. A class is called once with the options and returns the metric. The metric is
+    called with a (C, C) int64 confusion matrix (rows = label, columns = prediction, without void). It returns one
+    number or one per class, NaN where undefined.
 
     Args:
         target: ``package.module.attribute`` of a class or function.
@@ -79,10 +79,10 @@ def python_metric(*, target: str, **options: Any) -> Metric:
 
 
 def as_metric(name: str, made: Any) -> Metric:
-    """Return what a metric's factory made.
+    """Return the metric that a factory made, with its type checked.
 
     Raises:
-        ForeignPartError: It is nothing that can be called.
+        ForeignPartError: The factory's result is not callable.
     """
     if isinstance(made, Metric):
         return made

@@ -1,9 +1,9 @@
-"""Resamples the images of a test set, to show how far the scores of its runs scatter, and scatter together.
+"""Bootstraps the test images to estimate the variances and covariances of the runs' scores.
 
-The images are the clusters: a resample draws whole images with replacement, never pixels, since those of one image are
-anything but independent; where images come in groups (patients, cities, videos), it draws whole groups. All runs are
-scored on the same resamples, so that their differences are paired. What a resample needs of an image is three numbers
-a class, so B resamples of N images are one product, (B, N) @ (N, 3 C).
+This is a cluster bootstrap. A resample draws whole images with replacement, never pixels, because pixels of one image
+are not independent. If images come in groups (patients, cities, videos), it draws whole groups. All runs are scored on
+the same resamples, so their differences are paired. A resample needs three numbers per class and image, so B resamples
+of N images are one matrix product, (B, N) @ (N, 3 C).
 
 B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 8.
 """
@@ -24,19 +24,19 @@ FloatArray = NDArray[np.float64]
 RESAMPLES = 10_000
 LEAST_RESAMPLES = 1_000
 _MOST_SCORED = 500_000
-"""Resamples times runs: with more runs than this allows at ``RESAMPLES``, each is resampled less often."""
+"""Upper bound on resamples times runs; with very many runs, fewer than ``RESAMPLES`` are drawn."""
 _CHUNK = 1_000
-"""Resamples that are drawn at once: a few megabytes of weights for a thousand images."""
+"""Number of resamples drawn at once; takes a few megabytes of weights for a thousand images."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSpread:
-    """How the test images make one score of several runs scatter.
+    """Sampling error of one score of several runs that is due to the choice of test images.
 
     Attributes:
         scores: (R,) the score of each run on all images.
-        covariance: (R, R) covariance of the runs' scores over samples of as many images; NaN where a score has none.
-        images: How many images, or groups of images, were drawn.
+        covariance: (R, R) covariance of the runs' scores over samples of the same size; NaN where undefined.
+        images: Number of images, or groups of images, in a sample.
     """
 
     scores: FloatArray
@@ -46,12 +46,12 @@ class ImageSpread:
 
 def counts_by_image(matrices: NDArray[np.int64]) -> ClassCounts:
     """Return the (N, C) counts of N images from their (N, C, C) confusion matrices."""
-    hits = np.diagonal(matrices, axis1=1, axis2=2).copy()  # a view would keep the matrices in memory
+    hits = np.diagonal(matrices, axis1=1, axis2=2).copy()  # copied, since a view would keep the matrices in memory
     return ClassCounts(hits, matrices.sum(axis=2), matrices.sum(axis=1))
 
 
 def resamples_for(runs: int) -> int:
-    """Return how many resamples to draw for so many runs: ``RESAMPLES``, or fewer where there are very many."""
+    """Return the number of resamples for a number of runs: ``RESAMPLES``, or fewer for very many runs."""
     return max(LEAST_RESAMPLES, min(RESAMPLES, _MOST_SCORED // max(1, runs)))
 
 
@@ -62,22 +62,22 @@ def image_spread(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, ImageSpread]:
-    """Return how the test images make the scores of runs scatter.
+    """Estimate the sampling error of the runs' scores by the bootstrap over test images.
 
-    The covariance is that over the resamples times N / (N - 1), since a bootstrap variance is too small by that share.
-    Resamples in which a score of any run is not defined (no labelled pixel was drawn) are left out.
+    The covariance over resamples is multiplied by N / (N - 1), because a bootstrap variance is too small by that
+    factor. Resamples in which the score of any run is undefined (no labelled pixel was drawn) are left out.
 
     Args:
-        runs: The counts of every image, (N, C) each, the images in one order everywhere.
-        groups: What each of the N images belongs to; each is a group of its own by default.
-        resamples: How many to draw.
-        seed: Of the generator; equal seeds draw the same.
+        runs: Per-image counts of each run, (N, C) each, with the images in the same order.
+        groups: Group of each of the N images; by default, every image is a group.
+        resamples: Number of resamples.
+        seed: Seed of the generator; equal seeds give equal resamples.
 
     Returns:
-        By score, the names of ``SummaryScores``.
+        The spread by score; keys are the field names of ``SummaryScores``.
 
     Raises:
-        UsageError: There is no run, no image, or the numbers of images or classes differ.
+        UsageError: There is no run or no image, or the runs differ in the number of images or classes.
     """
     images = _number_of_images(runs)
     runs, units = _by_group(runs, list(range(images)) if groups is None else groups)
@@ -90,20 +90,20 @@ def image_spread(
 
 
 def spread_of_values(scores: FloatArray, drawn: FloatArray, *, units: int) -> ImageSpread:
-    """Return how the test images make a score scatter, of which the values in every resample are known.
+    """Return the sampling error of a score, given its values in every resample.
 
     Args:
         scores: (R,) the score of each run on all images.
         drawn: (B, R) the score of each run in every resample.
-        units: How many images, or groups of images, were drawn.
+        units: Number of images, or groups of images, in a resample.
     """
     return ImageSpread(scores, _covariance(drawn, units), units)
 
 
 def weights_of(units: int, resamples: int, *, chunk: int, seed: int = 0) -> Iterator[FloatArray]:
-    """Yield (b, N) weights, up to ``chunk`` resamples at once: how often each of N images, or groups, was drawn.
+    """Yield (b, N) counts of how often each of N images (or groups) was drawn, up to ``chunk`` resamples at once.
 
-    Equal seeds and chunks draw the same.
+    Equal seeds and chunks give equal weights.
     """
     return _weights(units, resamples, seed=seed, chunk=chunk)
 
@@ -135,7 +135,7 @@ def _summed(counts: NDArray[np.int64], member: NDArray[np.int64], groups: int) -
 
 
 def _weights(units: int, resamples: int, *, seed: int, chunk: int = _CHUNK) -> Iterator[FloatArray]:
-    """Yield (b, N) weights, up to ``chunk`` resamples at once: how often each image was drawn."""
+    """Yield (b, N) counts of how often each image was drawn, up to ``chunk`` resamples at once."""
     generator = np.random.default_rng([seed, 0])
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
@@ -144,7 +144,7 @@ def _weights(units: int, resamples: int, *, seed: int, chunk: int = _CHUNK) -> I
 
 
 def _scores(runs: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
-    """Return each score of each run in every resample, (B, R) each."""
+    """Return the (B, R) values of each score: of every run in every resample."""
     stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
     chunks = []
     for chunk in weights:
@@ -154,7 +154,7 @@ def _scores(runs: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> Summa
 
 
 def _covariance(values: FloatArray, units: int) -> FloatArray:
-    """Return the (R, R) covariance of (B, R) scores, for samples of so many images."""
+    """Return the (R, R) covariance of (B, R) scores, corrected for the sample size."""
     runs = values.shape[1]
     known = values[~np.isnan(values).any(axis=1)]
     if len(known) < 2 or units < 2:

@@ -1,4 +1,4 @@
-"""Scores of a confusion matrix, in the default convention: void left out, absent classes left out of the means."""
+"""Scores of a confusion matrix in the default convention: void is ignored, and means leave out absent classes."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ CountArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Every score of one confusion matrix, in [0, 1]; NaN where nothing defines it.
+    """All scores of one confusion matrix, in [0, 1]; NaN where undefined.
 
-    For class c: TP = matrix[c, c], FN = row sum - TP, FP = column sum - TP. Each mean is taken over the classes for
-    which its score is defined, that is, whose denominator is not 0:
+    For class c: TP = matrix[c, c], FN = row sum - TP, FP = column sum - TP. Each mean is taken over the classes whose
+    score is defined (its denominator is not 0):
 
     * IoU and Dice: classes that are labelled or predicted anywhere (TP + FP + FN > 0). A class that is predicted but
-      never labelled counts with 0 and is named in ``predicted_but_unlabelled``.
-    * Recall: labelled classes (TP + FN > 0). There is nothing to find of a class that no label holds.
-    * Precision: predicted classes (TP + FP > 0), never labelled ones among them, with 0. A network that never predicts
-      a class is punished by recall and IoU, not by precision. So recall and precision swap when the matrix is
-      transposed.
+      never labelled counts as 0 and is listed in ``predicted_but_unlabelled``.
+    * Recall: labelled classes (TP + FN > 0).
+    * Precision: predicted classes (TP + FP > 0). A predicted class that is never labelled counts as 0. If a network
+      never predicts a class, its recall and IoU fall, its precision does not. So transposing the matrix swaps recall
+      and precision.
 
-    Frequency-weighted IoU and pixel accuracy weigh by labelled pixels, so that classes without any add nothing.
+    Frequency-weighted IoU and pixel accuracy weight classes by their labelled pixels.
     Definitions: Long, Shelhamer, Darrell, "Fully Convolutional Networks", CVPR 2015, section 5.
 
     Attributes:
-        pixel_accuracy: Share of the labelled pixels that are right.
+        pixel_accuracy: Fraction of labelled pixels that are predicted correctly.
         mean_recall: Mean of ``recall``, the "mean class accuracy" of papers.
         mean_iou: Mean of ``iou``.
         frequency_weighted_iou: Sum of ``iou`` times each class's share of the labelled pixels.
         mean_dice: Mean of ``dice``.
         mean_precision: Mean of ``precision``.
-        averaged_classes: How many classes the mean IoU and the mean Dice are taken over.
-        precision_classes: How many classes the mean precision is taken over: those that are predicted anywhere.
+        averaged_classes: Number of classes in the mean IoU and mean Dice.
+        precision_classes: Number of classes in the mean precision: those predicted anywhere.
         predicted_but_unlabelled: Classes predicted somewhere and labelled nowhere.
         never_predicted: Classes labelled somewhere and predicted nowhere.
         recall: (C,) TP / (TP + FN).
         precision: (C,) TP / (TP + FP).
         iou: (C,) TP / (TP + FP + FN).
         dice: (C,) 2 TP / (2 TP + FP + FN), the F1 score.
-        label_pixels: (C,) int64, labelled pixels.
+        label_pixels: (C,) int64, labelled pixels of each class.
     """
 
     pixel_accuracy: float
@@ -68,18 +68,18 @@ class Scores:
 
 
 def score(matrix: NDArray[Any], *, left_out: Sequence[int] = ()) -> Scores:
-    """Derive every score from a confusion matrix.
+    """Compute all scores of a confusion matrix.
 
     Args:
         matrix: (C, C) integer counts, rows = label, columns = prediction; sum the matrices of several images first.
-        left_out: Classes that the labels ignore: where they are predicted it is a miss of the labelled class, but their
-            own scores are NaN and in no mean.
+        left_out: Classes without scores: they are NaN and left out of all means. Predicting one still counts as an
+            error of the labelled class.
 
     Returns:
-        The scores; all NaN, with no class averaged, when the matrix is empty (every pixel void).
+        The scores; all NaN if the matrix is empty (every pixel is void).
 
     Raises:
-        DataError: The matrix is not a square of counts.
+        DataError: The matrix is not square, or does not hold counts.
     """
     counts = _checked(matrix)
     totals = ClassCounts(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
@@ -106,12 +106,12 @@ def score(matrix: NDArray[Any], *, left_out: Sequence[int] = ()) -> Scores:
 
 
 class ClassCounts(NamedTuple):
-    """What every score is made of: counts of pixels by class, (..., C) each; several sets of images at once or one.
+    """Pixel counts by class that all scores are computed from, (..., C) each.
 
     Attributes:
-        hits: Pixels that are right (TP).
-        labelled: Pixels of the labels (TP + FN).
-        predicted: Pixels of the predictions (TP + FP).
+        hits: Correctly predicted pixels (TP).
+        labelled: Labelled pixels (TP + FN).
+        predicted: Predicted pixels (TP + FP).
     """
 
     hits: NDArray[Any]
@@ -126,7 +126,7 @@ class ClassCounts(NamedTuple):
 
 
 class ClassScores(NamedTuple):
-    """Scores of every class, (..., C) each, NaN where nothing defines one; see ``Scores``."""
+    """Scores of each class, (..., C) each; NaN where undefined. See ``Scores``."""
 
     recall: FloatArray
     precision: FloatArray
@@ -135,7 +135,7 @@ class ClassScores(NamedTuple):
 
 
 class SummaryScores(NamedTuple):
-    """Scores over all classes, (...) each, NaN where nothing defines one; see ``Scores``."""
+    """Scores over all classes, (...) each; NaN where undefined. See ``Scores``."""
 
     pixel_accuracy: FloatArray
     mean_recall: FloatArray
@@ -146,7 +146,7 @@ class SummaryScores(NamedTuple):
 
 
 def class_scores(counts: ClassCounts) -> ClassScores:
-    """Return the scores of every class."""
+    """Return the scores of each class."""
     hits, labelled, predicted = counts
     return ClassScores(
         recall=_ratio(hits, labelled),
@@ -172,7 +172,7 @@ def summary_scores(counts: ClassCounts) -> SummaryScores:
 
 
 def _without(scores: Scores, left_out: list[int]) -> Scores:
-    """Return the scores with some classes in no mean."""
+    """Return the scores with some classes left out of all means."""
     recall, precision, iou, dice = (
         np.array(values) for values in (scores.recall, scores.precision, scores.iou, scores.dice)
     )
@@ -217,6 +217,6 @@ def _ratio(part: Any, whole: Any) -> FloatArray:
 
 
 def _mean_of_defined(values: FloatArray) -> FloatArray:
-    """Return the mean over the last axis of what is not NaN; NaN where nothing is defined."""
+    """Return the mean over the last axis without NaN values; NaN if all are NaN."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))

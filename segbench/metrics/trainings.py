@@ -1,19 +1,19 @@
-"""What the trainings and test images of several networks say of the networks: a crossed model of seeds and images.
+"""Estimates the scores of networks, and their variances, by a crossed model of seeds and test images.
 
-The score of a run, network m with seed s, is taken as
+The score of a run (network m, seed s) is modelled as
 
     score(m, s) = mean(m) + images(m) + training(m, s)
 
-``images(m)`` is what the drawn test images add to every training of a network; it is shared with the other networks,
-which were tested on the same images. ``training(m, s)`` is what one training adds, together with what it errs on other
-images than its siblings. A network's estimate is its mean over seeds.
+``images(m)`` is the effect of the sampled test images. All trainings of a network share it, and it is correlated
+between networks because they are tested on the same images. ``training(m, s)`` is the effect of one training, including
+its interaction with the test images. A network's estimate is its mean over seeds.
 
 * The variance of ``images`` is the covariance between *different* runs over resampled images.
-* The variance of ``training`` is that of the scores over seeds. Two or three seeds know it badly, so it is shrunk
-  towards what is typical of the table's networks, as G. K. Smyth shrinks the variances of genes ("Linear models and
-  empirical Bayes methods for assessing differential expression", Stat. Appl. Genet. Mol. Biol. 3, 2004), and never
-  below the network's own: trainings of some networks scatter several times as far as those of others.
-* A network with one seed borrows the largest of these variances, so that a seed less never makes it surer.
+* The variance of ``training`` is that of the scores over seeds. Two or three seeds estimate it badly, so it is shrunk
+  towards the typical variance of the table's networks (G. K. Smyth, "Linear models and empirical Bayes methods for
+  assessing differential expression", Stat. Appl. Genet. Mol. Biol. 3, 2004). It is never shrunk below the network's own
+  variance, because some networks vary several times as much as others.
+* A network with one seed gets the largest of these variances, so fewer seeds never give a narrower interval.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ from segbench.metrics.resampling import ImageSpread
 FloatArray = NDArray[np.float64]
 
 PRIOR_FREEDOM = 4.0
-"""Degrees of freedom that the table's typical variance counts for, at most. Smyth estimates them from the table; with
-two or three seeds a table says little of them. ``benchmarks/interval_coverage.py --prior`` tries others."""
+"""Most degrees of freedom that the typical variance gets. Smyth estimates them from the table, but two or three seeds
+are too few for that. ``benchmarks/interval_coverage.py --prior`` tries other values."""
 PRIOR_SHARE = 2.0
-"""How many times a network's own degrees of freedom it counts for, as far as the above allows."""
+"""The typical variance gets this multiple of the network's own degrees of freedom, up to the limit above."""
 _MOST_OF_THE_MEDIAN = 2.0
-"""The typical variance is the mean over networks, but at most so many times their median: one network that scatters ten
-times as far as the others says nothing of these."""
+"""The typical variance is the mean over networks, capped at this multiple of their median, so that one network with a
+very large variance does not dominate it."""
 _NETWORKS_FOR_THE_PRIOR = 5
-"""Networks with several seeds from which on the typical variance counts in full; of two it says nothing new."""
+"""Number of networks with several seeds from which on the typical variance gets its full weight."""
 
 
 class Scope(StrEnum):
-    """Of what an interval speaks."""
+    """What an interval holds for."""
 
     WEIGHTS = "weights"
-    """Of these weights: how they would do on other test images."""
+    """These weights: how they would score on other test images."""
     NETWORKS = "networks"
-    """Of the networks: how another training of them would do, too."""
+    """The networks: how other trainings of them would score on other test images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """What is known of one score of several networks.
+    """Estimates of one score of several networks, with their variances.
 
     Attributes:
-        scope: Whether of the networks or of these weights only.
+        scope: Whether the estimates hold for the networks or for these weights only.
         means: (M,) the mean over seeds.
-        images: (M, M) covariance that the test images give these means, over and above ``trainings``.
-        trainings: (M,) variance that few trainings give them; 0 where the scope is these weights.
-        freedom: (M,) its degrees of freedom.
+        images: (M, M) covariance of the means due to the test images, without ``trainings``.
+        trainings: (M,) variance of the means due to the trainings; 0 if the scope is these weights.
+        freedom: (M,) degrees of freedom of ``trainings``.
         image_freedom: Degrees of freedom of ``images``.
     """
 
@@ -73,11 +73,11 @@ class Estimates:
 
 
 def estimate(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
-    """Work out what runs say of their networks.
+    """Estimate the scores of networks from their runs.
 
     Args:
-        spread: Of one score, the runs network by network.
-        seeds: How many runs each network has; where all have one, the scope is these weights.
+        spread: Spread of one score; the runs are ordered by network.
+        seeds: Number of runs of each network; if all have one, the scope is these weights.
     """
     if max(seeds) == 1:
         return estimate_weights(spread, seeds)
@@ -90,14 +90,14 @@ def estimate(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
 
 
 def estimate_weights(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
-    """Work out what runs say of these weights, or of the mean over several, on other images; see ``estimate``."""
+    """Estimate how these weights (or the mean over several) score on other images; see ``estimate``."""
     networks, none = _networks(seeds), np.zeros(len(seeds))
     means, images = _means(spread.scores, networks), _between(spread.covariance, networks)
     return Estimates(Scope.WEIGHTS, means, images, none, none, spread.images - 1)
 
 
 def _networks(seeds: Sequence[int]) -> list[slice]:
-    """Return which runs are those of each network."""
+    """Return the indices of each network's runs."""
     return [slice(int(end) - size, int(end)) for end, size in zip(np.cumsum(seeds), seeds, strict=True)]
 
 
@@ -111,11 +111,11 @@ def _between(covariance: FloatArray, networks: Sequence[slice]) -> FloatArray:
 
 
 def _split(covariance: FloatArray, networks: Sequence[slice]) -> tuple[FloatArray, FloatArray]:
-    """Split the covariance of runs over images into what trainings share and what is each training's own.
+    """Split the covariance over images into a part shared by trainings and a part of each training alone.
 
     Returns:
-        (M, M) the mean covariance of different runs, of one network on the diagonal, and (M,) by how much that of a run
-        with itself exceeds it. Of a network with one run, all counts as shared.
+        The (M, M) mean covariance of different runs, with that of runs of the same network on the diagonal; and the
+        (M,) excess of a run's own variance over it. For a network with one run, all of it counts as shared.
     """
     shared = _between(covariance, networks)
     own = np.zeros(len(networks))
@@ -132,8 +132,8 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
     """Return the variance of one training of each network, and its degrees of freedom.
 
     Args:
-        scatter: (M,) variance of the scores over seeds, NaN with one seed.
-        own: (M,) the part of it that the test images explain; the variance is never below it.
+        scatter: (M,) variance of the scores over seeds; NaN with one seed.
+        own: (M,) the part of it that the test images explain, a lower bound for the variance.
         freedom: (M,) seeds less one.
     """
     several = freedom > 0
@@ -148,7 +148,7 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
 
 
 def _typical(scatter: FloatArray, freedom: NDArray[np.int64]) -> float:
-    """Return the variance that networks have in common: their mean, unless a few lie far above the median."""
+    """Return the typical variance of the networks: their mean, capped at a multiple of their median."""
     mean = float(np.average(scatter, weights=freedom))
-    medians = 2 * special.gammaincinv(freedom / 2, 0.5) / freedom  # of a chi-square over its degrees of freedom
+    medians = 2 * special.gammaincinv(freedom / 2, 0.5) / freedom  # of chi-square / freedom
     return min(mean, _MOST_OF_THE_MEDIAN * float(np.median(scatter / medians)))

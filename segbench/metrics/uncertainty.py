@@ -1,4 +1,4 @@
-"""How sure a ranking is: intervals, paired differences, ranks, and which networks cannot be told apart."""
+"""Uncertainty of a ranking: confidence intervals, paired differences, ranks, and groups of inseparable networks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from segbench.metrics.trainings import Estimates
 
 CONFIDENCE = 0.95
 SIGNIFICANT = 1 - CONFIDENCE
-"""Holm-adjusted p values below this tell two networks apart."""
+"""Two networks are separable if their Holm-adjusted p value is below this."""
 
 
 class Interval(NamedTuple):
-    """The bounds of an interval of ``CONFIDENCE``; both NaN where the score is not defined."""
+    """Bounds of a confidence interval at level ``CONFIDENCE``; both NaN if the score is undefined."""
 
     low: float
     high: float
@@ -27,14 +27,14 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two networks on the same images.
+    """Comparison of two networks on the same images.
 
     Attributes:
-        first: Index of the one network.
-        second: Index of the other.
-        difference: First minus second.
-        interval: Of the difference.
-        p_value: Two-sided, of "no difference", Holm-adjusted over all pairs.
+        first: Index of the first network.
+        second: Index of the second network.
+        difference: Score of the first minus score of the second.
+        interval: Confidence interval of the difference.
+        p_value: Two-sided p value of "no difference", Holm-adjusted over all pairs.
     """
 
     first: int
@@ -45,15 +45,15 @@ class Comparison:
 
     @property
     def separable(self) -> bool:
-        """Whether the two can be told apart."""
+        """Whether the difference is significant."""
         return self.p_value < SIGNIFICANT
 
 
 def intervals(estimates: Estimates) -> list[Interval]:
-    """Return the interval of each network's score, a fraction of 1.
+    """Return the confidence interval of each network's score, a fraction of 1.
 
-    Student's t on the logit scale, where no bound leaves [0, 1], with the standard error carried over by the
-    derivative. The degrees of freedom are those of F. E. Satterthwaite, "An approximate distribution of estimates of
+    Uses Student's t on the logit scale, which keeps the bounds within [0, 1]; the standard error is transformed by the
+    delta method. The degrees of freedom are those of F. E. Satterthwaite, "An approximate distribution of estimates of
     variance components", Biometrics 2 (1946).
     """
     images = np.maximum(np.diagonal(estimates.images), 0.0)  # NaN stays
@@ -63,7 +63,7 @@ def intervals(estimates: Estimates) -> list[Interval]:
 
 
 def plain_intervals(estimates: Estimates) -> list[Interval]:
-    """Return the interval of each network's score, of any range: Student's t around the mean; see ``intervals``."""
+    """Return the confidence interval of scores of any range, by Student's t around the mean; see ``intervals``."""
     found = []
     for index, mean in enumerate(estimates.means.tolist()):
         images = (float(np.maximum(estimates.images[index, index], 0.0)), estimates.image_freedom)
@@ -76,14 +76,16 @@ def plain_intervals(estimates: Estimates) -> list[Interval]:
 def compare_all(estimates: Estimates) -> list[Comparison]:
     """Compare every pair of networks on the same images.
 
-    The variance of a difference is that which the images give it and, apart from it, that of either network over its
-    trainings. Intervals, which stay within -1 and 1, and p values are those of Student's t with Satterthwaite's degrees
-    of freedom. For p values, the trainings of both networks together count for no more than the fewer of the two (P. L.
-    Hsu, Statistical Research Memoirs 2, 1938): far out, where p values of many pairs are decided, Satterthwaite's sum
-    promises too much of two or three seeds.
+    The variance of a difference is the sum of the variance due to the images and the variances of both networks over
+    their trainings. Intervals (clipped to [-1, 1]) and p values use Student's t with Satterthwaite's degrees of
+    freedom.
+
+    For p values, the trainings of both networks together get no more degrees of freedom than the network with fewer
+    seeds (P. L. Hsu, Statistical Research Memoirs 2, 1938). In the far tails, where many pairs are decided,
+    Satterthwaite's sum is too optimistic for two or three seeds.
 
     Returns:
-        One comparison a pair, in the order of the networks.
+        One comparison for each pair, in the order of the networks.
     """
     raw = [_compared(pair, estimates) for pair in combinations(range(len(estimates.means)), 2)]
     adjusted = holm([one.p_value for one in raw])
@@ -91,11 +93,11 @@ def compare_all(estimates: Estimates) -> list[Comparison]:
 
 
 def rank_sets(networks: int, comparisons: Sequence[Comparison]) -> list[tuple[int, int]]:
-    """Return the best and the worst rank of each network that its comparisons leave open; 1 is the best.
+    """Return the best and the worst possible rank of each network, given the comparisons; 1 is the best.
 
-    A network ranks below those that are told to be better, and above those that are told to be worse. With adjusted p
-    values, all these ranks together are right as often as the confidence says: M. Mogstad, J. Romano, A. Shaikh and D.
-    Wilhelm, "Inference for ranks", Review of Economic Studies 91 (2024).
+    A network ranks below those that are significantly better, and above those that are significantly worse. With
+    adjusted p values, all these ranks hold simultaneously at the confidence level: M. Mogstad, J. Romano, A. Shaikh and
+    D. Wilhelm, "Inference for ranks", Review of Economic Studies 91 (2024).
     """
     better, worse = [0] * networks, [0] * networks
     for one in comparisons:
@@ -107,18 +109,18 @@ def rank_sets(networks: int, comparisons: Sequence[Comparison]) -> list[tuple[in
 
 
 def groups(order: Sequence[int], comparisons: Sequence[Comparison]) -> list[tuple[int, ...]]:
-    """Return the largest groups of networks that cannot be told apart; two share one exactly if that is true of them.
+    """Return the largest groups of inseparable networks; two networks share a group exactly if they are inseparable.
 
-    Each pair that can be told apart splits the groups that hold both, and what lies within another group is left out:
-    H.-P. Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons", J. Comput. Graph. Stat.
-    13 (2004).
+    Each separable pair splits the groups that contain both networks, and groups within other groups are dropped: H.-P.
+    Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons", J. Comput. Graph. Stat. 13
+    (2004).
 
     Args:
         order: The networks from best to worst.
-        comparisons: Of every pair of them.
+        comparisons: Comparisons of all pairs.
 
     Returns:
-        Each group as the networks in it, from best to worst, the group of the best first.
+        The networks of each group, from best to worst; the group of the best network comes first.
     """
     found = [frozenset(order)] if order else []
     for one in comparisons:
@@ -152,7 +154,7 @@ class _Error(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Half the width of an interval of ``CONFIDENCE``."""
+        """Return half the width of a confidence interval at level ``CONFIDENCE``."""
         return self.size * float(special.stdtrit(self.freedom, (1 + CONFIDENCE) / 2)) if self.size else 0.0
 
 
@@ -168,14 +170,14 @@ def _compared(pair: tuple[int, int], estimates: Estimates) -> Comparison:
     if math.isnan(error.size + difference):
         return Comparison(one, other, difference, Interval(math.nan, math.nan), math.nan)
     bounds = Interval(max(-1.0, difference - error.half_width), min(1.0, difference + error.half_width))
-    if not error.size:  # equal predictions
+    if not error.size:  # the predictions are equal
         return Comparison(one, other, difference, bounds, float(difference == 0))
     p_value = float(2 * special.stdtr(strict.freedom, -abs(difference) / error.size))
     return Comparison(one, other, difference, bounds, p_value)
 
 
 def _error(*parts: tuple[float, float]) -> _Error:
-    """Return the standard error of variances together, each with its degrees of freedom, and those that it has."""
+    """Return the standard error of a sum of variances, with Satterthwaite's degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     uncertain = sum(variance**2 / max(1, freedom) for variance, freedom in parts)
     return _Error(math.sqrt(total), total**2 / uncertain if uncertain else math.inf)

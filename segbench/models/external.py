@@ -163,7 +163,9 @@ def smp_model(
     try:
         smp = importlib.import_module("segmentation_models_pytorch")
     except ImportError as error:
-        raise ModelRefusal(f'{name} needs a package that is not installed: pip install "segbench[smp]"') from error
+        raise ModelRefusal(
+            f"{name} needs a package that is not installed: pip install segmentation-models-pytorch"
+        ) from error
     known = {key: kind for key, kind in vars(smp).items() if inspect.isclass(kind) and issubclass(kind, nn.Module)}
     if target not in known:
         raise UnknownNameError("architecture of segmentation_models_pytorch", target, known)

@@ -78,9 +78,13 @@ def count(value: Any) -> str:
 
 
 def byte_count(value: Any) -> str:
-    """Return a size with three digits and a unit, such as ``14.7 MB``, of 1000 bytes a step."""
-    text = count(value)
-    return f"{text}B" if " " in text else f"{text} B" if text else ""
+    """Return a size in megabytes of a million bytes, such as ``14.7 MB`` or ``1,204 MB``: one unit in every table."""
+    if is_absent(value):
+        return ""
+    megabytes = value / 1e6
+    if 0 < megabytes < 0.001:
+        return "<0.001 MB"
+    return f"{megabytes:,.{min(3, _decimals(megabytes))}f} MB" if value else "0 MB"
 
 
 def short_id(digest: Any) -> str:

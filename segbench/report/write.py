@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Drawing, Heading
 from segbench.report.document import sections
@@ -24,11 +22,11 @@ from segbench.report.formats.leaderboard import table_blocks
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.ranking.ranking import Ranking, rank
-from segbench.report.ranking.tables import RankedTable, tables_of
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
-from segbench.report.runs.protocols import comparisons, protocol_differences, protocol_groups
-from segbench.report.text import is_absent, short_id
+from segbench.report.runs.protocols import protocol_differences, protocol_groups
+from segbench.report.text import short_id
+from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
 _OUR_FIGURES = re.compile(rf"({'|'.join(DRAWINGS)})-[\w-]+\.(svg|png)")
@@ -106,9 +104,7 @@ class _Report:
 
 def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
-    compared = {(one.protocol, one.test_data): drop_copies(one.runs) for one in comparisons(ranking.runs)}
-    runs, tables = drop_copies(ranking.runs), tables_of(ranking.board)
-    judged = [Judged(table, compared[table.protocol, table.test_data], _pairs(ranking, table)) for table in tables]
+    runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
     report = _Report([*sections.opening(runs, verdicts(judged), ranking.notes), Heading("Ranking")])
     for one in judged:
         _add_table(report, one, figures)
@@ -137,19 +133,6 @@ def _add_table(report: _Report, judged: Judged, figures: Path) -> None:
     report.blocks += sections.own_class_tables(table.rows, runs)
     report.blocks += worst_cases(table.rows, runs)
     report.blocks += sections.published(table.rows, runs)
-
-
-def _pairs(ranking: Ranking, table: RankedTable) -> pd.DataFrame:
-    """Return the pairs of one table."""
-    same = [
-        (_key(pair.protocol), _key(pair.test_data)) == (table.protocol, table.test_data)
-        for pair in ranking.pairs.itertuples()
-    ]
-    return ranking.pairs[pd.Series(same, index=ranking.pairs.index, dtype=bool)]
-
-
-def _key(value: object) -> str | None:
-    return None if is_absent(value) else str(value)
 
 
 def _downloads(texts: dict[str, str]) -> list[Download]:

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its record, its files and the environment it ran in. Needs no torch."""
+"""Stored results of runs: records, files and environments. Imports no torch."""

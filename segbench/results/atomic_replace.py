@@ -1,4 +1,4 @@
-"""Swapping one folder for another so that, whenever the process dies, one of the two can be found again."""
+"""Replaces a folder by another one; if the process dies at any time, one of the two can be recovered."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Leftover(NamedTuple):
     """A temporary file or folder, as ``temporary_path`` names it.
 
     Attributes:
-        path: Where it is.
-        name: What it is to become, or was.
-        host: The mark of the machine on which it was made; empty for the one that looks.
-        pid: The process that made it.
-        replaced: Whether it is what was being replaced (``.old``), not what was being written (``.tmp``).
+        path: Its path.
+        name: The name of the file or folder that it belongs to.
+        host: Hash of the machine that created it; empty for this machine.
+        pid: The process that created it.
+        replaced: Whether it is the old content (``.old``) rather than the new one (``.tmp``).
     """
 
     path: Path
@@ -37,14 +37,14 @@ class Leftover(NamedTuple):
 
     @classmethod
     def parse(cls, path: Path) -> Leftover | None:
-        """Return what a path's name says, or None for a path that is no temporary."""
+        """Parse the name of a path; None if it is no temporary file or folder."""
         match = re.fullmatch(r"\.(.+)\.(?:([0-9a-f]{8})-)?([0-9]{1,9})\.(tmp|old)", path.name)
         return cls(path, match[1], match[2] or "", int(match[3]), match[4] == "old") if match else None
 
     def in_use(self) -> bool:
-        """Tell whether the process that made it still runs (a later one with the same number does not count).
+        """Return whether the process that created it still runs; a later process with the same number does not count.
 
-        Processes of another machine cannot be seen: theirs counts as running for a week after the last change.
+        Processes of other machines cannot be seen. They count as running for a week after the last change.
         """
         try:
             if self.host not in ("", host_mark()):
@@ -59,7 +59,7 @@ class Leftover(NamedTuple):
 
 
 def leftovers(folder: Path) -> list[Leftover]:
-    """Return the temporary files and folders directly below a folder, in order of their names."""
+    """Return the temporary files and folders directly below a folder, sorted by name."""
     if not folder.is_dir():
         return []
     parsed = [Leftover.parse(path) for path in sorted(folder.iterdir())]
@@ -67,7 +67,7 @@ def leftovers(folder: Path) -> list[Leftover]:
 
 
 def swap(new: Path, target: Path, *, old: Path) -> None:
-    """Put ``new`` in the place of ``target``; another process may be doing the same."""
+    """Replace ``target`` by ``new``; another process may do the same at the same time."""
     for _ in range(_ATTEMPTS):
         if target.exists():
             remove(old)
@@ -88,7 +88,7 @@ def swap(new: Path, target: Path, *, old: Path) -> None:
 
 
 def finish_swap(replaced: Leftover) -> None:
-    """Give a run whose swap was interrupted its folder back: the new one, which was whole by then, or the old."""
+    """Finish the interrupted swap of a run: install the new folder if it is complete, else restore the old one."""
     target = replaced.path.with_name(replaced.name)
     if target.exists():
         return
@@ -98,7 +98,7 @@ def finish_swap(replaced: Leftover) -> None:
 
 def _touched(path: Path) -> float:
     facts = path.stat()
-    return max(facts.st_mtime, facts.st_ctime)  # a rename shows only in the second
+    return max(facts.st_mtime, facts.st_ctime)  # a rename changes only the second
 
 
 def _children(path: Path) -> list[Path]:
@@ -106,7 +106,7 @@ def _children(path: Path) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all in it; nothing happens when there is none."""
+    """Remove a file or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

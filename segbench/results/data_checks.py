@@ -1,4 +1,4 @@
-"""Remembers which splits were read through and found good, and what was counted in them."""
+"""Stores which splits passed the data check, and the counts found in them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ CHECKS_FILE = "data.json"
 
 
 def read_checks(folder: Path) -> dict[str, Any]:
-    """Return what was found in each split that was read through and is good, by the split's key."""
+    """Return the findings of each split that passed the check, by the split's key."""
     try:
         found = json.loads((folder / CHECKS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # looked at anew: nothing is lost but a little time
+        return {}  # the splits are checked again, which only costs a little time
     return found if isinstance(found, dict) else {}
 
 
 def add_checks(folder: Path, found: Mapping[str, Any]) -> None:
-    """Remember more splits.
+    """Store the findings of further splits.
 
     Raises:
         StoreError: The folder cannot be written.

@@ -1,4 +1,4 @@
-"""The fingerprint of the machine and the software that a run was done with; it names no person, host or folder."""
+"""Captures the fingerprint of machine and software; it names no person, host or folder."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _CPU_INFORMATION = Path("/proc/cpuinfo")
 def capture(
     device: str | None = None, extra: Mapping[str, Any] | None = None, *, threads: int | None = None
 ) -> dict[str, Any]:
-    """Describe where a run is done.
+    """Return the fingerprint of the machine and software of a run.
 
     Args:
         device: The device of the run, such as ``cpu`` or ``cuda:0``.
-        extra: Further facts that only the caller knows, such as the CUDA version; they win over those found here.
-        threads: Threads that one operation may use on the processor.
+        extra: Further facts known to the caller, such as the CUDA version; they override those found here.
+        threads: CPU threads that one operation may use.
 
     Returns:
-        JSON values; ``None`` for what is absent or cannot be found out. Sizes are in bytes.
+        JSON values; ``None`` if absent or unknown. Sizes are in bytes.
     """
     return {
         "versions": package_versions(),
@@ -49,7 +49,7 @@ def capture(
 
 
 def package_versions() -> dict[str, str | None]:
-    """Return the versions of what results are computed with; None for what is not installed."""
+    """Return the versions of the packages that results depend on; None if not installed."""
     return {name: _version(name) for name in PACKAGES}
 
 
@@ -57,8 +57,8 @@ def precision_in_words(train: str | None, evaluate: str | None) -> str:
     """Return the precisions of training and evaluation, such as ``bf16`` or ``bf16, evaluated in fp32``.
 
     Args:
-        train: That of training; None without any.
-        evaluate: That of the evaluation; None where it is that of training, or fp32 without any.
+        train: Precision of training; None without training.
+        evaluate: Precision of the evaluation; None means that of training, or fp32 without training.
     """
     if train is None:
         return evaluate or "fp32"
@@ -66,7 +66,7 @@ def precision_in_words(train: str | None, evaluate: str | None) -> str:
 
 
 def processor_name() -> str:
-    """Return the processor's name as its maker gives it, or its architecture where that is not told."""
+    """Return the processor's model name, or its architecture if the name is unknown."""
     with suppress(OSError):
         for line in _CPU_INFORMATION.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
@@ -80,7 +80,7 @@ def processor_name() -> str:
 
 
 def accelerator(device: str | None = None) -> dict[str, Any] | None:
-    """Return name, driver and memory of the NVIDIA accelerator that ``device`` means, or None without one."""
+    """Return name, driver and memory of the NVIDIA GPU that ``device`` refers to; None if there is none."""
     try:
         nvml = import_module("pynvml")
         nvml.nvmlInit()
@@ -101,9 +101,10 @@ def accelerator(device: str | None = None) -> dict[str, Any] | None:
 
 
 def commit(folder: Path | None = None) -> str | None:
-    """Return the git commit of a working tree (by default the current folder's), ``-dirty`` when it was changed.
+    """Return the git commit of a working tree (default: the current folder), with ``-dirty`` if it has changes.
 
-    ``$SEGBENCH_COMMIT`` wins: copies of a working tree, as clusters and containers get, have no history or another one.
+    ``$SEGBENCH_COMMIT`` takes precedence, since copies of a working tree on clusters and in containers have no history,
+    or a different one.
     """
     return os.environ.get("SEGBENCH_COMMIT") or _output(
         "git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=folder
@@ -124,7 +125,7 @@ def _usable_cores() -> int:
 
 
 def _accelerator_handle(nvml: Any, device: str | None) -> Any:
-    """Return NVML's handle of a torch device, whose numbers count only the visible accelerators."""
+    """Return NVML's handle of a torch device; torch numbers only the visible GPUs."""
     _, _, number = (device or "").partition(":")
     index = int(number or 0)
     visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
@@ -141,7 +142,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _output(*command: str, folder: Path | None = None) -> str | None:
-    """Return what a short command prints, or None when it is missing, fails or takes too long."""
+    """Return the output of a short command; None if it is missing, fails or takes too long."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed commands, no shell
             command,

@@ -1,4 +1,4 @@
-"""Writing files so that no reader meets half of one, and saying why when it cannot be done."""
+"""Writes files atomically and explains write errors."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _WRITE_FAULTS = _FULL | {errno.EROFS}
 
 
 def is_write_fault(error: OSError) -> bool:
-    """Return whether a disk is full or read-only: no fault of what was being done."""
+    """Return whether an error means that the disk is full or read-only."""
     return error.errno in _WRITE_FAULTS
 
 
 @contextmanager
 def storing(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write below ``folder`` into a StoreError.
+    """Convert operating system errors of writing below ``folder`` into StoreErrors.
 
-    Errors that concern other files, such as an image that cannot be read, pass through unchanged.
+    Errors about other files, such as an unreadable image, pass through unchanged.
 
     Raises:
-        StoreError: Something below ``folder`` could not be written; names the path and the reason.
+        StoreError: A file below ``folder`` could not be written; names the path and the reason.
     """
     try:
         yield
@@ -42,10 +42,10 @@ def storing(folder: Path) -> Iterator[None]:
 
 
 def checked_name(name: str, what: str) -> str:
-    """Return a name that is safe as the name of one folder.
+    """Return the name if it is a safe folder name.
 
     Raises:
-        StoreError: The name could lead elsewhere, or is hidden.
+        StoreError: The name could point to another folder, or is hidden.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise StoreError(
@@ -56,26 +56,26 @@ def checked_name(name: str, what: str) -> str:
 
 
 def safe_name(text: str) -> str:
-    """Return any text as the name of one folder or file: what is unsafe becomes ``-``."""
+    """Turn any text into a safe file or folder name: unsafe characters become ``-``."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.+")[:80] or "unnamed"
 
 
 @cache
 def host_mark() -> str:
-    """Return an 8-hex-digit host hash, for names in folders that several machines share."""
+    """Return an 8-hex-digit host hash for file names in shared folders."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def temporary_path(target: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
-    """Return the name beside ``target`` under which this process writes it, or keeps what it replaces."""
+    """Return the temporary path beside ``target`` where this process writes the new content or keeps the old."""
     return target.with_name(f".{target.name}.{host_mark()}-{os.getpid()}.{kind}")
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all, making its folder where needed.
+    """Atomically write a UTF-8 text file; creates its folder if needed.
 
     Raises:
-        StoreError: It cannot be written; what was there before is still there.
+        StoreError: The file cannot be written; the earlier content is kept.
     """
     temporary = temporary_path(file)
     with storing(file.parent):
@@ -95,14 +95,14 @@ def file_sha256(file: Path) -> str:
     """Return the SHA-256 of a file's content.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file, or every file below a folder, is on the disk: a rename must not come before the contents."""
+    """Flush a file, or all files below a folder, to disk, so that a later rename cannot precede the contents."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file() and not file.is_symlink():
             with file.open("r+b") as stream:

@@ -1,4 +1,4 @@
-"""Finding stored runs in the folders that a person names."""
+"""Finds stored runs in given folders."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LEVELS_BELOW_ROOT = 2
 
 @dataclass(frozen=True)
 class FoundRun:
-    """One run's folder.
+    """A stored run.
 
     Attributes:
-        folder: Where it is.
-        record: What its ``run.json`` says; None when that cannot be read.
-        problem: Why it cannot be read.
+        folder: Its folder.
+        record: Its ``run.json``; None if it cannot be read.
+        problem: Why the record cannot be read.
     """
 
     folder: Path
@@ -36,9 +36,9 @@ class FoundRun:
 
 
 def scan(*folders: str | Path) -> list[FoundRun]:
-    """Return the runs in results roots, suites' folders or single runs' folders, each once, ordered by path.
+    """Return the runs in results roots, suite folders or run folders, without duplicates, ordered by path.
 
-    Runs that cannot be read are returned with the reason.
+    Unreadable runs are returned with the reason.
 
     Raises:
         StoreError: A folder does not exist or cannot be listed.
@@ -66,7 +66,7 @@ def _run_folders(folder: Path, levels: int) -> Iterator[Path]:
 
 
 def _interrupted_swaps(folder: Path) -> Iterator[Path]:
-    """Yield the runs that were being replaced when their process died."""
+    """Yield the runs whose replacement was interrupted."""
     for leftover in leftovers(folder):
         if leftover.replaced and leftover.name != GALLERY_FOLDER and not (folder / leftover.name).exists():
             yield leftover.path

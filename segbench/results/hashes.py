@@ -1,4 +1,4 @@
-"""Computes the hashes of a stored record again, so that one that was edited is known."""
+"""Recomputes the hashes of a stored record to detect edits."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from segbench.config.plan import digest
 from segbench.results.record import RunRecord
 
 _SHOWN = 12
-"""Digits that are shown of a hash."""
+"""Hash digits shown in messages."""
 
 
 def wrong_hash(record: RunRecord) -> str | None:
-    """Return which hash of a record is not that of what it holds; None where all that can be computed again hold.
+    """Return which stored hash does not match the record's content; None if all hashes that can be recomputed match.
 
     Raises:
-        ValueError: It holds a number that JSON does not have.
+        ValueError: The record holds NaN or infinity, which JSON lacks.
     """
     found = digest(record.recipe)
     if found != record.protocol_id:
@@ -29,10 +29,10 @@ def wrong_hash(record: RunRecord) -> str | None:
 
 
 def identities(record: RunRecord) -> set[str]:
-    """Return the identities that a record's run can have; empty where the record does not tell all that they hold.
+    """Return the possible identities of a record's run; empty if the record lacks some of their inputs.
 
-    They hold files of weights by their content, sources by theirs, and what the trials of a tuned run chose: of runs
-    with any of these, the identity cannot be computed again.
+    An identity includes the content of weight files and source files, and the choice of a tuned run's trials. For runs
+    with any of these it cannot be recomputed.
     """
     return set(_identities(record))
 
@@ -43,7 +43,7 @@ def _identities(record: RunRecord) -> Iterator[str]:
         return
     rest = {"seed": record.seed, "recipe": record.recipe} | ({"role": role} if role else {})
     rest |= {"fold": record.fold.index} if record.fold else {}
-    for strict in (True, False):  # a record does not tell which it was
+    for strict in (True, False):  # the record does not say which one it was
         yield digest({"model": {"name": model.name, "strict": strict, **model.options}, **rest})
 
 

@@ -1,4 +1,4 @@
-"""What of a checkpoint and of a network did not fit each other, in words."""
+"""Describes in words which tensors of a checkpoint and a network do not match."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _WORDS = {
     "unexpected": ("of the file fits nothing in the network", "of the file fit nothing in the network"),
     "misshapen": ("has another shape", "have another shape"),
 }
-"""By kind, what is said of one tensor and of several."""
+"""By kind of mismatch: the phrases for one tensor and for several."""
 
 
 def in_words(misfits: Mapping[str, Sequence[str]], *, shown: int) -> str:
-    """Return how many tensors of each kind did not fit, and the first of them by name.
+    """Describe how many tensors of each kind do not match, and name the first of them.
 
     Args:
         misfits: Names by kind: ``missing``, ``unexpected``, ``misshapen``; empty kinds are left out.
-        shown: So many names of a kind are spelled out.
+        shown: Number of names listed of each kind.
     """
     return "; ".join(f"{_counted(kind, len(names))}: {first(names, shown)}" for kind, names in misfits.items() if names)
 
 
 def first(names: Sequence[str], shown: int) -> str:
-    """Return the first few names, and how many more there are."""
+    """List the first few names and the number of further ones."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 

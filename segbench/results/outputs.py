@@ -1,4 +1,4 @@
-"""What a network from elsewhere returned when it was tried, and what of that a reader has to know."""
+"""Records what an external network returned when it was tried, and derives notes for readers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Activation = Literal["softmax", "sigmoid", "log_softmax"]
-"""What may have been applied to scores."""
+"""Activation that a network seems to have applied to its scores."""
 
 _IN_WORDS = {
     "softmax": "probabilities, as after a softmax (between 0 and 1, with a sum of 1 over the classes)",
@@ -18,41 +18,41 @@ _IN_WORDS = {
 
 
 class OutputFacts(BaseModel):
-    """What a network from elsewhere returned for a random image before it was trained."""
+    """What an external network returned for a random image before training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     images: tuple[int, int, int, int]
     """Shape of the images, as (N, channels, H, W)."""
     evaluation: str
-    """What was returned in evaluation mode, in words with shapes."""
+    """Output in evaluation mode, described in words with shapes."""
     training: str
-    """What was returned in training mode."""
+    """Output in training mode."""
     logits: str = ""
-    """Key or index of what is taken for the logits in training; empty where a tensor is returned itself."""
+    """Key or index of the logits in training; empty if the network returns a single tensor."""
     unnamed: int = 1
-    """How many members of a list or tuple could be the logits, of which the first is taken for want of ``output``."""
+    """Number of members of a list or tuple that could be the logits; without ``output``, the first is used."""
     stride: float = 1.0
-    """Pixels of the image to a pixel of the logits, which are resized where that is not 1."""
+    """Image pixels per logit pixel; the logits are resized if this is not 1."""
     auxiliary: tuple[str, ...] = ()
     """Keys or indices of the auxiliary outputs in training."""
     auxiliary_weights: dict[str, float] | None = None
-    """The weights of those that are trained on; None where ``train.auxiliary`` asks for none."""
+    """Loss weights of the auxiliary outputs; None if ``train.auxiliary`` is not set."""
     activations: dict[Literal["evaluation", "training"], Activation] = {}
-    """What seems to have been applied to the scores already, by mode; empty for logits."""
+    """Activation that seems to be applied to the scores already, by mode; empty for logits."""
     finite: bool = True
     """Whether all scores were finite."""
 
     @property
     def returns_probabilities(self) -> bool:
-        """Whether scores seem to lie between 0 and 1 already, in one mode at least."""
+        """Whether scores seem to lie between 0 and 1 already, in at least one mode."""
         return any(activation != "log_softmax" for activation in self.activations.values())
 
     def notes(self, *, trained: bool) -> list[str]:
-        """Return what is unusual, each in a sentence without its subject, the network.
+        """Return notes on unusual outputs; each is a sentence without its subject, the network.
 
         Args:
-            trained: Whether the network is trained here, and not only evaluated.
+            trained: Whether the network is trained here, or only evaluated.
         """
         found = list(self._of_activations(trained=trained))
         if not self.finite:
@@ -62,13 +62,13 @@ class OutputFacts(BaseModel):
         if trained and self.auxiliary and self.auxiliary_weights is None:
             named = ", ".join(self.auxiliary)
             found.append(
-                f"has auxiliary outputs ({named}), which are not trained on: train.auxiliary weighs their losses"
+                f"has auxiliary outputs ({named}), which are not trained; train.auxiliary sets weights for their losses"
             )
         return found
 
     @property
     def in_words(self) -> str:
-        """What is returned, what of it is taken for the scores, and what becomes of it."""
+        """Description of the output, of its part used as scores, and of how scores are resized."""
         count, channels, height, width = self.images
         parts = [f"{self.training} for images ({count}, {channels}, {height}, {width})"]
         if self.evaluation != self.training:
@@ -83,7 +83,7 @@ class OutputFacts(BaseModel):
 
     @property
     def trained_auxiliary(self) -> str:
-        """The auxiliary outputs that are trained on, such as ``aux 0.4``; empty where there are none."""
+        """The trained auxiliary outputs with weights, such as ``aux 0.4``; empty if there are none."""
         return ", ".join(f"{path} {weight:g}" for path, weight in (self.auxiliary_weights or {}).items())
 
     def _of_activations(self, *, trained: bool) -> Iterator[str]:

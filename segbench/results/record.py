@@ -1,4 +1,4 @@
-"""The record of one run: every fact that is not an array, as it stands in ``run.json``."""
+"""The record of one run, stored as ``run.json``: everything except arrays."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
 
 SCHEMA_VERSION = 2
-"""History: 2, new runs count the void row of ``confusion.npz``; where ``void_count`` is absent from it, as in runs of
-version 1 and in copies of them that tuned runs took over, the void row is not known.
-1, the first; before it was ever released, ``model`` got ``activation_bytes``, ``weights_bytes`` and
-``parameter_groups``, and the record ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
-``early_stop``, and ``data`` ``pixel_digests`` and ``notes``, which records without them leave open."""
+"""History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them
+that tuned runs took over), the void row is not known. 1: the first version. These optional fields were added before its
+release; a record without them leaves them unknown: in ``model``, ``activation_bytes``, ``weights_bytes`` and
+``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
+``early_stop``; in ``data``, ``pixel_digests`` and ``notes``."""
 
 
 class Status(StrEnum):
@@ -27,13 +27,13 @@ class Status(StrEnum):
 
 
 class Facts(BaseModel):
-    """Base of the parts of a record: frozen, nothing unknown."""
+    """Base class of the parts of a record: frozen, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Outcome(Facts):
-    """How a run ended, and why."""
+    """How a run ended and why."""
 
     status: Status
     reason: str | None = None
@@ -41,116 +41,116 @@ class Outcome(Facts):
     error: str | None = None
     """The name of the error's class."""
     traceback: str | None = None
-    """Where an unforeseen error came from."""
+    """The traceback of an unexpected error."""
 
 
 class WeightsLoaded(Facts):
-    """What of a network started from the weights of a VGG-16; all else was initialised."""
+    """Which parts of a network were loaded from VGG-16 weights; all other layers were initialised."""
 
     source: str
-    """Name of the file, or timm's network in words."""
+    """Name of the file, or a description of timm's network."""
     tensors: dict[str, tuple[str, ...]]
-    """Names of the network's tensors that took them, by part: convolutions, batch norms, fc6, fc7."""
+    """Names of the network's tensors that were loaded, by part: convolutions, batch norms, fc6, fc7."""
     initialised: tuple[str, ...] = ()
-    """The parts that the source has no weights for."""
+    """Parts for which the source has no weights."""
 
     def __str__(self) -> str:
-        """Return it in words, such as ``13 convolutions from vgg16.safetensors; fc6, fc7 and the rest initialised``."""
+        """Describe, as in ``13 convolutions from vgg16.safetensors; fc6, fc7 and the rest initialised``."""
         counts = {part: sum(name.endswith(".weight") for name in names) for part, names in self.tensors.items()}
         loaded = [part if count == 1 else f"{count} {part}" for part, count in counts.items()]
         return f"{_listed(*loaded)} from {self.source}; {_listed(*self.initialised, 'the rest')} initialised"
 
 
 class InitialWeights(Facts):
-    """What ``train.init`` did to the network, where it is not ``paper``; all other layers with weights were drawn."""
+    """What ``train.init`` did, if it is not ``paper``; all layers not listed here were initialised at random."""
 
     score_layers: tuple[str, ...] = ()
-    """The layers that were drawn small, since the logits are made of what they give."""
+    """Layers initialised with small weights, since the logits are computed from their outputs."""
     kept: tuple[str, ...] = ()
-    """The layers that kept their values, which no seed changes: pretrained ones and bilinear kernels."""
+    """Layers that kept their values for every seed: pretrained ones and bilinear kernels."""
 
 
 def _listed(*names: str) -> str:
-    """Return names in a sentence, such as ``a, b and c``."""
+    """Return names as a list in words, such as ``a, b and c``."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
 
 WEIGHTS_FACTS = ("weights_left_out", "weights_key", "weights_unused", "weights_moved")
-"""What records say of checkpoints, beside the share that fits."""
+"""Fields of the record about checkpoints, besides the fraction that matches."""
 
 
 class ModelFacts(Facts):
-    """What the network is."""
+    """Facts about the network."""
 
     name: str
     options: dict[str, Any]
-    """Its options and, where they were given, ``pad_to`` and ``output``."""
+    """Its options, and ``pad_to`` and ``output`` if given."""
     pretrained: bool
-    """Whether any weights were trained before the suite."""
+    """Whether any weights were pretrained."""
     weights_digest: str | None = None
-    """SHA-256 of the file the weights came from, when there was one."""
+    """SHA-256 of the file of weights, if there was one."""
     source_digest: str | None = None
     """SHA-256 of the module's source, for networks given by their import path."""
     weights_left_out: dict[str, list[str]] | None = None
-    """What of a checkpoint, or of the network, did not fit under ``strict: false``: missing, unexpected, misshapen."""
+    """Tensors that did not match under ``strict: false``, by kind: missing, unexpected, misshapen."""
     weights_share: float | None = None
-    """Of a network with a checkpoint: the share of its tensors, by their values, that were taken from it."""
+    """Fraction of the network's values that were loaded from the checkpoint."""
     weights_key: str | None = None
-    """The key of the checkpoint under which they stand, where others would have fitted as well."""
+    """The checkpoint's key of the loaded tensors, if other keys would match as well."""
     weights_unused: list[str] | None = None
-    """Tensors of the checkpoint beside those of the network, such as buffers of a loss; None where there are none."""
+    """Tensors of the checkpoint that the network does not have, such as buffers of a loss; None if there are none."""
     weights_moved: str | None = None
-    """What a part of the network is called in the checkpoint, where it is called otherwise."""
+    """Names of the network's parts in the checkpoint, if they differ."""
     classes_map: dict[str, list[int]] | None = None
-    """For each class, the outputs of the network that stand for it, where it has others than the data set's."""
+    """For each class, the network's outputs that represent it, if the network's classes differ from the data set's."""
     weights_loaded: WeightsLoaded | None = None
-    """What of the network started from the weights of a VGG-16, where ``pretrained`` asks for them."""
+    """Which parts were loaded from VGG-16 weights, if ``pretrained`` asks for them."""
     initial_weights: InitialWeights | None = None
-    """Which layers ``train.init`` drew small and which it kept; None where it is ``paper``."""
+    """Layers initialised small and layers kept by ``train.init``; None for ``paper``."""
     outputs: OutputFacts | None = None
-    """What a network from elsewhere returned when it was tried; None for built-in ones, and where it was not tried."""
+    """What an external network returned when it was tried; None for built-in networks, or if it was not tried."""
     parameter_groups: tuple[GroupFacts, ...] | None = None
-    """What each group of ``train.optimizer.groups`` takes of the network; None where the recipe has none."""
+    """The parameters of each group of ``train.optimizer.groups``; None if the recipe has no groups."""
     parameters: int | None = None
-    """Learned parameters."""
+    """Number of learned parameters."""
     macs: int | None = None
-    """Multiply-adds for one test image of ``input_size``; None when they cannot be counted."""
+    """Multiply-adds for one test image of ``input_size``; None if they cannot be counted."""
     activation_bytes: int | None = None
-    """What training keeps of one image of ``input_size`` for the backward pass, in float32; None when not countable."""
+    """Bytes of float32 activations kept for the backward pass of one image of ``input_size``; None if unknown."""
     weights_bytes: int | None = None
-    """All tensors of the network, as they stand in a checkpoint without its header."""
+    """Bytes of all tensors of the network, as in a checkpoint without its header."""
     input_size: tuple[int, int] | None = None
-    """Height and width of the first test image as the network sees it."""
+    """Height and width of the first test image as given to the network."""
     citation: str = ""
 
 
 class GroupFacts(Facts):
-    """What a group of ``train.optimizer.groups`` takes of a network."""
+    """The parameters of a group of ``train.optimizer.groups``."""
 
     parameters: tuple[str, ...]
     """Its patterns."""
     tensors: int
-    """Trainable tensors whose names match; 0 where none does."""
+    """Number of trainable tensors whose names match."""
     matched: int
-    """Numbers in them."""
+    """Number of values in them."""
     lr: float | None = None
-    """Their highest learning rate, where the group has one of its own."""
+    """Their highest learning rate, if the group sets one."""
     lr_scale: float | None = None
-    """Or their learning rate as a multiple of the optimizer's."""
+    """Their learning rate as a multiple of the optimizer's, if the group sets that."""
     weight_decay: float | None = None
-    """Their weight decay, where the group has one of its own."""
+    """Their weight decay, if the group sets one."""
 
 
 class EarlyStop(Facts):
-    """How a training ended before the end of its recipe, by ``train.early_stopping``."""
+    """How ``train.early_stopping`` ended a training early."""
 
     epoch: int
-    """The epoch that it ended after."""
+    """The last epoch trained."""
     epochs: int
-    """Those of the whole recipe."""
+    """Number of epochs of the recipe."""
     reason: str
-    """Why, in words."""
+    """The reason in words."""
 
 
 class DataFacts(Facts):
@@ -164,31 +164,31 @@ class DataFacts(Facts):
     fingerprints: dict[str, str]
     """Hash of each split's files or generator, by its role: train, validation, test."""
     pixel_digests: dict[str, str] = Field(default_factory=dict)
-    """Hash of each split's names and decoded pixels, by its role, where it is known."""
+    """Hash of each split's names and decoded pixels, by its role, if known."""
     notes: tuple[str, ...] = ()
-    """What the check of the splits noted, each with its split in front."""
+    """Notes of the data check, each with its split in front."""
     train_digest: str | None = None
-    """Hash of all that was fed in training, in order: equal digests mean the same data."""
+    """Hash of all training inputs in order; equal hashes mean equal inputs."""
     epoch_digests: tuple[str, ...] | None = None
-    """The same after each epoch, where trainings may stop early: those of different lengths are compared by it."""
+    """The same hash after each epoch, if trainings may stop early; used to compare trainings of different lengths."""
     test_digest: str | None = None
-    """Hash of all that was fed in the final evaluation, in order."""
+    """Hash of all inputs of the final evaluation, in order."""
     channels: int | None = None
-    """Channels of the images; None in records of before."""
+    """Channels of the images; None in older records."""
     dtype: str | None = None
-    """NumPy's name of the type of their pixels; None in records of before."""
+    """NumPy's name of the pixel type; None in older records."""
     statistics: dict[Literal["mean", "std"], tuple[float, ...]] | None = None
-    """Mean and deviation of each channel that ``statistics: measured`` found in the training split, as ``normalize``
-    takes them; None where nothing was measured."""
+    """Mean and standard deviation of each channel of the training split, as ``normalize`` takes them; None without
+    ``statistics: measured``."""
 
     @property
     def identity(self) -> DataIdentity:
-        """What the data is recognised by."""
+        """The hashes that identify the data."""
         return DataIdentity(self.fingerprints, self.pixel_digests)
 
 
 class Timings(Facts):
-    """How long it took."""
+    """Durations and throughputs of a run."""
 
     started: str
     """ISO 8601, UTC."""
@@ -196,38 +196,38 @@ class Timings(Facts):
     training_seconds: float | None = None
     evaluation_seconds: float | None = None
     training_images_per_second: float | None = None
-    """Images trained on over the time spent in training epochs, data loading included."""
+    """Training throughput over the time of training epochs, including data loading."""
     evaluation_images_per_second: float | None = None
-    """Test images over the time of the final evaluation, data loading included."""
+    """Throughput of the final evaluation, including data loading."""
 
 
 class TuningFacts(Facts):
-    """What part a run has in a tuning."""
+    """A run's role in a tuning."""
 
     role: Literal["trial", "tuned"]
-    """A trial is scored on the validation split, to choose a recipe; a tuned run has the recipe that was chosen."""
+    """A trial is scored on the validation split to choose a recipe. A tuned run uses the chosen recipe."""
     values: dict[str, Any] | None
-    """What the trial tried, or what was chosen, by dotted key; None where no trial was completed."""
+    """The trial's values, or the chosen ones, by dotted key; None if no trial was completed."""
     trials: dict[str, dict[str, Any]] | None = None
-    """Of a tuned run: the ids of its network's trials with what they tried, in the grid's order."""
+    """For a tuned run: the ids and values of its network's trials, in the grid's order."""
 
 
 class FoldFacts(Facts):
-    """Which fold of a cross-validation a run was tested on."""
+    """The fold of a cross-validation that a run was tested on."""
 
     index: int
-    """From 1."""
+    """Number of the fold, from 1."""
     folds: int
-    """How many there are."""
+    """Number of folds."""
     groups: tuple[str, ...] | None = None
-    """The group of each test image, in the order of ``confusion.npz``; None without groups, or where the data was not
+    """The group of each test image, in the order of ``confusion.npz``; None without groups, or if the data was not
     opened."""
     pool_fingerprint: str | None = None
-    """Hash of the content of all folds; None where the data was not opened."""
+    """Hash of the content of all folds; None if the data was not opened."""
 
 
 class RunRecord(Facts):
-    """One run: what was asked, what came of it, on what and where."""
+    """One run: its settings, outcome, data and environment."""
 
     schema_version: int = SCHEMA_VERSION
     id: str
@@ -235,11 +235,11 @@ class RunRecord(Facts):
     label: str
     seed: int
     point: dict[str, Any]
-    """The grid's values for this run."""
+    """The grid's values of this run."""
     identity: str
     protocol_id: str
     recipe: dict[str, Any]
-    """The canonical recipe that the protocol id is the hash of."""
+    """The canonical recipe; the protocol id is its hash."""
     outcome: Outcome
     model: ModelFacts
     data: DataFacts | None = None
@@ -247,18 +247,18 @@ class RunRecord(Facts):
     test_loss: float | None = None
     """Mean loss per labelled test image."""
     selected_epoch: int | None = None
-    """The epoch whose weights are reported."""
+    """The epoch of the reported weights."""
     early_stop: EarlyStop | None = None
-    """How the training was stopped early; None where it went to the end of its recipe."""
+    """How the training was stopped early; None if it was not."""
     micro_batch: int | None = None
-    """Images in one forward pass of training, where batches were cut into parts: by the recipe, or to fit memory."""
+    """Images per forward pass of training, if batches were split (by the recipe, or to fit memory)."""
     processes: int = 1
-    """How many processes did it together, each with its share of every batch."""
+    """Number of processes; each trained on its share of every batch."""
     runs_at_once: int = 1
-    """How many runs may have shared its device, this one included; above 1, its images a second are no measure."""
+    """Number of runs that may have shared the device, including this one; above 1, throughputs are not comparable."""
     tuning: TuningFacts | None = None
-    """The part that it has in a tuning; None for runs by the recipe that is the same for all networks."""
+    """The run's role in a tuning; None if it uses the recipe shared by all networks."""
     fold: FoldFacts | None = None
-    """The fold that it was tested on; None without cross-validation."""
+    """The fold of the cross-validation; None without one."""
     environment: dict[str, Any]
-    """Versions, processor, accelerator, threads."""
+    """The fingerprint: versions, processor, accelerator, threads."""

@@ -1,10 +1,10 @@
-"""Shares of a whole in words."""
+"""Formats fractions as percentages."""
 
 from __future__ import annotations
 
 
 def percent(share: float) -> str:
-    """Return a share in percent, such as ``93 %``; 100 % only where nothing is missing, 0 % where nothing is there."""
+    """Return a fraction in percent, such as ``93 %``; ``100 %`` and ``0 %`` are used for exactly 1 and 0 only."""
     shown = f"{100 * share:.0f}"
     if share < 1 and shown == "100":
         return "over 99 %"

@@ -1,4 +1,4 @@
-"""The store of one suite's runs: a folder for each, which appears whole or not at all."""
+"""The store of one suite's runs: one folder per run, written atomically."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
 STATES_SUFFIX = ".resume"
-"""What the hidden folder of a run's states ends with."""
+"""Suffix of the hidden folder of a run's training states."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: dict}
-"""By schema version: how a record of that version becomes one of the next; what 2 brought is not in the record."""
+"""By schema version: the function that upgrades a record to the next version. Version 2 changed no record."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ class Store:
     """The runs of one suite under ``root/<suite>/<run-id>/``.
 
     Attributes:
-        folder: The suite's folder; made when something is first written.
+        folder: The suite's folder; created by the first write.
     """
 
     def __init__(self, root: Path, suite: str) -> None:
         self.folder = root / checked_name(suite, "suite")
 
     def folder_of(self, run_id: str) -> Path:
-        """Return where a run is, or will be, stored.
+        """Return the folder of a run, whether it exists or not.
 
         Raises:
             StoreError: The id could lead out of the suite's folder.
@@ -47,7 +47,7 @@ class Store:
         return self.folder / checked_name(run_id, "run")
 
     def states_of(self, run_id: str) -> StateFolder:
-        """Return where a run under way saves where it is.
+        """Return the folder of a run's training states.
 
         Raises:
             StoreError: The id could lead out of the suite's folder.
@@ -55,26 +55,26 @@ class Store:
         return StateFolder(self.folder / f".{checked_name(run_id, 'run')}{STATES_SUFFIX}")
 
     def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
-        """Return a stored run; None when there is none, or none that can be used, which is logged with its path.
+        """Return a stored run; None if there is none, or if it is unusable, which is logged with its path.
 
         Args:
-            run_id: The folder's name, which holds only the start of the run's identity.
-            identity: The whole identity; a run of another one, or a damaged one, counts as not done.
+            run_id: The folder's name; contains only the start of the run's identity.
+            identity: The full identity. A run with another identity, or a damaged run, counts as not done.
 
         Raises:
-            StoreError: It was written by a newer segbench, or the file system refuses to show it.
+            StoreError: The run was written by a newer segbench, or cannot be accessed.
         """
         folder = readable_folder(self.folder_of(run_id))
         return None if folder is None else _usable(folder, run_id, identity)
 
     def find_all(self, identities: Mapping[str, str]) -> dict[str, RunRecord]:
-        """Return those of many runs that ``find`` finds, by id; what is being replaced is looked for once for all.
+        """Like ``find`` for many runs, by id; lists interrupted swaps only once.
 
         Args:
-            identities: The whole identity of each run, by its id.
+            identities: The full identity of each run, by its id.
 
         Raises:
-            StoreError: One was written by a newer segbench, or the file system refuses to show it.
+            StoreError: A run was written by a newer segbench, or cannot be accessed.
         """
         if not self.folder.is_dir():
             return {}
@@ -89,13 +89,13 @@ class Store:
 
     @contextmanager
     def writing(self, run_id: str) -> Iterator[Path]:
-        """Give an empty folder to write a run into; it replaces the stored run when the block succeeds.
+        """Yield an empty folder to write a run into; it replaces the stored run if the block succeeds.
 
-        Whenever the process ends, the stored run is the previous one or the new one: while the two are swapped
-        both lie beside each other under temporary names, where ``find`` and ``clean`` know to look.
+        If the process dies at any time, either the previous or the new run is kept. During the swap both exist under
+        temporary names, which ``find`` and ``clean`` know.
 
         Raises:
-            StoreError: The disk is full or read-only; the previous run is still there.
+            StoreError: The disk is full or read-only; the previous run is kept.
         """
         target = self.folder_of(run_id)
         new, old = temporary_path(target, "tmp"), temporary_path(target, "old")
@@ -113,7 +113,7 @@ class Store:
             remove(old)
 
     def write_suite(self, suite_text: str, plan_lock: Mapping[str, Any]) -> None:
-        """Store the suite as given and the plan that it became.
+        """Store the suite and its plan.
 
         Raises:
             StoreError: They cannot be written.
@@ -122,9 +122,9 @@ class Store:
         replace_text(self.folder / LOCK_FILE, json.dumps(plan_lock, indent=2, ensure_ascii=False) + "\n")
 
     def clean(self) -> list[Path]:
-        """Finish interrupted swaps and remove what dead processes left; return what was removed.
+        """Finish interrupted swaps and remove files of dead processes; return what was removed.
 
-        What another machine left is removed when nothing in it has changed for a week.
+        Files of other machines are removed if they have not changed for a week.
 
         Raises:
             StoreError: The folder cannot be written.
@@ -142,14 +142,14 @@ class Store:
         return removed
 
     def saved(self) -> list[str]:
-        """Return the ids of the runs of which there are saved states, in order."""
+        """Return the ids of the runs with training states, sorted."""
         if not self.folder.is_dir():
             return []
         named = (path.name for path in self.folder.iterdir() if path.name.startswith(".") and path.is_dir())
         return sorted(name[1:].removesuffix(STATES_SUFFIX) for name in named if name.endswith(STATES_SUFFIX))
 
     def stale(self, run_ids: Collection[str]) -> list[RunRecord]:
-        """Return the stored runs that are not among ``run_ids``: results of an earlier form of the suite."""
+        """Return the stored runs that are not in ``run_ids``: results of earlier versions of the suite."""
         if not self.folder.is_dir():
             return []
         named = set(run_ids)
@@ -164,23 +164,23 @@ class Store:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write ``run.json``; numbers that JSON does not have (NaN, infinity) become null.
+    """Write ``run.json``; NaN and infinity, which JSON lacks, become null.
 
     Raises:
         StoreError: It cannot be written.
     """
-    # a traceback may quote bytes of a file name that are no text; they are spelled out
+    # a traceback may contain bytes of a file name that are not valid UTF-8; they are escaped
     plain = RunRecord.model_validate(_spell_out(record.model_dump()))
     replace_text(folder / RECORD_FILE, plain.model_dump_json(indent=2) + "\n")
 
 
 def read_record(file: Path) -> RunRecord:
-    """Read a ``run.json`` of this or an earlier schema version, and compute its hashes again.
+    """Read a ``run.json`` of this or an earlier schema version and verify its hashes.
 
     Raises:
-        DamagedRunError: The file is missing, is not JSON, lacks something, or holds a recipe, network or seed that its
-            hashes are not of.
-        StoreError: It was written by a newer segbench, cannot be upgraded, or cannot be read.
+        DamagedRunError: The file is missing, invalid or incomplete, or its hashes do not match its recipe, network or
+            seed.
+        StoreError: The file was written by a newer segbench, cannot be upgraded, or cannot be read.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -200,11 +200,11 @@ def read_record(file: Path) -> RunRecord:
 
 
 def readable_folder(target: Path, among: Sequence[Leftover] | None = None) -> Path | None:
-    """Return where a run can be read: its folder or, in the middle of a swap, that of the run being replaced.
+    """Return the folder to read a run from: its own or, during a swap, that of the run being replaced.
 
     Args:
         target: The run's folder.
-        among: The leftovers beside it, where they are known.
+        among: The leftovers beside it, if known.
     """
     if target.is_dir():
         return target
@@ -214,7 +214,7 @@ def readable_folder(target: Path, among: Sequence[Leftover] | None = None) -> Pa
 
 
 def _usable(folder: Path, run_id: str, identity: str | None) -> RunRecord | None:
-    """Return the record in a folder; None when it cannot be used, which is logged."""
+    """Return the record in a folder; None if it is unusable, which is logged."""
     try:
         record = read_record(folder / RECORD_FILE)
         if record.id != run_id or identity not in (None, record.identity):

@@ -1,7 +1,7 @@
-"""States of a run under way, from which it goes on after a crash: the last two, each whole or not there.
+"""Stores training states of unfinished runs, for resuming after a crash; the last two are kept.
 
-They lie in a hidden folder beside the run's, so that nothing takes them for results. A file's name holds the step and
-the start of the SHA-256 of its content: what was torn or altered is not used.
+They are kept in a hidden folder beside the run's, so they are not mistaken for results. A file's name holds the step
+and the start of the SHA-256 of its content, so truncated or altered files are detected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segbench.results.atomic_replace import leftovers, remove
 from segbench.results.files import storing, temporary_path
 
 KEPT = 2
-"""States that are kept: the last, and the one before in case the last was torn."""
+"""Number of states kept: the last one, and the one before in case the last is damaged."""
 
 STATE_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{32})\.state")
 _CHUNK = 2**22
@@ -26,11 +26,11 @@ _CHUNK = 2**22
 
 @dataclass(frozen=True)
 class StateFile:
-    """One stored state.
+    """One stored training state.
 
     Attributes:
         path: The file.
-        step: Optimizer steps that had been made.
+        step: Number of optimizer steps done.
         digest: First 32 hex digits of the expected SHA-256.
     """
 
@@ -40,13 +40,13 @@ class StateFile:
 
     @classmethod
     def parse(cls, path: Path) -> StateFile | None:
-        """Return the state that a file's name tells of; None for one that is no state."""
+        """Parse the name of a file; None if it is no training state."""
         match = STATE_NAME.fullmatch(path.name)
         return cls(path, int(match[1]), match[2]) if match else None
 
     @property
     def intact(self) -> bool:
-        """Whether the content is what was written."""
+        """Whether the content matches the checksum."""
         try:
             return _digest(self.path) == self.digest
         except OSError:
@@ -54,17 +54,17 @@ class StateFile:
 
 
 class StateFolder:
-    """The states of one run.
+    """The training states of one run.
 
     Args:
-        folder: Where they lie; made when the first is written.
+        folder: Their folder; created by the first write.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def files(self) -> list[StateFile]:
-        """Return the stored states, the newest first."""
+        """Return the stored states, newest first."""
         if not self.folder.is_dir():
             return []
         named = map(StateFile.parse, self.folder.iterdir())
@@ -72,10 +72,10 @@ class StateFolder:
 
     @contextmanager
     def writing(self, step: int) -> Iterator[Path]:
-        """Give a file to write a state into; it counts once the block has succeeded, and older ones are removed.
+        """Yield a file to write a state into. It is stored if the block succeeds, and older states are removed.
 
         Raises:
-            StoreError: It cannot be written; the states before are still there.
+            StoreError: The state cannot be written; earlier states are kept.
         """
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,15 +92,15 @@ class StateFolder:
             self._keep(target, step)
 
     def sweep(self) -> None:
-        """Remove what dead processes were writing."""
+        """Remove unfinished files of dead processes."""
         for leftover in leftovers(self.folder):
             if not leftover.in_use():
                 remove(leftover.path)
 
     def _keep(self, newest: Path, step: int) -> None:
-        """Remove all states but the one that was just written and the last ones before it.
+        """Remove all states except the one just written and the last ones before it.
 
-        States of later steps belong to a training that was not gone on with: they must not push these out.
+        States of later steps come from an abandoned training and must not displace these.
         """
         before = [state.path for state in self.files() if state.step < step]
         kept = {newest, *before[: KEPT - 1]}

@@ -1,4 +1,4 @@
-"""Checks a stored run as far as that can be done without its data: ids, and that its arrays can be read."""
+"""Verifies a stored run without its data: ids, hashes, and that its arrays can be read."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from segbench.results.record import RunRecord, Status
 from segbench.results.store import RECORD_FILE, read_record
 
 MOST_EXPANSION = 200
-"""How often larger than its compressed form content may be; label maps, tables and JSON stay below 50."""
+"""Largest accepted compression ratio; label maps, tables and JSON stay below 50."""
 SLACK_BYTES = 16 * 2**20
-"""Content below this may be of any expansion."""
+"""Below this many bytes, any compression ratio is accepted."""
 
 
 def verified_record(folder: Path, run_id: str) -> RunRecord:
-    """Return the record in a run's folder, once all that can be checked of it holds.
+    """Return the record in a run's folder after verifying the run.
 
     Args:
-        folder: Where the run lies.
-        run_id: The id that it has to have.
+        folder: The run's folder.
+        run_id: The expected id.
 
     Raises:
-        DamagedRunError: Something does not hold, a hash that ``read_record`` computes again among it; says what.
-        StoreError: It was written by a newer segbench, or cannot be read.
+        DamagedRunError: A check failed, including the hashes that ``read_record`` verifies; says which.
+        StoreError: The run was written by a newer segbench, or cannot be read.
     """
     record = read_record(folder / RECORD_FILE)
     if problem := _wrong_id(record, run_id):
@@ -46,10 +46,10 @@ def _wrong_id(record: RunRecord, run_id: str) -> str | None:
 
 
 def _check_arrays(folder: Path, record: RunRecord) -> None:
-    """Read a completed run's arrays.
+    """Check a completed run's arrays.
 
     Raises:
-        DamagedRunError: They cannot be read, or are not those of the record.
+        DamagedRunError: They cannot be read, or do not match the record.
     """
     try:
         for name in (CONFUSION_FILE, DETAILS_FILE):
@@ -62,14 +62,14 @@ def _check_arrays(folder: Path, record: RunRecord) -> None:
         found = f"counts {matrices.num_classes} classes where {RECORD_FILE} names {len(classes)}"
         raise DamagedRunError(f"{folder / CONFUSION_FILE}: {found}")
     if details is not None and details.names != matrices.names:
-        raise DamagedRunError(f"{folder / DETAILS_FILE}: tells of other images than {CONFUSION_FILE}")
+        raise DamagedRunError(f"{folder / DETAILS_FILE}: holds other images than {CONFUSION_FILE}")
 
 
 def _refuse_bomb(file: Path) -> None:
-    """Refuse a compressed archive whose content would fill the memory.
+    """Refuse a compressed archive that would fill the memory.
 
     Raises:
-        DamagedRunError: Its content is out of all proportion.
+        DamagedRunError: The compression ratio is implausible.
     """
     if not file.is_file():
         return
@@ -77,6 +77,6 @@ def _refuse_bomb(file: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             content = sum(member.file_size for member in archive.infolist())
     except DAMAGE:
-        return  # what reads it tells of it
+        return  # reading it reports the error
     if content > max(SLACK_BYTES, MOST_EXPANSION * file.stat().st_size):
         raise DamagedRunError(f"{file}: would expand to {content:,} bytes, out of all proportion to its size")

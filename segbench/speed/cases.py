@@ -1,4 +1,4 @@
-"""From a suite to the cases that are timed: every combination that its ``speed:`` block names."""
+"""Expands a suite's ``speed:`` block into the cases to time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ FIRST_OF_SWEEP = 1
 
 @dataclass(frozen=True)
 class PlannedCase:
-    """A case, and what it takes to measure it.
+    """A case to measure.
 
     Attributes:
         case: The case.
         run: The run whose data is loaded; only for the task ``loading``.
-        sweeps: Whether the batch is doubled for as long as that pays.
+        sweeps: Whether to double the batch size while throughput rises.
     """
 
     case: SpeedCase
@@ -35,11 +35,11 @@ class PlannedCase:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What networks are given.
+    """Sizes of the networks' inputs.
 
     Attributes:
-        classes: How many classes.
-        channels: Channels of an image.
+        classes: Number of classes.
+        channels: Number of image channels.
         test_size: Height and width of an image in inference.
         training_size: Height and width of an image in a training step.
         label_size: Height and width of a label.
@@ -56,12 +56,12 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
     """Return the cases of a suite, in the order task, model, options.
 
     Args:
-        suite: The suite; without a ``speed:`` block the block's defaults hold.
+        suite: The suite; without a ``speed:`` block, its defaults are used.
         device: cpu, cuda or mps.
         models: Labels or names of models; all by default.
 
     Raises:
-        UsageError: Data is missing, or there is no such model.
+        UsageError: Data is missing, or a model is unknown.
     """
     speed = suite.speed or Speed()
     runs = chosen(plan(suite), models, None)
@@ -89,7 +89,7 @@ def suite_cases(suite: Suite, *, device: str, models: Sequence[str] | None = Non
 def model_cases(
     entries: Sequence[ModelEntry], speed: Speed, inputs: Inputs, *, device: str, train: Train
 ) -> list[PlannedCase]:
-    """Return the cases of networks without a suite: inference, and training steps by a given recipe."""
+    """Return cases for networks without a suite: inference, and training steps with a given recipe."""
     found: list[PlannedCase] = []
     if "inference" in speed.tasks:
         found += _inference(entries, speed, inputs, device=device, precision="fp32", channels_last=False)
@@ -103,7 +103,7 @@ def model_cases(
 
 
 def _training_modes(train: Train, speed: Speed) -> tuple[str, ...]:
-    """Return how training steps are executed: as the recipe says where it compiles, else as the block says."""
+    """Return the execution modes of training steps: the recipe's if it compiles, else the block's."""
     if not train.compile:
         return speed.modes
     return ("compile",) if isinstance(train.compile, bool) else (f"compile:{train.compile}",)
@@ -166,14 +166,14 @@ def _inference(
 
 
 class _Arithmetic(NamedTuple):
-    """A precision of inference, and whether weights are cast to it beforehand."""
+    """A precision of inference, and whether weights are cast before timing."""
 
     precision: Precision
     casting: Literal["weights"] | None = None
 
 
 def _arithmetics(speed: Speed, precision: Precision) -> list[_Arithmetic]:
-    """Return the arithmetics of inference: each precision once, bf16 and fp16 once for each way of casting."""
+    """Return all precisions of inference; bf16 and fp16 occur once for each way of casting."""
     found: list[_Arithmetic] = []
     for name in speed.precisions or (precision,):
         ways = speed.casting if name in HALF_PRECISIONS else ("autocast",)

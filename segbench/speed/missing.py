@@ -1,4 +1,4 @@
-"""Which cases of a suite this machine has not measured yet, so that the same command measures them once."""
+"""Finds the cases of a suite that this machine has not measured yet."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ def missing(
     settings: Settings,
     machines: Mapping[int | None, Mapping[str, Any]],
 ) -> list[PlannedCase]:
-    """Return the cases without figures; a case that failed, was skipped or ran out of memory is tried again.
+    """Return the cases to measure; cases that failed, were skipped or ran out of memory are tried again.
 
     Args:
-        planned: The cases.
-        stored: What was measured before.
-        settings: How much a case must have been measured: in as many processes and for as long.
-        machines: The present fingerprint, by the number of threads of a case. What was measured on another machine
-            counts as not measured.
+        planned: All cases.
+        stored: The stored records.
+        settings: The settings; a stored case must have as many restarts and as many seconds.
+        machines: The current fingerprint, by number of threads. Records of other machines do not count.
     """
     known = {(record.case.identity, machine_digest(record.environment)): record for record in stored}
 
@@ -40,7 +39,7 @@ def missing(
 
 
 def _is_done(first: PlannedCase, found: Any) -> bool:
-    """Follow a sweep from batch to batch, as it was measured; a single case is a sweep of one."""
+    """Return whether all batch sizes of a sweep are measured; a single case is a sweep of one."""
     best, current = 0.0, first
     while True:
         record = found(current)
@@ -53,7 +52,7 @@ def _is_done(first: PlannedCase, found: Any) -> bool:
 
 
 def _is_whole(record: SpeedRecord, settings: Settings) -> bool:
-    """Tell whether every restart was measured as long as asked for, or the batch did not fit, which ends a sweep."""
+    """Return whether all restarts were measured long enough, or the batch ran out of memory, which ends a sweep."""
     ended = {restart.status for restart in record.restarts}
     long_enough = (record.seconds or 0.0) >= settings.seconds
     return long_enough and is_enough(record.restarts, settings) and len(ended) == 1 and ended <= _ENDED

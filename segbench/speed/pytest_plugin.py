@@ -1,10 +1,10 @@
-"""pytest-benchmark's front end: the fixture ``speed_case`` times a speed case as an ordinary benchmark.
+"""Pytest plugin: the fixture ``speed_case`` times a speed case with pytest-benchmark.
 
     def test_unet(speed_case):
         speed_case({"name": "unet", "width": 0.25}, size=(128, 128))
 
-The accelerator is waited for in every round, and ``extra_info`` holds the case and the machine, so that ``segbench
-regress check`` reads the JSON that ``--benchmark-json`` writes. Nothing heavy is imported until the fixture is used.
+Every round waits for the accelerator. ``extra_info`` holds the case and the machine, so ``segbench regress check`` can
+read the output of ``--benchmark-json``. Slow imports happen only when the fixture is used.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ class TimeCase(Protocol):
     """Times one case with pytest-benchmark."""
 
     def __call__(self, model: Mapping[str, Any] | SpeedCase, *, device: str | None = None, **fields: Any) -> None:
-        """Time it.
+        """Time a case.
 
         Args:
-            model: A network's name and options as in a suite, or a whole case.
-            device: auto, cpu, cuda, cuda:N or mps; that of a whole case, else cpu by default.
-            fields: Fields of ``SpeedCase`` that differ from one image of 128x128, fp32, one thread, inference.
+            model: A network's name and options as in a suite, or a complete case.
+            device: auto, cpu, cuda, cuda:N or mps. Default: the device of a complete case, else cpu.
+            fields: Fields of ``SpeedCase`` that differ from the default: inference of one 128x128 image in fp32 on one
+                thread.
         """
 
 
@@ -80,7 +81,7 @@ def _case(model: Mapping[str, Any] | SpeedCase, kind: str, fields: Mapping[str, 
 
 @contextmanager
 def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
-    """Give the function that makes one call of a case."""
+    """Return the function that makes one call of a case."""
     from segbench.results.speed.record import Task
     from segbench.speed.measure.inference import inference_call
     from segbench.speed.measure.training import training_step
@@ -94,7 +95,7 @@ def _prepared(network: Any, case: SpeedCase, arithmetic: Any) -> Iterator[Any]:
 
 
 def _time(benchmark: Any, case: SpeedCase, device: torch.device) -> None:
-    """Build, warm up until steady, and hand the call over to pytest-benchmark."""
+    """Build the case, warm up until steady, and time the call with pytest-benchmark."""
     import torch
 
     from segbench.results.speed.baseline import CASE_KEY, ENVIRONMENT_KEY

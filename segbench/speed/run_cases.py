@@ -1,4 +1,4 @@
-"""Measures cases in turn, each restart in a fresh process, batches doubled where that was asked for."""
+"""Measures cases in turn, each restart in a fresh process; doubles batches in sweeps."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from segbench.speed.cases import PlannedCase
 from segbench.speed.measure.case import fingerprint, measure
 
 SWEEP_GAIN = 1.03
-"""A doubled batch that raises throughput by less than this ends a sweep."""
+"""A sweep ends if doubling the batch raises throughput by less than this factor."""
 LARGEST_BATCH = 4096
 INTERLEAVED = 12
-"""Cases that are measured in turn: as many are lost at most when a measurement is interrupted."""
+"""Number of cases measured in turn; at most these are lost if a measurement is interrupted."""
 SLOW_RESTARTS = 2
-"""Fresh processes for a case whose single call takes longer than ``Settings.seconds``."""
+"""Restarts of a case whose single call takes longer than ``Settings.seconds``."""
 
 
 Restarts = list[list[Restart]]
 
 
 class Tell(Protocol):
-    """Told which case is measured, how many restarts are done and how many are known to be in all."""
+    """Progress callback: the current case, the restarts done, and the total known so far."""
 
     def __call__(self, done: int, total: int, title: str) -> None:
-        """Show it."""
+        """Report the progress."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Settings:
         restarts: Fresh processes for each case.
         seconds: Time for the samples of one restart.
         energy: Whether the accelerator's energy is measured too.
-        slow_restarts: Fresh processes that are enough for a case whose single call takes longer than ``seconds``; None:
-            as many as for any other.
+        slow_restarts: Number of fresh processes for a case whose single call takes longer than ``seconds``; None: the
+            same as for other cases.
     """
 
     device: str
@@ -60,10 +60,10 @@ class Settings:
 
     @classmethod
     def of(cls, speed: Speed, *, device: str) -> Settings:
-        """Return those of a suite's block on a device (``auto`` is resolved).
+        """Return the settings of a suite's block on a device; ``auto`` is resolved.
 
         Raises:
-            UsageError: There is no such device here.
+            UsageError: The device does not exist here.
         """
         place = str(choose_device(device))
         return cls(place, speed.restarts, speed.seconds, energy=speed.energy, slow_restarts=SLOW_RESTARTS)
@@ -77,17 +77,17 @@ def measure_cases(
     describe: Callable[..., Any] = call_in_process,
     tell: Tell = lambda done, total, title: None,
 ) -> Iterator[SpeedRecord]:
-    """Measure every case; records come as they are complete, those of a sweep one a batch, sweeps last.
+    """Measure all cases; yields each record when it is complete. Sweeps come last, with one record per batch size.
 
     Args:
         planned: The cases.
         settings: Device, restarts, seconds.
-        call: Calls a function with arguments and an observer; in a fresh process of its own by default.
-        describe: Calls in the same way what describes the machine.
-        tell: Told of the progress.
+        call: Calls a function with arguments and an observer; by default in a fresh process.
+        describe: Calls the function that returns the machine's fingerprint, in the same way.
+        tell: Progress callback.
 
     Raises:
-        UsageError: A case, its recipe or its data is wrong.
+        UsageError: A case, its recipe or its data is invalid.
     """
     count = Count(len(planned) * settings.restarts, settings.restarts, tell)
     singles = [one for one in planned if not one.sweeps]
@@ -125,13 +125,13 @@ def measure_cases(
 
 @dataclass
 class Count:
-    """How many restarts are done, and how many are known to be in all.
+    """Counts restarts for progress reports.
 
     Attributes:
-        total: Restarts in all.
-        each: Restarts of a case.
-        tell: Told of the progress.
-        cases: Cases that are done.
+        total: Total number of restarts.
+        each: Number of restarts per case.
+        tell: Progress callback.
+        cases: Number of cases done.
     """
 
     total: int
@@ -140,14 +140,14 @@ class Count:
     cases: int = 0
 
     def begins(self, done: int, case: SpeedCase) -> None:
-        """Tell that a restart begins, after so many of the cases under way."""
+        """Report that a restart begins."""
         self.tell(self.cases * self.each + done, self.total, case.key)
 
 
 def _interleaved(
     together: Sequence[PlannedCase], settings: Settings, call: Callable[..., Any], count: Count
 ) -> Restarts:
-    """Measure some cases in turn, restart by restart, so that a slow minute of the machine hits one of each at most."""
+    """Measure cases in turn, restart by restart, so that a slow minute affects at most one restart of each."""
     found: Restarts = [[] for _ in together]
     for turn in range(settings.restarts):
         for number, (one, restarts) in enumerate(zip(together, found, strict=True)):
@@ -173,10 +173,10 @@ def _restart(planned: PlannedCase, settings: Settings, call: Callable[..., Any])
 
 
 def is_enough(restarts: Sequence[Restart], settings: Settings) -> bool:
-    """Tell whether a case was measured in as many processes as it wants.
+    """Return whether a case has enough restarts.
 
-    That is as many as were asked for. What cannot be done here is not tried again; and slow calls, each sample of which
-    averages over seconds already, may want fewer.
+    The number asked for is enough. Skipped cases are not tried again. Cases with slow calls may need fewer restarts,
+    because each sample already averages over seconds.
     """
     if len(restarts) >= settings.restarts:
         return True
@@ -188,10 +188,10 @@ def is_enough(restarts: Sequence[Restart], settings: Settings) -> bool:
 
 
 def goes_on(planned: PlannedCase, rate: float, best: float) -> bool:
-    """Tell whether a sweep tries the next batch after one of so many images a second, the best before being given."""
+    """Return whether a sweep tries the next batch size, given the throughput of this one and the best before."""
     return rate >= SWEEP_GAIN * best and 2 * planned.case.batch_size <= LARGEST_BATCH
 
 
 def doubled(planned: PlannedCase) -> PlannedCase:
-    """Return the same case with twice the batch."""
+    """Return the case with twice the batch size."""
     return replace(planned, case=planned.case.model_copy(update={"batch_size": 2 * planned.case.batch_size}))

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import yaml
 from tiny import document
 
 from segbench.config.load import check
+
+PATIENCE = 600
+"""Seconds that a command may take: other processes may keep all cores busy."""
 
 
 @pytest.fixture
@@ -41,17 +45,14 @@ def tiny_file(tmp_path):
 
 @pytest.fixture
 def segbench(tmp_path):
-    """Return a function that runs the command line in a folder of its own and returns what it did."""
+    """Return a function that runs the command line in a folder of its own and returns what it did.
+
+    Its process is forked from one that has imported torch already.
+    """
 
     def run(*arguments: Any, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-            env=surroundings(**environment),
+        return forked.segbench(
+            *map(str, arguments), cwd=tmp_path, environment=surroundings(**environment), timeout=PATIENCE
         )
 
     return run
@@ -68,7 +69,7 @@ def torchrun_segbench(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE,
             check=False,
             env=surroundings(),
         )

@@ -25,16 +25,16 @@ NOT_RUN = {
         for rest in (
             "masks --values 0,255",
             "masks --values '[7,8],11' --ignore-index others",
-            "gtFine --values cityscapes-label-ids --label-suffix _gtFine_labelIds",
+            "gtFine/val --values cityscapes-label-ids --label-suffix _gtFine_labelIds",
             "masks --palette '[0,0,0],[255,0,0]'",
         )
     },
     "python3 -m venv .venv": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e .": _INSTALLS,
     ".venv/bin/pip install -q -c constraints.txt -e '.[test]'": _INSTALLS,
-    "pip install 'segbench[ray]'": _INSTALLS,
+    "pip install -e '.[ray]'": _INSTALLS,
     "pip install ../segbench": _INSTALLS,
-    ".venv/bin/pytest -n 2 --cov=segbench --cov-report=term:skip-covered --cov-fail-under=90": "is these tests",
+    '.venv/bin/pytest -n 2 --dist worksteal -m "not slow"': "is these tests",
     "segbench doctor --networks suites/voc.yaml --seconds 240 --json doctor.json": (
         f"{_MINUTES}; tests/unit/cli/test_network_doctor.py does the same, smaller"
     ),
@@ -118,7 +118,7 @@ def tree(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="runs every command that the documents show")
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
 def test_commands_come_to_their_end_without_an_error(block, tree, tmp_path, monkeypatch):
     """A command that fails here is wrong, needs a file that ``doc_tree`` lacks, or belongs into ``NOT_RUN``."""

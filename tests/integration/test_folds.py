@@ -226,6 +226,7 @@ def test_only_some_folds_done_are_not_ranked(tmp_path):
     assert [(row["rank"], row["reason"]) for row in board["rows"]] == [(None, "seed 0: 1 of 3 folds are done")]
 
 
+@pytest.mark.slow(reason="trains a network in every fold, and writes a report")
 def test_best_weights_are_chosen_on_the_next_fold(tmp_path):
     write_data(tmp_path)
     train = {"epochs": 2, "batch_size": 2, "select": "best"}
@@ -239,6 +240,7 @@ def test_best_weights_are_chosen_on_the_next_fold(tmp_path):
     assert "on the fold after the one that is tested" in (tmp_path / "reports/crossed/leaderboard.md").read_text()
 
 
+@pytest.mark.slow(reason="trains a network in every fold, and writes a report")
 def test_each_fold_is_tuned_without_a_look_at_it(tmp_path):
     write_data(tmp_path)
     tuning = {"grid": {"train.optimizer.lr": [1e-6, 0.003]}, "epochs": 1}

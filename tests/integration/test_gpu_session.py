@@ -26,7 +26,7 @@ def session(tmp_path):
             "PYTHONPATH": str(SCRIPT.parents[1]),
         }
         command = ["bash", SCRIPT, *map(str, arguments)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=800, check=False)
 
     return run
 
@@ -38,6 +38,7 @@ def test_without_a_word_it_says_how_it_is_used(session):
     assert "set -uo" not in told.stdout
 
 
+@pytest.mark.slow(reason="three commands of a shell script, each of which imports torch")
 def test_what_was_trained_is_packed_for_home(session, segbench, tiny_file, tmp_path, records):
     file = tiny_file(models=["cnn"], train={"epochs": 1})
     told = session("train", tmp_path / "home", 200, file, "--device", "cpu")

@@ -37,7 +37,7 @@ def start(start_segbench, tmp_path, *options):
     file = tmp_path / "events.jsonl"
     file.unlink(missing_ok=True)
     process = start_segbench("run", "tiny.yaml", "--no-estimate", "--events", file, *options)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while process.poll() is None and not (file.exists() and '"stage": "training"' in file.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -48,7 +48,7 @@ def saved_steps(results):
     return [int(re.search(r"step-(\d+)-", file.name)[1]) for file in results.glob("tiny/.*.resume/*.state")]
 
 
-@pytest.mark.slow  # two commands are started and stopped
+@pytest.mark.slow(reason="starts and stops two commands")
 @pytest.mark.parametrize("to_all", [False, True], ids=["its process", "all its processes"])
 def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file, tmp_path, to_all):
     """Containers tell the first process alone; Slurm tells all, also those that read images."""
@@ -60,24 +60,24 @@ def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file
         os.killpg(process.pid, signal.SIGTERM)
     else:
         process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=600)
     assert process.returncode == 3, told
     assert "Traceback" not in told
     (step,) = saved_steps(tmp_path / "results")
     assert f"stopped after step {step} of 60, which is saved" in told
     assert "1 run left, the same command goes on: one, seed 0" in told
     assert not facts(tmp_path / "results")
-    psutil.wait_procs(children, timeout=30)
+    psutil.wait_procs(children, timeout=300)
     assert not any(child.is_running() for child in children)
 
     again = start(start_segbench, tmp_path)
     again.send_signal(signal.SIGTERM)
-    _, told = again.communicate(timeout=120)
+    _, told = again.communicate(timeout=600)
     assert again.returncode == 3, told
     assert min(saved_steps(tmp_path / "results")) >= step
 
 
-@pytest.mark.slow  # four commands or so
+@pytest.mark.slow(reason="starts and stops about four commands")
 def test_a_suite_that_is_terminated_again_and_again_ends_as_in_one_go(segbench, start_segbench, tiny_file, tmp_path):
     tiny_file(**SIX_STEPS)
     whole = in_one_go(segbench, tmp_path)
@@ -85,7 +85,7 @@ def test_a_suite_that_is_terminated_again_and_again_ends_as_in_one_go(segbench, 
     while code == 3:
         process = start(start_segbench, tmp_path, "--no-report")
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=600)
         code = process.returncode
         steps += re.findall(r"(?:goes on from|stopped after) step (\d+)", told)
         assert code in (0, 3), told
@@ -95,7 +95,7 @@ def test_a_suite_that_is_terminated_again_and_again_ends_as_in_one_go(segbench, 
     assert facts(tmp_path / "results") == whole
 
 
-@pytest.mark.slow  # two commands that train for twelve seconds in all, and one that is stopped
+@pytest.mark.slow(reason="two commands that train for twelve seconds in all, and one that is stopped")
 def test_a_time_limit_ends_a_command_with_3_and_the_next_goes_on_to_the_same_end(segbench, tiny_file, tmp_path):
     tiny_file(models=SLOW[:1], defaults={}, train={"epochs": 8})
     whole = in_one_go(segbench, tmp_path)
@@ -109,7 +109,7 @@ def test_a_time_limit_ends_a_command_with_3_and_the_next_goes_on_to_the_same_end
     assert facts(tmp_path / "results") == whole
 
 
-@pytest.mark.slow  # stopped after 45 seconds
+@pytest.mark.slow(reason="stopped after 45 seconds")
 def test_with_an_estimate_only_the_first_run_of_a_command_is_begun_in_vain(segbench, tiny_file, tmp_path):
     tiny_file(models=SLOW, defaults={}, train={"epochs": 200})
     told = segbench("run", "tiny.yaml", "--time-limit", "45", "--order", "cheapest", "--jobs", "1")
@@ -119,7 +119,7 @@ def test_with_an_estimate_only_the_first_run_of_a_command_is_begun_in_vain(segbe
     assert len(saved_steps(tmp_path / "results")) == 1
 
 
-@pytest.mark.slow  # stopped after 45 seconds: starting takes up to thirty on a busy machine
+@pytest.mark.slow(reason="stopped after 45 seconds: starting takes up to thirty on a busy machine")
 def test_runs_that_are_done_at_a_time_stop_together(segbench, tiny_file, tmp_path):
     tiny_file(models=SLOW, defaults={}, train={"epochs": 200})
     told = segbench("run", "tiny.yaml", "--time-limit", "45", "--jobs", "2", "--no-estimate")

@@ -16,7 +16,7 @@ FIRST_SHORT_THEN_ENDLESS = [
 PATCHED = [FIRST_SHORT_THEN_ENDLESS[0], {"name": "python:misbehaving.pointwise", "label": "endless"}]
 
 
-def wait_for(condition, *, seconds=120):
+def wait_for(condition, *, seconds=600):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "nothing happened in time"
@@ -32,7 +32,7 @@ def interrupted(start_segbench, tmp_path, how):
     wait_for(lambda: list(results.glob(".endless-*")))
     children = psutil.Process(process.pid).children(recursive=True)
     how(process)
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     return process, children
 
 
@@ -44,6 +44,7 @@ def press_control_c(process):
     os.killpg(process.pid, signal.SIGINT)
 
 
+@pytest.mark.slow(reason="interrupts commands, whose processes import torch")
 @pytest.mark.parametrize("how", [kill, press_control_c])
 def test_an_interrupted_suite_keeps_what_was_done_and_goes_on(
     segbench, start_segbench, tiny_file, tmp_path, records, how
@@ -55,7 +56,7 @@ def test_an_interrupted_suite_keeps_what_was_done_and_goes_on(
         assert "Traceback" not in process.stderr.read()
     stored = records(tmp_path / "results")
     assert [record["label"] for record in stored.values()] == ["short"]
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=30)
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=300)
 
     tiny_file(models=PATCHED, defaults={}, train={"epochs": 1})
     done = segbench("run", "tiny.yaml")
@@ -67,6 +68,7 @@ def test_an_interrupted_suite_keeps_what_was_done_and_goes_on(
     assert after == before
 
 
+@pytest.mark.slow(reason="interrupts commands, whose processes import torch")
 def test_control_c_ends_runs_that_are_done_at_a_time_and_stores_no_failure(
     segbench, start_segbench, tiny_file, tmp_path, records
 ):
@@ -77,11 +79,11 @@ def test_control_c_ends_runs_that_are_done_at_a_time_and_stores_no_failure(
     wait_for(lambda: len(list(results.glob(".*.tmp"))) == 2)
     children = psutil.Process(process.pid).children(recursive=True)
     press_control_c(process)
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in process.stderr.read()
     assert records(tmp_path / "results") == {}
-    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=30)
+    wait_for(lambda: not any(child.is_running() and child.status() != "zombie" for child in children), seconds=300)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system to fill")

@@ -48,15 +48,15 @@ def test_missing_data_exits_with_2_and_names_the_suite(tiny_file, segbench):
 
 def test_a_run_tells_its_length_before_it_begins_unless_it_is_short(tiny_file, segbench):
     suite = tiny_file(models=["cnn"], transforms={"train": ["normalize"], "test": ["normalize"]})
-    short = segbench("run", suite, "--device", "cpu")
+    short = segbench("run", suite, "--no-report", "--device", "cpu")
     assert short.returncode == 0, short.stderr
     assert "about" not in short.stderr
-    longer = segbench("run", suite, "--device", "cpu", "--set", "train.epochs=90")
+    longer = segbench("run", suite, "--no-report", "--device", "cpu", "--set", "train.epochs=90")
     assert longer.returncode == 0, longer.stderr
     announced, started = longer.stderr.index("about "), longer.stderr.index("[1/1] cnn")
     assert announced < started
     assert "of memory at most" in longer.stderr
-    again = segbench("run", suite, "--device", "cpu", "--set", "train.epochs=90")
+    again = segbench("run", suite, "--no-report", "--device", "cpu", "--set", "train.epochs=90")
     assert "0 runs done, 1 was done before" in again.stderr
     assert "about" not in again.stderr
 

@@ -22,9 +22,9 @@ from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import DataError, UsageError
 from segbench.results.store import Store
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'segbench[ray]'")
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install ray")
 
-pytestmark = pytest.mark.slow  # starts a cluster, and every run starts a process that imports torch
+pytestmark = pytest.mark.slow(reason="starts a Ray cluster, whose processes import torch, for every test")
 
 
 @pytest.fixture
@@ -84,7 +84,6 @@ def kill_a_busy_node(cluster, begun):
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
     suite = check(
@@ -127,7 +126,6 @@ def test_a_node_that_is_lost_costs_no_result(cluster, tmp_path, shared):
     assert min(ended_at.values()) < max(begun_at.values())  # a run is announced when it begins
 
 
-@pytest.mark.timeout(300)
 def test_a_run_that_one_machine_cannot_do_is_done_by_another(tmp_path, monkeypatch, write_images):
     from ray.cluster_utils import Cluster
 
@@ -165,7 +163,6 @@ def test_a_run_that_one_machine_cannot_do_is_done_by_another(tmp_path, monkeypat
     assert bad.node_id != good.node_id
 
 
-@pytest.mark.timeout(300)
 def test_another_folder_under_the_path_of_a_shared_one_is_refused(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(RayLauncher, "_sign", lambda _: nullcontext(SharedFolder(tmp_path, ".of-another-folder")))
     (run,) = plan(check(document(models=["cnn"], train={"epochs": 1})))
@@ -174,7 +171,6 @@ def test_another_folder_under_the_path_of_a_shared_one_is_refused(cluster, tmp_p
         list(launcher([Job(run, 1, 1)], lambda *_: None, lambda event: None))
 
 
-@pytest.mark.timeout(300)
 def test_what_one_run_lacks_is_told_when_the_others_are_done(cluster, tmp_path):
     without = document(models=["cnn"])
     without["dataset"] = {"name": "folder", "root": str(tmp_path / "nowhere"), "classes": ["a", "b"]}
@@ -187,7 +183,6 @@ def test_what_one_run_lacks_is_told_when_the_others_are_done(cluster, tmp_path):
     assert store.find(bad.id) is None
 
 
-@pytest.mark.timeout(300)
 def test_what_no_machine_can_give_is_refused(cluster, tmp_path):
     launcher = RayLauncher(Store(tmp_path, "s"), cluster.address, cpus=64)
     with pytest.raises(UsageError, match="no machine of the cluster has that many"):

@@ -14,6 +14,8 @@ from segbench.cli.app import app
 from segbench.results.speed.baseline import read_baseline
 from segbench.speed.measure.timer import LEAST_SLOW_SAMPLES
 
+pytestmark = pytest.mark.slow(reason="measures networks in fresh processes, each of which imports torch")
+
 NETWORK = ("--models", "cnn", "--size", "32x32", "--classes", "4")
 
 

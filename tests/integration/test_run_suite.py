@@ -173,6 +173,7 @@ def test_a_size_that_a_network_would_meet_later_is_refused_before_training(tiny,
     assert not any(isinstance(event, Progress) and event.stage == "training" for event in events)
 
 
+@pytest.mark.slow(reason="compiles a network")
 def test_averaging_compiling_and_selecting_go_together(tiny, tmp_path):
     recipe = {"epochs": 2, "ema_decay": 0.9, "compile": True, "select": "best", "validate_every": 1}
     outcome = run_suite(tiny(models=["segnet_basic"], train=recipe), results=tmp_path, in_process=True)

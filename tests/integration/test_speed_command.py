@@ -28,6 +28,7 @@ def suite(tmp_path):
     return file
 
 
+@pytest.mark.slow(reason="measures each case in a fresh process, which imports torch")
 def test_a_suite_is_measured_and_every_sample_kept(suite, tmp_path):
     done = segbench(suite, "--models", "cnn", "--results", tmp_path / "results", *QUICK)
     assert done.exit_code == 0, done.output
@@ -39,6 +40,7 @@ def test_a_suite_is_measured_and_every_sample_kept(suite, tmp_path):
     assert "img/s" in done.stdout
 
 
+@pytest.mark.slow(reason="measures each case in a fresh process, which imports torch")
 def test_networks_are_measured_without_a_suite(tmp_path):
     done = segbench(
         *("--models", "cnn", "--size", "32x48", "--batch", "1,2", "--output", "classes", "--json"),
@@ -103,6 +105,7 @@ def test_a_speed_block_that_cannot_be_measured_leaves_the_leaderboard(tmp_path, 
 BLOCK = {"tasks": ["inference", "training", "loading"], "batch_sizes": [1, 2], "restarts": 1, "seconds": 0.02}
 
 
+@pytest.mark.slow(reason="measures each case in a fresh process, which imports torch")
 def test_running_a_suite_measures_its_speed_block_once_and_joins_it_to_the_leaderboard(tmp_path):
     file = tmp_path / "tiny.yaml"
     given = document(models=["cnn"], train={"epochs": 1}, speed=BLOCK)

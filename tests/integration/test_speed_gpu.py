@@ -63,7 +63,10 @@ def test_inference_is_timed_by_events_and_by_the_host(mode, output):
 
 
 @needs_compiler
-@pytest.mark.parametrize("mode", ["compile", pytest.param("compile:reduce-overhead", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "mode",
+    ["compile", pytest.param("compile:reduce-overhead", marks=pytest.mark.slow(reason="compiles for CUDA graphs"))],
+)
 def test_a_compiled_network_is_timed_in_one_graph_without_breaks(mode):
     model = {"name": "cnn", "width": 0.0625}
     found = measured(mode=mode, model=model, precision="bf16", casting="weights")
@@ -112,7 +115,7 @@ def test_the_fingerprint_names_the_accelerator_and_its_number():
 
 def test_energy_is_that_of_the_sampled_calls():
     if nvml_of(use_device("cuda")).energy_joules() is None:
-        pytest.skip("needs NVML with an energy counter: pip install 'segbench[nvidia]'")
+        pytest.skip("needs NVML with an energy counter: pip install nvidia-ml-py")
     found = measure(gpu_case(batch_size=64, size=(256, 256)), "cuda", 1.0)
     assert found.energy_calls >= len(found.device_seconds)
     assert 30 < found.energy_joules / (found.energy_calls * found.call_seconds) < 1500  # watts

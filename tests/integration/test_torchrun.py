@@ -6,7 +6,7 @@ import pytest
 import torch
 
 
-@pytest.mark.timeout(500)
+@pytest.mark.slow(reason="torchrun starts two processes, twice, and each imports torch")
 def test_a_suite_is_done_under_torchrun_and_done_only_once(torchrun_segbench, tiny_file, tmp_path, records):
     tuning = {"grid": {"train.optimizer.lr": [0.001, 0.003]}}
     tiny_file(models=["cnn"], train={"epochs": 1}, tuning=tuning)
@@ -23,7 +23,6 @@ def test_a_suite_is_done_under_torchrun_and_done_only_once(torchrun_segbench, ti
 
 
 @pytest.mark.gpu
-@pytest.mark.timeout(500)
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 def test_two_gpus_train_one_network_with_common_batch_norm(torchrun_segbench, tiny_file, tmp_path, records):
     tiny_file(

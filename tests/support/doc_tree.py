@@ -5,6 +5,7 @@ A new command of the documents that needs a file gets it here, by one more line 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -65,6 +66,7 @@ def build(folder: Path) -> None:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     _draw_images(folder / "my-data")
     _draw_masks(folder / "masks", folder / "out")
+    _annotate_images(folder / "coco")
     first, *others = (folder / "stored" / name for name in RESULTS)
     suite = load_suite(folder / "suite.yaml", overrides=[f"name={first.name}"])
     run_suite(suite, results=first.parent, in_process=True)
@@ -92,6 +94,21 @@ def _draw_masks(*folders: Path) -> None:
         for index in range(2):
             mask = np.arange(24 * 32, dtype=np.uint8).reshape(24, 32) // 7 % 3
             Image.fromarray(mask).save(folder / f"{index}.png")
+
+
+def _annotate_images(folder: Path) -> None:
+    """Draw images of two splits with COCO's polygons of them."""
+    (folder / "annotations").mkdir(parents=True)
+    for seed, split in enumerate(("train2017", "val2017")):
+        (folder / split).mkdir()
+        noise = np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(folder / split / "0.png")
+        content = {
+            "images": [{"id": 0, "file_name": "0.png", "height": 24, "width": 32}],
+            "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "segmentation": [[3, 3, 20, 3, 20, 15]]}],
+            "categories": [{"id": 1, "name": "cat"}],
+        }
+        (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _draw_images(folder: Path) -> None:

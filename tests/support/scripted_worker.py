@@ -48,7 +48,7 @@ for line in sys.stdin:
         sys.stderr.flush()
         os._exit(7)
     if behaviour.get("hang_on") == command:
-        time.sleep(60)
+        time.sleep(600)
     if command == "build" and case["model"]["name"] in behaviour.get("refuses", []):
         reply = {"error": f"unknown model {case['model']['name']!r}", "refused": True}
     elif behaviour.get("fails_on") == command:

@@ -38,7 +38,44 @@ def bare(): pass
 def computed(*, a: float = 1 / 3): ...
 
 class NoFunction: ...
+
+class NoOptions(NoFunction):
+    width: int = 1
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What both have."""
+
+    width: float = 1.0
+    """How wide."""
+    norm: str = "none"
+
+@dataclass(frozen=True)
+class Own(Shared):
+    """Build a thing of a class.
+
+    More of it.
+    """
+
+    width: float = 0.5
+    """How wide,
+    in two lines: really."""
+    needed: int
+
+    kind: ClassVar[str] = "own"
+    note = "no option"
+
+    def build(self, classes):
+        return classes
 '''
+
+ELSEWHERE = """
+from made_here import Shared
+
+@dataclass
+class Further(Shared):
+    depth: int = 2
+"""
 
 BROKEN = "def factory(:"
 
@@ -47,6 +84,7 @@ BROKEN = "def factory(:"
 def make_module(tmp_path, monkeypatch):
     (tmp_path / "made_here.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "broken_here.py").write_text(BROKEN, encoding="utf-8")
+    (tmp_path / "elsewhere_here.py").write_text(ELSEWHERE, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     read_signature.cache_clear()
     yield "made_here"
@@ -71,11 +109,37 @@ def test_a_signature_may_be_open_or_empty(module):
     assert read_signature(f"{module}:bare") == Signature("", (), open=False)
 
 
+def test_a_class_of_options_inherits_options_in_their_order_and_may_change_them(module):
+    signature = read_signature(f"{module}:Own")
+    assert module not in sys.modules
+    assert (signature.summary, signature.open) == ("Build a thing of a class.", False)
+    assert [(option.name, option.annotation, option.default, option.help) for option in signature.parameters] == [
+        ("width", "float", 0.5, "How wide, in two lines: really."),
+        ("norm", "str", "none", ""),
+        ("needed", "int", ..., ""),
+    ]
+
+
+def test_a_class_of_options_inherits_from_another_module(module):
+    parameters = read_signature("elsewhere_here:Further").parameters
+    assert [(option.name, option.default) for option in parameters] == [("width", 1.0), ("norm", "none"), ("depth", 2)]
+
+
+@pytest.mark.parametrize("registry_of", [registry.MODELS, registry.OPTIMIZERS], ids=lambda one: one.kind)
+def test_a_class_of_options_has_at_run_time_the_defaults_that_its_source_shows(registry_of):
+    classes = {name: entry for name, entry in registry_of.entries().items() if isinstance(entry.load(), type)}
+    assert len(classes) >= 7
+    for name, entry in classes.items():
+        shown = [(option.name, option.default) for option in entry.signature.parameters]
+        assert shown == list(vars(entry.load()()).items()), name
+
+
 @pytest.mark.parametrize(
     ("reference", "problem"),
     [
         ("made_here:absent", "defines no function 'absent'"),
         ("made_here:NoFunction", "defines no function"),
+        ("made_here:NoOptions", "defines no function 'NoOptions'"),
         ("made_here:computed", r"made_here:computed: a: the default 1 / 3 has to be a literal"),
         ("not_installed:factory", "there is no module 'not_installed'"),
         ("not_installed.sub:factory", "there is no module 'not_installed.sub'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +10,15 @@ import typer
 
 from segbench.cli.support.options import AsJson, ModelOptions, size
 from segbench.cli.terminal.output import byte_count, tell, write_facts, write_json, write_table
+from segbench.config.component import ModelEntry
+from segbench.config.load import check_part, read_override, set_key
 from segbench.errors import ModelRefusal, UsageError
+from segbench.registry import CATALOGS, Entry
+from segbench.report.text import count
+from segbench.signature import Parameter
 
 if TYPE_CHECKING:
-    from segbench.config.component import ModelEntry
     from segbench.models.skeleton import Description
-    from segbench.registry import Entry
-    from segbench.signature import Parameter
 
 
 class Kind(StrEnum):
@@ -37,17 +39,29 @@ def list_catalog(
     as_json: AsJson = False,
 ) -> None:
     """List what a suite can name, of one kind."""
-    from segbench.registry import CATALOGS
-
     entries = [_described(entry) for entry in CATALOGS[kind].entries().values()]
+    if kind is Kind.MODELS:
+        entries = [entry | _size(entry["name"]) for entry in entries]
     if as_json:
         write_json(entries)
         return
-    rows = [
-        [entry["name"] + ("NAME" if entry["name"].endswith(":") else ""), entry["summary"], _names(entry["options"])]
-        for entry in entries
-    ]
-    write_table(["name", "what it is", "options"], rows, whole=["name"])
+    columns = {
+        "name": [entry["name"] + ("NAME" if entry["name"].endswith(":") else "") for entry in entries],
+        "family": [entry.get("family") for entry in entries],
+        "parameters": [count(entry.get("parameters")) for entry in entries],
+        "what it is": [entry["summary"] for entry in entries],
+        "options": [_names(entry["options"]) for entry in entries],
+    }
+    shown = {title: cells for title, cells in columns.items() if any(cells)}
+    write_table(
+        list(shown),
+        list(zip(*shown.values(), strict=True)),
+        right=["parameters"],
+        whole=["name", "family"],
+        drop=["options"] if kind is Kind.MODELS else [],
+    )
+    if kind is Kind.MODELS:
+        tell("parameters at the default options, for 21 classes; 'segbench describe NAME' says more")
 
 
 def describe(
@@ -76,10 +90,34 @@ def describe(
         write_json(facts)
         return
     notes = [*facts.pop("notes", []), *filter(None, [facts.pop("note", None)])]
-    shown = {key: byte_count(value) if key.endswith("_bytes") else value for key, value in facts.items()}
-    write_facts({**shown, "options": ", ".join(f"{key}={value}" for key, value in entry.options.items())})
+    write_facts(_in_words(facts))
     for note in notes:
         tell(f"note: {note}")
+
+
+def _in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a network for people: figures with their units, sizes as height and width."""
+    words: dict[str, Any] = {
+        "name": facts["name"],
+        "parameters": f"{count(facts['parameters'])} ({facts['parameters']:,})",
+        "cost": f"{count(facts['macs'])} multiply-adds an image",
+        "activations": f"{byte_count(facts['activation_bytes'])} an image, kept for the backward pass",
+        "weights on disk": byte_count(facts["weights_bytes"]),
+        "paper": facts["citation"] or None,
+        "takes images of": facts["input_constraint"],
+        "output": _by(facts["output_size"]),
+        "padded to": facts.get("pad_to", ""),
+        "returns": facts.get("returns", ""),
+        "measured with": f"images of {_by(facts['size'])}, {facts['channels']} channels, {facts['classes']} classes",
+        "options": ", ".join(f"{key}={value}" for key, value in facts["options"].items()),
+    }
+    if facts["macs"] is None:
+        words |= {"cost": None, "activations": None, "output": None}
+    return {title: value for title, value in words.items() if value != ""}
+
+
+def _by(size: Sequence[int] | None) -> str | None:
+    return None if size is None else f"{size[0]}x{size[1]}"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
@@ -92,6 +130,14 @@ def _described(entry: Entry) -> dict[str, Any]:
         "summary": signature.summary,
         "options": [_option(parameter) for parameter in signature.parameters],
     }
+
+
+def _size(name: str) -> dict[str, Any]:
+    """Return family and learned parameters of a network; null for one that is not built in."""
+    from segbench.models.families import SIZES
+
+    known = SIZES.get(name)
+    return {"family": known.family, "parameters": known.parameters} if known else {"family": None, "parameters": None}
 
 
 def _option(parameter: Parameter) -> dict[str, Any]:
@@ -110,9 +156,6 @@ def _names(options: Sequence[dict[str, Any]]) -> str:
 
 
 def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
-    from segbench.config.component import ModelEntry
-    from segbench.config.load import check_part, read_override, set_key
-
     document: dict[str, Any] = {"name": model}
     for option in options or ():
         set_key(document, *read_override(option))

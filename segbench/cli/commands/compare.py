@@ -10,6 +10,7 @@ import typer
 
 from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import counted, shown, tell, write_json, write_table
+from segbench.cli.terminal.waiting import doing
 from segbench.report.compare.caveats import caveats, named
 from segbench.report.text import printable
 
@@ -43,7 +44,8 @@ def compare(
     from segbench.report.compare.compare import compare as compared
     from segbench.report.runs.load import load_results
 
-    found = compared(load_results(first), load_results(second))
+    with doing("reading and comparing the runs"):
+        found = compared(load_results(first), load_results(second))
     if as_json:
         write_json(_facts(found) | {"notes": caveats(found.networks)})
         return

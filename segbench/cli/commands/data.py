@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from segbench.cli.support.checked_data import asked_for, check_splits
 from segbench.cli.support.options import AsJson
+from segbench.cli.terminal.fold_table import fold_facts, show_folds
 from segbench.cli.terminal.output import counted, shown, tell, write_facts, write_json, write_table
+from segbench.cli.terminal.progress import counting
+from segbench.config.component import DatasetEntry
+from segbench.data.datasets import download as downloads
+from segbench.data.datasets.pool import create_pool, names_in_splits
+from segbench.data.folds.folds import cut
+from segbench.data.validation.check import DatasetReport
+from segbench.data.validation.facts import facts_of
+from segbench.data.validation.findings import Finding, notes_among, problems_among
+from segbench.data.validation.folds import check_folds, judge_folds
 from segbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from segbench.config.component import DatasetEntry
-    from segbench.data.validation.check import DatasetReport
-    from segbench.data.validation.findings import Finding
 
 app = typer.Typer(help="Check and fetch data sets.", no_args_is_help=True)
 
@@ -82,16 +87,13 @@ def download(
     ] = None,
 ) -> None:
     """Fetch a data set and verify its checksum."""
-    from segbench.cli.terminal.progress import counting
-    from segbench.data.datasets.download import download as fetch
-
     with counting(f"downloading {name}", "MB") as advance:
 
         def tell_progress(received: int, total: int | None) -> None:
             title = f"checking and unpacking {name}" if received == total else None
             advance(received // MEGABYTE, None if total is None else total // MEGABYTE, title=title)
 
-        place = fetch(name, root=root, progress=tell_progress)
+        place = downloads.download(name, root=root, progress=tell_progress)
     typer.echo(place)
 
 
@@ -102,14 +104,6 @@ def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
         DataError: They cannot be cut into folds.
         UsageError: Something is wrong with them; it was reported.
     """
-    from segbench.cli.terminal.fold_table import fold_facts, show_folds
-    from segbench.cli.terminal.progress import counting
-    from segbench.data.datasets.pool import create_pool, names_in_splits
-    from segbench.data.folds.folds import cut
-    from segbench.data.validation.facts import facts_of
-    from segbench.data.validation.findings import notes_among, problems_among
-    from segbench.data.validation.folds import check_folds, judge_folds
-
     pool = create_pool(entry)
     folds = cut(pool, entry, own_names=names_in_splits(pool))
     tests = {fold: folds.test(fold) for fold in range(1, folds.count + 1)}
@@ -140,15 +134,11 @@ def _end_with(findings: Sequence[Finding], entry: DatasetEntry) -> None:
     Raises:
         UsageError: There are; says how many.
     """
-    from segbench.data.validation.findings import problems_among
-
     if count := len(problems_among(findings)):
         raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")
 
 
 def _facts(report: DatasetReport, findings: Sequence[Finding]) -> dict[str, Any]:
-    from segbench.data.validation.findings import notes_among, problems_among
-
     classes = [
         {"class": name, "pixels": pixels, "frequency": frequency, "images": images}
         for name, pixels, frequency, images in zip(
@@ -168,8 +158,6 @@ def _facts(report: DatasetReport, findings: Sequence[Finding]) -> dict[str, Any]
 
 
 def _show(split: str, report: DatasetReport, findings: Sequence[Finding]) -> None:
-    from segbench.data.validation.findings import notes_among, problems_among
-
     facts = _facts(report, findings)
     problems = problems_among(findings)
     sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]

@@ -13,21 +13,28 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 
-from segbench.cli.support.network_doctor import JsonOrFile, NetworkOptions, Seconds, check_suite
+from segbench.cli.support.network_doctor import JsonCommand, JsonOrFile, NetworkOptions, Seconds, check_suite
 from segbench.cli.support.options import Device, Models, Overrides
 from segbench.cli.terminal.output import write_facts, write_json
+from segbench.data.paths import candidates
 from segbench.errors import SegbenchError, UsageError
+from segbench.registry import DATASETS
+from segbench.results.environment import capture
+
+COMMAND_CLASS = JsonCommand
+"""Reads the arguments of the command."""
 
 GIGABYTE = 10**9
 
 OPTIONAL_PACKAGES = {
-    "segmentation_models_pytorch": ("models smp:NAME", "pip install 'segbench[smp]'"),
-    "pynvml": ("driver, energy, clocks and throttling of NVIDIA accelerators", "pip install 'segbench[nvidia]'"),
-    "ray": ("run --launcher ray", "pip install 'segbench[ray]'"),
-    "tensorboard": ("run --tensorboard", "pip install 'segbench[tensorboard]'"),
-    "mlflow": ("run --mlflow", "pip install 'segbench[mlflow]'"),
+    "segmentation_models_pytorch": ("models smp:NAME", "pip install segmentation-models-pytorch"),
+    "pynvml": ("driver, energy, clocks and throttling of NVIDIA accelerators", "pip install nvidia-ml-py"),
+    "ray": ("run --launcher ray", "pip install ray"),
+    "tensorboard": ("run --tensorboard", "pip install tensorboard"),
+    "mlflow": ("run --mlflow", "pip install mlflow-skinny alembic sqlalchemy"),
 }
 """By import name: what a package is for, and how to get it."""
 
@@ -99,20 +106,36 @@ def _show_machine(*, as_json: bool) -> None:
     }
     if as_json:
         keys = {"data sets": "datasets", "optional packages": "optional"}
-        write_json(machine | {keys.get(title, title): _as_mapping(group) for title, group in groups.items()})
+        found = {keys.get(title, title): _as_mapping(group) for title, group in groups.items()}
+        write_json({**machine, "ready": not _lacking(machine), **found})
         return
     write_facts(_flat(machine))
     for title, group in groups.items():
         typer.echo(f"\n{title}")
         for presence in group:
             typer.echo(_line(presence))
+    typer.echo()
+    typer.echo(_fill(_readiness(machine)))
+
+
+def _lacking(machine: Mapping[str, Any]) -> str:
+    """Return what a run needs and this machine lacks; empty where it lacks nothing."""
+    missing = [name for name, version in machine["versions"].items() if version is None]
+    if missing:
+        return f"missing: {', '.join(missing)}; get it with: pip install {' '.join(missing)}"
+    problems = [device["problem"] for device in machine["devices"] if "problem" in device]
+    return problems[0] if problems else ""
+
+
+def _readiness(machine: Mapping[str, Any]) -> str:
+    """Return whether a suite can be run here and, if not, what is missing; what is optional stands above."""
+    if lacking := _lacking(machine):
+        return f"not ready, {lacking}"
+    best = machine["devices"][-1]
+    return f"ready, on {best.get('name', best['device'])}; try it with: segbench run quickstart"
 
 
 def _machine() -> dict[str, Any]:
-    import psutil
-
-    from segbench.results.environment import capture
-
     known = capture()
     memory = psutil.virtual_memory()
     return {
@@ -167,8 +190,6 @@ def _declared_versions() -> dict[str, str | None]:
 def _data_set(name: str) -> Presence:
     if name == "scenes":
         return Presence(name, "embedded, always there", found=True)
-    from segbench.data.paths import candidates
-    from segbench.registry import DATASETS
 
     dataset, split = _PROBED[name]
     try:
@@ -190,8 +211,12 @@ def _folder(variable: str) -> Presence:
 def _line(presence: Presence) -> str:
     """Return one line, or several where it is long."""
     text = f"  {'found  ' if presence.found else 'missing'}  {presence.name}: {presence.there}"
+    return _fill(text, indent=" " * 11)
+
+
+def _fill(text: str, *, indent: str = "") -> str:
     width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns)
-    return textwrap.fill(text, width, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _package(name: str) -> Presence:

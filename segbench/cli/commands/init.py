@@ -6,16 +6,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from segbench.cli.support.starter_text import SUITE, TEST_EVERY, suite_name, suite_text
 from segbench.cli.terminal.output import counted, tell
+from segbench.data.guess.guess import Found, guess
+from segbench.data.guess.seen import what_was_seen
 from segbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from segbench.data.guess.guess import Found
 
 
 def init(
@@ -28,8 +27,6 @@ def init(
     It is commented, and filled in with what is found in the folder; nothing is ever overwritten. What could be a class
     or void is asked on a terminal, and is an open question in the suite otherwise.
     """
-    from segbench.data.guess.guess import guess
-
     found = guess(folder)
     if found is not None:
         _check_can_be_listed(folder, found)
@@ -109,8 +106,6 @@ def _on_a_terminal() -> bool:
 def _explained(folder: Path, found: Found | None) -> list[str]:
     """Return what was found, or what was seen instead, line by line."""
     if found is None:
-        from segbench.data.guess.seen import what_was_seen
-
         return [
             f"no images with masks were found in {folder}: the suite shows where to put them",
             *what_was_seen(folder),

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, SuiteFile
 from segbench.cli.support.speed_jobs import Extent, extent_of
-from segbench.cli.support.suite_command import statuses_of
 from segbench.cli.support.suite_file import load, naming
 from segbench.cli.terminal.estimate import PENDING, estimate_facts, estimated, show_estimate
+from segbench.cli.terminal.fold_table import show_folds_of_plan
 from segbench.cli.terminal.output import counted, duration, tell, write_json, write_table
+from segbench.config.json_schema import suite_schema
+from segbench.config.plan import Run, in_words, variants
+from segbench.config.plan import plan as runs_of
+from segbench.config.sections.channels import given_channels
+from segbench.config.suite import Suite
+from segbench.config.trials import families, trials
+from segbench.engine.estimate.estimate import SuiteEstimate
+from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
+from segbench.engine.suite.preflight_recipe import check_recipes
 from segbench.errors import SuiteError
-
-if TYPE_CHECKING:
-    from segbench.config.plan import Run
-    from segbench.config.suite import Suite
-    from segbench.engine.estimate.estimate import SuiteEstimate
-    from segbench.engine.suite.planning import PlannedRuns
-    from segbench.results.store import Store
+from segbench.results.data_checks import read_checks
+from segbench.results.record import RunRecord
+from segbench.results.store import Store
 
 
 def plan(
@@ -42,14 +47,12 @@ def plan(
     cross-validation, also its folds, where the data is here.
     """
     checked = load(suite, overrides)
-    from segbench.engine.suite.planning import planned
-    from segbench.results.store import Store
 
     store = Store(results, checked.name)
     with naming(suite):
-        known = planned(checked, store)
-    statuses = statuses_of(known.runs, store)
-    rows = [_row(run, statuses[run.id]) for run in known.runs]
+        wanted = wanted_runs(checked, store)
+    known = wanted.known
+    rows = [_row(run, _status(wanted.stored.get(run.id))) for run in known.runs]
     if estimate:
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
@@ -74,7 +77,6 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
     made and tried.
     """
     checked = load(suite, overrides)
-    from segbench.config.plan import plan as runs_of
 
     with naming(suite):
         runs = runs_of(checked)
@@ -89,8 +91,6 @@ def validate(suite: SuiteFile, *, overrides: Overrides = None) -> None:
 
 def schema() -> None:
     """Write the JSON Schema of suites, for editors."""
-    from segbench.config.json_schema import suite_schema
-
     write_json(suite_schema())
 
 
@@ -100,17 +100,12 @@ def _check_recipes(runs: Sequence[Run]) -> list[str]:
     Raises:
         SuiteError: Something cannot be made, or fails.
     """
-    from segbench.engine.suite.preflight_recipe import check_recipes
-
     return [f"note: {line}" for line in check_recipes(runs)]
 
 
 def _check_groups(suite: Suite) -> list[str]:
     """See that every parameter group takes something of a network, and return what; nothing is built without groups."""
-    from segbench.config.plan import variants
-
     if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
-        from segbench.config.sections.channels import given_channels
         from segbench.engine.suite.preflight_parts import check_groups
 
         return check_groups(suite, classes=2, channels=given_channels(suite.dataset) or 3)
@@ -143,6 +138,12 @@ def _names_file(text: str) -> bool:
     return bool(Path(text).suffix) or "/" in text or "\\" in text
 
 
+def _status(record: RunRecord | None) -> str:
+    if record is None:
+        return "to do"
+    return "done" if is_finished(record) else f"to do again ({record.outcome.status})"
+
+
 def _row(planned: Run, status: str) -> dict[str, Any]:
     row = {
         "id": planned.id,
@@ -164,8 +165,6 @@ def _pending(known: PlannedRuns) -> dict[str, Any]:
 
 def _extent_of_tuning(suite: Suite) -> str:
     """Return in words what a tuning adds to a suite."""
-    from segbench.config.trials import families, trials
-
     tuned = {run.id for family in families(suite) for run in family.tuned(None)}
     return f"; {counted(len(trials(suite)), 'trial')} and {counted(len(tuned), 'tuned run')} beside" if tuned else ""
 
@@ -217,8 +216,6 @@ def _show_folds(runs: Sequence[Run], store: Store) -> None:
     entries = {run.recipe.dataset.model_dump_json(): run.recipe.dataset for run in runs if run.fold is not None}
     if not entries:
         return
-    from segbench.cli.terminal.fold_table import show_folds_of_plan
-    from segbench.results.data_checks import read_checks
 
     checks = read_checks(store.folder)
     for entry in entries.values():
@@ -232,6 +229,4 @@ def _point(point: Mapping[str, Any]) -> str:
 
 def _part(tuning: Mapping[str, Any] | None) -> str:
     """Return the part that a run has in a tuning, such as ``trial lr=0.1``."""
-    from segbench.config.plan import in_words
-
     return f"{tuning['role']} {in_words(tuning['values'] or {})}".strip() if tuning else ""

@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from PIL.Image import Image
 
-from segbench.cli.support.mask_forms import MaskForm, mask_writer
+from segbench.cli.commands.score import write_scores
+from segbench.cli.support.mask_forms import MaskForm, MaskWriter, mask_writer
 from segbench.cli.support.options import AsJson, Device
 from segbench.cli.terminal.output import counted, tell, write_json
+from segbench.cli.terminal.progress import counting
+from segbench.config.component import DatasetEntry
+from segbench.config.load import check_part, read_override, set_key
+from segbench.data.base import SegmentationDataset
+from segbench.data.files import image_folder
 from segbench.errors import DataError, ModelRefusal, UsageError
+from segbench.metrics.confusion import PixelCounts
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from segbench.cli.support.mask_forms import MaskWriter
-    from segbench.config.component import DatasetEntry
-    from segbench.data.base import SegmentationDataset
     from segbench.engine.inference.apply import Ready
 
 Checkpoint = Annotated[
@@ -51,10 +54,7 @@ def evaluate(
 
     A warning says where a split holds images that it was trained on.
     """
-    from segbench.cli.commands.score import write_scores
-    from segbench.cli.terminal.progress import counting
     from segbench.engine.inference.apply import ready
-    from segbench.metrics.confusion import PixelCounts
 
     loaded = ready(checkpoint, device=device)
     entry = _dataset_entry(loaded, dataset, options)
@@ -100,7 +100,6 @@ def predict(
     end, with exit code 2.
     """
     files = image_files(images, output=output)
-    from segbench.cli.terminal.progress import counting
     from segbench.engine.inference.apply import ready
 
     loaded = ready(checkpoint, device=device)
@@ -158,8 +157,6 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
         UsageError: A mask would replace an image.
     """
-    from segbench.data.files import image_folder
-
     files: list[Path] = []
     for path in given:
         if not path.exists():
@@ -200,9 +197,6 @@ def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str,
 
 def _dataset_entry(loaded: Ready, name: str | None, options: Sequence[str] | None) -> DatasetEntry:
     """Return the data set of training with changed options, or another one."""
-    from segbench.config.component import DatasetEntry
-    from segbench.config.load import check_part, read_override, set_key
-
     trained = loaded.checkpoint.run.recipe.dataset
     document: dict[str, Any] = trained.model_dump(mode="json") if name in (None, trained.name) else {"name": name}
     for key in ("limit", "fraction"):

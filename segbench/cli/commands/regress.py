@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,12 +12,16 @@ import typer
 
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
-from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.cli.terminal.output import json_text, tell, write_table
+from segbench.config.component import ModelEntry, find_entry, options_schema
+from segbench.config.load import load_suite, read_override, set_key
 from segbench.errors import UnknownNameError, UsageError
+from segbench.registry import MODELS
+from segbench.results.files import replace_text
+from segbench.speed.gate.environments import resolve, resolve_both
 from segbench.speed.gate.gate_case import Activity, GateCase
 
 if TYPE_CHECKING:
-    from segbench.config.component import ModelEntry
     from segbench.speed.gate.compare import GateResult
     from segbench.speed.gate.decision import Rule
     from segbench.speed.gate.interleaved import Settings
@@ -110,7 +113,6 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     """
     with crashes_told():
         from segbench.speed.gate.compare import compare
-        from segbench.speed.gate.environments import resolve_both
 
         shape = classes, channels, size(image_size), batch
         like = GateCase({"name": ""}, *shape, precision.value, channels_last, threads, what, device)
@@ -154,7 +156,6 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     """
     with crashes_told():
         from segbench.speed.gate.compare import calibrate as measure_noise
-        from segbench.speed.gate.environments import resolve
         from segbench.speed.gate.report import calibration_document, calibration_rows
 
         shape = classes, channels, size(image_size), batch
@@ -163,7 +164,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
         rule, settings = _rule(threshold, None), _settings(rounds, seed, timeout)
         with resolve(environment, repository=Path.cwd()) as found:
             noise = measure_noise(found, cases, restarts=restarts, rule=rule, settings=settings, tell=tell)
-        _save(json_file, _json(calibration_document(noise)))
+        save_text(json_file, json_text(calibration_document(noise)))
         titles = ["case", "restarts", "spread", "bias", "finds"]
         write_table(titles, calibration_rows(noise), right=titles[1:], whole=["case"])
 
@@ -178,8 +179,6 @@ def _cases(
 
 def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[str, Any]]:
     """Return entries of networks by name; the revisions, not this process, know which there are."""
-    from segbench.config.load import read_override, set_key
-
     if not models:
         raise UsageError("no network is named; give --models a,b or a suite file")
     documents: list[dict[str, Any]] = [{"name": name} for name in models]
@@ -191,8 +190,6 @@ def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[st
 
 def _of_suite(file: Path, models: Sequence[str] | None, overrides: Sequence[str]) -> list[dict[str, Any]]:
     """Return a suite's entries, all or those named by label or name."""
-    from segbench.config.load import load_suite
-
     entries = load_suite(file, overrides=overrides).models
     known = {name for entry in entries for name in (entry.label, entry.name)}
     for name in models or ():
@@ -206,9 +203,6 @@ def _written(entry: ModelEntry) -> dict[str, Any]:
 
     Weights cost no time when a network computes, and their files are in no revision.
     """
-    from segbench.config.component import find_entry, options_schema
-    from segbench.registry import MODELS
-
     fields = options_schema(find_entry(MODELS, entry.name)).model_fields
     options = {
         key: value
@@ -238,9 +232,9 @@ def _write(
     from segbench.speed.gate.pytest_benchmark_json import benchmark_document
     from segbench.speed.gate.report import document, markdown
 
-    _save(json_file, _json(document(result)))
-    _save(markdown_file, markdown(result))
-    _save(benchmark_file, _json(benchmark_document(result)))
+    save_text(json_file, json_text(document(result)))
+    save_text(markdown_file, markdown(result))
+    save_text(benchmark_file, json_text(benchmark_document(result)))
 
 
 def _show(result: GateResult) -> None:
@@ -252,12 +246,7 @@ def _show(result: GateResult) -> None:
     tell(headline(result))
 
 
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _save(file: Path | None, text: str) -> None:
-    from segbench.results.files import replace_text
-
+def save_text(file: Path | None, text: str) -> None:
+    """Write a text into a file that was asked for."""
     if file is not None:
-        replace_text(file, text)
+        replace_text(file, text.rstrip("\n") + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,14 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segbench.cli.commands.regress import app, save_text
 from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import Device, Overrides, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
-from segbench.cli.terminal.output import plain, tell, write_table
+from segbench.cli.terminal.output import json_text, tell, write_table
+from segbench.cli.terminal.progress import counting
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
+from segbench.report.text import escape_markdown
+from segbench.results.markdown import markdown_table
+from segbench.results.speed.baseline import read_baseline, write_baseline
+from segbench.results.speed.record import SpeedCase, SpeedRecord
 
 if TYPE_CHECKING:
-    from segbench.results.speed.record import SpeedCase, SpeedRecord
     from segbench.speed.gate.baseline_check import Checked, CheckResult
 
 TITLES = ["case", "baseline ms", "now ms", "change", "interval", "restarts", "verdict"]
@@ -26,6 +32,7 @@ Baselines = Annotated[
 ]
 
 
+@app.command()
 def save(  # noqa: PLR0913 - the options of one command
     suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="A suite; or give --models.")] = None,
     *,
@@ -67,8 +74,6 @@ def save(  # noqa: PLR0913 - the options of one command
 
 
 def _save(work: Work, out: Path) -> None:
-    from segbench.cli.terminal.progress import counting
-    from segbench.results.speed.baseline import write_baseline
     from segbench.speed.run_cases import measure_cases
 
     if not work.planned:
@@ -84,6 +89,7 @@ def _save(work: Work, out: Path) -> None:
     tell(f"baseline of {len(records)} cases, {settings.restarts} restarts each: {out}")
 
 
+@app.command()
 def check(
     *,
     baseline: Baselines,
@@ -107,7 +113,6 @@ def check(
     passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
     """
     with crashes_told():
-        from segbench.results.speed.baseline import read_baseline
         from segbench.speed.gate.baseline_check import check as decide
         from segbench.speed.gate.decision import Rule
 
@@ -117,19 +122,10 @@ def check(
             result = decide(stored, current=read_baseline(current), rule=rule)
         else:
             result = _measured(stored, rule, seconds=seconds, device=device)
-        _write(result, json_file=json_file, markdown_file=markdown_file)
+        save_text(json_file, json_text(_document(result)))
+        save_text(markdown_file, _markdown(result))
         _show(result)
     raise typer.Exit(int(result.exit_code))
-
-
-def _write(result: CheckResult, *, json_file: Path | None, markdown_file: Path | None) -> None:
-    from segbench.results.files import replace_text
-
-    if json_file is not None:
-        text = json.dumps(plain(_document(result)), indent=2, ensure_ascii=False, allow_nan=False)
-        replace_text(json_file, text + "\n")
-    if markdown_file is not None:
-        replace_text(markdown_file, _markdown(result))
 
 
 def _show(result: CheckResult) -> None:
@@ -140,9 +136,6 @@ def _show(result: CheckResult) -> None:
 
 def _markdown(result: CheckResult) -> str:
     """Return a check as Markdown: the table, and what it cannot hold."""
-    from segbench.report.formats.markdown import markdown_table
-    from segbench.report.text import escape_markdown
-
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
     notes = "\n".join(f"- {escape_markdown(note)}" for note in _notes(result))
     title = f"### Speed against the baseline: {result.exit_code.name.lower().replace('_', ' ')}"
@@ -155,8 +148,6 @@ def _notes(result: CheckResult) -> list[str]:
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
     from segbench.engine.device import choose_device
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
     from segbench.speed.cases import PlannedCase
     from segbench.speed.gate.baseline_check import check as decide
     from segbench.speed.measure.case import fingerprint
@@ -187,24 +178,10 @@ def _threads(stored: Sequence[SpeedRecord]) -> int | None:
 
 
 def _row(checked: Checked) -> list[str]:
-    from segbench.speed.gate.decision import percent
+    from segbench.speed.gate.report import verdict_row
 
-    decision, interval = checked.decision, checked.decision.interval
-    return [
-        checked.case.key,
-        _milliseconds(checked.base_seconds),
-        _milliseconds(checked.head_seconds),
-        percent(decision.ratio),
-        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
-        str(len(checked.head_seconds)),
-        decision.verdict.replace("_", " "),
-    ]
-
-
-def _milliseconds(seconds: Sequence[float]) -> str:
-    from statistics import median
-
-    return f"{1000 * median(seconds):.4g}" if seconds else "-"
+    base, head = checked.base_seconds, checked.head_seconds
+    return verdict_row(checked.case.key, checked.decision, base_seconds=base, head_seconds=head, restarts=len(head))
 
 
 def _reasons(result: CheckResult) -> list[str]:

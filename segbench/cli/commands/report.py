@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support.options import PerClass
-from segbench.cli.terminal.output import tell
+from segbench.cli.terminal.conventions import show_conventions
+from segbench.cli.terminal.output import emphasized, tell
+from segbench.cli.terminal.waiting import doing
 from segbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,12 +61,11 @@ def leaderboard(
 
     if per_class and (convention is not None or form is Format.LATEX):
         raise UsageError("--per-class is for the table and Markdown, by our own rule: leave --convention and latex out")
-    ranking = rank(*results)
+    with doing("reading and ranking the runs"):
+        ranking = rank(*results)
     if convention is None:
         show(ranking, form, per_class=per_class)
     else:
-        from segbench.cli.terminal.conventions import show_conventions
-
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
         write(ranking, reports)
@@ -88,7 +89,8 @@ def report(
     """
     from segbench.report.ranking.ranking import rank
 
-    ranking = rank(*results)
+    with doing("reading and ranking the runs"):
+        ranking = rank(*results)
     page = write(ranking, out)
     for note in ranking.notes:
         tell(f"note: {note}")
@@ -109,13 +111,24 @@ def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = Fa
     """
     from segbench.report.ranking.ranking import rank
 
-    ranking = rank(results)
+    with doing("ranking the runs"):
+        ranking = rank(results)
     if ranking.runs.empty:
         tell("only trials are done yet; there is nothing to rank")
         return
     show(ranking, per_class=per_class)
     if reports is not None:
         write(ranking, reports)
+    show_verdicts(ranking)
+
+
+def show_verdicts(ranking: Ranking) -> None:
+    """Write the verdict on each table to standard output; on a terminal, the winner stands out."""
+    from segbench.report.verdict import verdicts_of
+
+    for verdict in verdicts_of(ranking):
+        typer.echo()
+        typer.echo(emphasized(verdict.text, verdict.winner))
 
 
 def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = False) -> None:
@@ -124,8 +137,10 @@ def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = Fal
     from segbench.report.formats.leaderboard import to_markdown
     from segbench.report.formats.tables import to_csv, to_json
 
+    notes = ranking.notes
     if form is Format.TABLE:
-        _show_table(ranking.board, per_class=per_class)
+        titles = _show_table(ranking.board, per_class=per_class)
+        notes = [note for note in notes if note.concerns(titles)]
     else:
         writers: dict[Format, Callable[[pd.DataFrame], str]] = {
             Format.MARKDOWN: partial(to_markdown, per_class=per_class),
@@ -135,7 +150,7 @@ def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = Fal
         }
         text = writers[form](ranking.board)
         typer.echo(text, nl=not text.endswith("\n"))
-    for note in ranking.notes:
+    for note in notes:
         tell(f"note: {note}")
 
 
@@ -147,18 +162,21 @@ def write(ranking: Ranking, reports: Path) -> Path:
     """
     from segbench.report.write import write_ranking
 
-    files = write_ranking(ranking, reports)
+    with doing("writing the report"):
+        files = write_ranking(ranking, reports)
     tell(f"report: {files.page}")
     return files.page
 
 
-def _show_table(board: pd.DataFrame, *, per_class: bool) -> None:
+def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:
+    """Write the tables, and return the titles of the columns that are in them."""
     from rich.console import Console
 
-    from segbench.report.formats.tables import rich_tables
+    from segbench.report.formats.tables import rich_tables, titles_shown
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     console.print(rich_tables(board, width=console.width, per_class=per_class))
+    return titles_shown(board, width=console.width)
 
 
 _PLAIN_WIDTH = 160

@@ -6,20 +6,28 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
+from segbench.cli.terminal.progress import counting
+from segbench.config.load import read_override, set_key
 from segbench.errors import UsageError
+from segbench.metrics.scores import score
 from segbench.report.text import printable
-
-if TYPE_CHECKING:
-    from segbench.results.archive.inventory import HeldRun
-    from segbench.results.archive.merge import Merged
-    from segbench.results.archive.pack import Packed
-    from segbench.results.archive.placing import Placed, Side
+from segbench.results.archive.inventory import HeldRun, held_runs, size_of, suite_folders
+from segbench.results.archive.members import Kind
+from segbench.results.archive.merge import Merged
+from segbench.results.archive.merge import merge as merge_results
+from segbench.results.archive.pack import Packed
+from segbench.results.archive.pack import pack as pack_results
+from segbench.results.archive.placing import Fate, Placed, Side
+from segbench.results.archive.units import Extra
+from segbench.results.arrays.matrices import load_matrices
+from segbench.results.find_runs import CONFUSION_FILE, scan
+from segbench.results.speed.store import SPEED_FOLDER
 
 app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)
 
@@ -32,8 +40,6 @@ _DIFFERENCES_SHOWN = 5
 @app.command("list")
 def list_results(results: Folder, *, as_json: AsJson = False) -> None:
     """Show which runs a folder holds, how they ended, and what is kept of them."""
-    from segbench.results.archive.inventory import held_runs, suite_folders
-
     suites = suite_folders(results)
     found = {suite.absolute().name: held_runs(suite) for suite in suites}
     if as_json:
@@ -67,9 +73,6 @@ def pack(
 
     Damaged runs are named and left out, and make the exit code 1.
     """
-    from segbench.results.archive.pack import pack as pack_results
-    from segbench.results.archive.units import Extra
-
     wanted = {Extra.PREDICTIONS: predictions, Extra.STATES: states}
     extras = {extra for extra, chosen in wanted.items() if chosen}
     _tell_packed(pack_results(results, out, max_bytes=_bytes(max_size), extras=extras))
@@ -89,8 +92,6 @@ def merge(
 
     What is there stays; a run that the archive has another result of is named, and makes the exit code 1.
     """
-    from segbench.results.archive.merge import merge as merge_results
-
     _tell_merged(merge_results(archives, into), into)
 
 
@@ -112,10 +113,7 @@ def recount(
     Predictions are counted against the test labels. A run where they do not give the stored matrices bit for bit,
     whose data is missing, or whose record is damaged, is named and stays as it is, and makes the exit code 1.
     """
-    from segbench.cli.terminal.progress import counting
-    from segbench.config.load import read_override, set_key
     from segbench.engine.evaluation.recount import Recounter
-    from segbench.results.find_runs import scan
 
     given: dict[str, Any] = {}
     for option in options or ():
@@ -162,10 +160,6 @@ def _facts(run: HeldRun) -> dict[str, Any]:
 
 
 def _mean_iou(run: HeldRun) -> float | None:
-    from segbench.metrics.scores import score
-    from segbench.results.arrays.matrices import load_matrices
-    from segbench.results.find_runs import CONFUSION_FILE
-
     if not run.completed or run.folder is None:
         return None
     return score(load_matrices(run.folder / CONFUSION_FILE).total).mean_iou
@@ -206,9 +200,6 @@ def _short(protocol: str | None) -> str:
 
 def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
     """Return in words what a suite's folder holds."""
-    from segbench.results.archive.inventory import size_of
-    from segbench.results.speed.store import SPEED_FOLDER
-
     counts = Counter(run.status for run in runs)
     speeds = len(list((suite / SPEED_FOLDER).glob("*.json")))
     parts = [f"{count} {status}" for status, count in counts.items()]
@@ -232,9 +223,6 @@ def _tell_packed(packed: Packed) -> None:
 
 def _tell_merged(merged: Merged, into: Path) -> None:
     """Write what became of archives: in numbers, and by name what is not simply added or there."""
-    from segbench.results.archive.members import Kind
-    from segbench.results.archive.placing import Fate
-
     for kind in (Kind.RUN, Kind.STATES, Kind.SPEED):
         counts = {fate: len(merged.of(fate, kind)) for fate in Fate}
         if any(counts.values()):
@@ -273,8 +261,6 @@ def _conflict(placed: Placed) -> str:
 
 def _side_facts(side: Side) -> dict[str, str]:
     """Return what tells one result of a run from another, as text."""
-    from segbench.metrics.scores import score
-
     record = side.record
     facts = {"mIoU": f"{score(side.confusion).mean_iou:.4f}", "started": record.timings.started}
     return facts | _flat(record.environment)

@@ -27,7 +27,6 @@ from segbench.cli.support.options import (
     NoReport,
     NoSpeed,
     OnlyRuns,
-    Order,
     OrderOption,
     Overrides,
     PerClass,
@@ -41,8 +40,9 @@ from segbench.cli.support.options import (
     numbers,
     seconds_of,
 )
-from segbench.cli.support.suite_command import SuiteCommand, Wanted, exit_code
+from segbench.cli.support.suite_command import SuiteCommand, exit_code
 from segbench.cli.support.suite_file import load
+from segbench.engine.suite.selection import RunOrder, Selection
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - the options of one command
     device: Device = "auto",
     in_process: InProcess = False,
     only: OnlyRuns = None,
-    order: OrderOption = Order.SUITE,
+    order: OrderOption = RunOrder.SUITE,
     time_limit: TimeLimit = None,
     jobs: Jobs = None,
     launcher: LauncherOption = LauncherName.LOCAL,
@@ -92,9 +92,11 @@ def run(  # noqa: PLR0913 - the options of one command
     )
     launching.check()
     limit = seconds_of(time_limit, option="--time-limit")
-    wanted = Wanted(names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only"))
-    checked = load(suite, overrides, seeds=wanted.seeds)
-    command = SuiteCommand(checked, wanted, launching, results=results, order=order, seconds=limit)
+    selection = Selection(
+        names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only")
+    )
+    checked = load(suite, overrides, seeds=selection.seeds)
+    command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=limit)
     with command.stopping():
         outcome = command.run(
             suite, estimated=not no_estimate, trackers={"events": events, "tensorboard": tensorboard, "mlflow": mlflow}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from segbench.cli.support.options import AsJson, names
-from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, paired, refuse_ignored
+from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, refuse_ignored
 from segbench.cli.support.score_options import (
     MOST_CLASSES,
     Allow,
@@ -23,18 +25,18 @@ from segbench.cli.support.score_options import (
     Predictions,
     PredictionSuffix,
     PredictionValues,
+    Recursive,
     Values,
 )
+from segbench.cli.support.score_pairs import paired
+from segbench.cli.support.score_tables import Tables, tables
 from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
+from segbench.cli.terminal.progress import counting
 from segbench.errors import UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from segbench.cli.support.score_tables import Tables
-    from segbench.metrics.confusion import PixelCounts
-    from segbench.metrics.scores import Scores
+from segbench.metrics.confusion import PixelCounts
+from segbench.metrics.conventions import void_as_error
+from segbench.metrics.scores import Scores
+from segbench.metrics.scores import score as scores_of
 
 
 def score(  # noqa: PLR0913 - each is an option
@@ -49,6 +51,7 @@ def score(  # noqa: PLR0913 - each is an option
     ignore_color: IgnoreColor = None,
     prediction_suffix: PredictionSuffix = "",
     label_suffix: LabelSuffix = "",
+    recursive: Recursive = False,
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +63,6 @@ def score(  # noqa: PLR0913 - each is an option
     allowed = [problem for given in allow or () for problem in names(given, option="--allow") or ()]
     if unknown := [problem for problem in allowed if problem not in PROBLEMS]:
         raise UsageError(f"--allow {unknown[0]}: expected {' or '.join(PROBLEMS)}")
-    from segbench.cli.support.score_tables import tables
 
     read_as = tables(
         classes=classes,
@@ -71,7 +73,9 @@ def score(  # noqa: PLR0913 - each is an option
         ignore_color=ignore_color,
         most=MOST_CLASSES,
     )
-    pairs = paired(predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix)
+    pairs = paired(
+        predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix, recursive=recursive
+    )
     read_as.refuse_differing_palettes(pairs)
     found = _count(pairs, read_as)
     refuse_ignored(found, ignored=read_as.ignored, chosen=read_as.ignoring_is_chosen, allowed=allowed)
@@ -96,9 +100,6 @@ def write_scores(
         left_out: Classes that are ignored in the labels, and so are in no mean.
         as_json: Whether to write JSON.
     """
-    from segbench.metrics.conventions import void_as_error
-    from segbench.metrics.scores import score as scores_of
-
     found = scores_of(counts.confusion, left_out=left_out)
     void = void_as_error(counts.confusion[None], counts.void_predicted[None])
     summary = {**facts, **_summary(found), "mean_iou_void_as_error": None if left_out else void.mean_iou}
@@ -121,11 +122,6 @@ def write_scores(
 
 
 def _count(pairs: list[tuple[Path, Path]], read_as: Tables) -> Counted:
-    import numpy as np
-
-    from segbench.cli.terminal.progress import counting
-    from segbench.metrics.confusion import PixelCounts
-
     classes = read_as.labels.num_classes
     total = Counted(PixelCounts(np.zeros((classes, classes), np.int64), np.zeros(classes, np.int64)))
     with counting("scoring", "images") as advance:

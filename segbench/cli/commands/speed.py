@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
 from segbench.cli.support.speed_options import Casting, ChannelsLast, Energy, Modes, Outputs, Precisions, Tasks
-from segbench.cli.terminal.output import figure, write_json, write_table
+from segbench.cli.terminal.output import byte_count, write_json, write_table
+from segbench.report.text import printable, rate
+from segbench.results.speed.record import SpeedRecord
 
-if TYPE_CHECKING:
-    from segbench.results.speed.record import SpeedRecord
+_Row = dict[Hashable, Any]
+"""A row of ``speed_frame``; None where a figure is missing."""
 
 
 def speed(  # noqa: PLR0913 - the options of one command
@@ -78,65 +80,106 @@ def _show(records: Sequence[SpeedRecord], *, as_json: bool) -> None:
     if as_json:
         write_json(rows)
         return
-    titles = [
-        "task",
-        "model",
-        "size",
-        "batch",
-        "how",
-        "img/s",
-        "spread",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "memory",
-        "note",
-    ]
-    write_table(titles, [_cells(row) for row in rows], right=titles[5:11], whole=["model"])
+    for position, task in enumerate(dict.fromkeys(row["task"] for row in rows)):
+        if position:
+            typer.echo()
+        _show_task([row for row in rows if row["task"] == task])
 
 
-def _cells(row: dict[Hashable, Any]) -> list[str | None]:
-    measured = row["status"] == "measured"
+def _show_task(rows: Sequence[_Row]) -> None:
+    """Write a table of one task; what is the same for all its cases stands above it."""
+    shown = {title: [show(row) for row in rows] for title, show in _COLUMNS.items()}
+    columns = {title: cells for title, cells in shown.items() if set(cells) != {"-"} or title == "img/s"}
+    same = [title for title in _CONDITIONS if len(set(columns[title])) == 1]
+    conditions = [_CONDITIONS[title].format(columns.pop(title)[0]) for title in same]
+    typer.echo(printable(", ".join([rows[0]["task"], *conditions])))
+    write_table(
+        list(columns),
+        list(zip(*columns.values(), strict=True)),
+        right=_FIGURES,
+        whole=["model", "size"],
+        drop=["p99 ms", "p90 ms", "spread", "size", "how"],
+    )
+    for note, cases in _notes(rows).items():
+        typer.echo(printable(f"{note}: {'; '.join(cases)}"))
+    if note := _loading_note(rows):
+        typer.echo(note)
+
+
+def _how(row: _Row) -> str:
     layout = "channels-last" if row["channels_last"] else None
-    how = [row["precision"], row["casting"], row["mode"], row["output"], layout]
-    return [
-        row["task"],
-        row["model"],
-        row["size"],
-        str(row["batch_size"]),
-        " ".join(part for part in how if part),
-        figure(row["images_per_second"]) if measured else "-",
-        f"±{_spread(row):.1%}" if measured else "-",
-        *(_milliseconds(row[name]) for name in ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms")),
-        _bytes(row["peak_memory_bytes"]),
-        _note(row),
-    ]
+    parts = [row["precision"], row["casting"], row["mode"], row["output"], layout]
+    return " ".join(part for part in parts if part)
 
 
-def _spread(row: dict[Hashable, Any]) -> float:
+def _rate(row: _Row) -> str:
+    return rate(row["images_per_second"]) if _measured(row) else "-"
+
+
+def _spread(row: _Row) -> str:
     """Return half the range of the restarts as a share of the figure."""
+    if not _measured(row):
+        return "-"
     low, high = float(row["images_per_second_low"]), float(row["images_per_second_high"])
-    return (high - low) / 2 / float(row["images_per_second"])
+    return f"±{(high - low) / 2 / float(row['images_per_second']):.1%}"
 
 
-def _milliseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+def _milliseconds(name: str) -> Callable[[_Row], str]:
+    return lambda row: rate(row[name]) or "-"
 
 
-def _bytes(value: float | None) -> str:
-    return "-" if value is None else f"{value / 2**20:,.0f} MiB"
+def _measured(row: _Row) -> bool:
+    return bool(row["status"] == "measured")
 
 
-def _note(row: dict[Hashable, Any]) -> str:
+_COLUMNS: dict[str, Callable[[_Row], str]] = {
+    "model": lambda row: row["model"],
+    "size": lambda row: row["size"],
+    "batch": lambda row: str(row["batch_size"]),
+    "how": _how,
+    "img/s": _rate,
+    "spread": _spread,
+    "p50 ms": _milliseconds("latency_p50_ms"),
+    "p90 ms": _milliseconds("latency_p90_ms"),
+    "p99 ms": _milliseconds("latency_p99_ms"),
+    "memory": lambda row: byte_count(row["peak_memory_bytes"]),
+}
+"""By heading: a row's cell."""
+
+_FIGURES = ["batch", "img/s", "spread", "p50 ms", "p90 ms", "p99 ms", "memory"]
+
+_CONDITIONS = {"size": "images of {}", "batch": "batches of {}", "how": "{}"}
+"""What stands above the table, in these words, where it is the same for all rows."""
+
+
+def _notes(rows: Sequence[_Row]) -> dict[str, list[str]]:
+    """Return by note the cases that it is about."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if note := _note(row):
+            notes.setdefault(note, []).append(f"{row['model']}, batch {row['batch_size']}")
+    return notes
+
+
+def _note(row: _Row) -> str:
     """Return what a reader has to know: why nothing was measured, or why the figures may not be trusted."""
-    if row["status"] != "measured":
+    if not _measured(row):
         return f"{row['status']}: {row['reason']}"
-    doubts = [] if row["steady"] else ["not_steady"]
+    doubts = [] if row["steady"] else ["not steady"]
     if row["throttled"] is True:
         doubts.append("throttled")
     if row["graph_breaks"]:
         doubts.append(f"{row['graph_breaks']:.0f} graph breaks")
     ratio = row["loading_ratio"]
-    if ratio is not None:
-        doubts.append(f"loading is {ratio:.2g}x as fast" + (": input-bound" if ratio < 1 else ""))
+    if ratio is not None and ratio < 1:
+        doubts.append(f"input-bound: images load at {ratio:.2g} times the speed of the steps")
     return ", ".join(doubts)
+
+
+def _loading_note(rows: Sequence[_Row]) -> str:
+    """Return in words how much faster images load than steps take them; empty where it was not measured."""
+    ratios = [row["loading_ratio"] for row in rows if row["loading_ratio"] is not None and row["loading_ratio"] >= 1]
+    if not ratios:
+        return ""
+    ends = list(dict.fromkeys(f"{ratio:.2g}" for ratio in (min(ratios), max(ratios))))
+    return f"images load {' to '.join(ends)} times as fast as the steps take them"

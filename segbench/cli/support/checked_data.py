@@ -5,16 +5,22 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from segbench.cli.terminal.progress import counting
+from segbench.config.component import DatasetEntry
+from segbench.config.load import check_part, load_suite, read_override, set_key
+from segbench.config.suite import Suite
+from segbench.data.base import SegmentationDataset
+from segbench.data.masks.split_palettes import differing_splits
+from segbench.data.open import create_dataset
+from segbench.data.validation.check import DatasetReport, check_dataset
+from segbench.data.validation.facts import facts_of
+from segbench.data.validation.findings import Finding, Level, problems_first
+from segbench.data.validation.judging import CheckedSplit, Judge, judge, wrong_files
+from segbench.data.validation.overlap import shared_images
 from segbench.errors import DataError, SuiteError
-
-if TYPE_CHECKING:
-    from segbench.config.component import DatasetEntry
-    from segbench.config.suite import Suite
-    from segbench.data.base import SegmentationDataset
-    from segbench.data.validation.check import DatasetReport
-    from segbench.data.validation.findings import Finding
+from segbench.registry import DATASETS
 
 _USUAL_SPLITS = ("train", "val", "test")
 _DEFAULT_SPLITS = ("train", "test")
@@ -98,9 +104,6 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
     Raises:
         SuiteError: Something of it is wrong.
     """
-    from segbench.config.component import DatasetEntry
-    from segbench.config.load import check_part, load_suite, read_override, set_key
-
     document: dict[str, Any] = {"name": name}
     suite = load_suite(name) if name.endswith(_SUITE_SUFFIXES) else None
     if suite is not None:
@@ -125,8 +128,6 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
 
 def _known_splits(name: str) -> list[str]:
     """Return the usual ones among the splits that a data set's module names, or train and test if it names none."""
-    from segbench.registry import DATASETS
-
     module = importlib.import_module(DATASETS.find(name)[0].reference.partition(":")[0])
     known = getattr(module, "SPLITS", ("train", "test"))
     return [split for split in _USUAL_SPLITS if split in known] or list(known)
@@ -143,13 +144,6 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
     Raises:
         DataError: No split can be opened.
     """
-    from segbench.data.masks.split_palettes import differing_splits
-    from segbench.data.open import create_dataset
-    from segbench.data.validation.facts import facts_of
-    from segbench.data.validation.findings import Finding, Level, problems_first
-    from segbench.data.validation.judging import CheckedSplit, Judge, judge, wrong_files
-    from segbench.data.validation.overlap import shared_images
-
     opened: dict[str, SegmentationDataset] = {}
     faults: dict[str, DataError] = {}
     for split in splits:
@@ -193,8 +187,6 @@ def _images(split: SegmentationDataset | None) -> tuple[Sequence[str], Sequence[
 
 def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
     """Return the report of a split that cannot be opened."""
-    from segbench.data.validation.check import DatasetReport
-
     return DatasetReport(
         name=entry.name,
         classes=(),
@@ -209,8 +201,5 @@ def _nothing(entry: DatasetEntry, *, problem: str) -> DatasetReport:
 
 
 def _read(dataset: SegmentationDataset, split: str) -> DatasetReport:
-    from segbench.cli.terminal.progress import counting
-    from segbench.data.validation.check import check_dataset
-
     with counting(f"checking {split}", "images") as advance:
         return check_dataset(dataset, progress=advance)

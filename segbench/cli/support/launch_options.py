@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from segbench.cli.terminal.output import counted, tell
+from segbench.engine.concurrency import runs_at_once
+from segbench.engine.estimate.estimate import SuiteEstimate
+from segbench.engine.launchers.local import Launcher, Parallel
+from segbench.engine.launchers.ray import RayLauncher
+from segbench.engine.launchers.torchrun import join_runs, leading
+from segbench.engine.stopping import Stop
 from segbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from segbench.engine.estimate.estimate import SuiteEstimate
-    from segbench.engine.launchers.local import Launcher
-    from segbench.engine.stopping import Stop
-    from segbench.results.store import Store
-
+from segbench.results.store import Store
 
 AUTO = "auto"
 """Of ``--jobs``: as many runs at a time as this machine has cores for."""
@@ -150,8 +150,6 @@ class LaunchOptions:
         Raises:
             UsageError: There is no such device.
         """
-        from segbench.engine.concurrency import runs_at_once
-
         if self.number_of_jobs is not None or not self.can_be_tried_here:
             return self.number_of_jobs or 1
         peak_bytes = estimate.peak_memory_bytes if estimate else 0
@@ -173,9 +171,6 @@ class LaunchOptions:
             jobs: How many at a time on this machine.
             threads: Threads of an operation in each.
         """
-        from segbench.engine.launchers.local import Parallel
-        from segbench.engine.launchers.ray import RayLauncher
-
         if started_by_torchrun():
             with _leading(self.device) as leader:
                 yield leader
@@ -192,7 +187,6 @@ class LaunchOptions:
 @contextmanager
 def _leading(device: str) -> Iterator[Launcher]:
     from segbench.engine.distributed import own_device, torchrun_process_group
-    from segbench.engine.launchers.torchrun import join_runs, leading
 
     with torchrun_process_group(device) as team:
         own = own_device(device)

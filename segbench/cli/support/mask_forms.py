@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from segbench.cli.terminal.output import tell
+from segbench.config.component import DatasetEntry
+from segbench.data.base import Color
+from segbench.data.masks.label_maps import label_map
 from segbench.errors import UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
-
-    from segbench.config.component import DatasetEntry
-    from segbench.data.base import Color
 
 _LARGEST = 65535
 """The largest number in a grey PNG."""
@@ -44,11 +42,8 @@ class MaskWriter:
     palette: tuple[Color, ...]
     values: tuple[int, ...]
 
-    def image(self, classes: NDArray[np.uint8]) -> Image:
+    def image(self, classes: NDArray[np.uint8]) -> Image.Image:
         """Return (H, W) class indices as a mask."""
-        import numpy as np
-        from PIL import Image
-
         from segbench.engine.evaluation.sample_pictures import palette_image
 
         if self.form is MaskForm.INDEX:
@@ -92,7 +87,6 @@ def _own_values(entry: DatasetEntry) -> tuple[int, ...] | None:
     """Return the number of each class in a person's own masks, None where these are the indices."""
     if entry.name != "folder":
         return None
-    from segbench.data.masks.label_maps import label_map
 
     classes, given = entry.options["classes"], entry.options["values"]
     if isinstance(classes, str):

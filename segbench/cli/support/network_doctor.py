@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 import time
 from collections.abc import Sequence
@@ -17,16 +16,21 @@ from typer.core import TyperCommand
 from segbench.cli.support.network_loader import Loading, time_loader
 from segbench.cli.support.options import names
 from segbench.cli.terminal.network_table import NetworkTable, loader_line, summary_line
-from segbench.cli.terminal.output import plain, tell, write_json
+from segbench.cli.terminal.output import json_text, tell, write_json
+from segbench.config.load import load_suite
+from segbench.config.plan import Run, plan
+from segbench.config.suite import Suite
+from segbench.engine.doctor.record import NetworkCheck
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_process
+from segbench.engine.suite.selection import chosen
 from segbench.errors import UsageError
+from segbench.results.files import replace_text
 
 if TYPE_CHECKING:
     import torch
 
-    from segbench.config.plan import Run
-    from segbench.config.suite import Suite
     from segbench.engine.doctor.cases import NetworkCase
-    from segbench.engine.doctor.record import NetworkCheck
 
 STANDARD_OUTPUT = "-"
 
@@ -152,7 +156,6 @@ def check_suite(options: NetworkOptions) -> None:
     from segbench.engine.device import choose_device
     from segbench.engine.doctor.cases import cases_of, images_of
     from segbench.engine.doctor.checkup import check_networks
-    from segbench.results.files import replace_text
 
     device = choose_device(options.device)
     suite = _suite(options, device)
@@ -165,8 +168,7 @@ def check_suite(options: NetworkOptions) -> None:
 
     def keep(found: Findings) -> Findings:
         if options.json_file is not None:
-            text = json.dumps(plain(found.facts()), indent=2, ensure_ascii=False, allow_nan=False)
-            replace_text(options.json_file, text + "\n")
+            replace_text(options.json_file, json_text(found.facts()) + "\n")
         return found
 
     write("\n".join([*textwrap.wrap(_title(suite, findings, cases), 80), table.header]))
@@ -185,7 +187,6 @@ def check_suite(options: NetworkOptions) -> None:
 
 
 def _suite(options: NetworkOptions, device: torch.device) -> Suite:
-    from segbench.config.load import load_suite
     from segbench.engine.doctor.cases import catalogue_suite
 
     overrides = options.overrides or ()
@@ -195,9 +196,6 @@ def _suite(options: NetworkOptions, device: torch.device) -> Suite:
 
 
 def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
-    from segbench.config.plan import plan
-    from segbench.engine.suite.selection import chosen
-
     try:
         return chosen(plan(suite), names(options.models, option="--models"), None)
     except UsageError as error:
@@ -206,8 +204,6 @@ def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
 
 def _machine(device: torch.device) -> dict[str, Any]:
     """Describe the machine, in a process of its own: this one opens no device."""
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
     from segbench.speed.measure.case import fingerprint
 
     found: dict[str, Any] = call_in_process(fingerprint, str(device), None, observer=ignore)

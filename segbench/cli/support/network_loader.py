@@ -6,10 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from segbench.config.sections.training import Speed
+from segbench.config.suite import Suite
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_process
 from segbench.errors import SegbenchError
+from segbench.results.speed.record import Restart, SpeedStatus
 
 if TYPE_CHECKING:
-    from segbench.config.suite import Suite
     from segbench.engine.doctor.cases import Images
 
 LOADER_SECONDS = 6.0
@@ -60,11 +64,7 @@ def time_loader(suite: Suite, images: Images, deadline: float | None) -> Loading
 
 
 def _timed_loading(suite: Suite, left: float | None) -> Loading:
-    from segbench.config.sections.training import Speed
     from segbench.engine.doctor.checkup import stopping_after
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
-    from segbench.results.speed.record import Restart, SpeedStatus
     from segbench.speed.cases import suite_cases
     from segbench.speed.measure.case import measure
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from segbench.engine.suite.selection import RunOrder
 from segbench.errors import UsageError
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
@@ -56,16 +56,8 @@ MLflowAddress = Annotated[
 ]
 
 
-class Order(StrEnum):
-    """In which order runs are done."""
-
-    SUITE = "suite"
-    CHEAPEST = "cheapest"
-    RANDOM = "random"
-
-
 OrderOption = Annotated[
-    Order, typer.Option("--order", metavar="ORDER", help="suite, cheapest (by the estimate) or random.")
+    RunOrder, typer.Option("--order", metavar="ORDER", help="suite, cheapest (by the estimate) or random.")
 ]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

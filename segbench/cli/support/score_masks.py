@@ -1,26 +1,29 @@
-"""Pairs, reads and counts the masks that ``score`` compares, and judges what is ignored in them."""
+"""Reads and counts the masks that ``score`` compares, and judges what is ignored in them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segbench.cli.terminal.output import counted
-from segbench.data.masks.void_borders import BORDER_WIDTH, only_borders, thick_pixels
+from segbench.data.decoding.decoding import SeveralPagesError, page_count
+from segbench.data.masks.label_table import UNKNOWN, LabelTable
+from segbench.data.masks.label_table import VOID as VOID_LABEL
+from segbench.data.masks.masks import ReadMask, read_mask
+from segbench.data.masks.void_borders import (
+    BORDER_WIDTH,
+    between_classes,
+    enclosed_pixels,
+    only_borders,
+    thick_pixels,
+)
 from segbench.errors import DataError
+from segbench.metrics.confusion import PixelCounts, count_pixels
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from segbench.data.masks.label_table import LabelTable
-    from segbench.data.masks.masks import ReadMask
-    from segbench.metrics.confusion import PixelCounts
-
-MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
-"""Suffixes of files that keep exact values."""
 VOID = "void"
 ONE_CLASS = "one-class"
 PROBLEMS = (VOID, ONE_CLASS)
@@ -38,50 +41,31 @@ class Counted:
         pixels: Pixels of the labels.
         ignored: Those that count nowhere.
         thick: Those of them further than half of ``BORDER_WIDTH`` from every other pixel.
+        enclosed: Those of the ignored ones with no more than one class around them.
     """
 
     counts: PixelCounts
     pixels: int = 0
     ignored: int = 0
     thick: int = 0
+    enclosed: int = 0
 
     def __add__(self, other: Counted) -> Counted:
         """Return both together."""
         mine, theirs = self.counts, other.counts
         both = type(mine)(mine.confusion + theirs.confusion, mine.void_predicted + theirs.void_predicted)
-        return Counted(both, self.pixels + other.pixels, self.ignored + other.ignored, self.thick + other.thick)
+        return Counted(
+            both,
+            self.pixels + other.pixels,
+            self.ignored + other.ignored,
+            self.thick + other.thick,
+            self.enclosed + other.enclosed,
+        )
 
     @property
     def ignored_share(self) -> float:
         """The share of the label pixels that count nowhere."""
         return self.ignored / self.pixels if self.pixels else 0.0
-
-
-def paired(
-    predictions: Path, labels: Path, *, prediction_suffix: str = "", label_suffix: str = ""
-) -> list[tuple[Path, Path]]:
-    """Return (prediction, label) files of the same name, in the order of names.
-
-    Args:
-        predictions: The folder of predictions.
-        labels: The folder of labels.
-        prediction_suffix: What follows the common name in predictions, before the dot.
-        label_suffix: Likewise in labels.
-
-    Raises:
-        DataError: A folder is missing or holds no masks, or a file has no partner; it is named.
-    """
-    predicted = _masks(predictions, prediction_suffix, option="--prediction-suffix")
-    labelled = _masks(labels, label_suffix, option="--label-suffix")
-    for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
-        alone = sorted(here.keys() - there.keys())
-        if alone:
-            more = f", nor for {counted(len(alone) - 1, 'other')}" if len(alone) > 1 else ""
-            raise DataError(
-                f"{here[alone[0]]}: there is no mask {alone[0]!r} in {folder}{more}; what follows the common name "
-                "there is given by --prediction-suffix and --label-suffix"
-            )
-    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
 
 
 def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: LabelTable) -> Counted:
@@ -96,12 +80,6 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
     Raises:
         DataError: A file cannot be read, or holds what is no class; the one at fault is named.
     """
-    import numpy as np
-
-    from segbench.data.masks.label_table import UNKNOWN
-    from segbench.data.masks.label_table import VOID as VOID_LABEL
-    from segbench.metrics.confusion import count_pixels
-
     truth, predicted = _read(label, labels), _read(prediction, predictions)
     if truth.labels.shape != predicted.labels.shape:
         (height, width), (tall, wide) = predicted.labels.shape, truth.labels.shape
@@ -126,7 +104,8 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
         ignore_index=int(np.array(VOID_LABEL).astype(kind)),
         name=str(prediction),
     )
-    return Counted(counts, truth.labels.size, int(void.sum()), thick_pixels(void))
+    ignored, enclosed = int(void.sum()), enclosed_pixels(truth.labels, void)
+    return Counted(counts, truth.labels.size, ignored, thick_pixels(void), enclosed)
 
 
 def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Collection[str]) -> None:
@@ -149,6 +128,13 @@ def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Colle
         raise DataError(f"{what}, and {classes} is left; {remedy}, or --allow {ONE_CLASS}")
     thick = found.thick / found.ignored if found.ignored else 0.0
     borders = only_borders(pixels=found.pixels, void=found.ignored, thick=found.thick)
+    between = between_classes(void=found.ignored, enclosed=found.enclosed)
+    if not chosen and borders and not between and VOID not in allowed:
+        raise DataError(
+            f"{what}; they are thin lines of which {found.enclosed / found.ignored:.0%} lie within one class, as thin "
+            f"objects do, and not between two, as void borders do; {remedy}, --ignore-index {ignored} where it is "
+            f"void, or --allow {VOID}"
+        )
     if not chosen and not borders and VOID not in allowed:
         raise DataError(
             f"{what}; that is more than thin borders ({thick:.0%} of it in places wider than {BORDER_WIDTH} pixels); "
@@ -162,9 +148,6 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
     Raises:
         DataError: It cannot be read, or holds several pages, of which ``score`` has no option to choose one.
     """
-    from segbench.data.decoding.decoding import SeveralPagesError, page_count
-    from segbench.data.masks.masks import read_mask
-
     try:
         return read_mask(file, table)
     except SeveralPagesError:
@@ -174,44 +157,8 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
         ) from None
 
 
-def _masks(folder: Path, suffix: str, *, option: str) -> dict[str, Path]:
-    """Return the mask files of a folder by the name they share with their partners."""
-    from segbench.data.files.image_folder import same_name, visible
-
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
-    files = [Path(entry.path) for entry in visible(folder) if entry.is_file()]
-    masks = [file for file in files if file.suffix.lower() in MASK_SUFFIXES]
-    if not masks:
-        raise DataError(f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}){_instead(files)}")
-    chosen = [file for file in masks if file.stem.endswith(suffix)]
-    if not chosen:
-        raise DataError(f"{folder}: no mask ends with {suffix!r} before the dot, such as {masks[0].name}; see {option}")
-    found: dict[str, Path] = {}
-    for file in chosen:
-        other = found.setdefault(same_name(file.stem.removesuffix(suffix)), file)
-        if other != file:
-            raise DataError(f"{file}: {other.name} has the same name, so that it is not clear which is meant; keep one")
-    return found
-
-
-def _instead(files: list[Path]) -> str:
-    """Return what a folder without masks holds, and why that cannot be scored."""
-    kinds = {file.suffix.lower() for file in files}
-    if kinds & {".npy", ".npz"}:
-        return (
-            " but NumPy arrays: save class numbers as PNG (of probabilities, the argmax over the classes, or with two "
-            "classes 1 where they are above 0.5)"
-        )
-    if kinds & {".jpg", ".jpeg"}:
-        return " but JPEG files, which are lossy and so no masks: save them as PNG"
-    return f" but {', '.join(sorted(kind for kind in kinds if kind)[:5])} files" if kinds - {""} else ""
-
-
 def _hint(predicted: ReadMask, wrong: NDArray[np.bool_]) -> str:
     """Return what to do about predicted values that are no class's."""
-    import numpy as np
-
     if predicted.by_color:
         return ""
     numbers = predicted.stored.numbers

@@ -64,6 +64,12 @@ PredictionSuffix = Annotated[
 LabelSuffix = Annotated[
     str, typer.Option("--label-suffix", metavar="TEXT", help="What ends the names of labels, such as _gt.")
 ]
+Recursive = Annotated[
+    bool,
+    typer.Option(
+        "--recursive", help="Look into folders below as well; by itself where a folder holds no masks but folders."
+    ),
+]
 Allow = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="PROBLEM", help=f"Score in spite of a problem: {', '.join(PROBLEMS)}."),

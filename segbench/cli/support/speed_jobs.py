@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segbench.cli.support.options import names, numbers
 from segbench.cli.terminal.output import counted, tell
+from segbench.cli.terminal.progress import counting
+from segbench.config.component import ModelEntry
+from segbench.config.load import check_part, load_suite
+from segbench.config.suite import Speed, Suite, Train
+from segbench.engine.events import ignore
+from segbench.engine.processes import call_in_process
+from segbench.engine.stopping import Stop
 from segbench.errors import RunInterrupted, UsageError
+from segbench.registry import MODELS
+from segbench.results.speed.record import SpeedRecord
+from segbench.results.speed.store import scan_speeds, speed_folder, write_speed
 
 if TYPE_CHECKING:
-    from segbench.config.suite import Suite
-    from segbench.engine.stopping import Stop
-    from segbench.results.speed.record import SpeedRecord
     from segbench.speed.cases import PlannedCase
     from segbench.speed.run_cases import Settings
 
@@ -61,7 +69,7 @@ def work_of(
     return _of_models(models, block, classes=classes, device=device)
 
 
-def measure_block(suite: Suite, *, models: list[str] | None, device: str, results: Path, stop: Stop) -> None:
+def measure_block(suite: Suite, *, models: Sequence[str] | None, device: str, results: Path, stop: Stop) -> None:
     """Measure what a suite's speed block asks for, and this machine has not measured before; nothing without a block.
 
     Raises:
@@ -114,9 +122,6 @@ def extent_of(suite: Suite, *, device: str) -> Extent | None:
 
 
 def _missing(name: str, planned: list[PlannedCase], settings: Settings, results: Path) -> list[PlannedCase]:
-    from segbench.engine.events import ignore
-    from segbench.engine.processes import call_in_process
-    from segbench.results.speed.store import scan_speeds, speed_folder
     from segbench.speed.measure.case import fingerprint
     from segbench.speed.missing import missing
 
@@ -131,8 +136,6 @@ def _missing(name: str, planned: list[PlannedCase], settings: Settings, results:
 def _of_suite(
     file: Path, given: dict[str, Any], *, overrides: list[str] | None, models: list[str] | None, device: str
 ) -> Work:
-    from segbench.config.load import check_part, load_suite
-    from segbench.config.suite import Speed
     from segbench.speed.cases import suite_cases
     from segbench.speed.run_cases import Settings
 
@@ -145,10 +148,6 @@ def _of_suite(
 
 
 def _of_models(models: str | None, given: dict[str, Any], *, classes: int, device: str) -> Work:
-    from segbench.config.component import ModelEntry
-    from segbench.config.load import check_part
-    from segbench.config.suite import Speed, Train
-    from segbench.registry import MODELS
     from segbench.speed.cases import Inputs, model_cases
     from segbench.speed.run_cases import Settings
 
@@ -172,8 +171,6 @@ def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list
         UsageError: There is no case, or one is wrong.
         RunInterrupted: It was time to stop; what that has cut off is not stored.
     """
-    from segbench.cli.terminal.progress import counting
-    from segbench.results.speed.store import speed_folder, write_speed
     from segbench.speed.run_cases import measure_cases
 
     if not work.planned:

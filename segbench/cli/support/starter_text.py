@@ -110,6 +110,7 @@ def _layout_lines(found: Found | None) -> list[str]:
         lines += _fold_lines([image for image, _ in found.pairs]) if found.drawn else []
     else:
         lines += _folder_lines(found)
+    lines += ["pages: each  # every page of a file is a sample; those of one file stay together"] if found.pages else []
     lines += _channel_lines(found)
     names = (("train", found.train), ("validation", found.validation or ""), ("test", found.test))
     lines += [f"{split}_split: {_text(name)}" for split, name in names if name not in ("", split)]

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from segbench.cli.support.launch_options import LaunchOptions
-from segbench.cli.support.options import Order
 from segbench.cli.support.speed_jobs import extent_of, measure_block
 from segbench.cli.support.suite_file import naming
 from segbench.cli.terminal.estimate import announce
 from segbench.cli.terminal.output import counted, tell
+from segbench.cli.terminal.progress import observing
+from segbench.cli.terminal.trackers import tracking
+from segbench.config.plan import Run
+from segbench.config.suite import Suite
+from segbench.engine.estimate.estimate import SuiteEstimate
+from segbench.engine.processes import terminate_calls
+from segbench.engine.stopping import Stop
+from segbench.engine.suite.planning import WantedRuns, wanted_runs
+from segbench.engine.suite.run_suite import SuiteOutcome, do_runs
+from segbench.engine.suite.selection import RunOrder, Selection
 from segbench.errors import SegbenchError
-
-if TYPE_CHECKING:
-    from segbench.config.plan import Run
-    from segbench.config.suite import Suite
-    from segbench.engine.estimate.estimate import SuiteEstimate
-    from segbench.engine.stopping import Stop
-    from segbench.engine.suite.run_suite import SuiteOutcome
-    from segbench.results.record import RunRecord
-    from segbench.results.store import Store
+from segbench.results.store import Store
 
 SOMETHING_LEFT = 3
 """Exit code when it was time to stop before all was done: the same command goes on."""
@@ -33,27 +34,13 @@ MOST_NAMED = 10
 """Runs that are named of those that were left."""
 
 
-class Wanted(NamedTuple):
-    """The runs that a command is about; None stands for all.
-
-    Attributes:
-        models: Labels or names of their models.
-        seeds: Their seeds.
-        ids: Their ids, or the beginnings of these.
-    """
-
-    models: list[str] | None
-    seeds: list[int] | None
-    ids: list[str] | None
-
-
 @dataclass(frozen=True)
 class SuiteCommand:
     """One command about a suite.
 
     Attributes:
         suite: The suite.
-        wanted: Which of its runs.
+        selection: Which of its runs.
         launching: How they are to be done.
         results: Folder of all results.
         order: In which order they are done.
@@ -61,31 +48,34 @@ class SuiteCommand:
     """
 
     suite: Suite
-    wanted: Wanted
+    selection: Selection
     launching: LaunchOptions
     results: Path
-    order: Order = Order.SUITE
+    order: RunOrder = RunOrder.SUITE
     seconds: float | None = None
 
     @cached_property
     def store(self) -> Store:
         """Where the suite's runs are."""
-        from segbench.results.store import Store
-
         return Store(self.results, self.suite.name)
+
+    @cached_property
+    def wanted(self) -> WantedRuns:
+        """The runs that it is about.
+
+        Raises:
+            UsageError: The suite has no such run.
+        """
+        return wanted_runs(self.suite, self.store, self.selection)
 
     @cached_property
     def stop(self) -> Stop:
         """When to stop."""
-        from segbench.engine.stopping import Stop
-
         return Stop.after(self.seconds)
 
     @contextmanager
     def stopping(self) -> Iterator[None]:
         """Stop on SIGTERM as when the time is over: runs under way save where they are."""
-        from segbench.engine.processes import terminate_calls
-
         with self.stop.on_sigterm(), self.stop.telling(terminate_calls):
             yield
 
@@ -100,17 +90,12 @@ class SuiteCommand:
         Raises:
             UsageError: The suite, its data or an option is wrong.
         """
-        from segbench.cli.terminal.progress import observing
-        from segbench.cli.terminal.trackers import tracking
-        from segbench.engine.suite.run_suite import run_suite
-        from segbench.engine.suite.selection import RunOrder
-
         threads = self.suite.threads
         with naming(file):
-            todo = self._todo() if self.launching.can_be_tried_here else []
+            todo = self.wanted.todo if self.launching.can_be_tried_here else []
             estimate = self._estimate(todo) if self.launching.can_be_tried_here and estimated else None
             at_once = self.launching.jobs_for(len(todo), threads=threads, estimate=estimate)
-        if self.order is Order.CHEAPEST and estimate is None:
+        if self.order is RunOrder.CHEAPEST and estimate is None:
             tell("--order cheapest: nothing is estimated, so runs are done in the suite's order")
         with (
             self.launching.launcher_into(self.store, stop=self.stop, jobs=at_once, threads=threads) as launcher,
@@ -118,16 +103,12 @@ class SuiteCommand:
             observing() as shown,
             tracking(shown, suite=self.suite.name, **trackers) as observer,
         ):
-            outcome = run_suite(
-                self.suite,
-                results=self.results,
-                models=self.wanted.models,
-                seeds=self.wanted.seeds,
-                only=self.wanted.ids,
+            outcome = do_runs(
+                self.wanted,
                 device=self.launching.device,
                 in_process=self.launching.here,
                 launcher=launcher,
-                order=RunOrder(self.order),
+                order=self.order,
                 stop=self.stop,
                 estimate=estimate,
                 observer=observer,
@@ -153,7 +134,7 @@ class SuiteCommand:
             if outcome.left or not self._speed_in_time(outcome):
                 tell("the speed block is left, too")
                 return None
-            measure_block(self.suite, models=self.wanted.models, device=device, results=self.results, stop=self.stop)
+            measure_block(self.suite, models=self.selection.models, device=device, results=self.results, stop=self.stop)
         except SegbenchError as error:
             tell(f"the speed was not measured: {error}")
             return None if self.stop.due else False
@@ -174,22 +155,8 @@ class SuiteCommand:
 
     def _estimate(self, todo: list[Run]) -> SuiteEstimate | None:
         """Tell what runs will take, and return it."""
-        few = self.stop.seconds_left is not None or self.order is Order.CHEAPEST
+        few = self.stop.seconds_left is not None or self.order is RunOrder.CHEAPEST
         return announce(todo, device=self.launching.device, stop=self.stop, few=few)
-
-    def _todo(self) -> list[Run]:
-        """Return the wanted runs that are not done.
-
-        Raises:
-            UsageError: The suite has no such run.
-        """
-        from segbench.engine.suite.planning import planned
-        from segbench.engine.suite.selection import chosen, named
-
-        known = planned(self.suite, self.store)
-        runs = named(chosen((*known.runs, *known.pending), self.wanted.models, self.wanted.seeds), self.wanted.ids)
-        statuses = statuses_of(runs, self.store)
-        return [run for run in runs if statuses[run.id] != "done"]
 
 
 def exit_code(outcome: SuiteOutcome, *, measured: bool | None) -> int:
@@ -211,17 +178,3 @@ def _tell_done(outcome: SuiteOutcome) -> None:
             f"{counted(len(outcome.left), 'run')} left, the same command goes on: {'; '.join(left)}"
             f"{f'; and {more} more' if more else ''}"
         )
-
-
-def statuses_of(runs: Sequence[Run], store: Store) -> dict[str, str]:
-    """Return by id whether runs are done."""
-    found = store.find_all({run.id: run.identity for run in runs})
-    return {run.id: _status(found.get(run.id)) for run in runs}
-
-
-def _status(record: RunRecord | None) -> str:
-    from segbench.results.record import Status
-
-    if record is None:
-        return "to do"
-    return "done" if record.outcome.status is Status.COMPLETED else f"to do again ({record.outcome.status})"

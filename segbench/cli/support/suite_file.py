@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from segbench.cli.terminal.output import tell
+from segbench.config.load import load_suite
+from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
+from segbench.config.suite import Suite
 from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from segbench.config.suite import Suite
 
 
 def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | None = None) -> Suite:
@@ -25,8 +24,6 @@ def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | 
     Raises:
         SuiteError: It is wrong; names file, key and value.
     """
-    from segbench.config.load import load_suite
-
     suite = load_suite(file, overrides=overrides or ())
     further = [seed for seed in dict.fromkeys(seeds or ()) if seed not in suite.seeds]
     if not further:
@@ -61,8 +58,6 @@ def naming(file: Path) -> Iterator[None]:
 
 def _key(error: UsageError) -> str:
     """Return the key, or the option, that an error is about."""
-    from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
-
     if isinstance(error, UnknownNameError) and error.kind == MODEL_OF_SUITE:
         return "--models"
     return "dataset" if isinstance(error, DataError) and not str(error).startswith("dataset") else ""

@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich import progress
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Column
+from rich.text import Text
 
 from segbench.cli.terminal.output import figure
-
-if TYPE_CHECKING:
-    from rich import progress
-    from rich.console import Console
 
 UNRATED = "runs"
 """What is counted in so few pieces that a rate says nothing."""
 
-_WIDE = 100
-"""From so many columns on, bars are long."""
 _WITH_NOTES = 130
 """From so many columns on, there is room for notes."""
-_SHORT_BAR, _LONG_BAR, _NOTE = 12, 24, 36
-_FIGURES = 13 + 14 + 8 + 4
-"""Columns for ``12345/123456``, ``images 1,234/s`` and ``12:34:56``, and the gaps between all columns."""
-_SHORTEST_LABEL = 12
+
+_NOTE_WIDTH = 36
 
 
 def open_bars(stream: TextIO) -> progress.Progress:
     """Return bars for a terminal; their tasks have the fields ``unit`` and ``note``."""
-    from rich.console import Console
-
     return bars_on(Console(file=stream))
 
 
 def bars_on(console: Console) -> progress.Progress:
     """Return bars as wide as a console; their tasks have the fields ``unit`` and ``note``."""
-    from rich import progress
-    from rich.table import Column
-
-    bar = progress.BarColumn(bar_width=_bar_width(console.width), table_column=Column(no_wrap=True))
-    return progress.Progress(
-        _label_column(console),
-        bar,
+    columns = [
+        LabelColumn(table_column=Column(ratio=3, no_wrap=True)),
+        progress.BarColumn(bar_width=None, table_column=Column(ratio=1, no_wrap=True)),
         progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        _rate_column(),
+        RateColumn(table_column=Column(no_wrap=True)),
         progress.TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
-        _note_column(console),
-        console=console,
-        transient=True,
-        speed_estimate_period=600.0,
-    )
+    ]
+    if console.width >= _WITH_NOTES:
+        width = Column(no_wrap=True, overflow="ellipsis", max_width=_NOTE_WIDTH)
+        columns.append(progress.TextColumn("{task.fields[note]}", markup=False, table_column=width))
+    return progress.Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=600.0)
+
+
+class LabelColumn(progress.ProgressColumn):
+    """What is going on."""
+
+    def render(self, task: progress.Task) -> Label:
+        """Return it as wide as there is room."""
+        return Label(task.description)
+
+
+class RateColumn(progress.ProgressColumn):
+    """How many units a second, or a minute where it is slow."""
+
+    def render(self, task: progress.Task) -> Text:
+        """Return the rate, or only the unit where there is none."""
+        speed, unit = task.speed, task.fields["unit"]
+        if not speed or unit == UNRATED:
+            return Text(unit)
+        return Text(f"{unit} {figure(speed)}/s" if speed >= 0.1 else f"{unit} {figure(speed * 60)}/min")
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text that is cut where its column ends."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield what there is room for."""
+        yield Text(cut(self.text, options.max_width))
 
 
 def cut(text: str, width: int) -> str:
@@ -56,58 +78,3 @@ def cut(text: str, width: int) -> str:
     label, colon, stage = text.rpartition(": ")
     room = width - len(colon) - len(stage) - 1
     return f"{label[:room]}…{colon}{stage}" if label and room > 0 else text[: width - 1] + "…"
-
-
-def label_width(columns: int) -> int:
-    """Return how long a label may be on a terminal of so many columns."""
-    note = _NOTE + 1 if columns >= _WITH_NOTES else 0
-    return max(_SHORTEST_LABEL, columns - _bar_width(columns) - _FIGURES - note - 1)
-
-
-def _bar_width(columns: int) -> int:
-    return _LONG_BAR if columns >= _WIDE else _SHORT_BAR
-
-
-def _label_column(console: Console) -> progress.ProgressColumn:
-    from rich import progress
-    from rich.table import Column
-    from rich.text import Text
-
-    class Label(progress.ProgressColumn):
-        """What is going on."""
-
-        def render(self, task: progress.Task) -> Text:
-            return Text(cut(task.description, label_width(console.width)))
-
-    return Label(table_column=Column(no_wrap=True))
-
-
-def _note_column(console: Console) -> progress.ProgressColumn:
-    from rich import progress
-    from rich.table import Column
-    from rich.text import Text
-
-    class Note(progress.ProgressColumn):
-        """Figures such as the loss, where there is room for them."""
-
-        def render(self, task: progress.Task) -> Text:
-            return Text(cut(task.fields["note"], _NOTE) if console.width >= _WITH_NOTES else "")
-
-    return Note(table_column=Column(no_wrap=True))
-
-
-def _rate_column() -> progress.ProgressColumn:
-    from rich import progress
-    from rich.table import Column
-    from rich.text import Text
-
-    class Rate(progress.ProgressColumn):
-        """How many units a second, or a minute where it is slow."""
-
-        def render(self, task: progress.Task) -> Text:
-            speed, unit = task.speed, task.fields["unit"]
-            if not speed or unit == UNRATED:
-                return Text(unit)
-            return Text(f"{unit} {figure(speed)}/s" if speed >= 0.1 else f"{unit} {figure(speed * 60)}/min")
-
-    return Rate(table_column=Column(no_wrap=True))

@@ -11,6 +11,9 @@ import typer
 
 from segbench.cli.terminal.output import tell, write_json, write_table
 from segbench.errors import UsageError
+from segbench.metrics.conventions import CONVENTIONS
+from segbench.report.text import escape_markdown, is_absent, printable, short_id
+from segbench.results.markdown import markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +39,6 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
     """
     if form == "latex":
         raise UsageError("--convention is written as table, markdown, csv or json")
-    from segbench.metrics.conventions import CONVENTIONS
     from segbench.report.formats.tables import to_csv
     from segbench.report.ranking.conventions import ranked_anew, rescored
 
@@ -56,9 +58,6 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
 
 
 def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
-    from segbench.report.formats.markdown import markdown_table
-    from segbench.report.text import escape_markdown, short_id
-
     for (protocol, _), rows in frame.groupby(["protocol", "test_data"], sort=False, dropna=False):
         titles, cells = _by_convention(rows) if len(names) > 1 else _by_figure(rows)
         unranked = ", not ranked" if rows["rank"].isna().all() else ""
@@ -74,8 +73,6 @@ def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
 
 def _unknown_notes(frame: pd.DataFrame) -> list[str]:
     """Return, in sentences, which figures are not known, why, and what can be done."""
-    from segbench.report.text import printable
-
     return [
         f"note: {convention} of {', '.join(dict.fromkeys(map(printable, rows['model'])))} is not known: {reason}; "
         "'segbench results recount' counts it where the predictions are kept"
@@ -118,8 +115,6 @@ def _by_figure(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _rank(value: Any) -> str:
-    from segbench.report.text import is_absent
-
     return "-" if is_absent(value) else str(value)
 
 

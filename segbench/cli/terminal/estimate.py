@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from segbench.cli.terminal.output import byte_count, counted, duration, tell, write_table
+from segbench.cli.terminal.progress import counting
+from segbench.config.plan import Run
+from segbench.engine.estimate.estimate import (
+    RunEstimate,
+    SuiteEstimate,
+    estimate_all,
+    estimate_runs,
+    images_fed,
+    survey_runs,
+)
+from segbench.engine.stopping import Stop
+from segbench.engine.suite.planning import PlannedRuns
 from segbench.errors import SegbenchError
-
-if TYPE_CHECKING:
-    from segbench.config.plan import Run
-    from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
-    from segbench.engine.stopping import Stop
-    from segbench.engine.suite.planning import PlannedRuns
 
 DAY_SECONDS = 86_400
 
@@ -36,17 +42,12 @@ def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
     """
-    from segbench.cli.terminal.progress import counting
-    from segbench.engine.estimate.estimate import estimate_all
-
     with counting("trying", "networks") as advance:
         return estimate_all((*known.runs, *known.pending), device=device, progress=advance)
 
 
 def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:
     """Return an estimate for programs: seconds and bytes, null for a run of which nothing is known."""
-    from segbench.engine.estimate.estimate import RunEstimate
-
     figures = {
         "seconds": estimate.seconds,
         "peak_memory_bytes": estimate.peak_memory_bytes,
@@ -95,7 +96,6 @@ def announce(runs: Sequence[Run], *, device: str, stop: Stop, few: bool = False)
     """
     if not runs:
         return None
-    from segbench.engine.estimate.estimate import estimate_runs, images_fed, survey_runs
 
     if any(run.recipe.train is not None and run.recipe.train.compile for run in runs):
         tell("no estimate, because networks would have to be compiled for it; 'segbench plan --estimate' does that")

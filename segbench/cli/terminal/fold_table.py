@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from segbench.cli.terminal.output import tell, write_table
+from segbench.config.component import DatasetEntry
+from segbench.config.sections.training import Loader
+from segbench.data.folds.folds import Folds, open_folds
+from segbench.data.validation.folds import fold_notes, missing_classes
+from segbench.errors import MissingDataError
 from segbench.report.text import printable
-
-if TYPE_CHECKING:
-    from segbench.config.component import DatasetEntry
-    from segbench.data.folds.folds import Folds
 
 _MOST_GROUPS = 6
 
@@ -41,8 +42,6 @@ def fold_facts(folds: Folds, class_pixels: Mapping[int, Mapping[str, int]]) -> l
         folds: The folds.
         class_pixels: By fold, the pixels of each class, for folds whose labels were read.
     """
-    from segbench.data.validation.folds import missing_classes
-
     missing = missing_classes(class_pixels)
     found = []
     for fold in range(1, folds.count + 1):
@@ -82,9 +81,6 @@ def folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) 
     Raises:
         DataError: A split is missing or incomplete, or the images cannot be cut as the suite says.
     """
-    from segbench.config.sections.training import Loader
-    from segbench.data.folds.folds import open_folds
-
     folds = open_folds(entry, loader=Loader())
     keys = {fold: folds.test(fold).cache_key() for fold in range(1, folds.count + 1)} if checks else {}
     return fold_facts(folds, {fold: checks[key]["class_pixels"] for fold, key in keys.items() if key in checks})
@@ -96,9 +92,6 @@ def show_folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, An
     Raises:
         DataError: The data is incomplete, or cannot be cut as the suite says.
     """
-    from segbench.data.validation.folds import fold_notes
-    from segbench.errors import MissingDataError
-
     try:
         facts = folds_of_plan(entry, checks)
     except MissingDataError as error:

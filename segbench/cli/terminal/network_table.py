@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from segbench.engine.doctor.record import NetworkCheck
 
 COLUMNS = 80
-_HEADINGS = {"verdict": 7, "train ms": 8, "img/s": 7, "infer ms": 8, "GB": 5, "fp32": 6, "lower": 6, "bits": 6}
+_HEADINGS = {"verdict": 7, "train ms": 8, "img/s": 7, "infer ms": 8, "MB": 6, "fp32": 6, "lower": 6, "bits": 6}
 """Every column after the network's name, with its width."""
 _LONGEST_NAME = COLUMNS - sum(width + 1 for width in _HEADINGS.values())
 
@@ -40,7 +40,7 @@ class NetworkTable:
             _time(network.training_step_ms),
             "-" if network.training_images_per_second is None else figure(network.training_images_per_second),
             _time(network.inference_ms),
-            f"{max(peaks) / 1e9:.2f}" if peaks else "-",
+            f"{max(peaks) / 1e6:,.0f}" if peaks else "-",
             *("-" if error is None else f"{error:.0e}" for error in errors),
             _bits(network),
         ]

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import typer
 
+from segbench.cli.terminal.fitting import fit
+from segbench.report.text import byte_count as sized
 from segbench.report.text import printable
 
 
 def write_json(value: Any) -> None:
     """Write a value to standard output as JSON; what JSON does not have (NaN, infinity) becomes null."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as indented JSON; what JSON does not have becomes null."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
@@ -32,17 +41,24 @@ def plain(value: Any) -> Any:
 
 
 def write_table(
-    titles: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = (), whole: Sequence[str] = ()
+    titles: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    drop: Sequence[str] = (),
 ) -> None:
-    """Write a table to standard output, as wide as the terminal or, elsewhere, as wide as its content.
+    """Write a table to standard output: on a terminal in its width, elsewhere as wide as its content.
 
-    What a terminal would obey in a name (control signs, text direction) is spelled out.
+    Where the terminal is too narrow, columns are left out and counted in a message; sentences are folded at words, and
+    nothing else is. What a terminal would obey in a name (control signs, text direction) is spelled out.
 
     Args:
         titles: The headings.
         rows: The cells; None is shown as nothing.
-        right: Headings of the columns that are set flush right.
-        whole: Headings of the columns whose cells are never folded.
+        right: Headings of the columns that are set flush right; they are never folded.
+        whole: Headings of further columns that are never folded.
+        drop: Headings of the columns that are left out first, in this order; the others go from the right.
     """
     cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -53,13 +69,18 @@ def write_table(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(file=sys.stdout)
+    fitted = fit(titles, cells, width=console.width, rigid=[*right, *whole], drop=drop)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for title in titles:
-        justify: Literal["left", "right"] = "right" if title in right else "left"
-        table.add_column(title, justify=justify, overflow="fold", no_wrap=title in whole)
+    for index in fitted.shown:
+        justify: Literal["left", "right"] = "right" if titles[index] in right else "left"
+        table.add_column(titles[index], justify=justify, overflow="fold", no_wrap=index in fitted.rigid)
     for row in cells:
-        table.add_row(*map(Text, row))
-    Console(file=sys.stdout).print(table)
+        table.add_row(*(Text(row[index]) for index in fitted.shown))
+    console.print(table)
+    left_out = [title for index, title in enumerate(titles) if index not in fitted.shown]
+    if left_out:
+        tell(f"left out, as the terminal is narrow: {', '.join(left_out)}")
 
 
 def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> Iterator[str]:
@@ -79,10 +100,11 @@ def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 
 def write_facts(facts: Mapping[str, Any]) -> None:
-    """Write names and values to standard output, one pair a line."""
+    """Write names and values to standard output, one pair a line; on a terminal, long values are broken at words."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        typer.echo(printable(f"{name:<{width}}  {shown(value)}").rstrip())
+        line = printable(f"{name:<{width}}  {shown(value)}").rstrip()
+        typer.echo(wrapped(line, indent=" " * (width + 2)) if sys.stdout.isatty() else line)
 
 
 def shown(value: Any) -> str:
@@ -111,14 +133,8 @@ def figure(value: float) -> str:
 
 
 def byte_count(count: int | None) -> str:
-    """Return a size in words with three digits, such as ``118 MB`` or ``1.20 GB``, of 1000 bytes a step."""
-    if count is None:
-        return "-"
-    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= size * 0.9995:
-            scaled = count / size
-            return f"{scaled:.{max(0, 2 - len(str(round(scaled))) + 1)}f} {unit}"
-    return f"{count} B"
+    """Return a size in megabytes of a million bytes, such as ``118 MB``, ``1,204 MB`` or ``0.127 MB``."""
+    return sized(count) or "-"
 
 
 def duration(seconds: float) -> str:
@@ -134,5 +150,29 @@ def duration(seconds: float) -> str:
 
 
 def tell(text: str) -> None:
-    """Write a message of one or more lines to standard error; what a terminal would obey is spelled out."""
-    typer.echo("\n".join(map(printable, text.split("\n"))), err=True)
+    """Write a message of one or more lines to standard error, broken at words where that is a terminal.
+
+    What a terminal would obey is spelled out.
+    """
+    lines = [printable(line) for line in text.split("\n")]
+    typer.echo("\n".join(map(wrapped, lines) if sys.stderr.isatty() else lines), err=True)
+
+
+def wrapped(line: str, *, indent: str = "") -> str:
+    """Return a line in the terminal's width, broken between words only: a path stays in one piece.
+
+    Args:
+        line: The line.
+        indent: What further lines begin with.
+    """
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or line
+
+
+def emphasized(text: str, words: str) -> str:
+    """Return text for standard output; on a terminal, broken at words, and with the first of these words in bold."""
+    if not sys.stdout.isatty():
+        return text
+    whole = words.replace(" ", "\N{NO-BREAK SPACE}")  # textwrap does not break there
+    lines = wrapped(text.replace(words, whole, 1))
+    return lines.replace(whole, typer.style(words, bold=True), 1)

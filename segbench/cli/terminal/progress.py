@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from segbench.cli.terminal.bars import open_bars
 from segbench.cli.terminal.output import duration, figure
 from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted, RunStopped
 from segbench.results.record import Status
@@ -40,6 +39,8 @@ def observing(stream: TextIO | None = None) -> Iterator[Observer]:
     if not stream.isatty():
         yield PlainObserver(stream)
         return
+    from segbench.cli.terminal.bars import open_bars
+
     with open_bars(stream) as shown:
         yield BarObserver(shown)
 
@@ -57,6 +58,8 @@ def counting(title: str, unit: str, *, stream: TextIO | None = None) -> Iterator
     if not stream.isatty():
         yield _plain_advance(title, unit, stream)
         return
+    from segbench.cli.terminal.bars import open_bars
+
     with open_bars(stream) as shown:
         task = shown.add_task(title, total=None, visible=False, unit=unit, note="")
         started = time.monotonic()

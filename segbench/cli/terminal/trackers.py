@@ -123,7 +123,7 @@ class TensorBoard:
         try:
             import torch.utils.tensorboard  # noqa: F401 - tells now whether it is there
         except ImportError:
-            raise UsageError("--tensorboard needs TensorBoard: pip install 'segbench[tensorboard]'") from None
+            raise UsageError("--tensorboard needs TensorBoard: pip install tensorboard") from None
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -169,7 +169,7 @@ class MLflow:
         try:
             from mlflow.tracking import MlflowClient
         except ImportError:
-            raise UsageError("--mlflow needs MLflow: pip install 'segbench[mlflow]'") from None
+            raise UsageError("--mlflow needs MLflow: pip install mlflow-skinny alembic sqlalchemy") from None
         self._runs: dict[str, str] = {}
         try:
             self._client = MlflowClient(tracking_uri=address)

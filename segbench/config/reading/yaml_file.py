@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from segbench.config.reading.excerpt import snippet
 from segbench.errors import SuiteError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
@@ -51,19 +52,34 @@ def read_document(file: Path) -> dict[str, Any]:
     Raises:
         SuiteError: The file is missing, is not YAML, or is no mapping.
     """
+    text = ""
     try:
-        document = read_yaml(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = read_yaml(text)
     except FileNotFoundError:
         near = ", ".join(sorted(str(path) for path in file.parent.glob("*.yaml"))) or "none"
         raise SuiteError(f"there is no such file; suites in this folder: {near}", file=file) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SuiteError(f"cannot be read: {error}", file=file) from None
     except (yaml.YAMLError, RecursionError) as error:
-        problem = " ".join(str(error).replace(' in "<unicode string>",', " in").split())
-        raise SuiteError(f"is not YAML: {problem}", file=file) from None
+        raise SuiteError(f"is not YAML: {_syntax_problem(error, text)}", file=file) from None
     if not isinstance(document, dict):
         raise SuiteError("expected a mapping with the keys dataset, models and train", file=file)
     return document
+
+
+def _syntax_problem(error: Exception, text: str) -> str:
+    """Return where a text stops to be YAML and why, with the line and a caret below the place."""
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"line {line}: the character {chr(int(error.character))!r} may not stand in YAML"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    begun, mark = error.context_mark, error.problem_mark
+    since = f" (begun in line {begun.line + 1})" if begun is not None and begun.line < mark.line else ""
+    what = ", ".join(part for part in (error.context and f"{error.context}{since}", error.problem) if part)
+    shown = snippet(mark) or (snippet(begun) if begun is not None else "")
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}{shown}"
 
 
 def expand_variables(document: Mapping[str, Any]) -> dict[str, Any]:

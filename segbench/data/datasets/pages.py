@@ -48,6 +48,12 @@ def chosen_pages(pairs: Sequence[Pair], pages: Literal["each", "first"] | None) 
     return found, problems
 
 
+def stack_of(name: str) -> str:
+    """Return the name of the file that a sample named ``name#1`` is a page of; the name itself of any other sample."""
+    stack, sign, page = name.rpartition("#")
+    return stack if sign and stack and page.isdecimal() else name
+
+
 def first_dtype(pairs: Sequence[Pair], reader: ImageReader) -> str:
     """Return the type of the pixels of the first images that can be read; uint8 where none can."""
     if reader.channels is None:

@@ -17,7 +17,7 @@ from segbench.errors import DataError
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-CODECS = "segbench[codecs]"
+CODECS = "imagecodecs"
 """What to install for compressions that tifffile leaves to imagecodecs."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -11,7 +11,7 @@ from segbench.config.component import DatasetEntry
 from segbench.config.sections.training import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.datasets.pool import names_in_splits, open_pool
-from segbench.data.folds.groups import groups_of
+from segbench.data.folds.groups import groups_of, with_whole_stacks
 from segbench.data.open import cached
 from segbench.data.subset import Subset
 from segbench.errors import DataError
@@ -26,7 +26,7 @@ class Folds:
     Attributes:
         pool: All images.
         numbers: The fold of each image, from 1.
-        groups: The group of each image; None where each is its own.
+        groups: The group of each image; None where each is its own. Pages of one file are of one group.
         count: How many folds there are.
     """
 
@@ -83,14 +83,16 @@ def cut(pool: SegmentationDataset, entry: DatasetEntry, *, own_names: Sequence[s
             default.
 
     Raises:
-        DataError: An image has no group, or there are more folds than images or groups.
+        DataError: An image has no group, pages of one file are of two, or there are more folds than images or groups.
     """
     assert entry.folds is not None
     names = pool.names
     groups = None if entry.fold_groups is None else groups_of(names, entry.fold_groups, own_names=own_names)
+    if entry.options.get("pages") == "each":
+        groups = with_whole_stacks(names, groups)
     different = sorted(set(names if groups is None else groups))
     if len(different) < entry.folds:
-        what = "images" if groups is None else "groups"
+        what = "images" if groups is None else "groups" if entry.fold_groups is not None else "stacks"
         shown = ", ".join(different[:_SHOWN_GROUPS])
         raise DataError(
             f"{pool.info.name}: dataset.folds is {entry.folds}, but there are {len(different)} {what} ({shown}); each "

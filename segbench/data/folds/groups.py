@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from segbench.config.sections.fold_groups import FoldGroups
+from segbench.data.datasets.pages import stack_of
 from segbench.data.files.image_folder import same_name, without_suffix
 from segbench.errors import DataError
 
@@ -28,7 +29,7 @@ def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[st
     """
     if given.file is not None and given.column is not None:
         known = read_groups(Path(given.file), image_column=given.image_column, column=given.column)
-        groups = [known.get(same_name(name)) for name in names]
+        groups = [known.get(same_name(name)) or known.get(same_name(stack_of(name))) for name in names]
         where = f"no line in {given.file}"
     elif given.folder is not None:
         groups = [_folder(name, given.folder) for name in own_names or names]
@@ -43,6 +44,32 @@ def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[st
             f"dataset.fold_groups: each image needs a group, and {len(lost):,} of {len(names):,} have {where} ({shown})"
         )
     return tuple(str(group) for group in groups)
+
+
+def with_whole_stacks(names: Sequence[str], groups: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the group of each image such that the pages of one file are of one: their stack, if none are given.
+
+    Args:
+        names: The images' names; those of pages end in ``#1``, ``#2`` and so on.
+        groups: The group of each image, if groups are given.
+
+    Returns:
+        The groups; None where none are given and there are no stacks.
+
+    Raises:
+        DataError: The given groups tear a stack apart.
+    """
+    stacks = tuple(map(stack_of, names))
+    if groups is None:
+        return stacks if len(set(stacks)) < len(stacks) else None
+    seen: dict[str, str] = {}
+    for stack, group in zip(stacks, groups, strict=True):
+        if seen.setdefault(stack, group) != group:
+            raise DataError(
+                f"dataset.fold_groups: pages of {stack} are in the groups {seen[stack]!r} and {group!r}; neighbouring "
+                "pages are nearly the same picture, so that all pages of a file have to be in one group"
+            )
+    return tuple(groups)
 
 
 def read_groups(file: Path, *, image_column: str, column: str) -> dict[str, str]:

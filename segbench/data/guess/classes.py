@@ -14,7 +14,7 @@ from segbench.data.masks.class_files import ClassFile
 from segbench.data.masks.label_maps import LABEL_MAPS
 from segbench.data.masks.survey import BORDER_COLORS, BORDER_NUMBER, MOST_LEVELS, MaskSurvey, is_grey
 from segbench.data.masks.thin_values import mixtures
-from segbench.data.masks.void_borders import only_borders
+from segbench.data.masks.void_borders import between_classes, only_borders
 
 _MOST_CLASSES = 150
 """More numbers without gaps than these are a picture or the numbers of objects."""
@@ -133,7 +133,8 @@ def _border_color(found: MaskSurvey, pixels: Mapping[Color, int], named: ClassFi
     for color in BORDER_COLORS:
         free = named is None or color not in named.by_color
         lines = only_borders(pixels=found.pixels, void=pixels.get(color, 0), thick=found.thick[color])
-        if len(pixels) > 2 and free and found.colors.get(color) and lines:
+        apart = between_classes(void=pixels.get(color, 0), enclosed=found.enclosed[color])
+        if len(pixels) > 2 and free and found.colors.get(color) and lines and apart:
             return color
     return None
 
@@ -183,9 +184,12 @@ def _beside(
     rest = [number for number in sorted(pixels) if number >= 0 and number not in apart]
     from_zero = _classes_from_zero(rest, named) is not None
     if from_zero and apart == (BORDER_NUMBER,):
-        thin = only_borders(pixels=found.pixels, void=pixels[BORDER_NUMBER], thick=found.thick[BORDER_NUMBER])
-        if thin and (rest != [0, 1] or found.one_beside_border):  # else 1 and 255 may be two ways to mark one class
-            told = f"{BORDER_NUMBER} fills thin borders only, and is void here"
+        void, enclosed = pixels[BORDER_NUMBER], found.enclosed[BORDER_NUMBER]
+        thin = only_borders(pixels=found.pixels, void=void, thick=found.thick[BORDER_NUMBER])
+        if (
+            thin and between_classes(void=void, enclosed=enclosed) and (rest != [0, 1] or found.one_beside_border)
+        ):  # else 1 and 255 may be two ways to mark one class
+            told = f"{BORDER_NUMBER} fills thin borders between classes only, and is void here; it could be a class"
             return _of_numbers(rest, named, ignore=(*ignore, BORDER_NUMBER), notes=(*notes, told))
     if _named_all(named, rest):
         assert named is not None

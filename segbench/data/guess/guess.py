@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+from segbench.data.datasets.pages import chosen_pages
 from segbench.data.files.image_folder import below
 from segbench.data.files.pair import Pair
 from segbench.data.guess.classes import guess_classes
@@ -14,6 +16,7 @@ from segbench.data.guess.images import FoundImages, guess_images
 from segbench.data.guess.layout import FoundLayout, guess_layout
 from segbench.data.guess.left_out import LeftOut, left_out
 from segbench.data.guess.lists import with_lists
+from segbench.data.guess.stacks import guess_pages
 from segbench.data.guess.tree import Split
 from segbench.data.guess.void_splits import without_void_splits
 from segbench.data.masks.class_files import find_class_file
@@ -34,6 +37,7 @@ class Found:
         drawn: Whether the splits are yet to be drawn from all pairs.
         images: What the images hold.
         notes: What a person has to know, in sentences.
+        pages: What to do with files of several pages; None where there are none, or that is not clear.
     """
 
     layout: FoundLayout
@@ -45,6 +49,7 @@ class Found:
     drawn: bool = False
     images: FoundImages = field(default_factory=FoundImages)
     notes: tuple[str, ...] = ()
+    pages: Literal["each"] | None = None
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -67,13 +72,14 @@ def guess(root: Path) -> Found | None:
         layout = replace(layout, by_list=True)  # a folder would be refused for what is left out
     masks = sorted({pair.label for pair in layout.pairs})
     named = find_class_file(_folders_of_names(root, layout))
-    survey = survey_masks(masks)
+    pages, paged = guess_pages(layout.pairs)
+    survey = survey_masks(masks, every_page=pages is not None)
     survey.problem = below(root, survey.problem)
     classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
     layout, blank = without_void_splits(layout, classes)
     train, validation, test = _roles(layout)
     listed = {split: _relative(root, part.pairs) for split, part in layout.paired.items()}
-    images = guess_images(layout.pairs)
+    images = guess_images(chosen_pages(layout.pairs, pages)[0])
     drawn = train is None
     if drawn:
         lists = {"all": tuple(pair for pairs in listed.values() for pair in pairs)}
@@ -88,11 +94,12 @@ def guess(root: Path) -> Found | None:
         lists=lists,
         drawn=drawn,
         images=images,
+        pages=pages,
         notes=(
             *blank,
             *_split_notes(layout, left, told=bool(blank)),
             *left.notes(root),
-            *(below(root, note) for note in images.notes),
+            *(below(root, note) for note in (*paged, *images.notes)),
         ),
     )
 

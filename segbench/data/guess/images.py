@@ -101,15 +101,15 @@ def _kind(pair: Pair) -> _Kind:
         DataError: It cannot be read, or its pages may be samples.
     """
     path, header = pair.image, png_header(pair.image)
-    if page_count(path) > 1 and page_count(pair.label) > 1:
+    if pair.page is None and page_count(path) > 1 and page_count(pair.label) > 1:
         READ_RGB(path)  # says what to give
     try:
-        image = read_bands(path)
+        image = read_bands(path, page=pair.page)
         bands, dtype = image.shape[2], image.dtype.name
     except DataError:
         if header is not None:
             bands, dtype = header.bands, f"uint{max(header.depth, 8)}"
-        elif is_tiff(path) and (facts := tiff_facts(path)).pages == 1:
+        elif is_tiff(path) and ((facts := tiff_facts(path)).pages == 1 or pair.page is not None):
             bands, dtype = facts.bands, facts.dtype
         else:
             raise

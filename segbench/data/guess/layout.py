@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segbench.data.decoding.decoding import reading_page
 from segbench.data.files.image_folder import ImageFolder
 from segbench.data.files.pair import Pair
 from segbench.data.files.pairing import Suffixes, pair_by_name
@@ -251,7 +252,8 @@ def _holds_masks(place: Place) -> bool:
 def _is_mask(file: Path) -> bool:
     """Whether a file has few values and is not lossy."""
     try:
-        stored = read_stored(file)
+        with reading_page(0):
+            stored = read_stored(file)
     except OpacityError:
         return True  # which is told when the masks are looked through
     except DataError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segbench.data.annotations.json_files import mentions
 from segbench.data.files.image_folder import ImageFolder, folders_below, visible
 from segbench.data.guess.tree import Place, Role
 from segbench.data.masks.stored import read_stored
@@ -38,12 +39,8 @@ def panoptic_files(root: Path) -> Iterator[Path]:
 
 
 def describes_segments(file: Path) -> bool:
-    """Whether a JSON file has ``segments_info``; files of any size are searched, and none is read into memory."""
-    try:
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            return text.find(_KEY) >= 0
-    except (OSError, ValueError):  # it is empty, or cannot be read
-        return False
+    """Whether a JSON file has ``segments_info``."""
+    return mentions(file, _KEY)
 
 
 def _described(file: Path) -> set[str]:

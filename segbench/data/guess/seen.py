@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from segbench.data.files.image_folder import IMAGE_SUFFIXES, ImageFolder, below, folders_below, is_folder, visible
-from segbench.data.guess.panoptic import describes_segments
+from segbench.data.guess.annotated import annotation_lines
 
 _MOST_LINES = 10
 _MOST_FOLDERS = 5
 _MOST_DOUBLES = 2
-_LARGEST_JSON = 300_000_000
 _KINDS = {
     ".nii": "NIfTI volumes cannot be read: save their slices as PNG or TIFF, images and masks alike",
     ".nii.gz": "NIfTI volumes cannot be read: save their slices as PNG or TIFF, images and masks alike",
@@ -29,11 +27,6 @@ _KINDS = {
 }
 """Kinds of files that hold images or masks elsewhere, and what to do about them."""
 
-_PANOPTIC = (
-    "COCO panoptic annotations ({told}): the colours of its PNG files are numbers of segments, and no classes; "
-    "segbench reads masks; draw them with panopticapi's panoptic2semantic_segmentation, one PNG for each image"
-)
-
 
 def what_was_seen(root: Path) -> list[str]:
     """Return at most ten lines on the files of a folder; none where it is empty or absent."""
@@ -43,7 +36,11 @@ def what_was_seen(root: Path) -> list[str]:
     if len(filled) > _MOST_FOLDERS:
         lines.append(f"and {len(filled) - _MOST_FOLDERS:,} more folders")
     kinds = {kind for found in filled.values() for kind in found}
-    advice = [*_annotations(filled), *dict.fromkeys(_KINDS[kind] for kind in sorted(kinds & _KINDS.keys()))]
+    advice = [
+        *annotation_lines(root),
+        *_boxes(filled),
+        *dict.fromkeys(_KINDS[kind] for kind in sorted(kinds & _KINDS.keys())),
+    ]
     advice += _doubles(root, filled)
     if lines and not advice:
         advice.append(_missing(kinds))
@@ -78,40 +75,7 @@ def _missing(kinds: Iterable[str]) -> str:
     return f"no images were found; those of {', '.join(IMAGE_SUFFIXES)} are read"
 
 
-def _annotations(folders: dict[Path, Counter[str]]) -> list[str]:
-    """Return what JSON files say, where they are annotations of a known kind."""
-    found = []
-    for folder in [folder for folder, kinds in folders.items() if ".json" in kinds]:
-        files = [Path(entry.path) for entry in visible(folder) if entry.name.lower().endswith(".json")]
-        files.sort(key=lambda file: ("panoptic" not in file.name.lower(), file))
-        line = next((line for file in files[:5] if (line := _annotation_line(file, files))), None)
-        found += [line] if line else []
+def _boxes(folders: dict[Path, Counter[str]]) -> list[str]:
     if any(".txt" in kinds and folder.name.lower() == "labels" for folder, kinds in folders.items()):
-        found.append("labels of text files are boxes or polygons as YOLO's: draw them into masks first")
-    return found[:3]
-
-
-def _annotation_line(file: Path, files: Sequence[Path]) -> str | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig")) if file.stat().st_size < _LARGEST_JSON else None
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(content, dict):
-        return _PANOPTIC.format(told=file.name) if content is None and describes_segments(file) else None
-    if "shapes" in content and "imagePath" in content:
-        return (
-            f"LabelMe polygons ({len(files):,} files such as {file.name}): segbench reads masks; labelme's own "
-            "labelme2voc.py draws them (SegmentationClassPNG)"
-        )
-    if isinstance(content.get("annotations"), list) and isinstance(content.get("images"), list):
-        categories = content.get("categories") or []
-        names = [str(entry.get("name")) for entry in categories if isinstance(entry, dict)]
-        shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        told = f"{file.name}: {len(content['images']):,} images, {len(names)} categories: {shown}"
-        if any("segments_info" in entry for entry in content["annotations"][:1] if isinstance(entry, dict)):
-            return _PANOPTIC.format(told=told)
-        return (
-            f"COCO annotations ({told}): segbench reads masks; draw them with pycocotools' COCO.annToMask, one PNG for "
-            "each image"
-        )
-    return None
+        return ["labels of text files are boxes or polygons as YOLO's: draw them into masks first"]
+    return []

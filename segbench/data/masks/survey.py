@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from segbench.data.base import Color
+from segbench.data.decoding.decoding import page_count, reading_page
 from segbench.data.masks.label_table import color_codes, color_of
 from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
 from segbench.data.masks.thin_values import ThinValues, places_of
-from segbench.data.masks.void_borders import thick_pixels
+from segbench.data.masks.void_borders import enclosed_pixels, thick_pixels
 from segbench.errors import DataError
 
 MOST_LEVELS = 64
@@ -24,6 +25,8 @@ BORDER_COLORS: tuple[Color, ...] = ((224, 224, 192), (255, 255, 255))
 _MOST_MIXED = 256
 """Files of more values or colours than these are not looked through for thin ones."""
 _MOST_PIXELS_OF_THIN = 50_000_000
+Mask = tuple[Path, int | None]
+"""A file, and which of its pages; None where it is the only one."""
 _MOST_FILES = 2000
 _MOST_PIXELS = 600_000_000
 """So much is looked at, about a minute; of more, files spread evenly."""
@@ -46,6 +49,7 @@ class MaskSurvey:
         indices: For each index in palette files, the pixels of each of its colours; None where it has none.
         colors: Pixels of each colour in RGB files.
         thick: Pixels of each border number or colour that no thin border explains.
+        enclosed: Those with no more than one class around them.
         picture: A file with more colours than a mask has, if there is one.
         one_beside_border: Whether a file holds both 1 and ``BORDER_NUMBER``.
         thin_numbers: Where the numbers of grey files of 8 bits and more, and of RGB files that are grey, lie.
@@ -64,6 +68,7 @@ class MaskSurvey:
     indices: dict[int, Counter[Color | None]] = field(default_factory=lambda: defaultdict(Counter))
     colors: Counter[Color] = field(default_factory=Counter)
     thick: Counter[int | Color] = field(default_factory=Counter)
+    enclosed: Counter[int | Color] = field(default_factory=Counter)
     picture: Path | None = None
     one_beside_border: bool = False
     thin_numbers: ThinValues = field(default_factory=ThinValues)
@@ -103,6 +108,7 @@ class MaskSurvey:
             self.colors[color] += count
             if color in BORDER_COLORS:
                 self.thick[color] += thick_pixels(codes == code)
+                self.enclosed[color] += enclosed_pixels(codes, codes == code)
 
     def _add_thin_colors(self, indices: NumberArray, colors: list[Color]) -> None:
         self.thin_colors.add(places_of(indices, colors))
@@ -115,6 +121,7 @@ class MaskSurvey:
         counts = {number: int((numbers == number).sum()) for number in used[:1000]}
         if BORDER_NUMBER in counts:
             self.thick[BORDER_NUMBER] += thick_pixels(numbers == BORDER_NUMBER)
+            self.enclosed[BORDER_NUMBER] += enclosed_pixels(numbers, numbers == BORDER_NUMBER)
             self.one_beside_border |= 1 in counts
         if stored.palette is not None:
             for index, count in counts.items():
@@ -132,24 +139,38 @@ def is_grey(colors: Iterable[Color]) -> bool:
     return all(len(set(color)) == 1 for color in colors)
 
 
-def survey_masks(files: Sequence[Path]) -> MaskSurvey:
-    """Read masks; those that cannot be read are counted."""
-    found = MaskSurvey(len(files))
-    step = max(1, -(-len(files) // _MOST_FILES))
-    for index, file in enumerate(_spread(files[::step])):
+def survey_masks(files: Sequence[Path], *, every_page: bool = False) -> MaskSurvey:
+    """Read masks; those that cannot be read are counted.
+
+    Args:
+        files: The files.
+        every_page: Whether each page of files of several is a mask, counted as one; such files are refused otherwise.
+    """
+    masks = [(file, page) for file in files for page in _pages(file, every=every_page)]
+    found = MaskSurvey(len(masks))
+    step = max(1, -(-len(masks) // _MOST_FILES))
+    for index, (file, page) in enumerate(_spread(masks[::step])):
         if index and found.pixels > _MOST_PIXELS:
             break
         try:
-            found.add(read_stored(file))
+            with reading_page(page):
+                found.add(read_stored(file))
         except DataError as error:
             found.unreadable += 1
             found.problem = found.problem or str(error)
     return found
 
 
-def _spread(files: Sequence[Path]) -> list[Path]:
-    """Return files in an order of which every beginning is spread over all of them."""
-    return [file for start in range(16) for file in files[_reversed_bits(start) :: 16]]
+def _pages(file: Path, *, every: bool) -> Sequence[int | None]:
+    try:
+        return range(page_count(file)) if every else [None]
+    except DataError:  # which reading it tells
+        return [None]
+
+
+def _spread(masks: Sequence[Mask]) -> list[Mask]:
+    """Return masks in an order of which every beginning is spread over all of them."""
+    return [mask for start in range(16) for mask in masks[_reversed_bits(start) :: 16]]
 
 
 def _reversed_bits(number: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from segbench.data.base import IGNORE_INDEX, Remark, Sample, SegmentationDataset
 from segbench.data.masks.thin_values import ThinValues, places_of
-from segbench.data.masks.void_borders import thick_pixels
+from segbench.data.masks.void_borders import enclosed_pixels, thick_pixels
 from segbench.data.validation.equal_pictures import picture_digest, repeated
 from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.errors import DataError
@@ -43,6 +43,7 @@ class DatasetReport:
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
         thin_classes: Classes that are nowhere more than thin borders between two others.
+        enclosed_void_pixels: Void pixels with no more than one class around them.
     """
 
     name: str
@@ -62,6 +63,7 @@ class DatasetReport:
     thick_void_pixels: int = 0
     remarks: tuple[Remark, ...] = ()
     thin_classes: tuple[str, ...] = ()
+    enclosed_void_pixels: int = 0
 
     @property
     def class_frequencies(self) -> tuple[float, ...]:
@@ -148,6 +150,7 @@ class _Counts:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     void_pixels: int = 0
     thick_void_pixels: int = 0
+    enclosed_void_pixels: int = 0
     void_images: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)
@@ -171,6 +174,7 @@ class _Counts:
         self.void_pixels += int(histogram[IGNORE_INDEX])
         if histogram[IGNORE_INDEX]:
             self.thick_void_pixels += thick_pixels(label == IGNORE_INDEX)
+            self.enclosed_void_pixels += enclosed_pixels(label, label == IGNORE_INDEX)
         self.class_pixels += pixels
         self.class_image_pixels += np.where(pixels > 0, label.size, 0)
         self.class_images += pixels > 0
@@ -193,6 +197,7 @@ class _Counts:
             class_images=tuple(self.class_images.tolist()),
             void_pixels=self.void_pixels,
             thick_void_pixels=self.thick_void_pixels,
+            enclosed_void_pixels=self.enclosed_void_pixels,
             problems=tuple(self.problems),
             pixel_digest=None if self.problems else self.pixels.hexdigest(),
             void_images=tuple(self.void_images),

@@ -32,6 +32,7 @@ class SplitFacts:
         repeats: Names of the images of each picture that occurs more than once.
         relabelled: Those of ``repeats`` whose labels are not all the same.
         thin_classes: Classes that are nowhere more than thin borders between two others; empty where not looked for.
+        enclosed_void_pixels: Void pixels with no more than one class around them; None where that is not known.
     """
 
     images: int
@@ -45,6 +46,7 @@ class SplitFacts:
     thick_void_pixels: int | None = None
     remarks: tuple[Remark, ...] = ()
     thin_classes: tuple[str, ...] = ()
+    enclosed_void_pixels: int | None = None
 
     @property
     def labelled_pixels(self) -> int:
@@ -71,6 +73,7 @@ def facts_of(report: DatasetReport) -> SplitFacts:
         thick_void_pixels=report.thick_void_pixels,
         remarks=report.remarks,
         thin_classes=report.thin_classes,
+        enclosed_void_pixels=report.enclosed_void_pixels,
     )
 
 
@@ -98,6 +101,7 @@ def to_json(report: DatasetReport, split: str, *, pictures: bool = True) -> dict
         "class_pixels": dict(zip(report.classes, report.class_pixels, strict=True)),
         "void_pixels": report.void_pixels,
         "thick_void_pixels": report.thick_void_pixels,
+        "enclosed_void_pixels": report.enclosed_void_pixels,
         "pixel_digest": report.pixel_digest,
         **{key: some for key, some in found.items() if some},
         **digests,
@@ -117,4 +121,5 @@ def from_json(stored: Mapping[str, Any]) -> SplitFacts:
         thick_void_pixels=stored.get("thick_void_pixels"),
         remarks=tuple(Remark(*remark) for remark in stored.get("remarks", ())),
         thin_classes=tuple(stored.get("thin_classes", ())),
+        enclosed_void_pixels=stored.get("enclosed_void_pixels"),
     )

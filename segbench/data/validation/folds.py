@@ -47,7 +47,7 @@ def judge_folds(
     """
     whole = CheckedSplit(f"{folds.count} folds", pool)
     found = [*judge({"all": whole}, entry), *_in_several_folds(folds, whole, entry)]
-    notes = [*fold_notes(missing_classes(class_pixels)), *_unlabelled(class_pixels)]
+    notes = [*_stacks(folds, entry), *fold_notes(missing_classes(class_pixels)), *_unlabelled(class_pixels)]
     return problems_first([*found, *(Finding("fold", Level.NOTE, whole.title, note) for note in notes)])
 
 
@@ -86,6 +86,16 @@ def _unlabelled(class_pixels: Mapping[int, Mapping[str, int]]) -> Iterator[str]:
     empty = [fold for fold, pixels in class_pixels.items() if not sum(pixels.values())]
     if empty and len(empty) < len(class_pixels):
         yield f"all pixels of {_named(empty)} are void"
+
+
+def _stacks(folds: Folds, entry: DatasetEntry) -> Iterator[str]:
+    """Yield that the pages of each file stay together, where no groups were asked for."""
+    if entry.fold_groups is None and folds.groups is not None:
+        count = len(set(folds.groups))
+        yield (
+            f"the {len(folds.groups):,} pages are of {count:,} files, and the pages of a file stay in one fold; if "
+            "several files show one patient or place, give dataset.fold_groups"
+        )
 
 
 def _in_several_folds(folds: Folds, whole: CheckedSplit, entry: DatasetEntry) -> Iterator[Finding]:

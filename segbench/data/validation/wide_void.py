@@ -1,4 +1,4 @@
-"""Tells where the mask value 255 is void in more than thin borders, so that it may be a class that nobody named."""
+"""Tells where the mask value 255 is void in more than borders between classes, so that it may be an unnamed class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from segbench.config.component import DatasetEntry
 from segbench.data.base import IGNORE_INDEX
-from segbench.data.masks.void_borders import BORDER_WIDTH, only_borders
+from segbench.data.masks.void_borders import BORDER_WIDTH, between_classes, only_borders
 from segbench.data.validation.facts import SplitFacts
 
 
@@ -28,19 +28,37 @@ class WideVoid:
 def wide_void(facts: SplitFacts, entry: DatasetEntry) -> WideVoid | None:
     """Return what is void of a split beyond thin borders; None where that can be no class, or is not known.
 
+    Thin lines within one class are no borders: where the suite does not say that 255 is ignored, they may be a class of
+    thin objects, such as roads or cracks.
+
     Args:
         facts: What the split holds.
         entry: The suite's data set.
     """
     void, thick = facts.void_pixels, facts.thick_void_pixels
     pixels = void + facts.labelled_pixels
-    if thick is None or not _may_be_a_class(entry) or only_borders(pixels=pixels, void=void, thick=thick):
+    if thick is None or not _may_be_a_class(entry):
         return None
+    if only_borders(pixels=pixels, void=void, thick=thick):
+        return _thin_lines(facts, entry)
     text = (
         f"255 is ignored, and {void / pixels:.1%} of the pixels are void, more than thin borders "
         f"({thick / void:.0%} of them in places wider than {BORDER_WIDTH} pixels)"
     )
     return WideVoid(text, _remedy(facts, entry), is_chosen="ignore" not in entry.unwritten)
+
+
+def _thin_lines(facts: SplitFacts, entry: DatasetEntry) -> WideVoid | None:
+    """Return that thin lines lie within one class, where nobody chose that 255 is ignored."""
+    void, enclosed = facts.void_pixels, facts.enclosed_void_pixels
+    is_chosen = "ignore" not in entry.unwritten
+    if is_chosen or enclosed is None or between_classes(void=void, enclosed=enclosed):
+        return None
+    text = (
+        f"255 is ignored by default, and fills thin lines of which {enclosed / void:.0%} lie within one class, as thin "
+        "objects do, and not between two, as void borders do"
+    )
+    return WideVoid(text, _remedy(facts, entry), is_chosen=False)
 
 
 def _may_be_a_class(entry: DatasetEntry) -> bool:

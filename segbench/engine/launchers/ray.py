@@ -291,7 +291,7 @@ def _joined(address: str | None) -> Any:
         try:
             import ray
         except ImportError:
-            raise UsageError("--launcher ray needs Ray: pip install 'segbench[ray]'") from None
+            raise UsageError("--launcher ray needs Ray: pip install ray") from None
         if not ray.is_initialized():
             _check_address(address)
             try:

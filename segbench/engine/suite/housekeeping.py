@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,17 +11,13 @@ from segbench.config.plan import Run
 from segbench.config.suite import Suite
 from segbench.engine.events import Notice, Observer
 from segbench.engine.processes import ProcessDied
+from segbench.engine.suite.planning import is_finished
 from segbench.errors import DataError, StoreError
-from segbench.results.record import RunRecord, Status
+from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 Call = Callable[..., Any]
 """Calls a function, here or in a process of its own."""
-
-
-def is_finished(record: RunRecord) -> bool:
-    """Return whether a run was completed; failed and skipped ones are tried again."""
-    return record.outcome.status is Status.COMPLETED
 
 
 def drop_states(store: Store, done: Sequence[Run]) -> None:
@@ -47,11 +43,21 @@ def name_stale(store: Store, runs: Sequence[Run], observer: Observer) -> None:
         observer(Notice(f"saved states of runs that the suite no longer names stay in {store.folder}: {named_ones}"))
 
 
-def renew_gallery(runs: Sequence[Run], store: Store, *, call: Call, observer: Observer) -> None:
-    """Make the suite's gallery of all its completed runs anew; without one, the results are whole all the same."""
+def renew_gallery(
+    runs: Sequence[Run], records: Mapping[str, RunRecord], store: Store, *, call: Call, observer: Observer
+) -> None:
+    """Make the suite's gallery of all its completed runs anew; without one, the results are whole all the same.
+
+    Args:
+        runs: The suite's runs.
+        records: By id, those that are read already.
+        store: Where all of them are.
+        call: Calls what needs torch.
+        observer: Told where there is no gallery.
+    """
     try:
-        records = list(filter(is_finished, store.find_all({run.id: run.identity for run in runs}).values()))
-        call(_make_gallery, runs, records, store, observer=observer)
+        found = {**store.find_all({run.id: run.identity for run in runs if run.id not in records}), **records}
+        call(_make_gallery, runs, list(filter(is_finished, found.values())), store, observer=observer)
     except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command at it
         observer(Notice(f"the gallery of test images was not made: {error}"))
 

@@ -1,14 +1,16 @@
-"""The whole plan of a suite: its trials, its runs by the identical recipe, and the tuned runs that trials chose."""
+"""The plan of a suite: trials, runs by the identical recipe, tuned runs that trials chose; and what is wanted of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from segbench.config.plan import Run, once_each, plan
 from segbench.config.suite import Suite
 from segbench.config.trials import families
 from segbench.engine.run.record import stored_mean_iou
+from segbench.engine.suite.selection import Selection, chosen, named, starting_with
 from segbench.results.choice import best_position
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store
@@ -42,6 +44,69 @@ class PlannedRuns:
         return (
             f"{tuned} tuned run{'s' * (tuned > 1)} follow{'s' * (tuned == 1)} from {trials} trial{'s' * (trials > 1)}"
         )
+
+
+@dataclass(frozen=True)
+class WantedRuns:
+    """The runs of a suite that a command is about, and their records at the time.
+
+    Attributes:
+        suite: The suite.
+        store: Where its runs are.
+        selection: Which of them are wanted.
+        known: All of them.
+        runs: The wanted ones.
+        pending: Wanted tuned runs whose values are not chosen yet.
+        stored: Records by id, those of failed and skipped runs among them.
+    """
+
+    suite: Suite
+    store: Store
+    selection: Selection
+    known: PlannedRuns
+    runs: tuple[Run, ...]
+    pending: tuple[Run, ...]
+    stored: Mapping[str, RunRecord]
+
+    @cached_property
+    def finished(self) -> dict[str, RunRecord]:
+        """The records of completed runs; failed and skipped ones are tried again."""
+        return {run_id: record for run_id, record in self.stored.items() if is_finished(record)}
+
+    @property
+    def todo(self) -> list[Run]:
+        """The runs that are not finished, pending ones last."""
+        return [run for run in (*self.runs, *self.pending) if run.id not in self.finished]
+
+    def planned_again(self) -> WantedRuns:
+        """Return what is wanted now that trials may have ended."""
+        return wanted_runs(self.suite, self.store, self.selection)
+
+    def without(self, ids: Collection[str]) -> WantedRuns:
+        """Return the same but for some runs."""
+        return replace(self, runs=tuple(run for run in self.runs if run.id not in ids))
+
+
+def wanted_runs(suite: Suite, store: Store, selection: Selection | None = None) -> WantedRuns:
+    """Plan a suite, and read the records of the runs that are wanted.
+
+    Raises:
+        UsageError: The suite has no such run, or its plan is wrong; see ``planned``.
+        StoreError: A record was written by a newer segbench, or cannot be read.
+    """
+    selection = selection or Selection()
+    known = planned(suite, store)
+    unknown = {run.id for run in known.pending}
+    found = chosen((*known.runs, *known.pending), selection.models, selection.seeds)
+    runs = named([run for run in found if run.id not in unknown], selection.ids)
+    pending = starting_with([run for run in found if run.id in unknown], selection.ids)
+    stored = store.find_all({run.id: run.identity for run in (*runs, *pending)})
+    return WantedRuns(suite, store, selection, known, runs, pending, stored)
+
+
+def is_finished(record: RunRecord) -> bool:
+    """Return whether a run was completed; failed and skipped ones are tried again."""
+    return record.outcome.status is Status.COMPLETED
 
 
 def planned(suite: Suite, store: Store) -> PlannedRuns:

@@ -13,9 +13,9 @@ from segbench.engine.events import Notice, Observer, ignore
 from segbench.engine.launchers.local import Launcher, Sequential
 from segbench.engine.processes import call_here, call_in_process
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.suite.planning import PlannedRuns, planned
+from segbench.engine.suite.planning import PlannedRuns, WantedRuns, wanted_runs
 from segbench.engine.suite.runner import SuiteRunner
-from segbench.engine.suite.selection import RunOrder, chosen, named, starting_with
+from segbench.engine.suite.selection import RunOrder, Selection
 from segbench.results.record import RunRecord, Status
 from segbench.results.store import Store
 
@@ -87,13 +87,34 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
     Raises:
         UsageError: The suite or its data is wrong; nothing that was done is lost.
     """
-    store = Store(Path(results), suite.name)
-    known = planned(suite, store)
-    runs = named(chosen(known.runs, models, seeds), only)
-    store.clean()
+    return do_runs(
+        wanted_runs(suite, Store(Path(results), suite.name), Selection(models, seeds, only)),
+        device=device,
+        in_process=in_process,
+        launcher=launcher,
+        order=order,
+        stop=stop,
+        estimate=estimate,
+        observer=observer,
+    )
+
+
+def do_runs(
+    wanted: WantedRuns,
+    *,
+    device: str,
+    in_process: bool,
+    launcher: Launcher | None,
+    order: RunOrder,
+    stop: Stop,
+    estimate: SuiteEstimate | None,
+    observer: Observer,
+) -> SuiteOutcome:
+    """Do the wanted runs of a suite that are not done; arguments, result and errors are those of ``run_suite``."""
+    wanted.store.clean()
     work = SuiteRunner(
-        suite=suite,
-        store=store,
+        suite=wanted.suite,
+        store=wanted.store,
         device=device,
         call=call_here if in_process else call_in_process,
         launcher=launcher or Sequential(device),
@@ -102,14 +123,14 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
         stop=stop,
         estimates=_estimates(estimate),
     )
-    work.do(runs, known)
-    if suite.tuning is not None and not stop.due:
-        known = planned(suite, store)
-        runs = starting_with(chosen(known.runs, models, seeds), only)
-        work.do([run for run in runs if run.id not in work.records], known)
-        tell_pending(known, observer)
-    work.finish(known)
-    return _outcome(work, runs, known.pending if stop.due and only is None else ())
+    work.do(wanted)
+    if wanted.suite.tuning is not None and not stop.due:
+        wanted = wanted.planned_again()
+        work.do(wanted.without(work.records))
+        tell_pending(wanted.known, observer)
+    work.finish(wanted.known)
+    unknown = wanted.known.pending if stop.due and wanted.selection.ids is None else ()
+    return _outcome(work, wanted.runs, unknown)
 
 
 def _outcome(work: SuiteRunner, runs: Sequence[Run], unknown: Sequence[Run]) -> SuiteOutcome:

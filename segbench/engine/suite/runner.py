@@ -17,8 +17,8 @@ from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.run.record import record_death, record_outcome, refuse_to_go_on, tell_end
 from segbench.engine.stopping import NEVER, Stop
-from segbench.engine.suite.housekeeping import Call, drop_states, is_finished, name_stale, renew_gallery, write_plan
-from segbench.engine.suite.planning import PlannedRuns
+from segbench.engine.suite.housekeeping import Call, drop_states, name_stale, renew_gallery, write_plan
+from segbench.engine.suite.planning import PlannedRuns, WantedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
 from segbench.engine.suite.reuse import Twin, take_over, twins_of
 from segbench.engine.suite.selection import RunOrder, ordered
@@ -65,23 +65,22 @@ class SuiteRunner:
     done_before: set[str] = field(default_factory=set)
     told: list[Finding] = field(default_factory=list)
 
-    def do(self, runs: Sequence[Run], known: PlannedRuns) -> None:
-        """Do those of some runs that are not done; tuned ones wait as long as there are any others to do.
+    def do(self, wanted: WantedRuns) -> None:
+        """Do those wanted runs that are not done; tuned ones wait as long as there are any others to do.
 
         What does not end in time is left.
         """
-        if not runs:
+        if not wanted.runs:
             return
         with ending_calls(self.stop):
             try:
-                self._do(runs, known)
+                self._do(wanted)
             except (ProcessDied, CallStopped):
                 if not self.stop.due:
                     raise
 
-    def _do(self, runs: Sequence[Run], known: PlannedRuns) -> None:
-        stored = self.store.find_all({run.id: run.identity for run in runs})
-        finished = {run_id: record for run_id, record in stored.items() if is_finished(record)}
+    def _do(self, wanted: WantedRuns) -> None:
+        runs, known, finished = wanted.runs, wanted.known, wanted.finished
         if self.stop.due:
             self._keep([run for run in runs if run.id in finished], finished)
             return
@@ -90,12 +89,12 @@ class SuiteRunner:
         done = unchanged(finished, found.data, self.observer)
         others_first = any(run.role != "tuned" and run.id not in done for run in runs)
         waiting = {run.id for run in runs if run.role == "tuned"} if others_first else set()
-        runs = [run for run in runs if run.id not in waiting]
+        runs = tuple(run for run in runs if run.id not in waiting)
         if not (waiting or known.pending):
             name_stale(self.store, known.runs, self.observer)
         self._keep([run for run in runs if run.id in done], done)
         todo = [run for run in runs if run.id not in done]
-        failed = stored.keys() - finished.keys()
+        failed = wanted.stored.keys() - finished.keys()
         seconds = {run_id: estimate.seconds for run_id, estimate in self.estimates.items()}
         todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
         self._launch(self._settled(todo, known, found))
@@ -106,7 +105,7 @@ class SuiteRunner:
             return
         anything = len(self.records) > len(self.done_before)
         if anything or not (self.store.folder / GALLERY_FOLDER).is_dir():
-            renew_gallery(known.shown, self.store, call=self.call, observer=self.observer)
+            renew_gallery(known.shown, self.records, self.store, call=self.call, observer=self.observer)
 
     def _look(self, runs: Sequence[Run], finished: Mapping[str, RunRecord]) -> Preflight:
         """Look at what the runs need, and remember what was found of the data.

@@ -6,6 +6,7 @@ import difflib
 import random
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 from segbench.config.plan import Run
 from segbench.config.reading.dotted_keys import MODEL_OF_SUITE, Named, matching
@@ -21,6 +22,20 @@ class RunOrder(StrEnum):
     SUITE = "suite"
     CHEAPEST = "cheapest"
     RANDOM = "random"
+
+
+class Selection(NamedTuple):
+    """Which of a suite's runs a command is about; None stands for all.
+
+    Attributes:
+        models: Labels or names of their models.
+        seeds: Their seeds.
+        ids: Their ids, or the beginnings of these.
+    """
+
+    models: Sequence[str] | None = None
+    seeds: Sequence[int] | None = None
+    ids: Sequence[str] | None = None
 
 
 def ordered(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, scaled
+from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import VGG16_STAGES, conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
 
@@ -27,11 +29,12 @@ class PlainCNN(SegmentationNetwork):
 
     citation = "K. Simonyan, A. Zisserman, 'Very Deep Convolutional Networks', ICLR 2015, arXiv:1409.1556 (encoder)"
 
-    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+    def __init__(self, classes: int, channels: int, options: PlainCNNOptions) -> None:
         super().__init__()
-        self.stages = vgg16_stages(channels, width=width, norm=norm, activation=activation)
-        self.score = nn.Conv2d(scaled(VGG16_STAGES[-1][-1], width), classes, 1)
+        self.stages = vgg16_stages(channels, width=options.width, **options.style)
+        self.score = nn.Conv2d(scaled(VGG16_STAGES[-1][-1], options.width), classes, 1)
         init_he(self)
+        load_vgg16(options.pretrained, self.stages)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
@@ -65,15 +68,12 @@ class KerasCNN(SegmentationNetwork):
 
     citation = "Plain CNN of Keras segmentation tutorials: five blocks of 64 to 1024 filters at full resolution"
 
-    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+    def __init__(self, classes: int, channels: int, options: KerasCNNOptions) -> None:
         super().__init__()
-        filters = [scaled(count, width) for count in KERAS_FILTERS]
+        filters = [scaled(count, options.width) for count in KERAS_FILTERS]
         inputs = [channels, *(2 * count for count in filters)]
         self.blocks = nn.Sequential(
-            *(
-                ConcatenationBlock(before, after // 2, norm=norm, activation=activation)
-                for before, after in pairwise(inputs)
-            )
+            *(ConcatenationBlock(before, after // 2, **options.style) for before, after in pairwise(inputs))
         )
         self.classifier = nn.Conv2d(inputs[-1], classes, 1)
         init_he(self)
@@ -84,45 +84,35 @@ class KerasCNN(SegmentationNetwork):
         return logits
 
 
-def cnn(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-) -> nn.Module:
-    """Plain CNN: VGG-16 encoder, 1x1 scores, one bilinear upsampling; what a classifier gives without a decoder.
+@dataclass(frozen=True, kw_only=True)
+class PlainCNNOptions(NetworkOptions):
+    """Plain CNN: VGG-16 encoder, 1x1 scores, one bilinear upsampling; what a classifier gives without a decoder."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count; 1.0 is VGG-16.
-        norm: Normalisation after every convolution; VGG-16 has none.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights of vgg16 (vgg16_bn with batch norm), or a file of them.
-    """
-    network = PlainCNN(classes, channels, width=width, norm=norm or "none", activation=activation)
-    load_vgg16(pretrained, network.stages)
-    return network
+    width: float = 1.0
+    """Scales every channel count; 1.0 is VGG-16."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every convolution; VGG-16 has none."""
+    pretrained: bool | str = False
+    """True for timm's ImageNet weights of vgg16 (vgg16_bn with batch norm), or a file of them."""
+
+    paper_norm: ClassVar[str] = "none"
+
+    def build(self, classes: int, channels: int = 3) -> PlainCNN:
+        """Return the network."""
+        return PlainCNN(classes, channels, self)
 
 
-def keras_cnn(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-) -> nn.Module:
-    """Keras tutorial CNN: no spatial reduction survives a block; shows why encoders exist.
+@dataclass(frozen=True, kw_only=True)
+class KerasCNNOptions(NetworkOptions):
+    """Keras tutorial CNN: no spatial reduction survives a block; shows why encoders exist."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count; 1.0 is the tutorial.
-        norm: Normalisation after every convolution; the tutorial has none.
-        activation: Activation by timm's name.
-    """
-    return KerasCNN(classes, channels, width=width, norm=norm or "none", activation=activation)
+    width: float = 1.0
+    """Scales every channel count; 1.0 is the tutorial."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every convolution; the tutorial has none."""
+
+    paper_norm: ClassVar[str] = "none"
+
+    def build(self, classes: int, channels: int = 3) -> KerasCNN:
+        """Return the network."""
+        return KerasCNN(classes, channels, self)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from torch import Tensor, nn
 
 from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import init_he, pool_with_switches, scaled, unpool
+from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import (
     FULLY_CONNECTED,
     VGG16_STAGES,
@@ -42,31 +43,24 @@ class DeconvNet(SegmentationNetwork):
         "arXiv:1505.04366"
     )
 
-    def __init__(
-        self,
-        classes: int,
-        channels: int,
-        *,
-        width: float,
-        norm: str,
-        activation: str,
-        fc_channels: int,
-        fc_kernel: int,
-    ) -> None:
+    def __init__(self, classes: int, channels: int, options: DeconvNetOptions) -> None:
         super().__init__()
-        conv = partial(conv_unit, norm=norm, activation=activation)
-        deconv = partial(deconv_unit, norm=norm, activation=activation)
-        trunk, hidden = scaled(VGG16_STAGES[-1][-1], width), scaled(fc_channels, width)
+        width, fc_kernel = options.width, options.fc_kernel
+        conv = partial(conv_unit, **options.style)
+        deconv = partial(deconv_unit, **options.style)
+        trunk, hidden = scaled(VGG16_STAGES[-1][-1], width), scaled(options.fc_channels, width)
         self.input_constraint = InputConstraint(
             minimum=32 * (fc_kernel - 1) + 1, reason=f"pool5 must be at least {fc_kernel}x{fc_kernel}"
         )
-        self.encoder = vgg16_stages(channels, width=width, norm=norm, activation=activation)
+        self.encoder = vgg16_stages(channels, width=width, **options.style)
         self.fc6 = conv(trunk, hidden, kernel=fc_kernel, padding=0)
         self.fc7 = conv(hidden, hidden, kernel=1, padding=0)
         self.fc6_deconv = deconv(hidden, trunk, kernel=fc_kernel, padding=0)
         self.decoder = mirrored_stages(trunk, DECODER_STAGES, width=width, unit=deconv)
         self.score = nn.Conv2d(scaled(DECODER_STAGES[-1][-1], width), classes, 1)
         init_he(self)
+        paper = options.fc_channels == FULLY_CONNECTED and fc_kernel == FC_KERNEL
+        load_vgg16(options.pretrained, self.encoder, [self.fc6, self.fc7] if paper else [])
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, H, W) images to (N, classes, H, W) logits.
@@ -86,42 +80,27 @@ class DeconvNet(SegmentationNetwork):
         return logits
 
 
-def deconvnet(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-    fc_channels: int = 4096,
-    fc_kernel: int = 7,
-) -> nn.Module:
-    """DeconvNet (Noh et al., ICCV 2015): VGG-16, fully connected layers, and the mirror image with unpooling.
+@dataclass(frozen=True, kw_only=True)
+class DeconvNetOptions(NetworkOptions):
+    """DeconvNet (Noh et al., ICCV 2015): VGG-16, fully connected layers, and the mirror image with unpooling."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count; 1.0 is the paper.
-        norm: Normalisation after every convolution; the paper has batch.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16; fc6 and fc7 take
-            theirs where they have the paper's shape and the file has them.
-        fc_channels: Channels of fc6 and fc7; 1024 is the variant in the SegNet paper.
-        fc_kernel: Kernel of fc6 and its deconvolution, odd; images need 32 * (fc_kernel - 1) + 1 rows and columns, so
-            that 1 takes any size.
-    """
-    if fc_kernel < 1 or fc_kernel % 2 == 0:
-        raise UsageError(f"fc_kernel {fc_kernel}: an odd number from 1 on is needed; the paper has {FC_KERNEL}")
-    network = DeconvNet(
-        classes,
-        channels,
-        width=width,
-        norm=norm or "batch",
-        activation=activation,
-        fc_channels=fc_channels,
-        fc_kernel=fc_kernel,
-    )
-    paper = fc_channels == FULLY_CONNECTED and fc_kernel == FC_KERNEL
-    load_vgg16(pretrained, network.encoder, [network.fc6, network.fc7] if paper else [])
-    return network
+    pretrained: bool | str = False
+    """True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16; fc6 and fc7 take theirs where they
+    have the paper's shape and the file has them."""
+    fc_channels: int = 4096
+    """Channels of fc6 and fc7; 1024 is the variant in the SegNet paper."""
+    fc_kernel: int = 7
+    """Kernel of fc6 and its deconvolution, odd; images need 32 * (fc_kernel - 1) + 1 rows and columns, so that 1 takes
+    any size."""
+
+    def build(self, classes: int, channels: int = 3) -> DeconvNet:
+        """Return the network.
+
+        Raises:
+            UsageError: The kernel of fc6 is even.
+        """
+        if self.fc_kernel < 1 or self.fc_kernel % 2 == 0:
+            raise UsageError(
+                f"fc_kernel {self.fc_kernel}: an odd number from 1 on is needed; the paper has {FC_KERNEL}"
+            )
+        return DeconvNet(classes, channels, self)

@@ -11,8 +11,9 @@ encoder is a network of timm with the strides of its last stages replaced by dil
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ from torch.nn import functional
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
-from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
+from segbench.models.networks.options import NetworkOptions
+from segbench.models.networks.timm_encoders import timm_encoder
 from segbench.models.networks.vgg import conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
 
@@ -45,12 +47,11 @@ class DeepLabLargeFOV(SegmentationNetwork):
 
     citation = LARGEFOV_CITATION
 
-    def __init__(
-        self, classes: int, channels: int, *, width: float, norm: str, activation: str, dropout: float
-    ) -> None:
+    def __init__(self, classes: int, channels: int, options: DeepLabLargeFOVOptions) -> None:
         super().__init__()
-        unit = partial(conv_unit, norm=norm, activation=activation)
-        self.stages = vgg16_stages(channels, width=width, norm=norm, activation=activation, dilations=(1, 1, 1, 1, 2))
+        width, dropout = options.width, options.dropout
+        unit = partial(conv_unit, **options.style)
+        self.stages = vgg16_stages(channels, width=width, **options.style, dilations=(1, 1, 1, 1, 2))
         self.pools = nn.ModuleList(nn.MaxPool2d(3, stride, padding=1) for stride in LARGEFOV_STRIDES)
         self.average = nn.AvgPool2d(3, stride=1, padding=1)
         inner = scaled(1024, width)
@@ -63,6 +64,7 @@ class DeepLabLargeFOV(SegmentationNetwork):
         self.score = nn.Conv2d(inner, classes, 1)
         init_he(self)
         nn.init.normal_(self.score.weight, std=0.01)
+        load_vgg16(options.pretrained, self.stages)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, channels, H, W) images to (N, classes, H, W) logits."""
@@ -125,24 +127,15 @@ class DeepLabV3Plus(SegmentationNetwork):
 
     citation = V3PLUS_CITATION
 
-    def __init__(
-        self,
-        classes: int,
-        encoder: TimmEncoder,
-        rates: tuple[int, int, int],
-        *,
-        width: float,
-        norm: str,
-        activation: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, classes: int, channels: int, options: DeepLabV3PlusOptions) -> None:
         super().__init__()
-        unit = partial(convolution, norm=norm, activation=activation)
-        inner, low = scaled(256, width), scaled(48, width)
+        stride = options.output_stride
+        encoder = timm_encoder(options.encoder, channels=channels, pretrained=options.pretrained, output_stride=stride)
+        unit = partial(convolution, **options.style)
+        inner, low = scaled(256, options.width), scaled(48, options.width)
         self.low_level = encoder.at_stride(4)
-        self.pyramid = AtrousPyramid(
-            encoder.channels[-1], inner, rates, norm=norm, activation=activation, dropout=dropout
-        )
+        rates = options.atrous_rates or ATROUS_RATES[stride]
+        self.pyramid = AtrousPyramid(encoder.channels[-1], inner, rates, **options.style, dropout=options.dropout)
         self.reduce = unit(encoder.channels[self.low_level], low, 1)
         self.refine = nn.Sequential(unit(inner + low, inner, 3), unit(inner, inner, 3))
         self.score = nn.Conv2d(inner, classes, 1)
@@ -158,75 +151,58 @@ class DeepLabV3Plus(SegmentationNetwork):
         return resize(logits, *images.shape[-2:])
 
 
-def deeplab_largefov(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    dropout: float = 0.5,
-    pretrained: bool | str = False,
-) -> nn.Module:
-    """DeepLab-LargeFOV on VGG-16, without the CRF (Chen et al. 2015).
+@dataclass(frozen=True, kw_only=True)
+class DeepLabLargeFOVOptions(NetworkOptions):
+    """DeepLab-LargeFOV on VGG-16, without the CRF (Chen et al. 2015)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales every channel count; 1.0 is the paper.
-        norm: Normalisation after every convolution; null is the paper's none.
-        activation: Activation by timm's name.
-        dropout: Rate of the dropout of elements after fc6 and fc7.
-        pretrained: Weights of VGG-16's 13 convolutions: false, true, or the path of a file in timm's key layout.
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every convolution; null is the paper's none."""
+    dropout: float = 0.5
+    """Rate of the dropout of elements after fc6 and fc7."""
+    pretrained: bool | str = False
+    """Weights of VGG-16's 13 convolutions: false, true, or the path of a file in timm's key layout."""
 
-    Raises:
-        UsageError: There can be no VGG-16 weights for this width and norm.
-        WeightsError: The weights cannot be had or do not fit.
-    """
-    network = DeepLabLargeFOV(
-        classes, channels, width=width, norm=norm or "none", activation=activation, dropout=dropout
-    )
-    load_vgg16(pretrained, network.stages)
-    return network
+    paper_norm: ClassVar[str] = "none"
+
+    def build(self, classes: int, channels: int = 3) -> DeepLabLargeFOV:
+        """Return the network.
+
+        Raises:
+            UsageError: There can be no VGG-16 weights for this width and norm.
+            WeightsError: The weights cannot be had or do not fit.
+        """
+        return DeepLabLargeFOV(classes, channels, self)
 
 
-def deeplabv3plus(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    encoder: str = "resnet50",
-    output_stride: Literal[8, 16] = 16,
-    atrous_rates: tuple[int, int, int] | None = None,
-    dropout: float = 0.1,
-    pretrained: bool | str = False,
-) -> nn.Module:
-    """DeepLab v3+ with plain convolutions on a timm encoder (Chen et al. 2018).
+@dataclass(frozen=True, kw_only=True)
+class DeepLabV3PlusOptions(NetworkOptions):
+    """DeepLab v3+ with plain convolutions on a timm encoder (Chen et al. 2018)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales the pyramid and the decoder; the timm encoder keeps its own channels. 1.0 is the paper.
-        norm: Normalisation in pyramid and decoder; null is the paper's batch.
-        activation: Activation in pyramid and decoder, by timm's name.
-        encoder: A timm network that can be dilated: ResNets, EfficientNets, ConvNeXts, ….
-        output_stride: Stride of the encoder's last map.
-        atrous_rates: Dilations of the pyramid's three 3x3 convolutions; null is 6, 12, 18 at stride 16 and twice
-            that at 8.
-        dropout: Rate of the dropout of elements after the pyramid.
-        pretrained: Weights of the encoder: false, true, or the path of a file in timm's key layout.
+    width: float = 1.0
+    """Scales the pyramid and the decoder; the timm encoder keeps its own channels. 1.0 is the paper."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation in pyramid and decoder; null is the paper's batch."""
+    activation: str = "relu"
+    """Activation in pyramid and decoder, by timm's name."""
+    encoder: str = "resnet50"
+    """A timm network that can be dilated: ResNets, EfficientNets, ConvNeXts, …."""
+    output_stride: Literal[8, 16] = 16
+    """Stride of the encoder's last map."""
+    atrous_rates: tuple[int, int, int] | None = None
+    """Dilations of the pyramid's three 3x3 convolutions; null is 6, 12, 18 at stride 16 and twice that at 8."""
+    dropout: float = 0.1
+    """Rate of the dropout of elements after the pyramid."""
+    pretrained: bool | str = False
+    """Weights of the encoder: false, true, or the path of a file in timm's key layout."""
 
-    Raises:
-        UsageError: timm has no such encoder, or not at this output stride.
-        WeightsError: The weights cannot be had or do not fit.
-    """
-    body = timm_encoder(encoder, channels=channels, pretrained=pretrained, output_stride=output_stride)
-    first, second, third = atrous_rates or ATROUS_RATES[output_stride]
-    return DeepLabV3Plus(
-        classes, body, (first, second, third), width=width, norm=norm or "batch", activation=activation, dropout=dropout
-    )
+    def build(self, classes: int, channels: int = 3) -> DeepLabV3Plus:
+        """Return the network.
+
+        Raises:
+            UsageError: timm has no such encoder, or not at this output stride.
+            WeightsError: The weights cannot be had or do not fit.
+        """
+        return DeepLabV3Plus(classes, channels, self)
 
 
 def convolution(

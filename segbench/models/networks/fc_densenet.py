@@ -8,9 +8,8 @@ Deviation from the authors' code: evaluation uses running statistics, where thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import activation_layer, centre_crop, norm_layer, scaled
+from segbench.models.networks.options import NetworkOptions
 
 CITATION = (
     'S. Jégou, M. Drozdzal, D. Vazquez, A. Romero, Y. Bengio, "The One Hundred Layers Tiramisu: Fully Convolutional '
@@ -87,19 +87,12 @@ class FCDenseNet(SegmentationNetwork):
 
     citation = CITATION
 
-    def __init__(
-        self,
-        classes: int,
-        channels: int,
-        *,
-        first_channels: int,
-        growth: int,
-        down_layers: Sequence[int],
-        bottleneck_layers: int,
-        up_layers: Sequence[int],
-        style: Style,
-    ) -> None:
+    def __init__(self, classes: int, channels: int, options: FCDenseNetOptions) -> None:
         super().__init__()
+        first_channels, growth = scaled(options.first_channels, options.width), scaled(options.growth, options.width)
+        down_layers, bottleneck_layers = options.down_layers, options.bottleneck_layers
+        up_layers = options.up_layers or tuple(reversed(down_layers))
+        style = Style(**options.style, dropout=options.dropout)
         poolings = len(down_layers)
         self.input_constraint = InputConstraint(2**poolings, reason=f"{poolings} poolings by 2")
         self.first = nn.Conv2d(channels, first_channels, 3, padding=1)
@@ -141,140 +134,78 @@ class FCDenseNet(SegmentationNetwork):
         return logits
 
 
-def fc_densenet(  # noqa: PLR0913 - a suite's options
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    growth: int = 16,
-    down_layers: tuple[int, ...] = (4, 5, 7, 10, 12),
-    bottleneck_layers: int = 15,
-    up_layers: tuple[int, ...] | None = None,
-    first_channels: int = 48,
-    dropout: float = 0.2,
-) -> nn.Module:
-    """Fully convolutional DenseNet of any shape; 103 layers by default (Jégou et al. 2017).
+@dataclass(frozen=True, kw_only=True)
+class FCDenseNetOptions(NetworkOptions):
+    """Fully convolutional DenseNet of any shape; 103 layers by default (Jégou et al. 2017)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales growth and first channels; 1.0 is the paper.
-        norm: Normalisation before every convolution of blocks and transitions; null is the paper's batch.
-        activation: Activation by timm's name.
-        growth: New channels of every layer.
-        down_layers: Layers of each dense block on the way down; a pooling follows each.
-        bottleneck_layers: Layers of the dense block at the bottom.
-        up_layers: Layers of each dense block on the way up, as many blocks; null mirrors the way down.
-        first_channels: Channels of the first convolution.
-        dropout: Rate of the dropout of elements after every layer and transition down.
+    width: float = 1.0
+    """Scales growth and first channels; 1.0 is the paper."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation before every convolution of blocks and transitions; null is the paper's batch."""
+    growth: int = 16
+    """New channels of every layer."""
+    down_layers: tuple[int, ...] = (4, 5, 7, 10, 12)
+    """Layers of each dense block on the way down; a pooling follows each."""
+    bottleneck_layers: int = 15
+    """Layers of the dense block at the bottom."""
+    up_layers: tuple[int, ...] | None = None
+    """Layers of each dense block on the way up, as many blocks; null mirrors the way down."""
+    first_channels: int = 48
+    """Channels of the first convolution."""
+    dropout: float = 0.2
+    """Rate of the dropout of elements after every layer and transition down."""
 
-    Raises:
-        UsageError: The layer lists are empty, differ in length or hold a number below 1.
-    """
-    up_layers = tuple(reversed(down_layers)) if up_layers is None else up_layers
-    if not down_layers or len(up_layers) != len(down_layers) or min(*down_layers, *up_layers, bottleneck_layers) < 1:
-        raise UsageError(
-            "fc_densenet: down_layers and up_layers need equally many numbers, each at least 1 like bottleneck_layers; "
-            f"they are {list(down_layers)}, {list(up_layers)} and {bottleneck_layers}"
-        )
-    return FCDenseNet(
-        classes,
-        channels,
-        first_channels=scaled(first_channels, width),
-        growth=scaled(growth, width),
-        down_layers=down_layers,
-        bottleneck_layers=bottleneck_layers,
-        up_layers=up_layers,
-        style=Style(norm or "batch", activation, dropout),
-    )
+    def build(self, classes: int, channels: int = 3) -> FCDenseNet:
+        """Return the network.
+
+        Raises:
+            UsageError: The layer lists are empty, differ in length or hold a number below 1.
+        """
+        down, bottleneck = self.down_layers, self.bottleneck_layers
+        up = tuple(reversed(down)) if self.up_layers is None else self.up_layers
+        if not down or len(up) != len(down) or min(*down, *up, bottleneck) < 1:
+            raise UsageError(
+                "fc_densenet: down_layers and up_layers need equally many numbers, each at least 1 like "
+                f"bottleneck_layers; they are {list(down)}, {list(up)} and {bottleneck}"
+            )
+        return FCDenseNet(classes, channels, self)
 
 
-def fc_densenet56(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    dropout: float = 0.2,
-) -> nn.Module:
-    """FC-DenseNet56: four layers a block, growth 12 (Jégou et al. 2017).
+@dataclass(frozen=True, kw_only=True)
+class FCDenseNet103Options(NetworkOptions):
+    """FC-DenseNet103: 4 to 15 layers a block, growth 16 (Jégou et al. 2017)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales growth and first channels; 1.0 is the paper.
-        norm: Normalisation before every convolution of blocks and transitions; null is the paper's batch.
-        activation: Activation by timm's name.
-        dropout: Rate of the dropout of elements after every layer and transition down.
-    """
-    return fc_densenet(
-        classes,
-        channels,
-        width=width,
-        norm=norm,
-        activation=activation,
-        growth=12,
-        down_layers=(4,) * 5,
-        bottleneck_layers=4,
-        dropout=dropout,
-    )
+    width: float = 1.0
+    """Scales growth and first channels; 1.0 is the paper."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation before every convolution of blocks and transitions; null is the paper's batch."""
+    dropout: float = 0.2
+    """Rate of the dropout of elements after every layer and transition down."""
+
+    def build(self, classes: int, channels: int = 3) -> FCDenseNet:
+        """Return the network."""
+        return self._shaped().build(classes, channels)
+
+    def _shaped(self, **shape: Any) -> FCDenseNetOptions:
+        return FCDenseNetOptions(**asdict(self), **shape)
 
 
-def fc_densenet67(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    dropout: float = 0.2,
-) -> nn.Module:
-    """FC-DenseNet67: five layers a block, growth 16 (Jégou et al. 2017).
+@dataclass(frozen=True, kw_only=True)
+class FCDenseNet67Options(FCDenseNet103Options):
+    """FC-DenseNet67: five layers a block, growth 16 (Jégou et al. 2017)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales growth and first channels; 1.0 is the paper.
-        norm: Normalisation before every convolution of blocks and transitions; null is the paper's batch.
-        activation: Activation by timm's name.
-        dropout: Rate of the dropout of elements after every layer and transition down.
-    """
-    return fc_densenet(
-        classes,
-        channels,
-        width=width,
-        norm=norm,
-        activation=activation,
-        growth=16,
-        down_layers=(5,) * 5,
-        bottleneck_layers=5,
-        dropout=dropout,
-    )
+    def build(self, classes: int, channels: int = 3) -> FCDenseNet:
+        """Return the network."""
+        return self._shaped(down_layers=(5,) * 5, bottleneck_layers=5).build(classes, channels)
 
 
-def fc_densenet103(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    dropout: float = 0.2,
-) -> nn.Module:
-    """FC-DenseNet103: 4 to 15 layers a block, growth 16 (Jégou et al. 2017).
+@dataclass(frozen=True, kw_only=True)
+class FCDenseNet56Options(FCDenseNet103Options):
+    """FC-DenseNet56: four layers a block, growth 12 (Jégou et al. 2017)."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the images.
-        width: Scales growth and first channels; 1.0 is the paper.
-        norm: Normalisation before every convolution of blocks and transitions; null is the paper's batch.
-        activation: Activation by timm's name.
-        dropout: Rate of the dropout of elements after every layer and transition down.
-    """
-    return fc_densenet(classes, channels, width=width, norm=norm, activation=activation, dropout=dropout)
+    def build(self, classes: int, channels: int = 3) -> FCDenseNet:
+        """Return the network."""
+        return self._shaped(growth=12, down_layers=(4,) * 5, bottleneck_layers=4).build(classes, channels)
 
 
 def _init_he_uniform(network: nn.Module) -> None:

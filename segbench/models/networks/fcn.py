@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +12,7 @@ from segbench.errors import UsageError
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, scaled
 from segbench.models.networks.bilinear import BilinearDeconvolution
+from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
 
@@ -35,24 +37,17 @@ class VGGFeatures(nn.Module):
     Pools round up. Attributes: ``channels`` of the three maps.
     """
 
-    def __init__(
-        self, channels: int, *, width: float, norm: str, activation: str, dropout: float, caffe_padding: bool
-    ) -> None:
+    def __init__(self, channels: int, options: FCN32sOptions) -> None:
         super().__init__()
+        width, style, caffe_padding = options.width, options.style, options.caffe_padding
         trunk, hidden = scaled(VGG16_STAGES[4][-1], width), scaled(FULLY_CONNECTED, width)
         self.channels = [scaled(VGG16_STAGES[2][-1], width), scaled(VGG16_STAGES[3][-1], width), hidden]
-        self.stages = vgg16_stages(
-            channels,
-            width=width,
-            norm=norm,
-            activation=activation,
-            first_padding=CAFFE_PADDING if caffe_padding else 1,
-        )
-        self.fc6 = conv_unit(
-            trunk, hidden, norm=norm, activation=activation, kernel=7, padding=0 if caffe_padding else 3
-        )
-        self.fc7 = conv_unit(hidden, hidden, norm=norm, activation=activation, kernel=1, padding=0)
-        self.dropout = nn.Dropout(dropout)
+        self.stages = vgg16_stages(channels, width=width, **style, first_padding=CAFFE_PADDING if caffe_padding else 1)
+        self.fc6 = conv_unit(trunk, hidden, **style, kernel=7, padding=0 if caffe_padding else 3)
+        self.fc7 = conv_unit(hidden, hidden, **style, kernel=1, padding=0)
+        self.dropout = nn.Dropout(options.dropout)
+        init_he(self)
+        load_vgg16(options.pretrained, self.stages, [self.fc6, self.fc7])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the features at strides 8, 16 and 32."""
@@ -149,165 +144,77 @@ def add_cropped(scores: Tensor, skip: Tensor, offset: int) -> Tensor:
     return scores[..., :height, :width] + skip[..., :height, :width]
 
 
-def fcn32s(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-    encoder: str = "vgg16",
-    dropout: float = 0.5,
-    caffe_padding: bool = False,
-) -> nn.Module:
-    """FCN-32s (Long et al., CVPR 2015): the deepest scores, upsampled by 32.
+@dataclass(frozen=True, kw_only=True)
+class FCN32sOptions(NetworkOptions):
+    """FCN-32s (Long et al., CVPR 2015): the deepest scores, upsampled by 32."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count of VGG-16; 1.0 is the paper.
-        norm: Normalisation after every convolution of VGG-16; the paper has none.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
-            file has them.
-        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
-        caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
-    """
-    features = _features(
-        encoder,
-        channels,
-        width=width,
-        norm=norm,
-        activation=activation,
-        pretrained=pretrained,
-        dropout=dropout,
-        caffe_padding=caffe_padding,
-    )
-    return FCN(features, classes, stride=32, caffe_padding=caffe_padding)
+    width: float = 1.0
+    """Scales every channel count of VGG-16; 1.0 is the paper."""
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every convolution of VGG-16; the paper has none."""
+    pretrained: bool | str = False
+    """True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the file has them."""
+    encoder: str = "vgg16"
+    """vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32."""
+    dropout: float = 0.5
+    """Share of single elements dropped after fc6 and fc7, or before the scores of another encoder."""
+    caffe_padding: bool = False
+    """Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512."""
 
+    paper_norm: ClassVar[str] = "none"
 
-def fcn16s(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-    encoder: str = "vgg16",
-    dropout: float = 0.5,
-    caffe_padding: bool = False,
-    deconvolution: Literal["fixed", "learned"] = "fixed",
-) -> nn.Module:
-    """FCN-16s (Long et al., CVPR 2015): the scores of pool4 are summed, then upsampled by 16.
+    def build(self, classes: int, channels: int = 3) -> FCN:
+        """Return the network."""
+        return FCN(self.features(channels), classes, stride=32, caffe_padding=self.caffe_padding)
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count of VGG-16; 1.0 is the paper.
-        norm: Normalisation after every convolution of VGG-16; the paper has none.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
-            file has them.
-        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
-        caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
-        deconvolution: fixed as in the release, or learned: the intermediate one is trained, as in the paper.
-    """
-    features = _features(
-        encoder,
-        channels,
-        width=width,
-        norm=norm,
-        activation=activation,
-        pretrained=pretrained,
-        dropout=dropout,
-        caffe_padding=caffe_padding,
-    )
-    return FCN(features, classes, stride=16, caffe_padding=caffe_padding, deconvolution=deconvolution)
-
-
-def fcn8s(  # noqa: PLR0913 - the options of one network
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-    encoder: str = "vgg16",
-    dropout: float = 0.5,
-    caffe_padding: bool = False,
-    deconvolution: Literal["fixed", "learned"] = "fixed",
-    at_once: bool = False,
-) -> nn.Module:
-    """FCN-8s (Long et al., CVPR 2015): the scores of pool4 and pool3 are summed, then upsampled by 8.
-
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count of VGG-16; 1.0 is the paper.
-        norm: Normalisation after every convolution of VGG-16; the paper has none.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights, or a file of them; VGG-16's fc6 and fc7 are taken where the
-            file has them.
-        encoder: vgg16 as in the paper, or any timm network with features at strides 8, 16 and 32.
-        dropout: Share of single elements dropped after fc6 and fc7, or before the scores of another encoder.
-        caffe_padding: Pad conv1_1 by 100 and crop as the release does, at 1.72 times the cost at 512x512.
-        deconvolution: fixed as in the release, or learned: the two intermediate ones are trained, as in the paper.
-        at_once: Multiply pool4 by 0.01 and pool3 by 0.0001 before scoring: trained in one stage, not after 16s.
-    """
-    features = _features(
-        encoder,
-        channels,
-        width=width,
-        norm=norm,
-        activation=activation,
-        pretrained=pretrained,
-        dropout=dropout,
-        caffe_padding=caffe_padding,
-    )
-    return FCN(
-        features,
-        classes,
-        stride=8,
-        caffe_padding=caffe_padding,
-        deconvolution=deconvolution,
-        scales=AT_ONCE_SCALES if at_once else (1.0, 1.0),
-    )
-
-
-def _features(
-    encoder: str,
-    channels: int,
-    *,
-    width: float,
-    norm: str | None,
-    activation: str,
-    pretrained: bool | str,
-    dropout: float,
-    caffe_padding: bool,
-) -> VGGFeatures | TimmFeatures:
-    """Return the paper's trunk with its weights, or a timm encoder, which has no options of its own."""
-    if encoder != "vgg16":
-        given = {"width": width != 1, "norm": norm is not None, "activation": activation != "relu"}
-        wrong = [name for name, changed in {**given, "caffe_padding": caffe_padding}.items() if changed]
+    def features(self, channels: int) -> VGGFeatures | TimmFeatures:
+        """Return the paper's trunk with its weights, or a timm encoder, which has no options of its own."""
+        if self.encoder == "vgg16":
+            return VGGFeatures(channels, self)
+        given = {"width": self.width != 1, "norm": self.norm is not None, "activation": self.activation != "relu"}
+        wrong = [name for name, changed in {**given, "caffe_padding": self.caffe_padding}.items() if changed]
         if wrong:
-            raise UsageError(f"{', '.join(wrong)}: only for encoder vgg16, and this is {encoder!r}; leave it out")
-        return TimmFeatures(encoder, channels, pretrained=pretrained, dropout=dropout)
-    features = VGGFeatures(
-        channels,
-        width=width,
-        norm=norm or "none",
-        activation=activation,
-        dropout=dropout,
-        caffe_padding=caffe_padding,
-    )
-    init_he(features)
-    load_vgg16(pretrained, features.stages, [features.fc6, features.fc7])
-    return features
+            raise UsageError(f"{', '.join(wrong)}: only for encoder vgg16, and this is {self.encoder!r}; leave it out")
+        return TimmFeatures(self.encoder, channels, pretrained=self.pretrained, dropout=self.dropout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FCN16sOptions(FCN32sOptions):
+    """FCN-16s (Long et al., CVPR 2015): the scores of pool4 are summed, then upsampled by 16."""
+
+    deconvolution: Literal["fixed", "learned"] = "fixed"
+    """fixed as in the release, or learned: the intermediate one is trained, as in the paper."""
+
+    def build(self, classes: int, channels: int = 3) -> FCN:
+        """Return the network."""
+        return FCN(
+            self.features(channels),
+            classes,
+            stride=16,
+            caffe_padding=self.caffe_padding,
+            deconvolution=self.deconvolution,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FCN8sOptions(FCN16sOptions):
+    """FCN-8s (Long et al., CVPR 2015): the scores of pool4 and pool3 are summed, then upsampled by 8."""
+
+    deconvolution: Literal["fixed", "learned"] = "fixed"
+    """fixed as in the release, or learned: the two intermediate ones are trained, as in the paper."""
+    at_once: bool = False
+    """Multiply pool4 by 0.01 and pool3 by 0.0001 before scoring: trained in one stage, not after 16s."""
+
+    def build(self, classes: int, channels: int = 3) -> FCN:
+        """Return the network."""
+        return FCN(
+            self.features(channels),
+            classes,
+            stride=8,
+            caffe_padding=self.caffe_padding,
+            deconvolution=self.deconvolution,
+            scales=AT_ONCE_SCALES if self.at_once else (1.0, 1.0),
+        )
 
 
 def _score(channels: int, classes: int) -> nn.Conv2d:

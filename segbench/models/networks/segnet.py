@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import init_he, norm_layer, pool_with_switches, scaled, unpool
+from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import VGG16_STAGES, VGG16Trunk, conv_unit, mirrored_stages, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
 
@@ -60,13 +62,15 @@ class SegNet(MirroredNetwork):
 
     encoder: VGG16Trunk
 
-    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+    def __init__(self, classes: int, channels: int, options: SegNetOptions) -> None:
         super().__init__()
-        self.encoder = vgg16_stages(channels, width=width, norm=norm, activation=activation)
-        unit = partial(conv_unit, norm=norm, activation=activation)
+        width = options.width
+        self.encoder = vgg16_stages(channels, width=width, **options.style)
+        unit = partial(conv_unit, **options.style)
         self.decoder = mirrored_stages(scaled(VGG16_STAGES[-1][-1], width), DECODER_STAGES, width=width, unit=unit)
         self.classifier = nn.Conv2d(scaled(DECODER_STAGES[-1][-1], width), classes, 3, padding=1)
         init_he(self)
+        load_vgg16(options.pretrained, self.encoder)
 
 
 class SegNetBasic(MirroredNetwork):
@@ -76,16 +80,18 @@ class SegNetBasic(MirroredNetwork):
     (5 channels, alpha 1e-4, beta 0.75) changes them little.
     """
 
-    def __init__(self, classes: int, channels: int, *, width: float, norm: str, activation: str) -> None:
+    def __init__(self, classes: int, channels: int, options: SegNetBasicOptions) -> None:
         super().__init__()
-        outputs, padding = scaled(BASIC_CHANNELS, width), BASIC_KERNEL // 2
+        outputs, padding = scaled(BASIC_CHANNELS, options.width), BASIC_KERNEL // 2
         self.response_norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)
         self.encoder = nn.ModuleList(
-            conv_unit(inputs, outputs, norm=norm, activation=activation, kernel=BASIC_KERNEL, padding=padding)
+            conv_unit(inputs, outputs, **options.style, kernel=BASIC_KERNEL, padding=padding)
             for inputs in (channels, *(outputs,) * (BASIC_DEPTH - 1))
         )
         self.decoder = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(outputs, outputs, BASIC_KERNEL, padding=padding), norm_layer(norm, outputs))
+            nn.Sequential(
+                nn.Conv2d(outputs, outputs, BASIC_KERNEL, padding=padding), norm_layer(options.style["norm"], outputs)
+            )
             for _ in range(BASIC_DEPTH)
         )
         self.classifier = nn.Conv2d(outputs, classes, 1)
@@ -97,45 +103,25 @@ class SegNetBasic(MirroredNetwork):
         return normed
 
 
-def segnet(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-    pretrained: bool | str = False,
-) -> nn.Module:
-    """SegNet (Badrinarayanan et al., TPAMI 2017): VGG-16's convolutions, mirrored, with unpooling.
+@dataclass(frozen=True, kw_only=True)
+class SegNetBasicOptions(NetworkOptions):
+    """SegNet-Basic (Badrinarayanan et al., TPAMI 2017): four 7x7 convolutions, four decoders."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count; 1.0 is the paper.
-        norm: Normalisation after every convolution but the last; the paper has batch.
-        activation: Activation by timm's name.
-        pretrained: True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16.
-    """
-    network = SegNet(classes, channels, width=width, norm=norm or "batch", activation=activation)
-    load_vgg16(pretrained, network.encoder)
-    return network
+    norm: Literal["none", "batch", "group"] | None = None
+    """Normalisation after every convolution but the last; the paper has batch."""
+
+    def build(self, classes: int, channels: int = 3) -> MirroredNetwork:
+        """Return the network."""
+        return SegNetBasic(classes, channels, self)
 
 
-def segnet_basic(
-    classes: int,
-    channels: int = 3,
-    *,
-    width: float = 1.0,
-    norm: Literal["none", "batch", "group"] | None = None,
-    activation: str = "relu",
-) -> nn.Module:
-    """SegNet-Basic (Badrinarayanan et al., TPAMI 2017): four 7x7 convolutions, four decoders.
+@dataclass(frozen=True, kw_only=True)
+class SegNetOptions(SegNetBasicOptions):
+    """SegNet (Badrinarayanan et al., TPAMI 2017): VGG-16's convolutions, mirrored, with unpooling."""
 
-    Args:
-        classes: Number of classes.
-        channels: Channels of the image.
-        width: Scales every channel count; 1.0 is the paper.
-        norm: Normalisation after every convolution but the last; the paper has batch.
-        activation: Activation by timm's name.
-    """
-    return SegNetBasic(classes, channels, width=width, norm=norm or "batch", activation=activation)
+    pretrained: bool | str = False
+    """True for timm's ImageNet weights of vgg16_bn, or a file of vgg16_bn or vgg16."""
+
+    def build(self, classes: int, channels: int = 3) -> MirroredNetwork:
+        """Return the network."""
+        return SegNet(classes, channels, self)

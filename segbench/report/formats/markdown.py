@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from segbench.report.blocks import Block, Bullets, Cell, Code, Drawing, Heading, Inline, Listing, Paragraph, Table
 from segbench.report.text import code_block, code_span, escape_markdown
+from segbench.results.markdown import markdown_table
 
 FIGURES_FOLDER = "figures"
 
@@ -13,18 +14,6 @@ FIGURES_FOLDER = "figures"
 def render_markdown(blocks: Iterable[Block]) -> str:
     """Return blocks as Markdown, a blank line between them, without a line break at the end."""
     return "\n\n".join(_written(block) for block in blocks)
-
-
-def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Return a Markdown table of cells that are escaped already.
-
-    Args:
-        titles: The headings.
-        rows: The cells.
-        alignment: One sign a column: ``:`` for flush left, ``-`` for flush right.
-    """
-    rule = [":---" if sign == ":" else "---:" for sign in alignment]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
 
 
 def _written(block: Block) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich import box
@@ -18,7 +18,7 @@ from segbench.report.formats.columns import Column, columns_of
 from segbench.report.formats.per_class import class_tables
 from segbench.report.ranking.tables import tables_of
 from segbench.report.runs.class_iou import with_class_columns
-from segbench.report.text import is_absent, printable
+from segbench.report.text import is_absent, plural, printable
 
 JSON_SCHEMA_VERSION = 2
 """History: 2, rows have ``position`` and ``scope``, those that cannot be ranked no rank, pairs no ``better``; 1, the
@@ -35,8 +35,8 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False
 
     Args:
         board: What ``leaderboard`` returns.
-        width: Signs in a line. The least important columns are left out until the rest fits; what is left out is
-            named below the table.
+        width: Signs in a line. The least important columns are left out until the rest fits; how many are left
+            out is said below the table.
         per_class: Whether the IoU of every class follows on each table.
     """
     if board.empty:
@@ -47,15 +47,22 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False
         if table.apart:
             parts.append(Text(table.apart, style="dim"))
         if len(table.scored):
-            parts += _ranked_table(table.scored, width)
-        if table.certainty:
-            parts.append(Text(table.certainty, style="dim"))
+            ranked = _ranked_table(table.scored, width)
+            parts += ranked.parts
+            if certainty := table.certainty_of(*ranked.titles):
+                parts.append(Text(certainty, style="dim"))
         if per_class:
             parts += [Padding(one, (1, 0, 0, 0), expand=False) for one in class_tables(table.scored, width=width)]
         if len(table.others):
             parts.append(Padding(_unranked_table(table.others), (1, 0, 0, 0)))
         parts.append(Text(""))
     return Group(*parts[:-1])
+
+
+def titles_shown(board: pd.DataFrame, *, width: int) -> set[str]:
+    """Return the titles of the columns that some table of ``rich_tables`` shows in a width."""
+    scored = [table.scored for table in tables_of(board)] if len(board) else []
+    return {title for ranked in scored if len(ranked) for title in _ranked_table(ranked, width).titles}
 
 
 def to_csv(board: pd.DataFrame) -> str:
@@ -81,7 +88,14 @@ def to_json(board: pd.DataFrame, **facts: Any) -> str:
 _UNRANKED = ("model", "status", "reason")
 
 
-def _ranked_table(ranked: pd.DataFrame, width: int) -> list[RenderableType]:
+class _Ranked(NamedTuple):
+    """A ranked table, with a line on what it leaves out, and the titles of the columns that it shows."""
+
+    parts: list[RenderableType]
+    titles: list[str]
+
+
+def _ranked_table(ranked: pd.DataFrame, width: int) -> _Ranked:
     columns = columns_of(ranked)
     cells = {column.title: [column.show(row) for _, row in ranked.iterrows()] for column in columns}
     shown, model_width = _fitting(columns, cells, width)
@@ -98,8 +112,9 @@ def _ranked_table(ranked: pd.DataFrame, width: int) -> list[RenderableType]:
         for column in columns
         if column not in shown and column.title != "seeds" and any(cells[column.title])
     ]
-    note = Text(f"not shown for lack of room: {', '.join(hidden)}", style="dim")
-    return [table, note] if hidden else [table]
+    left_out = f"{plural(len(hidden), 'more column')} in a wider terminal, the report or --format csv"
+    notes = [Text(left_out, style="dim")] if hidden else []
+    return _Ranked([table, *notes], [column.title for column in shown])
 
 
 def _fitting(columns: Sequence[Column], cells: dict[str, list[str]], width: int) -> tuple[list[Column], int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report.ranking.caveat import MEASURED_SPEED, RUN_SPEED, Caveat, about
 from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
 from segbench.report.ranking.output_caveats import output_notes
 from segbench.report.ranking.speed_columns import speed_figures
@@ -32,20 +33,20 @@ _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
 _SHOWN_NETWORKS = 5
 
 
-def caveats(runs: pd.DataFrame) -> list[str]:
+def caveats(runs: pd.DataFrame) -> list[Caveat]:
     """Return, in sentences, what a reader must know before comparing rows; empty when nothing disturbs."""
     tables: dict[str, list[Comparison]] = {}
     for table in comparisons(runs):
         if table.protocol is not None:
             completed = table.runs[table.runs["status"] == Status.COMPLETED]
             tables.setdefault(table.protocol, []).append(table._replace(runs=completed))
-    notes = []
+    notes: list[Caveat] = []
     for protocol, given in tables.items():
         of_protocol = [table for table in given if len(table.runs)]
-        notes += [f"Protocol {short_id(protocol)}: {note}" for note in _apart_notes(of_protocol)]
+        notes += [Caveat(note).under(f"Protocol {short_id(protocol)}") for note in _apart_notes(of_protocol)]
         for table in of_protocol:
             name = f", {name_of_test_data(table.test_data)}" if len(of_protocol) > 1 else ""
-            notes += [f"Protocol {short_id(protocol)}{name}: {note}" for note in _table_notes(table.runs)]
+            notes += [note.under(f"Protocol {short_id(protocol)}{name}") for note in _table_notes(table.runs)]
     return notes
 
 
@@ -72,7 +73,14 @@ def _cause(tables: Sequence[Comparison]) -> str:
     return "The files are the same; other library versions or processors decoded or resized them differently."
 
 
-def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
+def _table_notes(runs: pd.DataFrame) -> Iterator[Caveat]:
+    yield from map(Caveat, _row_notes(runs))
+    yield from about(RUN_SPEED, _speed_notes(runs))
+    yield from about(RUN_SPEED, _sharing_notes(runs))
+    yield from about(MEASURED_SPEED, _measured_notes(runs))
+
+
+def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _fold_notes(runs)
     yield from _data_notes(runs)
     yield from _training_notes(runs)
@@ -89,9 +97,6 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _team_notes(runs)
     yield from _environment_notes(runs)
     yield from _repeatability_notes(runs)
-    yield from _speed_notes(runs)
-    yield from _sharing_notes(runs)
-    yield from _measured_notes(runs)
 
 
 def _fold_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from segbench.errors import StoreError
+from segbench.report.ranking.caveat import Caveat
 from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.leaderboard import ranked
 from segbench.report.runs.load import load_stored
@@ -30,7 +31,7 @@ class Ranking:
     trials: pd.DataFrame
     board: pd.DataFrame
     pairs: pd.DataFrame
-    notes: list[str]
+    notes: list[Caveat]
 
 
 def rank(*folders: str | Path) -> Ranking:

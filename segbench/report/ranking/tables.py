@@ -9,6 +9,9 @@ import pandas as pd
 from segbench.metrics.trainings import Scope
 from segbench.report.text import is_absent, name_of_test_data, plural, printable, short_id
 
+INTERVAL, GROUP = "95 % interval", "group"
+"""Titles of the columns that need an explanation."""
+
 _LETTERS = "Two rows share a letter (group) exactly if they cannot be told apart."
 
 
@@ -79,20 +82,30 @@ class RankedTable:
 
     @property
     def certainty(self) -> str:
-        """What the intervals rest on; empty without any."""
+        """What the intervals and the groups rest on; empty without any."""
+        return self.certainty_of(INTERVAL, GROUP)
+
+    def certainty_of(self, *titles: str) -> str:
+        """Return what the intervals and the groups rest on, as far as a reader sees the columns of these titles."""
         known = self.scored[self.scored["resamples"].notna()]
         if known.empty:
             return ""
+        sentences = [self._intervals(known)] if INTERVAL in titles else []
+        if GROUP in titles and (self.tells_networks_apart or known["scope"].eq(Scope.NETWORKS).any()):
+            sentences.append(_LETTERS)
+        return " ".join(sentences)
+
+    def _intervals(self, known: pd.DataFrame) -> str:
         drawn = f"{known['resamples'].iloc[0]:,} resamples of the {known['test_images'].iloc[0]} test images"
         if known["scope"].eq(Scope.NETWORKS).any():
             borrowed = "" if (known["seeds"] > 1).all() else " Rows with one seed borrow the others' largest variation."
             return (
                 f"95 % intervals over trainings and test images ({drawn}; variation between seeds shrunk over the "
-                f"networks).{borrowed} {_LETTERS}"
+                f"networks).{borrowed}"
             )
         what = f"95 % intervals of these weights over test images ({drawn})."
         if self.tells_networks_apart:
-            return f"{what} {_LETTERS}"
+            return what
         return f"{what} One seed: variation between trainings is not included, so that no network is ranked."
 
     @property

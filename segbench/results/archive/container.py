@@ -1,7 +1,8 @@
-"""The container of packed results: a tar file of xz streams, in which equal content gives equal bytes.
+"""The archive format of packed results: a tar file of xz streams; equal content gives equal bytes.
 
-The manifest comes first, in a stream of its own, then one stream for each unit (a run, a gallery …), then the end of
-the tar file. Streams one after the other are an xz file: ``tar xf`` reads it, and a unit's compressed size is exact.
+The first stream holds the manifest. One stream follows for each unit (a run, a gallery …), and the last one ends the
+tar file. Concatenated streams are a valid xz file, so ``tar xf`` reads it. The compressed size of each unit is known
+exactly.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _QUICK = [
         "pb": 0,
     }
 ]
-"""Three times as fast as preset 0 on what cannot be compressed (PNGs in a zip, tensors)."""
+"""Three times as fast as preset 0 on data that does not compress (PNGs in a zip, tensors)."""
 
 
 class Source(NamedTuple):
@@ -43,7 +44,7 @@ class Source(NamedTuple):
 
     Attributes:
         path: Its path in the archive.
-        file: Where it is.
+        file: Its path on disk.
     """
 
     path: str
@@ -51,7 +52,7 @@ class Source(NamedTuple):
 
 
 class ChangedError(StoreError):
-    """A file changed, or went away, while it was packed."""
+    """A file was changed or deleted while it was packed."""
 
 
 def compress_unit(target: Path, sources: Iterable[Source], *, bulky: bool) -> tuple[PackedFile, ...]:
@@ -59,21 +60,21 @@ def compress_unit(target: Path, sources: Iterable[Source], *, bulky: bool) -> tu
 
     Args:
         target: The file to write.
-        sources: What to write, in order.
-        bulky: Whether most of it cannot be compressed, so that trying hard is a waste of time.
+        sources: The files to pack, in order.
+        bulky: Whether most of the content does not compress, so that a high preset would waste time.
 
     Raises:
-        ChangedError: A file changed while it was read, or cannot be read.
+        ChangedError: A file was changed while it was read, or cannot be read.
     """
     with lzma.open(target, "wb", filters=_QUICK if bulky else _THOROUGH) as stream:
         return tuple(_add(stream, source) for source in sources)
 
 
 def write_archive(target: Path, manifest: Manifest, units: Sequence[Path]) -> None:
-    """Write an archive of units that ``compress_unit`` wrote, whole or not at all.
+    """Atomically write an archive of units that ``compress_unit`` wrote.
 
     Raises:
-        StoreError: It cannot be written; what was there before is still there.
+        StoreError: It cannot be written; an earlier file is kept.
     """
     temporary = temporary_path(target)
     with storing(target.parent):
@@ -120,7 +121,7 @@ def _add(stream: IO[bytes], source: Source) -> PackedFile:
 
 
 def _header(path: str, size: int) -> bytes:
-    """Return the header of a member: an ordinary file of nobody, without a date."""
+    """Return the tar header of a regular file, without owner or date."""
     member = tarfile.TarInfo(path)
     member.size, member.mode = size, 0o644
     return member.tobuf(tarfile.PAX_FORMAT)

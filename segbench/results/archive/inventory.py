@@ -1,4 +1,4 @@
-"""What a folder of results holds: its suites and, of each, the runs with what is kept of them."""
+"""Lists the suites of a results folder and the runs of each suite."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SAMPLES_FOLDER = "samples"
 
 @dataclass(frozen=True)
 class HeldRun:
-    """A run of which a suite's folder holds something.
+    """A run with files in a suite's folder.
 
     Attributes:
         id: Its id.
-        folder: Where it is; None where there are only states of it.
-        record: What its ``run.json`` says; None when there is none, or the run is damaged.
-        problem: In what way it is damaged.
-        states: The folder of its saved states; None when there are none.
+        folder: Its folder; None if only training states exist.
+        record: Its ``run.json``; None if there is none, or if the run is damaged.
+        problem: How it is damaged.
+        states: The folder of its training states; None if there are none.
     """
 
     id: str
@@ -39,19 +39,19 @@ class HeldRun:
 
     @property
     def status(self) -> str:
-        """``completed``, ``skipped``, ``failed``, ``damaged`` or, of one with states alone, ``unfinished``."""
+        """``completed``, ``skipped``, ``failed``, ``damaged`` or ``unfinished`` (only training states exist)."""
         if self.record is not None:
             return str(self.record.outcome.status)
         return "damaged" if self.folder else "unfinished"
 
     @property
     def completed(self) -> bool:
-        """Whether it ended with a result."""
+        """Whether the run was completed."""
         return self.record is not None and self.record.outcome.status is Status.COMPLETED
 
     @property
     def has(self) -> tuple[str, ...]:
-        """What there is of it beside its facts."""
+        """Which files the run has besides its facts."""
         folder = self.folder
         return tuple(
             name
@@ -65,12 +65,12 @@ class HeldRun:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Total bytes of its files."""
         return size_of(folder for folder in (self.folder, self.states) if folder)
 
 
 def suite_folders(results: Path) -> list[Path]:
-    """Return the suites' folders that a person names: those below a results root, or the one that is one itself.
+    """Return the suite folders below a results root, or the given folder itself if it is a suite's.
 
     Raises:
         StoreError: There is no such folder.
@@ -89,7 +89,7 @@ def suite_folders(results: Path) -> list[Path]:
 
 
 def is_suite(folder: Path) -> bool:
-    """Tell whether a folder is that of one suite's results."""
+    """Return whether a folder is a suite's results folder."""
     if (folder / SUITE_FILE).is_file() or any((folder / SPEED_FOLDER).glob("*.json")):
         return True
     children = [child for child in folder.iterdir() if child.is_dir()]
@@ -97,10 +97,10 @@ def is_suite(folder: Path) -> bool:
 
 
 def held_runs(suite: Path) -> list[HeldRun]:
-    """Return the runs of a suite's folder, each checked as far as that can be done without its data, ordered by id.
+    """Return the runs of a suite's folder, ordered by id; each is checked as far as possible without its data.
 
     Raises:
-        StoreError: It cannot be listed.
+        StoreError: The folder cannot be listed.
     """
     saved = {_run_of_states(child): child for child in sorted(suite.iterdir()) if _holds_states(child)}
     kept = {run_id: folder for run_id, folder in saved.items() if StateFolder(folder).files()}
@@ -115,7 +115,7 @@ def held_runs(suite: Path) -> list[HeldRun]:
 
 
 def size_of(folders: Iterable[Path]) -> int:
-    """Return the bytes of all files in folders."""
+    """Return the total bytes of all files in folders."""
     files = (file for folder in folders for file in folder.rglob("*"))
     return sum(file.stat().st_size for file in files if file.is_file())
 

@@ -23,7 +23,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Strict(BaseModel):
-    """Base of the parts of a manifest: frozen, nothing unknown, nothing converted."""
+    """Base class of the parts of a manifest: frozen, no unknown keys, no type conversion."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
@@ -45,7 +45,7 @@ class PackedFile(Strict):
 
     @cached_property
     def member(self) -> Member:
-        """What it is part of."""
+        """The file's place in the archive."""
         return parse_member(self.path)
 
 
@@ -77,9 +77,9 @@ class Contents(Strict):
     kind: Literal["segbench results"] = "segbench results"
     schema_version: Literal[1] = 1
     pack_id: Sha256
-    """SHA-256 over all that was packed at once: the same in every part."""
+    """SHA-256 over everything that was packed together; the same in all parts."""
     part: Annotated[int, Field(ge=1)]
-    """Which of the parts this is, from 1."""
+    """Number of this part, from 1."""
     parts: Annotated[int, Field(ge=1)]
     runs: tuple[PackedRun, ...]
     files: tuple[PackedFile, ...]
@@ -99,7 +99,7 @@ class Contents(Strict):
         """Refuse runs without a record, and files of runs that are not listed.
 
         Raises:
-            ValueError: Names the first.
+            ValueError: There are such runs or files; names the first.
         """
         listed = {run.folder for run in self.runs}
         of_runs = [file.member for file in self.files if file.member.kind is Kind.RUN]
@@ -113,7 +113,7 @@ class Manifest(Contents):
     """The first member of an archive."""
 
     digest: Sha256
-    """SHA-256 of all other keys, as JSON with sorted keys and no blanks."""
+    """SHA-256 of all other keys, as JSON with sorted keys and without spaces."""
 
     @classmethod
     def sealed(cls, contents: Contents) -> Manifest:
@@ -122,7 +122,7 @@ class Manifest(Contents):
 
     @property
     def suites(self) -> tuple[str, ...]:
-        """The names of the suites of which it holds anything, in order."""
+        """The names of the suites in the archive, sorted."""
         return tuple(sorted({file.member.suite for file in self.files}))
 
     @property
@@ -132,26 +132,26 @@ class Manifest(Contents):
 
     @cached_property
     def by_folder(self) -> dict[str, list[PackedFile]]:
-        """The files of each run, gallery … by the path of its folder."""
+        """The files of each run, gallery and so on, by the path of the folder."""
         found: dict[str, list[PackedFile]] = {}
         for file in self.files:
             found.setdefault(file.member.folder, []).append(file)
         return found
 
     def of(self, kind: Kind, *, suite: str | None = None) -> list[PackedFile]:
-        """Return the files that are part of one kind of thing, of one suite or of all."""
+        """Return the files of one kind, of one suite or of all."""
         return [file for file in self.files if file.member.kind is kind and suite in (None, file.member.suite)]
 
     def text(self) -> str:
-        """Return it as it stands in an archive."""
+        """Return the manifest as it is stored in an archive."""
         return self.model_dump_json(indent=1) + "\n"
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Return the manifest that stands in an archive.
+    """Parse the manifest of an archive.
 
     Raises:
-        ArchiveError: It is none, was altered, or comes from a newer segbench.
+        ArchiveError: It is not a manifest, was altered, or was written by a newer segbench.
     """
     try:
         _refuse_newer(json.loads(text))
@@ -159,7 +159,7 @@ def read_manifest(text: bytes) -> Manifest:
     except (ValidationError, ValueError, RecursionError) as error:
         raise ArchiveError(f"is damaged or no manifest of segbench: {_first(error)}") from None
     if digest(manifest.model_dump(mode="json", exclude={"digest"})) != manifest.digest:
-        raise ArchiveError("was altered: its checksum is that of another manifest")
+        raise ArchiveError("was altered: its checksum does not match")
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Names of what an archive of results may hold: what each is part of, and none that could lead elsewhere."""
+"""Parses the member paths that an archive of results may hold, and refuses unsafe ones."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from segbench.results.store import LOCK_FILE, RECORD_FILE, STATES_SUFFIX, SUITE_
 from segbench.results.training_states import STATE_NAME
 
 MOST_LEVELS = 8
-"""Folders within folders in an archive, the suite's included."""
+"""Deepest nesting of folders in an archive, including the suite's folder."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
-"""Signs that mean something to a file system of some kind; a slash separates folders."""
+"""Characters with a special meaning on some file system; a slash separates folders."""
 _SUITE_FILES = (SUITE_FILE, LOCK_FILE, CHECKS_FILE)
 _RUN_FILES = (RECORD_FILE, CONFUSION_FILE, DETAILS_FILE, HISTORY_FILE, PREDICTIONS_FILE)
 
 
 class Kind(StrEnum):
-    """What a file in an archive is part of."""
+    """Kind of content that a file in an archive belongs to."""
 
     SUITE = "suite"
     SPEED = "speed record"
@@ -41,9 +41,9 @@ class Member(NamedTuple):
 
     Attributes:
         suite: The suite's name.
-        kind: What it is part of.
-        owner: The run's id or the gallery's folder name; empty for others.
-        inner: Its path within the folder of what it is part of.
+        kind: What the file belongs to.
+        owner: The run's id or the gallery's folder name; empty for other kinds.
+        inner: The file's path within the folder of its run or gallery.
     """
 
     suite: str
@@ -53,7 +53,7 @@ class Member(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The path in the archive of the folder that ``inner`` is below."""
+        """The archive path of the folder that ``inner`` is relative to."""
         folders = {
             Kind.SUITE: "",
             Kind.SPEED: SPEED_FOLDER,
@@ -70,10 +70,10 @@ class Member(NamedTuple):
 
 
 def parse_member(path: str) -> Member:
-    """Return what a path in an archive is.
+    """Parse the path of a member of an archive.
 
     Raises:
-        ValueError: No archive of results holds such a file; says why.
+        ValueError: The path is not allowed in an archive of results; says why.
     """
     suite, *parts = path.split("/")
     try:
@@ -86,15 +86,16 @@ def parse_member(path: str) -> Member:
 
 
 def is_safe(name: str) -> bool:
-    """Tell whether the name of a file, or of a folder of samples, is kept in archives."""
+    """Return whether the name of a file, or of a folder of samples, is allowed in archives."""
     odd = not name or name[0] == "." or name[-1] in ". " or _UNSAFE.search(name)
     return not odd and name.isprintable() and len(name.encode("utf-8", "replace")) <= 255
 
 
 def is_run_file(parts: Sequence[str]) -> bool:
-    """Tell whether a file of a run, by the parts of its path below the run's folder, may be in an archive.
+    """Return whether a file of a run may be in an archive, given the parts of its path below the run's folder.
 
-    Weights may not, nor what segbench does not write: a merge would put it beside a result that it does not belong to.
+    Weights are not allowed, nor are files that segbench does not write: a merge would put them beside a result that
+    they do not belong to.
     """
     match parts:
         case [name]:
@@ -105,10 +106,10 @@ def is_run_file(parts: Sequence[str]) -> bool:
 
 
 def _parsed(suite: str, parts: list[str]) -> Member | None:
-    """Return what the parts of a path below a suite's folder are; None for what has no place there.
+    """Parse the parts of a path below a suite's folder; None if such a file is not allowed.
 
     Raises:
-        StoreError: A run has a name that could lead elsewhere.
+        StoreError: A run's name is unsafe as a folder name.
     """
     match parts:
         case [name] if name in _SUITE_FILES:

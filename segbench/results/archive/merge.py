@@ -1,4 +1,4 @@
-"""Merges archives of results into a folder: all are verified before anything is written."""
+"""Merges archives of results into a folder; all are verified before anything is written."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _STAGE = "merge"
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of archives.
+    """Outcome of a merge.
 
     Attributes:
-        placed: All that they hold, in the order given; what several hold, several times.
-        absent: For each packing of which parts are missing, its parts that were given and the number of all.
+        placed: Everything in the archives, in the order given; repeated if several archives hold it.
+        absent: For each packing with missing parts: the parts that were given, and the total number of parts.
     """
 
     placed: tuple[Placed, ...]
     absent: tuple[tuple[tuple[int, ...], int], ...]
 
     def of(self, fate: Fate, kind: Kind | None = None) -> list[Placed]:
-        """Return what came to one fate."""
+        """Return everything with a given fate."""
         return [one for one in self.placed if one.fate is fate and kind in (None, one.kind)]
 
 
@@ -48,14 +48,14 @@ def merge(archives: Sequence[Path], into: Path) -> Merged:
     """Merge archives that ``pack`` wrote into a results root or a suite's folder.
 
     Args:
-        archives: The files, parts of one packing in any order.
-        into: The folder. Of a folder that holds a suite's results, or has the name of the only suite that the archives
-            hold, it is taken for that suite's; else each suite gets a folder below it.
+        archives: The archive files; parts of one packing in any order.
+        into: The target folder. If it holds a suite's results, or has the name of the only suite in the archives, it is
+            taken as that suite's folder. Otherwise each suite gets a folder below it.
 
     Raises:
-        ArchiveError: One of the archives is damaged, altered or hostile; nothing was written.
-        UsageError: The folder is another suite's.
-        StoreError: The folder cannot be written. What was merged by then is whole, and the rest can be merged again.
+        ArchiveError: An archive is damaged, altered or malicious; nothing was written.
+        UsageError: The folder belongs to another suite.
+        StoreError: The folder cannot be written. Everything merged so far is complete; the merge can be repeated.
     """
     into = Path(os.path.abspath(into))  # noqa: PTH100 - resolve() would follow a link to a folder of another name
     if into.exists() and not into.is_dir():
@@ -71,7 +71,7 @@ def merge(archives: Sequence[Path], into: Path) -> Merged:
 
 @contextmanager
 def _staging(into: Path) -> Iterator[Path]:
-    """Give an empty folder below the one to merge into; both are gone afterwards if nothing was merged."""
+    """Yield an empty folder below the target; both are removed afterwards if nothing was merged."""
     made = [folder for folder in (into, *into.parents) if not folder.exists()]
     stage = temporary_path(into / _STAGE)
     with storing(into):
@@ -84,13 +84,13 @@ def _staging(into: Path) -> Iterator[Path]:
             yield stage
         finally:
             remove(stage)
-            with suppress(OSError):  # they are not empty once something was merged
+            with suppress(OSError):  # not empty once something was merged
                 for folder in made:
                     folder.rmdir()
 
 
 def _homes(into: Path, suites: Collection[str]) -> dict[str, Path]:
-    """Return the folder of each suite.
+    """Return the target folder of each suite.
 
     Raises:
         UsageError: ``into`` is the folder of another suite, or of a run.
@@ -108,7 +108,7 @@ def _homes(into: Path, suites: Collection[str]) -> dict[str, Path]:
 
 
 def _place(unpacked: Unpacked, homes: dict[str, Path]) -> list[Placed]:
-    """Put all that an archive holds into the folders of its suites."""
+    """Place everything in an archive into the folders of its suites."""
     placed = []
     stores = {suite: Store(homes[suite].parent, homes[suite].name) for suite in unpacked.manifest.suites}
     for suite, store in stores.items():
@@ -122,10 +122,10 @@ def _place(unpacked: Unpacked, homes: dict[str, Path]) -> list[Placed]:
 
 
 def _verify(unpacked: Unpacked) -> None:
-    """Check what an archive holds as far as that can be done without data.
+    """Verify the content of an archive as far as possible without the data.
 
     Raises:
-        ArchiveError: Something in it is damaged, altered or not what its name says.
+        ArchiveError: A file is damaged or altered, or does not match its name.
     """
     try:
         for run in unpacked.manifest.runs:
@@ -143,10 +143,10 @@ def _verify_run(folder: Path, run: PackedRun) -> None:
 
 
 def _verify_file(file: Path, kind: Kind) -> None:
-    """Check a file that is not a run's.
+    """Verify a file that does not belong to a run.
 
     Raises:
-        StoreError: It is not what its name says.
+        StoreError: The content does not match the file's name.
     """
     state = StateFile.parse(file)
     if kind is Kind.SPEED and f"{read_speed(file).id}.json" != file.name:
@@ -169,7 +169,7 @@ def _verify_text(file: Path) -> None:
 
 
 def _absent(manifests: Sequence[Manifest]) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """Return the packings that were not given whole: the parts that were, and how many there are."""
+    """Return the packings with missing parts: the parts that were given, and the total number."""
     given: dict[str, set[int]] = {}
     for manifest in manifests:
         given.setdefault(manifest.pack_id, set()).add(manifest.part)

@@ -1,4 +1,4 @@
-"""Packs the facts of runs into archives: whole runs, as many archives as a size limit asks for."""
+"""Packs runs into one or more archives below a size limit; a run is never divided."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segbench.results.atomic_replace import remove
 from segbench.results.files import storing, temporary_path
 
 _ENTRY_BYTES = 1024
-"""What a manifest takes beside its entries, and what the entry of a run takes."""
+"""Bytes of an empty manifest, and of the entry of a run."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class PackedUnit:
     """A compressed unit.
 
     Attributes:
-        unit: What it is.
+        unit: The unit.
         stream: The compressed file.
-        files: What is in it.
+        files: The files in it.
     """
 
     unit: Unit
@@ -36,19 +36,19 @@ class PackedUnit:
 
     @property
     def needed_bytes(self) -> int:
-        """What it takes of an archive, its part of the manifest uncompressed."""
+        """Upper bound of its size in an archive; its part of the manifest counts uncompressed."""
         entries = sum(len(file.model_dump_json()) + 64 for file in self.files)
         return self.stream.stat().st_size + entries + (_ENTRY_BYTES if self.unit.run else 0)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What became of a folder of results.
+    """Outcome of packing a folder of results.
 
     Attributes:
-        archives: The files that were written, with what they hold.
-        problems: What was left out, and why.
-        earlier: Archives of the same name that an earlier packing left: parts that this one did not write.
+        archives: The archives that were written, with their contents.
+        problems: What was left out and why.
+        earlier: Archive parts of the same name from an earlier packing, which this one did not overwrite.
     """
 
     archives: dict[Path, Manifest]
@@ -57,16 +57,16 @@ class Packed:
 
 
 def pack(results: Path, out: Path, *, max_bytes: int | None = None, extras: Collection[Extra] = frozenset()) -> Packed:
-    """Pack the runs of a results root or of one suite's folder; what is damaged or being written is left out.
+    """Pack the runs of a results root or of a suite's folder; damaged runs and unfinished files are left out.
 
     Args:
         results: The folder.
-        out: The archive; ``voc.tar.xz`` becomes ``voc-1.tar.xz``, ``voc-2.tar.xz`` … where there are several.
-        max_bytes: How large an archive may be; a run always stays in one.
-        extras: What to pack beside facts.
+        out: The archive; several are named ``voc-1.tar.xz``, ``voc-2.tar.xz`` … for ``voc.tar.xz``.
+        max_bytes: Largest size of an archive in bytes; a run always stays in one archive.
+        extras: What to pack besides facts.
 
     Raises:
-        UsageError: There is nothing to pack, or a run alone is larger than an archive may be.
+        UsageError: There is nothing to pack, or a single run is larger than ``max_bytes``.
         StoreError: There is no such folder, or an archive cannot be written.
     """
     problems: list[str] = []
@@ -89,7 +89,7 @@ def pack(results: Path, out: Path, *, max_bytes: int | None = None, extras: Coll
 
 
 def part_names(out: Path, count: int) -> list[Path]:
-    """Return the names of several archives."""
+    """Return the names of the parts if there are several archives."""
     if count == 1:
         return [out]
     stem, suffix = _split_name(out)
@@ -108,7 +108,7 @@ def _split_name(out: Path) -> tuple[str, str]:
 
 
 def _compressed(units: Sequence[Unit], work: Path, problems: list[str]) -> list[PackedUnit]:
-    """Compress every unit into a file of its own; what changes meanwhile is left out."""
+    """Compress each unit into its own file; units that change meanwhile are left out."""
     packed = []
     for number, unit in enumerate(units):
         stream = work / f"{number:06d}"
@@ -130,7 +130,7 @@ def _compress(unit: Unit, stream: Path) -> tuple[PackedFile, ...]:
 
 
 def _version(folder: Path | None) -> tuple[int, int] | None:
-    """Return what tells a folder from one that takes its place."""
+    """Return values that change if the folder is replaced."""
     if folder is None or not folder.is_dir():
         return None
     facts = folder.stat()
@@ -138,10 +138,10 @@ def _version(folder: Path | None) -> tuple[int, int] | None:
 
 
 def _parts(packed: Sequence[PackedUnit], max_bytes: int | None) -> list[list[PackedUnit]]:
-    """Return the units of each archive, in order.
+    """Distribute the units over archives, in order.
 
     Raises:
-        UsageError: One alone is too large.
+        UsageError: A single unit is too large.
     """
     if max_bytes is None:
         return [list(packed)]

@@ -1,4 +1,4 @@
-"""Puts an unpacked run beside those that are there; what is there stays unless it is no result."""
+"""Places an unpacked run into a results folder; only damaged or failed runs are replaced."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from segbench.results.verify import verified_record
 
 
 class Fate(StrEnum):
-    """What became of something in an archive."""
+    """What a merge did with an item of an archive."""
 
     ADDED = "added"
     SAME = "there already"
     EXTENDED = "extended"
-    """It was there; files that were missing there were added, such as predictions."""
+    """The run existed; missing files, such as predictions, were added."""
     REPLACED = "replaced"
-    """It took the place of a run that is damaged or has no result."""
+    """It replaced a run that was damaged or had no result."""
     KEPT = "kept"
-    """What is there stays, and nothing is lost by it."""
+    """The existing item is kept; the archive holds nothing more."""
     CONFLICT = "conflict"
-    """What is there stays, and the archive holds another result."""
+    """The existing item is kept; the archive holds a different result."""
 
 
 class VoidRow(StrEnum):
-    """Which of two files of equal matrices has a void row."""
+    """Which of two files with equal matrices has a void row."""
 
     HERE = "here"
     THERE = "in the archive"
 
 
 class Side(NamedTuple):
-    """One of two results of a run.
+    """One of two results of the same run.
 
     Attributes:
         record: Its record.
-        confusion: (C, C) int64, its confusion matrix over all images.
+        confusion: (C, C) int64 confusion matrix over all images.
     """
 
     record: RunRecord
@@ -62,15 +62,15 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """What became of a run, a speed record, a gallery or a suite's own files.
+    """Outcome of placing a run, a speed record, a gallery or a suite's own files.
 
     Attributes:
         name: ``<suite>/…``.
         kind: What it is.
-        fate: What became of it.
-        note: Why, where that is not plain.
-        here: Of a run in conflict, what is there.
-        there: And what the archive holds.
+        fate: What was done with it.
+        note: The reason, if it is not obvious.
+        here: For a conflict: the existing run.
+        there: For a conflict: the archive's run.
     """
 
     name: str
@@ -82,15 +82,15 @@ class Placed:
 
 
 def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
-    """Put a run into a suite's folder.
+    """Place a run into a suite's folder.
 
     Args:
-        unpacked: The archive, verified.
+        unpacked: The verified archive.
         run: One of its runs.
-        store: The suite's folder.
+        store: The suite's store.
 
     Raises:
-        StoreError: It cannot be written; the run that was there still is.
+        StoreError: The run cannot be written; the existing run is kept.
     """
     files = unpacked.manifest.by_folder[run.folder]
     staged, here = unpacked.folder / run.folder, readable_folder(store.folder_of(run.id))
@@ -123,7 +123,7 @@ def place_run(unpacked: Unpacked, run: PackedRun, store: Store) -> Placed:
 
 
 def _void_row(staged: Path, here: Path) -> VoidRow | None:
-    """Say which of two files of equal matrices has a void row that the other lacks; None where they differ in more."""
+    """Return which file has a void row that the other lacks; None if the files differ in more than that."""
     there, known = load_matrices(staged), load_matrices(here)
     if there.names != known.names or not np.array_equal(there.matrices, known.matrices):
         return None
@@ -132,7 +132,7 @@ def _void_row(staged: Path, here: Path) -> VoidRow | None:
 
 
 def _with_void_row(placed: Placed, staged: Path, here: Path) -> Placed:
-    """Take the archive's matrices, which have a void row beside what is here."""
+    """Replace the matrices by the archive's, which also have a void row."""
     file = here / CONFUSION_FILE
     temporary = temporary_path(file)
     with storing(here):
@@ -144,14 +144,14 @@ def _with_void_row(placed: Placed, staged: Path, here: Path) -> Placed:
 
 
 def _fate(here: Status, there: Status) -> Fate:
-    """Decide between two runs of one id that differ: a result takes the place of none, and nothing that of a result."""
+    """Decide between two different runs with one id: only a run without a result is replaced, and only by a result."""
     if there is not Status.COMPLETED:
         return Fate.KEPT
     return Fate.CONFLICT if here is Status.COMPLETED else Fate.REPLACED
 
 
 def _extend(staged: Path, here: Path, missing: Sequence[PackedFile], run: PackedRun) -> Placed:
-    """Add files to a run that lacks nothing but them, each whole or not at all."""
+    """Atomically add each missing file to a run that is otherwise equal."""
     if not missing:
         return Placed(run.folder, Kind.RUN, Fate.SAME)
     with storing(here):
@@ -162,7 +162,7 @@ def _extend(staged: Path, here: Path, missing: Sequence[PackedFile], run: Packed
 
 
 def place_state(staged: Path, file: PackedFile, store: Store) -> Placed:
-    """Add the state of an unfinished run, unless the run is done here or as far.
+    """Add the training state of an unfinished run, unless the run is done here or has reached that step.
 
     Raises:
         StoreError: It cannot be written.
@@ -170,7 +170,7 @@ def place_state(staged: Path, file: PackedFile, store: Store) -> Placed:
     member = file.member
     name, states = f"{member.suite}/{member.owner} (states)", store.states_of(member.owner)
     state = StateFile.parse(staged)
-    assert state is not None, "the manifest names no other files so"
+    assert state is not None, "only states have such names in a manifest"
     record = store.find(member.owner)
     if record is not None and record.outcome.status is Status.COMPLETED:
         return Placed(name, Kind.STATES, Fate.KEPT, "the run is done here")
@@ -184,12 +184,12 @@ def place_state(staged: Path, file: PackedFile, store: Store) -> Placed:
 
 
 def is_same(file: Path, packed: PackedFile) -> bool:
-    """Tell whether a file holds what one in an archive holds."""
+    """Return whether a file has the same content as one in an archive."""
     return file.is_file() and file.stat().st_size == packed.size and file_sha256(file) == packed.sha256
 
 
 def move(staged: Path, target: Path) -> None:
-    """Move a file or a folder whole or not at all, also to another disk; make the folder that it goes to."""
+    """Atomically move a file or a folder, also to another disk; creates the parent folder."""
     temporary = temporary_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove(temporary)
@@ -202,7 +202,7 @@ def move(staged: Path, target: Path) -> None:
 
 
 def _install(staged: Path, run_id: str, store: Store) -> None:
-    """Give a run its folder, whole or not at all."""
+    """Atomically move a run into its folder."""
     with store.writing(run_id) as folder:
         for path in sorted(staged.iterdir()):
             shutil.move(path, folder / path.name)

@@ -1,4 +1,4 @@
-"""Puts what an unpacked archive holds of a suite beside its runs: its plan, checks of its data, galleries, speed."""
+"""Places the parts of a suite that belong to no run: its plan, data checks, galleries and speed records."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from segbench.results.store import LOCK_FILE, SUITE_FILE, Store
 
 
 def place_suite(unpacked: Unpacked, suite: str, store: Store) -> list[Placed]:
-    """Put what is not of single runs into a suite's folder.
+    """Place everything that belongs to no run into a suite's folder.
 
     Args:
-        unpacked: The archive, verified.
+        unpacked: The verified archive.
         suite: The suite's name.
-        store: Its folder.
+        store: The suite's store.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: A file cannot be written.
     """
     listed = unpacked.manifest.of
     own = {file.member.inner: unpacked.folder / file.path for file in listed(Kind.SUITE, suite=suite)}
@@ -42,7 +42,7 @@ def place_suite(unpacked: Unpacked, suite: str, store: Store) -> list[Placed]:
 
 
 def _place_plan(files: Mapping[str, Path], suite: str, store: Store) -> Placed | None:
-    """Write the suite and its plan where there are none yet: both, since they belong together."""
+    """Write the suite and its plan if neither exists yet."""
     if not files:
         return None
     there = [store.folder / name for name in (SUITE_FILE, LOCK_FILE) if (store.folder / name).exists()]
@@ -71,7 +71,7 @@ def _place_checks(file: Path, suite: str, store: Store) -> list[Placed]:
 
 
 def _agree(here: Any, there: Any) -> bool:
-    """Tell whether two counts of a split are the same in all that both have; a newer segbench counts and notes more."""
+    """Return whether two counts of a split agree in all keys that both have; a newer segbench has more keys."""
     if not isinstance(here, dict) or not isinstance(there, dict):
         return bool(here == there)
     return all(here[key] == value for key, value in there.items() if key in here and key != "notes")
@@ -82,7 +82,7 @@ def _joined(here: Any, there: Any) -> Any:
 
 
 def _place_gallery(unpacked: Unpacked, files: Sequence[PackedFile], store: Store) -> Placed:
-    """Place a gallery; one of other networks stays, since 'segbench run' makes it anew where predictions are."""
+    """Place a gallery; an existing one of other networks is kept, since 'segbench run' rebuilds it from predictions."""
     member = files[0].member
     target = store.folder / member.folder.partition("/")[2]
     if not target.exists():

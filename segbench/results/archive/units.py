@@ -1,4 +1,4 @@
-"""What of a suite's results is packed, in units that stay in one archive."""
+"""Selects the files of a suite to pack, in units that are never divided between archives."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from segbench.results.store import LOCK_FILE, SUITE_FILE
 from segbench.results.training_states import StateFolder
 
 _SMALL_BYTES = 10**6
-"""Speed records are packed together up to this size: they have much in common."""
+"""Speed records are packed together up to this size, because they compress well together."""
 
 
 class Extra(StrEnum):
-    """What is packed beside facts."""
+    """What is packed besides facts."""
 
     PREDICTIONS = "predictions"
-    """Every test image's prediction, and the samples."""
+    """The predictions of all test images, and the sample pictures."""
     STATES = "states"
-    """The newest state of each unfinished run, from which it goes on elsewhere."""
+    """The newest training state of each unfinished run, so that it can be resumed elsewhere."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What stays in one archive.
+    """Files that stay together in one archive.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         sources: Its files.
-        run: The run, of a run's folder.
-        folder: A folder that is replaced, not changed, when it is written anew.
-        bulky: Whether most of it cannot be compressed.
+        run: The run; None for other units.
+        folder: Its folder, if rewriting replaces the folder as a whole.
+        bulky: Whether most of the content does not compress.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Unit:
 
 
 def units_of(suite: Path, extras: Collection[Extra], max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:
-    """Yield what is packed of a suite.
+    """Yield the units of a suite.
 
     Args:
-        suite: Its folder.
-        extras: What to pack beside facts.
-        max_bytes: How large an archive may be.
-        problems: What is damaged is added to these.
+        suite: The suite's folder.
+        extras: What to pack besides facts.
+        max_bytes: Largest size of an archive in bytes.
+        problems: List to which damaged items are added.
 
     Raises:
-        StoreError: The folder cannot be listed, or has a name that no archive takes.
+        StoreError: The folder cannot be listed, or its name is not allowed in archives.
     """
     name = checked_name(suite.absolute().name, "suite")
     own = [file for file in (SUITE_FILE, LOCK_FILE, CHECKS_FILE) if (suite / file).is_file()]
@@ -101,7 +101,7 @@ def _is_packed(parts: Sequence[str], extras: Collection[Extra]) -> bool:
 
 
 def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> Iterator[Unit]:
-    """Yield the newest state that is intact; one is enough where checksums keep it so."""
+    """Yield the newest intact training state; one is enough, because archives have checksums."""
     newest = next((state.path for state in StateFolder(folder).files() if state.intact), None)
     if newest is None:
         problems.append(f"{folder}: none of its saved states is intact")
@@ -111,7 +111,7 @@ def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> 
 
 
 def _speed_units(suite: str, folder: Path, max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:
-    """Yield the speed records, as many together as surely fit."""
+    """Yield the speed records, grouped so that each group fits into an archive."""
     most = min(_SMALL_BYTES, (max_bytes or _SMALL_BYTES) // 4)
     bundle: list[Source] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Unpacks archives of results into a folder of their own, after checking every member against the manifest."""
+"""Unpacks archives of results into a temporary folder and checks every member against the manifest."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from segbench.results.files import file_sha256, is_write_fault, storing
 from segbench.results.verify import MOST_EXPANSION, SLACK_BYTES
 
 MOST_MANIFEST_BYTES = 32 * 2**20
-"""Enough for 40,000 runs."""
+"""Size limit of a manifest; enough for 40,000 runs."""
 _HEADER_BYTES = 16 * tarfile.BLOCKSIZE
-"""What the headers of one member may take, and twice what the longest path does."""
+"""Size limit of the headers of one member: twice what the longest path takes."""
 _AHEAD_BYTES = _HEADER_BYTES + tarfile.RECORDSIZE
-"""What may come out before the next member is known: its headers, which tarfile holds in memory, and what it reads
-ahead."""
+"""Bytes allowed before the next member is known: its headers, which tarfile holds in memory, and tarfile's
+read-ahead."""
 _SPARE_BYTES = 2**20
-"""What may follow the last member."""
+"""Bytes allowed after the last member."""
 _REMEDY = "nothing was merged; get a new copy of the archive, or leave it out"
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """An archive and where it was unpacked.
+    """An unpacked archive.
 
     Attributes:
         archive: The archive's file.
-        manifest: What it holds.
-        folder: Where its files are, by their paths.
+        manifest: Its manifest.
+        folder: The folder with its files.
     """
 
     archive: Path
@@ -43,19 +43,19 @@ class Unpacked:
     folder: Path
 
     def refuse(self, problem: str) -> ArchiveError:
-        """Return why the archive is refused; paths of where it was unpacked are shortened to those in it."""
+        """Return an error that refuses the archive; paths of unpacked files are shown as archive paths."""
         return _refusal(self.archive, problem.replace(f"{self.folder}/", ""))
 
 
 def unpack(archive: Path, folder: Path) -> Unpacked:
-    """Unpack an archive whose members are exactly those of its manifest, each with its size and checksum.
+    """Unpack an archive and check that its members match the manifest in number, size and checksum.
 
     Args:
         archive: The file.
-        folder: Where to; made here.
+        folder: The target folder; created here.
 
     Raises:
-        ArchiveError: It is damaged, cut off, altered, or holds what no archive of results may.
+        ArchiveError: It is damaged, truncated or altered, or holds files that are not allowed.
         StoreError: The disk is full or read-only.
         UsageError: There is no such file, or this Python is too old.
     """
@@ -69,13 +69,13 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
             _refuse_oversized(manifest, archive, folder)
             _extract(tar, content, {file.path: file for file in manifest.files}, archive, folder)
         _allow(content, _SPARE_BYTES)
-        while content.read(_SPARE_BYTES):  # to the end, where the last checksum of xz stands
+        while content.read(_SPARE_BYTES):  # read to the end, where xz stores its last checksum
             pass
     return Unpacked(archive, manifest, folder)
 
 
 def _allow(content: XzReader, size: int) -> None:
-    """Let no more come out than so many bytes and the headers after them."""
+    """Set the output limit to a number of further bytes plus the headers after them."""
     content.limit = content.count + size + _AHEAD_BYTES
 
 
@@ -94,10 +94,10 @@ def _manifest(tar: tarfile.TarFile, content: XzReader, archive: Path) -> Manifes
 
 
 def _refuse_oversized(manifest: Manifest, archive: Path, folder: Path) -> None:
-    """Refuse more than an archive of its size can sensibly hold, and more than the disk can.
+    """Refuse an implausible expansion, and more bytes than the disk has free.
 
     Raises:
-        ArchiveError: It is a decompression bomb.
+        ArchiveError: The archive is a decompression bomb.
         UsageError: The disk is too full.
     """
     total, packed = manifest.total_bytes, archive.stat().st_size
@@ -115,7 +115,7 @@ def _extract(
     while (member := tar.next()) is not None:
         file = missing.pop(member.name, None)
         if file is None:
-            what = "is there twice" if member.name in listed else f"is not listed in {MANIFEST_FILE}"
+            what = "is in the archive twice" if member.name in listed else f"is not listed in {MANIFEST_FILE}"
             raise _refusal(archive, f"{member.name!r}: {what}")
         if member.type not in _PLAIN or member.issparse():
             raise _refusal(archive, f"{member.name!r}: is a link, a device or a folder; only ordinary files are read")
@@ -139,10 +139,10 @@ def _check_content(unpacked: Path, file: PackedFile, archive: Path) -> None:
 
 @contextmanager
 def _refusals(archive: Path) -> Iterator[None]:
-    """Turn what reading a damaged or hostile file raises into one error.
+    """Convert the errors of reading a damaged or malicious file.
 
     Raises:
-        ArchiveError: Says what is wrong.
+        ArchiveError: The archive is damaged or malicious; says how.
         UsageError: The archive cannot be read at all.
     """
     try:

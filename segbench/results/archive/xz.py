@@ -1,4 +1,4 @@
-"""Reads xz files of one or more streams within limits of memory and output."""
+"""Reads xz files of one or more streams, with limits on memory and output."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import lzma
 from typing import IO
 
 _MEMORY_BYTES = 256 * 2**20
-"""What a decompressor may use; the highest preset of xz takes 65 MiB."""
+"""Memory limit of the decompressor; the highest preset of xz takes 65 MiB."""
 _CHUNK = 2**16
 
 
 class TooMuchError(Exception):
-    """More would come out than is allowed."""
+    """The decompressed output exceeds the limit."""
 
 
 class XzReader(io.RawIOBase):
@@ -20,11 +20,11 @@ class XzReader(io.RawIOBase):
 
     Args:
         stream: The file.
-        limit: Bytes that may come out; may be raised later.
+        limit: Limit of decompressed bytes; can be raised later.
 
     Attributes:
         limit: As above.
-        count: Bytes that have come out.
+        count: Bytes decompressed so far.
     """
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
@@ -34,16 +34,16 @@ class XzReader(io.RawIOBase):
         self._pending = b""
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True: the stream is readable."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes; none at the end.
+        """Return up to ``size`` bytes; empty at the end.
 
         Raises:
-            TooMuchError: More came out than the limit.
+            TooMuchError: The output exceeds the limit.
             EOFError: The file ends in the middle of a stream.
-            lzma.LZMAError: It is damaged or no xz file.
+            lzma.LZMAError: The file is damaged, or is no xz file.
         """
         parts, wanted = [], size if size >= 0 else self.limit + 1
         while wanted and (part := self._some(wanted)):

@@ -1,7 +1,7 @@
-"""What was counted in every test image beside its confusion matrix, and the file ``details.npz`` that keeps it.
+"""Further counts of each test image besides its confusion matrix, stored in ``details.npz``.
 
-An ordinary compressed NumPy archive without pickles. ``names`` holds the images' names, in the order of
-``confusion.npz``; every other array has one entry an image along its first axis.
+The file is a compressed NumPy archive without pickles. ``names`` holds the images' names, in the order of
+``confusion.npz``. Every other array has one entry per image along its first axis.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from segbench.results.arrays.matrices import DAMAGE, describe
 
 DETAILS_FILE = "details.npz"
 BOUNDARY = "boundary_"
-"""What the names of the arrays begin with that hold the fields of ``BoundaryCounts``, (N, C) each."""
+"""Name prefix of the arrays with the fields of ``BoundaryCounts``, (N, C) each."""
 CALIBRATION = "calibration_"
-"""And those of ``CalibrationCounts``, (N, bins) each."""
+"""Name prefix of the arrays with the fields of ``CalibrationCounts``, (N, bins) each."""
 _NAMES = "names"
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDetails:
-    """Counts by image.
+    """Counts of each image.
 
     Attributes:
         names: The images' names.
@@ -43,15 +43,15 @@ class ImageDetails:
                 raise StoreError(f"{name} has the shape {array.shape} where there are {len(self.names)} images")
 
     def part(self, prefix: str) -> dict[str, NDArray[Any]]:
-        """Return the arrays whose names begin with a prefix, without it."""
+        """Return the arrays whose names begin with a prefix; the prefix is removed."""
         return {name.removeprefix(prefix): array for name, array in self.arrays.items() if name.startswith(prefix)}
 
 
 def together(parts: Sequence[ImageDetails]) -> ImageDetails | None:
-    """Return the counts of several sets of images as one set, in their order; None without any.
+    """Concatenate the counts of several sets of images, in order; None if there are none.
 
     Raises:
-        StoreError: They do not hold the same arrays.
+        StoreError: The sets do not hold the same arrays.
     """
     if len({frozenset(part.arrays) for part in parts}) != 1:
         if parts:
@@ -62,7 +62,7 @@ def together(parts: Sequence[ImageDetails]) -> ImageDetails | None:
 
 
 def save_details(path: Path, details: ImageDetails) -> None:
-    """Write counts by image; equal ones give equal files.
+    """Write the counts; equal counts give equal files.
 
     Raises:
         StoreError: The file cannot be written.
@@ -75,10 +75,10 @@ def save_details(path: Path, details: ImageDetails) -> None:
 
 
 def load_details(path: Path) -> ImageDetails | None:
-    """Read counts by image; None where there is no such file, as beside runs of earlier versions.
+    """Read the counts; None if there is no file (runs of earlier versions have none).
 
     Raises:
-        StoreError: The file is damaged or of another layout; names it.
+        StoreError: The file is damaged or has another layout.
     """
     if not path.is_file():
         return None

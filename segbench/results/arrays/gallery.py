@@ -1,7 +1,7 @@
-"""The gallery of a suite: its hardest, median and easiest test image with what each network made of them.
+"""The gallery of a suite: its hardest, median and easiest test images with each network's prediction.
 
-``results/<suite>/gallery/<start of the protocol's id>/`` holds the pictures and ``gallery.json``, which says what they
-are. Labels and predictions are palette PNGs whose pixels are class indices.
+``results/<suite>/gallery/<start of the protocol's id>/`` holds the pictures and their description, ``gallery.json``.
+Labels and predictions are palette PNGs whose pixels are class indices.
 """
 
 from __future__ import annotations
@@ -24,59 +24,59 @@ class GalleryImage(Facts):
     """One test image."""
 
     role: Literal["hardest", "median", "easiest"]
-    """By the mean over networks of its own mean IoU."""
+    """Hardest, median or easiest, by the mean IoU of this image averaged over networks."""
     index: int
-    """Its position in the test split."""
+    """Index of the image in the test split."""
     name: str
     mean_iou: float
     """Mean over networks of the mean IoU of this image."""
     image: str
-    """File name of the picture; so are the next two."""
+    """File name of the picture; the next two are file names too."""
     label: str
     predictions: Mapping[str, str]
-    """By run."""
+    """File name of each run's prediction, by run."""
     scores: Mapping[str, float]
     """Mean IoU of this image, by run."""
     shown: str = ""
-    """Which channels the picture shows and how they were scaled; empty where it is the image as it is."""
+    """Which channels the picture shows and how they were scaled; empty if it shows the image unchanged."""
 
 
 class Gallery(Facts):
-    """The images of one protocol."""
+    """The gallery of one protocol."""
 
     schema_version: Literal[1] = 1
     protocol_id: str
     test_digest: str | None
     test_images: int
-    """How many images these were chosen from."""
+    """Number of images that these were chosen from."""
     images: tuple[GalleryImage, ...]
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
-    """Write what the pictures in a folder are.
+    """Write ``gallery.json`` into the folder of the pictures.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: The file cannot be written.
     """
     replace_text(folder / GALLERY_FILE, gallery.model_dump_json(indent=2) + "\n")
 
 
 def find_galleries(suite: Path) -> dict[Path, Gallery]:
-    """Return the galleries of a suite's folder by their own folder; those that cannot be read are left out."""
+    """Return the galleries of a suite by their folders; unreadable ones are left out."""
     found = {}
     for file in sorted((suite / GALLERY_FOLDER).glob(f"*/{GALLERY_FILE}")):
         try:
             found[file.parent] = read_gallery(file)
-        except StoreError:  # pictures are no facts: the report does without
+        except StoreError:  # pictures are not facts: a report can do without them
             continue
     return found
 
 
 def read_gallery(file: Path) -> Gallery:
-    """Read a gallery; its file names lead nowhere but into its folder.
+    """Read a gallery and check that its file names stay within its folder.
 
     Raises:
-        StoreError: It cannot be read, or names files elsewhere.
+        StoreError: The gallery cannot be read, or names files outside its folder.
     """
     try:
         gallery = Gallery.model_validate_json(file.read_text(encoding="utf-8"))

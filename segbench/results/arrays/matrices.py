@@ -1,7 +1,7 @@
-"""Confusion matrices of single images, and the file ``confusion.npz`` that keeps them.
+"""Per-image confusion matrices, stored in ``confusion.npz``.
 
-The file is an ordinary compressed NumPy archive without pickles, readable by anything that reads ``.npz``. It lists
-the cells that are not 0; the four cell arrays have one length, and so have the three of the void row::
+The file is a compressed NumPy archive without pickles. It lists the nonzero cells of the matrices in four arrays of
+equal length, and those of the void row in three::
 
     image            int32   position of the image in ``names``
     label            int32   the labelled class (row)
@@ -13,8 +13,8 @@ the cells that are not 0; the four cell arrays have one length, and so have the 
     names            text    the images' names, in order
     num_classes      int64   the number of classes C, a single number
 
-Files of schema version 1 have no ``void_…`` arrays: what was predicted on their void pixels is not known, which is not
-the same as 0. To read a file without segbench::
+Files of schema version 1 have no ``void_…`` arrays: their void rows are unknown, which is not the same as 0. To read a
+file without segbench::
 
     with np.load("confusion.npz") as file:
         matrices = np.zeros((file["names"].size, file["num_classes"], file["num_classes"]), np.int64)
@@ -41,7 +41,7 @@ from segbench.errors import StoreError
 _CELLS = ("image", "label", "prediction", "count")
 _VOID_CELLS = ("void_image", "void_prediction", "void_count")
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise on files that are cut off, altered or no archive at all."""
+"""Errors that numpy and zipfile raise on truncated or altered files, and on files that are no archive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class ImageMatrices:
     Attributes:
         names: The images' names, each once.
         matrices: (N, C, C) int64, rows = label, columns = prediction.
-        void_predicted: (N, C) int64, the void row: void pixels by what was predicted there; None where it is not known.
+        void_predicted: (N, C) int64, the void row: void pixels by predicted class; None if not known.
     """
 
     names: tuple[str, ...]
@@ -73,13 +73,13 @@ class ImageMatrices:
 
     @property
     def total(self) -> NDArray[np.int64]:
-        """(C, C) int64, the sum over all images."""
+        """(C, C) int64, sum over all images."""
         summed: NDArray[np.int64] = self.matrices.sum(axis=0, dtype=np.int64)
         return summed
 
     @property
     def total_void_predicted(self) -> NDArray[np.int64] | None:
-        """(C,) int64, the void row over all images; None where it is not known."""
+        """(C,) int64, void row over all images; None if not known."""
         return None if self.void_predicted is None else self.void_predicted.sum(axis=0, dtype=np.int64)
 
     @property
@@ -89,10 +89,10 @@ class ImageMatrices:
 
 
 def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
-    """Return the matrices of several sets of images as one set, in their order.
+    """Concatenate the matrices of several sets of images, in order.
 
     Raises:
-        StoreError: Two hold an image of one name, or count different classes.
+        StoreError: Two sets hold an image of the same name, or have different numbers of classes.
     """
     if len({part.num_classes for part in parts}) > 1:
         raise StoreError("the matrices to join count different classes")
@@ -107,7 +107,7 @@ def save_matrices(path: str | Path, matrices: ImageMatrices) -> None:
 
     Args:
         path: The file to write, replaced if it exists; its folder has to exist.
-        matrices: What to write.
+        matrices: The matrices to write.
 
     Raises:
         StoreError: The file cannot be written.
@@ -134,10 +134,10 @@ def load_matrices(path: str | Path) -> ImageMatrices:
     """Read per-image matrices.
 
     Args:
-        path: A file written by ``save_matrices``, or any of the same layout.
+        path: A file written by ``save_matrices``, or one of the same layout.
 
     Raises:
-        StoreError: The file is missing, damaged or of another layout; names it.
+        StoreError: The file is missing or damaged, or has another layout.
     """
     try:
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -169,7 +169,7 @@ def _from_cells(arrays: Mapping[str, NDArray[Any]]) -> ImageMatrices:
 
 
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse arrays that do not fit together.
+    """Check that the arrays are consistent.
 
     Raises:
         StoreError: Says which.
@@ -185,12 +185,12 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Refuse lists of cells that do not fit together.
+    """Check that lists of cells are consistent.
 
     Args:
         arrays: The file's arrays.
-        keys: Those that list cells: a position for each axis, then the count.
-        shape: The array that they are the cells of.
+        keys: Keys of the arrays that list cells: an index for each axis, then the count.
+        shape: Shape of the array that the cells belong to.
 
     Raises:
         StoreError: Says which.
@@ -206,13 +206,13 @@ def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape:
     cells = np.zeros(arrays[keys[-1]].size, np.int64)
     for key, size in zip(keys, shape, strict=False):
         cells = cells * size + arrays[key].astype(np.int64)
-    in_order = bool((np.diff(cells) > 0).all())  # as they are written; sorting others takes a hundred times as long
+    in_order = bool((np.diff(cells) > 0).all())  # our files are sorted; sorting is 100 times slower
     if not in_order and np.unique(cells).size < cells.size:
         raise StoreError("a cell is listed twice")
 
 
 def describe(error: BaseException) -> str:
-    """Return in words what is wrong with an archive."""
+    """Describe what is wrong with an archive."""
     if isinstance(error, KeyError):
         return f"it lacks an array: {error.args[0]}"
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Baselines: speed records that later measurements are held against, from our own files or pytest-benchmark's."""
+"""Baselines: speed records to compare later measurements with, from our own files or pytest-benchmark's."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from segbench.results.record import Facts
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
 
 CASE_KEY = "segbench_case"
-"""Where a benchmark's ``extra_info`` holds the speed case."""
+"""Key of the speed case in a benchmark's ``extra_info``."""
 ENVIRONMENT_KEY = "segbench_environment"
-"""Where it holds the fingerprint of the machine."""
+"""Key of the machine's fingerprint in ``extra_info``."""
 
 
 class Baseline(Facts):
-    """A file of speed records, every sample kept."""
+    """A file of speed records with all samples."""
 
     kind: Literal["segbench speed baseline"] = "segbench speed baseline"
     schema_version: Literal[1] = 1
@@ -33,19 +33,19 @@ def write_baseline(file: Path, records: Iterable[SpeedRecord]) -> None:
     """Write a baseline.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: The file cannot be written.
     """
     replace_text(file, Baseline(records=tuple(records)).model_dump_json(indent=1) + "\n")
 
 
 def read_baseline(files: Sequence[Path]) -> list[SpeedRecord]:
-    """Read baselines or JSON files of pytest-benchmark; restarts of one case in several files are put together.
+    """Read baselines or JSON files of pytest-benchmark; restarts of one case in several files are combined.
 
-    A file of pytest-benchmark holds one restart of each case: its process.
+    A file of pytest-benchmark holds one restart of each case, because it comes from one process.
 
     Raises:
-        StoreError: A file is missing, cannot be understood, or holds no speed case; or one case was measured on
-            machines that differ.
+        StoreError: A file is missing or invalid, or holds no speed case; or one case was measured on different
+            machines.
     """
     parts: dict[str, list[SpeedRecord]] = defaultdict(list)
     for file in files:
@@ -80,7 +80,7 @@ def _extra(benchmark: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_benchmark(benchmark: dict[str, Any]) -> SpeedRecord:
-    """Return one benchmark of pytest-benchmark as a record of one restart."""
+    """Convert a benchmark of pytest-benchmark to a record with one restart."""
     extra = _extra(benchmark)
     stats = benchmark["stats"]
     samples = tuple(stats["data"]) if stats.get("data") else (stats["median"],)
@@ -91,7 +91,7 @@ def _of_benchmark(benchmark: dict[str, Any]) -> SpeedRecord:
 
 
 def _joined(records: Sequence[SpeedRecord]) -> SpeedRecord:
-    """Return one record of one case with the restarts of all; the machine has to be one, too."""
+    """Combine the restarts of several records of one case; all must come from the same machine."""
     from segbench.results.speed.fingerprint import HARD_KEYS, differences
 
     first = records[0]
@@ -99,7 +99,7 @@ def _joined(records: Sequence[SpeedRecord]) -> SpeedRecord:
         found = differences(first.environment, other.environment, keys=HARD_KEYS)
         if found:
             names = "; ".join(map(str, found))
-            raise StoreError(f"{first.case.key}: the files come from different machines ({names}); compare them apart")
+            raise StoreError(f"{first.case.key}: the files come from different machines ({names}); compare each alone")
     return first.model_copy(update={"restarts": tuple(restart for record in records for restart in record.restarts)})
 
 

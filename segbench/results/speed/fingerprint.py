@@ -1,4 +1,4 @@
-"""What two machines must have in common for their speeds to be compared, and what only explains a difference."""
+"""Decides whether the speeds of two machines are comparable, and lists further differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARD_KEYS = (
     "cudnn",
     "versions.torch",
 )
-"""Speeds are compared only where all of these are equal (dotted keys of a fingerprint)."""
+"""Dotted keys of a fingerprint that must be equal for speeds to be comparable."""
 
 SOFT_KEYS = (
     "platform",
@@ -33,11 +33,11 @@ SOFT_KEYS = (
     "versions.timm",
     "commit",
 )
-"""These may differ; a report names them."""
+"""Dotted keys that may differ; reports list the differences."""
 
 
 class Difference(NamedTuple):
-    """One key in which two fingerprints differ."""
+    """A key whose values differ in two fingerprints."""
 
     key: str
     before: Any
@@ -48,28 +48,28 @@ class Difference(NamedTuple):
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], *, keys: tuple[str, ...]) -> list[Difference]:
-    """Return the keys in which two fingerprints differ, in the order given.
+    """Return the keys whose values differ, in the order given.
 
-    A key that one of them lacks differs from one that is null: an unknown machine is not the same machine.
+    A missing key and a null value count as different: an unknown machine is not the same machine.
     """
     found = [Difference(key, _value(before, key), _value(now, key)) for key in keys]
     return [difference for difference in found if difference.before != difference.now]
 
 
 def machine_digest(fingerprint: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of all hard keys: equal for machines whose speeds compare."""
+    """Return the SHA-256 of all hard keys; machines with equal digests have comparable speeds."""
     facts = {key: repr(_value(fingerprint, key)) for key in HARD_KEYS}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def fact(fingerprint: Mapping[str, Any], key: str) -> Any:
-    """Return a dotted key's value; None where the fingerprint does not tell it."""
+    """Return a dotted key's value; None if the fingerprint lacks it."""
     value = _value(fingerprint, key)
     return None if isinstance(value, _Missing) else value
 
 
 class _Missing:
-    """Stands for a key that a fingerprint does not have."""
+    """Marks a key that a fingerprint lacks."""
 
     def __repr__(self) -> str:
         return "missing"
@@ -82,7 +82,7 @@ class _Missing:
 
 
 def _value(fingerprint: Mapping[str, Any], key: str) -> Any:
-    """Return a dotted key's value; what lies under a null is null."""
+    """Return a dotted key's value; keys below a null are null."""
     value: Any = fingerprint
     for part in key.split("."):
         if value is None:

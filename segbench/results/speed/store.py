@@ -1,4 +1,4 @@
-"""Stored speed records: ``<suite>/speed/<case-id>.json``, each file whole or not there at all."""
+"""Stores speed records in ``<suite>/speed/<case-id>.json``, written atomically."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_speed(folder: Path, record: SpeedRecord) -> Path:
     """Store one case; an earlier record of the same case is replaced.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: The file cannot be written.
     """
     file = folder / f"{record.id}.json"
     replace_text(file, record.model_dump_json(indent=1) + "\n")
@@ -55,11 +55,11 @@ def read_speed(file: Path) -> SpeedRecord:
 
 @dataclass(frozen=True)
 class FoundSpeeds:
-    """What lies in a suite's speed folder.
+    """The content of a suite's speed folder.
 
     Attributes:
-        records: All cases that can be read, by file name.
-        problems: Why others cannot, a sentence each.
+        records: All readable cases, ordered by file name.
+        problems: Why other files cannot be read, a sentence each.
     """
 
     records: tuple[SpeedRecord, ...]
@@ -67,7 +67,7 @@ class FoundSpeeds:
 
 
 def scan_speeds(folder: Path) -> FoundSpeeds:
-    """Read all cases of a suite's speed folder; an absent folder has none."""
+    """Read all cases of a suite's speed folder; none if there is no folder."""
     records, problems = [], []
     for file in sorted(folder.glob("*.json")):
         try:

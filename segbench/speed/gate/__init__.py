@@ -1,1 +1,1 @@
-"""Decides whether something became slower. Importing this imports no torch."""
+"""The regression gate: decides whether code became slower. Imports no torch."""

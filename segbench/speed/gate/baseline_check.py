@@ -1,4 +1,4 @@
-"""Holds present speed records against a stored baseline: same cases, same machine, or it says what differs."""
+"""Compares current speed records with a stored baseline; reports cases and machines that differ."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from segbench.speed.gate.decision import LEAST_RESTARTS, Decision, ExitCode, Rul
 from segbench.speed.gate.decision_unpaired import Times, decide_unpaired, more_needed_unpaired
 
 Measure = Callable[[Sequence[SpeedCase], int], Sequence[SpeedRecord]]
-"""Measures cases in so many fresh processes each."""
+"""Measures cases in a given number of fresh processes each."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of one case of a baseline.
+    """The result for one case of a baseline.
 
     Attributes:
         case: The case.
         decision: The outcome.
         base_seconds: The baseline's median seconds of a call in each restart.
-        head_seconds: The present ones.
+        head_seconds: The same for the current measurement.
     """
 
     case: SpeedCase
@@ -35,12 +35,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        cases: Every case of the baseline, in its order, and every further case of the present measurement.
-        notes: Soft differences of the machine.
-        rule: By which it was decided.
+        cases: All cases of the baseline in order, then further cases of the current measurement.
+        notes: Differences of the machine that do not prevent a comparison.
+        rule: The decision rule.
     """
 
     cases: tuple[Checked, ...]
@@ -49,7 +49,7 @@ class CheckResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the check tells the shell."""
+        """The exit code of the command."""
         return exit_code(checked.decision for checked in self.cases)
 
 
@@ -61,14 +61,14 @@ def check(
     measure: Measure | None = None,
     rule: Rule | None = None,
 ) -> CheckResult:
-    """Decide for every case of a baseline whether it became slower.
+    """Decide for each case of a baseline whether it became slower.
 
     Args:
-        baseline: What to compare with.
-        current: What was measured before; nothing is measured then, and a regression stays unconfirmed.
-        machine: The present fingerprint; by default that of the current records. Cases of another machine are not
-            measured at all.
-        measure: Measures; needed when there are no current records.
+        baseline: The stored baseline.
+        current: Stored current records. If given, nothing is measured, and a regression stays unconfirmed.
+        machine: The current machine's fingerprint; default: that of the current records. Cases of other machines are
+            not measured.
+        measure: Measures cases; required without current records.
         rule: Threshold, looks and error rate.
 
     Raises:
@@ -99,12 +99,12 @@ def check(
 def _apart(
     record: SpeedRecord, present: Mapping[str, SpeedRecord], machine: Mapping[str, Any] | None, *, measured: bool
 ) -> str | None:
-    """Return why a case of the baseline cannot be compared; None when it can."""
+    """Return why a case of the baseline cannot be compared; None if it can."""
     if not _medians(record):
         return f"the baseline holds no measurement of it: {record.restarts[0].reason}"
     now = present.get(record.case.identity)
     if measured and now is None:
-        return "missing: the baseline has this case, the present measurement does not; was it renamed or removed?"
+        return "missing: this case is in the baseline, but was not measured now; was it renamed or removed?"
     if now is not None and not _medians(now):
         return f"could not be measured now: {now.restarts[0].reason}"
     fingerprint = machine or (now.environment if now else {})
@@ -113,14 +113,14 @@ def _apart(
 
 
 def _of_stored(rule: Rule, current: Sequence[SpeedRecord]) -> Rule:
-    """Return the rule with one look, at as many restarts as were measured: more will not come."""
+    """Return the rule with a single look after all measured restarts, since no more will follow."""
     counts = [len(_medians(record)) for record in current]
     enough = [count for count in counts if count >= LEAST_RESTARTS]
     return replace(rule, looks=(min(enough),)) if enough else rule
 
 
 def _times(baseline: SpeedRecord, now: SpeedRecord | None) -> Times:
-    """Return the seconds of a call on both sides, by the same clock: the device's only where both sides have it."""
+    """Return the seconds of a call on both sides by the same clock: the device's if both have it, else the host's."""
     sides = [record for record in (baseline, now) if record is not None]
     by_device = all(restart.device_seconds for record in sides for restart in _whole(record))
     return Times(_medians(baseline, by_device=by_device), _medians(now, by_device=by_device))
@@ -133,9 +133,9 @@ def _measured(
     rule: Rule,
     lost: dict[str, str],
 ) -> dict[str, Times]:
-    """Add restarts of the head, look by look, until every case is decided or the last look is over.
+    """Measure more restarts of the head, look by look, until all cases are decided or the last look is done.
 
-    A case that could not be measured is left out and its reason put into ``lost``: asking again would not end.
+    Cases that cannot be measured are dropped, with the reason put into ``lost``; retrying them would never end.
     """
     found = dict(times)
     while needed := more_needed_unpaired(found, rule):
@@ -175,13 +175,13 @@ def _checked(
 
 
 def _whole(record: SpeedRecord | None) -> list[Restart]:
-    """Return the restarts that were measured."""
+    """Return the successfully measured restarts."""
     restarts = record.restarts if record else ()
     return [restart for restart in restarts if restart.status is SpeedStatus.MEASURED and restart.host_seconds]
 
 
 def _medians(record: SpeedRecord | None, *, by_device: bool = False) -> tuple[float, ...]:
-    """Return the median seconds of a call in each restart that was measured, by the device's or the host's clock."""
+    """Return the median seconds of a call in each measured restart, by the device's or the host's clock."""
     return tuple(
         statistics.median(restart.device_seconds if by_device else restart.host_seconds) for restart in _whole(record)
     )
@@ -196,4 +196,4 @@ def _notes(
     ]
     now = machine or (current[0].environment if current else None)
     soft = differences(baseline[0].environment, now, keys=SOFT_KEYS) if now and baseline else []
-    return (*new, *(f"differs, but does not forbid comparing: {difference}" for difference in soft))
+    return (*new, *(f"differs, but does not prevent the comparison: {difference}" for difference in soft))

@@ -1,4 +1,4 @@
-"""Compares two environments case by case, and measures how well a machine can."""
+"""Compares the speed of two environments, and calibrates the noise of a machine."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from segbench.speed.gate.interleaved import Measurement, Restart, Settings, Side
 from segbench.speed.gate.power import smallest_found
 
 _SEED_STEP = 1_000_003
-"""Between the seeds of a measurement and of its confirmation."""
+"""Offset between the seeds of a measurement and of its confirmation."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What a gate found about one case.
+    """The gate's result for one case.
 
     Attributes:
         case: What was measured.
         decision: The outcome.
-        first: The outcome before it was confirmed; the same where there was nothing to confirm.
-        restarts: All that was measured.
-        confirming_restarts: All that was measured when confirming a regression.
+        first: The decision before confirmation; equal to ``decision`` if nothing was confirmed.
+        restarts: All measured restarts.
+        confirming_restarts: All restarts measured to confirm a regression.
     """
 
     case: GateCase
@@ -39,22 +39,22 @@ class CaseResult:
 
     @property
     def log_ratios(self) -> tuple[float, ...]:
-        """The statistic of every restart of the first measurement."""
+        """The log ratios of the restarts of the first measurement."""
         return tuple(restart.log_ratio for restart in self.restarts)
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """All that a gate measured and decided.
+    """All measurements and decisions of a gate.
 
     Attributes:
-        base: What was compared with.
-        head: What may have become slower.
-        cases: In the order in which they were given.
-        rule: By which it was decided.
-        settings: How it was measured.
-        machine: The fingerprint of where.
-        software: By side: versions of what ran.
+        base: The environment compared with.
+        head: The environment that may have become slower.
+        cases: The results, in the order given.
+        rule: The decision rule.
+        settings: The settings of the measurement.
+        machine: The machine's fingerprint.
+        software: Package versions, by side.
     """
 
     base: Environment
@@ -67,20 +67,21 @@ class GateResult:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the gate tells the shell."""
+        """The exit code of the command."""
         return exit_code(result.decision for result in self.cases)
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """How far a machine's restarts scatter where nothing differs.
+    """Variation between restarts on one machine when nothing differs.
 
     Attributes:
         case: What was measured.
         spread: The standard deviation of a restart's log ratio.
-        bias: The mean log ratio, which should be zero within the spread.
-        smallest_slowdown: What a gate finds in 95 of 100 cases, as a share; None when it is out of reach.
-        restarts: All that was measured.
+        bias: The mean log ratio; should be zero within the spread.
+        smallest_slowdown: Smallest slowdown (as a fraction) that a gate detects in 95 % of cases; None if it detects
+            none so often.
+        restarts: All measured restarts.
     """
 
     case: GateCase
@@ -92,7 +93,7 @@ class NoiseFloor:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The noise floor of a machine, for each case."""
+    """The noise floor of a machine for each case."""
 
     environment: Environment
     cases: tuple[NoiseFloor, ...]
@@ -110,18 +111,18 @@ def compare(
     settings: Settings | None = None,
     tell: Tell = lambda text: None,
 ) -> GateResult:
-    """Decide for every case whether the head is slower than the base; a regression is measured twice.
+    """Decide for each case whether the head is slower than the base; regressions are confirmed by a second measurement.
 
     Args:
-        base: What to compare with.
-        head: What may have become slower.
-        cases: What to measure; every model has to be known to both sides.
+        base: The environment to compare with.
+        head: The environment that may have become slower.
+        cases: The cases to measure; both sides must have all models.
         rule: Threshold, looks and error rate.
-        settings: How much is measured, and the seed of all orders.
-        tell: Is told of every restart.
+        settings: The amount of measurement, and the seed of all random orders.
+        tell: Called with a message for each restart.
 
     Raises:
-        UsageError: There is no case, or one that neither side can build.
+        UsageError: There is no case, or neither side can build a case.
         WorkerError: A worker crashed, hung or failed.
     """
     rule, settings = rule or Rule(), settings or Settings()
@@ -166,22 +167,22 @@ def calibrate(
     settings: Settings | None = None,
     tell: Tell = lambda text: None,
 ) -> Calibration:
-    """Measure an environment against itself: what differs then is the machine's noise.
+    """Compare an environment with itself to measure the machine's noise.
 
     Args:
-        environment: What to measure.
-        cases: What to measure in it.
-        restarts: How many; the spread of 8 is known to about a quarter.
-        rule: Of the gate whose reach is told.
-        settings: How much is measured in a restart.
-        tell: Is told of every restart.
+        environment: The environment to measure.
+        cases: The cases to measure.
+        restarts: Number of restarts; with 8, the relative error of the spread is about 25 %.
+        rule: The rule of the gate whose sensitivity is computed.
+        settings: The amount of measurement in a restart.
+        tell: Called with a message for each restart.
 
     Raises:
-        UsageError: There is no case, one cannot be built, or fewer than two restarts are wanted.
+        UsageError: There is no case, one cannot be built, or ``restarts`` is less than 2.
         WorkerError: A worker crashed, hung or failed.
     """
     rule, settings = rule or Rule(), settings or Settings()
-    once = replace(rule.limited(restarts), looks=(restarts,))  # nothing is decided before all restarts are made
+    once = replace(rule.limited(restarts), looks=(restarts,))  # nothing is decided before all restarts are done
     measured = measure(environment, environment, cases=cases, rule=once, settings=settings, tell=tell)
     return Calibration(
         environment=environment,

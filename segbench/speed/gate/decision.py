@@ -1,20 +1,20 @@
-"""Decides from the ratios of several restarts whether something became slower, with known error rates.
+"""Decides from the time ratios of several restarts whether a case became slower, with controlled error rates.
 
-The rule. One restart of the processes gives one number, the median log ratio of its rounds; restarts are independent,
+The rule. Each restart of the processes gives one number, the median log ratio of its rounds. Restarts are independent,
 rounds are not. After 5, 8 and 12 restarts there is a *look*. The error rate (5 %) is split evenly over the looks, so
-each look has ``rate = 5 % / 3`` and asks, for every case that is still open, in this order:
+each look has ``rate = 5 % / 3``. It checks each open case in this order:
 
 1. **Regressed** if the point estimate is at least half the threshold and the one-sided t test of "not slower than
-   the base" gives a Holm-adjusted p value of at most ``rate / 2``. For a single case that is the same as: the two-sided
-   t interval of confidence ``1 - rate`` lies above zero.
+   the base" gives a Holm-adjusted p value of at most ``rate / 2``. For a single case this is equivalent to the
+   two-sided t interval of confidence ``1 - rate`` lying above zero.
 2. **Passed** if that interval, unadjusted, lies below the threshold. The gate passes only when every case passes, so
    this side needs no correction for several cases.
 3. Otherwise the case stays open until the next look; after the last one it is **inconclusive**.
 
-Holm's family holds all cases of the gate that did not regress at an earlier look. Cases that passed stay in it as
-never rejected. By the union bound over the looks, the probability of calling any case of a gate slower that is not is
-at most half the error rate, 2.5 %, whatever the dependence between cases; the half threshold and the confirmation
-make it smaller still.
+Holm's family contains all cases of the gate that did not regress at an earlier look. Cases that passed stay in the
+family and are never rejected. By the union bound over the looks, the probability that a gate reports any false
+regression is at most half the error rate, 2.5 %, for any dependence between cases. The half threshold and the
+confirmation reduce it further.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEAST_RESTARTS = 2
 
 
 class Verdict(StrEnum):
-    """What became of a case."""
+    """The outcome of a case."""
 
     PASSED = "passed"
     REGRESSED = "regressed"
@@ -44,7 +44,7 @@ class Verdict(StrEnum):
 
 
 class ExitCode(IntEnum):
-    """What a gate tells the shell."""
+    """The exit code of a gate."""
 
     PASSED = 0
     REGRESSED = 1
@@ -59,17 +59,17 @@ _BY_PRECEDENCE = {
     Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
     Verdict.PASSED: ExitCode.PASSED,
 }
-"""The worst verdict of a gate is its answer; worst first."""
+"""Verdicts, worst first; the worst one decides the gate."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How much slower is too slow, and how sure a gate has to be.
+    """The threshold and the error rate of a gate.
 
     Attributes:
-        threshold: The slowdown to find, as a share: 0.1 is 10 % more time.
-        looks: Numbers of restarts after which to decide, rising.
-        error_rate: The two-sided error rate of all looks together.
+        threshold: The slowdown to detect, as a fraction: 0.1 is 10 % more time.
+        looks: Increasing numbers of restarts after which to decide.
+        error_rate: The total two-sided error rate of all looks.
 
     Raises:
         UsageError: A value is impossible.
@@ -95,14 +95,14 @@ class Rule:
 
     @property
     def rate_of_a_look(self) -> float:
-        """The two-sided error rate that one look may use."""
+        """The two-sided error rate of one look."""
         return self.error_rate / len(self.looks)
 
     def limited(self, restarts: int) -> Rule:
         """Return the rule with its last look after ``restarts``.
 
         Raises:
-            UsageError: So few restarts have no spread.
+            UsageError: There are too few restarts to estimate a spread.
         """
         if restarts < LEAST_RESTARTS:
             raise UsageError(f"at most {restarts} restarts cannot be judged; allow {LEAST_RESTARTS} or more")
@@ -119,16 +119,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided about one case, and from what.
+    """The decision about one case, with the figures it is based on.
 
     Attributes:
         verdict: The outcome.
-        ratio: Head's time over base's: the exponential of the mean log ratio; None before the first look.
-        interval: Of the ratio: the exponential of the two-sided t interval at the look's confidence.
-        restarts: How many restarts it rests on.
-        p_value: One-sided, of "not slower than the base", Holm-adjusted over the cases of the gate.
-        look: Which look decided, from 1; 0 before the first.
-        reason: What the figures do not tell: why it is not comparable, or what confirming it gave.
+        ratio: Head's time divided by base's (exponential of the mean log ratio); None before the first look.
+        interval: Two-sided t interval of the ratio at the look's confidence.
+        restarts: Number of restarts used.
+        p_value: One-sided p value of "not slower than the base", Holm-adjusted over the cases of the gate.
+        look: Number of the look that decided, from 1; 0 before the first.
+        reason: Further explanation: why the case is not comparable, or the result of the confirmation.
     """
 
     verdict: Verdict
@@ -178,11 +178,11 @@ def restart_log_ratio(base_seconds: Sequence[float], head_seconds: Sequence[floa
 def decide(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) -> dict[str, Decision]:
     """Decide every case of a gate by the rule of this module.
 
-    The looks are gone through from the first, so that what is stored can be decided again later with the same result;
-    restarts after the look that decided a case are not used.
+    Looks are evaluated in order, so stored measurements give the same decision again later. Restarts after the deciding
+    look are not used.
 
     Args:
-        log_ratios: By case: each restart's statistic, in the order of measurement.
+        log_ratios: Log ratios of the restarts in the order of measurement, by case.
         rule: Threshold, looks and error rate.
 
     Raises:
@@ -211,7 +211,7 @@ def decide(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) 
 
 
 def more_needed(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) -> dict[str, int]:
-    """Return the cases that are still open, with the number of further restarts up to their next look."""
+    """Return the open cases with the number of further restarts until their next look."""
     rule = rule or Rule()
     needed = {}
     for case, decision in decide(log_ratios, rule).items():
@@ -222,11 +222,11 @@ def more_needed(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = N
 
 
 def confirmed(first: Decision, confirming: Decision | None) -> Decision:
-    """Combine a decision with that of a second measurement in fresh processes, which every regression gets.
+    """Combine a decision with that of the confirming measurement that each regression gets.
 
-    A regression that is found twice is one, with the figures of the second measurement: those of the first were
-    chosen for being high. One that is not found again is inconclusive, whatever the second says: the two contradict
-    each other. A decision without a second one stands as it is, but a regression then is not confirmed.
+    A regression found twice is reported with the figures of the second measurement, because those of the first are
+    biased upwards by selection. A regression that is not found again is inconclusive, because the two measurements
+    contradict each other. Without a second measurement the decision is kept, but a regression is marked as unconfirmed.
     """
     if first.verdict is not Verdict.REGRESSED:
         return first
@@ -244,7 +244,7 @@ def exit_code(decisions: Iterable[Decision]) -> ExitCode:
     """Return the worst of a gate's decisions: regressed, then not comparable, then inconclusive, then passed.
 
     Raises:
-        UsageError: There is no decision: a gate of nothing does not pass.
+        UsageError: There is no decision; an empty gate does not pass.
     """
     verdicts = {decision.verdict for decision in decisions}
     for verdict, code in _BY_PRECEDENCE.items():
@@ -257,8 +257,8 @@ def holm(p_values: Mapping[str, float], *, family: int) -> dict[str, float]:
     """Return p values adjusted by Holm's step-down method.
 
     Args:
-        p_values: The p values at hand.
-        family: How many hypotheses there are in all; those not at hand count as p values of one.
+        p_values: The known p values.
+        family: Total number of hypotheses; the others count with a p value of 1.
 
     Source:
         S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
@@ -278,7 +278,7 @@ def _estimate(log_ratios: Sequence[float], rule: Rule) -> _Estimate:
         raise ValueError("expected finite log ratios")
     mean, freedom = float(values.mean()), len(values) - 1
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    if error == 0:  # restarts that agree to the last bit, as in worked examples
+    if error == 0:  # all restarts are equal, as in worked examples
         return _Estimate(mean, 0.0, 0.0 if mean > 0 else 1.0)
     half_width = error * float(special.stdtrit(freedom, 1 - rule.rate_of_a_look / 2))
     return _Estimate(mean, half_width, float(special.stdtr(freedom, -mean / error)))

@@ -1,8 +1,8 @@
-"""Decides against stored times: base and head were not measured side by side, so their restarts scatter apart.
+"""Decides against stored times: base and head were measured separately, so their restarts are not paired.
 
-The looks, the threshold, the two sides and Holm's correction are those of ``decision``. What differs is the interval:
-Welch's, of the difference of two means of log times with unequal variances (B. L. Welch, "The generalization of
-'Student's' problem when several different population variances are involved", Biometrika 34, 1947).
+Looks, threshold, one-sided tests and Holm's correction are those of ``decision``. Only the interval differs: Welch's
+interval of the difference of mean log times, with unequal variances (B. L. Welch, "The generalization of 'Student's'
+problem when several different population variances are involved", Biometrika 34, 1947).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Times(NamedTuple):
     """The median seconds of a call, one value for each restart.
 
     Attributes:
-        base: As stored.
-        head: As measured now.
+        base: The stored baseline.
+        head: The current measurement.
     """
 
     base: Sequence[float]
@@ -41,21 +41,21 @@ class _Estimate(NamedTuple):
         return self.error * float(special.stdtrit(self.freedom, 1 - rate / 2)) if self.error else 0.0
 
     def p_value(self) -> float:
-        """One-sided, of "not slower than the base"."""
+        """One-sided p value of "not slower than the base"."""
         if not self.error:
             return 0.0 if self.mean > 0 else 1.0
         return float(special.stdtr(self.freedom, -self.mean / self.error))
 
 
 def decide_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dict[str, Decision]:
-    """Decide every case; all restarts of the base count, and those of the head up to the look that decides.
+    """Decide every case; uses all restarts of the base, and those of the head up to the deciding look.
 
     Args:
-        times: By case.
+        times: Times by case.
         rule: Threshold, looks and error rate.
 
     Returns:
-        By case; one with a single restart on either side has no spread and is inconclusive.
+        Decisions by case. A case with a single restart on either side has no spread and is inconclusive.
 
     Raises:
         ValueError: A time is not finite and above zero.
@@ -78,7 +78,7 @@ def decide_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dic
 
 
 def more_needed_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dict[str, int]:
-    """Return the cases that are still open, with the number of further restarts of the head up to the next look."""
+    """Return the open cases with the number of further restarts of the head until the next look."""
     rule = rule or Rule()
     needed = {}
     for case, decision in decide_unpaired(times, rule).items():
@@ -100,7 +100,7 @@ def _estimate(times: Times) -> _Estimate:
     logs = [_logs(side) for side in times]
     parts = [float(side.var(ddof=1)) / len(side) for side in logs]
     mean, variance = float(logs[1].mean() - logs[0].mean()), sum(parts)
-    if variance == 0:  # restarts that agree to the last bit, as in worked examples
+    if variance == 0:  # all restarts are equal, as in worked examples
         return _Estimate(mean, 0.0, 1.0)
     freedom = variance**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, logs, strict=True))
     return _Estimate(mean, math.sqrt(variance), freedom)

@@ -1,4 +1,4 @@
-"""Finds what is to be measured: a git revision, checked out for a while, or an installed environment."""
+"""Resolves the environments to measure: a git revision (checked out temporarily) or an installed environment."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _GIT_TIMEOUT_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Environment:
-    """What a worker runs in.
+    """The environment of a worker process.
 
     Attributes:
-        name: What it was called by the person.
+        name: The name that the user gave.
         python: The interpreter.
-        paths: Folders that are searched for modules before anything else.
-        folder: The worker's current folder; None for that of this process.
-        hidden: A working copy whose modules must not be found: the one that a revision stands in for.
+        paths: Folders that are searched first for modules.
+        folder: The worker's working directory; None for that of this process.
+        hidden: A working copy whose modules must not be imported, because a revision replaces it.
         commit: The full hash of the revision; None for an installed environment.
     """
 
@@ -41,25 +41,25 @@ class Environment:
 
     @property
     def title(self) -> str:
-        """The name with the short commit, unless that is the name."""
+        """The name, with the short commit hash if it differs."""
         short = (self.commit or "")[:10]
         return self.name if not short or self.name.startswith(short) else f"{self.name} ({short})"
 
 
 @contextmanager
 def resolve(text: str, *, repository: Path) -> Iterator[Environment]:
-    """Give the environment that a name means, for as long as the block lasts.
+    """Yield the environment of a name; temporary files are removed at the end of the block.
 
     Args:
         text: A git revision of the repository, a Python interpreter, or the folder of a virtual environment.
-        repository: A folder in the repository whose revisions are meant.
+        repository: A folder in the repository that the revision belongs to.
 
     Yields:
-        The environment. A revision is checked out into a temporary folder, removed at the end whatever happens; its
-        root, and its ``src`` folder where it has one, are searched for modules first.
+        The environment. A revision is checked out into a temporary folder that is always removed at the end. Its root,
+        and its ``src`` folder if it has one, are searched first for modules.
 
     Raises:
-        UsageError: It is none of these, or could be two of them; or git refuses to check it out.
+        UsageError: The name is none of these or ambiguous, or git cannot check it out.
     """
     interpreter = _interpreter(Path(text))
     root, commit = _commit(text, repository)
@@ -78,14 +78,14 @@ def resolve(text: str, *, repository: Path) -> Iterator[Environment]:
 
 @contextmanager
 def resolve_both(base: str, head: str, *, repository: Path) -> Iterator[tuple[Environment, Environment]]:
-    """Give the environments of the base and of the head; see ``resolve``."""
+    """Yield the environments of base and head; see ``resolve``."""
     with ExitStack() as stack:
         first = stack.enter_context(resolve(base, repository=repository))
         yield first, stack.enter_context(resolve(head, repository=repository))
 
 
 def _interpreter(path: Path) -> Path | None:
-    """Return the interpreter that a path means; links stay, since a virtual environment is known by them."""
+    """Return the interpreter at a path; links are not resolved, since they identify a virtual environment."""
     if path.is_file() and os.access(path, os.X_OK):
         return path.absolute()
     candidates = [path / name for name in _INTERPRETERS]
@@ -93,7 +93,7 @@ def _interpreter(path: Path) -> Path | None:
 
 
 def _commit(text: str, repository: Path) -> tuple[Path | None, str | None]:
-    """Return the repository's root and the full hash of a revision; None for what there is not."""
+    """Return the repository's root and the full hash of a revision; None for either if it does not exist."""
     top = _git(repository, "rev-parse", "--show-toplevel")
     if top.returncode != 0:
         return None, None
@@ -106,7 +106,7 @@ def _commit(text: str, repository: Path) -> tuple[Path | None, str | None]:
 def _checked_out(root: Path, commit: str) -> Iterator[Path]:
     """Check a commit out into a temporary folder; its path has the same length for every commit.
 
-    The length matters: what a process is given in its environment shifts its memory, and with it its speed.
+    The length matters: the size of a process's environment variables shifts its memory layout, which changes its speed.
     """
     with tempfile.TemporaryDirectory(prefix="segbench-") as folder:
         tree = Path(folder).resolve() / _CHECKOUT
@@ -117,7 +117,7 @@ def _checked_out(root: Path, commit: str) -> Iterator[Path]:
             yield tree
         finally:
             _git(root, "worktree", "remove", "--force", "--force", str(tree))
-    _git(root, "worktree", "prune")  # in case the folder could only be removed by hand
+    _git(root, "worktree", "prune")  # in case git did not remove the folder
 
 
 def _unknown(text: str, repository: Path, *, in_repository: bool) -> str:

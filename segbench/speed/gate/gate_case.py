@@ -1,4 +1,4 @@
-"""What a gate measures: a network, its input, and how it is computed."""
+"""One case of a gate: a network, its input, and how it is computed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True)
 class GateCase:
-    """One network in one situation.
+    """One network with its input size, precision and device.
 
     Attributes:
-        model: The entry as a suite would write it: ``name``, options, and a ``label`` if it has one. Only what was
-            written, without defaults: either side fills in its own.
+        model: The entry as in a suite: ``name``, options, and optionally a ``label``. Without defaults, since each side
+            fills in its own.
         classes: Classes of the logits.
         channels: Channels of the images.
         size: Height and width of the images.
         batch: Images in one forward pass.
         precision: fp32, tf32, bf16 or fp16.
         channels_last: Whether images and weights are laid out with channels last.
-        threads: Threads that one operation may use on the processor.
-        what: Forward passes, or whole training steps.
+        threads: CPU threads that one operation may use.
+        what: Forward passes or whole training steps.
         device: cpu, cuda or cuda:N; ``cuda`` becomes ``cuda:0``, the current device of a fresh process.
 
     Raises:
@@ -67,12 +67,12 @@ class GateCase:
 
     @property
     def label(self) -> str:
-        """What the network is called."""
+        """Name of the network."""
         return str(self.model.get("label") or self.model["name"])
 
     @property
     def key(self) -> str:
-        """What tells this case from every other one of a gate."""
+        """Unique name of the case within a gate."""
         height, width = self.size
         parts = [self.label, f"{self.channels}x{height}x{width}", f"b{self.batch}", self.precision, self.device]
         parts += [self.what] if self.what is not Activity.INFERENCE else []
@@ -80,15 +80,15 @@ class GateCase:
         return " ".join([*parts, f"{self.threads}t", f"{self.classes}c"])
 
     def document(self) -> dict[str, Any]:
-        """Return the case in JSON's own types, as workers and files hold it."""
+        """Return the case as JSON types, for workers and files."""
         return {**asdict(self), "model": dict(self.model), "size": list(self.size), "what": str(self.what)}
 
 
 def check_cases(cases: tuple[GateCase, ...]) -> tuple[GateCase, ...]:
-    """Return the cases of a gate, which have to be told apart by their keys.
+    """Return the cases of a gate after checking that their keys are unique.
 
     Raises:
-        UsageError: There is none, or two have one key.
+        UsageError: There is no case, or two have the same key.
     """
     if not cases:
         raise UsageError("there is no case to measure; name a model")

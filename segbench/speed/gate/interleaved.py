@@ -1,4 +1,4 @@
-"""Measures two environments against each other: live processes that take turns, restarted until all is decided."""
+"""Measures two environments with interleaved rounds of two live processes, restarted until all cases are decided."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tell = Callable[[str], None]
 
 
 class Side(StrEnum):
-    """Which of the two."""
+    """One of the two environments."""
 
     BASE = "base"
     HEAD = "head"
@@ -30,18 +30,18 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """The amount of measurement.
 
     Attributes:
-        round_seconds: What one round of the base should take; it is filled with whole iterations.
-        rounds: Rounds of each side in a restart.
-        least_rounds: As few rounds as a slow case may have.
-        case_seconds: What a case may take in a restart before it gets fewer rounds.
+        round_seconds: Target duration of a round of the base, filled with whole iterations.
+        rounds: Number of rounds of each side in a restart.
+        least_rounds: Smallest number of rounds, for slow cases.
+        case_seconds: Duration of a case in a restart above which it gets fewer rounds.
         window_seconds: The length of a warm-up window.
-        steady_tolerance: How far the medians of two consecutive windows may be apart.
-        warm_up_seconds: How long warming up may take.
-        timeout_seconds: How long one answer of a worker may take.
-        seed: Of the order of sides and cases.
+        steady_tolerance: Largest relative difference of the medians of two consecutive windows.
+        warm_up_seconds: Longest duration of the warm-up.
+        timeout_seconds: Longest time to wait for an answer of a worker.
+        seed: Seed of the order of sides and cases.
     """
 
     round_seconds: float = 0.03
@@ -55,17 +55,17 @@ class Settings:
     seed: int = 0
 
     def iterations(self, seconds: float) -> int:
-        """Return how many iterations of so many seconds fill a round."""
+        """Return the number of iterations that fill a round."""
         return max(1, round(self.round_seconds / seconds))
 
     def rounds_of(self, seconds: float) -> int:
-        """Return how many rounds there are when one pair of them takes so many seconds."""
+        """Return the number of rounds, given the seconds of one pair of rounds."""
         return max(min(self.least_rounds, self.rounds), min(self.rounds, int(self.case_seconds / seconds)))
 
 
 @dataclass(frozen=True)
 class Round:
-    """One turn of each side: the median seconds of an iteration, and who went first."""
+    """One round of each side: the median seconds of an iteration, and which side went first."""
 
     base_seconds: float
     head_seconds: float
@@ -74,13 +74,13 @@ class Round:
 
 @dataclass(frozen=True)
 class Restart:
-    """What one start of the two processes measured of one case.
+    """Measurements of one case in one start of the two processes.
 
     Attributes:
         rounds: All rounds, in order.
-        iterations: Iterations in every round of either side.
-        not_steady: Sides whose warm-up did not settle.
-        parameters: The networks' learned parameters, by side.
+        iterations: Number of iterations in each round.
+        not_steady: Sides whose warm-up did not become steady.
+        parameters: Number of learned parameters of the networks, by side.
     """
 
     rounds: tuple[Round, ...]
@@ -90,18 +90,18 @@ class Restart:
 
     @cached_property
     def log_ratio(self) -> float:
-        """The statistic: the median over the rounds of log(head / base)."""
+        """The median over rounds of log(head / base)."""
         return restart_log_ratio([one.base_seconds for one in self.rounds], [one.head_seconds for one in self.rounds])
 
 
 @dataclass
 class Measurement:
-    """What was measured of several cases.
+    """Measurements of several cases.
 
     Attributes:
-        restarts: By case key, in the order of measurement.
-        refused: By case key: why a side does not have the case.
-        software: By side: versions of what ran.
+        restarts: Restarts in the order of measurement, by case key.
+        refused: Why a side does not have a case, by case key.
+        software: Package versions, by side.
     """
 
     restarts: dict[str, list[Restart]]
@@ -110,7 +110,7 @@ class Measurement:
 
     @property
     def log_ratios(self) -> dict[str, list[float]]:
-        """By comparable case: the statistic of every restart."""
+        """The log ratios of the restarts of each comparable case."""
         return {
             key: [restart.log_ratio for restart in restarts]
             for key, restarts in self.restarts.items()
@@ -127,10 +127,10 @@ def measure(
     settings: Settings,
     tell: Tell = lambda text: None,
 ) -> Measurement:
-    """Measure cases in fresh processes, with restarts until each is decided or no more are allowed.
+    """Measure cases in fresh processes, restarted until each case is decided or the last look is done.
 
     Raises:
-        UsageError: There is no case, or no case that either side can build.
+        UsageError: There is no case, or neither side can build any.
         WorkerError: A worker crashed, hung or failed.
     """
     order = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
@@ -175,10 +175,10 @@ def _restart(
 
 
 def _build(workers: dict[Side, Worker], case: GateCase) -> dict[Side, dict[str, Any]]:
-    """Build a case on both sides, in the given order; return what each says of it.
+    """Build a case on both sides in the given order; return each side's answer.
 
     Raises:
-        UsageError: Neither side has the case: the mistake is in the case.
+        UsageError: Neither side has the case, so the case is wrong.
         Refused: The sides cannot be compared in this case.
     """
     built, refusals = {}, {}
@@ -198,7 +198,7 @@ def _build(workers: dict[Side, Worker], case: GateCase) -> dict[Side, dict[str, 
 
 
 def _measure_case(workers: dict[Side, Worker], case: GateCase, *, settings: Settings, order: random.Random) -> Restart:
-    """Build and warm up both sides, then let them take turns."""
+    """Build and warm up both sides, then measure in alternating rounds."""
     built = _build(workers, case)
     warm = {
         side: worker.ask(
@@ -230,7 +230,7 @@ def _round(workers: dict[Side, Worker], case: GateCase, *, iterations: int, orde
 
 
 def _progress(found: Measurement, keys: Sequence[str], rule: Rule) -> str:
-    """Say how far a measurement is, for people who wait."""
+    """Return a progress message."""
     decisions = decide(found.log_ratios, rule)
     parts = []
     for key in keys:

@@ -1,4 +1,4 @@
-"""Says which slowdown a gate would find, given the noise of a machine."""
+"""Computes the slowdown that a gate can detect, given the noise of a machine."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from segbench.speed.gate.decision import Decision, Rule, Verdict, confirmed, decide
 
 GATES = 200
-"""Simulated for each slowdown that is tried; the share found is then known to about 2 points."""
+"""Simulations per slowdown; the fraction detected is then accurate to about 2 percentage points."""
 
 _STEPS = 10
 _LARGEST = math.log(4)
 
 
 def smallest_found(spread: float, *, cases: int = 1, rule: Rule | None = None, share: float = 0.95) -> float | None:
-    """Return the smallest slowdown that a gate, confirmation included, finds as often as wanted, by simulation.
+    """Return the smallest slowdown that a gate with confirmation detects with a given power, by simulation.
 
     Args:
         spread: The standard deviation of a restart's log ratio.
-        cases: Cases in the gate; the others are taken not to have changed.
+        cases: Number of cases in the gate; the others are assumed to be unchanged.
         rule: The gate's rule.
-        share: The wanted share of gates that call the slower case regressed.
+        share: The power: fraction of gates that report the slower case as regressed.
 
     Returns:
-        The slowdown as a share (0.1 is 10 % more time); None when even four times the time is not found so often.
+        The slowdown as a fraction (0.1 is 10 % more time); None if even four times the time is not detected as often.
     """
     rule = rule or Rule()
     noise = spread * np.random.default_rng(0).standard_normal((GATES, 2, cases, rule.looks[-1]))
@@ -45,7 +45,7 @@ def _share_found(noise: NDArray[np.float64], slowdown: float, rule: Rule) -> flo
 
 
 def _gate(noise: NDArray[np.float64], slowdown: float, rule: Rule) -> Decision:
-    """Decide and confirm one gate whose first case is slower; ``noise`` is (2, cases, restarts)."""
+    """Simulate one gate with confirmation whose first case is slower; ``noise`` has shape (2, cases, restarts)."""
     first, second = ({str(case): values for case, values in enumerate(part.tolist())} for part in noise)
     first["0"] = [value + slowdown for value in first["0"]]
     decision = decide(first, rule)["0"]

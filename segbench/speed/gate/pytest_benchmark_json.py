@@ -1,4 +1,4 @@
-"""Writes what a gate measured as pytest-benchmark does, so that its own tools read it: ``pytest-benchmark compare``."""
+"""Exports a gate's measurements as pytest-benchmark JSON, for tools such as ``pytest-benchmark compare``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from segbench.speed.gate.report import seconds_of
 
 
 def benchmark_document(result: GateResult) -> dict[str, Any]:
-    """Return a gate in pytest-benchmark's format: base and head of a case are the two members of a group.
+    """Return a gate in pytest-benchmark's format; base and head of a case form a group.
 
-    Each round counts as one sample, the median seconds of an iteration in it; those of all restarts lie together. The
-    verdict is in ``extra_info``, since a comparison of these samples as if they were independent is what the gate
-    avoids.
+    Each round is one sample (the median seconds of its iterations); samples of all restarts are pooled. The verdict is
+    stored in ``extra_info``, because the pooled samples are not independent and must not be compared as if they were.
     """
     benchmarks = [_benchmark(one, side) for one in result.cases for side in Side if one.restarts]
     return {
@@ -62,9 +61,9 @@ def statistics_of(seconds: Sequence[float]) -> dict[str, Any]:
 
 
 def _first_quartile(data: NDArray[np.float64]) -> float:
-    """Return the first quartile of sorted data; given from its other end, the third.
+    """Return the first quartile of sorted data; reversed data gives the third.
 
-    Of an even number it is the median of the first half, of an odd number a weighted mean of two neighbours.
+    For an even count it is the median of the first half, for an odd count a weighted mean of two neighbours.
     """
     quarter, rest = divmod(len(data), 4)
     if len(data) == 1:
@@ -99,7 +98,7 @@ def _benchmark(one: CaseResult, side: Side) -> dict[str, Any]:
 
 
 def _machine(result: GateResult) -> dict[str, Any]:
-    """Return the machine in pytest-benchmark's terms; it names no host."""
+    """Return the machine in pytest-benchmark's format, without a host name."""
     return {
         "node": "",
         "processor": platform.processor(),

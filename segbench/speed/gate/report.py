@@ -1,4 +1,4 @@
-"""Writes what a gate found: as a document, as rows of a table, as Markdown for a pull request."""
+"""Formats a gate's results: JSON document, table rows, and Markdown for a pull request."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from segbench.results.markdown import markdown_table
 from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
 from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, percent
 from segbench.speed.gate.environments import Environment
 from segbench.speed.gate.interleaved import Restart, Side
 
 SCHEMA_VERSION = 1
-"""Of the document; 1: the first."""
+"""Schema version of the document. 1: the first version."""
 
 TITLES = ("case", "base ms", "head ms", "change", "interval", "restarts", "verdict")
 
@@ -33,7 +34,7 @@ _MARKS = {
 
 
 def document(result: GateResult) -> dict[str, Any]:
-    """Return a gate in JSON's own types, with every round that was measured."""
+    """Return a gate as JSON types, with all measured rounds."""
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "segbench regress ab",
@@ -49,7 +50,7 @@ def document(result: GateResult) -> dict[str, Any]:
 
 
 def calibration_document(found: Calibration) -> dict[str, Any]:
-    """Return a calibration in JSON's own types."""
+    """Return a calibration as JSON types."""
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "segbench regress calibrate",
@@ -77,26 +78,25 @@ def rows(result: GateResult) -> list[list[str]]:
 
 
 def calibration_rows(found: Calibration) -> list[list[str]]:
-    """Return a row for each case: its name, restarts, spread, bias, and the smallest slowdown that a gate finds."""
+    """Return a row for each case: name, restarts, spread, bias, and the smallest slowdown that a gate detects."""
     return [_noise_row(one) for one in found.cases]
 
 
 def notes(result: GateResult) -> list[str]:
-    """Return what the table cannot hold: reasons, warm-ups that did not settle, networks that differ."""
+    """Return notes for below the table: reasons, unsteady warm-ups, networks that differ."""
     return [note for one in result.cases for note in _notes(one)]
 
 
 def headline(result: GateResult) -> str:
-    """Return the outcome in a few words, with the cases that decided it."""
+    """Return a summary of the outcome with the cases that decided it."""
     code = result.exit_code
     worst = [one.case.label for one in result.cases if code is not ExitCode.PASSED and _is(one.decision, code)]
     return ": ".join(part for part in (_HEADLINES[code], ", ".join(dict.fromkeys(worst))) if part)
 
 
 def markdown(result: GateResult) -> str:
-    """Return a gate as Markdown, for a comment on a pull request."""
-    marked = [[*_row(one)[:-1], _MARKS[one.decision.verdict]] for one in result.cases]
-    table = _markdown_table(TITLES, marked)
+    """Return a gate as Markdown for a comment on a pull request."""
+    marked = [[*map(_inline, _row(one)[:-1]), _MARKS[one.decision.verdict]] for one in result.cases]
     confidence = f"{100 * (1 - result.rule.rate_of_a_look):.3g} %"
     method = (
         f"Change: median over rounds of head over base, averaged over restarts of both processes; interval: "
@@ -109,21 +109,30 @@ def markdown(result: GateResult) -> str:
     parts = [
         f"### Speed: {headline(result)}",
         f"base `{result.base.title}`, head `{result.head.title}`",
-        table,
+        markdown_table(TITLES, marked, ":-----:"),
         "\n".join(f"- {_inline(note)}" for note in notes(result)),
         f"<details><summary>How this was measured</summary>\n\n{method}\n\nMeasured on {where}.\n\n</details>",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def milliseconds(restarts: Sequence[Restart], side: Side) -> float | None:
-    """Return the median time of an iteration on one side over all rounds; None where nothing was measured."""
-    times = seconds_of(restarts, side)
-    return 1000 * median(times) if times else None
+def verdict_row(
+    key: str, decision: Decision, *, base_seconds: Sequence[float], head_seconds: Sequence[float], restarts: int
+) -> list[str]:
+    """Return a case as a row: its key, the median milliseconds of both sides, the change, its interval, the verdict."""
+    interval = decision.interval
+    return [
+        key,
+        *(f"{1000 * median(seconds):.4g}" if seconds else "-" for seconds in (base_seconds, head_seconds)),
+        percent(decision.ratio),
+        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
+        str(restarts),
+        decision.verdict.replace("_", " "),
+    ]
 
 
 def seconds_of(restarts: Sequence[Restart], side: Side) -> list[float]:
-    """Return the seconds of an iteration on one side, in every round of every restart."""
+    """Return the seconds of an iteration on one side in each round of all restarts."""
     rounds = [one for restart in restarts for one in restart.rounds]
     return [one.base_seconds if side is Side.BASE else one.head_seconds for one in rounds]
 
@@ -160,18 +169,9 @@ def _restart(restart: Restart) -> dict[str, Any]:
 
 
 def _row(one: CaseResult) -> list[str]:
-    decision = one.decision
     measured = one.confirming_restarts or one.restarts
-    times = [milliseconds(measured, side) for side in Side]
-    interval = decision.interval
-    return [
-        one.case.key,
-        *("-" if time is None else f"{time:.4g}" for time in times),
-        percent(decision.ratio),
-        "-" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}",
-        str(decision.restarts),
-        decision.verdict.replace("_", " "),
-    ]
+    base, head = (seconds_of(measured, side) for side in Side)
+    return verdict_row(one.case.key, one.decision, base_seconds=base, head_seconds=head, restarts=one.decision.restarts)
 
 
 def _noise_row(one: NoiseFloor) -> list[str]:
@@ -190,7 +190,7 @@ def _notes(one: CaseResult) -> list[str]:
     restarts = [*one.restarts, *one.confirming_restarts]
     unsettled = sum(bool(restart.not_steady) for restart in restarts)
     if unsettled:
-        found.append(f"{one.case.key}: warming up did not settle in {unsettled} of {len(restarts)} restarts")
+        found.append(f"{one.case.key}: the warm-up did not become steady in {unsettled} of {len(restarts)} restarts")
     if restarts and len(set(restarts[0].parameters.values())) > 1:
         base, head = (restarts[0].parameters[side] for side in Side)
         found.append(f"{one.case.key}: the networks differ: {base:,} parameters in base, {head:,} in head")
@@ -201,11 +201,6 @@ def _is(decision: Decision, code: ExitCode) -> bool:
     return decision.verdict.name == code.name
 
 
-def _markdown_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 2) + ["---"], *cells]
-    return "\n".join("| " + " | ".join(_inline(cell) for cell in line) + " |" for line in lines)
-
-
 def _inline(text: str) -> str:
-    """Return text that stays in its cell or line."""
+    """Escape text so that it stays within its table cell or line."""
     return " ".join(text.replace("|", "\\|").split())

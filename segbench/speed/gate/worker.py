@@ -1,10 +1,12 @@
-"""Runs one network on request, in the environment under test: a script that talks JSON lines on its standard streams.
+"""Worker script that runs one network in the environment under test; it exchanges JSON lines on its standard streams.
 
-It is started by its path, with the interpreter and the import paths of the environment under test, which may hold an
-older segbench or none of this package's other modules. So it imports the standard library, torch, and of segbench only
-what builds a network. Every line that it reads is a request, ``{"command": "build", ...}``, and gets one line back:
-``{"ok": {...}}`` or ``{"error": message, "refused": true or false}``. A refusal says that this environment does not
-have the case (no such network, an unknown option, an image size that it cannot take); anything else is a fault.
+It is started by its path, with the interpreter and import paths of the environment under test. That environment may
+have an older segbench, without this package's other modules. So the script imports only the standard library, torch and
+segbench's network builder.
+
+Each line it reads is a request, ``{"command": "build", ...}``. Each gets a one-line answer: ``{"ok": {...}}`` or
+``{"error": message, "refused": true or false}``. A refusal means that this environment does not have the case (unknown
+network or option, impossible image size). Any other error is a fault.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from typing import Any, TextIO
 
 LEAST_BATCHES = 4
 MOST_BATCHES = 64
-"""Inputs rotate, over more than the accelerator's second-level cache where there is one."""
+"""Number of input batches used in turn, so that they exceed a GPU's L2 cache."""
 
 LEAST_IN_A_WINDOW = 3
 
 
 class Workload:
-    """A network and what is done with it, ready to be repeated."""
+    """A network with its inputs and the step to time."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         import torch
@@ -48,14 +50,14 @@ class Workload:
         self.step = self._training_step() if case["what"] == "training" else self._inference_step()
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until the device is idle."""
         if self.device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self.device)
 
     def seconds(self) -> float:
-        """Return how long one iteration takes."""
+        """Return the seconds of one iteration."""
         start = time.perf_counter()
         self.step()
         self.synchronize()
@@ -111,16 +113,16 @@ class Workload:
 
 
 class Session:
-    """The worker's side of the conversation: one workload at a time."""
+    """Handles requests; holds one workload at a time."""
 
     def __init__(self) -> None:
         self.workload: Workload | None = None
 
     def load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Import what takes long, and tell what there is; the accelerator only where a case computes on one."""
+        """Import slow packages and return their versions; initialises the GPU only if a case needs it."""
         import torch
 
-        from segbench.models.build import build_network  # noqa: F401 - slow to import, so both sides do it at once
+        from segbench.models.build import build_network  # noqa: F401 - slow to import, so both sides do it in parallel
 
         accelerators = [name for name in request.get("devices", ()) if name.startswith("cuda")]
         return {
@@ -131,7 +133,7 @@ class Session:
         }
 
     def build(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Build a case's network in place of the last one, and run it once."""
+        """Replace the last workload by a new case's and run it once."""
         self.workload = None
         gc.collect()
         _give_back_memory()
@@ -144,7 +146,7 @@ class Session:
         return {"parameters": parameters, "output": list(output.shape), "first_seconds": first_seconds}
 
     def warm_up(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Repeat until the medians of two consecutive windows agree, or for as long as is allowed."""
+        """Repeat until the medians of two consecutive windows agree, or the time limit is reached."""
         start = time.perf_counter()
         before, steady, iterations = math.inf, False, 0
         while True:
@@ -157,7 +159,7 @@ class Session:
             before = median
 
     def time(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do one round: return the seconds of each of its iterations."""
+        """Run one round and return the seconds of each iteration."""
         workload = self._ready()
         return {"seconds": [workload.seconds() for _ in range(request["iterations"])]}
 
@@ -175,7 +177,7 @@ class Session:
 
 
 def serve(requests: TextIO, replies: TextIO) -> None:
-    """Answer requests until there are no more, or one says to quit."""
+    """Answer requests until the input ends or a request says quit."""
     session = Session()
     commands = {"load": session.load, "build": session.build, "warm_up": session.warm_up, "time": session.time}
     for line in requests:
@@ -184,19 +186,19 @@ def serve(requests: TextIO, replies: TextIO) -> None:
             return
         try:
             reply: dict[str, Any] = {"ok": commands[request["command"]](request)}
-        except Exception as error:  # whatever the network does is told to the one who asked
+        except Exception as error:  # any error of the network is sent to the client
             reply = _told(error)
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
 def without(paths: list[str], hidden: str, *, but: list[str]) -> list[str]:
-    """Return import paths without those of a working copy, which would answer for what a revision lacks.
+    """Return import paths without those of a working copy, which must not supply modules that a revision lacks.
 
     Args:
-        paths: What is searched for modules.
+        paths: The import paths.
         hidden: The working copy's folder.
-        but: Paths that stay, wherever they lie; so do those of the interpreter and its virtual environment.
+        but: Paths that are always kept. Paths of the interpreter and its virtual environment are kept too.
     """
     kept = [Path(path).resolve() for path in (sys.prefix, sys.base_prefix, *but)]
 
@@ -208,7 +210,7 @@ def without(paths: list[str], hidden: str, *, but: list[str]) -> list[str]:
 
 
 def _device(name: str) -> Any:
-    """Return a device, which is the current one from now on; a CUDA device without a number is the current one."""
+    """Return a device and make it the current one; a CUDA device without a number is the current device."""
     import torch
 
     kind, _, number = name.partition(":")
@@ -220,7 +222,7 @@ def _device(name: str) -> Any:
 
 
 def _give_back_memory() -> None:
-    """Give the accelerator's free memory back, since the other side's process needs some too."""
+    """Release unused GPU memory, which the other side's process needs."""
     import torch
 
     if torch.cuda.is_available():
@@ -250,7 +252,7 @@ def _told(error: Exception) -> dict[str, Any]:
 
 
 def _own_streams() -> tuple[TextIO, TextIO]:
-    """Take the standard streams for the protocol; what anything else prints goes to standard error."""
+    """Reserve the standard streams for the protocol; other output goes to standard error."""
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -261,10 +263,10 @@ def _own_streams() -> tuple[TextIO, TextIO]:
 
 
 def main() -> None:
-    """Set up imports as asked for by the one argument, a JSON object, and serve."""
+    """Set up imports as given by the argument, a JSON object, and serve."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     requests, replies = _own_streams()
     given = json.loads(sys.argv[1])
     own = Path(__file__).resolve().parent
@@ -273,7 +275,7 @@ def main() -> None:
         paths = without(paths, given["hidden"], but=given["paths"])
     sys.path[:] = paths
     serve(requests, replies)
-    os._exit(0)  # taking torch down in good order takes a second of every restart
+    os._exit(0)  # skips torch's clean-up, which takes a second per restart
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts a worker process in an environment and asks it things; its death, silence and faults are errors here."""
+"""Starts a worker process in an environment and sends it requests; crashes, timeouts and faults become errors."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _GRACE_SECONDS = 5.0
 
 
 class WorkerError(UsageError):
-    """A worker crashed, hung, or could not do what was asked; names side and case, and ends with what it last said."""
+    """A worker crashed, hung or failed; names side and case, and ends with the worker's last output."""
 
 
 class Refused(SegbenchError):  # noqa: N818 - a refusal is a result, not a fault
-    """An environment does not have a case: no such network, an unknown option, an impossible size."""
+    """The environment does not have a case: unknown network or option, or impossible image size."""
 
 
 class Worker:
-    """One process in one environment, for use in a ``with`` block.
+    """A worker process in an environment; a context manager.
 
     Args:
-        side: What the process is called in messages: base or head.
-        environment: Where it runs.
-        threads: How many threads an operation may use at most.
-        timeout_seconds: How long one answer may take.
+        side: Name of the process in messages: base or head.
+        environment: The environment to run in.
+        threads: CPU threads that one operation may use.
+        timeout_seconds: Longest time to wait for an answer.
     """
 
     def __init__(self, side: str, environment: Environment, *, threads: int, timeout_seconds: float) -> None:
@@ -59,7 +59,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let the process end by itself, or end it."""
+        """Ask the process to quit; kill it if it does not."""
         if kind is None:
             with suppress(OSError):
                 self._write({"command": "quit"})
@@ -76,12 +76,12 @@ class Worker:
         self._said.close()
 
     def ask(self, command: str, *, case: str = "", **request: Any) -> dict[str, Any]:
-        """Ask and wait for the answer.
+        """Send a request and wait for the answer.
 
         Args:
             command: One of the worker's commands.
             case: The case, for messages.
-            **request: What the command needs.
+            **request: Arguments of the command.
 
         Raises:
             Refused: The environment does not have the case.
@@ -91,14 +91,14 @@ class Worker:
         return self.answer(command, case=case)
 
     def begin(self, command: str, *, case: str = "", **request: Any) -> None:
-        """Ask without waiting, so that both sides can work at the same time; ``answer`` waits."""
+        """Send a request without waiting, so that both sides can work in parallel; ``answer`` waits."""
         try:
             self._write({"command": command, **request})
         except OSError:
             raise self._death(case) from None
 
     def answer(self, command: str, *, case: str = "") -> dict[str, Any]:
-        """Wait for the answer to what was begun; see ``ask``."""
+        """Wait for the answer to the request sent by ``begin``; see ``ask``."""
         try:
             line = self._lines.get(timeout=self.timeout_seconds)
         except queue.Empty:
@@ -139,7 +139,7 @@ class Worker:
         self._process.stdin.flush()
 
     def _listen(self) -> None:
-        with suppress(ValueError, OSError):  # closed while it was read
+        with suppress(ValueError, OSError):  # closed while reading
             for line in self._process.stdout or ():
                 self._lines.put(line)
         self._lines.put(None)
@@ -153,7 +153,7 @@ class Worker:
         return f"{self.side} {self.environment.title}" + (f", {case}" if case else "")
 
     def _tail(self) -> str:
-        """Return the last that the process wrote to standard error, on lines of its own."""
+        """Return the last lines that the process wrote to standard error, indented for a message."""
         self._said.seek(0, os.SEEK_END)
         self._said.seek(max(0, self._said.tell() - _TAIL_BYTES))
         lines = self._said.read().decode("utf-8", "replace").splitlines()[-_TAIL_LINES:]
@@ -161,7 +161,7 @@ class Worker:
 
 
 def _variables(environment: Environment, threads: int) -> dict[str, str]:
-    """Return a process's environment: threads pinned, and the environment's own folders first among the imports."""
+    """Return environment variables that set the threads and put the environment's folders first in the import path."""
     inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     found = {
         **os.environ,
@@ -170,7 +170,7 @@ def _variables(environment: Environment, threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }
-    # idle threads of the waiting side would otherwise spin while the other side is timed
+    # else idle threads of the waiting side would spin while the other side is timed
     return found | ({"OMP_WAIT_POLICY": "PASSIVE"} if threads > 1 else {})
 
 

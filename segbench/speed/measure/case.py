@@ -1,4 +1,4 @@
-"""Measures one case once, in this process: builds the network, times it, and says how it ended."""
+"""Measures one case once in this process: builds the network, times it, and returns the outcome."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def measure(
     run: Run | None = None,
     energy: bool = True,
     *,
-    observer: Observer = ignore,  # noqa: ARG001 - every function that is called in a process takes one
+    observer: Observer = ignore,  # noqa: ARG001 - required of functions that are called in a process
 ) -> Restart:
-    """Measure a case once; what a network cannot do, and what goes wrong, is the restart's status.
+    """Measure a case once; refusals and errors become the restart's status.
 
     Args:
-        case: What to time.
+        case: The case to time.
         device: cpu, cuda, cuda:N or mps.
         seconds: Time to spend on the samples.
         run: The run whose data is loaded; only for the task ``loading``.
@@ -51,7 +51,7 @@ def measure(
         return _timed(case, timer, run)
     except (ModelRefusal, UnsupportedMode, DataError) as reason:
         return Restart(status=SpeedStatus.SKIPPED, reason=str(reason))
-    except Exception as error:  # one case's fault must not stop the others
+    except Exception as error:  # an error in one case must not stop the others
         return _ended(error, case)
 
 
@@ -64,7 +64,7 @@ def _timed(case: SpeedCase, timer: Timer, run: Run | None) -> Restart:
     if case.task is Task.INFERENCE:
         from segbench.speed.measure.inference import time_inference as time_it
     else:
-        from segbench.speed.measure.training import time_training as time_it  # imports every optimizer there is
+        from segbench.speed.measure.training import time_training as time_it  # imports all optimizers
     before = resident_bytes()
     network = built(case)
     return time_it(network, case, arithmetic=arithmetic_of(case, timer.device), timer=timer, resident_before=before)
@@ -74,7 +74,7 @@ def built(case: SpeedCase) -> nn.Module:
     """Build a case's network on the CPU, with random weights.
 
     Raises:
-        UsageError: There is no such network, or an option is impossible.
+        UsageError: The network is unknown, or an option is invalid.
         ModelRefusal: The network cannot take images of this size.
     """
     from segbench.models.build import build_network, check_input
@@ -86,7 +86,7 @@ def built(case: SpeedCase) -> nn.Module:
 
 
 def arithmetic_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
-    """Return the numbers and the layout that a case computes in; weights that are cast beforehand need no autocast."""
+    """Return device, precision and memory layout of a case; weights that are cast before timing need no autocast."""
     precision = "fp32" if case.casting else case.precision
     return ComputeConfig(device, precision, case.channels_last)  # type: ignore[arg-type]
 
@@ -106,7 +106,7 @@ def fingerprint(
     *,
     observer: Observer = ignore,  # noqa: ARG001 - see measure
 ) -> dict[str, Any]:
-    """Describe the machine, as the measurements of ``threads`` threads on ``device`` see it."""
+    """Return the machine's fingerprint for measurements with ``threads`` threads on ``device``."""
     set_threads(threads)
     chosen = use_device(device)
     uname = os.uname() if hasattr(os, "uname") else None
@@ -116,21 +116,21 @@ def fingerprint(
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
     }
     found = capture(str(chosen), extra)
-    if chosen.type == "cuda" and found["accelerator"] is None:  # without NVML, torch knows name and memory
+    if chosen.type == "cuda" and found["accelerator"] is None:  # without NVML, torch still knows name and memory
         properties = torch.cuda.get_device_properties(chosen)
         found["accelerator"] = {"name": properties.name, "driver": None, "memory_bytes": properties.total_memory}
     return found
 
 
 def forget_compiled() -> None:
-    """Let nothing be taken from the compiler's caches in this process, or only the first restart would compile."""
+    """Disable the compiler's caches in this process; else only the first restart would compile."""
     import torch._inductor.config as compiler
 
     compiler.force_disable_caches = True
-    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # for processes that compile; torch has read its own already
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # for compiler processes; torch has read it already
 
 
 def set_threads(threads: int | None) -> None:
-    """Let operations on the processor use so many threads; None leaves torch's choice."""
+    """Set the CPU threads per operation; None leaves the choice to torch."""
     if threads is not None:
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Notes the machine's state around a measurement: stolen time, clocks, temperature, throttling."""
+"""Records the machine's state during a measurement: stolen time, clocks, temperature, throttling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEAL_COLUMN = 7
 
 
 def nvml_of(device: torch.device) -> Nvml:
-    """Return the counters of a torch device; empty ones for a device that is no NVIDIA accelerator."""
+    """Return the counters of a torch device; they are empty unless it is an NVIDIA GPU."""
     if device.type != "cuda" or torch.version.cuda is None:
         return Nvml(None)
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
@@ -27,7 +27,7 @@ def nvml_of(device: torch.device) -> Nvml:
 
 @dataclass
 class Watch:
-    """What is noted; ``conditions`` is complete when the watched block ends."""
+    """The recorded state; ``conditions`` is complete at the end of the watched block."""
 
     nvml: Nvml
     conditions: Conditions = field(default_factory=Conditions)
@@ -36,14 +36,14 @@ class Watch:
     held_back: list[bool | None] = field(default_factory=list)
 
     def note(self) -> None:
-        """Read clocks and whether they are held back; worth most while the accelerator is busy."""
+        """Read clocks and throttling; most useful while the GPU is busy."""
         self.clock_mhz, self.memory_clock_mhz = self.nvml.clock_mhz(), self.nvml.memory_clock_mhz()
         self.held_back.append(self.nvml.throttled())
 
 
 @contextmanager
 def watched(device: torch.device) -> Iterator[Watch]:
-    """Note the machine's state over a block of calls."""
+    """Record the machine's state during a block of calls."""
     watch = Watch(nvml_of(device))
     jiffies, temperature = cpu_jiffies(), watch.nvml.temperature_celsius()
     watch.note()
@@ -69,7 +69,7 @@ class Jiffies:
 
 
 def cpu_jiffies(stat: Path = _STAT) -> Jiffies | None:
-    """Read how much processor time there was and how much the hypervisor took; None where it is not told."""
+    """Read the total CPU time and the time stolen by the hypervisor; None if not available."""
     with suppress(OSError, ValueError, IndexError):
         with stat.open(encoding="ascii") as lines:
             counts = [int(part) for part in lines.readline().split()[1:]]
@@ -78,15 +78,15 @@ def cpu_jiffies(stat: Path = _STAT) -> Jiffies | None:
 
 
 def stolen_share(before: Jiffies | None, after: Jiffies | None) -> float | None:
-    """Return the share of processor time that was stolen between two readings; None when no time was counted."""
+    """Return the fraction of CPU time stolen between two readings; None if no time was counted."""
     if before is None or after is None or after.total <= before.total:
         return None
     return (after.stolen - before.stolen) / (after.total - before.total)
 
 
 def cpu_clock_mhz() -> float | None:
-    """Return the processor's present clock; None where it is not told."""
-    with suppress(Exception):  # psutil knows no such file on this system
+    """Return the current CPU clock; None if not available."""
+    with suppress(Exception):  # psutil finds no such file on this system
         clock = psutil.cpu_freq()
         return float(clock.current) if clock and clock.current else None
     return None

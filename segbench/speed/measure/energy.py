@@ -1,4 +1,4 @@
-"""Measures the energy of calls through the accelerator's own counter; None where there is none."""
+"""Measures the energy of calls by the accelerator's energy counter; None without one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import NamedTuple
 from segbench.speed.measure.nvidia import Nvml
 
 LEAST_SECONDS = 1.0
-"""A shorter block of calls has no energy: the counter moves every 20 to 100 milliseconds, 10 % of this at most."""
+"""Shortest block of calls whose energy is measured; the counter updates every 20 to 100 ms, at most 10 % of this."""
 _STEP_SECONDS = 0.2
-"""Longer than any step of the counter."""
+"""Longer than any update interval of the counter."""
 
 
 class Energy(NamedTuple):
-    """Energy of a number of calls, idle power included."""
+    """Energy of a number of calls, including idle power."""
 
     joules: float
     calls: int
 
 
 class EnergyMeter:
-    """Meters one block of calls: ``start`` on the idle device, the calls, ``stop`` when they are done.
+    """Measures the energy of one block of calls: ``start`` on the idle device, the calls, then ``stop``.
 
-    Both wait for the counter's next step, so that only whole steps are counted. The accelerator is idle while ``stop``
-    waits. The energy is therefore too high by what the idle accelerator takes in at most one step.
+    Both wait for the counter's next update, so that only whole intervals are counted. The accelerator is idle while
+    ``stop`` waits, so the result includes the idle energy of up to one interval.
 
     Args:
         nvml: The accelerator's counters.
@@ -42,13 +42,13 @@ class EnergyMeter:
         self._before, self._started = self._at_step(), time.perf_counter()
 
     def stop(self, call: Callable[[], object], *, calls: int, wait: Callable[[], None], most: float) -> Energy | None:
-        """Go on calling until ``LEAST_SECONDS`` are over, and read the counter again.
+        """Make further calls until ``LEAST_SECONDS`` are over, then read the counter again.
 
         Args:
             call: Makes one more call.
-            calls: Calls that were made since ``start``, at least one; the device has done them.
-            wait: Waits until the device has done every call.
-            most: Seconds that further calls may take; there is no energy where more would be needed.
+            calls: Number of calls since ``start``, at least one; the device has finished them.
+            wait: Waits until the device is idle.
+            most: Time limit of further calls in seconds; if more are needed, no energy is measured.
         """
         if self._before is None:
             return None
@@ -68,7 +68,7 @@ class EnergyMeter:
         return time.perf_counter() - self._started
 
     def _at_step(self) -> float | None:
-        """Return the counter just after it moved; as it is, where it does not move."""
+        """Return the counter just after an update; its current value if it does not change."""
         first = found = self.nvml.energy_joules()
         started = time.perf_counter()
         while found is not None and found == first and time.perf_counter() - started < _STEP_SECONDS:

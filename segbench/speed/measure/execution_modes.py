@@ -16,17 +16,17 @@ _GRAPH_WARMUP_CALLS = 3
 _REPLAYING = ("cuda_graph", "compile:reduce-overhead", "compile:max-autotune")
 
 
-class UnsupportedMode(Exception):  # noqa: N818 - says what is the case
-    """This mode does not exist on this device; the case is skipped with the reason."""
+class UnsupportedMode(Exception):  # noqa: N818 - a result, not an error
+    """The mode does not exist on this device; the case is skipped with this reason."""
 
 
 def replays(mode: str) -> bool:
-    """Tell whether a mode replays CUDA graphs, whose memory is allocated once, when they are captured."""
+    """Return whether a mode replays CUDA graphs, whose memory is allocated during capture."""
     return mode in _REPLAYING
 
 
 def compiled_facts(mode: str) -> dict[str, int]:
-    """Return how many graphs the compiler made in this process and how often it had to leave the network."""
+    """Return the number of graphs compiled in this process and the number of graph breaks."""
     if not mode.startswith("compile"):
         return {}
     from torch._dynamo.utils import counters
@@ -38,22 +38,22 @@ def compiled_facts(mode: str) -> dict[str, int]:
 
 
 def check_mode(mode: str) -> None:
-    """Refuse a mode that does not exist.
+    """Refuse an unknown mode.
 
     Raises:
         UsageError: It is none of ``EXECUTION_MODES``.
     """
     if mode not in EXECUTION_MODES:
-        raise UsageError(f"unknown mode {mode!r}; there is: {', '.join(EXECUTION_MODES)}")
+        raise UsageError(f"unknown mode {mode!r}; expected one of: {', '.join(EXECUTION_MODES)}")
 
 
 def executed(forward: Forward, mode: str, example: Tensor) -> Forward:
-    """Return a function that computes the same in the given mode.
+    """Return the function in the given execution mode.
 
     Args:
-        forward: Maps (N, C, H, W) images to what is timed.
+        forward: The function to time; takes (N, C, H, W) images.
         mode: One of ``EXECUTION_MODES``.
-        example: Images of the shape that will be given; a CUDA graph is captured with them.
+        example: Example input of the final shape; a CUDA graph is captured with it.
 
     Raises:
         UnsupportedMode: The device has no such mode.
@@ -69,7 +69,7 @@ def executed(forward: Forward, mode: str, example: Tensor) -> Forward:
 
 
 def _graphed(forward: Forward, example: Tensor) -> Forward:
-    """Capture one call and replay it; images are copied into the graph's own input, which is timed too."""
+    """Capture one call and replay it; the timed call includes copying images into the graph's input."""
     if example.device.type != "cuda":
         raise UnsupportedMode(f"CUDA graphs need a CUDA device, this is {example.device.type}")
     held = example.clone()
@@ -92,7 +92,7 @@ def _graphed(forward: Forward, example: Tensor) -> Forward:
 
 
 def trained(network: nn.Module, mode: str) -> nn.Module:
-    """Return a network to train in the given mode.
+    """Return the network for training in the given mode.
 
     Raises:
         UnsupportedMode: Training steps are not captured as a CUDA graph.

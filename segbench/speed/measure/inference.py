@@ -1,4 +1,4 @@
-"""Times the forward pass, with or without what turns scores into a label map."""
+"""Times the forward pass, with or without the conversion of scores to a label map."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def time_inference(
 
     Args:
         network: On the CPU, with any weights.
-        case: What is timed.
+        case: The case to time.
         arithmetic: Device, precision and memory layout of the case.
-        timer: How long.
+        timer: Sets the time to spend.
         resident_before: Resident set before the network was built, in bytes.
 
     Raises:
-        NotHere: The device has no such mode.
+        UnsupportedMode: The device has no such mode.
     """
     with inference_call(network, case, arithmetic=arithmetic) as call:
         return sampled(call, timer, resident_before=resident_before)
@@ -40,10 +40,10 @@ def time_inference(
 
 @contextmanager
 def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Prepared]:
-    """Give a function that makes one call of the case on the next images.
+    """Return a function that makes one call of the case on the next batch.
 
     Raises:
-        NotHere: The device has no such mode.
+        UnsupportedMode: The device has no such mode.
     """
     network = arithmetic.place(network.to(dtype_of(case)) if case.casting else network).eval()
     batches = random_batches(case, arithmetic)
@@ -58,7 +58,7 @@ def inference_call(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeCo
 
 
 def delivering(network: nn.Module, case: SpeedCase, arithmetic: ComputeConfig) -> Forward:
-    """Return the forward pass up to what the case asks for."""
+    """Return the forward pass with the output that the case asks for."""
 
     def forward(images: Tensor) -> Tensor:
         with arithmetic.autocast():

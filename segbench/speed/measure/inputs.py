@@ -1,4 +1,4 @@
-"""Random batches that rotate through more memory than the caches hold."""
+"""Random input batches, used in turn, that together exceed the caches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from segbench.engine.device import ComputeConfig
 from segbench.results.speed.record import SpeedCase, Task
 
 CPU_CACHE_BYTES = 64 * 2**20
-"""Taken as the last-level cache of a processor, which torch does not tell."""
+"""Assumed size of a CPU's last-level cache, which torch does not report."""
 MOST_BATCHES = 4096
-"""Of images so small that even these lie in a cache, timing tells of overheads anyway."""
+"""If images are so small that even these fit into a cache, overheads dominate the time anyway."""
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,9 +26,9 @@ class Batches:
     """Batches for the calls of one case.
 
     Attributes:
-        images: (N, C, H, W) tensors on the device, normally distributed, never zero; float32, or what the case's
-            weights are cast to.
-        labels: (N, H, W) int64 tensors of class indices; empty where nothing is trained.
+        images: (N, C, H, W) tensors on the device, normally distributed, never zero; float32, or the type that the
+            case's weights are cast to.
+        labels: (N, H, W) int64 tensors of class indices; empty for inference.
     """
 
     images: tuple[Tensor, ...]
@@ -36,19 +36,19 @@ class Batches:
 
     @property
     def spare_bytes(self) -> int:
-        """What the batches beyond one take."""
+        """Bytes of all batches but one."""
         one = sum(kind[0].nbytes for kind in (self.images, self.labels) if kind)
         return (len(self.images) - 1) * one
 
     def next_images(self) -> Callable[[], Tensor]:
-        """Return a function that hands out the images in turn, over and over."""
+        """Return a function that returns the image batches in turn, repeatedly."""
         return cycle(self.images).__next__
 
 
 def random_batches(case: SpeedCase, arithmetic: ComputeConfig, *, seed: int = 0) -> Batches:
-    """Draw as many batches as exceed the device's last cache twice, at most ``MOST_BATCHES``; labels for training.
+    """Draw batches that exceed twice the device's last-level cache, at most ``MOST_BATCHES``; with labels for training.
 
-    On CUDA they are drawn by the device, so that a large batch needs neither the host's memory nor its time.
+    On CUDA they are drawn on the device, so large batches take no time or memory of the host.
     """
     drawn_on = arithmetic.device if arithmetic.device.type == "cuda" else torch.device("cpu")
     generator = torch.Generator(drawn_on).manual_seed(seed)
@@ -70,12 +70,12 @@ def random_batches(case: SpeedCase, arithmetic: ComputeConfig, *, seed: int = 0)
 
 
 def dtype_of(case: SpeedCase) -> torch.dtype:
-    """Return the type of a case's images, and of its weights: float32 but where they are cast beforehand."""
+    """Return the dtype of a case's images and weights: float32 unless weights are cast before timing."""
     return _HALF[case.precision] if case.casting else torch.float32
 
 
 def cache_bytes(device: torch.device) -> int:
-    """Return the size of the device's last cache."""
+    """Return the size of the device's last-level cache in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).L2_cache_size)
     return CPU_CACHE_BYTES

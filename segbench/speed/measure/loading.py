@@ -1,4 +1,4 @@
-"""Times the training loader without a network: what the data alone allows."""
+"""Times the training loader without a network."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LEAST_BATCHES = 2
 def time_loading(run: Run, timer: Timer) -> Restart:
     """Draw batches from a run's training loader and throw them away.
 
-    Start-up, to the first batch, is told apart (``start``); with ``cache: memory`` or ``disk`` it fills the cache.
-    ``first`` holds the seconds of every further batch of the first epoch, ``later`` those of the epochs after it. Each
-    ends when half of the timer's seconds are used up. ``host_seconds`` are the later ones.
+    ``start`` is the time until the first batch. ``first`` holds the seconds of each further batch of the first epoch,
+    which fills the cache with ``cache: memory`` or ``disk``. ``later`` holds those of later epochs. Each takes up to
+    half of the timer's seconds. ``host_seconds`` are those of ``later``.
 
     Raises:
         DataError: The data cannot be read, or an epoch has too few batches to be timed.
     """
     materials = open_run_data(run)
-    _ = materials.images  # what a run measures in the training split is known before it starts
+    _ = materials.images  # a run measures normalization statistics before it starts; that is not timed
     before, started = resident_bytes(), time.perf_counter()
     with materials.training_loader() as loader:
         if len(loader) < LEAST_BATCHES:
@@ -59,7 +59,7 @@ def _later_epochs(loader: TrainingLoader) -> Iterator[Batch]:
 
 
 def _between(batches: Iterator[Batch], seconds: float) -> tuple[float, ...]:
-    """Return the seconds from batch to batch, for as long as there are batches and time, at least one."""
+    """Return the seconds between batches until the batches or the time run out, at least one."""
     times: list[float] = []
     started = last = time.perf_counter()
     for _ in batches:

@@ -1,4 +1,4 @@
-"""Counts memory: torch's allocator on CUDA, the resident set of the process elsewhere."""
+"""Measures memory: torch's allocator on CUDA, the resident set of the process elsewhere."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from segbench.results.speed.record import Memory
 _CLEAR_REFERENCES = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = "5"
-"""What the kernel takes for 'the peak resident set is the present one' (proc(5), clear_refs)."""
+"""Value that makes the kernel reset the peak resident set (proc(5), clear_refs)."""
 
 
 def resident_bytes() -> int:
-    """Return the resident set of this process."""
+    """Return the resident set of this process in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start counting peaks anew; where the kernel cannot, the process's peak is that of its whole life."""
+    """Reset the peaks; if the kernel does not support it, the peak covers the process's whole lifetime."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -32,10 +32,10 @@ def reset_peak(device: torch.device) -> None:
 
 
 def read_peak(device: torch.device, *, before: int | None, spare_inputs: int | None = None) -> Memory:
-    """Return the peaks since they were last reset.
+    """Return the peaks since the last reset.
 
     Args:
-        device: Where the network computes.
+        device: The device of the network.
         before: Resident set before the network was built, in bytes.
         spare_inputs: Inputs beyond one batch, in bytes.
     """

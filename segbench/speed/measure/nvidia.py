@@ -1,4 +1,4 @@
-"""Reads an NVIDIA accelerator's counters: energy, clocks, temperature, throttling; None for what it does not tell."""
+"""Reads the counters of an NVIDIA GPU: energy, clocks, temperature, throttling; None if not available."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import Any
 
 _HELD_BACK = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
-"""NVML's reasons that mean heat or power; idle clocks and clocks set by the person are none."""
+"""NVML's throttling reasons that mean heat or power; idle clocks and user-set clocks do not count."""
 _REASONS = ("ClocksEventReason", "ClocksThrottleReason")
-"""What NVML calls them since CUDA 12.2, and before; drivers and packages know the one, the other or both."""
+"""Names of the NVML call since CUDA 12.2, and before; drivers and packages know one or both."""
 
 
 class Nvml:
-    """The counters of one accelerator.
+    """The counters of one GPU.
 
     Args:
-        uuid: The accelerator's UUID as torch gives it, without the prefix ``GPU-`` or ``MIG-``; None reads nothing.
+        uuid: The GPU's UUID as torch reports it, without the prefix ``GPU-`` or ``MIG-``; None reads nothing.
     """
 
     def __init__(self, uuid: str | None) -> None:
@@ -29,7 +29,7 @@ class Nvml:
         try:
             library = import_module("pynvml")
             library.nvmlInit()
-        except Exception:  # no package, no driver: there is nothing to read
+        except Exception:  # no package or no driver
             return None
         return library
 
@@ -43,7 +43,7 @@ class Nvml:
         return None
 
     def energy_joules(self) -> float | None:
-        """Return the energy used since the driver was loaded."""
+        """Return the energy in joules used since the driver was loaded."""
         milli = self._read(lambda library, handle: library.nvmlDeviceGetTotalEnergyConsumption(handle))
         return None if milli is None else milli / 1000.0
 
@@ -52,7 +52,7 @@ class Nvml:
         return self._read(lambda library, handle: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_SM))
 
     def memory_clock_mhz(self) -> float | None:
-        """Return the memory's clock."""
+        """Return the clock of the memory."""
         return self._read(lambda library, handle: library.nvmlDeviceGetClockInfo(handle, library.NVML_CLOCK_MEM))
 
     def temperature_celsius(self) -> float | None:
@@ -62,7 +62,7 @@ class Nvml:
         )
 
     def throttled(self) -> bool | None:
-        """Return whether heat or power holds the clocks back now."""
+        """Return whether heat or power limits reduce the clocks now."""
         for kind in _REASONS:
             reasons = self._reasons(kind)
             if reasons is not None:
@@ -76,6 +76,6 @@ class Nvml:
     def _read(self, counter: Callable[[Any, Any], Any]) -> float | None:
         if self._handle is None:
             return None
-        with suppress(Exception):  # this accelerator has no such counter
+        with suppress(Exception):  # this GPU lacks the counter
             return float(counter(self._library, self._handle))
         return None

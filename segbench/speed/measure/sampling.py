@@ -1,4 +1,4 @@
-"""Turns a call that is ready into a restart: warm-up, samples with energy and conditions, memory."""
+"""Measures a prepared call: warm-up, samples with energy and conditions, and memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from segbench.speed.measure.timer import Call, Timer
 
 @dataclass(frozen=True)
 class Prepared:
-    """A call that is ready.
+    """A prepared call.
 
     Attributes:
-        call: Makes one call on the next inputs.
+        call: Makes one call on the next batch.
         mode: How the network is executed.
-        preparing_seconds: What the mode took before the first call (capturing a graph).
-        spare_inputs_bytes: Inputs beyond one batch.
+        preparing_seconds: Seconds of preparation before the first call, such as graph capture.
+        spare_inputs_bytes: Bytes of all input batches but one.
     """
 
     call: Call
@@ -29,17 +29,17 @@ class Prepared:
 
 
 def sampled(call: Prepared, timer: Timer, *, resident_before: int | None) -> Restart:
-    """Warm a call up, sample it, and say what it took.
+    """Warm up a call, sample it, and return the measurements.
 
     Args:
         call: Computes one batch on the timer's device.
-        timer: How long to sample.
+        timer: Sets the time to spend.
         resident_before: Resident set before the network was built, in bytes.
     """
     warmup = timer.warm_up(call.call)
     first = call.preparing_seconds + warmup.first_call_seconds
     warmup = warmup.model_copy(update={"first_call_seconds": first, **compiled_facts(call.mode)})
-    if not replays(call.mode):  # what a graph holds was allocated when it was captured
+    if not replays(call.mode):  # a graph's memory is allocated during capture
         reset_peak(timer.device)
     with watched(timer.device) as watch:
         samples = replace(timer, while_busy=watch.note).sample(call.call)

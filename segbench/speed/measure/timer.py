@@ -1,4 +1,4 @@
-"""Times calls on a device: warm-up that is judged, samples that are all kept."""
+"""Times calls on a device: checks that the warm-up becomes steady, and keeps all samples."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from segbench.speed.measure.nvidia import Nvml
 Call = Callable[[], object]
 
 STEADY_WITHIN = 0.02
-"""Largest relative difference between the medians of two consecutive windows of a steady state."""
+"""In a steady state, the medians of two consecutive windows differ by at most this fraction."""
 LEAST_IN_A_WINDOW = 3
-"""Calls in one window of the warm-up, at least; fewer where they take ``LONG_WINDOW_SECONDS``."""
+"""Minimum number of calls in a warm-up window; fewer if they take ``LONG_WINDOW_SECONDS``."""
 WINDOW_SECONDS = 0.2
-"""And the least time that they take together: clocks need some time to rise."""
+"""Minimum duration of a warm-up window; clocks need some time to rise."""
 LONG_WINDOW_SECONDS = 0.5
 WARMUP_CAP_SECONDS = 10.0
-"""The warm-up ends here, steady or not."""
+"""Longest duration of the warm-up."""
 LEAST_SAMPLES = 10
-"""Samples of one kind, at least, unless they take ``SLOW_SHARE`` of the time that was asked for; and then:"""
+"""Minimum number of samples of one kind. If they take ``SLOW_SHARE`` of the time asked for, the next limit applies."""
 LEAST_SLOW_SAMPLES = 2
 SLOW_SHARE = 1.5
 MOST_SAMPLES = 20_000
 
 
 def is_steady(before: Sequence[float], last: Sequence[float]) -> bool:
-    """Return whether the medians of two windows of calls agree within 2 %; an empty window agrees with none."""
+    """Return whether the medians of two windows agree within 2 %; an empty window agrees with none."""
     if not before or not last:
         return False
     medians = statistics.median(before), statistics.median(last)
@@ -42,7 +42,7 @@ def is_steady(before: Sequence[float], last: Sequence[float]) -> bool:
 
 
 def _seconds_between(marks: Sequence[torch.cuda.Event]) -> tuple[float, ...]:
-    """Return the device's seconds from each mark to the next."""
+    """Return the device seconds between consecutive events."""
     return tuple(before.elapsed_time(after) / 1000.0 for before, after in pairwise(marks))
 
 
@@ -51,9 +51,9 @@ class Samples:
     """Seconds of single calls.
 
     Attributes:
-        host: By the host's clock, each call waited for.
+        host: By the host's clock; each call is waited for.
         device: By CUDA events, calls issued back to back; empty on other devices.
-        energy: Of the calls back to back; None where it cannot be measured, or was not asked for.
+        energy: Energy of the back-to-back calls; None if it cannot be measured or was not asked for.
     """
 
     host: tuple[float, ...]
@@ -66,9 +66,9 @@ class Timer:
     """Times calls on one device.
 
     Attributes:
-        device: Where the calls compute.
+        device: The device of the calls.
         seconds: Time to spend on the samples of one kind.
-        warmup_cap_seconds: Time after which the warm-up ends, steady or not.
+        warmup_cap_seconds: Longest duration of the warm-up.
         energy: Whether the accelerator's energy is measured.
         while_busy: Called while calls are queued on a CUDA device.
         clock: The host's clock, in seconds.
@@ -82,17 +82,17 @@ class Timer:
     clock: Callable[[], float] = time.perf_counter
 
     def once(self, call: Call) -> float:
-        """Return the host's seconds of one call, from idle device to idle device."""
+        """Return the host seconds of one call, from idle device to idle device."""
         started = self.clock()
         call()
         self.synchronize()
         return self.clock() - started
 
     def warm_up(self, call: Call) -> Warmup:
-        """Call until the times are steady or the cap is reached; the first call is told apart.
+        """Repeat the call until times are steady or the cap is reached; the first call is reported separately.
 
-        A first call that takes as long as a window counts as one: what it prepares is little beside its work, or it
-        agrees with no other.
+        A first call that takes as long as a window counts as a window. Either its preparation is negligible, or it will
+        not agree with the next window.
         """
         self.synchronize()
         started = self.clock()
@@ -118,7 +118,7 @@ class Timer:
         return times
 
     def sample(self, call: Call) -> Samples:
-        """Take samples for about ``seconds``, at least ten of each kind, or two of slow calls."""
+        """Take samples for about ``seconds``: at least ten of each kind, or two of slow calls."""
         host = self._host(call)
         if self.device.type != "cuda":
             return Samples(host)
@@ -142,7 +142,7 @@ class Timer:
         return samples < MOST_SAMPLES and elapsed < self.seconds
 
     def _marks(self, count: int) -> list[torch.cuda.Event]:
-        """Return so many CUDA events; torch creates an event when it is first recorded, so each was recorded once."""
+        """Return CUDA events; each was recorded once, since torch creates an event on its first recording."""
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(count)]  # type: ignore[no-untyped-call]
         for mark in marks:
             mark.record()
@@ -150,7 +150,7 @@ class Timer:
         return marks
 
     def _issue(self, call: Call, marks: Sequence[torch.cuda.Event]) -> None:
-        """Make one call between each two marks, and wait for all of them once."""
+        """Make one call between each two events, then wait once for all."""
         marks[0].record()
         for mark in marks[1:]:
             call()

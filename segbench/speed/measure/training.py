@@ -1,4 +1,4 @@
-"""Times whole training steps, and in a second pass what forward, backward and optimizer take of them."""
+"""Times whole training steps, then forward, backward and optimizer separately."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_SPLIT_STEPS = 50
 
 @dataclass
 class Step:
-    """One optimizer step by a recipe, on random images and labels, as a whole or part by part."""
+    """One optimizer step of a recipe on random images and labels, run as a whole or in parts."""
 
     network: nn.Module
     loss: TrainingLoss
@@ -41,7 +41,7 @@ class Step:
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def forward(self) -> None:
-        """Compute the loss of the next batch, the forward pass in the recipe's precision."""
+        """Compute the loss of the next batch; the forward pass uses the recipe's precision."""
         index = self.turn % len(self.batches.images)
         self.turn += 1
         with self.arithmetic.autocast():
@@ -53,7 +53,7 @@ class Step:
         torch.autograd.backward(self.scaler.scale(self.total))
 
     def update(self) -> None:
-        """Clip where the recipe does, step, forget the gradients."""
+        """Clip gradients if the recipe does, step the optimizer, and clear the gradients."""
         self.scaler.unscale_(self.optimizer)
         if self.recipe.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_gradient_norm)
@@ -62,7 +62,7 @@ class Step:
         self.optimizer.zero_grad(set_to_none=True)
 
     def __call__(self) -> None:
-        """Make one whole step, of as many batches as the recipe accumulates."""
+        """Run one whole step over all batches that the recipe accumulates."""
         for _ in range(self.batches_a_step):
             self.forward()
             self.backward()
@@ -70,20 +70,20 @@ class Step:
 
     @property
     def batches_a_step(self) -> int:
-        """Batches whose gradients make one step; ``epoch`` would be a step of any length and counts as 1."""
+        """Number of batches accumulated per step; ``epoch`` counts as 1, since its length is not known."""
         return self.recipe.accumulate if isinstance(self.recipe.accumulate, int) else 1
 
 
 def time_training(
     network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig, timer: Timer, resident_before: int | None
 ) -> Restart:
-    """Time training steps of a network; data is on the device already and no loader is involved.
+    """Time training steps of a network on data that is already on the device, without a loader.
 
-    The parts are timed in steps of their own, because waiting between them slows a step down.
+    The parts are timed in separate steps, because waiting between parts slows a step down.
 
     Raises:
-        NotHere: The mode cannot be trained in.
-        UsageError: The case's recipe is impossible.
+        UnsupportedMode: Training does not support the mode.
+        UsageError: The case's recipe is invalid.
     """
     with training_step(network, case, arithmetic=arithmetic) as step:
         prepared = Prepared(step, case.mode, 0.0, step.batches.spare_bytes)
@@ -94,11 +94,11 @@ def time_training(
 
 @contextmanager
 def training_step(network: nn.Module, case: SpeedCase, *, arithmetic: ComputeConfig) -> Iterator[Step]:
-    """Give a function that makes one training step of the case on the next images.
+    """Return a function that runs one training step of the case on the next batch.
 
     Raises:
-        NotHere: The mode cannot be trained in.
-        UsageError: The case's recipe is impossible.
+        UnsupportedMode: Training does not support the mode.
+        UsageError: The case's recipe is invalid.
     """
     recipe = Train.model_validate(case.recipe)
     if replays(case.mode):

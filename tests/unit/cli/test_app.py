@@ -51,6 +51,26 @@ def test_commands_that_do_not_compute_import_no_torch(arguments, done):
     assert python(code)
 
 
+def test_help_and_completion_import_no_command():
+    code = (
+        "import sys, typer\n"
+        "from typer.testing import CliRunner\n"
+        "from segbench.cli.app import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "group = typer.main.get_command(app)\n"
+        "named = [found.value for found in group.shell_complete(group.make_context('segbench', ['list']), 're')]\n"
+        "assert named == ['report', 'regress', 'results'], named\n"
+        "print([name for name in sys.modules if name.startswith('segbench.cli.commands.')])\n"
+    )
+    assert python(code) == "[]\n"
+
+
+def test_summaries_in_the_list_are_those_of_the_commands():
+    commands = typer.main.get_command(app).commands
+    own = {name: command.loaded.get_short_help_str(100) for name, command in commands.items()}
+    assert own == {name: command.short_help for name, command in commands.items()}
+
+
 def test_python_m_segbench_is_the_command_line():
     done = subprocess.run([sys.executable, "-m", "segbench", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("segbench ")

@@ -6,6 +6,7 @@ import yaml
 from segbench.config import load_suite
 from segbench.config.component import ModelEntry
 from segbench.config.load import check, check_part, read_override
+from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.yaml_file import read_yaml
 from segbench.errors import SuiteError
 
@@ -203,8 +204,34 @@ def test_every_mistake_is_told_with_its_own_line(mini, write):
     with pytest.raises(SuiteError) as caught:
         load_suite(path)
     lines = str(caught.value).splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith(f"{path}: ") for line in lines)
+    assert [line.startswith(f"{path}: ") for line in lines] == [True, False, False] * 3
+    assert [line.strip() for line in lines if line not in lines[::3]].count("^") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "shown"),
+    [
+        ("models:\n  - unet\n  - {name: unett}\n", "models[1].name", ["{name: unett}", "name: unett"]),
+        ("train:\n  epochs: -1\n", "train.epochs", ["  epochs: -1", "epochs"]),
+        ("train: {}\n", "train.epochs", ["train: {}", "train"]),
+        ("train: {a: 1}\n", "train.optimizer.lr", ["train: {a: 1}", "train"]),
+    ],
+)
+def test_an_error_about_a_key_shows_its_line_with_a_caret_below_it(text, key, shown):
+    _, line, caret = excerpt_of(text, key).split("\n")
+    assert line.endswith(shown[0])
+    assert line[caret.index("^") :].startswith(shown[1])
+
+
+@pytest.mark.parametrize("key", ["", "dataset", "models[5].name", "models.name"])
+def test_a_key_that_is_nowhere_in_the_file_shows_no_line(key):
+    assert excerpt_of("- a\n", key) == ""
+
+
+def test_an_override_is_not_looked_for_in_the_file(mini):
+    with pytest.raises(SuiteError) as caught:
+        load_suite(mini, overrides=["train.epochs=-1"])
+    assert "^" not in str(caught.value)
 
 
 def test_an_unknown_model_is_not_hidden_by_the_defaults(mini, write):
@@ -221,6 +248,10 @@ def test_an_unknown_model_is_not_hidden_by_the_defaults(mini, write):
         ("just words", "expected a mapping"),
         ("a: [1, 2\nb: 3", "is not YAML"),
         ("train: {epochs: 1}\ntrain: {epochs: 2}", "the key 'train' is given twice"),
+        ("a: 1\nb: - c\n", "line 2, column 4: sequence entries are not allowed here\n    b: - c\n       ^"),
+        ("a:\n  - {b: 1\n  - c\nd: 2\n", "(begun in line 2), expected ',' or '}'"),
+        ('a: "b\n', 'found unexpected end of stream\n    a: "b\n       ^'),
+        ("a: 1\nb: \x01\n", "line 2: the character '\\x01' may not stand in YAML"),
         ("a: !!python/object/apply:os.getcwd []", "is not YAML"),
     ],
 )

@@ -53,7 +53,7 @@ def test_beside_a_run_calls_begin_at_once_and_otherwise_only_when_it_stands_stil
     began = threading.Event()
     with OrderedCalls(Threads(2, beside=True)) as calls:
         assert list(calls.add(began.set)) == []
-        assert began.wait(10)
+        assert began.wait(300)
     late = threading.Event()
     with OrderedCalls(Threads(2)) as calls:
         assert list(calls.add(late.set)) == []

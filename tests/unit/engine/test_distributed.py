@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import socket
 from datetime import timedelta
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -40,7 +40,7 @@ from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
 
 
-def take_part(rank, size, port, suite, results, killed_at):
+def take_part(rank, size, port, suite, results, killed_at, seconds_to_end):
     """What each process does: the first leads the suite's runs, the others follow."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -54,7 +54,7 @@ def take_part(rank, size, port, suite, results, killed_at):
                 os._exit(9)
 
         TrainingCheckpointer.after_step = kill
-    team_module.ROLL_CALL = timedelta(seconds=5)
+    team_module.ROLL_CALL = timedelta(seconds=seconds_to_end)
     try:
         with torchrun_process_group("cpu") as team:
             checked = check(suite)
@@ -79,16 +79,16 @@ def free_port():
         return free.getsockname()[1]
 
 
-def by_several(size, suite, results, *, killed_at=None):
-    """Have a suite done by so many processes; return how they ended."""
+def by_several(size, suite, results, *, killed_at=None, seconds_to_end=300):
+    """Have a suite done by so many processes, which wait so long for each other to end; return how they ended."""
     port = free_port()
-    context = multiprocessing.get_context("spawn")
-    arguments = (size, port, suite, results, killed_at)
+    context = forked.context()
+    arguments = (size, port, suite, results, killed_at, seconds_to_end)
     processes = [context.Process(target=take_part, args=(rank, *arguments)) for rank in range(size)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(200)
+        process.join(600)
     codes = [process.exitcode for process in processes]
     for process in processes:
         process.kill()
@@ -196,19 +196,20 @@ def test_a_run_that_stops_all_processes_alike_stops_no_other_run(tmp_path):
 def test_a_process_that_stops_alone_ends_all_and_stores_nothing_untrue(tmp_path):
     model = {"name": "python:misbehaving.raising_in", "where": 1}
     suite = document(models=[model], defaults={}, train={"epochs": 1})
-    assert by_several(2, suite, tmp_path) == [1, 1]
+    assert by_several(2, suite, tmp_path, seconds_to_end=5) == [1, 1]
     assert stored(tmp_path) == {}
 
 
+@pytest.mark.slow(reason="processes wait for one that has stopped, until their time is over")
 def test_a_process_that_stops_while_gradients_are_exchanged_ends_all_and_the_others_are_done_next(tmp_path):
     suite = document(models=["python:misbehaving.raising_backward", "cnn"], defaults={}, train={"epochs": 1})
     suite["models"][1] = {"name": "cnn", "width": 0.0625}
-    assert by_several(2, suite, tmp_path) == [1, 1]
+    assert by_several(2, suite, tmp_path, seconds_to_end=20) == [1, 1]
     ((record, _),) = stored(tmp_path).values()
     assert record["outcome"]["status"] == "failed"
     assert "the way back is closed" in record["outcome"]["traceback"]
     assert "while gradients were exchanged: RuntimeError: the way back is closed" in record["outcome"]["reason"]
-    assert by_several(2, suite, tmp_path) == [1, 1]
+    assert by_several(2, suite, tmp_path, seconds_to_end=20) == [1, 1]
     assert {label: record["outcome"]["status"] for label, (record, _) in stored(tmp_path).items()} == {
         "python:misbehaving.raising_backward": "failed",
         "cnn": "completed",
@@ -232,6 +233,7 @@ def test_uneven_parts_and_accumulated_batches_are_exchanged_in_step(tmp_path):
     assert record["data"]["train_digest"]
 
 
+@pytest.mark.slow(reason="compiles networks, in two processes")
 def test_half_precision_and_compiled_networks_are_exchanged_too(tmp_path):
     model, sgd = {"name": "cnn", "width": 0.0625}, {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}
     for name, train in {"half": {"precision": "fp16"}, "compiled": {"precision": "bf16", "compile": True}}.items():

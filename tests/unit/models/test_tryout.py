@@ -133,7 +133,7 @@ def test_a_list_of_which_the_first_is_taken_unasked_is_told():
     assert (found.unnamed, found.auxiliary) == (2, ("1",))
     first, ignored = found.notes(trained=True)
     assert "the first is taken for its scores; 'output' names another" in first
-    assert "has auxiliary outputs (1), which are not trained on" in ignored
+    assert "has auxiliary outputs (1), which are not trained;" in ignored
     assert tried(lambda scores, training: [scores, scores], output=-1).unnamed == 1
     assert tried(lambda scores, training: {"out": scores, "aux": scores}).unnamed == 1
     assert tried(lambda scores, training: (scores, scores.mean(1))).unnamed == 1

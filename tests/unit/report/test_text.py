@@ -85,6 +85,9 @@ def test_nouns_agree_with_their_number():
     assert (plural(1, "seed"), plural(2, "seed"), plural(0, "run")) == ("1 seed", "2 seeds", "0 runs")
 
 
-@pytest.mark.parametrize(("number", "shown"), [(None, ""), (12, "12 B"), (118_000_000, "118 MB"), (1_200, "1.20 kB")])
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(None, ""), (0, "0 MB"), (12, "<0.001 MB"), (1_200, "0.001 MB"), (118_000_000, "118 MB"), (1.2e9, "1,200 MB")],
+)
 def test_sizes_have_a_unit(number, shown):
     assert byte_count(number) == shown

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from timm.optim import (  # type: ignore[attr-defined]  # timm marks no names as exported
     create_optimizer_v2,
@@ -53,220 +54,130 @@ def create_optimizer(entry: OptimizerEntry, parameters: Parameters) -> Optimizer
     return optimizer
 
 
-def sgd(
-    parameters: Parameters,
-    *,
-    lr: float = 0.01,
-    weight_decay: float = 0.0,
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """Stochastic gradient descent with classical momentum (torch's); momentum 0 is plain gradient descent.
+@dataclass(frozen=True, kw_only=True)
+class OptimizerOptions:
+    """What every built-in optimizer has.
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: L2 penalty, added to the gradient.
-        momentum: Share of the last step that is kept.
-        nesterov: Whether the gradient is taken ahead of the step; timm's own ``sgd`` does so by default, papers do not.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too, as in the papers' recipes.
+    Attributes:
+        timm_name: Its name in timm.
+        fused: Whether torch's fused kernel takes the steps.
     """
-    return _create(
-        "sgd",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        momentum=momentum,
-        nesterov=nesterov,
-        decay_norm_and_bias=decay_norm_and_bias,
-        fused=True,
-    )
+
+    lr: float = 0.001
+    """The learning rate."""
+    weight_decay: float = 0.0
+    """L2 penalty, added to the gradient."""
+
+    timm_name: ClassVar[str]
+    fused: ClassVar[bool] = False
+
+    def build(self, parameters: Parameters) -> Optimizer:
+        """Return the optimizer of these parameters.
+
+        Raises:
+            UsageError: Nothing is trainable, or the optimizer refuses a value.
+        """
+        return _create(self.timm_name, parameters, **asdict(self), **({"fused": True} if self.fused else {}))
 
 
-def adam(
-    parameters: Parameters,
-    *,
-    lr: float = 0.001,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """Adam (torch's), with the weight decay inside the gradient.
+@dataclass(frozen=True, kw_only=True)
+class SGDOptions(OptimizerOptions):
+    """Stochastic gradient descent with classical momentum (torch's); momentum 0 is plain gradient descent."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: L2 penalty, added to the gradient.
-        betas: Decay of the running means of the gradient and of its square.
-        eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
-    """
-    return _create(
-        "adam",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=tuple(betas),
-        eps=eps,
-        decay_norm_and_bias=decay_norm_and_bias,
-        fused=True,
-    )
+    lr: float = 0.01
+    """The learning rate."""
+    momentum: float = 0.9
+    """Share of the last step that is kept."""
+    nesterov: bool = False
+    """Whether the gradient is taken ahead of the step; timm's own ``sgd`` does so by default, papers do not."""
+    decay_norm_and_bias: bool = True
+    """Whether biases and normalisation scales decay too, as in the papers' recipes."""
+
+    timm_name = "sgd"
+    fused = True
 
 
-def adamw(
-    parameters: Parameters,
-    *,
-    lr: float = 0.001,
-    weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """Adam with decoupled weight decay (torch's).
+@dataclass(frozen=True, kw_only=True)
+class AdamOptions(OptimizerOptions):
+    """Adam (torch's), with the weight decay inside the gradient."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
-        betas: Decay of the running means of the gradient and of its square.
-        eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
-    """
-    return _create(
-        "adamw",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=tuple(betas),
-        eps=eps,
-        decay_norm_and_bias=decay_norm_and_bias,
-        fused=True,
-    )
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
+    eps: float = 1e-8
+    """Added to the denominator."""
+    decay_norm_and_bias: bool = True
+    """Whether biases and normalisation scales decay too."""
+
+    timm_name = "adam"
+    fused = True
 
 
-def nadamw(
-    parameters: Parameters,
-    *,
-    lr: float = 0.001,
-    weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """AdamW with Nesterov momentum (timm's).
+@dataclass(frozen=True, kw_only=True)
+class AdamWOptions(AdamOptions):
+    """Adam with decoupled weight decay (torch's)."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
-        betas: Decay of the running means of the gradient and of its square.
-        eps: Added to the denominator.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
-    """
-    return _create(
-        "nadamw",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=tuple(betas),
-        eps=eps,
-        decay_norm_and_bias=decay_norm_and_bias,
-    )
+    weight_decay: float = 0.01
+    """Share of the weights, times the learning rate, that is taken off in each step."""
+
+    timm_name = "adamw"
 
 
-def rmsprop(
-    parameters: Parameters,
-    *,
-    lr: float = 0.001,
-    weight_decay: float = 0.0,
-    alpha: float = 0.9,
-    eps: float = 1e-8,
-    momentum: float = 0.0,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """RMSprop (torch's: eps is added after the root).
+@dataclass(frozen=True, kw_only=True)
+class NAdamWOptions(AdamWOptions):
+    """AdamW with Nesterov momentum (timm's)."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: L2 penalty, added to the gradient.
-        alpha: Decay of the running mean of the squared gradient; torch's own default is 0.99, papers use 0.9.
-        eps: Added to the denominator.
-        momentum: Share of the last step that is kept; timm's own default is 0.9.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
-    """
-    return _create(
-        "rmsprop",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        alpha=alpha,
-        eps=eps,
-        momentum=momentum,
-        decay_norm_and_bias=decay_norm_and_bias,
-    )
+    timm_name = "nadamw"
+    fused = False
 
 
-def lamb(
-    parameters: Parameters,
-    *,
-    lr: float = 0.001,
-    weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-6,
-    max_grad_norm: float | None = 1.0,
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """LAMB (timm's): Adam whose step is scaled by each layer's weight norm, for large batches.
+@dataclass(frozen=True, kw_only=True)
+class RMSpropOptions(OptimizerOptions):
+    """RMSprop (torch's: eps is added after the root)."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate.
-        weight_decay: Added to the step before it is scaled.
-        betas: Decay of the running means of the gradient and of its square.
-        eps: Added to the denominator.
-        max_grad_norm: The largest global gradient norm; LAMB clips by itself, null does not.
-        decay_norm_and_bias: Whether biases and normalisation scales decay (and are scaled) too.
-    """
-    return _create(
-        "lamb",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=tuple(betas),
-        eps=eps,
-        max_grad_norm=max_grad_norm,
-        decay_norm_and_bias=decay_norm_and_bias,
-    )
+    alpha: float = 0.9
+    """Decay of the running mean of the squared gradient; torch's own default is 0.99, papers use 0.9."""
+    eps: float = 1e-8
+    """Added to the denominator."""
+    momentum: float = 0.0
+    """Share of the last step that is kept; timm's own default is 0.9."""
+    decay_norm_and_bias: bool = True
+    """Whether biases and normalisation scales decay too."""
+
+    timm_name = "rmsprop"
 
 
-def lion(
-    parameters: Parameters,
-    *,
-    lr: float = 0.0001,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.99),
-    decay_norm_and_bias: bool = True,
-) -> Optimizer:
-    """Lion (timm's): steps by the sign of the momentum; wants a learning rate a tenth of Adam's.
+@dataclass(frozen=True, kw_only=True)
+class LAMBOptions(OptimizerOptions):
+    """LAMB (timm's): Adam whose step is scaled by each layer's weight norm, for large batches."""
 
-    Args:
-        parameters: What to train.
-        lr: The learning rate, which is the size of every step.
-        weight_decay: Share of the weights, times the learning rate, that is taken off in each step.
-        betas: Decay in the step and of the momentum.
-        decay_norm_and_bias: Whether biases and normalisation scales decay too.
-    """
-    return _create(
-        "lion",
-        parameters,
-        lr=lr,
-        weight_decay=weight_decay,
-        betas=tuple(betas),
-        decay_norm_and_bias=decay_norm_and_bias,
-    )
+    weight_decay: float = 0.01
+    """Added to the step before it is scaled."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
+    eps: float = 1e-6
+    """Added to the denominator."""
+    max_grad_norm: float | None = 1.0
+    """The largest global gradient norm; LAMB clips by itself, null does not."""
+    decay_norm_and_bias: bool = True
+    """Whether biases and normalisation scales decay (and are scaled) too."""
+
+    timm_name = "lamb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LionOptions(OptimizerOptions):
+    """Lion (timm's): steps by the sign of the momentum; wants a learning rate a tenth of Adam's."""
+
+    lr: float = 0.0001
+    """The learning rate, which is the size of every step."""
+    weight_decay: float = 0.0
+    """Share of the weights, times the learning rate, that is taken off in each step."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decay in the step and of the momentum."""
+    decay_norm_and_bias: bool = True
+    """Whether biases and normalisation scales decay too."""
+
+    timm_name = "lion"
 
 
 def timm_optimizer(

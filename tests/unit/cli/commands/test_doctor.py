@@ -28,7 +28,7 @@ def test_what_is_missing_comes_with_where_it_was_looked_for_and_how_to_get_it(se
     assert "segbench data download voc2012" in facts["datasets"]["voc2012"]["detail"]
     assert facts["optional"]["pynvml"] == {
         "found": False,
-        "detail": "for driver, energy, clocks and throttling of NVIDIA accelerators; pip install 'segbench[nvidia]'",
+        "detail": "for driver, energy, clocks and throttling of NVIDIA accelerators; pip install nvidia-ml-py",
     }
 
 

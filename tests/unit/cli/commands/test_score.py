@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segbench.cli.support.score_masks import paired, thick_pixels
+from segbench.cli.support.score_masks import thick_pixels
+from segbench.cli.support.score_pairs import paired
 from segbench.errors import DataError
 
 LABEL = np.array([[0, 0, 1], [1, 2, 255]], dtype=np.uint8)
@@ -255,8 +256,81 @@ def test_a_filled_value_is_no_void_unless_it_is_said(binary, tmp_path):
 
 
 def test_thin_borders_are_void(binary, tmp_path):
-    three_classes(tmp_path, side=5)
-    assert binary("--classes", 2).json["ignored_pixels"] == 25
+    label = np.zeros((40, 40), np.uint8)
+    label[30:] = 1
+    label[28:32] = 255
+    save(tmp_path / "labels" / "a.png", label)
+    save(tmp_path / "predictions" / "a.png", np.where(label == 255, 0, label).astype(np.uint8))
+    assert binary("--classes", 2).json["ignored_pixels"] == 160
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_thin_lines_within_a_class_are_no_borders(binary, tmp_path, width):
+    label = np.zeros((40, 40), np.uint8)
+    label[30:] = 1
+    label[5 : 5 + width] = 255  # a road, a crack
+    save(tmp_path / "labels" / "a.png", label)
+    save(tmp_path / "predictions" / "a.png", np.where(label == 255, 0, label).astype(np.uint8))
+    answer = binary("--classes", 2)
+    assert answer.code == 2
+    assert "thin lines of which 100% lie within one class" in answer.err
+    assert "--ignore-index 255 where it is void" in answer.err
+    assert binary("--classes", 2, "--ignore-index", 255).json["ignored_pixels"] == 40 * width
+    assert binary("--values", "0,1,255").json["mean_iou"] < 0.7
+
+
+def city_tree(folder, *, ending, nested=True, cities=("aachen", "bochum"), values=True):
+    """Write masks of Cityscapes' names, in a folder for each city or in one; the first two rows are void."""
+    for number, city in enumerate(cities):
+        for frame in range(2):
+            mask = np.full((20, 24), 7, np.uint8)
+            mask[:, 10 + 4 * number + 2 * frame :] = 26
+            mask[:1] = 3
+            place = folder / city if nested else folder
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask if values else mask * 0 + 7).save(place / f"{city}_00000{frame}{ending}.png")
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("option", [(), ("--recursive",)])
+def test_city_folders_are_scored_against_predictions_in_the_same_or_no_folders(tmp_path, segbench, nested, option):
+    city_tree(tmp_path / "gtFine" / "val", ending="_gtFine_labelIds")
+    city_tree(tmp_path / "gtFine" / "val", ending="_gtFine_color")  # no labels
+    (tmp_path / "gtFine" / "val" / "aachen" / "aachen_000000_gtFine_polygons.json").write_text("{}")
+    city_tree(tmp_path / "out", ending="_leftImg8bit", nested=nested)
+    folders = ("--predictions", tmp_path / "out", "--labels", tmp_path / "gtFine" / "val")
+    suffixes = ("--label-suffix", "_gtFine_labelIds", "--prediction-suffix", "_leftImg8bit")
+    answer = segbench("score", *folders, *suffixes, "--values", "cityscapes-label-ids", "--json", *option)
+    assert answer.code == 0, answer.err
+    scores = answer.json
+    assert (scores["images"], scores["mean_iou"], scores["ignored_pixels"]) == (4, 1, 4 * 24)
+
+
+def test_equal_names_in_two_folders_are_not_paired_with_one_flat_mask(tmp_path, segbench):
+    for city in ("a", "b"):
+        save(tmp_path / "labels" / "x.png", LABEL)
+        (tmp_path / "labels" / city).mkdir()
+        (tmp_path / "labels" / "x.png").rename(tmp_path / "labels" / city / "0.png")
+    save(tmp_path / "out" / "0.png", LABEL)
+    answer = segbench("score", "--predictions", tmp_path / "out", "--labels", tmp_path / "labels", "--classes", 3)
+    assert answer.code == 2
+    assert "has the same name" in answer.err
+    assert "same folders" in answer.err
+
+
+def test_a_mask_of_a_folder_without_a_partner_is_named_by_its_path(tmp_path):
+    city_tree(tmp_path / "labels", ending="")
+    city_tree(tmp_path / "out", ending="", cities=("aachen",))
+    with pytest.raises(DataError, match=r"there is no mask 'bochum/bochum_000000' in .*, nor for 1 other"):
+        paired(tmp_path / "out", tmp_path / "labels")
+
+
+def test_folders_below_are_looked_into_beside_masks_only_when_asked_for(tmp_path):
+    for name in ("out", "labels"):
+        save(tmp_path / name / "0.png", LABEL)
+        city_tree(tmp_path / name, ending="", cities=("aachen",))
+    assert len(paired(tmp_path / "out", tmp_path / "labels")) == 1
+    assert len(paired(tmp_path / "out", tmp_path / "labels", recursive=True)) == 3
 
 
 @pytest.mark.parametrize(("width", "thick"), [(6, 0), (7, 40), (9, 120)])

@@ -112,7 +112,7 @@ def test_lines_stay_within_80_columns_and_say_everything():
     table = NetworkTable([FULL.label])
     (line,) = table.lines(FULL)
     assert len(line) <= COLUMNS
-    assert line.split()[-8:] == ["ok", "12,346", "123,456", "12,346", "76.54", "1e-07", "1e-02", "differ"]
+    assert line.split()[-8:] == ["ok", "12,346", "123,456", "12,346", "76,543", "1e-07", "1e-02", "differ"]
     wrong = NetworkCheck("a", problems=("numbers: " + "word " * 40,), nondeterministic_operator="op_cuda")
     lines = table.lines(wrong)
     assert "PROBLEM" in lines[0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segbench.cli.support.options import Order, seconds_of
-from segbench.engine.suite.selection import RunOrder
+from segbench.cli.support.options import seconds_of
 from segbench.errors import UsageError
 
 
@@ -25,7 +24,3 @@ def test_what_is_no_time_is_refused_with_an_example(text):
 
 def test_no_time_is_no_limit():
     assert seconds_of(None, option="--time-limit") is None
-
-
-def test_the_orders_of_the_command_line_are_those_of_the_engine():
-    assert [order.value for order in Order] == [order.value for order in RunOrder]

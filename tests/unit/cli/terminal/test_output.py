@@ -117,14 +117,14 @@ def test_sizes_are_height_and_width():
     ("count", "text"),
     [
         (None, "-"),
-        (0, "0 B"),
-        (999, "999 B"),
-        (1_234, "1.23 kB"),
+        (0, "0 MB"),
+        (999, "<0.001 MB"),
+        (126_900, "0.127 MB"),
         (14_700_000, "14.7 MB"),
-        (999_600_000, "1.00 GB"),
+        (999_600_000, "1,000 MB"),
         (118_000_000, "118 MB"),
-        (1.2e13, "12000 GB"),
+        (1.2e10, "12,000 MB"),
     ],
 )
-def test_sizes_have_three_digits_and_a_unit(count, text):
+def test_sizes_are_in_megabytes_whatever_their_size(count, text):
     assert byte_count(count) == text

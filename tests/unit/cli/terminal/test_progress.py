@@ -155,7 +155,7 @@ def test_a_title_replaces_the_first_one_at_once(terminal):
 
 
 def test_rates_are_shown_a_second_or_a_minute(terminal):
-    column = bars._rate_column()
+    column = bars.RateColumn()
 
     class Task:
         def __init__(self, speed, unit="images"):

@@ -272,3 +272,65 @@ def test_an_unreadable_image_is_a_problem_of_its_fold(arrays, folds_of):
     reports = check_folds(folds, parts)
     wrong = [bool(reports[part.cache_key()].problems) for part in parts]
     assert wrong == [samples[0].name in part.names for part in parts]
+
+
+def put_stacks(root, pages, *, name="stack"):
+    """Write TIFF stacks of images and masks, of so many pages each."""
+    random = np.random.default_rng(7)
+    for number, count in enumerate(pages):
+        for part, high in (("images", 255), ("masks", 2)):
+            (root / part).mkdir(parents=True, exist_ok=True)
+            first, *others = [Image.fromarray(random.integers(0, high, (8, 8)).astype(np.uint8)) for _ in range(count)]
+            first.save(root / part / f"{name}{number}.tif", save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("pages", [(4, 4, 4), (1, 5, 2, 3), (7, 1, 1, 1, 1)])
+def test_pages_of_a_stack_are_never_in_two_folds(tmp_path, pages):
+    put_stacks(tmp_path, pages)
+    given = entry(tmp_path, images="images", masks="masks", pages="each", values=[0, 1])
+    folds = open_folds(given, loader=Loader())
+    assert len(folds.numbers) == sum(pages)
+    by_stack = {}
+    for name, number in zip(folds.pool.names, folds.numbers, strict=True):
+        by_stack.setdefault(name.split("#")[0], set()).add(number)
+    assert len(by_stack) == len(pages)
+    assert all(len(numbers) == 1 for numbers in by_stack.values())
+    assert set(folds.numbers) == {1, 2, 3}
+
+
+def test_that_stacks_stay_together_is_told(tmp_path):
+    put_stacks(tmp_path, (2, 2, 2))
+    given = entry(tmp_path, images="images", masks="masks", pages="each", values=[0, 1])
+    folds = open_folds(given, loader=Loader())
+    tests = [folds.test(fold) for fold in (1, 2, 3)]
+    reports = check_folds(folds, tests)
+    pixels = {
+        fold: dict(zip(reports[part.cache_key()].classes, reports[part.cache_key()].class_pixels, strict=True))
+        for fold, part in enumerate(tests, 1)
+    }
+    found = judge_folds(folds, facts_of(reports[folds.pool.cache_key()]), pixels, given)
+    assert any("the 6 pages are of 3 files, and the pages of a file stay in one fold" in one.message for one in found)
+
+
+def test_more_folds_than_stacks_are_refused(tmp_path):
+    put_stacks(tmp_path, (5, 5))
+    given = entry(tmp_path, images="images", masks="masks", pages="each", values=[0, 1])
+    with pytest.raises(DataError, match=r"dataset.folds is 3, but there are 2 stacks \(stack0, stack1\)"):
+        open_folds(given, loader=Loader())
+
+
+def test_groups_of_stacks_are_listed_by_file_and_may_not_tear_one_apart(tmp_path):
+    put_stacks(tmp_path, (2, 2, 2, 2))
+    file = tmp_path / "patients.csv"
+    file.write_text("image,patient\nstack0.tif,a\nstack1.tif,a\nstack2.tif,b\nstack3.tif,c\n")
+    given = entry(tmp_path, images="images", masks="masks", pages="each", values=[0, 1])
+    folds = open_folds(grouped(given, file=str(file), column="patient"), loader=Loader())
+    assert folds.groups == ("a", "a", "a", "a", "b", "b", "c", "c")
+    with pytest.raises(DataError, match="pages of stack0 are in the groups '1' and '2'"):
+        open_folds(grouped(given, pattern=r"#(\d+)"), loader=Loader())
+
+
+def test_single_pages_with_pages_each_are_their_own_groups(tmp_path):
+    put_stacks(tmp_path, (1, 1, 1, 1))
+    folds = open_folds(entry(tmp_path, images="images", masks="masks", pages="each", values=[0, 1]), loader=Loader())
+    assert folds.groups is None

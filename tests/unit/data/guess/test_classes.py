@@ -81,7 +81,17 @@ def test_one_bit_beside_black_and_white_stands_for_them(tmp_path):
 def test_thin_borders_of_255_are_void_and_told(tmp_path):
     found = classes_of(tmp_path, bordered(0, 1, 2, border=255))
     assert (found.count, found.ignore, found.open_values) == (3, (255,), ())
-    assert found.notes == ("255 fills thin borders only, and is void here",)
+    assert found.notes == ("255 fills thin borders between classes only, and is void here; it could be a class",)
+
+
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_thin_lines_of_255_within_a_class_are_a_class_and_an_open_question(tmp_path, width):
+    mask = blocks(0, 1, 0)
+    mask = np.kron(mask, np.ones((12, 12), np.uint8))  # wide enough for lines far from any other class
+    rows = slice(mask.shape[0] // 2, mask.shape[0] // 2 + width)
+    mask[rows] = np.where(mask[rows] == 0, 255, mask[rows])
+    found = classes_of(tmp_path, mask)
+    assert (found.values, found.ignore, found.open_values) == ((0, 1, 255), (), (255,))
 
 
 def test_255_that_fills_areas_is_a_class_and_an_open_question(tmp_path):

@@ -142,3 +142,61 @@ def test_the_opacity_of_8_bit_pngs_is_named_where_it_holds_something(levels, not
     found = guess_images(pairs_of(tmp_path, [("png", pixels)]))
     assert found.channels is None
     assert ["channels: 4" in note for note in found.notes] == [True] * noted
+
+
+STACKS = {
+    "grey": ({}, None),
+    "RGB": ({"bands": [3]}, None),
+    "16 bits": ({"dtype": np.uint16}, 1),
+    "floats": ({"dtype": np.float32}, 1),
+    "four bands of 16 bits": ({"bands": [4], "dtype": np.uint16}, 4),
+}
+
+
+def write_stacks(root, pages, *, masks=None, bands=(), dtype=np.uint8, split=""):
+    """Write TIFF stacks of so many pages, and their masks of as many or of others."""
+    for number, (count, own) in enumerate(zip(pages, masks or pages, strict=True)):
+        for part, stack in (
+            (
+                "images",
+                [noise(*bands, dtype=dtype, seed=100 * number + page + 1000 * len(split)) for page in range(count)],
+            ),
+            ("masks", [MASK] * own),
+        ):
+            file = root / part / split / f"{number}.tif"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tifffile.TiffWriter(file) as writer:
+                for page in stack:
+                    photometric = "rgb" if page.shape[2:] in ((3,), (4,)) else "minisblack"
+                    writer.write(page, photometric=photometric, contiguous=False)
+
+
+@pytest.mark.parametrize("kind", STACKS)
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_stacks_whose_masks_are_stacks_alike_are_proposed_page_by_page(kind, splits, tmp_path):
+    options, channels = STACKS[kind]
+    for split in splits:
+        write_stacks(tmp_path, (3, 3, 4), split=split, **options)
+    assert call("init", tmp_path).exit_code == 0
+    dataset = load_suite(tmp_path / "suite.yaml").dataset
+    assert dataset.options["pages"] == "each"
+    assert dataset.options["channels"] == channels
+    assert dataset.options["classes"] == ["background", "class_1"]
+    checked = call("data", "check", tmp_path / "suite.yaml", "--json")
+    assert checked.exit_code == 0, checked.output
+    found = json.loads(checked.stdout)["splits"].values()
+    assert sum(one["images"] for one in found) == 10 * len(splits)
+
+
+def test_pages_of_images_alone_are_bands(tmp_path):
+    write_stacks(tmp_path, (4, 4), masks=(1, 1))
+    found = guess(tmp_path)
+    assert (found.pages, found.images.channels) == (None, 4)
+
+
+@pytest.mark.parametrize("masks", [(3, 2), (3, 1), (5, 5)])
+def test_stacks_of_other_pages_than_their_masks_are_named(masks, tmp_path):
+    write_stacks(tmp_path, (3, 3), masks=masks)
+    found = guess(tmp_path)
+    assert found.pages is None
+    assert any("each page of a mask needs one of the image" in note for note in found.notes)

@@ -174,9 +174,16 @@ def test_what_cannot_be_used_is_said_with_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ({"images": [{}], "annotations": [{}], "categories": [{"name": "cat"}]}, "1 images, 1 categories: cat"),
+        (
+            {"images": [{}], "annotations": [{"segmentation": []}], "categories": [{"name": "cat"}]},
+            "1 images, 1 categories: cat): segbench reads masks, and draws them by",
+        ),
+        (
+            {"images": [{}], "annotations": [{"bbox": []}], "categories": [{"name": "cat"}]},
+            "a.json: boxes without outlines",
+        ),
         ({"images": [{}], "annotations": [{"segments_info": []}], "categories": []}, "COCO panoptic annotations"),
-        ({"shapes": [], "imagePath": "a.jpg"}, "LabelMe polygons (1 files such as a.json)"),
+        ({"shapes": [], "imagePath": "a.jpg"}, "LabelMe shapes in 1 files such as a.json"),
     ],
 )
 def test_annotations_that_are_no_masks_are_named(content, told, tmp_path):
@@ -213,7 +220,7 @@ def test_numbers_of_segments_are_no_classes(tmp_path, folder, json_file):
     assert guess(tmp_path) is None
     seen = "\n".join(what_was_seen(tmp_path))
     assert "numbers of segments, and no classes" in seen
-    assert "panoptic2semantic_segmentation" in seen
+    assert "segbench data convert" in seen
 
 
 def test_grey_masks_beside_panoptic_ones_of_their_names_are_found(tmp_path):

@@ -314,8 +314,8 @@ def counting(dataset, *, most=None):
 
 
 def wait_for(condition):
-    """Wait until something is so, at most ten seconds."""
-    end = time.monotonic() + 10
+    """Wait until something is so, at most five minutes."""
+    end = time.monotonic() + 300
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     assert condition()

@@ -237,6 +237,44 @@ def test_void_of_the_default_that_is_no_border_is_a_problem_with_the_remedy(mask
     assert "dataset.allow: [void]" in findings[0].message
 
 
+def lines(*, between):
+    """Labels of ground and thing with thin lines of 255: along their border, or through the ground."""
+    label = np.zeros((40, 40), np.uint8)
+    label[30:] = 1
+    label[28 : 31 if between else 30] = 255 if between else 0
+    if not between:
+        label[10:13] = 255
+    return [label]
+
+
+def test_thin_lines_of_255_within_a_class_are_a_problem_where_nobody_chose_what_is_ignored(found):
+    findings = found({"train": lines(between=False), "test": lines(between=False)})
+    assert kinds(findings) == [("void", "train"), ("void", "test")]
+    assert "thin lines of which 100% lie within one class" in findings[0].message
+    assert "values: [0, [1, 255]] and ignore: null; if it is void, write ignore: 255" in findings[0].message
+
+
+@pytest.mark.parametrize("chosen", [{"ignore": 255}, {"allow": ["void"]}, {"values": [0, 1], "ignore": 255}])
+def test_thin_lines_that_the_suite_says_are_void_do_not_stop_it(found, chosen):
+    assert kinds(found({"train": lines(between=False), "test": lines(between=False)}, **chosen)) == []
+
+
+def test_thin_borders_between_two_classes_are_void_by_default(found):
+    assert found({"train": lines(between=True), "test": lines(between=True)}) == []
+
+
+def test_stored_facts_judge_thin_lines_as_fresh_ones_do_and_older_ones_do_not_know_them(arrays):
+    sample = Sample("a", np.zeros((40, 40, 3), np.uint8), lines(between=False)[0])
+    report = check_dataset(arrays(samples=[sample], classes=2))
+    stored = to_json(report, "train")
+    assert stored["enclosed_void_pixels"] == 120
+    assert from_json(stored).enclosed_void_pixels == 120
+    assert (
+        from_json({key: one for key, one in stored.items() if key != "enclosed_void_pixels"}).enclosed_void_pixels
+        is None
+    )
+
+
 @pytest.mark.parametrize("chosen", [{"ignore": 255}, {"ignore": [255]}, {"allow": ["void"]}])
 def test_void_that_is_no_border_is_noted_where_the_suite_chose_it(chosen, found):
     findings = found({"train": MIXED, "test": GOOD}, options=chosen)

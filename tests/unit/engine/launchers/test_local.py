@@ -118,18 +118,19 @@ def test_fewer_than_one_at_a_time_is_refused():
 
 
 def slow_call(seconds, *, observer):
+    observer(Notice("under way"))
     time.sleep(seconds)
 
 
 def test_runs_under_way_are_stopped_when_one_raises():
-    ended = []
+    ended, under_way = [], threading.Event()
 
     def do(job, place, observer):
         if job.number == 1:
-            time.sleep(1)  # until the other is under way
+            assert under_way.wait(300)
             raise UsageError("wrong")
         try:
-            call_in_process(slow_call, 600, observer=observer)
+            call_in_process(slow_call, 600, observer=lambda _: under_way.set())
         except CallStopped:
             ended.append(job.number)
             raise

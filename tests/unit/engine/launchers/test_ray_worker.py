@@ -7,7 +7,6 @@ import time
 import pytest
 from tiny import document
 
-import segbench.engine.run.execute  # noqa: F401 - imported before a deadline is set
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.launchers.local import Place
@@ -16,16 +15,27 @@ from segbench.errors import RunInterrupted
 from segbench.results.store import Store
 
 
+class Clock:
+    """A clock that can be set forward."""
+
+    ahead = 0.0
+
+    def time(self):
+        return time.time() + self.ahead
+
+
 @pytest.fixture
-def interrupted():
+def interrupted(monkeypatch):
     """Return a function that does a run whose time is over once it has begun; it returns what the run reports."""
+    clock = Clock()
+    monkeypatch.setattr("segbench.engine.stopping.time", clock)
     (run,) = plan(check(document(models=["cnn"])))
 
     def do(shared):
-        place = Place("cpu", None, deadline=time.time() + 1.0)
+        place = Place("cpu", None, deadline=time.time() + 3600)
         order = RayTask(run.model_dump(mode="json"), run.identity, 1, 1, place, shared)
         with pytest.raises(RunInterrupted) as stopped:
-            _carried_out(order, lambda _: time.sleep(max(0.0, place.deadline - time.time())), RayResult("node", "host"))
+            _carried_out(order, lambda _: setattr(clock, "ahead", 7200.0), RayResult("node", "host"))
         return str(stopped.value)
 
     return do

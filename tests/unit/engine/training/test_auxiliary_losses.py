@@ -215,7 +215,7 @@ def test_what_was_seen_to_have_no_auxiliary_outputs_is_not_touched():
     assert supervised(network_of(STRUCTURES["list"]), loss, None)[1] is loss
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="compiles networks")
 def test_compiled_structures_give_what_eager_ones_give():
     for name, made in STRUCTURES.items():
         network = network_of(made)

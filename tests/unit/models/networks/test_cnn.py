@@ -1,12 +1,18 @@
 """The two networks without a decoder."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.networks.cnn import ConcatenationBlock, cnn, keras_cnn
+from segbench.models.networks.cnn import ConcatenationBlock
+from segbench.registry import MODELS
+
+cnn = partial(MODELS.create, "cnn")
+keras_cnn = partial(MODELS.create, "keras_cnn")
 
 
 @pytest.mark.parametrize(("norm", "parameters"), [(None, 14_725_461), ("none", 14_725_461), ("batch", 14_733_909)])

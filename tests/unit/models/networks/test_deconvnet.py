@@ -1,5 +1,7 @@
 """DeconvNet: sizes, stages, switches."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,9 @@ from torch.nn import functional
 
 from segbench.errors import ModelRefusal, UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.networks.deconvnet import deconvnet
+from segbench.registry import MODELS
+
+deconvnet = partial(MODELS.create, "deconvnet")
 
 
 @pytest.mark.parametrize(("classes", "fc_channels", "parameters"), [(21, 4096, 251_805_653), (11, 1024, 81_917_259)])

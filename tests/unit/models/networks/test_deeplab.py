@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import timm
 import torch
@@ -12,10 +14,12 @@ from segbench.models.networks.deeplab import (
     ATROUS_RATES,
     AtrousPyramid,
     PooledNorm,
-    deeplab_largefov,
-    deeplabv3plus,
     upsample_from_corner,
 )
+from segbench.registry import MODELS
+
+deeplab_largefov = partial(MODELS.create, "deeplab_largefov")
+deeplabv3plus = partial(MODELS.create, "deeplabv3plus")
 
 
 def on_meta(factory, *arguments, **options):

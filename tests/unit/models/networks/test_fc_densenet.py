@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -6,7 +7,12 @@ from torch import nn
 
 from segbench.errors import ModelRefusal, UsageError
 from segbench.models.base import count_macs, count_parameters
-from segbench.models.networks.fc_densenet import fc_densenet, fc_densenet56, fc_densenet67, fc_densenet103
+from segbench.registry import MODELS
+
+fc_densenet = partial(MODELS.create, "fc_densenet")
+fc_densenet56 = partial(MODELS.create, "fc_densenet56")
+fc_densenet67 = partial(MODELS.create, "fc_densenet67")
+fc_densenet103 = partial(MODELS.create, "fc_densenet103")
 
 
 def on_meta(factory, *arguments, **options):

@@ -1,6 +1,7 @@
 """FCN-32s, 16s and 8s: sizes, crops, summed skips, bilinear upsampling, VGG weights."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from segbench.models.networks.fcn import (
     AT_ONCE_SCALES,
     CAFFE_CROPS,
     add_cropped,
-    fcn8s,
-    fcn16s,
-    fcn32s,
 )
+from segbench.registry import MODELS
+
+fcn8s = partial(MODELS.create, "fcn8s")
+fcn16s = partial(MODELS.create, "fcn16s")
+fcn32s = partial(MODELS.create, "fcn32s")
 
 FACTORIES = {32: fcn32s, 16: fcn16s, 8: fcn8s}
 

@@ -1,5 +1,7 @@
 """SegNet and SegNet-Basic: sizes, stages, switches."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,10 @@ from torch.nn import functional
 
 from segbench.models.base import count_macs, count_parameters
 from segbench.models.blocks import pool_with_switches, unpool
-from segbench.models.networks.segnet import segnet, segnet_basic
+from segbench.registry import MODELS
+
+segnet = partial(MODELS.create, "segnet")
+segnet_basic = partial(MODELS.create, "segnet_basic")
 
 
 @pytest.mark.parametrize(("classes", "parameters"), [(11, 29_449_355), (12, 29_449_932), (21, 29_455_125)])

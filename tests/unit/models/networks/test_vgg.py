@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,6 @@ from segbench.config.component import ModelEntry
 from segbench.errors import UsageError, WeightsError
 from segbench.models.build import check_pretrained, pretrained_report_of
 from segbench.models.networks import deconvnet, deeplab, fcn
-from segbench.models.networks.cnn import cnn
-from segbench.models.networks.segnet import segnet
 from segbench.models.networks.vgg import (
     VGG16_STAGES,
     ConvUnit,
@@ -25,6 +24,11 @@ from segbench.models.networks.vgg import (
     vgg16_stages,
 )
 from segbench.models.networks.vgg_weights import load_vgg16, read_pretrained
+from segbench.registry import MODELS
+
+
+def made(name: str) -> Callable[..., nn.Module]:
+    return partial(MODELS.create, name)
 
 
 def timm_features(name: str) -> nn.Module:
@@ -115,7 +119,7 @@ def test_mirrored_stages_chain_their_channels() -> None:
 
 def test_a_pretrained_cnn_has_timms_tensors_and_timms_features(reference: tuple[str, nn.Module, Path]) -> None:
     name, network, path = reference
-    ours = cnn(4, norm="batch" if name == "vgg16_bn" else "none", pretrained=str(path))
+    ours = MODELS.create("cnn", 4, norm="batch" if name == "vgg16_bn" else "none", pretrained=str(path))
     theirs = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     for unit, layer in zip(conv_units(ours.stages), theirs, strict=True):
         assert torch.equal(unit.convolution.weight, layer.weight)
@@ -125,7 +129,7 @@ def test_a_pretrained_cnn_has_timms_tensors_and_timms_features(reference: tuple[
 
 def test_a_pretrained_segnet_takes_batch_norm_statistics_too(reference: tuple[str, nn.Module, Path]) -> None:
     name, network, path = reference
-    ours = segnet(4, pretrained=str(path))
+    ours = MODELS.create("segnet", 4, pretrained=str(path))
     norms = [unit.norm for unit in conv_units(ours.encoder)]
     if name == "vgg16_bn":
         theirs = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -147,7 +151,7 @@ def test_fc6_and_fc7_flow_into_deconvnet(
 ) -> None:
     _, _, path = reference
     monkeypatch.setattr(deconvnet, "FULLY_CONNECTED", 8)
-    ours = deconvnet.deconvnet(4, fc_channels=8, pretrained=str(path))
+    ours = MODELS.create("deconvnet", 4, fc_channels=8, pretrained=str(path))
     head = head_of(8)
     assert torch.equal(ours.fc6.convolution.weight, head["pre_logits.fc1.weight"])
     assert torch.equal(ours.fc6.convolution.bias, head["pre_logits.fc1.bias"])
@@ -157,7 +161,7 @@ def test_fc6_and_fc7_flow_into_deconvnet(
 
 def test_a_deconvnet_with_other_fc_layers_takes_the_trunk_only(reference: tuple[str, nn.Module, Path]) -> None:
     _, _, path = reference
-    ours = deconvnet.deconvnet(4, fc_channels=8, fc_kernel=1, pretrained=str(path))
+    ours = MODELS.create("deconvnet", 4, fc_channels=8, fc_kernel=1, pretrained=str(path))
     assert torch.equal(ours.encoder[0][0].convolution.weight, load_file(path)["features.0.weight"])
     assert ours.fc6.convolution.weight.shape == (8, 512, 1, 1)
 
@@ -171,7 +175,7 @@ def test_torchvisions_linear_layers_become_convolutions(
         state[f"{old}.bias"] = state.pop(f"{new}.bias")
     torch.save(state, tmp_path / "vgg16.pth")
     monkeypatch.setattr(fcn, "FULLY_CONNECTED", 8)
-    ours = fcn.fcn32s(4, pretrained=str(tmp_path / "vgg16.pth"))
+    ours = MODELS.create("fcn32s", 4, pretrained=str(tmp_path / "vgg16.pth"))
     assert torch.equal(ours.features.fc6.convolution.weight, head["pre_logits.fc1.weight"])
     assert torch.equal(ours.features.fc7.convolution.weight, head["pre_logits.fc2.weight"])
 
@@ -196,19 +200,19 @@ def narrow_fcn(factory: Callable[..., nn.Module], **options: object) -> nn.Modul
 
 
 def narrow_deconvnet(classes: int, **options: object) -> nn.Module:
-    return deconvnet.deconvnet(classes, fc_channels=8, **options)
+    return MODELS.create("deconvnet", classes, fc_channels=8, **options)
 
 
 @pytest.mark.parametrize(
     ("factory", "initialised"),
     [
-        (fcn.fcn32s, ("fc6", "fc7")),
-        (fcn.fcn16s, ("fc6", "fc7")),
-        (fcn.fcn8s, ("fc6", "fc7")),
+        (made("fcn32s"), ("fc6", "fc7")),
+        (made("fcn16s"), ("fc6", "fc7")),
+        (made("fcn8s"), ("fc6", "fc7")),
         (narrow_deconvnet, ("fc6", "fc7", "batch norms")),
-        (segnet, ("batch norms",)),
-        (deeplab.deeplab_largefov, ()),
-        (cnn, ()),
+        (made("segnet"), ("batch norms",)),
+        (made("deeplab_largefov"), ()),
+        (made("cnn"), ()),
     ],
 )
 def test_weights_of_convolutions_alone_leave_the_rest_as_without_pretraining(
@@ -260,11 +264,11 @@ def test_weights_of_a_part_of_the_convolutions_or_of_the_head_are_refused(
     state = {key: value for key, value in load_file(convolutions).items() if key != removed}
     save_file(state | {key: head_of(8).get(key, torch.zeros(8, 25088)) for key in added}, tmp_path / "part.safetensors")
     with pytest.raises(WeightsError, match=r"part\.safetensors: no tensor (features|pre_logits)\."):
-        narrow_fcn(fcn.fcn8s, pretrained=str(tmp_path / "part.safetensors"))
+        narrow_fcn(made("fcn8s"), pretrained=str(tmp_path / "part.safetensors"))
 
 
 def test_grey_kernels_of_a_half_precision_file_are_summed_in_single_precision(convolutions: Path) -> None:
-    ours = cnn(4, 1, pretrained=str(convolutions))
+    ours = MODELS.create("cnn", 4, 1, pretrained=str(convolutions))
     expected = load_file(convolutions)["features.0.weight"].float().sum(1, keepdim=True)
     torch.testing.assert_close(ours.stages[0][0].convolution.weight, expected, rtol=1e-6, atol=1e-7)
 
@@ -283,11 +287,11 @@ def test_the_weights_of_hed_see_what_timms_vgg_sees_with_them(tmp_path: Path) ->
     network.load_state_dict(
         {key.replace("features.", "features_"): value.float() for key, value in load_file(path).items()}
     )
-    assert_trunk_equals_timm(narrow_fcn(fcn.fcn8s, pretrained=str(path)).features.stages, network)
+    assert_trunk_equals_timm(narrow_fcn(made("fcn8s"), pretrained=str(path)).features.stages, network)
 
 
 def test_grey_images_sum_the_first_kernels_as_timm_does(plain: Path) -> None:
-    ours = cnn(4, 1, pretrained=str(plain))
+    ours = MODELS.create("cnn", 4, 1, pretrained=str(plain))
     expected = load_file(plain)["features.0.weight"].sum(1, keepdim=True)
     torch.testing.assert_close(ours.stages[0][0].convolution.weight, expected)
 
@@ -307,7 +311,7 @@ def test_true_without_a_file_asks_timm(plain: Path, tmp_path: Path, monkeypatch:
     asked = []
     monkeypatch.setenv("SEGBENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained: asked.append((name, pretrained)) or Fake())
-    ours = cnn(4, pretrained=True)
+    ours = MODELS.create("cnn", 4, pretrained=True)
     assert asked == [("vgg16", True)]
     assert torch.equal(ours.stages[0][0].convolution.weight, load_file(plain)["features.0.weight"])
 
@@ -319,7 +323,7 @@ def test_weights_that_timm_cannot_get_name_the_remedy(monkeypatch: pytest.Monkey
     monkeypatch.delenv("SEGBENCH_WEIGHTS", raising=False)
     monkeypatch.setattr(timm, "create_model", unreachable)
     with pytest.raises(WeightsError, match=r"vgg16_bn.*no route to host.*SEGBENCH_WEIGHTS"):
-        segnet(4, width=1.0, pretrained=True)
+        MODELS.create("segnet", 4, width=1.0, pretrained=True)
 
 
 @pytest.mark.parametrize(
@@ -328,31 +332,31 @@ def test_weights_that_timm_cannot_get_name_the_remedy(monkeypatch: pytest.Monkey
 )
 def test_a_trunk_that_no_weights_exist_for_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        cnn(4, pretrained="/nowhere.safetensors", **options)
+        MODELS.create("cnn", 4, pretrained="/nowhere.safetensors", **options)
 
 
 def test_batch_norm_weights_in_a_trunk_without_are_refused(plain: Path, tmp_path: Path) -> None:
     state = load_file(plain)
     save_file({**state, "features.1.weight": torch.ones(64)}, tmp_path / "bn.safetensors")
     with pytest.raises(WeightsError, match=r"bn\.safetensors.*batch norm"):
-        cnn(4, pretrained=str(tmp_path / "bn.safetensors"))
+        MODELS.create("cnn", 4, pretrained=str(tmp_path / "bn.safetensors"))
 
 
 def test_a_file_of_something_else_names_the_absent_tensor(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"conv1.weight": torch.zeros(2)}, path)
     with pytest.raises(WeightsError, match=r"other\.safetensors: no tensor features\.0\.weight"):
-        cnn(4, pretrained=str(path))
+        MODELS.create("cnn", 4, pretrained=str(path))
     save_file({"features.0.weight": torch.zeros(64, 3, 5, 5), "features.0.bias": torch.zeros(64)}, path)
     with pytest.raises(
         WeightsError, match=r"features\.0\.weight is \(64, 3, 5, 5\), the network needs \(64, 3, 3, 3\)"
     ):
-        cnn(4, pretrained=str(path))
+        MODELS.create("cnn", 4, pretrained=str(path))
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(WeightsError, match=r"/nowhere\.safetensors"):
-        cnn(4, pretrained="/nowhere.safetensors")
+        MODELS.create("cnn", 4, pretrained="/nowhere.safetensors")
 
 
 def test_without_pretraining_nothing_is_touched() -> None:

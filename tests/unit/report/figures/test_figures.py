@@ -455,12 +455,21 @@ def damaged(file, kind):
 
 @pytest.mark.parametrize("kind", ["cut off", "altered", "no picture", "other size", "no palette", "missing"])
 @pytest.mark.parametrize("name", ["median-label.png", "easiest-000.png"])
-def test_a_picture_that_cannot_be_read_takes_the_grid_away_and_nothing_else(add, read, name, kind):
+def test_a_picture_that_cannot_be_read_takes_the_grid_away(add, read, name, kind):
+    run = add("a")
+    board, runs, _, _ = read()
+    place = hang(run.parent, run.name, protocol=board["protocol"].iloc[0])
+    assert picture_grid(board, runs) is not None
+    damaged(place / name, kind)
+    assert picture_grid(board, runs) is None
+
+
+def test_a_picture_that_cannot_be_read_takes_no_other_figure_away(add, read):
     run = add("a")
     tables = read()
     place = hang(run.parent, run.name, protocol=tables[0]["protocol"].iloc[0])
     assert "pictures" in {plot.name for plot in plots(*tables)}
-    damaged(place / name, kind)
+    damaged(place / "median-label.png", "cut off")
     assert {plot.name for plot in plots(*tables)} == {
         *("accuracy-throughput", "accuracy-parameters", "class-iou", "confusion", "learning-curves")
     }

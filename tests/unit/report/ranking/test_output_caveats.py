@@ -37,7 +37,7 @@ def test_weights_that_no_row_has_outputs_for_are_told(notes):
 
 def test_auxiliary_outputs_that_are_not_trained_on_are_told(notes):
     (note,) = notes(fcn={"outputs": outputs(logits="out", auxiliary=("aux",))})
-    assert note.startswith("fcn has auxiliary outputs (aux), which are not trained on")
+    assert note.startswith("fcn has auxiliary outputs (aux), which are not trained;")
 
 
 def test_probabilities_are_told_with_the_row(notes):

@@ -60,7 +60,7 @@ def test_a_soft_key_that_changed_is_noted():
     elsewhere = stored(*BASE).model_copy(update={"environment": changed_fingerprint("python", "4.0")})
     result = check([stored(*BASE)], current=[elsewhere])
     assert result.exit_code is ExitCode.PASSED
-    assert result.notes == ("differs, but does not forbid comparing: python: 'some python' before, '4.0' now",)
+    assert result.notes == ("differs, but does not prevent the comparison: python: 'some python' before, '4.0' now",)
 
 
 @pytest.mark.parametrize("lost_side", ["baseline", "current"])

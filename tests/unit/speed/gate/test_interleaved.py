@@ -19,7 +19,7 @@ from segbench.speed.gate.worker_client import WorkerError
 
 SCRIPTED = Path(__file__).parents[3] / "support" / "scripted_worker.py"
 UNET, CNN = GateCase({"name": "unet"}), GateCase({"name": "cnn"})
-QUICK = Settings(rounds=10, timeout_seconds=20.0)
+QUICK = Settings(rounds=10, timeout_seconds=300.0)
 
 
 @pytest.fixture(autouse=True)
@@ -195,8 +195,8 @@ def test_a_fault_is_told_in_its_own_words(side):
 
 
 def test_a_worker_that_hangs_is_ended(side):
-    with pytest.raises(WorkerError, match=r"head head, unet .* did not answer 'time' within 0.5 s; allow more"):
-        gate(side("base"), side("head", hang_on="time"), settings=Settings(rounds=10, timeout_seconds=0.5))
+    with pytest.raises(WorkerError, match=r"head head, unet .* did not answer 'time' within 10 s; allow more"):
+        gate(side("base"), side("head", hang_on="time"), settings=Settings(rounds=10, timeout_seconds=10.0))
 
 
 def test_an_interpreter_that_cannot_be_started_is_named(side, tmp_path):

@@ -115,7 +115,7 @@ def test_notes_give_reasons_and_what_is_unusual():
     assert any("confirmed in fresh processes" in note for note in found)
     assert any("unknown model 'gone'" in note for note in found)
     assert any("1,000 parameters in base, 2,000 in head" in note for note in found)
-    assert any("did not settle in 5 of 5 restarts" in note for note in found)
+    assert any("the warm-up did not become steady in 5 of 5 restarts" in note for note in found)
 
 
 def test_markdown_is_one_table_with_every_case():

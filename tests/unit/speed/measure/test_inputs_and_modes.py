@@ -137,7 +137,9 @@ def test_training_steps_are_not_captured_as_a_graph():
     "use", [lambda mode: executed(torch.relu, mode, torch.ones(1)), lambda mode: trained(nn.Identity(), mode)]
 )
 def test_an_unknown_mode_is_refused_with_those_that_exist(use):
-    with pytest.raises(UsageError, match="unknown mode 'turbo'; there is: eager, cuda_graph, compile") as refusal:
+    with pytest.raises(
+        UsageError, match="unknown mode 'turbo'; expected one of: eager, cuda_graph, compile"
+    ) as refusal:
         use("turbo")
     assert all(mode in str(refusal.value) for mode in EXECUTION_MODES)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import mmap
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -149,67 +148,88 @@ def test_an_accelerator_that_nvml_does_not_know_has_no_counters(monkeypatch):
 STEP_SECONDS, WATTS = 0.02, 500.0
 
 
+class Clock:
+    """A time that only passes while somebody sleeps, and a millisecond when somebody asks for it."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        self.now += 0.001
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
 class Counter(Nvml):
     """Counts so many watts, in steps as NVML does; there may be no accelerator to ask."""
 
-    def __init__(self):
+    def __init__(self, clock):
         super().__init__(None)
+        self.clock = clock
 
     def energy_joules(self):
-        return WATTS * STEP_SECONDS * (time.perf_counter() // STEP_SECONDS)
+        return WATTS * STEP_SECONDS * (self.clock.perf_counter() // STEP_SECONDS)
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def clock(monkeypatch):
+    """Return the time of the meter."""
+    clock = Clock()
+    monkeypatch.setattr(energy, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def calls(monkeypatch, clock):
     """Return what further calls are appended to, of 5 ms each; a block needs 0.2 seconds."""
     monkeypatch.setattr(energy, "LEAST_SECONDS", 0.2)
     return []
 
 
-def metered(calls, *, seconds, most=1.0, nvml=None):
+def metered(clock, calls, *, seconds, most=1.0, nvml=None):
     """Meter one call of so many seconds, and further ones of 5 ms."""
-    meter = EnergyMeter(nvml or Counter())
+    meter = EnergyMeter(nvml or Counter(clock))
     meter.start()
-    started = time.perf_counter()
-    time.sleep(seconds)
+    started = clock.now
+    clock.sleep(seconds)
 
     def call():
-        time.sleep(0.005)
+        clock.sleep(0.005)
         calls.append(call)
 
-    return meter.stop(call, calls=1, wait=lambda: None, most=most), time.perf_counter() - started
+    return meter.stop(call, calls=1, wait=lambda: None, most=most), clock.now - started
 
 
-def test_energy_is_that_of_the_block_and_of_the_rest_of_the_last_step(calls):
-    found, seconds = metered(calls, seconds=0.25)
+def test_energy_is_that_of_the_block_and_of_the_rest_of_the_last_step(clock, calls):
+    found, seconds = metered(clock, calls, seconds=0.25)
     assert found.joules == pytest.approx(WATTS * seconds, rel=0.1)
     assert (found.calls, calls) == (1, [])
 
 
-def test_a_short_block_is_made_longer_by_as_many_calls_as_it_takes(calls):
-    found, seconds = metered(calls, seconds=0.1)
+def test_a_short_block_is_made_longer_by_as_many_calls_as_it_takes(clock, calls):
+    found, seconds = metered(clock, calls, seconds=0.1)
     assert found.joules == pytest.approx(WATTS * seconds, rel=0.1)
     assert found.calls == 1 + len(calls) > 1
     assert seconds >= 0.2
 
 
-def test_a_block_that_would_have_to_become_much_longer_has_no_energy_and_no_further_call(calls):
-    found, seconds = metered(calls, seconds=0.05, most=0.1)
+def test_a_block_that_would_have_to_become_much_longer_has_no_energy_and_no_further_call(clock, calls):
+    found, seconds = metered(clock, calls, seconds=0.05, most=0.1)
     assert found is None
     assert calls == []
     assert seconds < 0.2
 
 
-def test_without_a_counter_there_is_no_energy_and_no_further_call(calls):
-    assert metered(calls, seconds=0.0, nvml=Nvml(None))[0] is None
+def test_without_a_counter_there_is_no_energy_and_no_further_call(clock, calls):
+    assert metered(clock, calls, seconds=0.0, nvml=Nvml(None))[0] is None
     assert calls == []
 
 
-def test_a_counter_that_does_not_move_is_not_waited_for_without_end():
+def test_a_counter_that_does_not_move_is_not_waited_for_without_end(clock):
     class Standing(Counter):
         def energy_joules(self):
             return 7.0
 
-    started = time.perf_counter()
-    EnergyMeter(Standing()).start()
-    assert time.perf_counter() - started < 2.0
+    EnergyMeter(Standing(clock)).start()
+    assert clock.now < 2.0

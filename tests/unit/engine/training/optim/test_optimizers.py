@@ -94,7 +94,7 @@ def test_the_fused_kernels_step_as_the_plain_ones_do(name, plain):
 
 def test_sgd_without_momentum_is_plain_gradient_descent():
     ours, plain = toy(), toy()
-    weights_after(ours, optimizers.sgd(ours, lr=0.1, momentum=0.0), steps=1)
+    weights_after(ours, OPTIMIZERS.create("sgd", ours, lr=0.1, momentum=0.0), steps=1)
     plain(torch.randn(2, 2, 6, 6, generator=torch.Generator().manual_seed(1))).square().mean().backward()
     for after, before in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(after.detach(), (before - 0.1 * before.grad).detach(), rtol=1e-6, atol=1e-7)
@@ -102,7 +102,7 @@ def test_sgd_without_momentum_is_plain_gradient_descent():
 
 def test_lion_steps_by_the_sign_of_the_interpolated_gradient():
     parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
-    optimizer = optimizers.lion([parameter], lr=0.1, betas=(0.5, 0.9), weight_decay=0.2)
+    optimizer = OPTIMIZERS.create("lion", [parameter], lr=0.1, betas=(0.5, 0.9), weight_decay=0.2)
     weights, momentum = parameter.detach().clone(), torch.zeros(3)
     for gradient in (torch.tensor([1.0, -1.0, 0.5]), torch.tensor([-0.05, 3.0, -0.2])):
         parameter.grad = gradient.clone()
@@ -114,7 +114,7 @@ def test_lion_steps_by_the_sign_of_the_interpolated_gradient():
 
 def test_nadamw_takes_the_first_step_of_nesterov_adam_with_decoupled_decay():
     parameter = nn.Parameter(torch.tensor([1.0, -2.0]))
-    optimizer = optimizers.nadamw([parameter], lr=0.1, weight_decay=0.5, betas=(0.9, 0.99), eps=0.0)
+    optimizer = OPTIMIZERS.create("nadamw", [parameter], lr=0.1, weight_decay=0.5, betas=(0.9, 0.99), eps=0.0)
     gradient = torch.tensor([0.3, -4.0])
     parameter.grad = gradient.clone()
     optimizer.step()
@@ -125,7 +125,7 @@ def test_nadamw_takes_the_first_step_of_nesterov_adam_with_decoupled_decay():
 
 def test_lamb_scales_the_step_of_a_layer_to_its_weight_norm():
     parameter = nn.Parameter(torch.tensor([[3.0, 4.0]]))
-    optimizer = optimizers.lamb([parameter], lr=0.1, weight_decay=0.1, eps=1e-12, max_grad_norm=None)
+    optimizer = OPTIMIZERS.create("lamb", [parameter], lr=0.1, weight_decay=0.1, eps=1e-12, max_grad_norm=None)
     parameter.grad = torch.tensor([[0.2, -7.0]])
     optimizer.step()
     step = torch.tensor([[1.0, -1.0]]) + 0.1 * torch.tensor([[3.0, 4.0]])
@@ -147,25 +147,27 @@ def test_every_optimizer_decays_everything_by_default_and_only_kernels_when_told
 
 def test_biases_alone_make_one_group_without_decay():
     bias = nn.Parameter(torch.zeros(3))
-    optimizer = optimizers.sgd(iter([bias]), weight_decay=0.1, decay_norm_and_bias=False)
+    optimizer = OPTIMIZERS.create("sgd", iter([bias]), weight_decay=0.1, decay_norm_and_bias=False)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0]
 
 
 def test_a_networks_own_wishes_do_not_change_the_decay():
     network = toy()
     network.no_weight_decay = lambda: {"0.weight"}
-    assert [group["weight_decay"] for group in optimizers.adamw(network, weight_decay=0.3).param_groups] == [0.3]
+    assert [group["weight_decay"] for group in OPTIMIZERS.create("adamw", network, weight_decay=0.3).param_groups] == [
+        0.3
+    ]
 
 
 def test_frozen_parameters_are_left_out():
     network = toy()
     network[0].requires_grad_(False)
-    assert len(optimizers.adam(network).param_groups[0]["params"]) == 4
+    assert len(OPTIMIZERS.create("adam", network).param_groups[0]["params"]) == 4
 
 
 def test_a_network_with_nothing_to_train_is_refused():
     with pytest.raises(UsageError, match="no trainable parameters"):
-        optimizers.adam(toy().requires_grad_(False))
+        OPTIMIZERS.create("adam", toy().requires_grad_(False))
 
 
 def test_a_suites_entry_becomes_its_optimizer():

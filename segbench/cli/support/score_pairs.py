@@ -1,0 +1,119 @@
+"""Pairs predicted masks with true ones by their names, in one folder each or in folders of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from segbench.cli.terminal.output import counted
+from segbench.errors import DataError
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
+"""Suffixes of files that keep exact values."""
+
+
+def paired(
+    predictions: Path, labels: Path, *, prediction_suffix: str = "", label_suffix: str = "", recursive: bool = False
+) -> list[tuple[Path, Path]]:
+    """Return (prediction, label) files of the same name, in the order of names.
+
+    A folder that holds no masks but folders of masks is looked through with all of them. Names are paths then, such as
+    ``aachen/0001``; where the other folder holds no folders, the files' own names count.
+
+    Args:
+        predictions: The folder of predictions.
+        labels: The folder of labels.
+        prediction_suffix: What follows the common name in predictions, before the dot.
+        label_suffix: Likewise in labels.
+        recursive: Whether to look into folders below where the folders hold masks themselves.
+
+    Raises:
+        DataError: A folder is missing or holds no masks, or a file has no partner; it is named.
+    """
+    predicted = _masks(predictions, prediction_suffix, option="--prediction-suffix", recursive=recursive)
+    labelled = _masks(labels, label_suffix, option="--label-suffix", recursive=recursive)
+    if _are_nested(predicted) != _are_nested(labelled):
+        predicted, labelled = _by_own_name(predicted), _by_own_name(labelled)
+    for here, there, folder in ((predicted, labelled, labels), (labelled, predicted, predictions)):
+        alone = sorted(here.keys() - there.keys())
+        if alone:
+            more = f", nor for {counted(len(alone) - 1, 'other')}" if len(alone) > 1 else ""
+            raise DataError(
+                f"{here[alone[0]]}: there is no mask {alone[0]!r} in {folder}{more}; what follows the common name "
+                "there is given by --prediction-suffix and --label-suffix"
+            )
+    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
+
+
+def _masks(folder: Path, suffix: str, *, option: str, recursive: bool) -> dict[str, Path]:
+    """Return the mask files of a folder by the name they share with their partners."""
+    from segbench.data.files.image_folder import same_name
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    files = list(_files([folder]))
+    masks = _are_masks(files)
+    if recursive or not masks:
+        masks = _are_masks(_files_below(folder))
+    if not masks:
+        raise DataError(f"{folder}: holds no masks ({', '.join(MASK_SUFFIXES)}){_instead(files)}")
+    chosen = [file for file in masks if file.stem.endswith(suffix)]
+    if not chosen:
+        raise DataError(f"{folder}: no mask ends with {suffix!r} before the dot, such as {masks[0].name}; see {option}")
+    found: dict[str, Path] = {}
+    for file in chosen:
+        name = file.relative_to(folder).with_name(file.stem.removesuffix(suffix) or file.stem).as_posix()
+        other = found.setdefault(same_name(name), file)
+        if other != file:
+            raise DataError(f"{file}: {other.name} has the same name, so that it is not clear which is meant; keep one")
+    return found
+
+
+def _files(folders: Iterable[Path]) -> Iterable[Path]:
+    from segbench.data.files.image_folder import visible
+
+    return (Path(entry.path) for folder in folders for entry in visible(folder) if entry.is_file())
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    from segbench.data.files.image_folder import folders_below
+
+    return _files(folders_below(folder))
+
+
+def _are_masks(files: Iterable[Path]) -> list[Path]:
+    return [file for file in files if file.suffix.lower() in MASK_SUFFIXES]
+
+
+def _are_nested(names: Iterable[str]) -> bool:
+    return any("/" in name for name in names)
+
+
+def _by_own_name(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Return files by their own names, without those of their folders.
+
+    Raises:
+        DataError: Two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for path, file in files.items():
+        other = found.setdefault(PurePosixPath(path).name, file)
+        if other != file:
+            raise DataError(
+                f"{file}: {other} has the same name, and the masks that they are compared with lie in no folders, so "
+                "that it is not clear which is meant; lay out predictions and labels in the same folders"
+            )
+    return found
+
+
+def _instead(files: list[Path]) -> str:
+    """Return what a folder without masks holds, and why that cannot be scored."""
+    kinds = {file.suffix.lower() for file in files}
+    if kinds & {".npy", ".npz"}:
+        return (
+            " but NumPy arrays: save class numbers as PNG (of probabilities, the argmax over the classes, or with two "
+            "classes 1 where they are above 0.5)"
+        )
+    if kinds & {".jpg", ".jpeg"}:
+        return " but JPEG files, which are lossy and so no masks: save them as PNG"
+    return f" but {', '.join(sorted(kind for kind in kinds if kind)[:5])} files" if kinds - {""} else ""
