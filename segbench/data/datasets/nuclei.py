@@ -25,7 +25,7 @@ INFO = DatasetInfo(
     palette=((0, 0, 0), (255, 255, 0)),
     citation=(
         "J. Caicedo et al., Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl, Nature "
-        "Methods 2019; BBBC038v1 of the Broad Bioimage Benchmark Collection, CC0, with the corrections of its community."
+        "Methods 2019; BBBC038v1 of the Broad Bioimage Benchmark Collection, CC0, as its community corrected it."
     ),
 )
 
