@@ -15,13 +15,13 @@ from segbench.errors import ModelRefusal, UnknownNameError, UsageError, WeightsE
 from segbench.import_path import import_attribute
 from segbench.models.base import InputConstraint, SegmentationNetwork, constraint_of
 from segbench.models.blocks import resize
+from segbench.models.input_channels import RGB, take_channels
 from segbench.models.outputs import Found, find_auxiliary, find_logits
 from segbench.models.padding import PaddedConstraint, pad, padded
 
 if TYPE_CHECKING:
     from segbench.results.outputs import OutputFacts
 
-TORCHVISION_CHANNELS = 3
 SMP_STEP = 32
 """Images for smp's networks are padded to a multiple of this, unless ``pad_to`` says another."""
 
@@ -37,7 +37,10 @@ class ExternalNetwork(nn.Module):
         output: Where the logits are in what the network returns, where it is not the usual place.
         step: Images are padded to a multiple of this.
         tried: What it returned when it was tried; None before that.
+        adapted: What of its adaption to the images' channels a reader has to know; empty where there is nothing.
     """
+
+    adapted: str = ""
 
     def __init__(
         self, model: nn.Module, classes: int, *, name: str, step: int = 1, output: str | int | None = None
@@ -100,7 +103,8 @@ def torchvision_model(
 
     Args:
         classes: Number of classes.
-        channels: Channels of the images; torchvision's networks take 3.
+        channels: Channels of the images; where they are not 3, the first convolution is adapted, see
+            ``take_channels``.
         target: torchvision's name.
         pretrained: Weights of the backbone through torchvision: false, true for its recommended ones, or their name,
             such as IMAGENET1K_V1.
@@ -108,7 +112,7 @@ def torchvision_model(
 
     Raises:
         UnknownNameError: torchvision has no such segmentation network.
-        ModelRefusal: The images have other than 3 channels.
+        ModelRefusal: The images have other than 3 channels, and no convolution can be adapted.
         UsageError: torchvision refuses the options.
         WeightsError: torchvision cannot get the weights.
     """
@@ -118,11 +122,6 @@ def torchvision_model(
     known = models.list_models(module=models.segmentation)
     if target not in known:
         raise UnknownNameError("segmentation network of torchvision", target, known)
-    if channels != TORCHVISION_CHANNELS:
-        raise ModelRefusal(
-            f"{name} takes images of 3 channels, not {channels}; read three bands (dataset.channels: [0, 1, 2]), or "
-            "take a network with a timm encoder, which is adapted"
-        )
     _refuse_weights(name, options, ("weights", "weights_backbone"))
     builder = inspect.signature(models.get_model_builder(target))
     for key in options:
@@ -138,7 +137,30 @@ def torchvision_model(
         ) from error
     except (TypeError, ValueError, KeyError) as error:
         raise UsageError(f"{name}: torchvision refuses these options: {error}") from error
-    return ExternalNetwork(model, classes, name=name)
+    network = ExternalNetwork(model, classes, name=name)
+    if channels != RGB:
+        network.adapted = _adapted(name, model, channels, pretrained=bool(pretrained))
+    return network
+
+
+def _adapted(name: str, model: nn.Module, channels: int, *, pretrained: bool) -> str:
+    """Make a network take other channels than RGB; return what of it a reader has to know.
+
+    Raises:
+        ModelRefusal: It has no convolution of three channels.
+    """
+    layer = take_channels(model, channels, pretrained=pretrained)
+    if layer is None:
+        raise ModelRefusal(
+            f"{name} takes images of 3 channels, not {channels}, and has no convolution that could be adapted; read "
+            "three bands (dataset.channels: [0, 1, 2]), or take a network with a timm encoder, which is adapted"
+        )
+    if not pretrained:
+        return ""
+    rule = "summed over RGB" if channels == 1 else f"repeated over the {channels} channels and scaled by 3/{channels}"
+    return (
+        f"takes {channels} channels: the pretrained weights of its first convolution, {layer}, are {rule}, as in timm"
+    )
 
 
 def smp_model(

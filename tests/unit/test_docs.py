@@ -3,12 +3,14 @@
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from pydantic import BaseModel
 
 from segbench.config import Run, Suite, plan
 from segbench.config.component import DatasetEntry, ModelEntry
@@ -17,11 +19,16 @@ from segbench.config.plan import digest
 from segbench.config.reading.yaml_file import read_yaml
 from segbench.config.sections.training import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
 from segbench.config.sections.tuning import Tuning
+from segbench.data.base import Remark
 from segbench.data.scenes.dataset import scenes
 from segbench.data.validation.check import check_dataset
+from segbench.data.validation.facts import to_json
 from segbench.models.build import build_network
+from segbench.results import outputs, record
+from segbench.results.archive import manifest
 from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import RunRecord
+from segbench.results.speed import record as speed_record
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -158,6 +165,32 @@ def test_the_pixel_digest_example_recomputes_that_of_a_split(capsys):
     assert capsys.readouterr().out.strip() == check_dataset(dataset).pixel_digest
 
 
-def test_every_key_of_a_record_is_explained():
+STORED = (record, outputs, speed_record, manifest)
+"""Modules of what is stored as JSON."""
+
+
+def stored_models():
+    """Return every class of what is stored, but for those that are only a base of others."""
+    found = {
+        kind
+        for module in STORED
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__module__ == module.__name__
+    }
+    return sorted((kind for kind in found if kind.model_fields), key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", stored_models(), ids=lambda kind: kind.__name__)
+def test_every_field_of_what_is_stored_is_explained(kind):
     explained = set(re.findall(r"`(\w+)`", text("result-format.md")))
-    assert set(RunRecord.model_fields) - explained <= {"environment"} - explained
+    assert set(kind.model_fields) - explained == set()
+
+
+def test_every_key_of_what_was_counted_in_a_split_is_explained():
+    some = {"void_images": ("a",), "repeats": (("a", "b"),), "relabelled": (("a", "b"),), "thin_classes": ("a",)}
+    report = check_dataset(scenes("test", size=[16, 16], test_images=1))
+    full = to_json(replace(report, **some, remarks=(Remark("a", "b"),)), "test")
+    page = text("result-format.md")
+    section = page[page.index("## data.json") : page.index("## confusion.npz")]
+    explained = set(re.findall(r"^\| (`.+?) \|", section, flags=re.MULTILINE))
+    assert {key for cell in explained for key in re.findall(r"`(\w+)`", cell)} == {*full, "notes"}

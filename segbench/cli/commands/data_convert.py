@@ -46,10 +46,11 @@ def convert(
     ] = None,
     link: Annotated[bool, typer.Option("--link", help="Link to the images in place of copying them.")] = False,
 ) -> None:
-    """Draw masks from annotations: COCO's polygons, run lengths and panoptic segments, or LabelMe's shapes.
+    """Draw masks from annotations of COCO or LabelMe.
 
-    Writes images/, masks/ (palette PNGs of class numbers, 255 for void) and class_names.txt; 'segbench init' makes a
-    suite of them. What had to be decided is told with its counts.
+    Understood are COCO's polygons, run lengths and panoptic segments, and LabelMe's shapes. Writes images/, masks/
+    (palette PNGs of class numbers, 255 for void) and class_names.txt; 'segbench init' makes a suite of them. What had
+    to be decided is told with its counts.
     """
     from segbench.cli.terminal.progress import counting
     from segbench.data.annotations.class_names import number_classes, read_names

@@ -91,16 +91,15 @@ def run(  # noqa: PLR0913 - the options of one command
         shared_results=shared_results,
     )
     launching.check()
-    limit = seconds_of(time_limit, option="--time-limit")
     selection = Selection(
         names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only")
     )
     checked = load(suite, overrides, seeds=selection.seeds)
-    command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=limit)
+    seconds = seconds_of(time_limit, option="--time-limit")
+    command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
-        outcome = command.run(
-            suite, estimated=not no_estimate, trackers={"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
-        )
+        trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
+        outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
         measured = no_speed or command.measure_speed(outcome)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)

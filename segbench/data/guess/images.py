@@ -1,10 +1,11 @@
-"""Guesses how images are to be read: as 8-bit RGB, or all bands at full depth."""
+"""Guesses how images are to be read: as 8-bit RGB, or all bands at full depth; and page by page, or not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -17,6 +18,8 @@ from segbench.data.files.pair import Pair
 from segbench.errors import DataError
 
 _LOOKED_AT = 20
+_OPENED = 500
+"""So many pairs are opened to count their pages; of more, some that are spread over all."""
 _OPACITY_LAST = {2: (0,), 4: (0, 1, 2)}
 """Which of a PNG's bands are no opacity, by their number."""
 
@@ -128,3 +131,29 @@ def _size(path: Path) -> int | None:
     except DataError:
         return None
     return int(min(height, width))
+
+
+def guess_pages(pairs: Sequence[Pair]) -> tuple[Literal["each"] | None, tuple[str, ...]]:
+    """Return what ``dataset.pages`` should be, and what a person has to know of it.
+
+    Args:
+        pairs: The files.
+    """
+    counts = [(pair, count) for pair in pairs[:: max(1, -(-len(pairs) // _OPENED))] if (count := _page_counts(pair))]
+    if all(masks == 1 for _, (_, masks) in counts):
+        return None, ()  # several pages of an image alone are its bands, if anything
+    for pair, (images, masks) in counts:
+        if images != masks:
+            told = (
+                f"{pair.label}: holds {masks} pages, but its image {pair.image.name} {images}: each page of a mask "
+                "needs one of the image; then give dataset.pages: each"
+            )
+            return None, (told,)
+    return "each", ("files hold several pages, as many of the masks as of the images: every page is a sample (pages)",)
+
+
+def _page_counts(pair: Pair) -> tuple[int, int] | None:
+    try:
+        return page_count(pair.image), page_count(pair.label)
+    except DataError:
+        return None

@@ -33,6 +33,8 @@ def network_facts(run: Run, model: ModelEntry, network: nn.Module, info: Dataset
         info: What is true of the data set.
         tell: Told, in sentences, what a reader has to know.
     """
+    if adapted := getattr(network, "adapted", ""):
+        tell(adapted)
     return {
         "parameters": count_parameters(network),
         "weights_digest": weights_digest(run, network),

@@ -63,9 +63,51 @@ def test_torchvisions_output_is_its_out_at_the_images_size():
         assert network(images).shape == (1, 4, 45, 61)
 
 
-def test_torchvision_refuses_other_than_three_channels():
-    with pytest.raises(ModelRefusal, match="torchvision:fcn_resnet50 takes images of 3 channels, not 1"):
-        torchvision_model(4, 1, target="fcn_resnet50")
+@pytest.mark.parametrize("target", ["lraspp_mobilenet_v3_large", "fcn_resnet50"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_torchvisions_networks_take_any_number_of_channels(target, channels):
+    plain, network = torchvision_model(4, target=target), torchvision_model(4, channels, target=target).eval()
+    with torch.no_grad():
+        assert network(torch.rand(1, channels, 32, 48)).shape == (1, 4, 32, 48)
+    first, wider = (next(one for one in net.modules() if isinstance(one, nn.Conv2d)) for net in (plain, network))
+    assert wider.weight.shape == (first.out_channels, channels, *first.kernel_size)
+    assert (wider.stride, wider.padding, wider.bias) == (first.stride, first.padding, first.bias)
+    other = (channels - 3) * first.out_channels * first.weight[0, 0].numel()
+    assert count_parameters(network) - count_parameters(plain) == other
+    assert wider.weight.std().item() == pytest.approx(first.weight.std().item(), rel=0.2)
+    assert network.adapted == ""
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_pretrained_weights_are_spread_over_the_channels_and_it_is_told(channels, monkeypatch):
+    from torchvision import models
+
+    build = models.get_model
+
+    def without_weights(name, *, weights_backbone, **options):  # none can be fetched here
+        assert weights_backbone == "DEFAULT"
+        return build(name, weights_backbone=None, **options)
+
+    monkeypatch.setattr(models, "get_model", without_weights)
+    torch.manual_seed(0)
+    rgb = torchvision_model(3, target="lraspp_mobilenet_v3_large", pretrained=True)
+    torch.manual_seed(0)
+    network = torchvision_model(3, channels, target="lraspp_mobilenet_v3_large", pretrained=True)
+    first, wider = (next(one for one in net.modules() if isinstance(one, nn.Conv2d)).weight for net in (rgb, network))
+    if channels == 1:
+        expected = first.sum(1, keepdim=True)
+    else:
+        expected = torch.stack([first[:, index % 3] * 3 / channels for index in range(channels)], dim=1)
+    torch.testing.assert_close(wider, expected)
+    assert f"takes {channels} channels: the pretrained weights of its first convolution" in network.adapted
+
+
+def test_a_network_of_torchvision_without_a_convolution_of_rgb_is_refused_with_the_remedy(monkeypatch):
+    from torchvision import models
+
+    monkeypatch.setattr(models, "get_model", lambda *names, **options: nn.Identity())
+    with pytest.raises(ModelRefusal, match="torchvision:fcn_resnet50 takes images of 3 channels, not 4"):
+        torchvision_model(4, 4, target="fcn_resnet50")
 
 
 def test_torchvisions_names_are_checked():

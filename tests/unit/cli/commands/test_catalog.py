@@ -275,6 +275,16 @@ def test_no_weights_by_the_name_of_the_package_names_pretrained(segbench, model,
     assert f"leave {option} out; 'pretrained' decides which weights are loaded" in answer.err
 
 
+def test_a_swin_transformer_through_smp_is_described(segbench):
+    """It looks at values while it is built, so that the meta device does not do."""
+    pytest.importorskip("segmentation_models_pytorch")
+    encoder = "encoder_name=tu-swin_tiny_patch4_window7_224"
+    answer = segbench("describe", "smp:Unet", "--set", encoder, "--size", "224x224", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["parameters"] > 27_000_000  # 28.3 million of Swin-T less its head (Liu et al., ICCV 2021)
+    assert answer.json["macs"] > 0
+
+
 def test_segformer_is_described(segbench):
     pytest.importorskip("segmentation_models_pytorch")
     answer = segbench("describe", "smp:Segformer", "--set", "encoder_name=mit_b0", "--size", "64x64", "--json")
