@@ -25,6 +25,7 @@ _COMMANDS = {
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
     "leaderboard": ("report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("report.report", "Write the report of stored runs as one page."),
+    "joint": ("joint.joint", "Rank networks over several data sets."),
     "compare": ("compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
     "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),
