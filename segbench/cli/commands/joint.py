@@ -43,8 +43,8 @@ def joint(
     ]
     write_table(titles, rows, right=titles[1:], whole=["model"])
     tell(
-        "Ranks on each data set, with mean IoU; 'open': the mean ranks that trainings and images leave open (95 %, over "
-        "all data sets at once); 'within': on which share of the data sets a network comes so near to the best."
+        "Ranks on each data set, with mean IoU; 'open': the mean ranks that trainings and images leave open (95 %, "
+        "over all data sets at once); 'within': on which share of the data sets a network comes so near to the best."
     )
     for name in found.single:
         tell(f"note: {name}: each network was trained once, so that every rank is left open")

@@ -127,7 +127,7 @@ def _tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
         completed = drop_copies(group[group["status"] == Status.COMPLETED])
         if len(completed):
             suite = str(completed["suite"].iloc[0])
-            found[suite if suite not in found else f"{suite} {protocol[:8]}"] = completed
+            found[suite if suite not in found else f"{suite} {str(protocol)[:8]}"] = completed
     return found
 
 
