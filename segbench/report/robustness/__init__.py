@@ -1,0 +1,1 @@
+"""Trained networks under other conditions: how much they lose, and whether that changes their order."""

@@ -1,0 +1,1 @@
+"""Trained networks that were tested again: under corruption, on other data."""

@@ -1,0 +1,94 @@
+"""Trained networks are tested again under every condition, once; what fails is a row, and the others go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny import document
+
+from segbench.config.load import check
+from segbench.config.sections.robustness import Robustness
+from segbench.config.suite import Suite
+from segbench.engine.robustness.suite import open_tests, retest_networks
+from segbench.engine.suite.planning import planned
+from segbench.engine.suite.run_suite import run_suite
+from segbench.results.record import Status
+from segbench.results.retests.store import ROBUSTNESS_FOLDER, scan_retests
+from segbench.results.store import Store
+
+BLOCK = Robustness(corruptions=("fog", "elastic_transform"), severities=(2,), images=4, train_split=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A tiny suite of two networks, trained."""
+    results = tmp_path_factory.mktemp("results")
+    suite = Suite.model_validate(document(train={"epochs": 1, "keep_weights": True}, loader={"cache": "none"}))
+    run_suite(suite, results=results, in_process=True)
+    return suite, results
+
+
+def opened(suite, results, block=BLOCK):
+    """Return what is open."""
+    store = Store(results, suite.name)
+    return open_tests(planned(suite, store).shown, store, block), store
+
+
+def test_every_network_is_tested_under_every_condition_on_equal_images(trained):
+    suite, results = trained
+    tests, store = opened(suite, results)
+    assert tests.count == 6
+    retest_networks(tests, store, device="cpu")
+    found = scan_retests(store.folder / ROBUSTNESS_FOLDER)
+    assert found.problems == ()
+    assert {test.record.status for test in found.tests} == {Status.COMPLETED}
+    digests = {(test.record.condition.key, test.record.test_digest) for test in found.tests}
+    assert len(digests) == 3  # under each condition, both networks were fed the same
+    fog = [test for test in found.tests if test.record.condition.key == "fog-2"]
+    assert all(len(test.matrices().names) == 4 for test in fog)
+    assert np.array_equal(*(test.matrices().matrices.sum(axis=2) for test in fog))  # the same labels
+    assert opened(suite, results)[0].count == 0
+    fog[0].matrices_file.unlink()
+    assert opened(suite, results)[0].count == 1
+    assert opened(suite, results, BLOCK.model_copy(update={"images": 3}))[0].count == 6
+
+
+def test_runs_without_weights_are_named(trained, tmp_path):
+    suite, results = trained
+    store = Store(results, suite.name)
+    runs = planned(suite, store).shown
+    weights = store.folder / runs[0].id / "checkpoint.safetensors"
+    weights.rename(tmp_path / "kept")
+    try:
+        tests, _ = opened(suite, results)
+        assert [run.id for run in tests.without_weights] == [runs[0].id]
+    finally:
+        (tmp_path / "kept").rename(weights)
+
+
+def test_a_network_whose_weights_are_damaged_is_a_row_and_the_other_goes_on(trained):
+    suite, results = trained
+    block = BLOCK.model_copy(update={"corruptions": ("contrast",), "train_split": False})
+    tests, store = opened(suite, results, block)
+    first = tests.batches[0].networks[0]
+    whole = first.checkpoint.read_bytes()
+    first.checkpoint.write_bytes(whole[: len(whole) // 2])
+    try:
+        retest_networks(tests, store, device="cpu")
+    finally:
+        first.checkpoint.write_bytes(whole)
+    records = {
+        test.record.run: test.record
+        for test in scan_retests(store.folder / ROBUSTNESS_FOLDER).tests
+        if test.record.condition.name == "contrast"
+    }
+    assert records[first.run.id].status is Status.FAILED
+    assert records[first.run.id].reason
+    assert sorted(record.status for record in records.values()) == [Status.COMPLETED, Status.FAILED]
+    again, _ = opened(suite, results, block)
+    assert [network.run.id for batch in again.batches for network in batch.networks] == [first.run.id]
+
+
+def test_a_suite_refuses_corruptions_that_there_are_not():
+    with pytest.raises(Exception, match="'rain' is none of"):
+        check(document(robustness={"corruptions": ["rain"]}))
