@@ -24,10 +24,10 @@ _COMMANDS = {
     "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),
     "speed": ("speed.speed", "Measure how fast networks are, and what that costs."),
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
-    "leaderboard": ("report.leaderboard", "Rank stored runs, each against those of equal protocol."),
-    "report": ("report.report", "Write the report of stored runs as one page."),
-    "joint": ("joint.joint", "Rank networks over several data sets."),
-    "compare": ("compare.compare", "Compare two runs, or two folders of results."),
+    "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
+    "report": ("stored.report.report", "Write the report of stored runs as one page."),
+    "joint": ("stored.joint.joint", "Rank networks over several data sets."),
+    "compare": ("stored.compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
     "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),
     "evaluate": ("predict.evaluate", "Evaluate a checkpoint on a split, as its suite would."),
@@ -37,7 +37,7 @@ _COMMANDS = {
     "doctor": ("doctor.doctor", "Show what this machine has and what it lacks."),
     "data": ("data_convert.app", "Check and fetch data sets."),
     "regress": ("regress_baseline.app", "Decide whether something became slower."),
-    "results": ("results.app", "List, pack, merge and recount stored results."),
+    "results": ("stored.results.app", "List, pack, merge and recount stored results."),
 }
 """By name, where each command stands below ``segbench.cli.commands``, and its summary."""
 
@@ -74,7 +74,7 @@ class DeferredCommand(TyperCommand):
     @cached_property
     def loaded(self) -> Any:
         """The command itself."""
-        module_name, _, name = self.place.partition(".")
+        module_name, _, name = self.place.rpartition(".")
         module = import_module(f"segbench.cli.commands.{module_name}")
         command = getattr(module, name)
         app = _empty_app()

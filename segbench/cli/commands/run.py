@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from segbench.cli.commands.report import rank_and_report
+from segbench.cli.commands.stored.report import rank_and_report
 from segbench.cli.support.launch_options import (
     Address,
     CpusPerRun,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.data.datasets.file_dataset import FileDataset
+from segbench.data.datasets.nuclei_list import listed
 from segbench.data.files.pair import Pair
 from segbench.data.masks.masks import IndexLabels
 from segbench.data.paths import candidates, locate
@@ -30,31 +27,6 @@ INFO = DatasetInfo(
 )
 
 REMEDY = "Get it with 'segbench data download nuclei' (about 400 MB), or set dataset.download: true"
-
-
-class Listed(NamedTuple):
-    """One image of the data set.
-
-    Attributes:
-        split: The split that it is in.
-        name: The first twelve signs of its published name.
-        image: The beginning of the SHA-256 of its RGB pixels.
-        mask: The same of its mask, 0 and 1.
-    """
-
-    split: str
-    name: str
-    image: str
-    mask: str
-
-
-@cache
-def listed() -> tuple[Listed, ...]:
-    """Return the images of all splits, which were drawn by a hash of their names."""
-    text = files(__package__).joinpath("nuclei_splits.csv").read_text(encoding="utf-8")
-    rows = csv.reader(text.splitlines())
-    next(rows)
-    return tuple(Listed(*row) for row in rows)
 
 
 def nuclei(split: str, *, root: str | None = None, download: bool = False) -> SegmentationDataset:

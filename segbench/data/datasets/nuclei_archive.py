@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segbench.data.datasets.nuclei import Listed, listed
+from segbench.data.datasets.nuclei_list import Listed, listed
 from segbench.errors import DataError
 
 NAME_LENGTH = 12

@@ -16,8 +16,9 @@ from PIL import Image
 
 from segbench.data.datasets import nuclei as module
 from segbench.data.datasets.download import download
-from segbench.data.datasets.nuclei import Listed, listed, nuclei
+from segbench.data.datasets.nuclei import nuclei
 from segbench.data.datasets.nuclei_archive import digest
+from segbench.data.datasets.nuclei_list import Listed, listed
 from segbench.errors import DataError, MissingDataError
 
 
