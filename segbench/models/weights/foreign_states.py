@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ State: TypeAlias = dict[str, Tensor]
 SHOWN = 5
 """So many names of a kind are spelled out in a message."""
 
-_DEPTH = 4
+_DEPTH = 8
 """How many keys deep state dicts are looked for."""
 
 _NESTING = (dict, list, tuple)
@@ -44,6 +44,12 @@ _REFUSED_MODULES = (
 _PLAIN = ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "slice", "str",
           "tuple", "type")  # fmt: skip
 """What is harmless of the built-in names."""
+
+_SAFETENSORS_TYPES = {
+    "I8": torch.int8, "U8": torch.uint8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64,
+    "BOOL": torch.bool, "C64": torch.complex64,
+}  # fmt: skip
+"""The types that are not floating, as safetensors calls them."""
 
 _UNREADABLE = (
     OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
@@ -106,7 +112,8 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
         path: A file of safetensors or ``torch.save``, whatever its name ends in. The latter are read with
             ``weights_only=True``. Objects beside the tensors, such as arguments and configurations, are left out: in
             place of their classes, which are not imported, stand empty ones.
-        shapes_only: Tensors come without values, on the meta device; large files are not read through.
+        shapes_only: Tensors come without values, as one that is repeated. Those that are on the meta device, sparse or
+            quantized in the file remain so.
 
     Raises:
         WeightsError: There is no such file, it cannot be read, it is something else, or it would run code; the message
@@ -121,7 +128,7 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
     content = _torch(path, objects, mapped=shapes_only and kind is FileKind.TORCH)
     states = dict(_states(content))
     if shapes_only:
-        states = {key: _on_meta(state) for key, state in states.items()}
+        states = {key: _without_values(state) for key, state in states.items()}
     keys = tuple(map(str, content)) if isinstance(content, Mapping) else ()
     return Contents(path, states, keys, objects)
 
@@ -131,7 +138,7 @@ def first(names: tuple[str, ...]) -> str:
     return misfits.first(names, SHOWN)
 
 
-def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, State]]:
+def _states(content: Any, key: str = "", depth: int = _DEPTH + 1) -> Iterator[tuple[str, State]]:
     """Yield what of nested mappings and sequences holds named tensors, with its dotted key; outer ones come first."""
     if depth == 0:
         return
@@ -147,8 +154,32 @@ def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[
             yield from _states(value, f"{key}.{name}" if key else name, depth - 1)
 
 
-def _on_meta(state: State) -> State:
-    return {name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta") for name, tensor in state.items()}
+def why_no_weights(tensor: Tensor, *, floating: bool) -> str:
+    """Return why a tensor cannot be a network's weights, in a few words; empty where it can.
+
+    Args:
+        tensor: A tensor of a checkpoint.
+        floating: Whether the network's is of a floating type.
+    """
+    if tensor.is_meta:
+        return "on the meta device, without values"
+    if tensor.layout is not torch.strided:
+        return "sparse"
+    return "" if tensor.is_floating_point() or not floating else str(tensor.dtype).removeprefix("torch.")
+
+
+def _without_values(state: State) -> State:
+    return {
+        name: tensor
+        if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided
+        else _of_shape(tensor.shape, tensor.dtype)
+        for name, tensor in state.items()
+    }
+
+
+def _of_shape(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor that takes no memory."""
+    return torch.zeros((), dtype=dtype).expand(tuple(shape))
 
 
 def _safetensors(path: Path) -> State:
@@ -161,10 +192,13 @@ def _safetensors(path: Path) -> State:
 def _safetensors_shapes(path: Path) -> State:
     try:
         with safe_open(path, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return {
+                name: _of_shape(held.get_shape(), _SAFETENSORS_TYPES.get(held.get_dtype(), torch.float32))
+                for name, held in slices.items()
+            }
     except (SafetensorError, OSError) as error:
         raise _no_safetensors(path, error) from error
-    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def _no_safetensors(path: Path, error: Exception) -> WeightsError:
