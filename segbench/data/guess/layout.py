@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +47,21 @@ class FoundSplit:
 
 
 @dataclass(frozen=True)
+class OtherMasks:
+    """Another folder of masks of the same images.
+
+    Attributes:
+        masks: The folder relative to the root, with ``{split}`` where splits have folders of their own.
+        pairs: How many of the images have a mask in it.
+        less_likely: Whether its name tells that it is not meant.
+    """
+
+    masks: str
+    pairs: int
+    less_likely: bool
+
+
+@dataclass(frozen=True)
 class FoundLayout:
     """Where images and masks are.
 
@@ -58,6 +74,7 @@ class FoundLayout:
         by_list: Whether only lists can name the pairs: folders and endings do not say how they pair.
         split_file: The lists that are there already, relative to the root, with ``{split}``.
         lists_pairs: Whether those lists name images and masks, not just images.
+        others: Other folders of masks of the same images.
     """
 
     images: str
@@ -68,6 +85,7 @@ class FoundLayout:
     by_list: bool = False
     split_file: str | None = None
     lists_pairs: bool = False
+    others: tuple[OtherMasks, ...] = ()
 
     @property
     def paired(self) -> dict[Split, FoundSplit]:
@@ -80,18 +98,47 @@ class FoundLayout:
         return tuple(pair for found in self.splits.values() for pair in found.pairs)
 
 
-def guess_layout(root: Path) -> FoundLayout | None:
-    """Return where a folder's images and masks are, or None where no images with masks are found in it."""
+class _Candidate(NamedTuple):
+    images: Place
+    masks: Place
+    layout: FoundLayout
+
+
+def guess_layout(root: Path, *, masks: str | None = None) -> FoundLayout | None:
+    """Return where a folder's images and masks are, or None where no images with masks are found in it.
+
+    Args:
+        root: The folder.
+        masks: The folder of masks below it, with or without ``{split}``, or the last part of its path; None finds it.
+    """
     found = without_panoptic(root, places(root)) if root.is_dir() else []
-    best: tuple[tuple[float, ...], FoundLayout] | None = None
-    for images, masks in _candidates(found):
-        layout = _paired(images, masks)
-        if layout is None:
-            continue
-        score = _score(images, masks, layout)
-        if best is None or score > best[0]:
-            best = score, layout
-    return None if best is None else _with_scenes(best[1], found)
+    candidates = [
+        _Candidate(*pair, layout)
+        for pair in _candidates(found)
+        if (masks is None or _is_called(pair[1], masks, root)) and (layout := _paired(*pair)) is not None
+    ]
+    if not candidates:
+        return None
+    best = max(candidates, key=_score)
+    others = tuple(_others(best, candidates, found)) if masks is None else ()
+    return replace(_with_scenes(best.layout, found), others=others)
+
+
+def _is_called(place: Place, name: str, root: Path) -> bool:
+    paths = [place.template, *(folder.relative_to(root).as_posix() for _, folder in place.folders.values())]
+    return any(f"/{path}".endswith(f"/{name.strip('/')}") for path in paths)
+
+
+def _others(best: _Candidate, candidates: Sequence[_Candidate], found: Sequence[Place]) -> Iterable[OtherMasks]:
+    """Yield the other folders of masks of the best candidate's images, without those that belong to other images."""
+    taken = {place.beside for place in found if place.role is Role.IMAGES and place != best.images}
+    taken.discard(best.images.beside)
+    for other in candidates:
+        apart = other.masks.template not in (best.masks.template, other.images.template)
+        if other.images == best.images and apart and other.masks.beside not in taken:
+            of_pictures = other.masks.pictured and not best.masks.pictured
+            of_no_annotations = best.masks.annotated and not other.masks.annotated and other.masks.role is Role.MASKS
+            yield OtherMasks(other.masks.template, len(other.layout.pairs), of_pictures or of_no_annotations)
 
 
 def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
@@ -107,7 +154,8 @@ def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
     yield from ((place, place) for place in found)
 
 
-def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...]:
+def _score(candidate: _Candidate) -> tuple[float, ...]:
+    images, masks, layout = candidate
     roles = (images.role is Role.IMAGES) + (masks.role is Role.MASKS)
     apart = images.template != masks.template
     pictured = masks.pictured or tells_of_pictures(layout.suffixes.mask)
@@ -115,6 +163,7 @@ def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...
     return (
         -pictured,
         roles if apart else 0.5,
+        masks.annotated and _covers_a_split(layout),
         len(layout.pairs),
         not layout.by_list,
         images.beside == masks.beside,
@@ -122,12 +171,17 @@ def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...
     )
 
 
+def _covers_a_split(layout: FoundLayout) -> bool:
+    """Whether most images of a split have masks; those of a test may have none."""
+    return any(len(part.pairs) >= max(1, part.without_mask) for part in layout.splits.values())
+
+
 def _paired(images: Place, masks: Place) -> FoundLayout | None:
     """Pair the files of two places, or of one; None where none pair."""
     one = images.template == masks.template
     shared = images.folders.keys() & masks.folders.keys()
-    splits = sorted(shared or {*images.folders, *masks.folders}, key=list(Split).index)
-    if not shared and Split.ALL not in (*images.folders, *masks.folders):
+    splits = [split for split in Split if split in shared or (not shared and images.serves(split, masks))]
+    if not splits:
         return None
     files = {split: _files(images, masks, split) for split in splits}
     largest = max(files.values(), key=lambda both: min(len(both[0].candidates), len(both[1].candidates)))
@@ -139,6 +193,9 @@ def _paired(images: Place, masks: Place) -> FoundLayout | None:
         by_list = True
     else:
         found = {split: _by_endings(split_name(images, split), both, suffixes) for split, both in files.items()}
+        if not one and (others := dict(_by_own_endings(images, files, found))):
+            found |= others
+            by_list = True
     if not one and not any(split.pairs for split in found.values()):
         found = {split: _by_numbers(split_name(images, split), both) for split, both in files.items()}
         by_list = True
@@ -174,11 +231,25 @@ def _alone(images: Place, split: Split) -> FoundSplit:
 def _by_endings(name: str, files: tuple[ImageFolder, ImageFolder], suffixes: Suffixes) -> FoundSplit:
     pairs, _ = pair_by_name(*files, suffixes=suffixes)
     if files[0].folder == files[1].folder and not tells_of_masks(suffixes.mask):
-        pairs = pairs if all(_is_mask(pair.label) for pair in pairs[:_LOOKED_AT]) else []
+        pairs = pairs if all(looks_like_mask(pair.label) for pair in pairs[:_LOOKED_AT]) else []
     fitting = [stem for stem in files[0].candidates if stem.endswith(suffixes.image)]
     if files[0].folder == files[1].folder:
         fitting = [stem for stem in fitting if not suffixes.mask or not stem.endswith(suffixes.mask)]
     return FoundSplit(name, tuple(pairs), without_mask=max(0, len(fitting) - len(pairs)))
+
+
+def _by_own_endings(
+    images: Place, files: Mapping[Split, tuple[ImageFolder, ImageFolder]], found: Mapping[Split, FoundSplit]
+) -> Iterable[tuple[Split, FoundSplit]]:
+    """Yield the splits that others' endings do not pair and their own do: ``21_training``, ``01_test`` of DRIVE."""
+    if not any(part.pairs for part in found.values()):
+        return
+    for split, part in found.items():
+        if not part.pairs:
+            own = guess_endings(*(list(folder.candidates) for folder in files[split]))
+            again = _by_endings(split_name(images, split), files[split], own)
+            if again.pairs:
+                yield split, again
 
 
 def _by_kind(name: str, files: ImageFolder) -> FoundSplit:
@@ -191,7 +262,7 @@ def _by_kind(name: str, files: ImageFolder) -> FoundSplit:
         if len(lossy) == len(exact) == 1:
             pairs.append(Pair(stem, lossy[0], exact[0]))
         alone += len(lossy) - (len(lossy) == len(exact) == 1)
-    fitting = pairs and all(_is_mask(pair.label) for pair in pairs[:_LOOKED_AT])
+    fitting = pairs and all(looks_like_mask(pair.label) for pair in pairs[:_LOOKED_AT])
     return FoundSplit(name, tuple(pairs) if fitting else (), without_mask=alone)
 
 
@@ -211,13 +282,12 @@ def _after_beginning(files: ImageFolder) -> dict[str, Path]:
 
 def _with_scenes(best: FoundLayout, found: Sequence[Place]) -> FoundLayout:
     """Take in the other folders of the same kind: beside ``a/images`` and ``a/masks``, ``b/images`` and ``b/masks``."""
-    pairs = [
+    alike = [
         (images, masks)
         for images in found
-        for masks in found
-        if images.role is Role.IMAGES and masks.role is Role.MASKS and images.beside == masks.beside
+        if images.role is Role.IMAGES and _shape(images) == _shape_of(best.images)
+        if (masks := _masks_of(images, best, found)) is not None
     ]
-    alike = [(images, masks) for images, masks in pairs if _shape(images) == _shape_of(best.images)]
     if len(alike) < 2 or (best.images, best.masks) not in [(left.template, right.template) for left, right in alike]:
         return best
     layouts = [layout for images, masks in alike if (layout := _paired(images, masks)) is not None]
@@ -229,6 +299,14 @@ def _with_scenes(best: FoundLayout, found: Sequence[Place]) -> FoundLayout:
                 known, pairs=(*known.pairs, *part.pairs), without_mask=known.without_mask + part.without_mask
             )
     return FoundLayout(best.images, best.masks, splits, by_list=True)
+
+
+def _masks_of(images: Place, best: FoundLayout, found: Sequence[Place]) -> Place | None:
+    """Return the folder of masks that belongs to one of images; of several, the one that is called as the best."""
+    own = [place for place in found if place.role is Role.MASKS and place.beside == images.beside]
+    return max(
+        own, key=lambda place: (place.template == best.masks, _shape(place) == _shape_of(best.masks)), default=None
+    )
 
 
 def _shape(place: Place) -> tuple[int, str]:
@@ -246,10 +324,10 @@ def _holds_masks(place: Place) -> bool:
     _, folder = next(iter(place.folders.values()))
     files = list(ImageFolder(folder, recursive=place.nested).files.values())
     some = files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]
-    return bool(some) and all(_is_mask(file) for file in some)
+    return bool(some) and all(looks_like_mask(file) for file in some)
 
 
-def _is_mask(file: Path) -> bool:
+def looks_like_mask(file: Path) -> bool:
     """Whether a file has few values and is not lossy."""
     try:
         with reading_page(0):
