@@ -202,3 +202,16 @@ def test_a_validation_split_of_any_name_is_in_the_suite(name, train, test, tmp_p
 
     dataset = load_suite(tmp_path / "suite.yaml").dataset
     assert (dataset.train_split, dataset.validation_split, dataset.test_split) == (train, name, test)
+
+
+@pytest.mark.parametrize(("suffix", "saving"), [("jpg", {"quality": 90}), ("tif", {"compression": "jpeg"})])
+def test_lossy_masks_are_named_as_what_they_are_in_any_container(suffix, saving, tmp_path):
+    disk = ((np.add.outer(np.arange(-16, 16) ** 2, np.arange(-24, 24) ** 2) < 150) * 255).astype(np.uint8)
+    for number in range(4):
+        image(tmp_path / "images" / f"{number}.png")
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(disk).save(tmp_path / "masks" / f"{number}.{suffix}", **saving)
+    classes = guess(tmp_path).classes
+    assert classes.values == (0, 255)
+    assert any(f"0.{suffix} and others are in a lossy format" in note for note in classes.notes)
+    assert not any("not JPEG" in note for note in classes.notes)
