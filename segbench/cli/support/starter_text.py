@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segbench.data.guess.found_classes import FoundClasses
+    from segbench.data.guess.found_layout import OtherMasks
     from segbench.data.guess.guess import Found
-    from segbench.data.guess.layout import OtherMasks
 
 SUITE = "suite.yaml"
 FEW_IMAGES = 60

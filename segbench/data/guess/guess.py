@@ -12,8 +12,9 @@ from segbench.data.files.image_folder import below
 from segbench.data.files.pair import Pair
 from segbench.data.guess.classes import guess_classes
 from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.found_layout import FoundLayout, OtherMasks
 from segbench.data.guess.images import FoundImages, guess_images
-from segbench.data.guess.layout import FoundLayout, OtherMasks, guess_layout
+from segbench.data.guess.layout import guess_layout
 from segbench.data.guess.left_out import LeftOut, left_out
 from segbench.data.guess.lists import with_lists
 from segbench.data.guess.stacks import guess_pages

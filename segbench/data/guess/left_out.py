@@ -9,7 +9,7 @@ from pathlib import Path
 from segbench.data.files.image_folder import ImageFolder, below, image_files, same_name, which
 from segbench.data.files.pair import Pair
 from segbench.data.files.pairing import Suffixes
-from segbench.data.guess.layout import looks_like_mask
+from segbench.data.guess.found_layout import looks_like_mask
 
 _SHOWN = 3
 _LOOKED_AT = 3

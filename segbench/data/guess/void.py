@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from segbench.data.files.pair import Pair
 from segbench.data.guess.found_classes import FoundClasses
-from segbench.data.guess.layout import FoundLayout, FoundSplit
+from segbench.data.guess.found_layout import FoundLayout, FoundSplit
 from segbench.data.guess.tree import Split
 from segbench.data.masks.label_maps import LABEL_MAPS
 from segbench.data.masks.stored import read_stored, used_numbers
