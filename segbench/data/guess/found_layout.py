@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +118,9 @@ def pair_places(images: Place, masks: Place) -> FoundLayout | None:
         by_list = True
     if not any(split.pairs for split in found.values()):
         return None
+    found = {  # of images that all splits share, those without a mask are told by name
+        split: part if split in images.folders else replace(part, without_mask=0) for split, part in found.items()
+    }
     alone = {split: _alone(images, split) for split in images.folders if shared and split not in found}
     return FoundLayout(
         images.template,

@@ -215,3 +215,25 @@ def test_lossy_masks_are_named_as_what_they_are_in_any_container(suffix, saving,
     assert classes.values == (0, 255)
     assert any(f"0.{suffix} and others are in a lossy format" in note for note in classes.notes)
     assert not any("not JPEG" in note for note in classes.notes)
+
+
+def test_a_second_annotator_of_the_test_images_is_an_open_question(tmp_path):
+    """As DRIVE is published: ``2nd_manual`` is beside the test images alone."""
+    drive(tmp_path)
+    for number in (1, 2, 3):
+        mask(tmp_path / "test" / "2nd_manual" / f"{number:02d}_manual2.gif", values=(0, 255))
+    found = guess(tmp_path)
+    assert found.layout.masks == "{split}/1st_manual"
+    assert [(other.masks, other.pairs) for other in found.open_masks] == [("{split}/2nd_manual", 3)]
+
+
+def test_splits_of_masks_alone_share_the_images(tmp_path):
+    for number in range(6):
+        image(tmp_path / "images" / f"{number}.png")
+        mask(tmp_path / "masks" / ("train" if number < 4 else "test") / f"{number}.png")
+    found = guess(tmp_path)
+    assert {split: [image for image, _ in pairs] for split, pairs in found.lists.items()} == {
+        "train": [f"images/{number}.png" for number in range(4)],
+        "test": ["images/4.png", "images/5.png"],
+    }
+    assert found.notes == ()
