@@ -34,11 +34,12 @@ def calibration_counts(
     Args:
         label: (H, W) class indices; 255 is void and not counted.
         prediction: (H, W) class indices.
-        confidence: (H, W) softmax probability of the predicted class.
+        confidence: (H, W) softmax probability of the predicted class; NaN, of a network that diverged, is of the first
+            bin and makes its sum NaN.
     """
     seen = label != 255
     sure = confidence[seen]
-    bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bins = np.clip(np.nan_to_num(np.ceil(sure * BINS)).astype(np.int64) - 1, 0, BINS - 1)
     right = (label == prediction)[seen]
     return CalibrationCounts(
         pixels=np.bincount(bins, minlength=BINS).astype(np.int64),

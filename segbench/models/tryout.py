@@ -111,6 +111,7 @@ def _facts(network: ExternalNetwork, channels: int, size: tuple[int, int], also:
         logits=network.logits(first).path,
         unnamed=max(_unnamed(network, returned) for returned in (first, other)),
         stride=padded(size[0], network.step) / logits[0].shape[-2],
+        odd_size=_odd_size(logits[0], (padded(size[0], network.step), padded(size[1], network.step))),
         auxiliary=tuple(found.path for found in _auxiliary(network, first, also)),
         activations=activations,
         finite=logits[0].is_meta or all(bool(one.isfinite().all()) for one in logits),
@@ -137,6 +138,21 @@ def _tried(network: ExternalNetwork, images: Tensor) -> _Trial:
     if problem is not None:
         raise ModelRefusal(f"{network.name} returns {in_words(returned)} {problem}; expected (N, classes, H, W)")
     return _Trial(returned, logits.float())
+
+
+def _odd_size(logits: Tensor, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the height and width of logits that no whole stride makes of images, nor images of a whole factor."""
+    rows, columns = logits.shape[-2:]
+    strides = {round(length / own) for length, own in zip(size, (rows, columns), strict=True)} - {0}
+    if any(rows in _strided(size[0], stride) and columns in _strided(size[1], stride) for stride in strides):
+        return None
+    enlarged = rows % size[0] == 0 and columns % size[1] == 0
+    return None if enlarged else (rows, columns)
+
+
+def _strided(length: int, stride: int) -> set[int]:
+    """Return how many pixels a side has after layers of a stride, with or without padding to a whole one."""
+    return {length // stride, -(-length // stride), (length - 1) // stride + 1}
 
 
 def _unnamed(network: ExternalNetwork, returned: Any) -> int:

@@ -34,6 +34,8 @@ class OutputFacts(BaseModel):
     """Number of members of a list or tuple that could be the logits; without ``output``, the first is used."""
     stride: float = 1.0
     """Image pixels per logit pixel; the logits are resized if this is not 1."""
+    odd_size: tuple[int, int] | None = None
+    """Height and width of the scores where they are those of the images by no whole stride; None otherwise."""
     auxiliary: tuple[str, ...] = ()
     """Keys or indices of the auxiliary outputs in training."""
     auxiliary_weights: dict[str, float] | None = None
@@ -57,6 +59,8 @@ class OutputFacts(BaseModel):
         found = list(self._of_activations(trained=trained))
         if not self.finite:
             found.append("returns scores that are not finite for a random image, before training")
+        if self.odd_size is not None:
+            found.append(self._of_odd_size(*self.odd_size))
         if self.unnamed > 1:
             found.append(f"returns {self.training}: the first is taken for its scores; 'output' names another")
         if trained and self.auxiliary and self.auxiliary_weights is None:
@@ -85,6 +89,15 @@ class OutputFacts(BaseModel):
     def trained_auxiliary(self) -> str:
         """The trained auxiliary outputs with weights, such as ``aux 0.4``; empty if there are none."""
         return ", ".join(f"{path} {weight:g}" for path, weight in (self.auxiliary_weights or {}).items())
+
+    def _of_odd_size(self, height: int, width: int) -> str:
+        images_height, images_width = self.images[2:]
+        edges = "crop them" if height > images_height or width > images_width else "pad the images as much before"
+        return (
+            f"returns scores of {height}x{width} for images of {images_height}x{images_width}, by no whole stride: "
+            "resized to the images, classes may be shifted where rows or columns were added or left out at the edges; "
+            f"{edges} in the network"
+        )
 
     def _of_activations(self, *, trained: bool) -> Iterator[str]:
         modes = [mode for mode in self.activations if trained or mode == "evaluation"]

@@ -21,13 +21,21 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder that holds, or will hold, your data.")
     ] = Path(),
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The folder of masks below DIR, such as '{split}/1st_manual', where several hold masks of the images.",
+        ),
+    ] = None,
 ) -> None:
     """Write a starter suite for your own images and masks.
 
     It is commented, and filled in with what is found in the folder; nothing is ever overwritten. What could be a class
-    or void is asked on a terminal, and is an open question in the suite otherwise.
+    or void, and which of several folders of masks is meant, is asked on a terminal, and is an open question in the
+    suite otherwise.
     """
-    found = guess(folder)
+    found = _found(folder, masks)
     if found is not None:
         _check_can_be_listed(folder, found)
         found = _answered(found)
@@ -40,6 +48,28 @@ def init(
     tell(
         f"next: segbench validate {folder / SUITE}, segbench data check {folder / SUITE}, segbench run {folder / SUITE}"
     )
+
+
+def _found(folder: Path, masks: str | None) -> Found | None:
+    """Return what is in a folder, with the masks that a person chooses on a terminal.
+
+    Raises:
+        UsageError: The given folder holds no masks of any images.
+    """
+    found = guess(folder, masks=masks)
+    if masks is not None and found is None:
+        raise UsageError(
+            f"--masks {masks}: no images below {folder} have masks in it; give the path below {folder}, in which "
+            "{split} stands for the name of a split"
+        )
+    if found is not None and found.open_masks and _on_a_terminal():
+        for other in found.open_masks:
+            if typer.confirm(
+                f"Masks of the same images are in {found.layout.masks} and in {other.masks}. Read the latter?"
+            ):
+                return guess(folder, masks=other.masks)
+        return replace(found, open_masks=())
+    return found
 
 
 def write_new(files: Mapping[Path, str]) -> None:
@@ -115,6 +145,12 @@ def _explained(folder: Path, found: Found | None) -> list[str]:
     masks = f" in {classes.read:,} of {classes.files:,} masks" if 0 < classes.read < classes.files else ""
     lines = [f"found {_where(found)}, {told}{masks}; name the classes, then look through the rest"]
     lines += [f"note: {note}" for note in (*found.notes, *classes.notes)]
+    lines += [
+        f"open question: are the masks those of {other.masks}? It holds masks of {other.pairs:,} of the images too; "
+        f"{found.layout.masks} is read. If they are, delete {folder / SUITE} and: segbench init {folder} --masks "
+        f"'{other.masks}'"
+        for other in found.open_masks
+    ]
     lines += [
         f"open question: is the mask value {value} a class, or void? It is a class in the suite, which says what to "
         "write if it is void"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segbench.data.guess.found_classes import FoundClasses
+    from segbench.data.guess.found_layout import OtherMasks
     from segbench.data.guess.guess import Found
 
 SUITE = "suite.yaml"
@@ -104,7 +105,7 @@ def _layout_lines(found: Found | None) -> list[str]:
             "images: images/{split}  # put your images into images/train and images/test,",
             "masks: masks/{split}    # and masks of the same names into masks/train and masks/test",
         ]
-    lines = [f"# {note}" for note in _comments(found.notes)]
+    lines = [f"# {note}" for note in _comments((*found.notes, *map(_mask_question, found.open_masks)))]
     if found.lists:
         lines.append("split_file: '{split}.txt'  # an image and its mask on each line; move lines to change the split")
         lines += _fold_lines([image for image, _ in found.pairs]) if found.drawn else []
@@ -112,9 +113,17 @@ def _layout_lines(found: Found | None) -> list[str]:
         lines += _folder_lines(found)
     lines += ["pages: each  # every page of a file is a sample; those of one file stay together"] if found.pages else []
     lines += _channel_lines(found)
-    names = (("train", found.train), ("validation", found.validation or ""), ("test", found.test))
-    lines += [f"{split}_split: {_text(name)}" for split, name in names if name not in ("", split)]
+    names = {"train_split": found.train, "validation_split": found.validation, "test_split": found.test}
+    defaults = {"train_split": "train", "validation_split": None, "test_split": "test"}
+    lines += [f"{key}: {_text(name)}" for key, name in names.items() if name != defaults[key]]
     return lines
+
+
+def _mask_question(other: OtherMasks) -> str:
+    return (
+        f"OPEN QUESTION: are the masks those of {other.masks}? It holds masks of {other.pairs:,} of the images too, "
+        f"and is not read. If they are, delete this file and: segbench init --masks '{other.masks}'"
+    )
 
 
 def _normalize(found: Found | None) -> str:

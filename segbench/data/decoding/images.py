@@ -17,6 +17,9 @@ from segbench.data.decoding.png import png_header, read_deep_png
 from segbench.data.decoding.tiff import MissingCodecError, TiffFacts, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
+_NEGATIVE = "MINISWHITE"
+"""TIFF's name of grey images that store white as 0."""
+_LAB = ("CIELAB", "ICCLAB", "ITULAB")
 _EXACT_IN_FLOAT32 = 2**24
 """Integers up to this one are exact in float32."""
 
@@ -103,7 +106,8 @@ def read_image(path: Path, *, page: int | None = None) -> ImageArray:
 def read_bands(path: Path, *, page: int | None = None) -> ImageArray:
     """Read all bands of an image at full depth and apply its orientation.
 
-    Palettes and CMYK become RGB (a TIFF's CMYK keeps four bands). An alpha channel is read as a band.
+    Palettes and CMYK become RGB (a TIFF's CMYK keeps four bands). An alpha channel is read as a band. Grey that
+    stores white as 0 is inverted, as viewers do.
 
     Args:
         path: The file.
@@ -117,6 +121,7 @@ def read_bands(path: Path, *, page: int | None = None) -> ImageArray:
     """
     if is_tiff(path):
         facts = tiff_facts(path)
+        _refuse_lab(path, facts)
         if page is None and facts.pages > 1 and facts.bands > 1:
             raise several_pages(path, facts.pages)
         if facts.photometric != "PALETTE" and facts.dtype != "bool":
@@ -129,16 +134,42 @@ def read_bands(path: Path, *, page: int | None = None) -> ImageArray:
 
 
 def _stored_bands(path: Path, facts: TiffFacts, page: int | None) -> NDArray[Any]:
-    """Return the bands of a TIFF; uses Pillow if tifffile lacks the compression."""
+    """Return the bands of a TIFF as viewers show them, uses Pillow if tifffile lacks the compression."""
     try:
-        return read_tiff(path, page=page)
+        bands = read_tiff(path, page=page)
+        return _inverted(path, facts, bands) if facts.photometric == _NEGATIVE else bands
     except MissingCodecError as error:
         if facts.pages == 1 or page is not None:
             with suppress(DataError):
                 bands = _bands_of(decode(path, page=page))
                 if (bands.shape[2], bands.dtype.name) == (facts.bands, facts.dtype):
-                    return bands
+                    inverts = facts.photometric == _NEGATIVE and facts.bits > 8  # fewer bits Pillow inverts
+                    return _inverted(path, facts, bands) if inverts else bands
         raise error
+
+
+def _inverted(path: Path, facts: TiffFacts, bands: NDArray[Any]) -> NDArray[Any]:
+    """Return the grey of a TIFF that stores white as 0; its opacity, if it has one, stays as it is.
+
+    Raises:
+        DataError: Its numbers have a sign or a fraction, so that none of them is black.
+    """
+    if bands.dtype.kind != "u":
+        raise DataError(
+            f"{path}: stores white as 0 in {bands.dtype} pixels, for which TIFF defines no black; save it with black "
+            "as the smallest value (PhotometricInterpretation BlackIsZero)"
+        )
+    inverted: NDArray[Any] = bands.dtype.type(2**facts.bits - 1) - bands
+    if facts.alpha:
+        inverted[:, :, -1] = bands[:, :, -1]
+    return inverted
+
+
+def _refuse_lab(path: Path, facts: TiffFacts) -> None:
+    if facts.photometric in _LAB:
+        raise DataError(
+            f"{path}: holds CIELAB colours ({facts.photometric}), which are not converted here; save it as RGB"
+        )
 
 
 def _bands_of(image: Image.Image) -> NDArray[Any]:
@@ -192,6 +223,7 @@ def _rgb_of_tiff(path: Path, page: int | None) -> NDArray[np.uint8]:
     facts = tiff_facts(path)
     if page is None and facts.pages > 1:
         raise several_pages(path, facts.pages, bands=facts.bands == 1)
+    _refuse_lab(path, facts)
     if facts.dtype not in ("uint8", "bool"):
         raise _too_deep(path, facts.dtype, facts.bands)
     colours = facts.bands - facts.alpha

@@ -43,6 +43,8 @@ class TiffFacts(NamedTuple):
         photometric: The tag's name, such as ``RGB``, ``PALETTE`` or ``SEPARATED`` (CMYK).
         compression: The tag's name.
         software: The writing software by its tag; empty without one.
+        compression_number: The value of the tag Compression.
+        bits: Bits of a band.
     """
 
     pages: int
@@ -52,6 +54,8 @@ class TiffFacts(NamedTuple):
     photometric: str
     compression: str
     software: str = ""
+    compression_number: int = 1
+    bits: int = 8
 
 
 class _Layout(NamedTuple):
@@ -99,6 +103,8 @@ def tiff_facts(path: Path) -> TiffFacts:
             photometric=_name(page.photometric),
             compression=_name(page.compression),
             software=str(getattr(page, "software", "")),
+            compression_number=int(page.compression),
+            bits=int(page.bitspersample),
         )
 
 

@@ -7,8 +7,14 @@ from dataclasses import replace
 
 from segbench.data.base import Color
 from segbench.data.guess.found_classes import FoundClasses
-from segbench.data.guess.interpolated import REMEDY, border_note, invented, invented_note
-from segbench.data.guess.lossy import levels_were_two, numbers_were_two
+from segbench.data.guess.interpolated import (
+    REMEDY,
+    border_note,
+    invented,
+    invented_note,
+    levels_were_two,
+    numbers_were_two,
+)
 from segbench.data.guess.void import lying_apart
 from segbench.data.masks.class_files import ClassFile
 from segbench.data.masks.label_maps import LABEL_MAPS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from os.path import commonprefix
 
 from segbench.data.files.pairing import Suffixes
-from segbench.data.guess.tree import tells_of_images, tells_of_masks, tells_of_pictures
+from segbench.data.guess.tree import tells_of_annotations, tells_of_images, tells_of_masks, tells_of_pictures
 
 _NAMES_TRIED = 5
 """Number of image names used to guess suffixes."""
@@ -47,7 +47,13 @@ def guess_endings_in_one_folder(names: Sequence[str]) -> Suffixes | None:
     }
     fitting = [ends for ends in tries if 2 * paired(ordered, ordered, ends) >= _LEAST_SHARE * len(ordered)]
     return max(
-        sorted(fitting), key=lambda ends: (tells_of_masks(ends.mask), paired(ordered, ordered, ends)), default=None
+        sorted(fitting),
+        key=lambda ends: (
+            tells_of_masks(ends.mask),
+            tells_of_annotations(ends.mask),
+            paired(ordered, ordered, ends),
+        ),
+        default=None,
     )
 
 
@@ -87,9 +93,10 @@ def _of(image: str, mask: str) -> list[Suffixes]:
     return found
 
 
-def _liking(endings: Suffixes) -> tuple[int, int, bool, bool, int]:
+def _liking(endings: Suffixes) -> tuple[int, int, bool, bool, bool, int]:
     mask = endings.mask.lower()
     preferred = next((len(_PREFERRED) - index for index, end in enumerate(_PREFERRED) if mask.endswith(end)), 0)
     whole = all(not end or end[0] in _SEPARATORS for end in endings)
     of_images = not endings.image or tells_of_images(endings.image)  # photo_rgb rather than photo_depth
-    return -tells_of_pictures(endings.mask), preferred, whole, of_images, -len("".join(endings))
+    annotated = tells_of_annotations(endings.mask)
+    return -tells_of_pictures(endings.mask), preferred, annotated, whole, of_images, -len("".join(endings))

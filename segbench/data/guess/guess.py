@@ -12,12 +12,13 @@ from segbench.data.files.image_folder import below
 from segbench.data.files.pair import Pair
 from segbench.data.guess.classes import guess_classes
 from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.found_layout import FoundLayout, OtherMasks
 from segbench.data.guess.images import FoundImages, guess_images, guess_pages
-from segbench.data.guess.layout import FoundLayout, guess_layout
+from segbench.data.guess.layout import guess_layout
 from segbench.data.guess.left_out import LeftOut, left_out
 from segbench.data.guess.lists import with_lists
 from segbench.data.guess.tree import Split
-from segbench.data.guess.void_splits import without_void_splits
+from segbench.data.guess.void import without_void_splits
 from segbench.data.masks.class_files import find_class_file
 from segbench.data.masks.survey import survey_masks
 
@@ -37,6 +38,7 @@ class Found:
         images: Format of the images.
         notes: Notes for the user.
         pages: What to do with files of several pages; None where there are none, or that is not clear.
+        open_masks: Other folders of masks of the same images, any of which may be meant.
     """
 
     layout: FoundLayout
@@ -49,6 +51,7 @@ class Found:
     images: FoundImages = field(default_factory=FoundImages)
     notes: tuple[str, ...] = ()
     pages: Literal["each"] | None = None
+    open_masks: tuple[OtherMasks, ...] = ()
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -61,18 +64,23 @@ class Found:
         return len(self.layout.splits[Split.TRAIN].pairs) if Split.TRAIN in self.layout.splits else 0
 
 
-def guess(root: Path) -> Found | None:
-    """Guess the data set in a folder; None if no images with masks are found."""
-    layout = with_lists(root, guess_layout(root))
+def guess(root: Path, *, masks: str | None = None) -> Found | None:
+    """Guess the data set in a folder; None if no images with masks are found.
+
+    Args:
+        root: The folder.
+        masks: The folder of masks below it, see ``guess_layout``; None finds it.
+    """
+    layout = with_lists(root, guess_layout(root, masks=masks))
     if layout is None:
         return None
     left = left_out(layout.pairs, layout.suffixes) if layout.split_file is None else LeftOut()
     if left.has_problems or any(part.without_mask for part in layout.paired.values()):
         layout = replace(layout, by_list=True)  # a folder with left-out files would be refused
-    masks = sorted({pair.label for pair in layout.pairs})
+    labels = sorted({pair.label for pair in layout.pairs})
     named = find_class_file(_folders_of_names(root, layout))
     pages, paged = guess_pages(layout.pairs)
-    survey = survey_masks(masks, every_page=pages is not None)
+    survey = survey_masks(labels, every_page=pages is not None)
     survey.problem = below(root, survey.problem)
     classes = guess_classes(survey, named=named, ending=layout.suffixes.mask)
     layout, blank = without_void_splits(layout, classes)
@@ -94,13 +102,27 @@ def guess(root: Path) -> Found | None:
         drawn=drawn,
         images=images,
         pages=pages,
+        open_masks=() if layout.lists_pairs else tuple(one for one in layout.others if not one.less_likely),
         notes=(
+            *_other_masks(layout),
             *blank,
             *_split_notes(layout, left, told=bool(blank)),
             *left.notes(root),
             *(below(root, note) for note in (*paged, *images.notes)),
         ),
     )
+
+
+def _other_masks(layout: FoundLayout) -> list[str]:
+    """Name the folders of masks of the same images whose names tell that they are not meant."""
+    if layout.lists_pairs:
+        return []
+    return [
+        f"{other.masks} holds masks of {other.pairs:,} of the images too, and is not read: {layout.masks} is, by its "
+        f"name. If the others are meant: segbench init --masks '{other.masks}'"
+        for other in layout.others
+        if other.less_likely
+    ]
 
 
 def _roles(layout: FoundLayout) -> tuple[str | None, str | None, str | None]:
@@ -121,7 +143,9 @@ def _split_notes(layout: FoundLayout, left: LeftOut, *, told: bool = False) -> l
         if found.without_mask and split not in paired and not told:
             notes.append(f"{found.name}: its {found.without_mask:,} images have no masks and are left out")
         elif (
-            found.without_mask and split in paired and not (left.images or left.unclear or left.further)
+            found.without_mask
+            and split in paired
+            and not (left.images or left.unclear or left.further or left.further_masks)
         ):  # whole folders have none
             notes.append(
                 f"{found.name}: {found.without_mask:,} images have no mask and are left out".removeprefix(": ")

@@ -1,101 +1,69 @@
-"""Guesses the layout of a data folder: locations of images and masks, their pairing, and the splits."""
+"""Guesses how a person's folder is laid out: where images and masks are, and which of several are meant."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from segbench.data.decoding.decoding import reading_page
 from segbench.data.files.image_folder import ImageFolder
-from segbench.data.files.pair import Pair
-from segbench.data.files.pairing import Suffixes, pair_by_name
-from segbench.data.guess.endings import beginning, guess_endings, guess_endings_in_one_folder
+from segbench.data.guess.found_layout import FoundLayout, FoundSplit, OtherMasks, looks_like_mask, pair_places
 from segbench.data.guess.panoptic import without_panoptic
-from segbench.data.guess.tree import Place, Role, Split, places, tells_of_masks, tells_of_pictures
-from segbench.data.masks.opacity import OpacityError
-from segbench.data.masks.stored import read_stored, used_numbers
-from segbench.errors import DataError
+from segbench.data.guess.tree import Place, Role, Split, places, tells_of_pictures
 
 _LOOKED_AT = 3
-"""Number of files read to decide whether a folder contains masks, if its name does not say."""
-_MOST_LEVELS = 64
-"""Most values or colours of a mask; more are a picture."""
+"""So many files of folders whose names tell nothing are looked at, whether they are masks."""
 _MOST_PLACES = 40
-"""With more folders than this, only those with matching names are tried as pairs."""
-_LOSSY = (".jpg", ".jpeg")
+"""Of more folders than these, only those whose names agree are tried with one another."""
 
 
-@dataclass(frozen=True)
-class FoundSplit:
-    """Images and masks of one split.
+class _Candidate(NamedTuple):
+    images: Place
+    masks: Place
+    layout: FoundLayout
 
-    Attributes:
-        name: The value of ``{split}``; empty without splits.
-        pairs: Images with their masks.
-        without_mask: Number of images without a mask.
+
+def guess_layout(root: Path, *, masks: str | None = None) -> FoundLayout | None:
+    """Return where a folder's images and masks are, or None where no images with masks are found in it.
+
+    Args:
+        root: The folder.
+        masks: The folder of masks below it, with or without ``{split}``, or the last part of its path; None finds it.
     """
-
-    name: str
-    pairs: tuple[Pair, ...] = ()
-    without_mask: int = 0
-
-
-@dataclass(frozen=True)
-class FoundLayout:
-    """Locations of images and masks.
-
-    Attributes:
-        images: Folder of images relative to the root, with ``{split}`` if splits have their own folders.
-        masks: Folder of masks, likewise.
-        splits: The splits; those without pairs have only images.
-        suffixes: Suffixes of image and mask names.
-        recursive: Whether the folders contain subfolders.
-        by_list: Whether pairs can only be given by lists, not by folders and suffixes.
-        split_file: Existing lists, relative to the root, with ``{split}``.
-        lists_pairs: Whether these lists contain images and masks, not only images.
-    """
-
-    images: str
-    masks: str
-    splits: Mapping[Split, FoundSplit] = field(default_factory=dict)
-    suffixes: Suffixes = field(default_factory=Suffixes)
-    recursive: bool = False
-    by_list: bool = False
-    split_file: str | None = None
-    lists_pairs: bool = False
-
-    @property
-    def paired(self) -> dict[Split, FoundSplit]:
-        """The splits with pairs."""
-        return {split: found for split, found in self.splits.items() if found.pairs}
-
-    @property
-    def pairs(self) -> tuple[Pair, ...]:
-        """The pairs of all splits."""
-        return tuple(pair for found in self.splits.values() for pair in found.pairs)
-
-
-def guess_layout(root: Path) -> FoundLayout | None:
-    """Guess the layout of a folder; None if no images with masks are found."""
     found = without_panoptic(root, places(root)) if root.is_dir() else []
-    best: tuple[tuple[float, ...], FoundLayout] | None = None
-    for images, masks in _candidates(found):
-        layout = _paired(images, masks)
-        if layout is None:
-            continue
-        score = _score(images, masks, layout)
-        if best is None or score > best[0]:
-            best = score, layout
-    return None if best is None else _with_scenes(best[1], found)
+    candidates = [
+        _Candidate(*pair, layout)
+        for pair in _candidates(found)
+        if (masks is None or _is_called(pair[1], masks, root)) and (layout := pair_places(*pair)) is not None
+    ]
+    if not candidates:
+        return None
+    best = max(candidates, key=_score)
+    others = tuple(_others(best, candidates, found)) if masks is None else ()
+    return replace(_with_scenes(best.layout, found), others=others)
+
+
+def _is_called(place: Place, name: str, root: Path) -> bool:
+    paths = [place.template, *(folder.relative_to(root).as_posix() for _, folder in place.folders.values())]
+    return any(f"/{path}".endswith(f"/{name.strip('/')}") for path in paths)
+
+
+def _others(best: _Candidate, candidates: Sequence[_Candidate], found: Sequence[Place]) -> Iterable[OtherMasks]:
+    """Yield the other folders of masks of the best candidate's images, without those that belong to other images."""
+    taken = {place.beside for place in found if place.role is Role.IMAGES and place != best.images}
+    taken.discard(best.images.beside)
+    for other in candidates:
+        apart = other.masks.template not in (best.masks.template, other.images.template)
+        if other.images == best.images and apart and other.masks.beside not in taken:
+            of_pictures = other.masks.pictured and not best.masks.pictured
+            of_no_annotations = best.masks.annotated and not other.masks.annotated and other.masks.role is Role.MASKS
+            yield OtherMasks(other.masks.template, len(other.layout.pairs), of_pictures or of_no_annotations)
 
 
 def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
-    """Yield candidate folders of images and masks; reads files of folders whose names do not decide it."""
+    """Yield places that may hold images and their masks; folders whose names tell nothing are looked into."""
     unknown = {place.template for place in found if place.role is Role.UNKNOWN and _holds_masks(place)}
     masks = [place for place in found if place.role is Role.MASKS or place.template in unknown]
     images = [place for place in found if place.role is not Role.MASKS]
@@ -107,7 +75,8 @@ def _candidates(found: Sequence[Place]) -> Iterable[tuple[Place, Place]]:
     yield from ((place, place) for place in found)
 
 
-def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...]:
+def _score(candidate: _Candidate) -> tuple[float, ...]:
+    images, masks, layout = candidate
     roles = (images.role is Role.IMAGES) + (masks.role is Role.MASKS)
     apart = images.template != masks.template
     pictured = masks.pictured or tells_of_pictures(layout.suffixes.mask)
@@ -115,6 +84,7 @@ def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...
     return (
         -pictured,
         roles if apart else 0.5,
+        masks.annotated and _covers_a_split(layout),
         len(layout.pairs),
         not layout.by_list,
         images.beside == masks.beside,
@@ -122,105 +92,22 @@ def _score(images: Place, masks: Place, layout: FoundLayout) -> tuple[float, ...
     )
 
 
-def _paired(images: Place, masks: Place) -> FoundLayout | None:
-    """Pair the files of two folders or of one; None if there are no pairs."""
-    one = images.template == masks.template
-    shared = images.folders.keys() & masks.folders.keys()
-    splits = sorted(shared or {*images.folders, *masks.folders}, key=list(Split).index)
-    if not shared and Split.ALL not in (*images.folders, *masks.folders):
-        return None
-    files = {split: _files(images, masks, split) for split in splits}
-    largest = max(files.values(), key=lambda both: min(len(both[0].candidates), len(both[1].candidates)))
-    names = [list(folder.candidates) for folder in largest]
-    suffixes = guess_endings_in_one_folder(names[0]) if one else guess_endings(*names)
-    by_list = not shared or any(images.folders[split][0] != masks.folders[split][0] for split in shared)
-    if suffixes is None:
-        found = {split: _by_kind(split_name(images, split), both[0]) for split, both in files.items()}
-        by_list = True
-    else:
-        found = {split: _by_endings(split_name(images, split), both, suffixes) for split, both in files.items()}
-    if not one and not any(split.pairs for split in found.values()):
-        found = {split: _by_numbers(split_name(images, split), both) for split, both in files.items()}
-        by_list = True
-    if not any(split.pairs for split in found.values()):
-        return None
-    alone = {split: _alone(images, split) for split in images.folders if shared and split not in found}
-    return FoundLayout(
-        images.template,
-        masks.template,
-        {**found, **alone},
-        suffixes=suffixes or Suffixes(),
-        recursive=images.nested or masks.nested,
-        by_list=by_list,
-    )
-
-
-def split_name(place: Place, split: Split) -> str:
-    """Return a split's name in folder names; its kind if it has no folder."""
-    return place.folders[split][0] if split in place.folders else str(split)
-
-
-def _files(images: Place, masks: Place, split: Split) -> tuple[ImageFolder, ImageFolder]:
-    return tuple(  # type: ignore[return-value]
-        ImageFolder(place.folder(split), recursive=images.nested or masks.nested) for place in (images, masks)
-    )
-
-
-def _alone(images: Place, split: Split) -> FoundSplit:
-    name, folder = images.folders[split]
-    return FoundSplit(name, without_mask=len(ImageFolder(folder, recursive=images.nested).candidates))
-
-
-def _by_endings(name: str, files: tuple[ImageFolder, ImageFolder], suffixes: Suffixes) -> FoundSplit:
-    pairs, _ = pair_by_name(*files, suffixes=suffixes)
-    if files[0].folder == files[1].folder and not tells_of_masks(suffixes.mask):
-        pairs = pairs if all(_is_mask(pair.label) for pair in pairs[:_LOOKED_AT]) else []
-    fitting = [stem for stem in files[0].candidates if stem.endswith(suffixes.image)]
-    if files[0].folder == files[1].folder:
-        fitting = [stem for stem in fitting if not suffixes.mask or not stem.endswith(suffixes.mask)]
-    return FoundSplit(name, tuple(pairs), without_mask=max(0, len(fitting) - len(pairs)))
-
-
-def _by_kind(name: str, files: ImageFolder) -> FoundSplit:
-    """Pair files of equal name in one folder: the photograph is the image, the lossless file the mask."""
-    pairs = []
-    alone = 0
-    for stem, paths in sorted(files.candidates.items()):
-        lossy = [path for path in paths if path.suffix.lower() in _LOSSY]
-        exact = [path for path in paths if path not in lossy]
-        if len(lossy) == len(exact) == 1:
-            pairs.append(Pair(stem, lossy[0], exact[0]))
-        alone += len(lossy) - (len(lossy) == len(exact) == 1)
-    fitting = pairs and all(_is_mask(pair.label) for pair in pairs[:_LOOKED_AT])
-    return FoundSplit(name, tuple(pairs) if fitting else (), without_mask=alone)
-
-
-def _by_numbers(name: str, files: tuple[ImageFolder, ImageFolder]) -> FoundSplit:
-    """Pair names that are equal after the common prefixes: ``img_001`` with ``mask_001``."""
-    stems = [_after_beginning(folder) for folder in files]
-    shared = sorted(stems[0].keys() & stems[1].keys())
-    pairs = [Pair(stem, stems[0][stem], stems[1][stem]) for stem in shared]
-    return FoundSplit(name, tuple(pairs), without_mask=len(stems[0]) - len(pairs))
-
-
-def _after_beginning(files: ImageFolder) -> dict[str, Path]:
-    start = re.sub(r"\d+$", "", beginning(list(files.files)))
-    found = {stem.removeprefix(start): path for stem, path in files.files.items()}
-    return {stem: path for stem, path in found.items() if stem and stem[0].isdigit()}
+def _covers_a_split(layout: FoundLayout) -> bool:
+    """Whether most images of a split have masks; those of a test may have none."""
+    return any(len(part.pairs) >= max(1, part.without_mask) for part in layout.splits.values())
 
 
 def _with_scenes(best: FoundLayout, found: Sequence[Place]) -> FoundLayout:
-    """Add further folders of the same structure: ``b/images`` and ``b/masks`` besides ``a/images`` and ``a/masks``."""
-    pairs = [
+    """Take in the other folders of the same kind: beside ``a/images`` and ``a/masks``, ``b/images`` and ``b/masks``."""
+    alike = [
         (images, masks)
         for images in found
-        for masks in found
-        if images.role is Role.IMAGES and masks.role is Role.MASKS and images.beside == masks.beside
+        if images.role is Role.IMAGES and _shape(images) == _shape_of(best.images)
+        if (masks := _masks_of(images, best, found)) is not None
     ]
-    alike = [(images, masks) for images, masks in pairs if _shape(images) == _shape_of(best.images)]
     if len(alike) < 2 or (best.images, best.masks) not in [(left.template, right.template) for left, right in alike]:
         return best
-    layouts = [layout for images, masks in alike if (layout := _paired(images, masks)) is not None]
+    layouts = [layout for images, masks in alike if (layout := pair_places(images, masks)) is not None]
     splits: dict[Split, FoundSplit] = {}
     for layout in layouts:
         for split, part in layout.splits.items():
@@ -231,33 +118,27 @@ def _with_scenes(best: FoundLayout, found: Sequence[Place]) -> FoundLayout:
     return FoundLayout(best.images, best.masks, splits, by_list=True)
 
 
+def _masks_of(images: Place, best: FoundLayout, found: Sequence[Place]) -> Place | None:
+    """Return the folder of masks that belongs to one of images; of several, the one that is called as the best."""
+    own = [place for place in found if place.role is Role.MASKS and place.beside == images.beside]
+    return max(
+        own, key=lambda place: (place.template == best.masks, _shape(place) == _shape_of(best.masks)), default=None
+    )
+
+
 def _shape(place: Place) -> tuple[int, str]:
     return _shape_of(place.template)
 
 
 def _shape_of(template: str) -> tuple[int, str]:
-    """Return the properties that scenes of a data set share: depth and names of their folders."""
+    """Return what scenes of one data set agree in: the depth of their folders, and what these are called."""
     parts = template.split("/")
     return len(parts), parts[-1] if len(parts) > 1 else template
 
 
 def _holds_masks(place: Place) -> bool:
-    """Return whether all of some files look like masks."""
+    """Whether all of some files look like masks."""
     _, folder = next(iter(place.folders.values()))
     files = list(ImageFolder(folder, recursive=place.nested).files.values())
     some = files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]
-    return bool(some) and all(_is_mask(file) for file in some)
-
-
-def _is_mask(file: Path) -> bool:
-    """Return whether a file has few values and is lossless."""
-    try:
-        with reading_page(0):
-            stored = read_stored(file)
-    except OpacityError:
-        return True  # reported by the survey of the masks
-    except DataError:
-        return False
-    if stored.colors is not None:
-        return not stored.lossy and len(np.unique(stored.colors.reshape(-1, 3), axis=0)) <= _MOST_LEVELS
-    return not stored.lossy and stored.numbers is not None and len(used_numbers(stored.numbers)) <= _MOST_LEVELS
+    return bool(some) and all(looks_like_mask(file) for file in some)

@@ -1,4 +1,4 @@
-"""Lists files that are in no pair: duplicates, further images of a mask, and unpaired files."""
+"""Names the files beside found pairs that are in none of them: doubles, further images or masks, and single ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from pathlib import Path
 from segbench.data.files.image_folder import ImageFolder, below, image_files, same_name, which
 from segbench.data.files.pair import Pair
 from segbench.data.files.pairing import Suffixes
+from segbench.data.guess.found_layout import looks_like_mask
 
 _SHOWN = 3
+_LOOKED_AT = 3
+"""So many further files of an ending are looked at, whether they are masks."""
 _SEPARATORS = "_-. "
 _MOSTLY = 0.5
-"""A suffix is one of further images (such as modalities) if at least this fraction of pairs has it."""
+"""An ending that so many pairs have beside their image is one of further images, such as modalities."""
+
+ByEnding = tuple[tuple[str, tuple[Path, ...]], ...]
+"""Files by what follows the name that they share with others."""
 
 
 @dataclass(frozen=True)
@@ -21,34 +27,41 @@ class LeftOut:
     """Files in the folders of images and masks that are in no pair.
 
     Attributes:
-        unclear: Ambiguous images or masks with the same name.
-        further: Further images of paired masks, by suffix.
+        unclear: Images, or masks, of one name, of which it is not clear which is meant.
+        further: Further images of the masks that are paired, by their endings.
+        further_masks: Further masks of the images that are paired, likewise.
         images: Images without a mask.
         masks: Masks without an image.
-        chosen: The suffix of the paired images.
+        chosen: The ending of the images that are paired.
+        chosen_mask: That of their masks.
+        among_images: Whether further files lie among images without an ending, where a folder would be refused.
     """
 
     unclear: tuple[tuple[Path, ...], ...] = ()
-    further: tuple[tuple[str, tuple[Path, ...]], ...] = ()
+    further: ByEnding = ()
+    further_masks: ByEnding = ()
     images: tuple[Path, ...] = ()
     masks: tuple[Path, ...] = ()
     chosen: str = ""
+    chosen_mask: str = ""
+    among_images: bool = False
 
     @property
     def has_problems(self) -> bool:
-        """Whether folders would be refused because of them, so that lists are needed."""
-        return bool(self.unclear or self.images or self.masks) or bool(self.further and not self.chosen)
+        """Whether folders would be refused for them, so that only lists can leave them out."""
+        return bool(self.unclear or self.images or self.masks) or self.among_images
 
     def notes(self, root: Path) -> list[str]:
-        """Return notes about what is left out, and what to do about it.
+        """Say in sentences what is left out, and what to do where it should not be.
 
         Args:
-            root: Paths are shown relative to this folder.
+            root: The folder that the files are shown relative to.
         """
         notes = [below(root, f"left out: {which(paths)}") for paths in self.unclear]
         if len(notes) > _SHOWN:
             notes[_SHOWN:] = [f"and {len(notes) - _SHOWN:,} more names of several files are left out"]
         notes += [self._modalities(root)] if self.further else []
+        notes += [self._other_masks(root)] if self.further_masks else []
         notes += [_counted(self.images, "image", "no mask", root)] if self.images else []
         notes += [_counted(self.masks, "mask", "no image", root)] if self.masks else []
         return notes
@@ -65,13 +78,23 @@ class LeftOut:
             f"dataset.channels: {many}"
         )
 
+    def _other_masks(self, root: Path) -> str:
+        count, some = sum(len(files) for _, files in self.further_masks), self.further_masks[0][1][0]
+        endings = ", ".join(ending or "no ending" for ending, _ in self.further_masks)
+        chosen = f"those that end in {self.chosen_mask}" if self.chosen_mask else "those without such an ending"
+        return (
+            f"images have several masks: {count:,} more ({endings}), such as {_shown(some, root)}, are not used; the "
+            f"suite reads {chosen} alone. If others are meant, such as those of a second annotator, give their ending "
+            "as dataset.mask_suffix; where there are lists, name them there"
+        )
+
 
 def left_out(pairs: Sequence[Pair], suffixes: Suffixes) -> LeftOut:
-    """Return the files in the pairs' folders that are in no pair.
+    """Return the files beside some pairs that are in none of them.
 
     Args:
         pairs: All pairs of a data set.
-        suffixes: Suffixes of image and mask names.
+        suffixes: What follows the common name in image and mask files.
     """
     used = {file for pair in pairs for file in (pair.image, pair.label)}
     images = dict.fromkeys(pair.image.parent for pair in pairs)
@@ -88,9 +111,13 @@ def left_out(pairs: Sequence[Pair], suffixes: Suffixes) -> LeftOut:
     further, alone = _by_ending(
         [file for file, is_mask in free.items() if not is_mask], _bases(pairs, suffixes), suffixes
     )
+    masks_among = tuple(group for group in further if _are_masks(group[1]))
+    further = tuple(group for group in further if group not in masks_among)
+    others = _other_endings([file for file, is_mask in free.items() if is_mask], pairs, suffixes)
     return LeftOut(
         unclear=tuple(unclear),
         further=further,
+        further_masks=(*masks_among, *others),
         images=tuple(file for file in alone if _base(file, suffixes.image) not in told),
         masks=tuple(
             file
@@ -98,7 +125,24 @@ def left_out(pairs: Sequence[Pair], suffixes: Suffixes) -> LeftOut:
             if is_mask and _ends(file, suffixes.mask) and _base(file, suffixes.mask) not in told
         ),
         chosen=suffixes.image,
+        chosen_mask=suffixes.mask,
+        among_images=bool(further or masks_among) and not suffixes.image,
     )
+
+
+def _are_masks(files: Sequence[Path]) -> bool:
+    return all(map(looks_like_mask, files[:: max(1, len(files) // _LOOKED_AT)][:_LOOKED_AT]))
+
+
+def _other_endings(masks: Iterable[Path], pairs: Iterable[Pair], suffixes: Suffixes) -> ByEnding:
+    """Return masks that do not end as those of the pairs do, and otherwise have their names."""
+    bases = {(pair.label.parent, _base(pair.label, suffixes.mask)) for pair in pairs}
+    found: dict[str, list[Path]] = {}
+    for file in masks:
+        ending = _ending(file, bases)
+        if not _ends(file, suffixes.mask) and (ending or (file.parent, same_name(file.stem)) in bases):
+            found.setdefault(ending, []).append(file)
+    return tuple((ending, tuple(found[ending])) for ending in sorted(found))
 
 
 def _several(folder: Path, used: set[Path]) -> list[tuple[Path, ...]]:
@@ -107,14 +151,12 @@ def _several(folder: Path, used: set[Path]) -> list[tuple[Path, ...]]:
 
 
 def _is_mask(file: Path, suffixes: Suffixes) -> bool:
-    """Return whether a file in a common folder is a mask by its suffix."""
+    """Whether a file of a folder of images and masks is a mask by its ending."""
     return len(suffixes.mask) > len(suffixes.image) and _ends(file, suffixes.mask)
 
 
-def _by_ending(
-    files: Iterable[Path], bases: set[tuple[Path, str]], suffixes: Suffixes
-) -> tuple[tuple[tuple[str, tuple[Path, ...]], ...], list[Path]]:
-    """Split files into further images of pairs (by suffix) and others."""
+def _by_ending(files: Iterable[Path], bases: set[tuple[Path, str]], suffixes: Suffixes) -> tuple[ByEnding, list[Path]]:
+    """Return the further images of pairs by their endings, and the other files."""
     found: dict[str, list[Path]] = {}
     for file in files:
         found.setdefault(_ending(file, bases), []).append(file)
@@ -125,7 +167,7 @@ def _by_ending(
 
 
 def _ending(file: Path, bases: set[tuple[Path, str]]) -> str:
-    """Return the suffix after a pair's name in another image's name; empty without one."""
+    """Return what follows the name of a pair in the name of another image beside it; empty where nothing does."""
     stem = same_name(file.stem)
     places = [at for at, letter in enumerate(stem) if letter in _SEPARATORS and at]
     return next((stem[at:] for at in reversed(places) if (file.parent, stem[:at]) in bases), "")

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from segbench.data.files.pair import Pair
 from segbench.data.files.split_files import Layout
-from segbench.data.guess.layout import FoundLayout, FoundSplit
+from segbench.data.guess.found_layout import FoundLayout, FoundSplit
 from segbench.data.guess.tree import Split
 from segbench.errors import SegbenchError
 

@@ -50,6 +50,10 @@ _PICTURE_WORDS = frozenset(
 )
 """Folders and suffixes with these words contain pictures made from masks, or data that is not classes."""
 
+_ANNOTATION_WORDS = frozenset(("ann", "anns", "gt", "lbl"))
+_IN_ANNOTATION_WORDS = ("annot", "label", "manual", "truth")
+"""What somebody annotated; ``mask`` may also be a field of view, as in DRIVE, whose annotations are ``1st_manual``."""
+
 _SPLIT_WORDS = {
     **dict.fromkeys(("training", "train", "trn"), Split.TRAIN),
     **dict.fromkeys(("validation", "valid", "val", "dev"), Split.VALIDATION),
@@ -75,6 +79,7 @@ class Place:
         role: Whether their names mean images or masks.
         beside: The template without the word of the role; usually equal for matching images and masks.
         pictured: Whether the name means pictures made from masks.
+        annotated: Whether the name tells of annotations, which a folder of masks need not hold.
         folders: The name in the template and the folder of each split.
         nested: Whether there are images in subfolders.
     """
@@ -85,10 +90,16 @@ class Place:
     pictured: bool
     folders: Mapping[Split, tuple[str, Path]] = field(default_factory=dict)
     nested: bool = False
+    annotated: bool = False
 
     def folder(self, split: Split) -> Path:
         """Return the folder of a split, or the only folder without splits."""
         return self.folders[split if split in self.folders else Split.ALL][1]
+
+    def serves(self, split: Split, other: Place) -> bool:
+        """Whether this place and another have a folder for a split, of its own or for all, and one of them its own."""
+        both = all({split, Split.ALL} & place.folders.keys() for place in (self, other))
+        return both and split in {*self.folders, *other.folders}
 
 
 @dataclass(frozen=True)
@@ -102,9 +113,12 @@ class _Named:
 def places(root: Path) -> list[Place]:
     """Return the folders of images below a root by role, ordered by name."""
     found: dict[str, Place] = {}
-    for folder in _with_images(root):
-        parts = folder.relative_to(root).parts
+    folders = [folder.relative_to(root).parts for folder in _with_images(root)]
+    told = {name.place.template for name in map(_named, folders) if name.place.role is not Role.UNKNOWN}
+    for parts in folders:
         named = _named(parts)
+        if named.place.role is Role.UNKNOWN and any(one.startswith(f"{named.place.template}/") for one in told):
+            named = _named(parts, least_depth=named.depth + 1)  # train/vessels beside train/images
         place = found.get(named.place.template, named.place)
         base = root.joinpath(*parts[: named.depth])
         found[place.template] = Place(
@@ -114,6 +128,7 @@ def places(root: Path) -> list[Place]:
             place.pictured,
             {**place.folders, named.split: (named.name, base)},
             nested=place.nested or len(parts) > named.depth,
+            annotated=place.annotated,
         )
     return [found[template] for template in sorted(found)]
 
@@ -128,6 +143,11 @@ def tells_of_masks(text: str) -> bool:
     return any(word in _MASK_WORDS for word in _words(text))
 
 
+def tells_of_annotations(text: str) -> bool:
+    """Whether a name has a word for what somebody annotated, and not just for masks."""
+    return any(word in _ANNOTATION_WORDS or any(part in word for part in _IN_ANNOTATION_WORDS) for word in _words(text))
+
+
 def tells_of_images(text: str) -> bool:
     """Return whether a name contains a word for images."""
     return any(word in _IMAGE_WORDS for word in _words(text))
@@ -140,8 +160,8 @@ def _with_images(root: Path) -> Iterable[Path]:
             yield folder
 
 
-def _named(parts: tuple[str, ...]) -> _Named:
-    """Return split and role by the names of a folder and its parents."""
+def _named(parts: tuple[str, ...], *, least_depth: int = 0) -> _Named:
+    """Return split and role by the names of a folder and its tell, so many of them at least."""
     splits = [(index, match) for index, part in enumerate(parts) if (match := _split_in(part))]
     at, match = splits[0] if splits else (-1, None)
     name = match.group() if match else ""
@@ -149,6 +169,7 @@ def _named(parts: tuple[str, ...]) -> _Named:
     roles = [(index, role) for index, part in enumerate(without) if (role := _role(part)) is not Role.UNKNOWN]
     role_at, role = roles[-1] if roles else (-1, Role.UNKNOWN)
     depth = max(at, role_at) + 1 if splits or roles else len(parts)
+    depth = min(max(depth, least_depth), len(parts))
     template = "/".join(
         _escaped(part[: match.start()]) + "{split}" + _escaped(part[match.end() :])
         if match and index == at
@@ -156,7 +177,9 @@ def _named(parts: tuple[str, ...]) -> _Named:
         for index, part in enumerate(parts[:depth])
     )
     beside = "/".join(_without_role(part) if index == role_at else part for index, part in enumerate(without[:depth]))
-    place = Place(template or ".", role, beside, any(tells_of_pictures(part) for part in without[:depth]))
+    pictured = any(tells_of_pictures(part) for part in without[:depth])
+    annotated = role is Role.MASKS and tells_of_annotations(without[role_at])
+    place = Place(template or ".", role, beside, pictured, annotated=annotated)
     return _Named(place, _split(name), name, depth)
 
 

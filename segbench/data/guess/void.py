@@ -1,9 +1,21 @@
-"""Finds mask values that may be void by their distance from the others, so that the user is asked."""
+"""Finds mask values that may be void, so that the user is asked, and leaves out splits whose masks are all void."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
+
+from segbench.data.files.pair import Pair
+from segbench.data.guess.found_classes import FoundClasses
+from segbench.data.guess.found_layout import FoundLayout, FoundSplit
+from segbench.data.guess.tree import Split
+from segbench.data.masks.label_maps import LABEL_MAPS
+from segbench.data.masks.stored import read_stored, used_numbers
+from segbench.errors import DataError
+
+_LOOKED_AT = 50
+"""So many masks of a split are looked at, whether they are all void."""
 
 _ALL_BITS = frozenset((15, 127, 255, 32767, 65535, 2**31 - 1))
 """The largest unsigned numbers of 4, 8, 16 and 32 bits, as which -1 is stored."""
@@ -47,3 +59,33 @@ def _apart(value: int, rest: Sequence[int]) -> bool:
 def _evenly_spread(values: Sequence[int]) -> bool:
     steps = [after - before for before, after in pairwise(values)]
     return max(steps) - min(steps) <= _EVEN
+
+
+def without_void_splits(layout: FoundLayout, classes: FoundClasses) -> tuple[FoundLayout, list[str]]:
+    """Return a layout in which splits of void masks have images alone, and what is to be said of them.
+
+    Args:
+        layout: Where images and masks are.
+        classes: What the masks hold; its ``ignore`` says which numbers are void.
+    """
+    void = set(LABEL_MAPS[classes.names].ignore if isinstance(classes.names, str) else classes.ignore)
+    notes = []
+    for split, found in layout.paired.items():
+        if void and split in (Split.VALIDATION, Split.TEST) and _all_void(found.pairs, void):
+            alone = FoundSplit(found.name, without_mask=found.without_mask + len(found.pairs))
+            layout = replace(layout, splits={**layout.splits, split: alone})
+            notes.append(
+                f"{found.name}: its {len(found.pairs):,} masks hold nothing but void, so that nothing can be scored on "
+                "them; the split is left out"
+            )
+    return layout, notes
+
+
+def _all_void(pairs: Sequence[Pair], void: Iterable[int]) -> bool:
+    """Whether masks, of many some that are spread over all, hold ignored numbers only."""
+    some = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
+    try:
+        stored = [read_stored(pair.label).numbers for pair in some]
+    except DataError:
+        return False
+    return all(numbers is not None and set(used_numbers(numbers).tolist()) <= set(void) for numbers in stored)

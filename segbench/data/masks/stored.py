@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from segbench.data.decoding.decoding import SeveralPagesError, chosen_page, decode, seek_chosen_page
-from segbench.data.decoding.tiff import is_tiff, read_tiff
+from segbench.data.decoding.tiff import is_tiff, read_tiff, tiff_facts
 from segbench.data.masks.opacity import refuse_opacity, refuse_second_band
 from segbench.data.masks.tiff_numbers import is_bool_of_tifffile, read_tiff_numbers, whole_numbers
 from segbench.errors import DataError
@@ -30,6 +30,17 @@ _WITH_OPACITY = ("RGBA", "LA", "PA")
 """Pillow's modes whose last channel is alpha."""
 _LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
 """Pillow's names of formats that are or may be lossy."""
+_COMPRESSION = 259
+_LOSSY_COMPRESSIONS = frozenset(
+    (
+        *(6, 7, 33007, 34892),  # JPEG
+        *(33003, 33004, 33005, 34712),  # JPEG 2000
+        *(22610, 34934),  # JPEG XR
+        *(50002, 52546),  # JPEG XL
+        50001,  # WebP
+    )
+)
+"""Values of TIFF's tag Compression of the same kinds; LERC keeps exact values unless it is told otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +84,7 @@ def read_stored(path: Path) -> StoredMask:
     """
     image = _decoded(path)
     if image is None:
-        return StoredMask(path, numbers=read_tiff_numbers(path))
+        return StoredMask(path, numbers=read_tiff_numbers(path), lossy=is_lossy(path))
     mode = _raw_mode(path)
     return _of_white_as_0(path) if "I" in mode.packing else _of_image(path, image, mode)
 
@@ -87,7 +98,7 @@ def _of_white_as_0(path: Path) -> StoredMask:
 
 
 def _of_image(path: Path, image: Image.Image, mode: _RawMode) -> StoredMask:
-    lossy = image.format in _LOSSY
+    lossy = is_lossy(path) if image.format == "TIFF" else image.format in _LOSSY
     if image.mode in _WITH_OPACITY:
         _refuse_deep(path, mode.name)
         refuse_opacity(path, np.asarray(image))
@@ -122,8 +133,14 @@ def is_lossy(path: Path) -> bool:
     """Return whether a file's format is or may be lossy, by its header; False if it cannot be read."""
     try:
         with Image.open(path) as image:
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                return image.tag_v2.get(_COMPRESSION) in _LOSSY_COMPRESSIONS
             return image.format in _LOSSY
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        pass
+    try:
+        return is_tiff(path) and tiff_facts(path).compression_number in _LOSSY_COMPRESSIONS
+    except DataError:
         return False
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segbench.errors import StoreError, WeightsError
-from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents
+from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents, why_no_weights
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
 from segbench.models.weights.tensor_matching import Change, is_counter
 from segbench.results.misfits import in_words
@@ -124,7 +124,9 @@ def read_state(path: str | Path) -> State:
     contents.check_not_empty()
     order = {key: place for place, key in enumerate(WRAPPERS)}
     key = min(contents.states, key=lambda key: (order.get(key, len(order)), -len(contents.states[key])))
-    return contents.states[key]
+    state = contents.states[key]
+    _check_usable(contents, {name: why_no_weights(tensor, floating=tensor.dim() > 0) for name, tensor in state.items()})
+    return state
 
 
 def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str, str]) -> None:
@@ -183,6 +185,11 @@ def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
     expected = {name: tensor for name, tensor in network.state_dict().items() if isinstance(tensor, Tensor)}
     found = choose(expected, contents, rules.key)
     tensors = {name: found.state[key] for name, key in found.pairing.fitting.items()}
+    wrong = {
+        key: why_no_weights(found.state[key], floating=expected[name].is_floating_point())
+        for name, key in found.pairing.fitting.items()
+    }
+    _check_usable(contents, wrong)
     misshapen = tuple(
         f"{name} ({tuple(found.state[key].shape)} in the file, {tuple(expected[name].shape)} here)"
         for name, key in found.pairing.misshapen.items()
@@ -201,6 +208,24 @@ def _best(network: nn.Module, contents: Contents, rules: Rules) -> _Fit:
     )
     _judge(report, contents, rules, classes=_classes_hint(expected, found))
     return _Fit(tensors, report)
+
+
+def _check_usable(contents: Contents, reasons: Mapping[str, str]) -> None:
+    """Refuse tensors that a network's weights would not be after a cast.
+
+    Args:
+        contents: What the file holds.
+        reasons: Why each tensor is no weights, by its name; empty where it may be.
+
+    Raises:
+        WeightsError: Some are none; names them.
+    """
+    wrong = tuple(f"{name} ({reason})" for name, reason in reasons.items() if reason)
+    if wrong:
+        raise WeightsError(
+            f"{contents.path}: holds tensors that are no weights of this network: {first(wrong)}; save the "
+            "state_dict() of a network whose tensors are dense, of floating-point numbers and on the CPU"
+        )
 
 
 def _judge(report: WeightsReport, contents: Contents, rules: Rules, *, classes: str) -> None:

@@ -1,18 +1,20 @@
-"""Recognises the format of a file of weights by its first bytes; errors suggest a remedy."""
+"""What a file of weights is: told by its first bytes, with the remedy where it is something else."""
 
 from __future__ import annotations
 
 import io
 import re
 import zipfile
+import zlib
 from enum import Enum
 from pathlib import Path
 
 from segbench.errors import WeightsError
 
 _HEAD_BYTES = 4096
+_PIECE_BYTES = 1 << 20
 _LENGTH_BYTES = 8
-"""Format of the length of the JSON header at the start of a safetensors file, little-endian."""
+"""A safetensors file begins with the length of its JSON header, little-endian."""
 
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "is an HDF5 file, as Keras writes them",
@@ -28,7 +30,16 @@ _MAGIC = {
     b"\x89PNG": "is a PNG image",
     b"\xff\xd8\xff": "is a JPEG image",
 }
-"""First bytes of other file formats."""
+"""How files of other kinds begin."""
+
+_TAR = "is a tar archive: unpack it"
+_TAR_MARK_AT = 257
+"""Where a tar archive has ``ustar``."""
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""How pickles begin: with their protocol. So does a safetensors file whose header is 640 bytes long."""
+
+_whole: set[tuple[str, int, int]] = set()
+"""Archives whose checksums are right, by path, time of change and size: reading them takes about 1 s a GB."""
 
 _EXPECTED = "a state_dict is expected, as torch.save or safetensors write it"
 _AGAIN = "download it again"
@@ -36,20 +47,20 @@ _UNKNOWN = f"is not a readable file of weights: it is damaged or something else;
 
 
 class FileKind(Enum):
-    """The format of a file of weights."""
+    """How a file of weights is written."""
 
     SAFETENSORS = "safetensors"
     TORCH = "torch"
-    """A zip archive, written by ``torch.save`` since torch 1.6."""
+    """A zip archive, as ``torch.save`` writes it since torch 1.6."""
     OLD_TORCH = "old torch"
-    """Concatenated pickles, written by older versions of ``torch.save``."""
+    """A chain of pickles, as ``torch.save`` wrote it before."""
 
 
 def kind_of(path: Path) -> FileKind:
-    """Return the format of a file, independent of its suffix.
+    """Return how a file is written, whatever its name ends in.
 
     Raises:
-        WeightsError: The file does not exist, cannot be read, or has another format; names the format.
+        WeightsError: There is no such file, it cannot be read, or it is none of weights; says what it is.
     """
     if not path.is_file():
         folder = " (it is a folder: name a file in it)" if path.is_dir() else ""
@@ -63,7 +74,7 @@ def kind_of(path: Path) -> FileKind:
     if head.startswith(b"PK"):
         _check_zip(path)
         return FileKind.TORCH
-    if head.startswith(b"\x80") and path.suffix != ".safetensors":
+    if head[:2] in _PICKLES and not _fits_safetensors(head, size):
         return FileKind.OLD_TORCH
     problem = _problem(head, size, named_safetensors=path.suffix == ".safetensors")
     if problem is None:
@@ -72,15 +83,23 @@ def kind_of(path: Path) -> FileKind:
     raise WeightsError(f"{path}: {problem}")
 
 
+def _fits_safetensors(head: bytes, size: int) -> bool:
+    """Whether a file begins with the length of a JSON header that it has the bytes for."""
+    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= size - _LENGTH_BYTES
+
+
 def _problem(head: bytes, size: int, *, named_safetensors: bool) -> str | None:
-    """Describe a file that is neither a zip archive nor a pickle; None if it may be safetensors."""
+    """Return what a file is that is neither a zip archive nor a pickle; None where it may be safetensors."""
     if size == 0:
         return f"is empty (0 bytes): {_AGAIN}"
     if not any(head):
         return f"begins with {len(head)} zero bytes, as a download that was cut off: {_AGAIN}"
-    magic = next((magic for magic in _MAGIC if head.startswith(magic)), None)
-    if magic is not None:
-        return f"{_MAGIC[magic]}; {_EXPECTED}"
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if head[_TAR_MARK_AT:].startswith(b"ustar"):
+        kind = _TAR
+    if kind is not None:
+        return f"{kind}; {_EXPECTED}"
     if head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{":
         return None
     text = _text(head)
@@ -90,11 +109,11 @@ def _problem(head: bytes, size: int, *, named_safetensors: bool) -> str | None:
 
 
 def _text(head: bytes) -> str | None:
-    """Return the beginning of a text file; None for other files."""
+    """Return the beginning of a text; None for anything else."""
     try:
         text = head.decode("utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        if len(head) < _HEAD_BYTES or error.start < len(head) - 4:  # the last character may be truncated
+        if len(head) < _HEAD_BYTES or error.start < len(head) - 4:  # a sign may be cut off at the end
             return None
         text = head[: error.start].decode("utf-8-sig")
     return text if all(sign.isprintable() or sign.isspace() for sign in text) else None
@@ -120,10 +139,10 @@ def _problem_of_text(text: str, size: int) -> str:
 
 
 def _check_length(path: Path, head: bytes, size: int) -> None:
-    """Check that the stated header length of a safetensors file fits the file.
+    """Compare the length that a safetensors file gives its header with the file's.
 
     Raises:
-        WeightsError: The header is longer than the file.
+        WeightsError: The header would not fit into the file.
     """
     length = int.from_bytes(head[:_LENGTH_BYTES], "little")
     if length > size - _LENGTH_BYTES:
@@ -134,19 +153,24 @@ def _check_length(path: Path, head: bytes, size: int) -> None:
 
 
 def _check_zip(path: Path) -> None:
-    """Check that a zip archive is complete and was written by ``torch.save``.
+    """See that a zip archive is whole and undamaged, and one of ``torch.save``.
 
     Raises:
-        WeightsError: It is truncated, or has other content.
+        WeightsError: It is cut off or damaged, or holds other things.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            damaged = _damaged_member(archive, path)
     except (zipfile.BadZipFile, OSError, ValueError, io.UnsupportedOperation) as error:
         raise WeightsError(
             f"{path}: is not a readable torch file: it begins as one (a zip archive) and is cut off or damaged: "
             f"{_AGAIN}"
         ) from error
+    if damaged:
+        raise WeightsError(
+            f"{path}: is damaged: the content of {damaged} does not have its checksum (CRC-32); {_AGAIN}"
+        )
     if any(name.endswith("constants.pkl") for name in names):
         raise WeightsError(
             f"{path}: is a TorchScript archive, which holds code; save its tensors: "
@@ -155,3 +179,23 @@ def _check_zip(path: Path) -> None:
     if not any(name.endswith("data.pkl") for name in names):
         inside = ", ".join(names[:3]) or "nothing"
         raise WeightsError(f"{path}: is a zip archive of other things ({inside}): unpack it; {_EXPECTED}")
+
+
+def _damaged_member(archive: zipfile.ZipFile, path: Path) -> str | None:
+    """Return the first file in an archive whose content does not have its checksum; torch reads such files unasked.
+
+    None where all are right, and where none is stored (``torch.serialization.set_crc32_options(False)`` writes zeros).
+    """
+    state = path.stat()
+    key = (str(path), state.st_mtime_ns, state.st_size)
+    if key in _whole or not any(member.CRC for member in archive.infolist()):
+        return None
+    for name in archive.namelist():
+        try:
+            with archive.open(name) as member:
+                while member.read(_PIECE_BYTES):
+                    pass
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # the last of encrypted archives
+            return name
+    _whole.add(key)
+    return None

@@ -1,11 +1,11 @@
-"""Finds the state dicts in a checkpoint of any tool, under any keys and without running code of the file."""
+"""The state dicts in a checkpoint of any tool: found below whatever keys, with no code of the file run."""
 
 from __future__ import annotations
 
 import pickle
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +24,13 @@ State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""
 
 SHOWN = 5
-"""Number of names of a kind listed in a message."""
+"""So many names of a kind are spelled out in a message."""
 
-_DEPTH = 4
-"""Depth of keys searched for state dicts."""
+_DEPTH = 8
+"""How many keys deep state dicts are looked for."""
 
 _NESTING = (dict, list, tuple)
-"""Types searched inside a list or tuple; tensors directly in it have no names."""
+"""What may hold state dicts inside a list or tuple; tensors that stand there themselves have no names."""
 _OF_OPTIMIZERS = "param_groups"
 
 _REMEDY = "save network.state_dict()"
@@ -39,28 +39,34 @@ _REFUSED_MODULES = (
     "builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "shutil", "importlib", "runpy", "pty",
     "socket", "operator", "functools", "ctypes", "webbrowser", "commands", "code", "multiprocessing", "asyncio",
 )  # fmt: skip
-"""Modules that run code; a file that uses them is not read."""
+"""A file that names something of these would run code; nothing of it is read."""
 
 _PLAIN = ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "slice", "str",
           "tuple", "type")  # fmt: skip
-"""Harmless built-in names."""
+"""What is harmless of the built-in names."""
+
+_SAFETENSORS_TYPES = {
+    "I8": torch.int8, "U8": torch.uint8, "I16": torch.int16, "I32": torch.int32, "I64": torch.int64,
+    "BOOL": torch.bool, "C64": torch.complex64,
+}  # fmt: skip
+"""The types that are not floating, as safetensors calls them."""
 
 _UNREADABLE = (
     OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError,
     AssertionError, ImportError, pickle.UnpicklingError, struct.error,
 )  # fmt: skip
-"""Errors of readers for truncated files and other formats."""
+"""What readers raise on files that are cut off or are something else."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The content of a checkpoint.
+    """What a checkpoint holds.
 
     Attributes:
         path: The file.
-        states: Its state dicts by dotted key; the key is empty for the top level.
-        keys: Names of its content; a description if it is no mapping.
-        objects: Classes and functions of its objects; none of them was imported.
+        states: Its state dicts, by the dotted key that they stand under; empty for the file's own names.
+        keys: The names of what it holds, in words where it is no mapping.
+        objects: Classes and functions of which it holds objects; none of them was imported.
     """
 
     path: Path
@@ -72,7 +78,7 @@ class Contents:
         """Refuse a file without a state dict.
 
         Raises:
-            WeightsError: It has none; names its keys.
+            WeightsError: It has none; its keys are named.
         """
         if self.states:
             return
@@ -82,7 +88,7 @@ class Contents:
         raise WeightsError(f"{self.path}: holds no named tensors{keys}{objects}{wanted}")
 
     def under(self, key: str) -> State:
-        """Return the state dict under a dotted key, or the tensors with that prefix.
+        """Return the state dict under a dotted key, or the part of one whose names begin so.
 
         Raises:
             WeightsError: There is none.
@@ -103,13 +109,15 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
     """Read the state dicts of a checkpoint onto the CPU.
 
     Args:
-        path: A file of safetensors or ``torch.save`` with any suffix. The latter are read with ``weights_only=True``.
-            Other objects, such as arguments and configurations, are replaced by empty ones; their classes are not
-            imported.
-        shapes_only: Return tensors without values on the meta device, without reading large files fully.
+        path: A file of safetensors or ``torch.save``, whatever its name ends in. The latter are read with
+            ``weights_only=True``. Objects beside the tensors, such as arguments and configurations, are left out: in
+            place of their classes, which are not imported, stand empty ones.
+        shapes_only: Tensors come without values, as one that is repeated. Those that are on the meta device, sparse or
+            quantized in the file remain so.
 
     Raises:
-        WeightsError: The file does not exist, cannot be read, has another format, or would run code.
+        WeightsError: There is no such file, it cannot be read, it is something else, or it would run code; the message
+            names it.
     """
     path = Path(path)
     kind = kind_of(path)
@@ -120,18 +128,18 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
     content = _torch(path, objects, mapped=shapes_only and kind is FileKind.TORCH)
     states = dict(_states(content))
     if shapes_only:
-        states = {key: _on_meta(state) for key, state in states.items()}
+        states = {key: _without_values(state) for key, state in states.items()}
     keys = tuple(map(str, content)) if isinstance(content, Mapping) else ()
     return Contents(path, states, keys, objects)
 
 
 def first(names: tuple[str, ...]) -> str:
-    """List the first few names and the number of further ones."""
+    """Return the first few names, and how many more there are."""
     return misfits.first(names, SHOWN)
 
 
-def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[str, State]]:
-    """Yield the parts of nested mappings and sequences that hold named tensors, with dotted keys; outer ones first."""
+def _states(content: Any, key: str = "", depth: int = _DEPTH + 1) -> Iterator[tuple[str, State]]:
+    """Yield what of nested mappings and sequences holds named tensors, with its dotted key; outer ones come first."""
     if depth == 0:
         return
     if isinstance(content, list | tuple):
@@ -142,12 +150,36 @@ def _states(content: Any, key: str = "", depth: int = _DEPTH) -> Iterator[tuple[
     if tensors:
         yield key, tensors
     for name, value in content.items():
-        if isinstance(name, str) and name != _OF_OPTIMIZERS:  # optimizer states have numbers as keys
+        if isinstance(name, str) and name != _OF_OPTIMIZERS:  # the states of an optimizer stand under numbers
             yield from _states(value, f"{key}.{name}" if key else name, depth - 1)
 
 
-def _on_meta(state: State) -> State:
-    return {name: torch.empty(tensor.shape, dtype=tensor.dtype, device="meta") for name, tensor in state.items()}
+def why_no_weights(tensor: Tensor, *, floating: bool) -> str:
+    """Return why a tensor cannot be a network's weights, in a few words; empty where it can.
+
+    Args:
+        tensor: A tensor of a checkpoint.
+        floating: Whether the network's is of a floating type.
+    """
+    if tensor.is_meta:
+        return "on the meta device, without values"
+    if tensor.layout is not torch.strided:
+        return "sparse"
+    return "" if tensor.is_floating_point() or not floating else str(tensor.dtype).removeprefix("torch.")
+
+
+def _without_values(state: State) -> State:
+    return {
+        name: tensor
+        if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided
+        else _of_shape(tensor.shape, tensor.dtype)
+        for name, tensor in state.items()
+    }
+
+
+def _of_shape(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor that takes no memory."""
+    return torch.zeros((), dtype=dtype).expand(tuple(shape))
 
 
 def _safetensors(path: Path) -> State:
@@ -160,10 +192,13 @@ def _safetensors(path: Path) -> State:
 def _safetensors_shapes(path: Path) -> State:
     try:
         with safe_open(path, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - no mapping
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return {
+                name: _of_shape(held.get_shape(), _SAFETENSORS_TYPES.get(held.get_dtype(), torch.float32))
+                for name, held in slices.items()
+            }
     except (SafetensorError, OSError) as error:
         raise _no_safetensors(path, error) from error
-    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def _no_safetensors(path: Path, error: Exception) -> WeightsError:
@@ -171,7 +206,7 @@ def _no_safetensors(path: Path, error: Exception) -> WeightsError:
 
 
 class _Nothing:
-    """Placeholder for NumPy objects that ignores all arguments."""
+    """Stands for an object of NumPy: takes whatever it is made of and keeps nothing."""
 
     def __new__(cls, *_: Any) -> _Nothing:
         return super().__new__(cls)
@@ -181,7 +216,7 @@ class _Nothing:
 
 
 class _Mapping:
-    """Placeholder for classes of any package: an empty mapping that keeps the items of dict subclasses."""
+    """Stands for a class of any package: makes an empty mapping, which then holds what a subclass of dict holds."""
 
     def __new__(cls, *_: Any) -> OrderedDict[Any, Any]:  # type: ignore[misc]
         return OrderedDict()
@@ -192,21 +227,21 @@ def _empty_list(*_: Any) -> list[Any]:
 
 
 def _stand_in(name: str) -> Any:
-    """Return the placeholder for a class or function of a checkpoint; it imports nothing."""
+    """Return what is called in place of a class or function of a checkpoint; it imports and does nothing."""
     if name == "collections.deque":
         return _empty_list
     return _Nothing if name.startswith("numpy.") else _Mapping
 
 
 def _objects(path: Path) -> tuple[str, ...]:
-    """Return the classes and functions in a checkpoint that torch does not read itself.
+    """Return the classes and functions that a checkpoint names and torch does not read itself.
 
     Raises:
-        WeightsError: Some of them run code.
+        WeightsError: It names some that run code.
     """
     try:
         names = tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)))
-    except _UNREADABLE:  # torch.load will refuse what cannot be parsed here
+    except _UNREADABLE:  # what it cannot look through, torch.load will refuse
         return ()
     code = tuple(name for name in names if _runs_code(name))
     if code:
@@ -223,7 +258,7 @@ def _torch(path: Path, objects: tuple[str, ...], *, mapped: bool) -> Any:
     stand_ins = torch.serialization.safe_globals([(_stand_in(name), name) for name in objects])
     try:
         with stand_ins if objects else nullcontext():
-            if path.suffix == ".safetensors":  # newer torch versions check the name, which an opened file lacks
+            if path.suffix == ".safetensors":  # newer versions of torch go by the name, an opened file has none
                 with path.open("rb") as file:
                     return torch.load(file, map_location="cpu", weights_only=True)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped or None)
@@ -237,6 +272,6 @@ def _torch(path: Path, objects: tuple[str, ...], *, mapped: bool) -> Any:
 
 
 def _named_in(error: Exception) -> str:
-    """Return the class named in torch's error; empty if there is none."""
+    """Return the class that torch refuses, as its message names it; empty where it names none."""
     _, found, rest = str(error).partition("GLOBAL ")
     return rest.split()[0] if found and rest.split() else ""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from segbench.errors import WeightsError
-from segbench.models.weights.averages import is_copy, is_moving_average
+from segbench.models.weights.averages import is_choice_beside, is_copy, is_moving_average
 from segbench.models.weights.foreign_states import Contents, State
 from segbench.models.weights.tensor_matching import Pairing, pair
 
@@ -76,7 +76,7 @@ def _preferred(equal: list[Found], contents: Contents) -> Found:
     weights = [] if averages else [one for one in equal if not is_copy(one.key)]
     wrapped = [[one for one in weights if _last(one.key) == name] for name in WRAPPERS]
     meant = next(filter(None, wrapped), weights)
-    if len(meant) == 1:
+    if len(meant) == 1 and not any(is_choice_beside(one.key, meant[0].key) for one in equal):
         return meant[0]
     raise _ambiguous(contents, tuple(one.key for one in equal))
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from segbench.models.weights.averages import is_copy
+from segbench.models.weights.averages import is_choice_beside, is_copy
 
 PREFIXES = ("module.", "model.", "_orig_mod.")
 """Prefixes added by DataParallel, Lightning and torch.compile."""
@@ -184,7 +184,8 @@ def _preferred(sets: list[_Candidate]) -> tuple[_Candidate, tuple[str, ...], boo
     weights = exact or [one for one in sets if not is_copy(one.outer)]
     meant = weights[0] if weights else sets[0]
     rivals = tuple(one.outer for one in sets if one is not meant)
-    return meant, rivals, len(sets) > 1 and len(weights) != 1
+    choice = not exact and any(is_choice_beside(rival, meant.outer) for rival in rivals)
+    return meant, rivals, choice or (len(sets) > 1 and len(weights) != 1)
 
 
 def _paired(

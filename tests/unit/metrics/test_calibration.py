@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -62,3 +63,14 @@ def test_the_error_lies_between_0_and_1_and_no_pixel_is_lost(pixels):
     assert counts.pixels.sum() == len(pixels)
     assert counts.correct.sum() == sum(right for _, right in pixels)
     assert 0 <= calibration_error(stacked(counts)) <= 1
+
+
+def test_nan_of_a_diverged_network_is_counted_without_a_warning():
+    label = np.array([[0, 1, 1, 255]], np.uint8)
+    sure = np.array([[np.nan, 0.95, np.nan, np.nan]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        counts = calibration_counts(label, np.ones_like(label), sure)
+    assert counts.pixels.sum() == 3
+    assert (counts.pixels[0], counts.pixels[-1]) == (2, 1)
+    assert np.isnan(calibration_error(CalibrationCounts(*(part[None] for part in counts))))

@@ -242,3 +242,38 @@ def test_a_network_that_fails_on_every_size_is_left_to_its_run():
     with pytest.raises(RuntimeError, match="to have 3 channels, but got 7"):
         network(torch.zeros(2, 7, 47, 61))
     assert refuse_sizes(network, channels=7, sizes=[(47, 61)]) is None
+
+
+ODD_SIZES = {
+    "larger": (lambda scores, training: functional.pad(scores, (0, 3, 0, 3)), (67, 99)),
+    "wider": (lambda scores, training: functional.pad(scores, (2, 2, 0, 0)), (64, 100)),
+    "a border left out": (lambda scores, training: scores[:, :, 2:-2, 2:-2], (60, 92)),
+    "stride 4 without a border": (lambda scores, training: functional.avg_pool2d(scores, 4)[:, :, 1:], (15, 24)),
+}
+
+
+@pytest.mark.parametrize("case", ODD_SIZES)
+def test_scores_of_a_size_by_no_whole_stride_are_told(case):
+    made, size = ODD_SIZES[case]
+    found = tried(made)
+    assert found.odd_size == size
+    (note,) = found.notes(trained=False)
+    assert f"returns scores of {size[0]}x{size[1]} for images of 64x96, by no whole stride" in note
+    assert ("crop them" in note) is (size[0] > 64 or size[1] > 96)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32])
+def test_scores_of_a_whole_stride_or_factor_are_nothing_to_tell(stride):
+    for made in (
+        lambda scores, training: functional.avg_pool2d(scores, stride),
+        lambda scores, training: functional.interpolate(scores, scale_factor=stride) if stride < 8 else scores,
+    ):
+        found = tried(made)
+        assert found.odd_size is None
+        assert found.notes(trained=False) == []
+
+
+def test_a_stride_that_does_not_divide_the_image_is_nothing_to_tell():
+    for stride in (3, 5, 7):
+        assert tried(stride=stride).odd_size is None
+        assert tried(lambda scores, training, by=stride: functional.avg_pool2d(scores, by)).odd_size is None

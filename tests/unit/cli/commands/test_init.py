@@ -16,8 +16,8 @@ from segbench.config.load import check
 from segbench.config.reading.yaml_file import read_yaml
 from segbench.config.sections.training import Loader
 from segbench.data.folds.folds import assigned, open_folds
+from segbench.data.guess.found_layout import FoundLayout
 from segbench.data.guess.guess import Found, guess
-from segbench.data.guess.layout import FoundLayout
 
 TWO_CLASSES = np.array([[0, 1, 255], [1, 1, 0]], np.uint8)
 RED_AND_BLACK = np.zeros((4, 4, 3), np.uint8)

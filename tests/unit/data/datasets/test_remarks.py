@@ -55,11 +55,12 @@ def remarks(dataset):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_lossy_mask_whose_void_is_invented_is_a_problem_unless_it_is_allowed(mode, tmp_path):
-    make_split(tmp_path, masks="jpg", mode=mode, quality=95)
+@pytest.mark.parametrize(("masks", "saving"), [("jpg", {"quality": 95}), ("tif", {"compression": "jpeg"})])
+def test_a_lossy_mask_whose_void_is_invented_is_a_problem_unless_it_is_allowed(mode, masks, saving, tmp_path):
+    make_split(tmp_path, masks=masks, mode=mode, **saving)
     (problem,) = findings(tmp_path, ignore="others")
     assert (problem.kind, problem.level) == ("lossy", "problem")
-    assert "train0.jpg" in problem.message
+    assert f"train0.{masks}" in problem.message
     assert "threshold" in problem.message
     assert "dataset.allow: [lossy]" in problem.message
     (note,) = findings(tmp_path, ignore="others", allow=["lossy"])

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from segbench.data.decoding.decoding import reading_page
-from segbench.data.masks.stored import read_stored
+from segbench.data.masks.stored import is_lossy, read_stored
 from segbench.errors import DataError
 
 NUMBERS = [[0, 1, 2], [3, 1, 0]]
@@ -206,3 +206,31 @@ def test_a_grey_ramp_is_no_palette(tmp_path):
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.save(tmp_path / "b.png")
     assert read_stored(tmp_path / "b.png").palette[:2].tolist() == [[0, 0, 0], [255, 0, 0]]
+
+
+DISC = ((np.add.outer(np.arange(-20, 20) ** 2, np.arange(-30, 30) ** 2) < 200) * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "jpeg2000", "jpegxr", "jpegxl"])
+def test_a_tiff_in_a_lossy_compression_is_lossy(compression, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", DISC, compression=compression)
+    assert is_lossy(tmp_path / "a.tif")
+    stored = read_stored(tmp_path / "a.tif")
+    assert stored.lossy
+    assert "the file is lossy" in stored.advice
+
+
+def test_a_coloured_tiff_in_jpeg_is_lossy_whoever_wrote_it(tmp_path):
+    coloured = np.dstack([DISC, 255 - DISC, DISC])
+    tifffile.imwrite(tmp_path / "a.tif", coloured, compression="jpeg", photometric="rgb")
+    Image.fromarray(coloured).save(tmp_path / "b.tif", compression="jpeg")
+    tifffile.imwrite(tmp_path / "c.tif", DISC, compression="jpeg", tile=(16, 16))
+    assert all(read_stored(tmp_path / name).lossy for name in ("a.tif", "b.tif", "c.tif"))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits", "zstd", "lzma", "lerc"])
+def test_a_tiff_in_another_compression_is_not(compression, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", DISC, compression=compression)
+    assert not is_lossy(tmp_path / "a.tif")
+    assert not read_stored(tmp_path / "a.tif").lossy
+    assert np.array_equal(read_stored(tmp_path / "a.tif").numbers, DISC)

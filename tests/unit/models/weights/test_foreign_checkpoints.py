@@ -247,7 +247,6 @@ def test_an_average_of_parameters_alone_is_not_the_network(tmp_path: Path) -> No
         ("model_state_dict", "best_model_state_dict"),
         ("model_state", "best_model_state"),
         ("net", "swa_net"),
-        ("last", "best"),
         ("weights", "bestWeights"),
     ],
 )
@@ -262,7 +261,12 @@ def test_weights_are_taken_before_copies_in_mappings_of_their_own(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "keys", [("swa", "best"), ("first", "second"), ("ema_a", "ema_b"), ("student.state_dict", "teacher.state_dict")]
+    "keys",
+    [
+        *(("last", "best"), ("best", "last"), ("latest_model", "best_model"), ("epoch_12", "best")),
+        *(("last.state_dict", "best.state_dict"), ("swa", "best"), ("first", "second")),
+        *(("ema_a", "ema_b"), ("student.state_dict", "teacher.state_dict")),
+    ],
 )
 def test_of_mappings_that_fit_equally_well_one_has_to_be_named(tmp_path: Path, keys: tuple[str, str]) -> None:
     content: dict[str, Any] = {}
@@ -356,7 +360,7 @@ def test_shapes_are_read_without_values(tmp_path: Path) -> None:
     for name in ("a.pth", "b.pth", "c.safetensors"):
         (found,) = read_contents(tmp_path / name, shapes_only=True).states.values()
         assert {key: tensor.shape for key, tensor in found.items()} == {k: t.shape for k, t in state.items()}
-        assert all(tensor.is_meta for tensor in found.values())
+        assert all(tensor.untyped_storage().nbytes() == tensor.element_size() for tensor in found.values())
 
 
 def test_of_several_members_of_a_list_the_one_that_fits_is_taken(tmp_path):
@@ -380,3 +384,73 @@ def test_tensors_of_an_optimizer_are_no_state_dict(tmp_path):
 def test_a_list_without_names_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="holds no named tensors"):
         loaded(tmp_path, list(Net(0).state_dict().values()))
+
+
+def test_the_best_and_the_last_in_one_state_dict_are_no_guess(tmp_path):
+    content = {"state_dict": {**pre("last.", Net(0).state_dict()), **pre("best.", Net(2).state_dict())}}
+    with pytest.raises(WeightsError, match="last, best fit the network equally well; say which by weights_key"):
+        loaded(tmp_path, content)
+    assert loaded(tmp_path, content, key="last")[0]
+
+
+@pytest.mark.parametrize("depth", [1, 4, 8])
+def test_weights_are_found_however_deep_they_are_nested(depth, tmp_path):
+    content = Net(0).state_dict()
+    for level in reversed(range(depth)):
+        content = {f"level{level}": content, "epoch": 1}
+    same, report = loaded(tmp_path, content)
+    assert same
+    assert report.key == ".".join(f"level{level}" for level in range(depth))
+    assert loaded(tmp_path, content, key=report.key)[0]
+
+
+def test_a_mapping_that_holds_itself_is_read(tmp_path):
+    content: dict[str, Any] = {"model": Net(0).state_dict()}
+    content["self"] = content
+    torch.save(content, tmp_path / "w.pth")
+    assert load_weights(Net(1), tmp_path / "w.pth", rules=Rules(key="model")).complete
+
+
+NO_WEIGHTS = {
+    "meta": (lambda tensor: torch.empty_like(tensor, device="meta"), "on the meta device, without values"),
+    "sparse": (lambda tensor: tensor.to_sparse(), "sparse"),
+    "complex": (lambda tensor: tensor.to(torch.complex64), "complex64"),
+    "int8": (lambda tensor: (tensor * 10).to(torch.int8), "int8"),
+    "bool": (lambda tensor: tensor > 0, "bool"),
+    "quantized": (lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8), "qint8"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize.*", "ignore:.*[Ss]parse.*")
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("kind", NO_WEIGHTS)
+def test_tensors_that_are_no_weights_are_refused_by_name_before_and_while_loading(kind, strict, tmp_path):
+    change, reason = NO_WEIGHTS[kind]
+    names = ("encoder.0.weight", "decoder.up.weight")
+    state = {name: change(tensor) if name in names else tensor for name, tensor in Net(0).state_dict().items()}
+    torch.save({"model": state}, tmp_path / "w.pth")
+    told = rf"no weights of this network: encoder\.0\.weight \({reason}\), decoder\.up\.weight \({reason}\); save"
+    with pytest.raises(WeightsError, match=told):
+        compare_weights(Net(1).to("meta"), tmp_path / "w.pth", rules=Rules(strict=strict))
+    target = Net(1)
+    with pytest.raises(WeightsError, match=told):
+        load_weights(target, tmp_path / "w.pth", strict=strict)
+    assert all(torch.equal(tensor, Net(1).state_dict()[name]) for name, tensor in target.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int64, torch.bool])
+def test_whole_numbers_in_safetensors_are_refused_too(dtype, tmp_path):
+    save_file({name: tensor.to(dtype) for name, tensor in Net(0).state_dict().items()}, tmp_path / "w.safetensors")
+    for check in (compare_weights, load_weights):
+        with pytest.raises(WeightsError, match=rf"decoder\.score\.bias \({str(dtype).removeprefix('torch.')}\)"):
+            check(Net(1), tmp_path / "w.safetensors", rules=Rules())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floating_types_are_weights(dtype, tmp_path):
+    state = {n: t.to(dtype) if t.is_floating_point() else t for n, t in Net(0).state_dict().items()}
+    torch.save(state, tmp_path / "w.pth")
+    compare_weights(Net(1), tmp_path / "w.pth", rules=Rules())
+    target = Net(1)
+    assert load_weights(target, tmp_path / "w.pth").complete
+    assert torch.equal(target.encoder[0].weight, state["encoder.0.weight"].float())
