@@ -511,3 +511,34 @@ def test_nothing_is_written_outside_the_reports_folder(evil_report):
     assert files.folder.parent == root / "deep" / "reports"
     assert written
     assert all(file.is_relative_to(files.folder) for file in written)
+
+
+def test_pictures_show_prediction_errors_and_label_also_below_a_row(browser, evil_report):
+    files, _, _ = evil_report
+    load(browser, files.page)
+    gallery = browser.find_element(By.CSS_SELECTOR, ".gallery")
+    tile = gallery.find_element(By.CSS_SELECTOR, ".of-network")
+    layers = {kind: tile.find_element(By.CSS_SELECTOR, f".{kind}") for kind in ("prediction", "errors", "truth")}
+
+    def seen():
+        style = "return getComputedStyle(arguments[0]).visibility"
+        return {kind for kind, layer in layers.items() if browser.execute_script(style, layer) == "visible"}
+
+    assert seen() == {"prediction"}
+    for shows, kinds in (
+        ("errors", {"errors"}),
+        ("label", {"truth"}),
+        ("image", set()),
+        ("prediction", {"prediction"}),
+    ):
+        gallery.find_element(By.CSS_SELECTOR, f"[data-shows={shows}]").click()
+        ActionChains(browser).move_to_element(browser.find_element(By.TAG_NAME, "h1")).perform()
+        assert seen() == kinds, shows
+    browser.execute_script("arguments[0].focus()", tile)
+    assert "truth" in seen(), "with the focus, a tile shows its label"
+    named = tile.get_attribute("data-network")
+    (opener,) = [one for one in ranking(browser).find_elements(By.CSS_SELECTOR, ".open") if one.text == named]
+    opener.send_keys(Keys.ENTER)
+    details = browser.find_element(By.ID, opener.get_attribute("aria-controls"))
+    assert len(details.find_elements(By.CSS_SELECTOR, ".own-pictures .errors")) == 1
+    assert_quiet(browser)

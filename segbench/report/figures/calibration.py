@@ -14,7 +14,7 @@ from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import short_name, small, styled
+from segbench.report.figures.style import is_narrow, short_name, small, styled
 from segbench.report.runs.folds import folders_of
 from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.record import Status
@@ -30,7 +30,7 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     found = {model: count for model, count in counts.items() if count is not None and count.pixels.any()}
     if not found:
         return None
-    columns = min(3, len(found))
+    columns = min(2 if is_narrow() else 3, len(found))
     rows = math.ceil(len(found) / columns)
     with styled():
         figure, axes = panels(columns, 2.5 * rows + 0.5, rows=rows, width=max(7.0, 2.4 * columns))
@@ -38,7 +38,7 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
             zip(axes, found.items(), looks(list(found)), strict=False)
         ):
             _draw(panel, count, look.color)
-            panel.set_title(short_name(model, most=26), fontsize=small())
+            panel.set_title(short_name(model, most=16 if is_narrow() else 26), fontsize=small())
             if number % columns == 0:
                 panel.set_ylabel("Share that is right")
             if number >= len(found) - columns:

@@ -14,7 +14,7 @@ from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, finish, named_rows, room_for, short_name, small, styled
+from segbench.report.figures.style import GRID, finish, is_narrow, named_rows, room_for, short_name, small, styled
 from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.text import is_absent
 
@@ -139,6 +139,7 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
         annot_kws={"fontsize": small(), "in_layout": False},
         xticklabels=columns,
         yticklabels=rows,
+        cbar=not is_narrow(),  # the cells say it too
         cbar_kws={"label": "Column minus row (percentage points)", "shrink": 0.8},
         linewidths=0.5,
         linecolor=GRID,

@@ -12,7 +12,7 @@ import pandas as pd
 from segbench.report.figures.canvas import canvas, panels
 from segbench.report.figures.captions import best, sample
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, room_for, short_name, small, styled
+from segbench.report.figures.style import GRID, is_narrow, room_for, short_name, small, styled
 from segbench.report.runs.class_iou import class_iou
 from segbench.results.record import Status
 
@@ -96,7 +96,7 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
 
 def _drawn_matrices(drawn: Mapping[str, np.ma.MaskedArray], names: list[str]) -> Figure:
     """Draw confusion matrices, three in a row, with the classes named at the outer edges."""
-    columns = min(3, len(drawn))
+    columns = min(2 if is_narrow() else 3, len(drawn))
     rows = math.ceil(len(drawn) / columns)
     side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
     room = room_for(names)
@@ -105,7 +105,7 @@ def _drawn_matrices(drawn: Mapping[str, np.ma.MaskedArray], names: list[str]) ->
         image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
         panel.set_facecolor(_UNKNOWN)
         panel.grid(visible=False)
-        panel.set_title(short_name(model, most=round(side / 0.12)))
+        panel.set_title(short_name(model, most=14 if is_narrow() else round(side / 0.12)))
         _name_classes(panel, names, left=number % columns == 0, lowest=number >= len(drawn) - columns)
     for panel in axes[len(drawn) :]:
         panel.set_axis_off()

@@ -10,7 +10,7 @@ import pandas as pd
 from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import networks, scored_rows, whole
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import legend_label, short_name, small, styled
+from segbench.report.figures.style import is_narrow, legend_label, short_name, small, styled
 from segbench.report.runs.pictures import (
     Pictured,
     Pixels,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MOST_PICTURED = 6
 """So many networks have their predictions drawn in the figure, the best; a page shows all."""
 
+MOST_IN_A_COLUMN = 2
+"""And so many in a single column of a paper."""
+
 _TILE = 1.9
 """Inches that a picture is wide."""
 _TITLE = 24
@@ -45,8 +48,9 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     found = find_pictures(board, runs)
     if found is None:
         return None
-    images, pictured = found.images, found.networks[:MOST_PICTURED]
-    seen = found.read(MOST_PICTURED)
+    most = MOST_IN_A_COLUMN if is_narrow() else MOST_PICTURED
+    images, pictured = found.images, found.networks[:most]
+    seen = found.read(most)
     if not seen:
         return None
     classes = next(names for names in runs["classes"] if not is_absent(names))
@@ -55,7 +59,7 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     words = ", ".join(f"{image.role} ({image.name}, {image.mean_iou:.3f})" for image in images)
     rows = scored_rows(board)
     pool = rows[rows["model"].isin([network.model for network in found.networks])]
-    drawn = networks(pool.head(MOST_PICTURED), board, known=pool, those="whose predictions were kept")
+    drawn = networks(pool.head(most), board, known=pool, those="whose predictions were kept")
     caption = (
         f"Test images by the mean over networks of their own mean IoU, of {found.gallery.test_images}: {words}. Above: "
         "the image and what each network predicted, with the mean IoU of this image; below: the label, and the image "
@@ -84,7 +88,9 @@ def _drawn(seen: Sequence[Seen], pictured: Sequence[Pictured], classes: Sequence
         _tile(below[0], colored(one.label, one.palette), "label")
         for place, network in enumerate(pictured, 1):
             prediction, scored = one.predictions[network.run], f"{one.facts.scores[network.run]:.3f}"
-            title = f"{short_name(network.model, most=_TITLE)}\n{scored}" if number == 0 else scored
+            title = (
+                f"{short_name(network.model, most=14 if is_narrow() else _TITLE)}\n{scored}" if number == 0 else scored
+            )
             _tile(above[place], colored(prediction, one.palette), title)
             _tile(below[place], errors_over(one.image, wrong(one.label, prediction), mark_of(one.palette)), "")
     _legend(figure, classes, seen[-1].palette)

@@ -17,7 +17,7 @@ PAPER_POINTS = 8.0
 """Size of all text in figures for papers, in points."""
 
 _COLUMN: ContextVar[float | None] = ContextVar("column width in inches", default=None)
-_LOWEST = 0.6
+_LOWEST, _NARROW = 0.6, 5.0
 """A drawing for a narrow column is at least this share as high as on a screen: its text is not that much smaller."""
 
 INK, PAPER, GRID = "#1b1c1e", "#fefefd", "#d3d4d6"
@@ -60,6 +60,12 @@ def column_width(inches: float) -> Iterator[None]:
 def in_a_paper() -> bool:
     """Return whether figures are drawn for a paper."""
     return _COLUMN.get() is not None
+
+
+def is_narrow() -> bool:
+    """Return whether figures are drawn for a single column of a paper, which holds fewer panels."""
+    column = _COLUMN.get()
+    return column is not None and column < _NARROW
 
 
 def fitted(width: float, height: float) -> tuple[float, float]:

@@ -200,10 +200,15 @@ def test_the_front_is_what_its_definition_says(given_points):
 
 
 def test_a_report_shows_accuracy_and_speed_in_one_row_and_every_case_below(pair, results, tmp_path):
-    text = write_report(results / "toy", tmp_path / "reports").markdown.read_text(encoding="utf-8")
+    files = write_report(results / "toy", tmp_path / "reports")
+    text, page = (file.read_text(encoding="utf-8") for file in (files.markdown, files.page))
     header = next(line for line in text.splitlines() if line.startswith("| model"))
-    for title in ("mIoU", "img/s", "batch", "p50 ms", "Pareto", "params", "MACs"):
+    for title in ("mIoU", "img/s", "p50 ms", "params"):
         assert f" {title} |" in header
+    for title in ("batch", "Pareto", "MACs"):
+        assert f" {title} |" not in header
+        assert f">{title}</button>" in page
+    assert "test img/s" not in page, "one speed only"
     section = text.partition("## Speed\n")[2].partition("\n## ")[0]
     assert section.count("| inference |") == 4
     assert "| inference | good | 8 | 32x48, fp32, eager, logits | 2 | 19.0 ± 0.9 |" in section

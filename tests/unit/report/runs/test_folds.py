@@ -274,6 +274,6 @@ def test_a_report_shows_one_table(whole, tmp_path):
     files = write_report(whole, tmp_path / "reports")
     text = files.markdown.read_text(encoding="utf-8")
     assert "3-fold cross-validation" in text
-    assert "6 runs completed" in text
+    assert "**Runs** 6 completed" in text
     assert json.loads(files.json.read_text(encoding="utf-8"))["rows"][0]["folds"] == 3
     assert CLASSES[0] in text
