@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,8 +79,8 @@ def retest_block(
     given: Mapping[str, Any],
     *,
     file: Path | None,
-    models: list[str] | None,
-    seeds: list[int] | None,
+    models: Sequence[str] | None,
+    seeds: Sequence[int] | None,
     device: str,
     results: Path,
     seconds: float | None = None,

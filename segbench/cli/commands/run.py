@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from segbench.cli.commands.robustness import retest_block
 from segbench.cli.commands.stored.report import rank_and_report
 from segbench.cli.support.launch_options import (
     Address,
@@ -100,7 +101,7 @@ def run(  # noqa: PLR0913 - the options of one command
     with command.stopping():
         trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = no_speed or command.measure_speed(outcome)
+        measured = command.measure(outcome, speed=not no_speed, retest=retest_block)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):

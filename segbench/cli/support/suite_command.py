@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,6 +139,47 @@ class SuiteCommand:
             tell(f"the speed was not measured: {error}")
             return None if self.stop.due else False
         return True
+
+    def _retest(self, outcome: SuiteOutcome, retest: Callable[..., bool]) -> bool | None:
+        """Do the tests of the suite's robustness block; errors are reported, since the leaderboard is still wanted.
+
+        Returns:
+            Whether they are done; None if some are left.
+        """
+        if self.suite.robustness is None:
+            return True
+        if not self.launching.can_be_tried_here or outcome.left:
+            tell("the robustness block is left; 'segbench robustness' does it")
+            return None if outcome.left else True
+        try:
+            complete = retest(
+                self.suite,
+                {},
+                file=None,
+                models=self.selection.models,
+                seeds=self.selection.seeds,
+                device=self.launching.device,
+                results=self.results,
+                seconds=self.stop.seconds_left,
+            )
+        except SegbenchError as error:
+            tell(f"robustness was not tested: {error}")
+            return False
+        return True if complete else None
+
+    def measure(self, outcome: SuiteOutcome, *, speed: bool, retest: Callable[..., bool]) -> bool | None:
+        """Do what follows the runs: the speed block, if wanted, and the robustness block.
+
+        Args:
+            outcome: What the runs came to.
+            speed: Whether speed is wanted.
+            retest: Does the robustness block.
+
+        Returns:
+            Whether both are done; None if something is left.
+        """
+        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome, retest)]
+        return None if None in done else all(done)
 
     def _speed_in_time(self, outcome: SuiteOutcome) -> bool:
         """Tell whether the speed block may begin: it is measured in one piece.
