@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from segbench.engine.events import Event
-from segbench.engine.launchers.ray_worker import RayResult, RayTask, do_run
+from segbench.engine.launchers.ray_worker import RayResult, RayTask, execute_task
 
 
 def done_here(order: RayTask, monkeypatch: pytest.MonkeyPatch, observer: Callable[[Event], None]) -> RayResult:
@@ -18,4 +18,4 @@ def done_here(order: RayTask, monkeypatch: pytest.MonkeyPatch, observer: Callabl
     ray = SimpleNamespace(get_runtime_context=lambda: context, get=lambda reference: reference)
     monkeypatch.setitem(sys.modules, "ray", ray)
     mailbox = SimpleNamespace(put=SimpleNamespace(remote=observer), all_is_in=SimpleNamespace(remote=lambda: None))
-    return do_run(order, mailbox)
+    return execute_task(order, mailbox)

@@ -67,7 +67,7 @@ def test_every_document_is_in_the_navigation():
     assert {path.name for path in (ROOT / "docs").glob("*.md")} <= listed
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="builds the whole site")
 def test_the_site_is_built_strictly_and_its_pages_fetch_nothing(tmp_path):
     pytest.importorskip("material", reason="mkdocs-material is not installed: pip install -e '.[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path)]

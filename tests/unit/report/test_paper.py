@@ -118,7 +118,7 @@ def test_every_network_of_a_paper_has_the_reference_that_its_module_cites():
         assert str(paper.year) in words
 
 
-@pytest.mark.slow
+@pytest.mark.slow(reason="runs pdflatex once for each hostile name")
 def test_pdflatex_compiles_the_table(add, results, tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("needs pdflatex with booktabs: apt-get install texlive-latex-recommended")

@@ -4,9 +4,9 @@ import io
 
 import pytest
 from rich.console import Console
-from segbench.report.ranking.caveat import MEASURED_SPEED, RUN_SPEED, Caveat
 
 from segbench.report.formats.tables import rich_tables, titles_shown
+from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
 from segbench.report.ranking.ranking import rank
 from segbench.report.verdict import verdicts_of
 
@@ -46,8 +46,9 @@ def test_a_column_is_explained_exactly_where_it_is_shown(ranking, width):
 
 
 def test_a_caveat_about_columns_is_said_to_who_sees_one_of_them():
-    caveat = Caveat("shared", RUN_SPEED).under("Protocol 1")
+    (sentence,) = about_columns(RUN_SPEED, ["shared"])
+    caveat = Note.of("Protocol 1", sentence)
     assert caveat == "Protocol 1: shared"
     assert caveat.concerns({"test img/s", "mIoU"})
     assert not caveat.concerns(set(MEASURED_SPEED))
-    assert Caveat("about rows").concerns(set())
+    assert Note.of("", "about rows").concerns(set())
