@@ -12,7 +12,7 @@ from segbench.cli.terminal.output import tell, write_json, write_table
 def suites(*, as_json: AsJson = False) -> None:
     """List the suites that come with segbench.
 
-    'segbench run NAME' runs one of them.
+    Every command that takes a suite takes one of these by its name, such as 'segbench run quickstart'.
     """
     from segbench.config.shipped import shipped_suites
 
