@@ -231,7 +231,7 @@ def test_processes_that_were_killed_go_on_from_their_last_state(tmp_path):
     assert list(tmp_path.glob("killed/tiny/.*.resume/step-000000004-*"))
     assert by_several(2, suite, tmp_path / "killed") == [0, 0]
     said = (tmp_path / "killed" / "said.txt").read_text()
-    assert "goes on from step 4 of" in said
+    assert "resumes from step 4 of" in said
     ((whole, folder),) = stored(tmp_path / "whole").values()
     ((record, again),) = stored(tmp_path / "killed").values()
     assert record["data"] == whole["data"]
@@ -287,7 +287,7 @@ def test_what_several_found_is_put_in_the_order_of_the_split():
             losses=tuple(None if position == 2 else float(position) for position in positions),
             digests=tuple(f"{position:032x}" for position in positions),
             seconds=1.0 + count,
-            looking_seconds=0.5,
+            detail_seconds=0.5,
             pictures=tuple(Picture(position, "", np.zeros((1, 1), np.uint8)) for position in positions),
         )
 
