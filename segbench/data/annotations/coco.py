@@ -181,5 +181,5 @@ def _need_pycocotools(file: Path) -> None:
     except ImportError:
         raise UsageError(
             f"{file}: COCO's polygons and run lengths are drawn by pycocotools, which is not installed: "
-            'pip install "segbench[coco]"'
+            "pip install pycocotools"
         ) from None

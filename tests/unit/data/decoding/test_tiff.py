@@ -122,7 +122,7 @@ def test_a_compression_that_is_missing_is_named_with_its_remedy(tmp_path, monkey
 
     tifffile.imwrite(tmp_path / "a.tif", numbers(8, 8, 5), photometric="minisblack", planarconfig="contig")
     monkeypatch.setattr(tifffile.TiffPage, "asarray", lacking)
-    with pytest.raises(DataError, match=r"a\.tif: its compression .*LERC.* pip install 'segbench\[codecs\]'"):
+    with pytest.raises(DataError, match=r"a\.tif: its compression .*LERC.* pip install 'imagecodecs'"):
         ImageReader(5)(tmp_path / "a.tif")
 
 
