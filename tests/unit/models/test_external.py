@@ -186,7 +186,7 @@ def test_smps_names_and_options_are_checked():
 
 def test_a_missing_smp_is_a_refusal_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
-    with pytest.raises(ModelRefusal, match="smp:Unet needs .*pip install segmentation-models-pytorch"):
+    with pytest.raises(ModelRefusal, match=r"smp:Unet needs .*pip install segmentation-models-pytorch"):
         smp_model(4, target="Unet")
 
 
