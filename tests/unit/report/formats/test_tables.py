@@ -45,7 +45,7 @@ def test_the_terminal_table_fits_80_columns_and_cuts_nothing_off(add, board):
     text = shown(board())
     assert max(cell_len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
-    for word in ("mIoU", "weights", "test img/s", "n = 2 seeds each", "±", "more columns in a wider terminal"):
+    for word in ("mIoU", "test img/s", "n = 2 seeds each", "±", "more columns in a wider terminal"):
         assert word in text
 
 
@@ -110,7 +110,7 @@ def test_measured_speed_fits_80_columns(add, measure, board):
         measure(label, 0.1, 0.12, options={"width": width})
     text = shown(board())
     assert max(cell_len(line) for line in text.splitlines()) <= 80
-    assert all(word in text for word in ("img/s", "p50 ms", "Pareto", "9.09 ± 0.83"))
+    assert all(word in text for word in ("img/s", "p50 ms", "9.09 ± 0.83"))
 
 
 def test_failures_are_shown_with_their_reason(add, board):
