@@ -71,9 +71,15 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Facts:
-    """Short facts, each with its name, that are read at a glance."""
+    """Short facts, each with its name, that are read at a glance.
+
+    Attributes:
+        items: Names and values.
+        words: What a page tells of some of them on hover, by name.
+    """
 
     items: tuple[tuple[str, str], ...]
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,11 +214,19 @@ class Listing:
 
 @dataclass(frozen=True)
 class Folded:
-    """Blocks that a page shows when they are asked for, under a heading of level 2."""
+    """Blocks that a page shows when they are asked for, under a heading of level 2.
+
+    Attributes:
+        title: The heading.
+        blocks: What is shown.
+        anchor: What a link to it ends with; made of the title by default.
+        printed: Whether a page on paper has it.
+    """
 
     title: str
     blocks: tuple[Block, ...]
     anchor: str = ""
+    printed: bool = True
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class _Report:
 def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
-    report = _Report(top(runs, verdicts(judged), len(ranking.notes)))
+    report = _Report(top(runs, verdicts(judged), ranking.notes))
     slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
     parts = [
         (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged

@@ -193,7 +193,7 @@ def environment(runs: pd.DataFrame) -> list[Block]:
         for key, value in _facts(facts):
             counts.setdefault(key, Counter())[value] += 1
     rows: list[list[Cell | str]] = [[_code(key), _counted(values, len(known))] for key, values in counts.items()]
-    return [Folded("Environment", (Table.of("environment", ["fact", "value"], rows),))]
+    return [Folded("Environment", (Table.of("environment", ["fact", "value"], rows),), printed=False)]
 
 
 def suites_as_run(runs: pd.DataFrame) -> list[Block]:
@@ -204,7 +204,8 @@ def suites_as_run(runs: pd.DataFrame) -> list[Block]:
             text = (folder / SUITE_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        blocks.append(Folded(f"Suite {folder.name} as run", (Listing(text, "yaml"),), anchor=f"suite-{folder.name}"))
+        listing, anchor = Listing(text, "yaml"), f"suite-{folder.name}"
+        blocks.append(Folded(f"Suite {folder.name} as run", (listing,), anchor=anchor, printed=False))
     return blocks
 
 

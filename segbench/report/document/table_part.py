@@ -14,12 +14,15 @@ from segbench.report.document.worst_images import worst_cases
 from segbench.report.formats.leaderboard import table_blocks
 from segbench.report.ranking.notes import Note
 from segbench.report.ranking.tables import RankedTable
+from segbench.report.runs.pictures import find_pictures
 
+NO_PICTURES = "No pictures: these runs kept none."
 _LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
+_TRAINING = "Training and calibration"
 _FIGURES = {
     "How sure the order is": ("mean-iou-intervals", "paired-differences"),
     "Accuracy and cost": ("accuracy-throughput", "accuracy-parameters", "latency", "memory"),
-    "Training and calibration": ("learning-curves", "reliability"),
+    _TRAINING: ("learning-curves", "reliability"),
 }
 """Which figures stand under which heading; the IoU of classes is a table, and confusions stand with it."""
 
@@ -62,12 +65,23 @@ def table_part(
     blocks += sections.notes(notes)
     if pictures:
         blocks += [Heading("Predictions", 3), pictures]
+    elif facts and find_pictures(table.rows, runs) is None:
+        blocks.append(Paragraph.of(NO_PICTURES))
     spent = _lead(table, drawings) if leads else None
     for title, names in _FIGURES.items():
         found = [drawings[name] for name in names if name in drawings and name != spent]
-        blocks += [Heading(title, 3), *found] if found else []
+        blocks += [Heading(_of_those(title, found), 3), *found] if found else []
     blocks += [*_classes(judged, drawings), *worst_cases(table.rows, runs), *sections.published(table.rows, runs)]
     return [*blocks[:start], *(_linked(block) if alone else block for block in blocks[start:])]
+
+
+def _of_those(title: str, found: Sequence[Drawing]) -> str:
+    """Return a heading without what none of its figures shows."""
+    if title != _TRAINING:
+        return title
+    parts = {"learning-curves": "Training", "reliability": "Calibration"}
+    known = [word for name, word in parts.items() if any(drawing.name.startswith(name) for drawing in found)]
+    return " and ".join(known).capitalize()
 
 
 def _linked(block: Block) -> Block:

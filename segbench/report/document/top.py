@@ -11,19 +11,22 @@ import pandas as pd
 
 from segbench.report.blocks import Block, Facts, Heading, Paragraph
 from segbench.report.ranking.citations import data_title
+from segbench.report.ranking.notes import Note
 from segbench.report.text import is_absent, plural, printable, short_id
 from segbench.results.record import Status
 
+_WORDS = {"Time of all runs": "added up over runs"}
 
-def top(runs: pd.DataFrame, answers: Sequence[str], notes: int) -> list[Block]:
+
+def top(runs: pd.DataFrame, answers: Sequence[str], notes: Sequence[Note]) -> list[Block]:
     """Return title, facts and answers.
 
     Args:
         runs: The rows of ``load_results``.
         answers: What a reader wants to know first, of each table.
-        notes: How many notes stand below the tables.
+        notes: What a reader must know before comparing rows.
     """
-    blocks: list[Block] = [Heading(title(runs), 1), Facts(tuple(_facts(runs, notes)))]
+    blocks: list[Block] = [Heading(title(runs), 1), Facts(tuple(_facts(runs, notes)), _WORDS)]
     return blocks + [Paragraph.of(answer, lead=True) for answer in answers]
 
 
@@ -39,7 +42,7 @@ def title(runs: pd.DataFrame) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _facts(runs: pd.DataFrame, notes: int) -> Iterable[tuple[str, str]]:
+def _facts(runs: pd.DataFrame, notes: Sequence[Note]) -> Iterable[tuple[str, str]]:
     recipes, completed = _recipes(runs), runs[runs["status"] == Status.COMPLETED]
     facts = {
         "Suite": _suites(runs),
@@ -50,13 +53,20 @@ def _facts(runs: pd.DataFrame, notes: int) -> Iterable[tuple[str, str]]:
         "Training": " | ".join(_distinct(filter(None, (_training(recipe) for recipe in recipes)))),
         "Runs": _runs(runs),
         "Device": ", ".join(_distinct(_device(run) for run in completed.itertuples())),
-        "Total time": _duration(completed["total_seconds"].dropna().sum()),
+        "Time of all runs": _duration(completed["total_seconds"].dropna().sum()),
         "Date": _dates(completed["started"]),
         "Software": ", ".join(_distinct(_software(facts) for facts in completed["environment"])),
-        "Caveats": f"{notes}, below the ranking" if notes else "none",
+        "Caveats": _caveats(notes),
         "Protocol": ", ".join(_distinct(short_id(one) for one in runs["protocol"] if not is_absent(one))),
     }
     return [(name, printable(value)) for name, value in facts.items() if value]
+
+
+def _caveats(notes: Sequence[Note]) -> str:
+    """Return how many notes there are, and where they stand: those about single networks are at their rows too."""
+    if not notes:
+        return "none"
+    return f"{len(notes)}, {'at the rows and ' if any(note.models for note in notes) else ''}below the ranking"
 
 
 def _recipes(runs: pd.DataFrame) -> list[Any]:

@@ -134,7 +134,7 @@ COLUMNS = (
     Column("group", _word("group"), 4, right=False),
     Column("differs in", _word("environment_differs"), 3, right=False),
     Column("weights", _weights, 13, right=False),
-    Column("predicts", _word("predicts"), 1, right=False),
+    Column("predicts", _word("predicts"), 5, right=False),
     Column("seeds", _whole("seeds"), 1, "seeds"),
     Column("published", _published, 30, "published_mean_iou"),
     Column("pixel acc.", _fraction("pixel_accuracy"), 8, "pixel_accuracy"),

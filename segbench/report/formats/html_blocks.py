@@ -86,8 +86,9 @@ class Shower:
                 }
             case Paragraph(parts, lead):
                 return {"kind": "paragraph", "parts": [_inline(part) for part in parts], "lead": lead}
-            case Facts(items):
-                return {"kind": "facts", "entries": [(name, printable(value)) for name, value in items]}
+            case Facts(items, words):
+                entries = [(name, printable(value), words.get(name, "")) for name, value in items]
+                return {"kind": "facts", "entries": entries}
             case Bullets(lead, items, beside):
                 lists = {"entries": list(map(printable, items)), "beside": list(map(printable, beside))}
                 return {"kind": "bullets", "lead": printable(lead), **lists}
@@ -98,10 +99,10 @@ class Shower:
             case Listing(text):
                 lines = map(printable, text.rstrip("\n").split("\n"))
                 return {"kind": "listing", "text": "\n".join(lines)}
-            case Folded(title, blocks, anchor):
+            case Folded(title, blocks, anchor, printed):
                 name = self.anchor(anchor or title)
                 shown = {"kind": "folded", "text": printable(title), "anchor": name, "link": printable(title)}
-                return shown | {"blocks": self.show(blocks)}
+                return shown | {"blocks": self.show(blocks), "printed": printed}
             case Gallery():
                 return _gallery(block)
             case Curve(network, drawing):

@@ -46,9 +46,9 @@ def _written(block: Block) -> str:  # noqa: PLR0911 - one for each kind of block
         case Drawing(name, title, caption):
             file = f"{FIGURES_FOLDER}/{name}.svg"
             return f"![{escape_markdown(title)}]({file})\n\n*{escape_markdown(caption)}*"
-        case Facts(items):
+        case Facts(items, _):
             return " · ".join(f"**{escape_markdown(name)}** {escape_markdown(value)}" for name, value in items)
-        case Folded(title, blocks, _):
+        case Folded(title, blocks):
             return render_markdown([Heading(title), *blocks])
         case Gallery():
             return _written(block.drawing)

@@ -113,11 +113,18 @@ function openTarget() {
   let place = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
   for (; place; place = place.parentElement) if (place.tagName === "DETAILS") place.open = true;
 }
+const linkBar = document.querySelector("nav");
+function keepClearOfBar() {
+  const covered = getComputedStyle(linkBar).position === "sticky" ? linkBar.offsetHeight : 0;
+  document.documentElement.style.scrollPaddingTop = `${covered + 8}px`;
+}
+addEventListener("resize", keepClearOfBar);
+keepClearOfBar();
 addEventListener("hashchange", openTarget);
 openTarget();
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = Array.from(document.querySelectorAll("details.fold:not([open])"));
+  folded = Array.from(document.querySelectorAll("details.fold:not([open], .unprinted)"));
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => {

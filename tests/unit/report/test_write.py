@@ -53,6 +53,26 @@ def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path)
     assert json.loads(files.json.read_text(encoding="utf-8"))["suites"] == ["toy"]
 
 
+def test_a_report_of_runs_without_pictures_or_calibration_says_so_and_promises_neither(add, results, tmp_path):
+    add("a", 0)
+    add("b", 0, 70)
+    text = write_report(results, tmp_path).markdown.read_text(encoding="utf-8")
+    assert text.count("No pictures: these runs kept none.") == 1
+    assert "### Training\n" in text
+    assert "### Predictions" not in text
+
+
+def test_paper_gets_neither_the_environment_nor_suites_as_run(undrawn, add, results, tmp_path):
+    add("a", 0)
+    Store(results, "toy").write_suite("name: toy\n", {})
+    page = write_report(results, tmp_path).page.read_text(encoding="utf-8")
+    left_out = re.findall(r'<details class="fold unprinted" id="([^"]+)"', page)
+    kept = re.findall(r'<details class="fold" id="([^"]+)"', page)
+    assert left_out == ["environment", "suite-toy"]
+    assert len(kept) == 1
+    assert kept[0].startswith("protocol-")
+
+
 def test_writing_twice_gives_the_same_files_and_removes_figures_of_old_protocols(add, results, tmp_path):
     add("a", 0)
     first = write_report(results, tmp_path)

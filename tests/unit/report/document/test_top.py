@@ -6,6 +6,7 @@ import pytest
 
 from segbench.report.blocks import Facts, Heading, Paragraph
 from segbench.report.document.top import title, top
+from segbench.report.ranking.notes import Note
 from segbench.report.runs.load import load_results
 from segbench.results.record import Outcome, Status
 
@@ -37,7 +38,7 @@ def test_the_facts_are_those_of_the_records(add, results):
     add("a", recipe=CAMVID)
     add("b", recipe=CAMVID, hits=50)
     add("c", recipe=CAMVID, outcome=Outcome(status=Status.FAILED, reason="x"))
-    heading, facts, answer = top(load_results(results), ["a wins."], 2)
+    heading, facts, answer = top(load_results(results), ["a wins."], [Note.of("", "x"), Note.about(["b"], "y")])
     assert isinstance(heading, Heading)
     assert heading.level == 1
     assert answer == Paragraph.of("a wins.", lead=True)
@@ -50,14 +51,29 @@ def test_the_facts_are_those_of_the_records(add, results):
     assert found["Training"] == "13 epochs, adamw, lr 0.001, batch 4"
     assert found["Runs"] == "2 completed, 1 failed"
     assert found["Device"] == "Example CPU, 1 thread"
-    assert found["Total time"] == "4 s"
+    assert found["Time of all runs"] == "4 s"
+    assert facts.words == {"Time of all runs": "added up over runs"}
     assert found["Date"] == "1 Jan 2026"
-    assert found["Caveats"] == "2, below the ranking"
+    assert found["Caveats"] == "2, at the rows and below the ranking"
     assert len(found["Protocol"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ([], "none"),
+        ([Note.of("", "x")], "1, below the ranking"),
+        ([Note.about(["a"], "x")], "1, at the rows and below the ranking"),
+    ],
+)
+def test_the_number_of_caveats_says_where_they_stand(add, results, notes, said):
+    add("a", recipe=CAMVID)
+    _, facts = top(load_results(results), [], notes)
+    assert dict(facts.items)["Caveats"] == said
 
 
 def test_nothing_but_unreadable_runs_still_has_a_top(add, results):
     (add() / "run.json").write_text("{")
-    heading, facts = top(load_results(results), [], 0)
+    heading, facts = top(load_results(results), [], [])
     assert heading.text == "Leaderboard: toy"
     assert dict(facts.items)["Runs"] == "0 completed, 1 damaged"

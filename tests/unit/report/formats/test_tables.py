@@ -196,3 +196,12 @@ def test_no_runs_are_said_to_be_none(results, tmp_path):
     assert shown(empty) == "no runs\n"
     assert to_markdown(empty) == "No runs.\n"
     assert json.loads(to_json(empty))["rows"] == []
+
+
+def test_a_narrow_terminal_tells_the_group_before_what_is_never_predicted(add, board):
+    add("a", 0)
+    add("b", 0, 70)
+    groups = board().assign(group="a", predicts="never 9 of 11 classes, 1/2 seeds")
+    heading = shown(groups, width=40).splitlines()
+    assert any("group" in line for line in heading)
+    assert not any("predicts" in line for line in heading)
