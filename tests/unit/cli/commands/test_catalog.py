@@ -148,9 +148,13 @@ def test_a_foreign_network_whose_sizes_or_outputs_do_not_fit_is_told_what_to_wri
 
 
 def test_a_model_that_refuses_every_size_says_why(segbench):
-    answer = segbench("describe", "torchvision:fcn_resnet50", "--channels", 4)
-    assert answer.code == 1
-    assert "3 channels" in answer.err
+    answer = segbench("describe", "python:misbehaving.never_working")
+    assert answer.code == 2
+    assert "cannot take 512x512 images: the flux capacitor is empty" in answer.err
+
+
+def test_a_network_of_torchvision_is_described_for_any_channels(segbench):
+    assert "4 channels" in segbench("describe", "torchvision:fcn_resnet50", "--channels", 4).out
 
 
 def test_memory_and_disk_are_described_in_bytes_for_programs_and_in_units_for_people(segbench):
