@@ -337,6 +337,29 @@ def test_a_figure_as_a_picture_takes_the_place_of_the_chart_in_print(shown):
     shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
+@pytest.mark.parametrize("width", [480, 800, 1280])
+def test_what_is_focused_is_not_under_the_links_at_the_top_which_all_are_in_sight(shown, width):
+    look(shown, width=width)
+    hidden = shown.execute_script("""
+      const bar = document.querySelector('nav'), beyond = [];
+      for (const link of bar.querySelectorAll('a')) {
+        if (link.getBoundingClientRect().right > innerWidth) beyond.push(link.textContent);
+      }
+      scrollTo(0, document.body.scrollHeight);
+      for (const one of [...document.querySelectorAll('main :is(button, summary, [tabindex], a)')].reverse()) {
+        if (!one.checkVisibility()) continue;
+        one.focus();
+        const box = one.getBoundingClientRect(), end = Math.max(bar.getBoundingClientRect().bottom, 0);
+        if (box.height < innerHeight / 2 && box.top < end) beyond.push(one.outerHTML.slice(0, 120));
+      }
+      document.activeElement.blur();
+      scrollTo(0, 0);
+      return beyond;
+    """)
+    look(shown, width=1280)
+    assert hidden == []
+
+
 def test_a_figure_has_an_address_of_its_own(shown):
     found = shown.execute_script("return [...document.querySelectorAll('figure[id]')].map(e => e.id)")
     assert any(re.fullmatch(r"accuracy-throughput-[0-9a-f]{8}", name) for name in found)
