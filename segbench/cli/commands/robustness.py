@@ -45,7 +45,7 @@ def robustness(  # noqa: PLR0913 - the options of one command
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test a suite's trained networks on corrupted images and on other data.
+    """Test trained networks on corrupted images and other data.
 
     The networks are those that 'segbench run' has stored. What is tested already is kept; every result is stored under
     RESULTS/<suite>/robustness/. With a time limit, exit code 3 says that something is left.

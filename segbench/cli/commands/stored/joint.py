@@ -18,9 +18,10 @@ def joint(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Rank networks over several data sets: ranks on each, the mean rank, and how near they come to the best.
+    """Rank networks over several data sets.
 
-    Networks are the same where their labels are. Scores of different data sets are never averaged.
+    Shown are the ranks on each, the mean rank, and how near networks come to the best. Networks are the
+    same where their labels are. Scores of different data sets are never averaged.
     """
     from segbench.report.joint.joint import RATIOS
     from segbench.report.joint.joint import joint as joined
