@@ -43,7 +43,7 @@ def interrupted(monkeypatch):
 
 
 def test_a_run_that_is_sent_back_reports_at_the_deadline_that_it_begins_anew(interrupted):
-    said = "stopped after step 1 of 6; it begins anew: only with --shared-results is its state kept"
+    said = "stopped after step 1 of 6; it will start again, since its state is kept only with --shared-results"
     assert interrupted(None) == said
 
 
