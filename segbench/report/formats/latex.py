@@ -22,6 +22,7 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "[": "{[}",  # after the end of a row it would begin an option
     "±": r"$\pm$",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }

@@ -127,8 +127,8 @@ def test_pdflatex_compiles_the_table(add, results, tmp_path):
             add(name)
     document = "\n".join(
         [
-            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\usepackage{newunicodechar}",
-            r"\newunicodechar{·}{\textperiodcentered}\begin{document}",
+            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}",
+            r"\DeclareUnicodeCharacter{00B7}{\textperiodcentered}\begin{document}",
             paper_table(rank(results).board, {HOSTILE[0]: "unet"}),
             r"\end{document}",
         ]
