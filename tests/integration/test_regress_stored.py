@@ -94,7 +94,7 @@ def test_a_renamed_case_exits_4_and_is_named(baseline, tmp_path):
     renamed = rewritten(baseline, tmp_path, lambda records: records[0]["case"]["model"].update(width=0.5))
     done = segbench("check", "--baseline", baseline, "--current", renamed)
     assert done.exit_code == 4
-    assert "missing: the baseline has this case" in done.output
+    assert "missing: this case is in the baseline" in done.output
     assert "new, not in the baseline" in done.output
 
 
