@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
-from segbench.data.base import IGNORE_INDEX, DatasetInfo, LabelArray, Remark, Sample, SegmentationDataset
+from segbench.data.base import (
+    IGNORE_INDEX,
+    DatasetInfo,
+    DerivedDataset,
+    LabelArray,
+    Sample,
+    SegmentationDataset,
+    hash_of,
+)
 from segbench.errors import DataError, did_you_mean
 
 
-class OtherClasses(SegmentationDataset):
+class OtherClasses(DerivedDataset):
     """A split read with the classes of another data set; what has no class there is void.
 
     Args:
@@ -29,32 +34,8 @@ class OtherClasses(SegmentationDataset):
         if dataset.info.image_format != info.image_format:
             found = f"{dataset.info.image_format}; the networks take {info.image_format}"
             raise DataError(f"{dataset.info.name}: its images have {found}")
-        self.dataset, self.info = dataset, info
-        self._table = _table(dataset.info, info, classes_map)
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The split's names."""
-        return self.dataset.names
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """What tells the images apart."""
-        return self.dataset.image_ids
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """What is wrong with the split."""
-        return self.dataset.problems
-
-    @property
-    def index_masks(self) -> Sequence[Path]:
-        """Mask files of the split."""
-        return self.dataset.index_masks
-
-    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of the images."""
-        return self.dataset.remarks(indices)
+        super().__init__(dataset)
+        self.info, self._table = info, _table(dataset.info, info, classes_map)
 
     def read(self, index: int) -> Sample:
         """Return one image with its label in the other classes."""
@@ -63,18 +44,11 @@ class OtherClasses(SegmentationDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the split's fingerprint and the classes."""
-        return self._hash(self.dataset.fingerprint())
+        return hash_of([self.dataset.fingerprint(), self._table.tolist(), list(self.info.classes)])
 
     def cache_key(self) -> str:
         """Return a hash of the split's key and the classes."""
-        return self._hash(self.dataset.cache_key())
-
-    def prepare(self) -> None:
-        """Prepare the split."""
-        self.dataset.prepare()
-
-    def _hash(self, own: str) -> str:
-        return hashlib.sha256(json.dumps([own, self._table.tolist(), list(self.info.classes)]).encode()).hexdigest()
+        return hash_of([self.dataset.cache_key(), self._table.tolist(), list(self.info.classes)])
 
 
 def _table(own: DatasetInfo, info: DatasetInfo, classes_map: Mapping[str, str | None]) -> LabelArray:

@@ -80,7 +80,7 @@ def image_spread(
         UsageError: There is no run or no image, or the runs differ in the number of images or classes.
     """
     images = _number_of_images(runs)
-    runs, units = _by_group(runs, list(range(images)) if groups is None else groups)
+    runs, units = by_group(runs, list(range(images)) if groups is None else groups)
     drawn = _scores(runs, _weights(units, resamples, seed=seed))
     full = summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, runs), strict=True))))
     return {
@@ -118,7 +118,7 @@ def _number_of_images(runs: Sequence[ClassCounts]) -> int:
     return int(shape[0])
 
 
-def _by_group(runs: Sequence[ClassCounts], groups: Sequence[Hashable]) -> tuple[list[ClassCounts], int]:
+def by_group(runs: Sequence[ClassCounts], groups: Sequence[Hashable]) -> tuple[list[ClassCounts], int]:
     """Return the runs' counts summed over the images of each group, and how many groups there are."""
     names = list(dict.fromkeys(groups))
     if len(names) == len(groups):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segbench.data.base import IGNORE_INDEX, DatasetInfo, ImageArray, LabelArray, Remark, Sample, SegmentationDataset
+from segbench.data.base import (
+    IGNORE_INDEX,
+    DerivedDataset,
+    ImageArray,
+    LabelArray,
+    Sample,
+    SegmentationDataset,
+    hash_of,
+)
 from segbench.data.corruptions import COLOR_ONLY, NAMES, SEVERITIES, blur, digital, geometric, noise, weather
 from segbench.data.corruptions.blur import sampled
 from segbench.data.corruptions.geometric import Positions
@@ -75,7 +82,7 @@ def check_corruption(name: str, severity: int) -> None:
         raise DataError(f"{name}: the severity is {severity!r}; expected one of 1 to {SEVERITIES[-1]}")
 
 
-class CorruptedDataset(SegmentationDataset):
+class CorruptedDataset(DerivedDataset):
     """A split whose images are corrupted as they are read.
 
     Args:
@@ -86,32 +93,8 @@ class CorruptedDataset(SegmentationDataset):
 
     def __init__(self, dataset: SegmentationDataset, name: str, severity: int) -> None:
         check_corruption(name, severity)
-        self.dataset, self.name, self.severity = dataset, name, severity
-        self.info: DatasetInfo = dataset.info
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The clean split's names."""
-        return self.dataset.names
-
-    @property
-    def image_ids(self) -> Sequence[str]:
-        """What tells the clean images apart."""
-        return self.dataset.image_ids
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """What is wrong with the clean split."""
-        return self.dataset.problems
-
-    @property
-    def index_masks(self) -> Sequence[Path]:
-        """Mask files of the clean split."""
-        return self.dataset.index_masks
-
-    def remarks(self, indices: Sequence[int]) -> Sequence[Remark]:
-        """Return what is to be said of the clean images."""
-        return self.dataset.remarks(indices)
+        super().__init__(dataset)
+        self.name, self.severity = name, severity
 
     def read(self, index: int) -> Sample:
         """Return one image, corrupted, with its label."""
@@ -119,18 +102,11 @@ class CorruptedDataset(SegmentationDataset):
 
     def fingerprint(self) -> str:
         """Return a hash of the clean split's fingerprint and the corruption."""
-        return self._hash(self.dataset.fingerprint())
+        return hash_of([self.dataset.fingerprint(), self.name, self.severity, VERSION])
 
     def cache_key(self) -> str:
         """Return a hash of the clean split's key and the corruption."""
-        return self._hash(self.dataset.cache_key())
-
-    def _hash(self, clean: str) -> str:
-        return hashlib.sha256(json.dumps([clean, self.name, self.severity, VERSION]).encode()).hexdigest()
-
-    def prepare(self) -> None:
-        """Prepare the clean split."""
-        self.dataset.prepare()
+        return hash_of([self.dataset.cache_key(), self.name, self.severity, VERSION])
 
 
 def _seed(image: str, name: str, severity: int) -> int:

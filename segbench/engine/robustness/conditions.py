@@ -10,7 +10,7 @@ from segbench.data.corruptions.corrupt import CorruptedDataset
 from segbench.data.open import open_dataset
 from segbench.data.other_classes import OtherClasses
 from segbench.data.subset import take
-from segbench.engine.run.splits import open_splits
+from segbench.engine.run.splits import OpenedSplits, open_splits
 from segbench.errors import DataError
 from segbench.results.retests.record import Condition
 
@@ -25,13 +25,21 @@ def conditions_of(block: Robustness) -> list[Condition]:
     return corruptions + others + [Condition(kind="train_split", name="train")] * block.train_split
 
 
-def images_under(condition: Condition, run: Run, block: Robustness) -> SegmentationDataset:
-    """Return the images that the network of a run is tested on, in the classes that it knows.
+def splits_of(run: Run) -> OpenedSplits:
+    """Open the splits of a run, without keeping their decoded images.
+
+    Raises:
+        DataError: A split is missing or wrong.
+    """
+    return open_splits(run.model_copy(update={"loader": UNCACHED}))
+
+
+def images_under(condition: Condition, splits: OpenedSplits, block: Robustness) -> SegmentationDataset:
+    """Return the images that the networks of these splits are tested on, in the classes that they know.
 
     Raises:
         DataError: A split is missing or wrong, or has classes that stand for none.
     """
-    splits = open_splits(run.model_copy(update={"loader": UNCACHED}))
     if condition.kind == "corruption":
         assert condition.severity is not None
         return CorruptedDataset(_few(splits.test, block), condition.name, condition.severity)
@@ -40,7 +48,7 @@ def images_under(condition: Condition, run: Run, block: Robustness) -> Segmentat
         split = open_dataset(other.dataset, other.dataset.test_split, loader=UNCACHED)
         return _few(OtherClasses(split, splits.info, other.classes_map), block)
     if splits.train is None:
-        raise DataError(f"{run.label}: was not trained here, so that there are no training images to test it on")
+        raise DataError(f"{splits.run.label}: was not trained here, so that there are no training images to test it on")
     return _few(splits.train, block)
 
 

@@ -17,7 +17,7 @@ from segbench.data.open import cached
 from segbench.engine.device import use_device
 from segbench.engine.events import Notice, Observer
 from segbench.engine.inference.apply import ready
-from segbench.engine.robustness.conditions import images_under
+from segbench.engine.robustness.conditions import images_under, splits_of
 from segbench.errors import DataError, SegbenchError, StoreError
 from segbench.metrics.calibration import BINS, CalibrationCounts, calibration_counts
 from segbench.results.arrays.matrices import ImageMatrices
@@ -102,7 +102,7 @@ def retest(batch: Batch, folder: Path, device: str, *, observer: Observer) -> No
     """
     first = batch.networks[0].run
     memory = first.loader.model_copy(update={"cache": "memory"})
-    images = cached(images_under(batch.condition, first, batch.block), memory)
+    images = cached(images_under(batch.condition, splits_of(first), batch.block), memory)
     for network in batch.networks:
         with torch_threads(network.run.threads):
             record, matrices = _tested(network, batch, images, device)
@@ -111,8 +111,8 @@ def retest(batch: Batch, folder: Path, device: str, *, observer: Observer) -> No
         write_retest(folder, record, matrices)
 
 
-def unfinished(network: Trained, batch: Batch, status: Status, reason: str) -> RetestRecord:
-    """Return the record of a network that could not be tested."""
+def record_of(network: Trained, batch: Batch, status: Status, reason: str | None = None) -> RetestRecord:
+    """Return the record of a network under a condition, without what a test found."""
     run = network.run
     return RetestRecord(
         run=run.id,
@@ -134,7 +134,7 @@ def _tested(
     except (DataError, StoreError):
         raise
     except (SegbenchError, RuntimeError, MemoryError) as error:  # one network's fault must not stop the others
-        return unfinished(network, batch, Status.FAILED, " ".join(str(error).split())), None
+        return record_of(network, batch, Status.FAILED, " ".join(str(error).split())), None
 
 
 def _completed(
@@ -143,9 +143,8 @@ def _completed(
     started = time.perf_counter()
     prepared, details = ready(network.checkpoint, device=device), CalibrationRecorder()
     found = prepared.evaluate(images, workers=0, progress=lambda done, total: None, details=details)
-    record = unfinished(network, batch, Status.COMPLETED, "").model_copy(
+    record = record_of(network, batch, Status.COMPLETED).model_copy(
         update={
-            "reason": None,
             "images": len(found.matrices.names),
             "test_digest": found.digest,
             "calibration": details.compute(),

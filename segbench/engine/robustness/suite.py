@@ -12,8 +12,8 @@ from segbench.config.plan import Run
 from segbench.config.sections.robustness import Robustness
 from segbench.engine.events import Notice, Observer, Progress, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
-from segbench.engine.robustness.conditions import conditions_of, images_under
-from segbench.engine.robustness.retest import Batch, Trained, retest, unfinished
+from segbench.engine.robustness.conditions import conditions_of, images_under, splits_of
+from segbench.engine.robustness.retest import Batch, Trained, record_of, retest
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.record import Status
@@ -65,8 +65,9 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
     }
     batches, done = [], 0
     for group in _sharing_images(there):
+        splits = splits_of(group[0].run)
         for condition in conditions_of(block):
-            fingerprint = images_under(condition, group[0].run, block).fingerprint()
+            fingerprint = images_under(condition, splits, block).fingerprint()
             todo = [one for one in group if (one.run.identity, condition.key, fingerprint) not in stored]
             done += len(group) - len(todo)
             if todo:
@@ -115,7 +116,7 @@ def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> 
                 return
             reason = " ".join(str(death).split())
             observer(Notice(f"{left[0].run.label}, seed {left[0].run.seed}, {batch.condition}: {reason}"))
-            write_retest(folder, unfinished(left[0], batch, Status.FAILED, reason), None)
+            write_retest(folder, record_of(left[0], batch, Status.FAILED, reason), None)
             left = left[1:]
 
 

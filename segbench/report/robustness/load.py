@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,23 +14,26 @@ from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
-from segbench.results.arrays.matrices import ImageMatrices, load_matrices
+from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.find_runs import CONFUSION_FILE, FoundRun, scan
-from segbench.results.record import Status
+from segbench.results.record import RunRecord, Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS_FOLDER, StoredRetest, scan_retests
 
 
 @dataclass(frozen=True, eq=False)
 class TestedRun:
-    """One run with what it scored under each condition.
+    """One network trained with one seed, with what it scored under each condition; all its folds together.
 
     Attributes:
         label: The network.
         seed: The seed.
         protocol: The protocol, by which runs are comparable.
-        clean: Counts of the test images that corruptions were made of, in their order.
+        images: Names of the test images that corruptions were made of.
+        groups: What each of these images belongs to; None where each stands alone.
+        clean: Their counts as the run was tested.
         conditions: By condition, the counts of every image.
+        digests: By condition, hashes of what was fed.
         calibration: By condition, the labelled pixels by confidence.
         failures: By condition, why there are none.
     """
@@ -37,10 +41,13 @@ class TestedRun:
     label: str
     seed: int
     protocol: str
+    images: tuple[str, ...]
+    groups: tuple[Hashable, ...] | None
     clean: ClassCounts
     conditions: dict[str, ClassCounts]
+    digests: dict[str, tuple[str | None, ...]]
     calibration: dict[str, CalibrationCounts]
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +57,30 @@ class Retested:
     Attributes:
         runs: The runs that have any.
         conditions: All conditions, by their key, in the order of kinds, names, severities.
-        images: Names of the test images that corruptions were made of.
         problems: What could not be read, and what does not belong together.
     """
 
     runs: tuple[TestedRun, ...]
     conditions: dict[str, Condition]
-    images: tuple[str, ...]
     problems: tuple[str, ...]
+
+
+class _Part(NamedTuple):
+    """One run: of a cross-validation, one fold.
+
+    Attributes:
+        record: Its record.
+        tests: Its tests that are of this run.
+        matrices: By condition, those of its completed tests.
+        clean: The matrices of the run's own test, of the images that corruptions were made of.
+        groups: What each of these images belongs to; None where each stands alone.
+    """
+
+    record: RunRecord
+    tests: Sequence[StoredRetest]
+    matrices: dict[str, ImageMatrices]
+    clean: ImageMatrices
+    groups: tuple[str, ...] | None
 
 
 def load_retests(folder: Path) -> Retested:
@@ -71,18 +94,36 @@ def load_retests(folder: Path) -> Retested:
     for test in found.tests:
         by_run[test.record.run].append(test)
     problems = [*found.problems]
-    runs: list[TestedRun] = []
-    names: tuple[str, ...] = ()
+    parts: dict[tuple[str, int, str], list[_Part]] = defaultdict(list)
     for run in scan(folder) if by_run else ():
-        tests = [] if run.record is None else by_run.get(run.record.id, [])
+        record = run.record
+        tests = [] if record is None else by_run.get(record.id, [])
+        if record is None or not tests or record.outcome.status is not Status.COMPLETED:
+            continue
         try:
-            if tests and (tested := _tested(run, tests, problems)) is not None:
-                names = names or tested[1]
-                runs.append(tested[0])
+            part = _part(run, record, tests, problems)
         except StoreError as error:
             problems.append(str(error))
+            continue
+        parts[record.label, record.seed, record.protocol_id].append(part)
+    runs = [tested for folds in parts.values() if (tested := _together(folds, problems)) is not None]
+    problems += _fed_otherwise(runs)
     conditions = {test.record.condition.key: test.record.condition for test in found.tests}
-    return Retested(tuple(runs), dict(sorted(conditions.items(), key=_order)), names, tuple(problems))
+    return Retested(tuple(runs), dict(sorted(conditions.items(), key=_order)), tuple(problems))
+
+
+def _fed_otherwise(runs: Sequence[TestedRun]) -> list[str]:
+    """Return a sentence for each condition under which networks that are compared were fed other pixels."""
+    digests: dict[tuple[str, tuple[str, ...], str], set[tuple[str | None, ...]]] = defaultdict(set)
+    for run in runs:
+        for key, digest in run.digests.items():
+            digests[run.protocol, run.images, key].add(digest)
+    return [
+        f"{key}: left out, since not all networks were fed the same pixels; other library versions or machines decode, "
+        "resize or corrupt otherwise: test all networks on one"
+        for (_, _, key), found in digests.items()
+        if len(found) > 1
+    ]
 
 
 def _order(item: tuple[str, Condition]) -> tuple[int, str, int]:
@@ -91,39 +132,33 @@ def _order(item: tuple[str, Condition]) -> tuple[int, str, int]:
     return kinds.index(condition.kind), condition.name, condition.severity or 0
 
 
-def _tested(
-    run: FoundRun, tests: Sequence[StoredRetest], problems: list[str]
-) -> tuple[TestedRun, tuple[str, ...]] | None:
-    """Return a run with its tests, and the test images that corruptions were made of."""
-    record = run.record
-    assert record is not None
-    if record.outcome.status is not Status.COMPLETED:
-        return None
+def _part(run: FoundRun, record: RunRecord, tests: Sequence[StoredRetest], problems: list[str]) -> _Part:
+    """Return a run with its tests.
+
+    Raises:
+        StoreError: Matrices cannot be read, or are of images that do not belong together.
+    """
     current = [test for test in tests if test.record.identity == record.identity]
     if len(current) < len(tests):
         problems.append(f"{record.id}: some tests are of an earlier run; 'segbench robustness' does them again")
     completed = [test for test in current if test.record.status is Status.COMPLETED]
     matrices = {test.record.condition.key: test.matrices() for test in completed}
-    corrupted = [
-        matrices[test.record.condition.key] for test in completed if test.record.condition.kind == "corruption"
-    ]
-    names = corrupted[0].names if corrupted else ()
+    kinds = {test.record.condition.key: test.record.condition.kind for test in completed}
+    corrupted = [one for key, one in matrices.items() if kinds[key] == "corruption"]
+    clean = load_matrices(run.folder / CONFUSION_FILE)
+    names = corrupted[0].names if corrupted else clean.names
     if any(one.names != names for one in corrupted):
         raise StoreError(f"{record.id}: its tests are of different images; run 'segbench robustness' again")
-    clean = load_matrices(run.folder / CONFUSION_FILE)
-    return TestedRun(
-        label=record.label,
-        seed=record.seed,
-        protocol=record.protocol_id,
-        clean=counts_by_image((_of(clean, names, record.id) if names else clean).matrices),
-        conditions={key: counts_by_image(one.matrices) for key, one in matrices.items()},
-        calibration={
-            test.record.condition.key: _calibration(test) for test in completed if test.record.calibration is not None
-        },
-        failures={
-            test.record.condition.key: test.record.reason or "failed" for test in current if test not in completed
-        },
-    ), names
+    few = _of(clean, names, record.id)
+    return _Part(record, current, matrices, few, _groups(record, clean.names, names))
+
+
+def _groups(record: RunRecord, images: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the groups of some of the images that a fold was tested on; None without groups."""
+    if record.fold is None or record.fold.groups is None:
+        return None
+    groups = dict(zip(images, record.fold.groups, strict=True))
+    return tuple(groups[name] for name in wanted)
 
 
 def _of(matrices: ImageMatrices, names: Sequence[str], run: str) -> ImageMatrices:
@@ -138,9 +173,48 @@ def _of(matrices: ImageMatrices, names: Sequence[str], run: str) -> ImageMatrice
     return ImageMatrices(tuple(names), matrices.matrices[[places[name] for name in names]])
 
 
-def _calibration(test: StoredRetest) -> CalibrationCounts:
-    found = test.record.calibration
-    assert found is not None
+def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
+    """Return all folds of a network and seed as one run; None, which is a problem, where some are missing."""
+    first = parts[0].record
+    folds = first.fold.folds if first.fold is not None else 1
+    if len({part.record.fold and part.record.fold.index for part in parts}) < folds:
+        problems.append(f"{first.label}, seed {first.seed}: only {len(parts)} of {folds} folds were tested; left out")
+        return None
+    parts = sorted(parts, key=lambda part: part.record.fold.index if part.record.fold else 0)
+    shared = [key for key in parts[0].matrices if all(key in part.matrices for part in parts)]
+    tests = {(place, test.record.condition.key): test.record for place, part in enumerate(parts) for test in part.tests}
+    clean = joined([part.clean for part in parts])
+    groups = [part.groups for part in parts]
+    return TestedRun(
+        label=first.label,
+        seed=first.seed,
+        protocol=first.protocol_id,
+        images=clean.names,
+        groups=tuple(group for part in groups if part for group in part) if all(groups) else None,
+        clean=counts_by_image(clean.matrices),
+        conditions={key: _counts([part.matrices[key] for part in parts]) for key in shared},
+        digests={key: tuple(tests[place, key].test_digest for place in range(len(parts))) for key in shared},
+        calibration={key: found for key in shared if (found := _calibration(parts, key)) is not None},
+        failures={
+            key: record.reason or "failed"
+            for (_, key), record in tests.items()
+            if record.status is not Status.COMPLETED
+        },
+    )
+
+
+def _counts(folds: Sequence[ImageMatrices]) -> ClassCounts:
+    """Return the counts of all images; of training images, folds share some, which count once each time."""
+    return counts_by_image(np.concatenate([fold.matrices for fold in folds]))
+
+
+def _calibration(parts: Sequence[_Part], key: str) -> CalibrationCounts | None:
+    found = [test.record.calibration for part in parts for test in part.tests if test.record.condition.key == key]
+    known = [one for one in found if one is not None]
+    if len(known) < len(parts):
+        return None
     return CalibrationCounts(
-        np.array([found.pixels]), np.array([found.correct]), np.array([found.confidence], np.float64)
+        np.array([one.pixels for one in known]),
+        np.array([one.correct for one in known]),
+        np.array([one.confidence for one in known], np.float64),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.metrics.calibration import calibration_error
-from segbench.metrics.resampling import ImageSpread, resamples_for, spread_of_values, weights_of
+from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
 from segbench.metrics.scores import ClassCounts, summary_scores
 from segbench.metrics.trainings import Scope, estimate
 from segbench.metrics.uncertainty import Comparison, Interval, compare_all, plain_intervals, rank_sets
@@ -35,23 +35,22 @@ class Network(NamedTuple):
 
 
 def robustness_tables(found: Retested) -> list[RobustnessTable]:
-    """Return a table for each protocol, networks in it compared on the conditions that all of them have."""
-    protocols: dict[str, dict[str, list[TestedRun]]] = defaultdict(lambda: defaultdict(list))
+    """Return a table for each protocol and its images, networks compared on the conditions that all of them have."""
+    tables: dict[tuple[str, tuple[str, ...]], dict[str, list[TestedRun]]] = defaultdict(lambda: defaultdict(list))
     for run in found.runs:
-        protocols[run.protocol][run.label].append(run)
-    return [_table(found, [Network(label, tuple(runs)) for label, runs in one.items()]) for one in protocols.values()]
+        tables[run.protocol, run.images][run.label].append(run)
+    return [_table(found, [Network(label, tuple(runs)) for label, runs in one.items()]) for one in tables.values()]
 
 
 def _table(found: Retested, networks: Sequence[Network]) -> RobustnessTable:
     runs = [run for network in networks for run in network.runs]
     corruptions = [
-        key
-        for key, condition in found.conditions.items()
-        if condition.kind == "corruption" and all(key in run.conditions for run in runs)
+        key for key, condition in found.conditions.items() if condition.kind == "corruption" and _fed_alike(runs, key)
     ]
     names = {key: found.conditions[key].name for key in corruptions}
     seeds = [len(network.runs) for network in networks]
-    spreads = _spreads(runs, corruptions) if corruptions and len(found.images) >= LEAST_IMAGES else None
+    units = len(set(runs[0].groups or runs[0].images))
+    spreads = _spreads(runs, corruptions) if corruptions and units >= LEAST_IMAGES else None
     estimates = {name: estimate(spread, seeds) for name, spread in spreads.items()} if spreads else {}
     known = bool(estimates) and estimates["clean"].scope is Scope.NETWORKS
     pairs = {name: compare_all(estimates[name]) for name in ("clean", "corrupted")} if known else {}
@@ -65,9 +64,14 @@ def _table(found: Retested, networks: Sequence[Network]) -> RobustnessTable:
     return RobustnessTable(
         rows=tuple(sorted(rows, key=lambda row: -row.corrupted if not math.isnan(row.corrupted) else math.inf)),
         scope=estimates["clean"].scope if estimates else Scope.WEIGHTS,
-        images=len(found.images),
+        images=len(runs[0].images),
         **_changes(labels, pairs),
     )
+
+
+def _fed_alike(runs: Sequence[TestedRun], key: str) -> bool:
+    """Return whether all runs were tested under a condition, on the same pixels."""
+    return all(key in run.conditions for run in runs) and len({run.digests[key] for run in runs}) == 1
 
 
 def _row(
@@ -119,10 +123,11 @@ def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str]) -> dict[str,
 
     All are scored on the same resamples: an image that is drawn counts clean and under every corruption.
     """
-    units = len(runs[0].clean.hits)
     tested = [[run.clean, *(run.conditions[key] for key in corruptions)] for run in runs]
+    grouped = [by_group(tests, runs[0].groups or runs[0].images) for tests in tested]
+    units = grouped[0][1]
     full = np.array([[_mean_iou(counts) for counts in run] for run in tested])
-    drawn = np.stack([_drawn(run, units, resamples_for(full.size)) for run in tested], axis=1)
+    drawn = np.stack([_drawn(tests, units, resamples_for(full.size)) for tests, _ in grouped], axis=1)
     both = {"clean": (full[:, 0], drawn[..., 0]), "corrupted": (full[:, 1:].mean(axis=1), drawn[..., 1:].mean(axis=-1))}
     both["loss"] = both["corrupted"][0] - both["clean"][0], both["corrupted"][1] - both["clean"][1]
     return {name: spread_of_values(scores, values, units=units) for name, (scores, values) in both.items()}

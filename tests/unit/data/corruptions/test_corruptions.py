@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.base import IGNORE_INDEX, DatasetInfo, Sample, SegmentationDataset
-from segbench.data.corruptions import COLOR_ONLY, FAMILIES, NAMES, SEVERITIES, blur, digital, noise, weather
+from segbench.data.corruptions import COLOR_ONLY, NAMES, SEVERITIES, blur, digital, noise, weather
 from segbench.data.corruptions.corrupt import CorruptedDataset, corrupt
 from segbench.data.corruptions.geometric import barrel_distortion
 from segbench.errors import DataError
@@ -156,10 +156,6 @@ def test_unknown_names_and_severities_are_refused() -> None:
         corrupt(picture(), "motion_blurr", 1)
     with pytest.raises(DataError, match="expected one of 1 to 5"):
         corrupt(picture(), "fog", 6)
-
-
-def test_every_corruption_has_a_family() -> None:
-    assert tuple(FAMILIES) == NAMES
 
 
 class OneImage(SegmentationDataset):

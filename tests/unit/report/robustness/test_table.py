@@ -13,7 +13,7 @@ from segbench.report.robustness.load import load_retests
 from segbench.report.robustness.rows import RobustnessTable
 from segbench.report.robustness.table import robustness_tables
 from segbench.results.arrays.matrices import ImageMatrices
-from segbench.results.record import Status
+from segbench.results.record import FoldFacts, Status
 from segbench.results.retests.record import Calibration, Condition, RetestRecord
 from segbench.results.retests.store import ROBUSTNESS_FOLDER, write_retest
 from segbench.results.store import read_record
@@ -172,3 +172,58 @@ def test_other_data_and_training_images_stand_beside(tmp_path):
     assert row.train is not None
     assert row.train > row.clean > row.elsewhere["night"]
     assert math.isnan(row.corrupted)
+
+
+def test_folds_of_a_network_are_one_run(tmp_path):
+    for seed in range(2):
+        for fold in (1, 2):
+            facts = FoldFacts(index=fold, folds=2, pool_fingerprint="p")
+            counted = some_images(80, images=20, seed=seed, prefix=f"fold{fold}-")
+            run = write_run(tmp_path, "unet", seed, matrices=counted, fold=facts)
+            retest(run, FOG, some_images(60, images=20, seed=seed, prefix=f"fold{fold}-"))
+    table = table_of(tmp_path)
+    assert (table.images, table.rows[0].seeds) == (40, 2)
+    assert table.rows[0].loss is not None
+
+
+def test_a_fold_that_was_not_tested_leaves_the_network_out(tmp_path):
+    run = write_run(tmp_path, matrices=some_images(80), fold=FoldFacts(index=1, folds=2, pool_fingerprint="p"))
+    retest(run, FOG, some_images(60))
+    found = load_retests(tmp_path / "toy")
+    assert found.runs == ()
+    assert "only 1 of 2 folds were tested" in found.problems[0]
+
+
+def test_images_of_a_group_are_drawn_together(tmp_path):
+    for seed in range(2):
+        for fold in (1, 2):
+            patients = tuple(f"{fold}-{place // 2}" for place in range(24))
+            facts = FoldFacts(index=fold, folds=2, pool_fingerprint="p", groups=patients)
+            run = write_run(
+                tmp_path, "unet", seed, matrices=some_images(80, images=24, seed=seed, prefix=f"f{fold}-"), fold=facts
+            )
+            retest(run, FOG, some_images(60, images=24, seed=seed + 9, prefix=f"f{fold}-"))
+    (run_of_both, _) = load_retests(tmp_path / "toy").runs
+    assert run_of_both.groups is not None
+    assert len(set(run_of_both.groups)) == 24
+    assert table_of(tmp_path).rows[0].loss is not None
+
+
+def test_networks_that_were_fed_other_pixels_are_not_compared_and_told(tmp_path):
+    for label, digest in (("a", "1"), ("b", "2")):
+        run = write_run(tmp_path, label, matrices=some_images(80, images=40))
+        retest(run, FOG, some_images(70, images=40), test_digest=digest)
+        retest(run, NOISE, some_images(70, images=40), test_digest="same")
+    assert {name for row in table_of(tmp_path).rows for name in row.by_corruption} == {"gaussian_noise"}
+    assert (
+        "fog-3: left out, since not all networks were fed the same pixels" in load_retests(tmp_path / "toy").problems[0]
+    )
+
+
+def test_networks_tested_on_other_images_stand_in_tables_of_their_own(tmp_path):
+    whole = some_images(80, images=40)
+    for label, last in (("a", 40), ("b", 25)):
+        run = write_run(tmp_path, label, matrices=whole)
+        retest(run, FOG, ImageMatrices(whole.names[:last], whole.matrices[:last]))
+    tables = robustness_tables(load_retests(tmp_path / "toy"))
+    assert sorted(table.images for table in tables) == [25, 40]
