@@ -34,15 +34,23 @@ class Network(NamedTuple):
     runs: tuple[TestedRun, ...]
 
 
-def robustness_tables(found: Retested) -> list[RobustnessTable]:
-    """Return a table for each protocol and its images, networks compared on the conditions that all of them have."""
+def robustness_tables(found: Retested, *, resamples: int | None = None) -> list[RobustnessTable]:
+    """Return a table for each protocol and its images, networks compared on the conditions that all of them have.
+
+    Args:
+        found: The further tests of a suite.
+        resamples: How often to draw the images; as many as the number of tests allows by default.
+    """
     tables: dict[tuple[str, tuple[str, ...]], dict[str, list[TestedRun]]] = defaultdict(lambda: defaultdict(list))
     for run in found.runs:
         tables[run.protocol, run.images][run.label].append(run)
-    return [_table(found, [Network(label, tuple(runs)) for label, runs in one.items()]) for one in tables.values()]
+    return [
+        _table(found, [Network(label, tuple(runs)) for label, runs in one.items()], resamples)
+        for one in tables.values()
+    ]
 
 
-def _table(found: Retested, networks: Sequence[Network]) -> RobustnessTable:
+def _table(found: Retested, networks: Sequence[Network], resamples: int | None) -> RobustnessTable:
     runs = [run for network in networks for run in network.runs]
     corruptions = [
         key for key, condition in found.conditions.items() if condition.kind == "corruption" and _fed_alike(runs, key)
@@ -50,7 +58,7 @@ def _table(found: Retested, networks: Sequence[Network]) -> RobustnessTable:
     names = {key: found.conditions[key].name for key in corruptions}
     seeds = [len(network.runs) for network in networks]
     units = len(set(runs[0].groups or runs[0].images))
-    spreads = _spreads(runs, corruptions) if corruptions and units >= LEAST_IMAGES else None
+    spreads = _spreads(runs, corruptions, resamples) if corruptions and units >= LEAST_IMAGES else None
     estimates = {name: estimate(spread, seeds) for name, spread in spreads.items()} if spreads else {}
     known = bool(estimates) and estimates["clean"].scope is Scope.NETWORKS
     pairs = {name: compare_all(estimates[name]) for name in ("clean", "corrupted")} if known else {}
@@ -118,7 +126,7 @@ def _mean_iou(counts: ClassCounts) -> float:
     return float(summary_scores(ClassCounts(*(part.sum(axis=0) for part in counts))).mean_iou)
 
 
-def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str]) -> dict[str, ImageSpread]:
+def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str], resamples: int | None) -> dict[str, ImageSpread]:
     """Return how the test images make the clean score, the mean under corruption and their difference scatter.
 
     All are scored on the same resamples: an image that is drawn counts clean and under every corruption.
@@ -127,7 +135,7 @@ def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str]) -> dict[str,
     grouped = [by_group(tests, runs[0].groups or runs[0].images) for tests in tested]
     units = grouped[0][1]
     full = np.array([[_mean_iou(counts) for counts in run] for run in tested])
-    drawn = np.stack([_drawn(tests, units, resamples_for(full.size)) for tests, _ in grouped], axis=1)
+    drawn = np.stack([_drawn(tests, units, resamples or resamples_for(full.size)) for tests, _ in grouped], axis=1)
     both = {"clean": (full[:, 0], drawn[..., 0]), "corrupted": (full[:, 1:].mean(axis=1), drawn[..., 1:].mean(axis=-1))}
     both["loss"] = both["corrupted"][0] - both["clean"][0], both["corrupted"][1] - both["clean"][1]
     return {name: spread_of_values(scores, values, units=units) for name, (scores, values) in both.items()}
