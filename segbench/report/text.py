@@ -7,6 +7,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 _MARKDOWN_SIGNS = re.compile(r"([\\`*\[\]|~$#])|(?<![^\W_])_|_(?![^\W_])")
@@ -126,3 +127,11 @@ def early_stopping_rule(rule: Mapping[str, Any]) -> str:
     delta = f" by more than {rule.get('min_delta')}" if rule.get("min_delta") else ""
     patience = int(rule.get("patience", 0))
     return f"{delta} in {plural(patience, 'validation')}{' in a row' if patience > 1 else ''}"
+
+
+def shown_path(folder: Path) -> str:
+    """Return where a folder is, as a command can name it: from the current folder, or its last two parts elsewhere."""
+    resolved, here = folder.resolve(), Path.cwd().resolve()
+    if here in resolved.parents:
+        return resolved.relative_to(here).as_posix()
+    return f"{resolved.parent.name}/{resolved.name}"

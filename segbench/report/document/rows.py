@@ -17,7 +17,7 @@ from segbench.report.ranking.notes import Note
 from segbench.report.ranking.tables import RankedTable
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.folds import folders_of
-from segbench.report.text import byte_count, count, is_absent, printable, with_spread
+from segbench.report.text import byte_count, count, is_absent, printable, shown_path, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
 
@@ -113,7 +113,7 @@ def _command(own: pd.DataFrame) -> str:
     if not (suite / SUITE_FILE).is_file():
         return ""
     ids = ",".join(folder.name for folder in folders)
-    place = f"{suite.parent.name}/{suite.name}/{SUITE_FILE}"
+    place = f"{shown_path(suite)}/{SUITE_FILE}"
     return shlex.join(["segbench", "run", place, "--set", f"name={suite.name}", "--only", ids, "--results", "again"])
 
 

@@ -18,7 +18,7 @@ from segbench.report.ranking.notes import Note
 from segbench.report.ranking.published import Published, published_of
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.protocols import Difference
-from segbench.report.text import early_stopping_rule, is_absent, plural, short_id, with_spread
+from segbench.report.text import early_stopping_rule, is_absent, plural, short_id, shown_path, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
 
@@ -213,7 +213,7 @@ def reproduction(runs: pd.DataFrame) -> list[Block]:
     """Return the commands that do the runs again and that rank the stored ones."""
     commands = []
     for folder in sorted(_folders(runs)):
-        place = f"{folder.parent.name}/{folder.name}"
+        place = shown_path(folder)
         if (folder / SUITE_FILE).is_file():
             commands.append(shlex.join(["segbench", "run", f"{place}/{SUITE_FILE}", "--set", f"name={folder.name}"]))
         commands.append(shlex.join(["segbench", "leaderboard", place]))

@@ -19,6 +19,7 @@ from segbench.report.text import (
     printable,
     rate,
     short_id,
+    shown_path,
     with_spread,
 )
 
@@ -91,3 +92,9 @@ def test_nouns_agree_with_their_number():
 )
 def test_sizes_have_a_unit(number, shown):
     assert byte_count(number) == shown
+
+
+def test_folders_below_the_current_one_are_named_from_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(tmp_path / "published" / "results" / "suite") == "published/results/suite"
+    assert shown_path(tmp_path.parent / "elsewhere" / "results" / "suite") == "results/suite"
