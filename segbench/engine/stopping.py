@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-SignalHandler = Callable[[int, FrameType | None], object]
-
 
 @dataclass(eq=False)
 class Stop:
