@@ -26,7 +26,7 @@ case "${1:-}" in
     networks=$?
     mapfile -t files < <(grep -rl --include='*.py' 'mark\.gpu' tests) # the others hold none, and take long to import
     [ ${#files[@]} -gt 0 ] || { echo "there are no tests marked gpu here" >&2 && exit 1; }
-    "$python" -m pytest -q -m "gpu and not slow" -p no:cacheprovider --timeout 120 \
+    "$python" -m pytest -q -m gpu -p no:cacheprovider --timeout 120 \
       --continue-on-collection-errors "${files[@]}" 2>&1 |
       tee "$out/gpu-tests.log"
     tests=$?

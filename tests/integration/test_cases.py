@@ -399,6 +399,7 @@ def ran(suite, *options):
     return result, records
 
 
+@pytest.mark.slow(reason="trains networks")
 @of("50-run-odd-sizes")
 def test_images_of_odd_sizes_are_scored_at_full_size_or_told(case):
     small = case / "small.yaml"
@@ -413,6 +414,7 @@ def test_images_of_odd_sizes_are_scored_at_full_size_or_told(case):
     assert "random_crop" in result.output
 
 
+@pytest.mark.slow(reason="trains networks")
 @of("51-batchnorm-batch-of-one")
 def test_batch_norm_of_one_image_is_a_row_with_the_remedy(case):
     result, records = ran(case / "last.yaml", "--set", "train.epochs=1")
@@ -425,6 +427,7 @@ def test_batch_norm_of_one_image_is_a_row_with_the_remedy(case):
     del result
 
 
+@pytest.mark.slow(reason="trains networks")
 @of("52-class-weights-absent")
 def test_a_class_that_never_occurs_weighs_nothing(case):
     assert checked(case / "suite.yaml")[0] == 2
@@ -494,6 +497,7 @@ def write_checkpoints(case):
     (case / "page.pth").write_text("<!DOCTYPE html><html><body>not found</body></html>")
 
 
+@pytest.mark.slow(reason="trains networks")
 @of("60-checkpoints")
 @pytest.mark.parametrize(
     ("name", "words"),

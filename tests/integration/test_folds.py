@@ -21,6 +21,8 @@ from segbench.results.find_runs import PREDICTIONS_FILE
 from segbench.results.record import Status
 from segbench.results.store import read_record
 
+pytestmark = pytest.mark.slow(reason="trains networks on three folds")
+
 PATIENTS = {"anna": 3, "ben": 2, "carl": 2, "dora": 1}
 FOLDS = 3
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow(reason="times real steps of networks")
+
 FIGURES = {"seconds", "peak_memory_bytes", "disk_bytes"}
 PARTS = {"overhead_seconds", "training_seconds", "evaluation_seconds"}
 

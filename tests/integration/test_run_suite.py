@@ -24,6 +24,8 @@ from segbench.metrics.scores import score
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.record import Status
 
+pytestmark = pytest.mark.slow(reason="trains suites")
+
 run_suite = partial(launch.run_suite, device="cpu")
 
 

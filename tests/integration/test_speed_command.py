@@ -56,6 +56,7 @@ def test_networks_are_measured_without_a_suite(tmp_path):
     assert len(scan_speeds(tmp_path / "speed" / "speed").records) == 2
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_a_case_that_cannot_be_measured_is_shown_with_its_reason_and_exits_1(tmp_path):
     done = segbench("--models", "cnn", "--size", "32x32", "--mode", "cuda_graph", "--results", tmp_path, *QUICK)
     assert done.exit_code == 1
@@ -87,6 +88,7 @@ def test_what_is_wrong_is_named_and_exits_2(arguments, message, tmp_path):
     assert not (tmp_path / "speed").exists()
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_a_speed_block_that_cannot_be_measured_leaves_the_leaderboard(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise UsageError("no such device here")

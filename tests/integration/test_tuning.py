@@ -21,6 +21,8 @@ from segbench.report.ranking.ranking import rank
 from segbench.report.write import write_ranking
 from segbench.results.record import Status
 
+pytestmark = pytest.mark.slow(reason="trains a suite with a search")
+
 run_suite = partial(launch.run_suite, device="cpu", in_process=True)
 RATES = [1e-6, 0.01, 0.01000001]
 MODELS = ["segnet_basic", "cnn"]

@@ -11,6 +11,8 @@ from safetensors import safe_open
 
 from segbench.engine.checkpoint import METADATA_KEY
 
+pytestmark = pytest.mark.slow(reason="trains networks on images of several bands")
+
 SUITE = """\
 name: deep
 dataset: {name: folder, root: ., classes: [ground, thing], ignore: null, channels: CHANNELS}

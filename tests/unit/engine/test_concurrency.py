@@ -15,6 +15,8 @@ from segbench.errors import SuiteError, UsageError
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.find_runs import CONFUSION_FILE
 
+pytestmark = pytest.mark.slow(reason="trains several runs at once")
+
 SMALL = {"models": ["cnn"], "train": {"epochs": 1}}
 
 

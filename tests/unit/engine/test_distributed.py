@@ -31,6 +31,8 @@ from segbench.models.build import build_network
 from segbench.results.arrays.details import ImageDetails
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 
+pytestmark = pytest.mark.slow(reason="trains in groups of processes")
+
 GROUPS = {"name": "unet", "norm": "group", "dropout": 0.0}
 
 

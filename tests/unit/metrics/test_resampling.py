@@ -46,6 +46,7 @@ def test_two_images_worked_by_hand(name):
     assert found.images == 2
 
 
+@pytest.mark.slow(reason="repeats a bootstrap in a plain loop")
 @pytest.mark.parametrize("name", SCORES)
 def test_the_covariance_is_that_of_a_bootstrap_written_as_a_loop(name):
     runs = [random_matrices(30, seed=seed) for seed in (1, 2)]

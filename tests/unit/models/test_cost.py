@@ -98,6 +98,7 @@ def bytes_held_after_a_real_forward(network, images):
     return sum(tensor.untyped_storage().nbytes() for address, tensor in held.items() if address not in own)
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize("name", ["unet", "segnet", "fc_densenet", "deeplabv3plus", "fcn8s"])
 def test_the_meta_device_counts_what_a_real_forward_pass_holds(name):
     options = {"growth": 4, "first_channels": 8} if name == "fc_densenet" else {"width": 0.0625}
@@ -131,6 +132,7 @@ def test_the_cost_of_a_small_network_is_that_worked_out_by_hand():
     )
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize(
     ("model", "classes", "size", "gmacs"),
     [

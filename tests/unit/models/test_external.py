@@ -63,6 +63,7 @@ def test_torchvisions_output_is_its_out_at_the_images_size():
         assert network(images).shape == (1, 4, 45, 61)
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize("target", ["lraspp_mobilenet_v3_large", "fcn_resnet50"])
 @pytest.mark.parametrize("channels", [1, 2, 4, 6])
 def test_torchvisions_networks_take_any_number_of_channels(target, channels):

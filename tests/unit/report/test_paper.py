@@ -45,6 +45,7 @@ def test_a_figure_is_as_wide_as_the_column_and_its_text_has_8_points(two, result
     assert outside.axes[0].xaxis.label.get_fontsize() != PAPER_POINTS
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_every_text_of_every_figure_for_papers_has_8_points(two, results, tmp_path):
     known = rank(results)
     with column_width(COLUMN_INCHES["1-column"]):
@@ -55,6 +56,7 @@ def test_every_text_of_every_figure_for_papers_has_8_points(two, results, tmp_pa
             assert sizes <= {"8"}, (plot.name, sizes)
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_the_folder_holds_pdf_and_svg_of_each_width_the_table_and_the_references(two, results, tmp_path, monkeypatch):
     from segbench.report import paper
 

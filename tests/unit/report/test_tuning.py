@@ -187,6 +187,7 @@ def test_two_tuned_sets_are_compared_tuned_with_tuned(tune, plain, results):
     assert list(found["difference"]) == [0, 0]
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_holds_the_section_as_text_and_for_programs(tune, plain, results, tmp_path):
     for label in ("unet", "segnet"):
         plain(label)

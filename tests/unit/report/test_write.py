@@ -73,6 +73,7 @@ def test_paper_gets_neither_the_environment_nor_suites_as_run(undrawn, add, resu
     assert kept[0].startswith("protocol-")
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_writing_twice_gives_the_same_files_and_removes_figures_of_old_protocols(add, results, tmp_path):
     add("a", 0)
     first = write_report(results, tmp_path)
@@ -88,6 +89,7 @@ def test_writing_twice_gives_the_same_files_and_removes_figures_of_old_protocols
     assert kept.exists()
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_no_drawing_is_kept_once_its_files_are_written(add, results, tmp_path, monkeypatch):
     drawn = []
 
@@ -127,6 +129,7 @@ def test_what_disturbs_a_comparison_stands_right_below_the_table(add, results, t
     assert "counted once only" in head
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_other_test_data_has_a_table_and_figures_of_its_own(add, results, tmp_path):
     add("a", hits=90)
     add("b", hits=50)
@@ -157,6 +160,7 @@ def test_several_suites_make_one_report(add, results, tmp_path, undrawn):
     assert "**Suite** two + one" in files.markdown.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_hostile_names_are_shown_literally_and_nothing_leaves_the_folder(hostile, tmp_path):
     out = tmp_path / "reports"
     files = write_report(hostile, out)

@@ -12,6 +12,8 @@ from segbench.results.speed.record import SpeedStatus, Task
 from segbench.speed.cases import PlannedCase
 from segbench.speed.run_cases import INTERLEAVED, LARGEST_BATCH, Settings, measure_cases
 
+pytestmark = pytest.mark.slow(reason="times networks in interpreters of their own")
+
 SETTINGS = Settings("cpu", 2, 0.05)
 
 

@@ -287,6 +287,7 @@ def test_no_weights_by_the_name_of_the_package_names_pretrained(segbench, model,
     assert f"leave {option} out; 'pretrained' decides which weights are loaded" in answer.err
 
 
+@pytest.mark.slow(reason="builds a large network for real")
 def test_a_swin_transformer_through_smp_is_described(segbench):
     """It looks at values while it is built, so that the meta device does not do."""
     pytest.importorskip("segmentation_models_pytorch")

@@ -200,6 +200,7 @@ def test_every_fifth_pair_is_for_the_test(count, train, test):
     assert [len(lists[split]) for split in ("train", "test")] == [train, test]
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_the_starter_trains_where_a_batch_of_eight_would_be_too_large(tmp_path, segbench):
     no_splits(tmp_path, names="abc")
     segbench("init", tmp_path)
@@ -379,6 +380,7 @@ def test_crops_are_no_larger_than_small_images(tmp_path, segbench):
     assert "size: [64, 64]" in (tmp_path / "suite.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_membranes_go_from_images_to_a_leaderboard_in_three_commands(tmp_path, segbench):
     rng = np.random.default_rng(0)
     for number in range(6):  # as ISBI 2012: grey, membranes 0 and cells 255, no splits

@@ -24,6 +24,7 @@ def test_a_run_trains_ranks_and_reports(done):
     assert len(list((folder / "results" / "small").glob("*/confusion.npz"))) == 2
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_a_second_run_does_nothing(done, segbench):
     folder, first = done
     places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
@@ -148,6 +149,7 @@ def test_ids_are_never_folded(suite, tmp_path, segbench, monkeypatch):
     assert run["id"] in segbench("plan", suite, "--set", label).out
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 def test_models_are_chosen_by_label_or_name_in_any_capitals(done, segbench):
     folder, _ = done
     places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")
@@ -227,6 +229,7 @@ def test_the_schema_is_json_schema(segbench):
 SHORT = {"dataset": "scenes", "models": ["unet"]}
 
 
+@pytest.mark.slow(reason="trains networks")
 @pytest.mark.parametrize(
     "train",
     [
@@ -246,6 +249,7 @@ def test_editors_take_what_the_loader_takes(train, segbench, monkeypatch):
     jsonschema.validate(suite, segbench("schema").json)
 
 
+@pytest.mark.slow(reason="trains networks")
 @pytest.mark.parametrize(
     "train",
     [
@@ -306,6 +310,7 @@ def test_an_error_that_names_its_file_is_left_alone(tmp_path):
     assert caught.value.file == "other.yaml"
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_a_command_without_time_still_ranks_what_is_done(done, segbench):
     folder, first = done
     places = ("--results", folder / "results", "--reports", folder / "reports", "--device", "cpu", "--in-process")

@@ -8,6 +8,8 @@ from tiny import document
 from segbench.cli.terminal.network_table import COLUMNS, NetworkTable, loader_line, summary_line
 from segbench.engine.doctor.record import NetworkCheck
 
+pytestmark = pytest.mark.slow(reason="tries networks in processes of their own")
+
 
 @pytest.fixture
 def suite_of(tmp_path):

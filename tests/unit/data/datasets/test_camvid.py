@@ -140,6 +140,7 @@ def test_the_real_files_are_hashed_in_a_moment(camvid_root):
     check_disjoint(dict(zip(("train", "validation", "test"), splits, strict=True)), select="best")
 
 
+@pytest.mark.slow(reason="reads all labels of CamVid")
 @pytest.mark.data
 def test_median_frequency_weights_agree_with_the_published_ones(camvid_root, monkeypatch):
     """Up to a common factor (void took part in the published median), and but for signs, which those labels lack."""

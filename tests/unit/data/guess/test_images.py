@@ -70,6 +70,7 @@ def folder(request, tmp_path):
     return tmp_path, channels
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_the_suite_that_is_written_runs_as_it_is(folder):
     root, channels = folder
     assert call("init", root).exit_code == 0

@@ -50,6 +50,7 @@ def runs(tmp_path, monkeypatch):
     return plan(check(document(models=models, seeds=[0], defaults={})))
 
 
+@pytest.mark.slow(reason="waits for a network that hangs")
 def test_a_network_that_does_not_come_to_an_end_is_left_to_its_run_and_the_others_are_tried(runs, monkeypatch):
     monkeypatch.setattr(output_trials, "TRIAL_SECONDS", 5.0)
     calls = []

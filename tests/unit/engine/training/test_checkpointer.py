@@ -116,6 +116,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.slow(reason="trains again from every step")
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_a_training_killed_at_any_step_ends_as_if_it_had_not_been(tmp_path, recipe):
     (tmp_path / "whole").mkdir()
@@ -150,6 +151,7 @@ def due_after(steps):
     return Counted()
 
 
+@pytest.mark.slow(reason="trains again from every step")
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_a_training_that_is_told_to_stop_saves_its_step_and_ends_as_if_it_had_not_been(tmp_path, recipe):
     (tmp_path / "whole").mkdir()

@@ -64,6 +64,7 @@ def test_parameter_counts_are_those_of_the_reference(factory, classes, parameter
     assert count_parameters(on_meta(factory, classes)) == parameters
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize(
     ("factory", "large", "camvid"),
     [(fc_densenet56, 46.6, 30.7), (fc_densenet67, 109.2, 72.0), (fc_densenet103, 104.9, 69.1)],

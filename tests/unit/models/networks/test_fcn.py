@@ -339,6 +339,7 @@ def test_options_of_vgg_are_refused_for_another_encoder(options: dict[str, objec
         fcn8s(4, encoder="resnet18", **options)
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 def test_full_width_vgg_weights_with_fc6_and_fc7_give_timms_own_hidden_features(tmp_path: Path) -> None:
     """Half precision on disk: 280 MB. At 224x224 the centre of the padded fc6 sees what timm's valid one sees."""
     with torch.device("meta"):

@@ -57,6 +57,7 @@ def test_the_maps_are_timms_own():
     assert encoder.strides == [2, 4, 8, 16, 32]
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize(
     "name", ["resnet10t", "densenet121", "vgg11", "hrnet_w18_small", "swin_tiny_patch4_window7_224"]
 )

@@ -203,6 +203,7 @@ def narrow_deconvnet(classes: int, **options: object) -> nn.Module:
     return MODELS.create("deconvnet", classes, fc_channels=8, **options)
 
 
+@pytest.mark.slow(reason="builds networks at full width")
 @pytest.mark.parametrize(
     ("factory", "initialised"),
     [

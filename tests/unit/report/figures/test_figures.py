@@ -176,6 +176,7 @@ def test_nothing_completed_gives_no_figures(add, read):
     assert list(plots(*read())) == []
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_hostile_names_are_drawn_literally(hostile, read, tmp_path):
     board, runs, histories, pairs = read()
     drawn = list(plots(board[board["protocol"].notna()], runs, histories, pairs))
@@ -211,6 +212,7 @@ def test_very_long_names_are_cut_and_leave_room_for_the_drawing(add, read, tmp_p
         assert axes.get_window_extent().width > 0.2 * drawn[name].figure.bbox.width
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_equal_figures_give_equal_files(add, read, tmp_path):
     add("a", 0)
     add("a", 1, 70)
@@ -469,6 +471,7 @@ def damaged(file, kind):
         file.unlink()
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 @pytest.mark.parametrize("kind", ["cut off", "altered", "no picture", "other size", "no palette", "missing"])
 @pytest.mark.parametrize("name", ["median-label.png", "easiest-000.png"])
 def test_a_picture_that_cannot_be_read_takes_the_grid_away(add, read, name, kind):

@@ -10,6 +10,8 @@ from segbench.report.figures import plots
 from segbench.report.ranking.ranking import rank
 from segbench.report.runs.load import load_histories
 
+pytestmark = pytest.mark.slow(reason="draws every figure")
+
 DRAWN = (
     "accuracy-throughput",
     "accuracy-parameters",

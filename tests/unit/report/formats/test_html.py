@@ -100,6 +100,7 @@ def test_downloads_are_in_the_page():
     assert base64.b64decode(link["href"].partition(",")[2]).decode() == "x,ü\n"
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_has_every_figure_with_width_and_words_in_light_and_dark(add, results, tmp_path):
     for seed in (0, 1):
         add("a", seed)
@@ -117,6 +118,7 @@ def test_a_report_has_every_figure_with_width_and_words_in_light_and_dark(add, r
     assert "a is first with a mean IoU of 0.667" in page.text
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_of_hostile_names_runs_nothing(hostile, tmp_path):
     page = Page(write_report(hostile, tmp_path / "out").page.read_text(encoding="utf-8"))
     assert len(page.all("script")) == 1

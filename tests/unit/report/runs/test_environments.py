@@ -51,6 +51,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 @pytest.mark.parametrize("fact", CHANGES)
 def test_a_row_that_differs_in_one_fact_from_most_is_marked_with_it_and_keeps_its_rank(add, runs, fact):
     for seed in (0, 1):

@@ -506,6 +506,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow(reason="writes many archives")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_wrong_archive_is_refused_and_nothing_is_written(archive, tmp_path, case):
     spoil, told = HOSTILE[case]

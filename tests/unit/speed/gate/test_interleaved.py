@@ -194,6 +194,7 @@ def test_a_fault_is_told_in_its_own_words(side):
         gate(side("base", fails_on="warm_up"), side("head"))
 
 
+@pytest.mark.slow(reason="waits for a worker that hangs")
 def test_a_worker_that_hangs_is_ended(side):
     with pytest.raises(WorkerError, match=r"head head, unet .* did not answer 'time' within 10 s; allow more"):
         gate(side("base"), side("head", hang_on="time"), settings=Settings(rounds=10, timeout_seconds=10.0))

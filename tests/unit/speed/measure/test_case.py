@@ -51,6 +51,7 @@ def test_a_training_step_is_split_into_its_parts():
     assert len(found.parts_seconds["forward"]) == min(50, len(found.host_seconds))
 
 
+@pytest.mark.slow(reason="times networks in processes of their own")
 @pytest.mark.parametrize("compute", ["fp32", "tf32", "bf16 autocast", "bf16 weights"])
 def test_inference_is_measured_in_every_arithmetic_of_a_processor(compute):
     precision, _, cast = compute.partition(" ")

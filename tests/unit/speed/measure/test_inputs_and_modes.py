@@ -142,6 +142,7 @@ def test_an_unknown_mode_is_refused_with_those_that_exist(use):
     assert all(mode in str(refusal.value) for mode in EXECUTION_MODES)
 
 
+@pytest.mark.slow(reason="compiles a network")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a processor")
 def test_a_compiled_network_computes_the_same():
     network = nn.Conv2d(3, 2, 3)

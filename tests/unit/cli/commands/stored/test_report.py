@@ -13,6 +13,7 @@ def make_results(done):
     return done[0] / "results"
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_the_formats_hold_the_same_rows(results, segbench):
     rows = segbench("leaderboard", results, "--format", "json").json["rows"]
     table = list(csv.DictReader(io.StringIO(segbench("leaderboard", results, "--format", "csv").out)))
@@ -25,6 +26,7 @@ def test_the_formats_hold_the_same_rows(results, segbench):
         assert all(row["model"] in text for row in rows)
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 @pytest.mark.parametrize("command", [("leaderboard", "--reports"), ("report", "--out")])
 def test_a_report_can_be_written_from_results_alone(command, results, tmp_path, segbench):
     answer = segbench(command[0], results, command[1], tmp_path)
@@ -34,6 +36,7 @@ def test_a_report_can_be_written_from_results_alone(command, results, tmp_path, 
     assert str(tmp_path / "small" / "index.html") in answer.err
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_needs_no_torch(results, tmp_path):
     code = (
         "from segbench.cli.app import build; from typer.testing import CliRunner;"
@@ -43,6 +46,7 @@ def test_a_report_needs_no_torch(results, tmp_path):
     assert not {"torch", "torchvision", "timm", "sklearn"} & modules_after(code)
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_is_opened_where_there_is_a_browser_and_else_says_so(results, tmp_path, segbench, monkeypatch):
     shown = []
     monkeypatch.setattr("typer.launch", lambda address: shown.append(address) or 0)

@@ -13,6 +13,8 @@ from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.record import Outcome, Status
 from segbench.results.store import Store
 
+pytestmark = pytest.mark.slow(reason="writes reports with all their figures")
+
 FORMS = ("csv", "json", "markdown", "latex", "table")
 
 
