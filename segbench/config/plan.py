@@ -38,7 +38,7 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
 """Keys added after recipe version 1, with the values that mean the former behaviour. They are omitted with these
 values, so that recipes keep their ids."""
 
-_LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}}
+_LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}, "resize": {"scale": None}}
 """The same for options of transforms, by name."""
 
 _FETCHING_FAMILIES = ("torchvision:", "smp:")

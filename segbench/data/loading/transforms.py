@@ -25,13 +25,20 @@ MEAN_COLOR = (124, 116, 104)
 """Fill colour outside of 8-bit RGB images: the ImageNet mean, which normalisation maps to zero."""
 
 
-def resize(*, size: list[int]) -> v2.Transform:
-    """Resize to a fixed height and width.
+def resize(*, size: list[int] | None = None, scale: float | None = None) -> v2.Transform:
+    """Resize to a fixed height and width, or by a fixed factor.
 
     Args:
         size: Height and width in pixels.
+        scale: The factor, for images of several sizes; the aspect ratio stays.
     """
-    return _Resize(_checked_size("resize", size))
+    if (size is None) == (scale is None):
+        raise DataError("resize: needs either size (height and width in pixels) or scale (a factor)")
+    if size is not None:
+        return _Resize(_checked_size("resize", size))
+    if scale is None or not scale > 0:
+        raise DataError(f"resize: scale is {scale}; expected a factor above 0, such as 0.5")
+    return _Scale(scale)
 
 
 def random_scale(*, minimum: float = 0.5, maximum: float = 2.0) -> v2.Transform:
@@ -145,6 +152,15 @@ class _Resize(v2.Transform):  # type: ignore[misc]
         if isinstance(inpt, tv_tensors.Mask):
             return tv_tensors.Mask(_nearest(inpt.as_subclass(torch.Tensor), size))
         return F.resize(inpt, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
+
+
+class _Scale(_Resize):
+    def __init__(self, factor: float) -> None:
+        super().__init__(())
+        self.factor = factor
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        return {"size": [max(1, round(side * self.factor)) for side in flat_inputs[0].shape[-2:]]}
 
 
 class _RandomScale(_Resize):

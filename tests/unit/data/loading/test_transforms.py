@@ -91,6 +91,17 @@ def test_resize_halves_image_and_label_in_step():
     assert steps.resize(size=[8, 16])(image) is image
 
 
+def test_resize_by_a_factor_scales_images_of_any_size_and_draws_nothing():
+    step, before = steps.resize(scale=0.5), torch.random.get_rng_state()
+    for height, width in ((40, 60), (41, 7), (1, 3)):
+        small, moved = step(*pair(height, width))
+        assert small.shape[-2:] == moved.shape == (max(1, round(height / 2)), max(1, round(width / 2)))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    image, label = pair(8, 16)
+    for given, expected in zip(step(image, label), steps.resize(size=[4, 8])(image, label), strict=True):
+        assert torch.equal(given, expected)
+
+
 def test_random_scale_stays_in_its_range_and_keeps_the_aspect():
     image, label = pair(40, 60)
     step = steps.random_scale(minimum=0.5, maximum=2.0)
@@ -179,6 +190,9 @@ def test_kernels_wider_than_the_image_are_refused(name):
     ("name", "options"),
     [
         ("resize", {"size": [3]}),
+        ("resize", {}),
+        ("resize", {"size": [3, 4], "scale": 0.5}),
+        ("resize", {"scale": 0.0}),
         ("random_crop", {"size": [0, 4]}),
         ("random_scale", {"minimum": 2.0, "maximum": 1.0}),
         ("random_scale", {"minimum": 0.0}),
