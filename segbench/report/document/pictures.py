@@ -11,13 +11,12 @@ import pandas as pd
 from PIL import Image
 
 from segbench.report.blocks import Drawing, Gallery, PicturedImage, Tile
-from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, wrong
+from segbench.report.figures.predictions import MOST_TILES, page_caption
+from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, role_in_words, wrong
 from segbench.report.text import is_absent
 
 LONGEST_SIDE = 480
 """Pictures are at most so many pixels wide and high."""
-MOST_TILES = 20
-"""So many networks have their predictions shown, the best."""
 _LOSSLESS_BYTES = 40_000
 """A photograph whose PNG is larger becomes a JPEG."""
 
@@ -41,7 +40,7 @@ def gallery(board: pd.DataFrame, runs: pd.DataFrame, drawing: Drawing) -> Galler
     images = tuple(
         _pictured(one, [(network.model, network.run) for network in found.networks[:MOST_TILES]]) for one in seen
     )
-    return Gallery(images, classes, _hex(mark_of(palette)), drawing)
+    return Gallery(images, classes, _hex(mark_of(palette)), drawing, page_caption(board, found))
 
 
 def _pictured(one: Seen, networks: list[tuple[str, str]]) -> PicturedImage:
@@ -59,7 +58,7 @@ def _pictured(one: Seen, networks: list[tuple[str, str]]) -> PicturedImage:
     )
     image = Image.fromarray(one.image).resize(label.shape[::-1], Image.Resampling.BOX) if step > 1 else one.image
     return PicturedImage(
-        one.facts.role,
+        role_in_words(one.facts.role),
         one.facts.name,
         one.facts.mean_iou,
         _photograph(np.asarray(image)),

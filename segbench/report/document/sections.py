@@ -146,7 +146,7 @@ def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
             blocks.append(Paragraph.of(f"Digest of the data that was {what} on, in order: ", *listed, "."))
     text = yaml.safe_dump(json.loads(json.dumps(recipe)), sort_keys=False, allow_unicode=True)
     name = f"Protocol {short_id(protocol_id)}"
-    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor=name)]
+    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor="protocol")]
 
 
 def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
@@ -204,8 +204,8 @@ def suites_as_run(runs: pd.DataFrame) -> list[Block]:
             text = (folder / SUITE_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        listing, anchor = Listing(text, "yaml"), f"suite-{folder.name}"
-        blocks.append(Folded(f"Suite {folder.name} as run", (listing,), anchor=anchor, printed=False))
+        listing = Listing(text, "yaml")
+        blocks.append(Folded(f"Suite {folder.name} as run", (listing,), anchor="suite", printed=False))
     return blocks
 
 

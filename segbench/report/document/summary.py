@@ -29,11 +29,12 @@ class Judged(NamedTuple):
 def verdicts(judged: Sequence[Judged]) -> list[str]:
     """Return the verdict on each table that scores anything; where there are several, each says of which it is."""
     known = [one for one in judged if len(one.table.scored)]
-    several = len(known) > 1
-    return [
-        f"{one.table.name}: {verdict(one.table, one.pairs)}" if several else verdict(one.table, one.pairs)
-        for one in known
-    ]
+    if len(known) < 2:
+        return [verdict(one.table, one.pairs) for one in known]
+    names = [one.table.short_name for one in known]
+    if len(set(names)) < len(names):
+        names = [one.table.name for one in known]
+    return [f"{name}: {verdict(one.table, one.pairs)}" for name, one in zip(names, known, strict=True)]
 
 
 def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
@@ -80,7 +81,7 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
         over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
         return f" and leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})"
     named = [printable(model) for model in scored["model"] if model in rivals]
-    return f"; it cannot be told apart from {_listed(named)}"
+    return f"; it cannot be told apart from {listed(named)}"
 
 
 def _cost(table: RankedTable) -> str:
@@ -94,7 +95,7 @@ def _cost(table: RankedTable) -> str:
             for _, row in fastest.iterrows()
         ]
         none = "No other network" if table.tells_networks_apart else "With these weights, no other network"
-        return f"{none} is both more accurate and faster than {_listed(named)}."
+        return f"{none} is both more accurate and faster than {listed(named)}."
     sizes = scored[scored["parameters"].notna()]
     if len(sizes) < 2:
         return ""
@@ -119,6 +120,7 @@ def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
     return f"The hardest class is {printable(hardest)}: {reached.min():.2f} at best ({by})."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as part of a sentence, the first four and how many others there are."""
     shown = list(names[:_NAMED]) + ([f"{len(names) - _NAMED} others"] if len(names) > _NAMED else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

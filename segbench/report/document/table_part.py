@@ -25,6 +25,8 @@ _FIGURES = {
     _TRAINING: ("learning-curves", "reliability"),
 }
 """Which figures stand under which heading; the IoU of classes is a table, and confusions stand with it."""
+_ANCHORS = dict(zip(_FIGURES, ("intervals", "cost", "training"), strict=True))
+"""The anchors of these headings."""
 
 
 def lead_figure(parts: Sequence[tuple[RankedTable, Mapping[str, Drawing]]]) -> list[Drawing]:
@@ -58,7 +60,7 @@ def table_part(
     curves = drawings["learning-curves"].name if "learning-curves" in drawings else None
     facts = row_facts(table, runs, notes, curves=curves, pictures=pictures) if len(table.scored) else []
     _, *rest = table_blocks(table, facts=facts)
-    blocks: list[Block] = [Heading(table.heading, 3, link="" if alone else table.name), *rest]
+    blocks: list[Block] = [Heading(table.heading, 3, "networks", link="" if alone else table.short_name), *rest]
     start = len(blocks)
     if advice(table):
         blocks.append(Paragraph.of(advice(table)))
@@ -70,7 +72,7 @@ def table_part(
     spent = _lead(table, drawings) if leads else None
     for title, names in _FIGURES.items():
         found = [drawings[name] for name in names if name in drawings and name != spent]
-        blocks += [Heading(_of_those(title, found), 3), *found] if found else []
+        blocks += [Heading(_of_those(title, found), 3, _ANCHORS[title]), *found] if found else []
     blocks += [*_classes(judged, drawings), *worst_cases(table.rows, runs), *sections.published(table.rows, runs)]
     return [*blocks[:start], *(_linked(block) if alone else block for block in blocks[start:])]
 

@@ -10,15 +10,18 @@ import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts, calibration_error
+from segbench.report import chart
 from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import is_narrow, short_name, small, styled
 from segbench.report.runs.folds import folders_of
+from segbench.report.text import printable
 from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.record import Status
 
+_CONFIDENCE, _RIGHT = "Confidence", "Share that is right"
 MOST_DIAGRAMS = 6
 """So many networks have their diagram drawn, the best."""
 
@@ -40,9 +43,9 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
             _draw(panel, count, look.color)
             panel.set_title(short_name(model, most=16 if is_narrow() else 26), fontsize=small())
             if number % columns == 0:
-                panel.set_ylabel("Share that is right")
+                panel.set_ylabel(_RIGHT)
             if number >= len(found) - columns:
-                panel.set_xlabel("Confidence")
+                panel.set_xlabel(_CONFIDENCE)
         for panel in axes[len(found) :]:
             panel.set_axis_off()
     shown = known[known["model"].isin(found)]
@@ -53,7 +56,21 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
         f"{sample(shown, board, known=known, those='whose confidence was counted')}"
     )
     listed = "; ".join(f"{model}: ECE {calibration_error(count):.3f}" for model, count in found.items())
-    return Plot("reliability", "Reliability diagrams", caption, figure, f"{caption} {listed}.")
+    colors = [look.color for look in looks(list(found))]
+    diagrams = [_panel(model, count, color) for (model, count), color in zip(found.items(), colors, strict=True)]
+    data = chart.reliability(diagrams, x=_CONFIDENCE, y=_RIGHT)
+    return Plot("reliability", "Reliability diagrams", caption, figure, f"{caption} {listed}.", data)
+
+
+def _panel(model: str, counts: CalibrationCounts, color: str) -> dict[str, Any]:
+    """Return the diagram of one network as data."""
+    pixels, correct, confidence = (part.sum(axis=0).astype(float) for part in counts)
+    bins = []
+    for held, right, sure in zip(pixels, correct, confidence, strict=True):
+        x, y, share = (sure / held, right / held, held / pixels.sum()) if held else (None, None, 0.0)
+        tip = [f"confidence {x:.2f}: {y:.2f} right", f"{100 * share:.1f} % of the pixels"] if held else []
+        bins.append({"x": chart.number(x), "y": chart.number(y), "share": chart.number(share), "tip": tip})
+    return {"name": printable(model), "color": color, "told": f"ECE {calibration_error(counts):.3f}", "bins": bins}
 
 
 def _counts(runs: pd.DataFrame, model: str) -> CalibrationCounts | None:

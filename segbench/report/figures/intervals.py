@@ -14,7 +14,7 @@ from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, finish, is_narrow, named_rows, room_for, short_name, small, styled
+from segbench.report.figures.style import GRID, finish, named_rows, room_for, short_name, small, styled
 from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.text import is_absent
 
@@ -124,8 +124,8 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
     lower = -differences[1:, :-1]  # column minus row: the better one's lead, above 0
     hidden = np.triu(np.ones(lower.shape, dtype=bool), k=1)
     lower = np.where(hidden, np.nan, lower)
-    size = 2.0 + 0.62 * len(columns) + room_for(names)
-    figure, axes = canvas(max(7.0, size + 1.6), max(3.0, size))
+    room = room_for(names)
+    figure, axes = canvas(max(6.3, 2.6 + 0.6 * len(columns) + room), max(2.6, 1.6 + 0.36 * len(rows) + room))
     reach = 100 * (float(np.nanmax(np.abs(lower))) or 1.0)
     cells = zip(lower.ravel(), apart[1:, :-1].ravel(), strict=True)
     sns.heatmap(
@@ -139,11 +139,9 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
         annot_kws={"fontsize": small(), "in_layout": False},
         xticklabels=columns,
         yticklabels=rows,
-        cbar=not is_narrow(),  # the cells say it too
-        cbar_kws={"label": "Column minus row (percentage points)", "shrink": 0.8},
+        cbar=False,  # the cells say it
         linewidths=0.5,
         linecolor=GRID,
-        square=True,
         ax=axes,
     )
     axes.set(xlabel="", ylabel="")

@@ -127,6 +127,11 @@ def engineering_numbers(axes: Axes, unit: str) -> None:
     axes.xaxis.set_minor_formatter("")
 
 
+def megabytes(axes: Axes) -> None:
+    """Show a horizontal axis of bytes in megabytes, the unit of every table."""
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:,.0f} MB")
+
+
 def whole_numbers(axes: Axes) -> None:
     """Show whole numbers only on the horizontal axis."""
     from matplotlib.ticker import MaxNLocator

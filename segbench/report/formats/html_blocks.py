@@ -38,6 +38,8 @@ from segbench.report.text import printable
 FILTERED_ROWS = 6
 """A table of at least so many rows gets a field to search them by."""
 
+_HALF_A_PAGE, _WIDE_CHART = 6.5, 8.0
+"""Wider figures than so many inches have a row of their own; charts fit into half of the page where they are drawn."""
 _PIXELS_PER_INCH = 96
 _SHADES = 10
 """Steps of the colours of scores."""
@@ -114,8 +116,8 @@ class Shower:
         files = self.drawings[block.name]
         return {
             "kind": "drawing",
-            "wide": block.width > 8,
-            "anchor": self.anchor(block.name),
+            "wide": block.width > (_HALF_A_PAGE if block.chart is None else _WIDE_CHART),
+            "anchor": self.anchor(block.anchor),
             "name": block.name,
             "title": printable(block.title),
             "level": block.level,
@@ -199,7 +201,7 @@ def _gallery(block: Gallery) -> dict[str, Any]:
     return {
         "kind": "gallery",
         "name": block.drawing.name,
-        "caption": printable(block.drawing.caption),
+        "caption": printable(block.caption),
         "classes": [{"text": printable(name), "color": color} for name, color in block.classes],
         "mark": block.mark,
         "images": [

@@ -102,6 +102,11 @@ def find_pictures(board: pd.DataFrame, runs: pd.DataFrame) -> Pictures | None:
     return None if found is None else Pictures(*found, tuple(_pictured(board, runs, found[1])))
 
 
+def role_in_words(role: str) -> str:
+    """Return why an image was chosen, such as ``largest disagreement``."""
+    return "largest disagreement" if role == "disagreement" else role
+
+
 def mark_of(palette: Sequence[int]) -> tuple[int, int, int]:
     """Return the colour of errors: magenta, or another where a class looks like it.
 
