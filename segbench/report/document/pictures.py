@@ -1,4 +1,4 @@
-"""The pictures of a page: test images with what each network made of them, small enough to be part of it."""
+"""A page's gallery: test images with each network's prediction, as embedded pictures."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, 
 from segbench.report.text import is_absent
 
 LONGEST_SIDE = 480
-"""Pictures are at most so many pixels wide and high."""
+"""Largest width and height of pictures in pixels."""
 _LOSSLESS_BYTES = 40_000
-"""A photograph whose PNG is larger becomes a JPEG."""
+"""Photographs with a larger PNG are stored as JPEG."""
 
 
 def gallery(board: pd.DataFrame, runs: pd.DataFrame, drawing: Drawing) -> Gallery | None:
-    """Return the pictures of one table's test data; None where there are none that can be read.
+    """Return the gallery of one table's test data; None if it has none that can be read.
 
     Args:
         board: The rows of the table.
         runs: The runs that it is made of.
-        drawing: The figure that shows some of the same.
+        drawing: The figure that stands for it in Markdown.
     """
     found = find_pictures(board, runs)
     seen = [] if found is None else found.read(MOST_TILES)
@@ -82,7 +82,7 @@ def _indexed(classes: Pixels, palette: list[int]) -> str:
 
 
 def _marked(mistaken: Any, mark: tuple[int, int, int]) -> str:
-    """Return what is mistaken in one colour, all else transparent."""
+    """Return the errors in one colour; all else is transparent."""
     picture = Image.fromarray(np.ascontiguousarray(mistaken).astype(np.uint8))
     picture.putpalette([0, 0, 0, *mark])
     return _address(_saved(picture, format="PNG", optimize=True, transparency=0), "image/png")

@@ -1,4 +1,4 @@
-"""The section of a report that shows everything that was measured of the networks' speed."""
+"""The section of a report with all speed measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segbench.results.speed.record import SpeedRecord, SpeedStatus
 
 
 def speed_section(runs: pd.DataFrame) -> list[Block]:
-    """Return a table of everything that was measured of the speed of these runs' networks; nothing without any."""
+    """Return a table of all speed records of these runs' networks; nothing without any."""
     records = {record.id: record for given in runs["speed"] if not is_absent(given) for record in given}
     if not records:
         return []
@@ -38,7 +38,7 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
 
 
 def machine_names(records: Iterable[SpeedRecord]) -> dict[str, str]:
-    """Return what machines are called, by digest; those of one name have in it what tells them apart."""
+    """Return a unique name for each machine, by digest."""
     found = {machine_digest(record.environment): record for record in records}
     rivals: dict[str, list[SpeedRecord]] = {}
     for record in found.values():
@@ -61,7 +61,7 @@ _RIGHT = {
     **dict.fromkeys(("n", "img/s", "p50 ms", "p90 ms", "memory", "J/img", "loading/training"), True),
     "note": False,
 }
-"""The columns, and whether they are set flush right; those without any content are left out."""
+"""The columns, and whether they are right-aligned; empty columns are left out."""
 
 
 def _cells(row: pd.Series[Any]) -> dict[str, Cell]:

@@ -1,4 +1,4 @@
-"""Who leads, how sure that is and at what cost: a table of a leaderboard in two sentences."""
+"""The verdict on one table in two sentences: the winner, its separation from the others, and cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
 ADVICE = "To compare the networks, train each three times or more: segbench run SUITE --seeds 0,1,2."
-"""What to do about networks that were trained once."""
+"""Advice where networks were trained once."""
 
 
 class Judged(NamedTuple):
@@ -38,7 +38,7 @@ def verdicts(judged: Sequence[Judged]) -> list[str]:
 
 
 def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
-    """Return what a reader should know of one table first; empty where nothing was scored.
+    """Return the verdict on one table; empty if nothing was scored.
 
     Args:
         table: The table.
@@ -51,7 +51,7 @@ def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
 
 
 def advice(table: RankedTable) -> str:
-    """Return what to do so that networks can be compared; empty where they can."""
+    """Return advice on making networks comparable; empty if they are."""
     return "" if table.tells_networks_apart or len(table.scored) < 2 else ADVICE
 
 
@@ -65,7 +65,7 @@ def _winner(table: RankedTable) -> str:
 
 
 def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
-    """Return from which networks the first can be told apart, as the end of a sentence."""
+    """Return the end of a sentence on which networks the first is separable from."""
     scored = table.scored
     if len(scored) < 2:
         return "; there is no other network to compare it with"
@@ -85,7 +85,7 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
 
 
 def _cost(table: RankedTable) -> str:
-    """Return the networks that no other one beats in both accuracy and speed or, unmeasured, the smallest good one."""
+    """Return a sentence on the Pareto front of accuracy and speed or, without speed, on the smallest network."""
     scored = table.scored
     front = scored[scored["pareto"].fillna(value=False).astype(bool)]
     if len(front):
@@ -107,7 +107,7 @@ def _cost(table: RankedTable) -> str:
 
 
 def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """Return the class that even the network that does best on it finds hardest."""
+    """Return a sentence on the class with the lowest best IoU."""
     table = class_iou(runs)
     table = table[table.index.isin(ranked["model"])]
     if table.empty or table.shape[1] < 2:

@@ -1,4 +1,4 @@
-"""The part of a report that is about one table: the ranking, its caveats, pictures, figures and scores by class."""
+"""The part of a report about one table: ranking, caveats, gallery, figures and scores by class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIGURES = {
     "Accuracy and cost": ("accuracy-throughput", "accuracy-parameters", "latency", "memory"),
     _TRAINING: ("learning-curves", "reliability"),
 }
-"""Which figures stand under which heading; the IoU of classes is a table, and confusions stand with it."""
+"""The figures under each heading; IoU by class is a table, followed by the confusion matrices."""
 _ANCHORS = dict(zip(_FIGURES, ("intervals", "cost", "training"), strict=True))
 """The anchors of these headings."""
 
@@ -46,14 +46,14 @@ def _lead(table: RankedTable, drawings: Mapping[str, Drawing]) -> str | None:
 def table_part(
     judged: Judged, drawings: Mapping[str, Drawing], notes: Sequence[Note], *, leads: bool, alone: bool
 ) -> list[Block]:
-    """Return everything about one table.
+    """Return all blocks about one table.
 
     Args:
         judged: The table, with its runs and pairs.
         drawings: Its figures by the names of ``DRAWINGS``.
         notes: What a reader must know of it.
-        leads: Whether one of its figures opens the report, so that it does not stand here again.
-        alone: Whether it is the report's only table, so that the links at the top of a page name its parts.
+        leads: Whether one of its figures opens the report; it is then not repeated here.
+        alone: Whether it is the report's only table; the navigation then links to its parts.
     """
     table, runs, _ = judged
     pictures = _pictures(judged, drawings)
@@ -78,7 +78,7 @@ def table_part(
 
 
 def _of_those(title: str, found: Sequence[Drawing]) -> str:
-    """Return a heading without what none of its figures shows."""
+    """Return a heading that names only the figures that exist."""
     if title != _TRAINING:
         return title
     parts = {"learning-curves": "Training", "reliability": "Calibration"}
@@ -87,7 +87,7 @@ def _of_those(title: str, found: Sequence[Drawing]) -> str:
 
 
 def _linked(block: Block) -> Block:
-    """Return a part's heading with a link to it; any other block as it is."""
+    """Return a heading with a navigation link; other blocks unchanged."""
     return replace(block, link=block.text) if isinstance(block, Heading) else block
 
 

@@ -1,4 +1,4 @@
-"""What a report says of tunings: what was tried and chosen, and each network by both protocols."""
+"""The sections of a report on tuning: trials, chosen values, and each network with both recipes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def searches(runs: pd.DataFrame) -> list[Search]:
 
 
 def tuning_section(runs: pd.DataFrame, trials: pd.DataFrame) -> list[Block]:
-    """Return what the tunings tried and chose and what came of it; nothing where nothing was tuned.
+    """Return the sections on tuning; nothing if nothing was tuned.
 
     Args:
         runs: Rows of ``load_results``, each run once.
@@ -84,7 +84,7 @@ def both_protocols(search: Search, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def tuning_plots(runs: pd.DataFrame) -> Iterator[tuple[str, Plot]]:
-    """Yield what each tuning changed as a figure, with its protocol; none where no network was completed by both."""
+    """Yield a figure for each tuning, with its protocol; none if no network was completed with both recipes."""
     for search in searches(runs):
         try:
             found = both_protocols(search, runs)
@@ -94,7 +94,7 @@ def tuning_plots(runs: pd.DataFrame) -> Iterator[tuple[str, Plot]]:
 
 
 def tuning_answers(runs: pd.DataFrame) -> list[str]:
-    """Return what each tuning changed, in two sentences; none where no network was completed by both recipes."""
+    """Return two sentences on each tuning; none if no network was completed with both recipes."""
     answers = []
     for search in searches(runs):
         try:
@@ -123,7 +123,7 @@ def _with_changes(rows: pd.DataFrame) -> str:
 
 
 def _certainty(found: pd.DataFrame) -> str:
-    """Return how sure these differences are, as a sentence."""
+    """Return a sentence on the significance of these differences."""
     if found["p_value"].isna().all():
         return "Networks were trained once by each recipe: another seed may change these differences."
     sure = [printable(row["first"]) for _, row in found[found["p_value"] < SIGNIFICANT].iterrows()]
@@ -165,7 +165,7 @@ def _records(search: Search, runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _rule(recipe: Mapping[str, Any]) -> str:
-    """Return in words how the search went."""
+    """Return a description of the search."""
     search, dataset = recipe["tuning"], recipe["dataset"]
     if dataset.get("folds"):
         return _rule_of_folds(recipe)
@@ -179,7 +179,7 @@ def _rule(recipe: Mapping[str, Any]) -> str:
 
 
 def _rule_of_folds(recipe: Mapping[str, Any]) -> str:
-    """Return in words how the search of a cross-validation went."""
+    """Return a description of a cross-validation's search."""
     search = recipe["tuning"]
     listed = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in search["grid"].items())
     return (

@@ -1,4 +1,4 @@
-"""Whether networks are as sure as they are right: reliability diagrams."""
+"""Reliability diagrams: calibration of the networks' confidence."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from segbench.results.record import Status
 
 _CONFIDENCE, _RIGHT = "Confidence", "Share that is right"
 MOST_DIAGRAMS = 6
-"""So many networks have their diagram drawn, the best."""
+"""Number of networks with a diagram, the best ones."""
 
 
 def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
-    """Draw, by confidence, the share of pixels that are right, for the best networks; None where it was not counted."""
+    """Draw, by confidence, the share of pixels that are right, for the best networks; None without counts."""
     known = scored_rows(board[board["calibration_error"].notna()])
     counts = {str(model): _counts(runs, str(model)) for model in best(known, MOST_DIAGRAMS)["model"]}
     found = {model: count for model, count in counts.items() if count is not None and count.pixels.any()}
@@ -80,7 +80,7 @@ def _counts(runs: pd.DataFrame, model: str) -> CalibrationCounts | None:
         for folder in folders_of(run):
             try:
                 details = load_details(folder / DETAILS_FILE)
-            except StoreError:  # the leaderboard tells of it
+            except StoreError:  # the leaderboard reports it
                 return None
             if details is None or not details.part(CALIBRATION):
                 return None

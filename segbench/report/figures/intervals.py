@@ -1,4 +1,4 @@
-"""How sure a ranking is: intervals of scores, and differences of pairs."""
+"""Uncertainty of a ranking: confidence intervals of scores and paired differences."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def mean_iou_intervals(board: pd.DataFrame) -> Plot | None:
 
 
 def _place(row: pd.Series[Any]) -> str:
-    """Return the ranks that are left open and the group of a row; empty where it is not ranked."""
+    """Return the rank interval and the group of a row; an empty string if it is not ranked."""
     first, last = row["rank_best"], row["rank_worst"]
     if is_absent(first):
         return ""
@@ -94,7 +94,7 @@ def _chart(shown: pd.DataFrame, sides: list[str]) -> dict[str, Any]:
 
 
 def _over(shown: pd.DataFrame) -> str:
-    """Return over what ranks and differences are sure."""
+    """Return what the uncertainty of ranks and differences covers."""
     networks = shown["scope"].eq(Scope.NETWORKS).any()
     return "trainings and test images" if networks else "test images, of these weights"
 
@@ -117,7 +117,7 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
 
 
 def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray) -> Figure:
-    """Draw the lower half of a matrix of differences, its colours even to both sides of 0: the other is its mirror."""
+    """Draw the lower triangle of the difference matrix, with a colour scale that is symmetric about 0."""
     import seaborn as sns
 
     rows, columns = names[1:], names[:-1]
@@ -152,7 +152,7 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
 
 
 def _squares(models: list[str], pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences of all pairs, NaN on the diagonal, and which of them tell two networks apart."""
+    """Return the matrix of differences, NaN on the diagonal, and which of them are significant."""
     place = {model: index for index, model in enumerate(models)}
     differences = np.full((len(models), len(models)), np.nan)
     apart = np.zeros(differences.shape, dtype=bool)

@@ -44,7 +44,7 @@ _KNOWN = {
 """Colour and mark of the networks that come with segbench, by the letters and digits of their labels."""
 
 _NAME_SIZE = 8.0
-"""Points that a name at a point is high, on screens; papers set their own."""
+"""Font size of names at points, on screens; papers set their own."""
 
 
 Line = tuple[tuple[float, float], tuple[float, float]]
@@ -64,9 +64,9 @@ class Look(NamedTuple):
 
 
 def looks(models: Sequence[str]) -> list[Look]:
-    """Return the look of each network, by its name; only where two would be the same does one give way.
+    """Return the colour and mark of each network, derived from its name; clashes are resolved.
 
-    A name that is not known gets the colour and the mark that its hash says.
+    An unknown name gets its colour and mark from its hash.
     """
     taken: set[tuple[int, str]] = set()
     chosen: dict[str, tuple[int, str]] = {}
@@ -98,7 +98,7 @@ def name_points(
 ) -> None:
     """Write each network's name beside its point, where it covers as little as possible of points, names and lines.
 
-    The drawing has to be laid out before: places are chosen in pixels.
+    Needs a finished layout: positions are chosen in pixels.
 
     Args:
         axes: The panel.
@@ -153,11 +153,11 @@ _PLACES = (
     *((-0.8, -0.8, "right", "top"), (1, 2.2, "left", "bottom"), (1, -2.2, "left", "top")),
     *((-1, 2.2, "right", "bottom"), (-1, -2.2, "right", "top")),
 )
-"""Where a name may stand: to the right and up in steps, with the side that is flush there."""
+"""Candidate positions of a name: steps to the right and up, with its alignment."""
 
 
 def _shared(one: object, other: object) -> float:
-    """Return how many square pixels two boxes share."""
+    """Return the overlap of two boxes in square pixels."""
     from matplotlib.transforms import Bbox
 
     both = Bbox.intersection(one, other)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Scores of single classes, and which classes are taken for which."""
+"""Scores by class, and confusion matrices."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_MATRICES = 6
-"""So many networks have their confusion matrix drawn, the best."""
+"""Number of networks with a confusion matrix, the best ones."""
 
 _PAGE_INCHES = 12.9
-"""As wide as a page of 1240 pixels."""
+"""The width of a page of 1240 pixels."""
 _ANNOTATED_CLASSES = 12
 _LABELLED_CLASSES = 40
 _UNKNOWN = "0.8"
-"""Shows through where a class is in no label and no prediction."""
+"""The colour of classes that are in no label and no prediction."""
 
 
 def class_scores(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:

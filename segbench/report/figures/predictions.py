@@ -1,4 +1,4 @@
-"""What networks make of single images: image, label, predictions and where they are wrong."""
+"""Qualitative results: image, label, predictions and errors."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PICTURED = 6
-"""So many networks have their predictions drawn in the figure, the best."""
+"""Number of networks in the figure, the best ones."""
 MOST_TILES = 20
-"""And so many in a page's gallery."""
+"""Number of networks in a page's gallery."""
 MOST_IN_A_COLUMN = 2
-"""And so many in a single column of a paper."""
+"""Number of networks in a single column of a paper."""
 
 _TILE = 1.9
-"""Inches that a picture is wide."""
+"""Width of a picture in inches."""
 _TITLE = 24
-"""Signs that fit above it."""
+"""Characters that fit above it."""
 
 
 def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Draw the test images of the gallery with label, predictions and errors.
 
-    None where no gallery was stored, none of these rows' test data, or one whose pictures cannot be read.
+    None if there is no gallery of these rows' test data, or if it cannot be read.
     """
     found = find_pictures(board, runs)
     if found is None:

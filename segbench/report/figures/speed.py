@@ -1,4 +1,4 @@
-"""Measured speed: how single calls scatter, and how much memory they take."""
+"""Measured speed: latency distributions and peak memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LATENCY = "Latency of single images (ms a call)"
 
 
 def latency_distributions(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
-    """Draw how the latencies of single images scatter; None where none were measured."""
+    """Draw the latency distribution of single images; None without measurements."""
     records = _single_images(board, runs)
     known = scored_rows(board[board["model"].isin(records)])
     shown = best(known)
@@ -76,7 +76,7 @@ def _latency_chart(models: list[str], times: list[np.ndarray]) -> dict[str, Any]
 
 
 def _single_images(board: pd.DataFrame, runs: pd.DataFrame) -> dict[str, SpeedRecord]:
-    """Return what was measured of single images, by ranked network."""
+    """Return the single-image speed records, by ranked network."""
     of_network: dict[str, Any] = dict(zip(map(str, runs["model"]), runs["speed"], strict=True))
     sizes = [size for size in runs["input_size"] if not is_absent(size)]
     models = [str(model) for model in scored_rows(board)["model"] if of_network.get(str(model))]
@@ -112,7 +112,7 @@ def _drawn_boxes(models: list[str], times: list[np.ndarray]) -> Figure:
 
 
 def memory(board: pd.DataFrame) -> Plot | None:
-    """Draw the measured peaks of memory in inference and in training steps; None where none were measured."""
+    """Draw the peak memory of inference and of training steps; None without measurements."""
     known = scored_rows(board[board[list(_BARS)].notna().any(axis=1)])
     shown = best(known)
     if shown.empty:
@@ -174,7 +174,7 @@ def _bar(model: str, look: Look, place: int, size: float | None) -> dict[str, An
 
 
 def _situation(shown: pd.DataFrame) -> str:
-    """Return in what situation inference was measured, in brackets; nothing where it was not."""
+    """Return the settings of the inference measurement, in brackets; empty without one."""
     known = shown["speed_situation"].dropna()
     return f" (inference: {known.iloc[0]})" if len(known) else ""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MIOU = "Mean IoU (fraction)"
 _MEASURED, _EVALUATED = "throughput_images_per_second", "evaluation_images_per_second"
 _WIDE = 5
-"""A horizontal axis that spans more than so many times its smallest value is logarithmic."""
+"""An axis whose largest value exceeds the smallest by this factor is logarithmic."""
 
 
 def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
@@ -215,7 +215,7 @@ def _bar_across(row: pd.Series[Any], name: str) -> Any:
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, name: str, *, drawstyle: Any) -> None:
-    """Draw the networks that none beats in both as steps: what lies below is beaten."""
+    """Draw the Pareto front as steps."""
     front = front.sort_values(name)
     across, accuracy = front[name].astype(float).tolist(), front["mean_iou"].tolist()
     axes.plot(across, accuracy, drawstyle=drawstyle, color="0.55", linewidth=1, zorder=0, label="Pareto front")

@@ -16,12 +16,12 @@ from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.text import is_absent, plural, short_id
 
 _ROOM = 0.055
-"""The share of the axis that a line of text takes."""
+"""Height of a line of text as a share of the axis."""
 _ENDS = ("identical recipe", "tuned")
 _LONGEST = 26
-"""Signs of a name."""
+"""Longest name in characters."""
 _INCHES, _INCHES_A_SIGN = 5.6, 0.072
-"""How wide the panel is, and a sign of a name."""
+"""Width of the panel and of a character."""
 
 
 def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
@@ -75,7 +75,7 @@ def _reach(models: list[str]) -> tuple[float, float]:
 
 
 def _name_side(axes: Any, rows: pd.DataFrame, column: str, *, at: int) -> None:
-    """Write names and values beside one column, none over another."""
+    """Write names and values beside one column without overlaps."""
     low, high = axes.get_ylim()
     ordered = rows.sort_values(column, kind="stable")
     places = spread_out(list(map(float, ordered[column])), gap=_ROOM * (high - low), low=low, high=high)

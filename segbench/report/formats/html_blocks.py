@@ -36,13 +36,13 @@ from segbench.report.figures.plot import PlotFiles
 from segbench.report.text import printable
 
 FILTERED_ROWS = 6
-"""A table of at least so many rows gets a field to search them by."""
+"""Tables with at least this many rows get a search field."""
 
 _HALF_A_PAGE, _WIDE_CHART = 6.5, 8.0
-"""Wider figures than so many inches have a row of their own; charts fit into half of the page where they are drawn."""
+"""Figures wider than this, in inches, get a row of their own; charts adapt to half of the page."""
 _PIXELS_PER_INCH = 96
 _SHADES = 10
-"""Steps of the colours of scores."""
+"""Number of colour steps for scores."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Shower:
     _anchors: Counter[str] = field(default_factory=Counter)
 
     def show(self, blocks: Sequence[Block]) -> list[dict[str, Any]]:
-        """Return blocks as the template reads them; drawings that follow each other stand side by side."""
+        """Return blocks as the template reads them; consecutive narrow figures share a row."""
         shown: list[dict[str, Any]] = []
         for block in blocks:
             one = self._shown(block)
@@ -70,7 +70,7 @@ class Shower:
         return shown
 
     def anchor(self, text: str) -> str:
-        """Return an anchor that is made of a text and stands for one thing only."""
+        """Return a unique anchor made from a text."""
         name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
         self._anchors[name] += 1
         return name if self._anchors[name] == 1 else f"{name}-{self._anchors[name]}"
@@ -167,7 +167,7 @@ _PRESETS = ("accuracy", "speed", "size")
 
 
 def as_text(data: Mapping[str, Any]) -> Markup:
-    """Return data as JSON that stands in an element as text."""
+    """Return data as JSON, escaped for the text of an HTML element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped here
 
@@ -238,5 +238,5 @@ def _address(svg: Path) -> str:
 
 
 def data_address(content: bytes, media_type: str) -> str:
-    """Return content as an address that holds it."""
+    """Return content as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

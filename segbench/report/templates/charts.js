@@ -72,7 +72,7 @@ function points(holder, data, width) {
           size: 30,
           space: narrow ? 48 : 70,
           values: (_, splits) => splits.map((value) => (value === null ? "" : data.unit ? value.toLocaleString("en") + data.unit : short(value))),
-          ...(data.log ? { splits: () => logSplits(...xRange), filter: (_, splits) => splits } : {}),
+          ...(data.log ? { splits: () => logSplits(...xRange, width - 100), filter: (_, splits) => splits } : {}),
         }),
         axis(undefined, { ...yAxis, stroke: style(rows ? "--ink" : "--soft") }),
       ],
@@ -84,10 +84,11 @@ function points(holder, data, width) {
   const at = (i) => [plot.valToPos(all[i].x, "x"), plot.valToPos(all[i].y, "y")];
   chosen = choosing(holder, plot, all.length, at, (i) => [all[i].name, ...all[i].tip]);
 }
-/* On a logarithmic axis: of each power of ten the powers alone where it is long, with 2 and 5, or more where short. */
-function logSplits(low, high) {
+/* On a logarithmic axis: the powers of ten alone, with 2 and 5 where there is room, and with more where it is short. */
+function logSplits(low, high, width) {
   const splits = [];
-  const leads = high > 300 * low ? [1] : high > 6 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+  const room = width / Math.log10(high / low);
+  const leads = room < 150 ? [1] : high > 6 * low ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
     splits.push(...leads.map((lead) => lead * 10 ** power));
   }
@@ -220,6 +221,7 @@ function slopes(holder, data, width) {
 function reliability(holder, data, panelData, width, leftmost) {
   const { name, color, told: words, bins } = panelData;
   const known = bins.filter((bin) => bin.share > 0);
+  holder.style.width = `${width}px`;
   holder.append(Object.assign(document.createElement("div"), { className: "panel-name", textContent: name }));
   holder.append(Object.assign(document.createElement("div"), { className: "panel-told", textContent: words }));
   let chosen = () => -1;
