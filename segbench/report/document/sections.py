@@ -98,9 +98,9 @@ def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     if not rows:
         return []
     words = (
-        "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own. Ours "
-        'leave void pixels out; where a paper counts them as errors, hold "void as error" against it '
-        "(unknown where what was predicted on void pixels was not counted)."
+        "Scores from papers, beside ours but not ranked with them: the papers use recipes, image sizes and weights of "
+        'their own. Ours ignore void pixels. Compare "void as error" with papers that count void pixels as errors '
+        "(unknown if predictions on void pixels were not counted)."
     )
     titles = ["network", "mIoU here", "void as error", "mIoU published", "pixel acc. published", "void", "paper"]
     table = Table.of("published", [*titles, "trained or tested on"], rows, ":----:::")

@@ -28,9 +28,9 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
     needless = set() if len(machines) > 1 else {"machine"}
     titles = [title for title in _RIGHT if title not in needless and any(line[title].text for line in lines)]
     words = (
-        f" on {', '.join(machines.values())}: img/s is the median of n fresh "
-        "processes with half their range, p50 and p90 are of single calls, each waited for. Loading over training "
-        "tells whether a run waits for its input: below 1 it does."
+        f" on {', '.join(machines.values())}. img/s: the median of n fresh processes ± half their range. p50 and p90: "
+        "latency of single calls, each synchronized. loading/training: images per second of the loader over those of a "
+        "training step; below 1, training waits for its input."
     )
     signs = "".join("-" if _RIGHT[title] else ":" for title in titles)
     table = Table.of("speed", titles, [[line[title] for title in titles] for line in lines], signs)

@@ -20,12 +20,12 @@ NO_PICTURES = "No pictures: these runs kept none."
 _LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
 _TRAINING = "Training and calibration"
 _FIGURES = {
-    "How sure the order is": ("mean-iou-intervals", "paired-differences"),
+    "Uncertainty of the ranking": ("mean-iou-intervals", "paired-differences"),
     "Accuracy and cost": ("accuracy-throughput", "accuracy-parameters", "latency", "memory"),
     _TRAINING: ("learning-curves", "reliability"),
 }
 """The figures under each heading; IoU by class is a table, followed by the confusion matrices."""
-_ANCHORS = dict(zip(_FIGURES, ("intervals", "cost", "training"), strict=True))
+_ANCHORS = dict(zip(_FIGURES, ("uncertainty", "cost", "training"), strict=True))
 """The anchors of these headings."""
 
 

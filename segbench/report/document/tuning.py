@@ -174,7 +174,7 @@ def _rule(recipe: Mapping[str, Any]) -> str:
     return (
         f"Every network was {words} ({listed}), trained on the split {dataset['train_split']} with seed "
         f"{search['seed']} and scored on {dataset['validation_split']}, never on {dataset['test_split']}. Each was "
-        "then trained by the whole recipe with what did best for it, the earlier of equal points."
+        "then trained with the full recipe and its best values, on a tie the earlier ones."
     )
 
 
@@ -185,7 +185,7 @@ def _rule_of_folds(recipe: Mapping[str, Any]) -> str:
     return (
         f"For each fold, every network was {search_in_words(recipe)} ({listed}), trained with seed {search['seed']} on "
         "the folds but this one and the next, scored on the next, and never on the fold itself. Each was then trained "
-        "by the whole recipe on all folds but the tested one with what did best for it, the earlier of equal points."
+        "with the full recipe on all folds but the tested one, with its best values, on a tie the earlier ones."
     )
 
 

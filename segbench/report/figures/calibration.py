@@ -50,9 +50,9 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
             panel.set_axis_off()
     shown = known[known["model"].isin(found)]
     caption = (
-        "Reliability: of the test pixels in each bin of confidence (softmax of the predicted class), the share that is "
-        "right, seeds added up. On the diagonal a network is as sure as it is right; below it, surer. The area of a "
-        "grey bar is the share of pixels in its bin; ECE is the expected calibration error. "
+        "Reliability: the share of correct test pixels in each bin of confidence (softmax of the predicted class), "
+        "summed over seeds. Below the diagonal, a network is overconfident. Grey bars: the share of pixels in each "
+        "bin. ECE: expected calibration error. "
         f"{sample(shown, board, known=known, those='whose confidence was counted')}"
     )
     listed = "; ".join(f"{model}: ECE {calibration_error(count):.3f}" for model, count in found.items())
