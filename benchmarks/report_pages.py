@@ -29,7 +29,9 @@ _TIMES = """
 
 
 def main() -> int:
-    folders = [Path(name) for name in sys.argv[1:]] or sorted(Path("reports").iterdir())
+    folders = [Path(name) for name in sys.argv[1:]] or sorted(
+        (Path(__file__).parents[1] / "published" / "reports").iterdir()
+    )
     pages = [folder / "index.html" for folder in folders if (folder / "index.html").is_file()]
     browser = _browser()
     print(

@@ -184,6 +184,7 @@ class Drawing:
         height: See there.
         chart: The same as data, see ``segbench.report.chart``; None where it stays a picture.
         level: Of its title as a heading.
+        anchor: What a link to it ends with.
     """
 
     name: str
@@ -194,14 +195,14 @@ class Drawing:
     height: float
     chart: Mapping[str, Any] | None = None
     level: int = 4
+    anchor: str = ""
 
     @classmethod
     def of(cls, plot: Plot, name: str) -> Drawing:
         """Return what a report keeps of a drawing once its files are written."""
         width, height = plot.figure.get_size_inches()
-        return cls(
-            name, plot.title, plot.caption, plot.alternative or plot.caption, float(width), float(height), plot.chart
-        )
+        words = (plot.title, plot.caption, plot.alternative or plot.caption)
+        return cls(name, *words, float(width), float(height), plot.chart, anchor=plot.name)
 
 
 @dataclass(frozen=True)
@@ -291,12 +292,14 @@ class Gallery:
         classes: The names of the classes with their colours, as ``#rrggbb``.
         mark: The colour of errors.
         drawing: The figure of some of the same.
+        caption: What a page shows, in words.
     """
 
     images: tuple[PicturedImage, ...]
     classes: tuple[tuple[str, str], ...]
     mark: str
     drawing: Drawing
+    caption: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Figures as data, from which a page draws them with tooltips: points with intervals, or curves."""
+"""Figures as data, from which a page draws them with tooltips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 
 def point(
-    name: str, look: Look, at: tuple[Any, Any], *, tip: Sequence[str], across: Any = None, up: Any = None, hollow: bool
+    name: str,
+    look: Look,
+    at: tuple[Any, Any],
+    *,
+    tip: Sequence[str],
+    across: Any = None,
+    up: Any = None,
+    box: Any = None,
+    hollow: bool = False,
 ) -> dict[str, Any]:
     """Return one network's point.
 
@@ -23,6 +31,7 @@ def point(
         tip: The lines of its tooltip.
         across: Both ends of the horizontal interval; None without.
         up: Those of the vertical one.
+        box: Both ends of a horizontal box around the mark; None without.
         hollow: Whether the mark is not filled.
     """
     return {
@@ -31,8 +40,9 @@ def point(
         "marker": look.marker,
         "x": number(at[0]),
         "y": number(at[1]),
-        "across": None if across is None else [number(end) for end in across],
-        "up": None if up is None else [number(end) for end in up],
+        "across": _both(across),
+        "up": _both(up),
+        "box": _both(box),
         "hollow": bool(hollow),
         "tip": [printable(line) for line in tip],
     }
@@ -55,9 +65,46 @@ def scatter(
     return {"kind": "scatter", "x": x, "y": y, "log": log, "points": list(points), "front": corners, "step": step}
 
 
-def forest(points: Sequence[Mapping[str, Any]], *, x: str, sides: Sequence[str]) -> dict[str, Any]:
+def forest(points: Sequence[Mapping[str, Any]], *, x: str, sides: Sequence[str], log: bool = False) -> dict[str, Any]:
     """Return rows of intervals, the first at the top, with a word at the right of each."""
-    return {"kind": "forest", "x": x, "points": list(points), "sides": [printable(side) for side in sides]}
+    return {"kind": "forest", "x": x, "log": log, "points": list(points), "sides": [printable(side) for side in sides]}
+
+
+def bars(panels: Sequence[Mapping[str, Any]], *, unit: str) -> dict[str, Any]:
+    """Return panels of bars from 0: each with its label ``x``, its ``points`` and the words beside them, ``sides``."""
+    return {"kind": "bars", "panels": list(panels), "unit": unit}
+
+
+def slopes(lines: Sequence[Mapping[str, Any]], *, ends: tuple[str, str]) -> dict[str, Any]:
+    """Return lines from a first value to a second; each is what ``slope`` returns.
+
+    Args:
+        lines: The lines.
+        ends: What the first values and the second ones are called.
+    """
+    return {"kind": "slopes", "ends": list(ends), "lines": list(lines)}
+
+
+def slope(name: str, look: Look, values: tuple[float, float], *, change: str, tip: Sequence[str]) -> dict[str, Any]:
+    """Return one network's line from a first value to a second, with its change in words."""
+    return {
+        "name": printable(name),
+        "color": look.color,
+        "marker": look.marker,
+        "y": [number(value) for value in values],
+        "words": [f"{value:.3f}" for value in values],
+        "change": change,
+        "tip": list(tip),
+    }
+
+
+def reliability(panels: Sequence[Mapping[str, Any]], *, x: str, y: str) -> dict[str, Any]:
+    """Return reliability diagrams, each with ``name``, ``color``, words ``told`` and ``bins``.
+
+    A bin has the mean confidence ``x``, the share ``y`` of its pixels that is right, the ``share`` of all pixels that
+    it holds, and the lines of its tooltip, ``tip``.
+    """
+    return {"kind": "reliability", "x": x, "y": y, "panels": list(panels)}
 
 
 def curves(panels: Sequence[Mapping[str, Any]], *, x: str) -> dict[str, Any]:
@@ -69,6 +116,10 @@ def line(name: str, look: Look, values: Mapping[str, Sequence[Any]]) -> dict[str
     """Return one network's curve: ``x``, ``y`` and, where they are known, ``low`` and ``high`` of its band."""
     given = {key: [number(value) for value in column] for key, column in values.items()}
     return {"name": printable(name), "color": look.color, "marker": look.marker, **given}
+
+
+def _both(ends: Any) -> list[float | None] | None:
+    return None if ends is None else [number(end) for end in ends]
 
 
 def number(value: Any) -> float | None:

@@ -14,11 +14,12 @@ from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
-from segbench.report.document.tuning import tuning_facts, tuning_plots, tuning_section
+from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
 from segbench.report.formats.html import Download, to_html
 from segbench.report.formats.latex import to_latex
+from segbench.report.formats.leaderboard import filled_columns
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.ranking.notes import of_table
@@ -109,16 +110,20 @@ class _Report:
 def _composed(ranking: Ranking, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
-    report = _Report(top(runs, verdicts(judged), ranking.notes))
+    changes, answers = tuning_answers(runs), verdicts(judged)
+    titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
+    concerning = [note for note in ranking.notes if note.concerns(titles)]
+    report = _Report(top(runs, changes or answers, concerning))
     slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
     parts = [
         (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
     ]
     lead = [] if slopes else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
+    report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     for one, drawings in parts:
-        notes = of_table(ranking.notes, one.table.protocol, one.table.test_data)
+        notes = of_table(concerning, one.table.protocol, one.table.test_data)
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)

@@ -190,11 +190,19 @@ def assert_figures(browser, *, at_least):
 
 
 def assert_fits(browser, width):
-    """The page is as wide as the screen, its figures no wider, and its text large enough."""
+    """The page is as wide as the screen, its figures no wider or in a box that scrolls, and its text large enough."""
     look(browser, width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    for image in browser.find_elements(By.TAG_NAME, "img"):
-        assert image.rect["width"] <= width
+    too_wide = """
+      const shown = [...document.querySelectorAll('.pan, canvas, img')].filter(one => one.clientWidth > innerWidth);
+      return shown.filter(one => !one.matches('.pan img')).map(one => one.outerHTML.slice(0, 120));
+    """
+    assert browser.execute_script(too_wide) == []
+    shrunk = """
+      const shown = [...document.querySelectorAll('.pan img')].filter(one => one.width);
+      return shown.filter(one => one.width < one.getAttribute('width')).map(one => one.alt);
+    """
+    assert browser.execute_script(shrunk) == [], "a figure that shrinks has text that is too small"
     size = browser.execute_script("return getComputedStyle(document.querySelector('main p')).fontSize")
     assert float(size.removesuffix("px")) >= 14
 
@@ -362,7 +370,9 @@ def test_what_is_focused_is_not_under_the_links_at_the_top_which_all_are_in_sigh
 
 def test_a_figure_has_an_address_of_its_own(shown):
     found = shown.execute_script("return [...document.querySelectorAll('figure[id]')].map(e => e.id)")
-    assert any(re.fullmatch(r"accuracy-throughput-[0-9a-f]{8}", name) for name in found)
+    assert {"accuracy-throughput", "mean-iou-intervals", "confusion"} <= set(found)
+    hashed = "return [...document.querySelectorAll('[id]')].map(e => e.id).filter(id => /[0-9a-f]{8}/.test(id))"
+    assert shown.execute_script(hashed) == []
     links = shown.execute_script("return [...document.querySelectorAll('nav a')].map(e => e.getAttribute('href'))")
     assert {"#ranking", "#speed", "#reproduce", "#environment"} <= set(links)
     shown.execute_script("location.hash = '#environment'")

@@ -1,1 +1,1 @@
-"""Two sets of stored runs against each other."""
+"""Comparison of two sets of stored runs."""

@@ -1,4 +1,4 @@
-"""What a comparison of two sets of runs does not say, in sentences: one training, one network, other environments."""
+"""Caveats of a comparison of two sets of runs: single trainings, the same network, other environments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEVERAL = "train each three times or more (segbench run SUITE --seeds 0,1,2) an
 
 
 def caveats(networks: pd.DataFrame) -> list[str]:
-    """Return what a reader must know before believing a difference.
+    """Return the caveats of a comparison, as sentences.
 
     Args:
         networks: Rows of ``Compared.networks``.
@@ -23,12 +23,12 @@ def caveats(networks: pd.DataFrame) -> list[str]:
 
 
 def named(first: Any, second: Any) -> str:
-    """Return what a pair is called: both names where they are not the same."""
+    """Return a pair's name: both names where they differ."""
     return " | ".join(dict.fromkeys((str(first), str(second))))
 
 
 def _of_one_network(networks: pd.DataFrame) -> Iterator[str]:
-    """Tell of pairs that are one network, unless two recipes or environments are what is held against each other."""
+    """Yield a caveat for each network that is the same on both sides."""
     for row in _rows(networks):
         if not row["same_network"] or not row["trained"]:
             continue
@@ -43,7 +43,7 @@ def _of_one_network(networks: pd.DataFrame) -> Iterator[str]:
 
 
 def _of_weights(networks: pd.DataFrame) -> Iterator[str]:
-    """Tell of pairs of which an interval holds for these weights alone."""
+    """Yield a caveat where intervals hold for the given weights only."""
     once = networks[(networks["scope"] == "weights") & networks["trained"]]
     if once.empty:
         return
@@ -56,7 +56,7 @@ def _of_weights(networks: pd.DataFrame) -> Iterator[str]:
 
 
 def _of_environments(networks: pd.DataFrame) -> Iterator[str]:
-    """Tell of what is not the same in both environments, once for all pairs of which it is true."""
+    """Yield a caveat for each difference between environments, once for all networks that share it."""
     whose: dict[str, list[str]] = {}
     for row in _rows(networks):
         if row["environment"]:

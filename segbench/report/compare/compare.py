@@ -1,4 +1,4 @@
-"""Two sets of stored runs against each other, network by network: what changed, and how sure that is."""
+"""Compares two sets of stored runs network by network: differences with intervals and p values."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ Protocols = tuple[tuple[str, ...], tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What two sets of runs differ in.
+    """The comparison of two sets of runs.
 
     Attributes:
-        networks: One row a network that both have, compared by mean IoU, with the columns ``COLUMNS``.
-        scores: Where each side has one network: one row a score, the same columns.
-        classes: Where each side has one network: IoU by class, ``first``, ``second`` and ``difference``.
-        protocols: The protocols of the compared networks of the first, and those of the second.
-        recipe: The keys in which these differ, with the values by protocol.
-        only_first: Networks that only the first has.
-        only_second: Networks that only the second has.
+        networks: One row per network in both sets, compared by mean IoU; its columns are ``COLUMNS``.
+        scores: One row per score, with the same columns; empty unless each set has exactly one network.
+        classes: IoU by class: ``first``, ``second``, ``difference``; empty unless each set has one network.
+        protocols: Protocol ids of the compared networks, for the first set and for the second.
+        recipe: Recipe keys that differ between these protocols, with each protocol's value.
+        only_first: Networks that are only in the first set.
+        only_second: Networks that are only in the second set.
     """
 
     networks: pd.DataFrame
@@ -104,13 +104,13 @@ def _alone(given: Sequence[Side], in_both: Sequence[Side]) -> list[str]:
 
 
 def _between(pairs: Sequence[Pair], protocols: Protocols) -> list[Difference]:
-    """Return the keys whose values are not the same on both sides; what differs within each alike is left out."""
+    """Return the recipe keys whose sets of values differ between the two sides."""
     found = protocol_differences(pd.concat([side.runs for pair in pairs for side in pair], ignore_index=True))
     return [one for one in found if len({canonical(sorted(_known(one, side))) for side in protocols}) > 1]
 
 
 def _known(difference: Difference, protocols: Sequence[str]) -> set[str]:
-    """Return the values under some protocols as texts to compare; that of one without the key is empty."""
+    """Return the values under some protocols as canonical JSON; an empty string for a missing key."""
     return {canonical([difference.values[name]]) if name in difference.values else "" for name in protocols}
 
 
@@ -149,7 +149,7 @@ def _row(pair: Pair, score: str) -> dict[str, Any]:
 
 
 def _environments(pair: Pair) -> dict[str, tuple[str, str]]:
-    """Return the facts whose known values are not the same on both sides, with the values of each."""
+    """Return the environment facts whose known values differ, with the values of each side."""
     first, second = (facts_of(side.runs) for side in pair)
     found = {}
     for fact in dict.fromkeys(fact for facts in (*first, *second) for fact in facts):
@@ -160,7 +160,7 @@ def _environments(pair: Pair) -> dict[str, tuple[str, str]]:
 
 
 def _why_not_paired(one: Side, other: Side) -> str | None:
-    """Return why the two cannot be compared image by image; None when they can."""
+    """Return why no paired comparison is possible; None if it is."""
     if len(_tested_on(one) | _tested_on(other)) > 1:
         return "not tested on the same data"
     if len(set(_groups(one) or one.runs["image_names"].iloc[0])) < LEAST_IMAGES:
@@ -169,7 +169,7 @@ def _why_not_paired(one: Side, other: Side) -> str | None:
 
 
 def _compared(one: Side, other: Side, score: str) -> Comparison:
-    """Return the second against the first, on the same resampled images."""
+    """Return the paired comparison of the second with the first on the same resampled images."""
     seeds = [len(side.runs) for side in (other, one)]
     counts = [counts for side in (other, one) for counts in side.runs["image_counts"]]
     spread = image_spread(counts, groups=_groups(one), resamples=resamples_for(sum(seeds)))
@@ -178,7 +178,7 @@ def _compared(one: Side, other: Side, score: str) -> Comparison:
 
 
 def _scope(one: Side, other: Side) -> Scope:
-    """Return of what a comparison speaks: of the networks, where both were trained several times."""
+    """Return whether the comparison is of networks (both trained several times) or of weights."""
     several = min(len(one.runs), len(other.runs)) > 1
     return Scope.NETWORKS if several and _trained(one, other) else Scope.WEIGHTS
 
@@ -188,7 +188,7 @@ def _trained(one: Side, other: Side) -> bool:
 
 
 def _groups(side: Side) -> Sequence[Hashable] | None:
-    """Return what each test image belongs to; None where each stands alone."""
+    """Return the group of each test image; None without groups."""
     groups = side.runs["image_groups"].iloc[0]
     return None if is_absent(groups) else groups
 
@@ -199,13 +199,13 @@ def _mean(side: Side, score: str) -> float:
 
 
 def _tested_on(side: Side) -> set[str]:
-    """Return digests and names of what was tested on."""
+    """Return the digests and image names of the test data."""
     pairs = zip(side.runs["test_digest"], side.runs["image_names"], strict=True)
     return {canonical([digest, names]) for digest, names in pairs}
 
 
 def _speed_ratio(one: Side, other: Side) -> float | None:
-    """Return images a second, second over first, measured in one situation on one machine; None where they were not."""
+    """Return the ratio of throughputs, second over first; None unless measured alike on one machine."""
     sizes = [size for size in one.runs["input_size"] if not is_absent(size)]
     figures = speed_figures(
         [one.runs["speed"].iloc[0], other.runs["speed"].iloc[0]], input_size=sizes[0] if sizes else None

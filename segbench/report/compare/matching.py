@@ -1,4 +1,4 @@
-"""Which networks of two sets of stored runs are held against each other."""
+"""Pairs the networks of two sets of stored runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Side:
     """One network of one set.
 
     Attributes:
-        model: Its name, with what tells it from others of the same name in its set; a tuned one is one of its own.
-        key: What it is.
+        model: Its name, unique within its set; tuned and untuned versions have separate names.
+        key: Its identity.
         runs: Its completed runs, one for each seed.
     """
 
@@ -44,7 +44,7 @@ class Pair(NamedTuple):
 
     @property
     def differing(self) -> dict[str, tuple[Any, Any]]:
-        """What is not the same in the two: options, factory, digests of weights and code; None where one has none."""
+        """Differences between the two: options, factory, digests of weights and code; None where one lacks it."""
         one, other = (side.runs.iloc[0] for side in self)
         values = {name: (one["options"].get(name), other["options"].get(name)) for name in _names(one, other)}
         values |= {name: (one[name], other[name]) for name in ("name", "weights_digest", "source_digest")}
@@ -100,7 +100,7 @@ def paired(first: Sequence[Side], second: Sequence[Side]) -> list[Pair]:
 
 
 def _alike(first: Sequence[Side], second: Sequence[Side], likeness: Callable[[Side], Hashable]) -> dict[str, Side]:
-    """Return, by name of the first's, the only network of the second that is like the only one of the first."""
+    """Return the unique matches: for a network of the first set, the only similar one of the second."""
     numbers = [Counter(map(likeness, given)) for given in (first, second)]
     by_likeness = {likeness(side): side for side in second}
     alone = [side for side in first if all(number[likeness(side)] == 1 for number in numbers)]

@@ -1,4 +1,4 @@
-"""The pictures of a page: test images with what each network made of them, small enough to be part of it."""
+"""A page's gallery: test images with each network's prediction, as embedded pictures."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import pandas as pd
 from PIL import Image
 
 from segbench.report.blocks import Drawing, Gallery, PicturedImage, Tile
-from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, wrong
+from segbench.report.figures.predictions import MOST_TILES, page_caption
+from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, role_in_words, wrong
 from segbench.report.text import is_absent
 
 LONGEST_SIDE = 480
-"""Pictures are at most so many pixels wide and high."""
-MOST_TILES = 20
-"""So many networks have their predictions shown, the best."""
+"""Largest width and height of pictures in pixels."""
 _LOSSLESS_BYTES = 40_000
-"""A photograph whose PNG is larger becomes a JPEG."""
+"""Photographs with a larger PNG are stored as JPEG."""
 
 
 def gallery(board: pd.DataFrame, runs: pd.DataFrame, drawing: Drawing) -> Gallery | None:
-    """Return the pictures of one table's test data; None where there are none that can be read.
+    """Return the gallery of one table's test data; None if it has none that can be read.
 
     Args:
         board: The rows of the table.
         runs: The runs that it is made of.
-        drawing: The figure that shows some of the same.
+        drawing: The figure that stands for it in Markdown.
     """
     found = find_pictures(board, runs)
     seen = [] if found is None else found.read(MOST_TILES)
@@ -41,7 +40,7 @@ def gallery(board: pd.DataFrame, runs: pd.DataFrame, drawing: Drawing) -> Galler
     images = tuple(
         _pictured(one, [(network.model, network.run) for network in found.networks[:MOST_TILES]]) for one in seen
     )
-    return Gallery(images, classes, _hex(mark_of(palette)), drawing)
+    return Gallery(images, classes, _hex(mark_of(palette)), drawing, page_caption(board, found))
 
 
 def _pictured(one: Seen, networks: list[tuple[str, str]]) -> PicturedImage:
@@ -59,7 +58,7 @@ def _pictured(one: Seen, networks: list[tuple[str, str]]) -> PicturedImage:
     )
     image = Image.fromarray(one.image).resize(label.shape[::-1], Image.Resampling.BOX) if step > 1 else one.image
     return PicturedImage(
-        one.facts.role,
+        role_in_words(one.facts.role),
         one.facts.name,
         one.facts.mean_iou,
         _photograph(np.asarray(image)),
@@ -83,7 +82,7 @@ def _indexed(classes: Pixels, palette: list[int]) -> str:
 
 
 def _marked(mistaken: Any, mark: tuple[int, int, int]) -> str:
-    """Return what is mistaken in one colour, all else transparent."""
+    """Return the errors in one colour; all else is transparent."""
     picture = Image.fromarray(np.ascontiguousarray(mistaken).astype(np.uint8))
     picture.putpalette([0, 0, 0, *mark])
     return _address(_saved(picture, format="PNG", optimize=True, transparency=0), "image/png")

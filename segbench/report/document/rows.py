@@ -1,4 +1,4 @@
-"""What stands below a row of the ranking when it is opened: everything that is known of one network."""
+"""The details of a ranked row, shown when it is opened."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def row_facts(
     Args:
         table: The table.
         runs: The runs that it is made of.
-        notes: What a reader must know of the table.
+        notes: The caveats of the table.
         curves: The name of the figure of its learning curves; None without.
-        pictures: What networks made of test images; None where no picture was stored.
+        pictures: The gallery; None without one.
     """
     completed = runs[runs["status"] == Status.COMPLETED]
     scores = class_iou(runs)
@@ -54,7 +54,7 @@ def row_facts(
 
 
 def _facts(row: pd.Series[Any], own: pd.DataFrame) -> Table:
-    """Return a table of what a network is, what it cost and how to repeat it."""
+    """Return a table of a network's facts, its cost and the command that repeats its runs."""
     first = own.iloc[0]
     options = {} if is_absent(first["options"]) else first["options"]
     papers = papers_of_network(str(first["name"]))
@@ -83,7 +83,7 @@ def _size(row: pd.Series[Any]) -> str:
 
 
 def _cost(own: pd.DataFrame) -> str:
-    """Return what its runs took."""
+    """Return the time that its runs took."""
     total, training = own["total_seconds"].dropna(), own["training_seconds"].dropna()
     if total.empty:
         return ""
@@ -107,7 +107,7 @@ def _places(own: pd.DataFrame) -> list[str]:
 
 
 def _command(own: pd.DataFrame) -> str:
-    """Return the command that does the runs of one network again; empty where no suite was stored."""
+    """Return the command that repeats the runs of one network; empty if no suite was stored."""
     folders = [folder for run in own.itertuples() for folder in folders_of(run)]
     suite = Path(folders[0]).resolve().parent
     if not (suite / SUITE_FILE).is_file():

@@ -27,13 +27,13 @@ HOW_SCORED = (
     "rows of different protocols, or tested on different data, are not ranked together."
 )
 _DIGESTS = 12
-"""Signs that are shown of a digest."""
+"""Characters shown of a digest."""
 
 
 def notes(found: Sequence[Note]) -> list[Block]:
-    """Return what a reader must know before comparing rows of a table; nothing where there is nothing.
+    """Return the caveats of a table; nothing without any.
 
-    What is about single networks, a page tells beside their rows.
+    A page shows caveats about single networks beside their rows.
     """
     if not found:
         return []
@@ -64,7 +64,7 @@ def class_table(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
 
 
 def own_class_tables(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
-    """Return a table for each of the suites' own metrics that has a number for every class, means over seeds."""
+    """Return a table for each custom metric with values by class, means over seeds."""
     models = list(scored_rows(board)["model"])[:MOST_NETWORKS]
     completed = runs[(runs["status"] == Status.COMPLETED) & runs["model"].isin(models)]
     known = [dict(own) for own in completed["own_class_metrics"] if isinstance(own, Mapping)]
@@ -87,7 +87,7 @@ def _own_class_table(label: str, models: Sequence[str], completed: pd.DataFrame)
 
 
 def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
-    """Return what papers report of the networks on this data set; nothing where that is not known."""
+    """Return published scores of the networks on this data set; nothing without any."""
     completed = runs[runs["status"] == Status.COMPLETED]
     first = completed.drop_duplicates("model").set_index("model")
     rows: list[list[Cell | str]] = []
@@ -98,9 +98,9 @@ def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
     if not rows:
         return []
     words = (
-        "Figures of papers, beside ours and not ranked with them: recipe, size and weights are the papers' own. Ours "
-        'leave void pixels out; where a paper counts them as errors, hold "void as error" against it '
-        "(unknown where what was predicted on void pixels was not counted)."
+        "Scores from papers, beside ours but not ranked with them: the papers use recipes, image sizes and weights of "
+        'their own. Ours ignore void pixels. Compare "void as error" with papers that count void pixels as errors '
+        "(unknown if predictions on void pixels were not counted)."
     )
     titles = ["network", "mIoU here", "void as error", "mIoU published", "pixel acc. published", "void", "paper"]
     table = Table.of("published", [*titles, "trained or tested on"], rows, ":----:::")
@@ -108,7 +108,7 @@ def published(board: pd.DataFrame, runs: pd.DataFrame) -> list[Block]:
 
 
 def _beside(row: pd.Series[Any], void_as_error: float, paper: Published) -> list[Cell | str]:
-    """Return our figure and a paper's in one line."""
+    """Return a row with our score and a paper's."""
     return [
         str(row["model"]),
         _fraction(row["mean_iou"]),
@@ -126,7 +126,7 @@ def _fraction(value: float | None) -> Cell:
 
 
 def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[Block]:
-    """Return a table of the keys in which protocols differ; nothing when there is one protocol."""
+    """Return a table of the recipe keys that differ between protocols; nothing with one protocol."""
     if len(protocols) < 2:
         return []
     rows = [[_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given]
@@ -136,7 +136,7 @@ def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[B
 
 
 def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
-    """Return one protocol: the rule by which weights were chosen, the data's digests and the whole recipe."""
+    """Return one protocol: the rule for selecting weights, the data's digests and the recipe."""
     recipe = runs["recipe"].iloc[0]
     blocks: list[Block] = [Paragraph(selection_rule(recipe))]
     for name, what in (("train_digest", "trained"), ("test_digest", "tested")):
@@ -146,11 +146,11 @@ def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
             blocks.append(Paragraph.of(f"Digest of the data that was {what} on, in order: ", *listed, "."))
     text = yaml.safe_dump(json.loads(json.dumps(recipe)), sort_keys=False, allow_unicode=True)
     name = f"Protocol {short_id(protocol_id)}"
-    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor=name)]
+    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor="protocol")]
 
 
 def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
-    """Return in a sentence which weights a recipe reports."""
+    """Return a sentence on which weights are reported."""
     train = recipe.get("train")
     if not isinstance(train, Mapping):
         return ("Nothing was trained: the networks were evaluated as loaded.",)
@@ -158,7 +158,7 @@ def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
 
 
 def _length_rule(train: Mapping[str, Any]) -> tuple[Inline, ...]:
-    """Return in a sentence when trainings end early; nothing where they do not."""
+    """Return a sentence on early stopping; nothing without it."""
     rule = train.get("early_stopping")
     if not isinstance(rule, Mapping):
         return ()
@@ -166,7 +166,7 @@ def _length_rule(train: Mapping[str, Any]) -> tuple[Inline, ...]:
 
 
 def _reported_weights(train: Mapping[str, Any], recipe: Mapping[str, Any]) -> tuple[Inline, ...]:
-    """Return in a sentence which weights a training recipe reports."""
+    """Return a sentence on which weights of a training are reported."""
     if train.get("select") == "best":
         dataset = recipe.get("dataset") or {}
         if dataset.get("folds"):
@@ -184,7 +184,7 @@ def _reported_weights(train: Mapping[str, Any], recipe: Mapping[str, Any]) -> tu
 
 
 def environment(runs: pd.DataFrame) -> list[Block]:
-    """Return where the runs were done: one line a fact, with the number of runs where they differ."""
+    """Return the environment of the runs: one line per fact, with numbers of runs if they differ."""
     known = [facts for facts in runs["environment"] if not is_absent(facts) and facts]
     if not known:
         return []
@@ -197,20 +197,20 @@ def environment(runs: pd.DataFrame) -> list[Block]:
 
 
 def suites_as_run(runs: pd.DataFrame) -> list[Block]:
-    """Return each suite as it was run, defaults and overrides included; nothing where none was stored."""
+    """Return each suite as it was run, with defaults and overrides; nothing if none was stored."""
     blocks: list[Block] = []
     for folder in sorted(_folders(runs)):
         try:
             text = (folder / SUITE_FILE).read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        listing, anchor = Listing(text, "yaml"), f"suite-{folder.name}"
-        blocks.append(Folded(f"Suite {folder.name} as run", (listing,), anchor=anchor, printed=False))
+        listing = Listing(text, "yaml")
+        blocks.append(Folded(f"Suite {folder.name} as run", (listing,), anchor="suite", printed=False))
     return blocks
 
 
 def reproduction(runs: pd.DataFrame) -> list[Block]:
-    """Return the commands that do the runs again and that rank the stored ones."""
+    """Return the commands that repeat the runs and that rank the stored ones."""
     commands = []
     for folder in sorted(_folders(runs)):
         place = shown_path(folder)

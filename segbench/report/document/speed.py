@@ -1,4 +1,4 @@
-"""The section of a report that shows everything that was measured of the networks' speed."""
+"""The section of a report with all speed measurements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segbench.results.speed.record import SpeedRecord, SpeedStatus
 
 
 def speed_section(runs: pd.DataFrame) -> list[Block]:
-    """Return a table of everything that was measured of the speed of these runs' networks; nothing without any."""
+    """Return a table of all speed records of these runs' networks; nothing without any."""
     records = {record.id: record for given in runs["speed"] if not is_absent(given) for record in given}
     if not records:
         return []
@@ -28,9 +28,9 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
     needless = set() if len(machines) > 1 else {"machine"}
     titles = [title for title in _RIGHT if title not in needless and any(line[title].text for line in lines)]
     words = (
-        f" on {', '.join(machines.values())}: img/s is the median of n fresh "
-        "processes with half their range, p50 and p90 are of single calls, each waited for. Loading over training "
-        "tells whether a run waits for its input: below 1 it does."
+        f" on {', '.join(machines.values())}. img/s: the median of n fresh processes ± half their range. p50 and p90: "
+        "latency of single calls, each synchronized. loading/training: images per second of the loader over those of a "
+        "training step; below 1, training waits for its input."
     )
     signs = "".join("-" if _RIGHT[title] else ":" for title in titles)
     table = Table.of("speed", titles, [[line[title] for title in titles] for line in lines], signs)
@@ -38,7 +38,7 @@ def speed_section(runs: pd.DataFrame) -> list[Block]:
 
 
 def machine_names(records: Iterable[SpeedRecord]) -> dict[str, str]:
-    """Return what machines are called, by digest; those of one name have in it what tells them apart."""
+    """Return a unique name for each machine, by digest."""
     found = {machine_digest(record.environment): record for record in records}
     rivals: dict[str, list[SpeedRecord]] = {}
     for record in found.values():
@@ -61,7 +61,7 @@ _RIGHT = {
     **dict.fromkeys(("n", "img/s", "p50 ms", "p90 ms", "memory", "J/img", "loading/training"), True),
     "note": False,
 }
-"""The columns, and whether they are set flush right; those without any content are left out."""
+"""The columns, and whether they are right-aligned; empty columns are left out."""
 
 
 def _cells(row: pd.Series[Any]) -> dict[str, Cell]:

@@ -1,4 +1,4 @@
-"""Who leads, how sure that is and at what cost: a table of a leaderboard in two sentences."""
+"""The verdict on one table in two sentences: the winner, its separation from the others, and cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.report.text import count, is_absent, printable, rate
 
 _NAMED = 4
 ADVICE = "To compare the networks, train each three times or more: segbench run SUITE --seeds 0,1,2."
-"""What to do about networks that were trained once."""
+"""Advice where networks were trained once."""
 
 
 class Judged(NamedTuple):
@@ -29,15 +29,16 @@ class Judged(NamedTuple):
 def verdicts(judged: Sequence[Judged]) -> list[str]:
     """Return the verdict on each table that scores anything; where there are several, each says of which it is."""
     known = [one for one in judged if len(one.table.scored)]
-    several = len(known) > 1
-    return [
-        f"{one.table.name}: {verdict(one.table, one.pairs)}" if several else verdict(one.table, one.pairs)
-        for one in known
-    ]
+    if len(known) < 2:
+        return [verdict(one.table, one.pairs) for one in known]
+    names = [one.table.short_name for one in known]
+    if len(set(names)) < len(names):
+        names = [one.table.name for one in known]
+    return [f"{name}: {verdict(one.table, one.pairs)}" for name, one in zip(names, known, strict=True)]
 
 
 def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
-    """Return what a reader should know of one table first; empty where nothing was scored.
+    """Return the verdict on one table; empty if nothing was scored.
 
     Args:
         table: The table.
@@ -50,7 +51,7 @@ def verdict(table: RankedTable, pairs: pd.DataFrame) -> str:
 
 
 def advice(table: RankedTable) -> str:
-    """Return what to do so that networks can be compared; empty where they can."""
+    """Return advice on making networks comparable; empty if they are."""
     return "" if table.tells_networks_apart or len(table.scored) < 2 else ADVICE
 
 
@@ -64,7 +65,7 @@ def _winner(table: RankedTable) -> str:
 
 
 def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
-    """Return from which networks the first can be told apart, as the end of a sentence."""
+    """Return the end of a sentence on which networks the first is separable from."""
     scored = table.scored
     if len(scored) < 2:
         return "; there is no other network to compare it with"
@@ -80,11 +81,11 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
         over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
         return f" and leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})"
     named = [printable(model) for model in scored["model"] if model in rivals]
-    return f"; it cannot be told apart from {_listed(named)}"
+    return f"; it cannot be told apart from {listed(named)}"
 
 
 def _cost(table: RankedTable) -> str:
-    """Return the networks that no other one beats in both accuracy and speed or, unmeasured, the smallest good one."""
+    """Return a sentence on the Pareto front of accuracy and speed or, without speed, on the smallest network."""
     scored = table.scored
     front = scored[scored["pareto"].fillna(value=False).astype(bool)]
     if len(front):
@@ -94,7 +95,7 @@ def _cost(table: RankedTable) -> str:
             for _, row in fastest.iterrows()
         ]
         none = "No other network" if table.tells_networks_apart else "With these weights, no other network"
-        return f"{none} is both more accurate and faster than {_listed(named)}."
+        return f"{none} is both more accurate and faster than {listed(named)}."
     sizes = scored[scored["parameters"].notna()]
     if len(sizes) < 2:
         return ""
@@ -106,7 +107,7 @@ def _cost(table: RankedTable) -> str:
 
 
 def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """Return the class that even the network that does best on it finds hardest."""
+    """Return a sentence on the class with the lowest best IoU."""
     table = class_iou(runs)
     table = table[table.index.isin(ranked["model"])]
     if table.empty or table.shape[1] < 2:
@@ -119,6 +120,7 @@ def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
     return f"The hardest class is {printable(hardest)}: {reached.min():.2f} at best ({by})."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as part of a sentence, the first four and how many others there are."""
     shown = list(names[:_NAMED]) + ([f"{len(names) - _NAMED} others"] if len(names) > _NAMED else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,4 +1,4 @@
-"""The part of a report that is about one table: the ranking, its caveats, pictures, figures and scores by class."""
+"""The part of a report about one table: ranking, caveats, gallery, figures and scores by class."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ NO_PICTURES = "No pictures: these runs kept none."
 _LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
 _TRAINING = "Training and calibration"
 _FIGURES = {
-    "How sure the order is": ("mean-iou-intervals", "paired-differences"),
+    "Uncertainty of the ranking": ("mean-iou-intervals", "paired-differences"),
     "Accuracy and cost": ("accuracy-throughput", "accuracy-parameters", "latency", "memory"),
     _TRAINING: ("learning-curves", "reliability"),
 }
-"""Which figures stand under which heading; the IoU of classes is a table, and confusions stand with it."""
+"""The figures under each heading; IoU by class is a table, followed by the confusion matrices."""
+_ANCHORS = dict(zip(_FIGURES, ("uncertainty", "cost", "training"), strict=True))
+"""The anchors of these headings."""
 
 
 def lead_figure(parts: Sequence[tuple[RankedTable, Mapping[str, Drawing]]]) -> list[Drawing]:
@@ -44,21 +46,21 @@ def _lead(table: RankedTable, drawings: Mapping[str, Drawing]) -> str | None:
 def table_part(
     judged: Judged, drawings: Mapping[str, Drawing], notes: Sequence[Note], *, leads: bool, alone: bool
 ) -> list[Block]:
-    """Return everything about one table.
+    """Return all blocks about one table.
 
     Args:
         judged: The table, with its runs and pairs.
         drawings: Its figures by the names of ``DRAWINGS``.
         notes: What a reader must know of it.
-        leads: Whether one of its figures opens the report, so that it does not stand here again.
-        alone: Whether it is the report's only table, so that the links at the top of a page name its parts.
+        leads: Whether one of its figures opens the report; it is then not repeated here.
+        alone: Whether it is the report's only table; the navigation then links to its parts.
     """
     table, runs, _ = judged
     pictures = _pictures(judged, drawings)
     curves = drawings["learning-curves"].name if "learning-curves" in drawings else None
     facts = row_facts(table, runs, notes, curves=curves, pictures=pictures) if len(table.scored) else []
     _, *rest = table_blocks(table, facts=facts)
-    blocks: list[Block] = [Heading(table.heading, 3, link="" if alone else table.name), *rest]
+    blocks: list[Block] = [Heading(table.heading, 3, "networks", link="" if alone else table.short_name), *rest]
     start = len(blocks)
     if advice(table):
         blocks.append(Paragraph.of(advice(table)))
@@ -70,13 +72,13 @@ def table_part(
     spent = _lead(table, drawings) if leads else None
     for title, names in _FIGURES.items():
         found = [drawings[name] for name in names if name in drawings and name != spent]
-        blocks += [Heading(_of_those(title, found), 3), *found] if found else []
+        blocks += [Heading(_of_those(title, found), 3, _ANCHORS[title]), *found] if found else []
     blocks += [*_classes(judged, drawings), *worst_cases(table.rows, runs), *sections.published(table.rows, runs)]
     return [*blocks[:start], *(_linked(block) if alone else block for block in blocks[start:])]
 
 
 def _of_those(title: str, found: Sequence[Drawing]) -> str:
-    """Return a heading without what none of its figures shows."""
+    """Return a heading that names only the figures that exist."""
     if title != _TRAINING:
         return title
     parts = {"learning-curves": "Training", "reliability": "Calibration"}
@@ -85,7 +87,7 @@ def _of_those(title: str, found: Sequence[Drawing]) -> str:
 
 
 def _linked(block: Block) -> Block:
-    """Return a part's heading with a link to it; any other block as it is."""
+    """Return a heading with a navigation link; other blocks unchanged."""
     return replace(block, link=block.text) if isinstance(block, Heading) else block
 
 

@@ -1,4 +1,4 @@
-"""The top of a report: its title in words, the facts of its protocol at a glance, and the answer."""
+"""The top of a report: title, key facts and the verdict."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def top(runs: pd.DataFrame, answers: Sequence[str], notes: Sequence[Note]) -> li
 
     Args:
         runs: The rows of ``load_results``.
-        answers: What a reader wants to know first, of each table.
-        notes: What a reader must know before comparing rows.
+        answers: The sentences to lead with.
+        notes: The caveats.
     """
     blocks: list[Block] = [Heading(title(runs), 1), Facts(tuple(_facts(runs, notes)), _WORDS)]
     return blocks + [Paragraph.of(answer, lead=True) for answer in answers]
 
 
 def title(runs: pd.DataFrame) -> str:
-    """Return what was compared, such as ``CamVid · 13 epochs · 3 seeds``; the suites' names where that is not known."""
+    """Return a title such as ``CamVid · 13 epochs · 3 seeds``; the suites' names if the data set is unknown."""
     recipes = _recipes(runs)
     data = _distinct(data_title(str(name)) for recipe in recipes if (name := (recipe.get("dataset") or {}).get("name")))
     if not data:
@@ -63,7 +63,7 @@ def _facts(runs: pd.DataFrame, notes: Sequence[Note]) -> Iterable[tuple[str, str
 
 
 def _caveats(notes: Sequence[Note]) -> str:
-    """Return how many notes there are, and where they stand: those about single networks are at their rows too."""
+    """Return the number of caveats and where they are shown."""
     if not notes:
         return "none"
     return f"{len(notes)}, {'at the rows and ' if any(note.models for note in notes) else ''}below the ranking"
@@ -133,7 +133,7 @@ def _training(recipe: Any) -> str:
 
 
 def _runs(runs: pd.DataFrame) -> str:
-    """Return how many runs were completed, and what became of the others."""
+    """Return the number of completed runs, and of others by status."""
     counts: Counter[str] = Counter()
     for status, folds in zip(runs["status"], runs["folds"], strict=True):
         counts[str(status)] += 1 if status != Status.COMPLETED or is_absent(folds) else int(folds)

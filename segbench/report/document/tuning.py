@@ -1,4 +1,4 @@
-"""What a report says of tunings: what was tried and chosen, and each network by both protocols."""
+"""The sections of a report on tuning: trials, chosen values, and each network with both recipes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import pandas as pd
 from segbench.config.plan import digest, in_words
 from segbench.errors import StoreError
 from segbench.metrics.trainings import Scope
+from segbench.metrics.uncertainty import SIGNIFICANT
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
 from segbench.report.compare.compare import compare
+from segbench.report.document.summary import listed
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.tuned import tuning_slopes
 from segbench.report.runs.network_identity import network_key
 from segbench.report.runs.protocols import protocol_groups
 from segbench.report.runs.trials import Tried, by_fold, by_place, chosen_of, search_in_words, tried_for, values_in_words
-from segbench.report.text import is_absent, short_id, with_spread
+from segbench.report.text import is_absent, printable, short_id, with_spread
 from segbench.results.record import Status
 
 
@@ -49,7 +51,7 @@ def searches(runs: pd.DataFrame) -> list[Search]:
 
 
 def tuning_section(runs: pd.DataFrame, trials: pd.DataFrame) -> list[Block]:
-    """Return what the tunings tried and chose and what came of it; nothing where nothing was tuned.
+    """Return the sections on tuning; nothing if nothing was tuned.
 
     Args:
         runs: Rows of ``load_results``, each run once.
@@ -59,7 +61,7 @@ def tuning_section(runs: pd.DataFrame, trials: pd.DataFrame) -> list[Block]:
     for search in searches(runs):
         name = f"Tuning for protocol {short_id(search.protocol)}"
         blocks += [
-            Heading(name, anchor=f"tuning-{short_id(search.protocol)}", link=name),
+            Heading(name, anchor="trials", link=name),
             Paragraph.of(_rule(search.recipe)),
         ]
         blocks += _trials(search, trials)
@@ -82,13 +84,51 @@ def both_protocols(search: Search, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def tuning_plots(runs: pd.DataFrame) -> Iterator[tuple[str, Plot]]:
-    """Yield what each tuning changed as a figure, with its protocol; none where no network was completed by both."""
+    """Yield a figure for each tuning, with its protocol; none if no network was completed with both recipes."""
     for search in searches(runs):
         try:
             found = both_protocols(search, runs)
         except StoreError:
             continue
         yield search.protocol, tuning_slopes(found, (search.untuned, search.protocol))
+
+
+def tuning_answers(runs: pd.DataFrame) -> list[str]:
+    """Return two sentences on each tuning; none if no network was completed with both recipes."""
+    answers = []
+    for search in searches(runs):
+        try:
+            found = both_protocols(search, runs)
+        except StoreError:
+            continue
+        answers.append(f"{_changes(found)} {_certainty(found)}")
+    return answers
+
+
+def _changes(found: pd.DataFrame) -> str:
+    """Return which networks tuning made better and worse, as a sentence."""
+    rows = found.assign(shown=found["difference"].astype(float).round(3)).sort_values("shown", ascending=False)
+    better, worse = rows[rows["shown"] > 0], rows[rows["shown"] < 0].iloc[::-1]
+    parts = [f"raised the mean IoU of {_with_changes(better)}"] if len(better) else []
+    if len(worse):
+        parts.append(f"lowered {'that' if parts else 'the mean IoU'} of {_with_changes(worse)}")
+    same = [printable(model) for model in rows[rows["shown"] == 0]["first"]]
+    if same:
+        parts.append(f"left {listed(same)} unchanged")
+    return f"Tuning {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+
+
+def _with_changes(rows: pd.DataFrame) -> str:
+    return listed([f"{printable(row['first'])} ({row['shown']:+.3f})" for _, row in rows.iterrows()])
+
+
+def _certainty(found: pd.DataFrame) -> str:
+    """Return a sentence on the significance of these differences."""
+    if found["p_value"].isna().all():
+        return "Networks were trained once by each recipe: another seed may change these differences."
+    sure = [printable(row["first"]) for _, row in found[found["p_value"] < SIGNIFICANT].iterrows()]
+    bound = f"(Holm-adjusted p below {SIGNIFICANT:.2f})"
+    return f"Significant {bound}: {listed(sure)}." if sure else f"No difference is significant {bound}."
 
 
 def tuning_facts(runs: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, Any]]:
@@ -125,7 +165,7 @@ def _records(search: Search, runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _rule(recipe: Mapping[str, Any]) -> str:
-    """Return in words how the search went."""
+    """Return a description of the search."""
     search, dataset = recipe["tuning"], recipe["dataset"]
     if dataset.get("folds"):
         return _rule_of_folds(recipe)
@@ -134,18 +174,18 @@ def _rule(recipe: Mapping[str, Any]) -> str:
     return (
         f"Every network was {words} ({listed}), trained on the split {dataset['train_split']} with seed "
         f"{search['seed']} and scored on {dataset['validation_split']}, never on {dataset['test_split']}. Each was "
-        "then trained by the whole recipe with what did best for it, the earlier of equal points."
+        "then trained with the full recipe and its best values, on a tie the earlier ones."
     )
 
 
 def _rule_of_folds(recipe: Mapping[str, Any]) -> str:
-    """Return in words how the search of a cross-validation went."""
+    """Return a description of a cross-validation's search."""
     search = recipe["tuning"]
     listed = "; ".join(f"{key}: {', '.join(map(str, values))}" for key, values in search["grid"].items())
     return (
         f"For each fold, every network was {search_in_words(recipe)} ({listed}), trained with seed {search['seed']} on "
         "the folds but this one and the next, scored on the next, and never on the fold itself. Each was then trained "
-        "by the whole recipe on all folds but the tested one with what did best for it, the earlier of equal points."
+        "with the full recipe on all folds but the tested one, with its best values, on a tie the earlier ones."
     )
 
 

@@ -1,4 +1,4 @@
-"""The test images that networks do worst on."""
+"""The test images with the lowest scores."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_IMAGES = 10
 def image_scores(board: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Return the mean IoU of each test image (rows) by each of the best networks (columns), the mean over seeds.
 
-    An image's own mean IoU is taken over the classes that are labelled or predicted in it. Images come from the hardest
-    to the easiest for the networks together; those without a labelled pixel are left out.
+    An image's own mean IoU is taken over the classes that are labelled or predicted in it. Images are ordered
+    from the hardest to the easiest by their mean over networks; those without a labelled pixel are left out.
     """
     completed = runs[(runs["status"] == Status.COMPLETED) & runs["image_counts"].notna()]
     scores = {}

@@ -33,7 +33,7 @@ __all__ = [
 
 
 Draw = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame], Plot | None]
-"""Draws a figure of leaderboard, runs, learning curves and pairs; None where these hold nothing for it."""
+"""Draws a figure from leaderboard, runs, learning curves and pairs; None without data for it."""
 
 DRAWINGS: dict[str, Draw] = {
     "accuracy-throughput": lambda board, runs, histories, pairs: accuracy_throughput(board),

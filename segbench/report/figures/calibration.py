@@ -1,4 +1,4 @@
-"""Whether networks are as sure as they are right: reliability diagrams."""
+"""Reliability diagrams: calibration of the networks' confidence."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts, calibration_error
+from segbench.report import chart
 from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import is_narrow, short_name, small, styled
 from segbench.report.runs.folds import folders_of
+from segbench.report.text import printable
 from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.record import Status
 
+_CONFIDENCE, _RIGHT = "Confidence", "Share that is right"
 MOST_DIAGRAMS = 6
-"""So many networks have their diagram drawn, the best."""
+"""Number of networks with a diagram, the best ones."""
 
 
 def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
-    """Draw, by confidence, the share of pixels that are right, for the best networks; None where it was not counted."""
+    """Draw, by confidence, the share of pixels that are right, for the best networks; None without counts."""
     known = scored_rows(board[board["calibration_error"].notna()])
     counts = {str(model): _counts(runs, str(model)) for model in best(known, MOST_DIAGRAMS)["model"]}
     found = {model: count for model, count in counts.items() if count is not None and count.pixels.any()}
@@ -40,20 +43,34 @@ def reliability(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
             _draw(panel, count, look.color)
             panel.set_title(short_name(model, most=16 if is_narrow() else 26), fontsize=small())
             if number % columns == 0:
-                panel.set_ylabel("Share that is right")
+                panel.set_ylabel(_RIGHT)
             if number >= len(found) - columns:
-                panel.set_xlabel("Confidence")
+                panel.set_xlabel(_CONFIDENCE)
         for panel in axes[len(found) :]:
             panel.set_axis_off()
     shown = known[known["model"].isin(found)]
     caption = (
-        "Reliability: of the test pixels in each bin of confidence (softmax of the predicted class), the share that is "
-        "right, seeds added up. On the diagonal a network is as sure as it is right; below it, surer. The area of a "
-        "grey bar is the share of pixels in its bin; ECE is the expected calibration error. "
+        "Reliability: the share of correct test pixels in each bin of confidence (softmax of the predicted class), "
+        "summed over seeds. Below the diagonal, a network is overconfident. Grey bars: the share of pixels in each "
+        "bin. ECE: expected calibration error. "
         f"{sample(shown, board, known=known, those='whose confidence was counted')}"
     )
     listed = "; ".join(f"{model}: ECE {calibration_error(count):.3f}" for model, count in found.items())
-    return Plot("reliability", "Reliability diagrams", caption, figure, f"{caption} {listed}.")
+    colors = [look.color for look in looks(list(found))]
+    diagrams = [_panel(model, count, color) for (model, count), color in zip(found.items(), colors, strict=True)]
+    data = chart.reliability(diagrams, x=_CONFIDENCE, y=_RIGHT)
+    return Plot("reliability", "Reliability diagrams", caption, figure, f"{caption} {listed}.", data)
+
+
+def _panel(model: str, counts: CalibrationCounts, color: str) -> dict[str, Any]:
+    """Return the diagram of one network as data."""
+    pixels, correct, confidence = (part.sum(axis=0).astype(float) for part in counts)
+    bins = []
+    for held, right, sure in zip(pixels, correct, confidence, strict=True):
+        x, y, share = (sure / held, right / held, held / pixels.sum()) if held else (None, None, 0.0)
+        tip = [f"confidence {x:.2f}: {y:.2f} right", f"{100 * share:.1f} % of the pixels"] if held else []
+        bins.append({"x": chart.number(x), "y": chart.number(y), "share": chart.number(share), "tip": tip})
+    return {"name": printable(model), "color": color, "told": f"ECE {calibration_error(counts):.3f}", "bins": bins}
 
 
 def _counts(runs: pd.DataFrame, model: str) -> CalibrationCounts | None:
@@ -63,7 +80,7 @@ def _counts(runs: pd.DataFrame, model: str) -> CalibrationCounts | None:
         for folder in folders_of(run):
             try:
                 details = load_details(folder / DETAILS_FILE)
-            except StoreError:  # the leaderboard tells of it
+            except StoreError:  # the leaderboard reports it
                 return None
             if details is None or not details.part(CALIBRATION):
                 return None

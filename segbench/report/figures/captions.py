@@ -11,7 +11,7 @@ from segbench.metrics.trainings import Scope
 from segbench.report.text import is_absent, name_of_test_data, plural, short_id
 
 MOST_NETWORKS = 20
-"""Figures show at most so many networks, the best; their captions say so."""
+"""Figures show at most this many networks, the best; captions say so."""
 
 
 def best(board: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
@@ -25,13 +25,13 @@ def scored_rows(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def sample(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | None = None, those: str = "") -> str:
-    """Return under which protocol, of how many networks, seeds and images a figure tells.
+    """Return a caption's sentence on protocol, test data, and numbers of networks, seeds and images.
 
     Args:
         shown: The rows that are drawn.
         board: All rows of the table.
         known: The rows that could be drawn; by default all that have a score.
-        those: What sets these apart from the others, such as ``whose speed was measured``.
+        those: What distinguishes them, such as ``whose speed was measured``.
     """
     images = shown["test_images"].dropna()
     tested = f", {images.iloc[0]} test images" if len(images) else ""
@@ -41,7 +41,7 @@ def sample(shown: pd.DataFrame, board: pd.DataFrame, *, known: pd.DataFrame | No
 
 
 def whole(board: pd.DataFrame) -> str:
-    """Return what all rows of a table have in common: protocol and test data."""
+    """Return the table's protocol and test data."""
     return f"Protocol {short_id(board['protocol'].iloc[0])}, {name_of_test_data(board['test_data'].iloc[0])}"
 
 

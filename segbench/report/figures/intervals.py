@@ -1,4 +1,4 @@
-"""How sure a ranking is: intervals of scores, and differences of pairs."""
+"""Uncertainty of a ranking: confidence intervals of scores and paired differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import best, sample, scored_rows
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, finish, is_narrow, named_rows, room_for, short_name, small, styled
+from segbench.report.figures.style import GRID, finish, named_rows, room_for, short_name, small, styled
 from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.text import is_absent
 
@@ -72,7 +72,7 @@ def mean_iou_intervals(board: pd.DataFrame) -> Plot | None:
 
 
 def _place(row: pd.Series[Any]) -> str:
-    """Return the ranks that are left open and the group of a row; empty where it is not ranked."""
+    """Return the rank interval and the group of a row; an empty string if it is not ranked."""
     first, last = row["rank_best"], row["rank_worst"]
     if is_absent(first):
         return ""
@@ -94,7 +94,7 @@ def _chart(shown: pd.DataFrame, sides: list[str]) -> dict[str, Any]:
 
 
 def _over(shown: pd.DataFrame) -> str:
-    """Return over what ranks and differences are sure."""
+    """Return what the uncertainty of ranks and differences covers."""
     networks = shown["scope"].eq(Scope.NETWORKS).any()
     return "trainings and test images" if networks else "test images, of these weights"
 
@@ -117,15 +117,15 @@ def paired_differences(board: pd.DataFrame, pairs: pd.DataFrame) -> Plot | None:
 
 
 def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray) -> Figure:
-    """Draw the lower half of a matrix of differences, its colours even to both sides of 0: the other is its mirror."""
+    """Draw the lower triangle of the difference matrix, with a colour scale that is symmetric about 0."""
     import seaborn as sns
 
     rows, columns = names[1:], names[:-1]
     lower = -differences[1:, :-1]  # column minus row: the better one's lead, above 0
     hidden = np.triu(np.ones(lower.shape, dtype=bool), k=1)
     lower = np.where(hidden, np.nan, lower)
-    size = 2.0 + 0.62 * len(columns) + room_for(names)
-    figure, axes = canvas(max(7.0, size + 1.6), max(3.0, size))
+    room = room_for(names)
+    figure, axes = canvas(max(6.3, 2.6 + 0.6 * len(columns) + room), max(2.6, 1.6 + 0.36 * len(rows) + room))
     reach = 100 * (float(np.nanmax(np.abs(lower))) or 1.0)
     cells = zip(lower.ravel(), apart[1:, :-1].ravel(), strict=True)
     sns.heatmap(
@@ -139,11 +139,9 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
         annot_kws={"fontsize": small(), "in_layout": False},
         xticklabels=columns,
         yticklabels=rows,
-        cbar=not is_narrow(),  # the cells say it too
-        cbar_kws={"label": "Column minus row (percentage points)", "shrink": 0.8},
+        cbar=False,  # the cells say it
         linewidths=0.5,
         linecolor=GRID,
-        square=True,
         ax=axes,
     )
     axes.set(xlabel="", ylabel="")
@@ -154,7 +152,7 @@ def _drawn_squares(names: list[str], differences: np.ndarray, apart: np.ndarray)
 
 
 def _squares(models: list[str], pairs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the differences of all pairs, NaN on the diagonal, and which of them tell two networks apart."""
+    """Return the matrix of differences, NaN on the diagonal, and which of them are significant."""
     place = {model: index for index, model in enumerate(models)}
     differences = np.full((len(models), len(models)), np.nan)
     apart = np.zeros(differences.shape, dtype=bool)

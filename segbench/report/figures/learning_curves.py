@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _VALIDATED = "validation_mean_iou"
 _LINE = 0.056
-"""The share of a panel that a line of text takes."""
+"""Height of a line of text as a share of the panel."""
 _MEASURES = {"loss": "Training loss", _VALIDATED: f"Validation {MIOU[0].lower()}{MIOU[1:]}"}
 
 
@@ -117,7 +117,7 @@ def _name_ends(axes: Axes, found: dict[str, pd.DataFrame]) -> None:
 
 
 def spread_out(values: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Return sorted values moved apart as little as is needed for a gap between neighbours, within both ends.
+    """Return sorted values moved apart to keep a gap between neighbours, with the least movement.
 
     Where there is no room for all gaps, they are made smaller.
     """
@@ -133,7 +133,7 @@ def spread_out(values: Sequence[float], *, gap: float, low: float, high: float) 
 
 
 def _first(group: Sequence[float], gap: float, low: float, high: float) -> float:
-    """Return where the lowest of a group stands whose members have a gap between them."""
+    """Return the position of the lowest member of a group."""
     reach = gap * (len(group) - 1)
     return min(max(sum(group) / len(group) - reach / 2, low), high - reach)
 

@@ -44,7 +44,11 @@ _KNOWN = {
 """Colour and mark of the networks that come with segbench, by the letters and digits of their labels."""
 
 _NAME_SIZE = 8.0
-"""Points that a name at a point is high, on screens; papers set their own."""
+"""Font size of names at points, on screens; papers set their own."""
+
+
+Line = tuple[tuple[float, float], tuple[float, float]]
+"""A line by both ends."""
 
 
 class Look(NamedTuple):
@@ -60,9 +64,9 @@ class Look(NamedTuple):
 
 
 def looks(models: Sequence[str]) -> list[Look]:
-    """Return the look of each network, by its name; only where two would be the same does one give way.
+    """Return the colour and mark of each network, derived from its name; clashes are resolved.
 
-    A name that is not known gets the colour and the mark that its hash says.
+    An unknown name gets its colour and mark from its hash.
     """
     taken: set[tuple[int, str]] = set()
     chosen: dict[str, tuple[int, str]] = {}
@@ -89,10 +93,18 @@ def _first_choice(name: str) -> int:
     return int.from_bytes(digest[:4], "big") % (len(COLORS) * len(MARKERS))
 
 
-def name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Write each network's name beside its point, where it covers as little as possible of the others.
+def name_points(
+    axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]], lines: Sequence[Line] = ()
+) -> None:
+    """Write each network's name beside its point, where it covers as little as possible of points, names and lines.
 
-    The drawing has to be laid out before: places are chosen in pixels.
+    Needs a finished layout: positions are chosen in pixels.
+
+    Args:
+        axes: The panel.
+        names: The names.
+        points: Where their points stand.
+        lines: Lines that are drawn, upright or level, by both ends.
     """
     import matplotlib as mpl
     from matplotlib.transforms import Bbox
@@ -104,6 +116,7 @@ def name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, 
     pixels = axes.transData.transform(points)
     reach = 5.0 * figure.dpi / 72
     taken = [Bbox.from_bounds(x - reach, y - reach, 2 * reach, 2 * reach) for x, y in pixels]
+    crossed = [Bbox(axes.transData.transform(line)).padded(figure.dpi / 72) for line in lines]
     for name, point, (x, y) in zip(names, points, pixels, strict=True):
         best: tuple[float, tuple[float, float, str, str], Bbox] | None = None
         for place in _PLACES:
@@ -113,7 +126,8 @@ def name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, 
             left = x + across * reach * 1.5 - {"left": 0.0, "center": 0.5, "right": 1.0}[horizontal] * wide
             low = y + up * reach * 1.5 - {"bottom": 0.0, "center": 0.5, "top": 1.0}[vertical] * high
             box = Bbox.from_bounds(left, low, wide, high)
-            cost = sum(_shared(box, other) for other in taken) + 4 * (wide * high - _shared(box, inside))
+            covered = sum(_shared(box, other) for other in taken) + 2 * sum(_shared(box, line) for line in crossed)
+            cost = covered + 4 * (wide * high - _shared(box, inside))
             if best is None or cost < best[0] - 1e-6:
                 best = (cost, place, box)
         assert best is not None
@@ -129,7 +143,7 @@ def name_points(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, 
             fontsize=size,
             color=INK,
             in_layout=False,
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.75},
+            bbox={"boxstyle": "square,pad=0.05", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.9},
         )
 
 
@@ -139,11 +153,11 @@ _PLACES = (
     *((-0.8, -0.8, "right", "top"), (1, 2.2, "left", "bottom"), (1, -2.2, "left", "top")),
     *((-1, 2.2, "right", "bottom"), (-1, -2.2, "right", "top")),
 )
-"""Where a name may stand: to the right and up in steps, with the side that is flush there."""
+"""Candidate positions of a name: steps to the right and up, with its alignment."""
 
 
 def _shared(one: object, other: object) -> float:
-    """Return how many square pixels two boxes share."""
+    """Return the overlap of two boxes in square pixels."""
     from matplotlib.transforms import Bbox
 
     both = Bbox.intersection(one, other)  # type: ignore[arg-type]

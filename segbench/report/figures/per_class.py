@@ -1,4 +1,4 @@
-"""Scores of single classes, and which classes are taken for which."""
+"""Scores by class, and confusion matrices."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_MATRICES = 6
-"""So many networks have their confusion matrix drawn, the best."""
+"""Number of networks with a confusion matrix, the best ones."""
 
+_PAGE_INCHES = 12.9
+"""The width of a page of 1240 pixels."""
 _ANNOTATED_CLASSES = 12
 _LABELLED_CLASSES = 40
 _UNKNOWN = "0.8"
-"""Shows through where a class is in no label and no prediction."""
+"""The colour of classes that are in no label and no prediction."""
 
 
 def class_scores(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
@@ -95,30 +97,38 @@ def _drawn_scores(table: pd.DataFrame) -> Figure:
 
 
 def _drawn_matrices(drawn: Mapping[str, np.ma.MaskedArray], names: list[str]) -> Figure:
-    """Draw confusion matrices, three in a row, with the classes named at the outer edges."""
-    columns = min(2 if is_narrow() else 3, len(drawn))
-    rows = math.ceil(len(drawn) / columns)
-    side = min(6.0, max(2.6, 0.28 * len(names) + 1.2))
+    """Draw confusion matrices in rows, with the classes named at the outer edges."""
     room = room_for(names)
-    figure, axes = panels(columns, rows * side + room, rows=rows, width=columns * side + 1.0 + room)
+    columns, side = _squares(len(drawn), len(names), _PAGE_INCHES - 1.0 - room)
+    rows = math.ceil(len(drawn) / columns)
+    figure, axes = panels(columns, rows * side + 0.9 + room, rows=rows, width=columns * side + 1.0 + room)
     for number, (panel, (model, shares)) in enumerate(zip(axes, drawn.items(), strict=False)):
         image = panel.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
         panel.set_facecolor(_UNKNOWN)
         panel.grid(visible=False)
-        panel.set_title(short_name(model, most=14 if is_narrow() else round(side / 0.12)))
+        panel.set_title(short_name(model, most=14 if is_narrow() else round(side / 0.09)))
         _name_classes(panel, names, left=number % columns == 0, lowest=number >= len(drawn) - columns)
     for panel in axes[len(drawn) :]:
         panel.set_axis_off()
-    figure.colorbar(image, ax=axes, label="Share of the label's pixels", shrink=0.7)
+    figure.colorbar(image, ax=axes, label="Share of pixels", shrink=0.7)
     return figure
+
+
+def _squares(matrices: int, classes: int, room: float) -> tuple[int, float]:
+    """Return how many matrices stand in a row, and the inches that each takes, so that rows fill the room."""
+    if is_narrow():
+        return min(2, matrices), min(6.0, max(2.6, 0.28 * classes + 1.2))
+    most = max(1, int(room / max(1.9, 0.14 * classes + 0.8)))
+    columns = math.ceil(matrices / math.ceil(matrices / most))
+    return columns, min(room / columns, max(2.6, 0.35 * classes + 1.2))
 
 
 def _name_classes(panel: Axes, names: list[str], *, left: bool, lowest: bool) -> None:
     """Name the rows of a panel at the left and the columns of one that has no other below it."""
     ticks = list(range(len(names))) if len(names) <= _LABELLED_CLASSES else []
     shown = names if ticks else []
-    panel.set_xticks(ticks, shown if lowest else [""] * len(ticks), rotation=90, fontsize=small("x-small"))
-    panel.set_yticks(ticks, shown if left else [""] * len(ticks), fontsize=small("x-small"))
+    panel.set_xticks(ticks, shown if lowest else [""] * len(ticks), rotation=90, fontsize=small())
+    panel.set_yticks(ticks, shown if left else [""] * len(ticks), fontsize=small())
     if left:
         panel.set_ylabel("Label")
     if lowest:

@@ -1,4 +1,4 @@
-"""A figure with its words, and the files that it is written to, on light and on dark paper."""
+"""A figure with its caption and alternative text, and its files in light and dark colours."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _DPI = 150
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A figure with its words.
+    """A figure with its caption and alternative text.
 
     Attributes:
         name: What it shows, as part of a file name.
         title: What it shows, for a reader.
         caption: What is drawn, with n, protocol and spread.
         figure: The drawing.
-        alternative: What those are told who do not see it; the title and the caption by default.
-        chart: The same as data, for a page that draws it with tooltips; None where it stays a picture. See
+        alternative: Text for readers who cannot see it; title and caption by default.
+        chart: The same as data, for a page to draw with tooltips; None if it stays a picture. See
             ``segbench.report.chart``.
     """
 

@@ -1,4 +1,4 @@
-"""What networks make of single images: image, label, predictions and where they are wrong."""
+"""Qualitative results: image, label, predictions and errors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import is_narrow, legend_label, short_name, small, styled
 from segbench.report.runs.pictures import (
     Pictured,
+    Pictures,
     Pixels,
     Seen,
     colored,
     errors_over,
     find_pictures,
     mark_of,
+    role_in_words,
     wrong,
 )
 from segbench.report.text import is_absent
@@ -29,21 +31,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PICTURED = 6
-"""So many networks have their predictions drawn in the figure, the best; a page shows all."""
-
+"""Number of networks in the figure, the best ones."""
+MOST_TILES = 20
+"""Number of networks in a page's gallery."""
 MOST_IN_A_COLUMN = 2
-"""And so many in a single column of a paper."""
+"""Number of networks in a single column of a paper."""
 
 _TILE = 1.9
-"""Inches that a picture is wide."""
+"""Width of a picture in inches."""
 _TITLE = 24
-"""Signs that fit above it."""
+"""Characters that fit above it."""
 
 
 def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
-    """Draw the hardest, the median and the easiest test image with label, predictions and errors.
+    """Draw the test images of the gallery with label, predictions and errors.
 
-    None where no gallery was stored, none of these rows' test data, or one whose pictures cannot be read.
+    None if there is no gallery of these rows' test data, or if it cannot be read.
     """
     found = find_pictures(board, runs)
     if found is None:
@@ -56,7 +59,7 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     classes = next(names for names in runs["classes"] if not is_absent(names))
     with styled():
         figure = _drawn(seen, pictured, classes)
-    words = ", ".join(f"{image.role} ({image.name}, {image.mean_iou:.3f})" for image in images)
+    words = ", ".join(f"{role_in_words(image.role)} ({image.name}, {image.mean_iou:.3f})" for image in images)
     rows = scored_rows(board)
     pool = rows[rows["model"].isin([network.model for network in found.networks])]
     drawn = networks(pool.head(most), board, known=pool, those="whose predictions were kept")
@@ -69,9 +72,22 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     return Plot("pictures", "Predictions", caption, figure, caption)
 
 
+def page_caption(board: pd.DataFrame, found: Pictures) -> str:
+    """Return what a page shows of a gallery."""
+    rows = scored_rows(board)
+    pool = rows[rows["model"].isin([network.model for network in found.networks])]
+    drawn = networks(pool.head(MOST_TILES), board, known=pool, those="whose predictions were kept")
+    roles = ", ".join(role_in_words(image.role) for image in found.images)
+    return (
+        f"Of {found.gallery.test_images} test images: {roles}, by the mean over networks of the image's own mean IoU. "
+        "A row holds the image, its label and, for each network, what the buttons above choose; the number is the mean "
+        f"IoU of this image. {whole(board)}; {drawn}, one seed of each.{how_shown(found.images)}"
+    )
+
+
 def how_shown(images: Sequence[GalleryImage]) -> str:
     """Return what pictures show of images that are not of 8-bit RGB, as a sentence; empty for those that are."""
-    parts = [f"{image.role}: {image.shown}" for image in images if image.shown]
+    parts = [f"{role_in_words(image.role)}: {image.shown}" for image in images if image.shown]
     return f" Of the images is shown: {'; '.join(parts)}." if parts else ""
 
 
@@ -84,7 +100,7 @@ def _drawn(seen: Sequence[Seen], pictured: Sequence[Pictured], classes: Sequence
     figure, axes = panels(columns, size, rows=rows, width=_TILE * columns)
     for number, one in enumerate(seen):
         above, below = (axes[row * columns : (row + 1) * columns] for row in (2 * number, 2 * number + 1))
-        _tile(above[0], one.image, f"{one.facts.role} image")
+        _tile(above[0], one.image, role_in_words(one.facts.role))
         _tile(below[0], colored(one.label, one.palette), "label")
         for place, network in enumerate(pictured, 1):
             prediction, scored = one.predictions[network.run], f"{one.facts.scores[network.run]:.3f}"

@@ -18,15 +18,15 @@ PAPER_POINTS = 8.0
 
 _COLUMN: ContextVar[float | None] = ContextVar("column width in inches", default=None)
 _LOWEST, _NARROW = 0.6, 5.0
-"""A drawing for a narrow column is at least this share as high as on a screen: its text is not that much smaller."""
+"""Figures in a narrow column keep at least this share of their height."""
 
 INK, PAPER, GRID = "#1b1c1e", "#fefefd", "#d3d4d6"
-"""Text, background and grid lines on light paper; no other colour of a figure is one of these."""
+"""Colours of text, background and grid lines on light paper; reserved for these."""
 DARK = {INK: "#e6e7e9", PAPER: "#16181b", GRID: "#3b3e43"}
-"""What becomes of them on dark paper."""
+"""Their replacements on dark paper."""
 
 _ORDINARY_NAME, _LONGEST_NAME = 14, 40
-"""Signs of a name that a drawing has room for as it is, and for which it grows."""
+"""Characters of a name that fit by default, and at most."""
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.hashsalt": "segbench",  # equal figures give equal files
@@ -127,6 +127,11 @@ def engineering_numbers(axes: Axes, unit: str) -> None:
     axes.xaxis.set_minor_formatter("")
 
 
+def megabytes(axes: Axes) -> None:
+    """Show a horizontal axis of bytes in megabytes, the unit of every table."""
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:,.0f} MB")
+
+
 def whole_numbers(axes: Axes) -> None:
     """Show whole numbers only on the horizontal axis."""
     from matplotlib.ticker import MaxNLocator
@@ -135,13 +140,13 @@ def whole_numbers(axes: Axes) -> None:
 
 
 def short_name(name: Any, most: int = _LONGEST_NAME) -> str:
-    """Return a name as it stands in a drawing: what a long one has beyond ``most`` signs is left to the tables."""
+    """Return a name for a drawing, cut to ``most`` characters."""
     text = printable(name)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def room_for(names: Iterable[str]) -> float:
-    """Return the inches that names need beyond those that a drawing has for ordinary ones."""
+    """Return the extra inches that long names need."""
     return _INCHES_A_SIGN * max(0, max(map(len, names), default=0) - _ORDINARY_NAME)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,7 +20,7 @@ from segbench.report.figures.captions import (
     spread_words,
     standard_deviation,
 )
-from segbench.report.figures.looks import Look, looks, name_points
+from segbench.report.figures.looks import Line, Look, looks, name_points
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import PAPER, engineering_numbers, finish, legend_label, logarithmic, styled
 from segbench.report.ranking.speed_columns import pareto_front
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 MIOU = "Mean IoU (fraction)"
 _MEASURED, _EVALUATED = "throughput_images_per_second", "evaluation_images_per_second"
 _WIDE = 5
-"""A horizontal axis that spans more than so many times its smallest value is logarithmic."""
+"""An axis whose largest value exceeds the smallest by this factor is logarithmic."""
 
 
 def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
@@ -55,7 +57,7 @@ def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
         finish(axes, unit, MIOU)
         if _is_wide(shown[name]):
             logarithmic(axes)
-        _name(axes, shown, name)
+        _name(axes, shown, name, _steps(front, name, step=-1))
     drawn = sample(shown, board, known=known, those=f"whose speed {'' if measured else 'in evaluation '}was measured")
     caption = _caption_measured(shown, drawn) if measured else _caption_evaluated(shown, drawn)
     return Plot(
@@ -84,7 +86,7 @@ def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
             logarithmic(axes, unit="")
         else:
             engineering_numbers(axes, "")
-        _name(axes, shown, "parameters")
+        _name(axes, shown, "parameters", _steps(front, "parameters", step=1))
     caption = (
         f"Mean IoU against learned parameters. {sample(shown, board, known=known, those='with learned parameters')} "
         f"Hollow marks: pretrained weights. Grey line: networks that no other one beats in both. "
@@ -109,11 +111,32 @@ def _scatter(shown: pd.DataFrame, name: str) -> Axes:
     return axes
 
 
-def _name(axes: Axes, shown: pd.DataFrame, name: str) -> None:
+def _name(axes: Axes, shown: pd.DataFrame, name: str, front: list[Line]) -> None:
     """Write the networks' names at their points."""
     axes.margins(x=0.12)
     points = list(zip(shown[name].astype(float), shown["mean_iou"], strict=True))
-    name_points(axes, list(map(str, shown["model"])), points)
+    name_points(axes, list(map(str, shown["model"])), points, [*front, *_intervals(shown, name)])
+
+
+def _steps(front: pd.DataFrame, name: str, *, step: int) -> list[Line]:
+    """Return the lines of the Pareto front; a step goes across first where ``step`` is 1, else up or down first."""
+    front = front.sort_values(name)
+    corners = list(zip(front[name].astype(float), front["mean_iou"].astype(float), strict=True))
+    lines: list[Line] = []
+    for (left, before), (right, after) in pairwise(corners):
+        middle = (right, before) if step > 0 else (left, after)
+        lines += [((left, before), middle), (middle, (right, after))]
+    return lines
+
+
+def _intervals(shown: pd.DataFrame, name: str) -> Iterator[Line]:
+    """Yield the bars of each network."""
+    for _, row in shown.iterrows():
+        x, y = float(row[name]), float(row["mean_iou"])
+        if across := _ends(x, _bar_across(row, name)):
+            yield (across[0], y), (across[1], y)
+        if up := _ends(y, accuracy_bar(row)):
+            yield (x, up[0]), (x, up[1])
 
 
 def _chart(shown: pd.DataFrame, name: str, front: pd.DataFrame, unit: str, across: Any) -> dict[str, Any]:
@@ -192,7 +215,7 @@ def _bar_across(row: pd.Series[Any], name: str) -> Any:
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, name: str, *, drawstyle: Any) -> None:
-    """Draw the networks that none beats in both as steps: what lies below is beaten."""
+    """Draw the Pareto front as steps."""
     front = front.sort_values(name)
     across, accuracy = front[name].astype(float).tolist(), front["mean_iou"].tolist()
     axes.plot(across, accuracy, drawstyle=drawstyle, color="0.55", linewidth=1, zorder=0, label="Pareto front")

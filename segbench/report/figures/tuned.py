@@ -6,20 +6,22 @@ from typing import Any
 
 import pandas as pd
 
+from segbench.report import chart
 from segbench.report.figures.canvas import canvas
 from segbench.report.figures.learning_curves import spread_out
-from segbench.report.figures.looks import looks
+from segbench.report.figures.looks import Look, looks
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import INK, short_name, small, styled
 from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.text import is_absent, plural, short_id
 
 _ROOM = 0.055
-"""The share of the axis that a line of text takes."""
+"""Height of a line of text as a share of the axis."""
+_ENDS = ("identical recipe", "tuned")
 _LONGEST = 26
-"""Signs of a name."""
+"""Longest name in characters."""
 _INCHES, _INCHES_A_SIGN = 5.6, 0.072
-"""How wide the panel is, and a sign of a name."""
+"""Width of the panel and of a character."""
 
 
 def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
@@ -40,9 +42,11 @@ def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
         _name_side(axes, rows, "first_value", at=0)
         _name_side(axes, rows, "second_value", at=1)
         axes.set_xlim(*_reach(models))
-        axes.set_xticks([0, 1], ["identical recipe", "tuned"])
+        axes.set_xticks([0, 1], _ENDS)
         axes.grid(visible=False, axis="x")
         axes.set_ylabel(MIOU)
+    lines = [_line(row, look) for (_, row), look in zip(rows.iterrows(), looks(models), strict=True)]
+    data = chart.slopes(lines, ends=_ENDS)
     caption = (
         f"Test mean IoU of {plural(len(models), 'network')} by the identical recipe (protocol "
         f"{short_id(protocols[0])}) and tuned (protocol {short_id(protocols[1])}), means over seeds; the difference "
@@ -51,7 +55,15 @@ def tuning_slopes(both: pd.DataFrame, protocols: tuple[str, str]) -> Plot:
     listed = "; ".join(
         f"{row['first']}: {row['first_value']:.3f} to {row['second_value']:.3f}" for _, row in rows.iterrows()
     )
-    return Plot("tuning", "What tuning changed", caption, figure, f"{listed}.")
+    return Plot("tuning", "What tuning changed", caption, figure, f"{listed}.", data)
+
+
+def _line(row: pd.Series[Any], look: Look) -> dict[str, Any]:
+    """Return the line of one network as data."""
+    values, change = (float(row["first_value"]), float(row["second_value"])), f"{row['difference']:+.3f}"
+    interval = "" if is_absent(row.get("low")) else f", 95 % interval {row['low']:+.3f} to {row['high']:+.3f}"
+    tip = [f"{values[0]:.3f} to {values[1]:.3f}", f"difference {change}{interval}"]
+    return chart.slope(row["first"], look, values, change=change, tip=tip)
 
 
 def _reach(models: list[str]) -> tuple[float, float]:
@@ -63,7 +75,7 @@ def _reach(models: list[str]) -> tuple[float, float]:
 
 
 def _name_side(axes: Any, rows: pd.DataFrame, column: str, *, at: int) -> None:
-    """Write names and values beside one column, none over another."""
+    """Write names and values beside one column without overlaps."""
     low, high = axes.get_ylim()
     ordered = rows.sort_values(column, kind="stable")
     places = spread_out(list(map(float, ordered[column])), gap=_ROOM * (high - low), low=low, high=high)

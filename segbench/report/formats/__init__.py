@@ -1,1 +1,1 @@
-"""What leaderboards and reports are written as: terminal, CSV, JSON, Markdown, HTML, LaTeX."""
+"""Output formats of leaderboards and reports: terminal, CSV, JSON, Markdown, HTML, LaTeX."""

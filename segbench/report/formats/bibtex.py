@@ -12,7 +12,7 @@ def to_bibtex(references: Iterable[Reference], unknown: Iterable[str] = ()) -> s
 
     Args:
         references: The papers.
-        unknown: Registered names of what no paper is known of, which a comment names.
+        unknown: Registered names without a known paper; a comment lists them.
     """
     entries = [_entry(reference) for reference in sorted(set(references))]
     names = [" ".join(name.split()) for name in dict.fromkeys(unknown)]

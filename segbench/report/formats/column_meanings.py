@@ -1,4 +1,4 @@
-"""What the columns of a ranked table mean, and when a page shows them."""
+"""The meaning of each column of a ranked table, and when a page shows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Meaning(NamedTuple):
         words: In words, with the unit.
         preset: The choice of columns that shows it; empty for one of the most important ones alone.
         lower: Whether less is better.
-        told: Whether a page tells it in another way at first: by a bar, or by a note on the row.
+        told: Whether a page first shows it in another form: as a bar or as a note on the row.
     """
 
     words: str

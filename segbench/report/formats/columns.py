@@ -1,4 +1,4 @@
-"""The columns of a ranked table: headings, what stands in their cells, and which stay when there is little room."""
+"""The columns of a ranked table: headings, cell texts and importance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Column:
     Attributes:
         title: The heading, with the unit.
         show: The text of a row's cell.
-        importance: Columns of small numbers stay when there is little room; see ``OVERVIEW``.
+        importance: Lower is more important; narrow outputs drop the least important. See ``OVERVIEW``.
         sort: The leaderboard's column by whose numbers it is sorted; by its text where there is none.
         right: Whether it is set flush right.
     """
@@ -48,7 +48,7 @@ def _rate(name: str) -> Callable[[pd.Series[Any]], str]:
 
 
 def _run_rate(name: str) -> Callable[[pd.Series[Any]], str]:
-    """Return the text of a rate of the runs themselves, marked where others shared their device."""
+    """Format a rate that runs recorded, marked if several runs shared the device."""
 
     def show(row: pd.Series[Any]) -> str:
         shown, at_once = _rate(name)(row), row["runs_at_once"]
@@ -96,7 +96,7 @@ def _ranks(row: pd.Series[Any]) -> str:
 
 
 def _published(row: pd.Series[Any]) -> str:
-    """Return the mean IoU that was published of a network, with the paper and what it does with void."""
+    """Return the published mean IoU with its paper and its treatment of void pixels."""
     if is_absent(row["published_mean_iou"]):
         return ""
     return f"{row['published_mean_iou']:.3f} ({row['published_source']}, {row['published_convention']})"
@@ -109,7 +109,7 @@ def _precision(row: pd.Series[Any]) -> str:
 
 
 def _weights(row: pd.Series[Any]) -> str:
-    """Return whether a row was pretrained and, where its checkpoint fits in part, how much of it."""
+    """Return whether a row was pretrained and, if only part of the checkpoint fits, how much."""
     share = row["weights_share"]
     part = "" if is_absent(share) or share >= 1 else f" ({percent(share)})"
     return f"{_word('pretrained')(row)}{part}"
@@ -175,9 +175,9 @@ def columns_of(board: pd.DataFrame) -> tuple[Column, ...]:
     Where speed was measured, that is the only one: the runs' own images a second are left out.
     """
     columns: tuple[Column, ...] = COLUMNS
-    if board["throughput_images_per_second"].notna().any():  # one speed a row: that which was measured
+    if board["throughput_images_per_second"].notna().any():  # measured speed is the only one shown
         columns = tuple(column for column in COLUMNS if column.sort not in _OF_RUNS)
-    elif board["runs_at_once"].gt(1).fillna(value=False).any():  # no measure of speed: on request only
+    elif board["runs_at_once"].gt(1).fillna(value=False).any():  # unreliable: hidden until asked for
         columns = tuple(_later(column) if column.sort in _OF_RUNS else column for column in COLUMNS)
     labels = labels_on(board)
     if not labels:

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no network, no font, no further file."""
+"""Renders a report as one self-contained HTML file: no network access, no further files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segbench.report.formats.html_blocks import Shower, data_address
 from segbench.report.text import printable
 
 _LIBRARIES, _LIBRARY_STYLES, _LICENSE = ("vendor/uPlot.iife.min.js",), ("vendor/uPlot.min.css",), "vendor/uPlot.LICENSE"
-_SCRIPTS = ("tables.js", "pictures.js", "charts.js")
+_SCRIPTS = ("tables.js", "pictures.js", "drawing.js", "charts.js")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def to_html(blocks: Sequence[Block], *, drawings: Mapping[str, PlotFiles], downl
 
 
 def to_fragment(blocks: Sequence[Block]) -> str:
-    """Return headings, text and tables as a piece of HTML for a page of others, such as a notebook."""
+    """Return headings, text and tables as an HTML fragment, for example for a notebook."""
     return _rendered("fragment.html.j2", blocks=Shower().show(blocks), interactive=False, downloads=[])
 
 

@@ -36,11 +36,13 @@ from segbench.report.figures.plot import PlotFiles
 from segbench.report.text import printable
 
 FILTERED_ROWS = 6
-"""A table of at least so many rows gets a field to search them by."""
+"""Tables with at least this many rows get a search field."""
 
+_HALF_A_PAGE, _WIDE_CHART = 6.5, 8.0
+"""Figures wider than this, in inches, get a row of their own; charts adapt to half of the page."""
 _PIXELS_PER_INCH = 96
 _SHADES = 10
-"""Steps of the colours of scores."""
+"""Number of colour steps for scores."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Shower:
     _anchors: Counter[str] = field(default_factory=Counter)
 
     def show(self, blocks: Sequence[Block]) -> list[dict[str, Any]]:
-        """Return blocks as the template reads them; drawings that follow each other stand side by side."""
+        """Return blocks as the template reads them; consecutive narrow figures share a row."""
         shown: list[dict[str, Any]] = []
         for block in blocks:
             one = self._shown(block)
@@ -68,7 +70,7 @@ class Shower:
         return shown
 
     def anchor(self, text: str) -> str:
-        """Return an anchor that is made of a text and stands for one thing only."""
+        """Return a unique anchor made from a text."""
         name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
         self._anchors[name] += 1
         return name if self._anchors[name] == 1 else f"{name}-{self._anchors[name]}"
@@ -114,8 +116,8 @@ class Shower:
         files = self.drawings[block.name]
         return {
             "kind": "drawing",
-            "wide": block.width > 8,
-            "anchor": self.anchor(block.name),
+            "wide": block.width > (_HALF_A_PAGE if block.chart is None else _WIDE_CHART),
+            "anchor": self.anchor(block.anchor),
             "name": block.name,
             "title": printable(block.title),
             "level": block.level,
@@ -165,7 +167,7 @@ _PRESETS = ("accuracy", "speed", "size")
 
 
 def as_text(data: Mapping[str, Any]) -> Markup:
-    """Return data as JSON that stands in an element as text."""
+    """Return data as JSON, escaped for the text of an HTML element."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped here
 
@@ -199,7 +201,7 @@ def _gallery(block: Gallery) -> dict[str, Any]:
     return {
         "kind": "gallery",
         "name": block.drawing.name,
-        "caption": printable(block.drawing.caption),
+        "caption": printable(block.caption),
         "classes": [{"text": printable(name), "color": color} for name, color in block.classes],
         "mark": block.mark,
         "images": [
@@ -236,5 +238,5 @@ def _address(svg: Path) -> str:
 
 
 def data_address(content: bytes, media_type: str) -> str:
-    """Return content as an address that holds it."""
+    """Return content as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

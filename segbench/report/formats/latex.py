@@ -11,7 +11,7 @@ from segbench.report.ranking.tables import RankedTable, tables_of
 from segbench.report.text import printable, short_id
 
 MOST_IMPORTANCE = 12
-"""Columns of more than this are left to the other formats: a page is narrow."""
+"""LaTeX tables omit less important columns than this: a page is narrow."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -42,7 +42,7 @@ def escape_latex(text: str) -> str:
 
 
 def label_of(table: RankedTable) -> str:
-    """Return what a table is referred to by, made of signs that need no escape in a label."""
+    """Return a table's LaTeX label, in characters that need no escape."""
     ids = [table.protocol, *([table.test_data] if table.rivals else [])]
     return "-".join(["segbench", *(_UNSAFE.sub("-", short_id(part) or "unknown") for part in ids)])
 

@@ -1,4 +1,4 @@
-"""A leaderboard as blocks: its tables, each with what is not ranked below it; and what is written from them."""
+"""A leaderboard as blocks: ranked tables, each followed by its unranked rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def table_blocks(table: RankedTable, *, level: int = 3, facts: Sequence[RowFacts
     Args:
         table: The table.
         level: Of its heading.
-        facts: What a page knows of each row that has a score.
+        facts: The details that a page shows for each scored row.
     """
     blocks: list[Block] = [Heading(table.heading, level)]
     if table.apart:
@@ -56,7 +56,7 @@ def to_markdown(board: pd.DataFrame, *, per_class: bool = False) -> str:
 
 
 def filled_columns(ranked: pd.DataFrame) -> list[Column]:
-    """Return the columns in which any of these rows has something to show."""
+    """Return the columns that are not empty for all of these rows."""
     rows = [row for _, row in ranked.iterrows()]
     return [column for column in columns_of(ranked) if any(column.show(row) for row in rows)]
 
@@ -71,7 +71,7 @@ def _ranked(ranked: pd.DataFrame, facts: Sequence[RowFacts]) -> Table:
 
 
 def _column_facts(column: Column, *, one_number: bool) -> ColumnFacts:
-    """Return what a page knows of a column; how many seeds there are, the heading says where all rows have as many."""
+    """Return a column's facts for a page; the seeds column is hidden if all rows have as many seeds."""
     meaning = meaning_of(column.title)
     shown = column.importance <= OVERVIEW and not (column.title == "seeds" and one_number)
     lower = meaning.lower if column.sort else None
@@ -79,7 +79,7 @@ def _column_facts(column: Column, *, one_number: bool) -> ColumnFacts:
 
 
 def _cell(column: Column, row: pd.Series[Any], ranked: pd.DataFrame) -> Cell:
-    """Return a row's cell; that of the mean IoU draws its interval on an axis that all rows share."""
+    """Return a row's cell; the mean IoU's cell has a bar with its interval, on an axis shared by all rows."""
     cell = column.cell(row)
     if column.sort != "mean_iou" or is_absent(row["mean_iou_low"]):
         return cell

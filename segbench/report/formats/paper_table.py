@@ -16,7 +16,7 @@ from segbench.report.text import is_absent, name_of_test_data, plural, short_id
 
 
 class _Column(NamedTuple):
-    """A column of figures: its heading, the leaderboard's column that it shows, how, and whether less is better."""
+    """A numeric column: heading, leaderboard column, formatter, and whether lower is better."""
 
     title: str
     name: str
@@ -88,7 +88,7 @@ def _throughput(row: pd.Series[Any]) -> str:
 
 
 def _best(scored: pd.DataFrame, column: _Column) -> set[str]:
-    """Return the best cell of a column as it is shown, so that rows that look equal are set alike."""
+    """Return the best cell texts of a column: rows that round to the same text are all best."""
     known = scored[scored[column.name].notna()]
     values = known[column.name].astype(float)
     first = known.iloc[int(values.argmin() if column.lower else values.argmax())]

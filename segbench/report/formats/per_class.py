@@ -17,11 +17,11 @@ from segbench.report.text import is_absent, printable, with_spread
 _GAP = 2
 _WIDEST_CLASS = 24
 _WIDEST_NETWORK = 18
-"""Signs in a line of a name; longer ones go on in the next."""
+"""Characters per line of a name; longer names wrap."""
 
 
 def class_tables(scored: pd.DataFrame, *, width: int) -> Iterator[Table]:
-    """Yield the IoU of every class (rows) and network (columns) for the terminal, so many networks as fit into it."""
+    """Yield tables of IoU by class (rows) and network (columns), as many networks each as the terminal fits."""
     classes, columns = _cells(scored)
     first = min(_WIDEST_CLASS, max(map(cell_len, ("IoU by class", *classes)), default=0))
     room, part = width - first, list[tuple[str, list[str]]]()

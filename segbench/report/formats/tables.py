@@ -27,7 +27,7 @@ first."""
 _CELL_PADDING = 2
 _NARROWEST_MODEL = 12
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""With these, a cell is a formula to a spreadsheet (OWASP, CSV Injection)."""
+"""A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV Injection)."""
 
 
 def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False) -> RenderableType:
@@ -35,7 +35,7 @@ def rich_tables(board: pd.DataFrame, *, width: int = 80, per_class: bool = False
 
     Args:
         board: What ``leaderboard`` returns.
-        width: Signs in a line. The least important columns are left out until the rest fits; how many are left
+        width: Characters per line. The least important columns are left out until the rest fits; how many are left
             out is said below the table.
         per_class: Whether the IoU of every class follows on each table.
     """
@@ -89,7 +89,7 @@ _UNRANKED = ("model", "status", "reason")
 
 
 class _Ranked(NamedTuple):
-    """A ranked table, with a line on what it leaves out, and the titles of the columns that it shows."""
+    """A ranked table with a note on omitted columns, and the titles of the shown ones."""
 
     parts: list[RenderableType]
     titles: list[str]

@@ -66,7 +66,7 @@ class JointRow:
     high: float
 
     def profile(self, ratio: float) -> float:
-        """Return on which share of the data sets it reaches this share of the best score."""
+        """Return the share of data sets on which the network reaches a given share of the best score."""
         return float(np.mean([place.ratio >= ratio for place in self.places.values()]))
 
 
@@ -78,7 +78,7 @@ class Joint:
         rows: The networks that all tables have, best mean rank first.
         tables: What the tables are called.
         left_out: By label, the tables that lack a network.
-        single: Tables in which each network was trained once, so that every rank is open.
+        single: Tables in which each network was trained once, so that ranks are undetermined.
     """
 
     rows: tuple[JointRow, ...]
@@ -88,9 +88,9 @@ class Joint:
 
 
 def joint(runs: pd.DataFrame) -> Joint:
-    """Return what the networks of several leaderboards have in common.
+    """Return the joint view of several leaderboards.
 
-    Networks are the same where their labels are; what differs between suites, such as widths, is theirs to tell.
+    Networks are matched by label; suites may still differ, for example in width.
 
     Args:
         runs: Rows of ``load_results``, of at least two tables.
@@ -136,9 +136,9 @@ def _networks(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _places(networks: Sequence[pd.DataFrame], *, tables: int) -> tuple[list[Place], Scope]:
-    """Return the places of networks on one data set, and whether their ranks speak of networks.
+    """Return the places of networks on one data set, and whether they were trained several times.
 
-    The ranks that are left open hold for all tables at once: p values count as many times as there are tables.
+    Rank intervals hold for all tables at once: p values are multiplied by the number of tables.
     """
     seeds = [len(runs) for runs in networks]
     counts = [one for runs in networks for one in runs["image_counts"]]

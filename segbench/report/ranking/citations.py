@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from segbench.models.families import SIZES
+
 
 class Reference(NamedTuple):
     """A paper.
@@ -133,15 +135,6 @@ _NETWORKS = {
 }
 _DATA_SETS = {"camvid": (_CAMVID,), "voc2012": (_VOC,)}
 _TITLES = {"camvid": "CamVid", "voc2012": "PASCAL VOC 2012", "scenes": "Scenes", "folder": "Own data"}
-_FAMILIES = {
-    **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), "FCN"),
-    "unet": "U-Net",
-    **dict.fromkeys(("segnet", "segnet_basic"), "SegNet"),
-    "deconvnet": "DeconvNet",
-    **dict.fromkeys(("deeplab_largefov", "deeplabv3plus"), "DeepLab"),
-    **dict.fromkeys(("fc_densenet", "fc_densenet56", "fc_densenet67", "fc_densenet103", "densenet_fcn"), "DenseNet"),
-    **dict.fromkeys(("cnn", "keras_cnn"), "CNN"),
-}
 
 
 def papers_of_network(factory: str) -> tuple[Reference, ...]:
@@ -160,5 +153,6 @@ def data_title(name: str) -> str:
 
 
 def family_of(factory: str) -> str:
-    """Return the family of a network, by its registered name: of ``torchvision:…`` and its like, what stands first."""
-    return _FAMILIES.get(factory, factory.partition(":")[0])
+    """Return a network's family, as ``segbench list models`` names it; ``torchvision`` for ``torchvision:…``."""
+    known = SIZES.get(factory)
+    return known.family if known else factory.partition(":")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from segbench.metrics.trainings import Scope
@@ -12,6 +13,7 @@ from segbench.report.text import is_absent, name_of_test_data, plural, printable
 INTERVAL, GROUP = "95 % interval", "group"
 """Titles of the columns that need an explanation."""
 
+_SPEED_OF_RUNS = ("evaluation_images_per_second", "training_images_per_second")
 _LETTERS = "Two rows share a letter (group) exactly if they cannot be told apart."
 
 
@@ -56,6 +58,11 @@ class RankedTable:
         known = "; ".join(part for part in (self.kind, self.values) if part)
         name = f"Protocol {short_id(self.protocol)}" + (f" ({known})" if known else "")
         return f"{name} · {name_of_test_data(self.test_data)}" if self.rivals else name
+
+    @property
+    def short_name(self) -> str:
+        """Its recipe, such as ``Identical recipe``, where that tells it from the other tables; else its whole name."""
+        return f"{self.kind[:1].upper()}{self.kind[1:]}" if self.kind and not self.rivals else self.name
 
     @property
     def values(self) -> str:
@@ -118,7 +125,12 @@ class RankedTable:
 
 
 def tables_of(board: pd.DataFrame) -> list[RankedTable]:
-    """Split a leaderboard into its tables, in order."""
+    """Split a leaderboard into its tables, in order.
+
+    Where speed was measured of any row, tables show no other speed: they leave out the runs' own images a second.
+    """
+    if board["throughput_images_per_second"].notna().any():
+        board = board.assign(**dict.fromkeys(_SPEED_OF_RUNS, np.nan))
     groups = list(board.groupby(["protocol", "test_data"], sort=False, dropna=False))
     keys = [tuple(None if is_absent(part) else str(part) for part in key) for key, _ in groups]
     untuned = "identical recipe" if board["tuning"].notna().any() else ""

@@ -1,1 +1,1 @@
-"""Stored runs as tables, and which of them are comparable."""
+"""Loads stored runs as tables and decides which of them are comparable."""

@@ -30,7 +30,7 @@ def class_iou_by_run(runs: pd.DataFrame) -> pd.DataFrame:
 def class_scores(runs: pd.DataFrame) -> dict[str, Any]:
     """Return the columns ``class_iou`` and ``class_iou_std`` of one network from its completed runs, one a seed.
 
-    A class that is in no label and no prediction has no IoU; what a class has in some seeds only is the mean of these.
+    A class that is in no label and no prediction has no IoU; if only some seeds have a value, the mean is over these.
     """
     table = class_iou_by_run(runs)
     if table.empty:
@@ -55,7 +55,7 @@ def with_class_columns(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def class_value(given: Any, name: str) -> float:
-    """Return what a leaderboard's ``class_iou`` or ``class_iou_std`` says of one class; NaN where it says nothing."""
+    """Return one class's value from a leaderboard's ``class_iou`` or ``class_iou_std``; NaN if it is missing."""
     return float(given.get(name, np.nan)) if isinstance(given, Mapping) else np.nan
 
 

@@ -1,4 +1,4 @@
-"""What else than the network may make scores differ: the environments of runs, compared fact by fact."""
+"""Compares the environments of runs: versions, threads, precision and other facts that affect scores."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from segbench.report.text import is_absent
 from segbench.results.environment import precision_in_words
 
 _VERSIONS = {"torch": "torch", "torchvision": "torchvision", "timm": "timm", "numpy": "NumPy", "pillow": "Pillow"}
-"""Packages that scores depend on, with what they are called."""
+"""Packages that affect scores, with their display names."""
 _ON_CUDA = {"cuda": "CUDA", "cudnn": "cuDNN"}
 
 Facts = Mapping[str, str | None]
-"""By what they are called, what scores depend on beside network, data and recipe; None for what is not recorded."""
+"""Facts, other than network, data and recipe, that affect scores, by display name; None if unrecorded."""
 
 
 class FactDifference(NamedTuple):
-    """A fact that is not the same in all runs.
+    """An environment fact whose value differs between runs.
 
     Attributes:
-        fact: What it is called, such as ``threads``.
-        holders: By value, those that have it: the value of most runs first.
+        fact: Its name, such as ``threads``.
+        holders: The runs with each value, the most common value first.
     """
 
     fact: str
@@ -56,7 +56,7 @@ def _facts(environment: Any, device: Any, recipe: Any, tuning: Any) -> Facts:
 def differing_facts(runs: pd.DataFrame) -> pd.Series[Any]:
     """Return, for each completed run of one table, the facts in which it differs from most runs of its seed.
 
-    What is not recorded counts as no difference. Where no value has a majority, all runs differ that have one.
+    An unrecorded fact counts as no difference. Without a majority value, every recorded one differs.
     """
     facts = facts_of(runs)
     found: list[list[str]] = [[] for _ in facts]
@@ -72,12 +72,12 @@ def differing_facts(runs: pd.DataFrame) -> pd.Series[Any]:
 
 
 def mixed_facts(runs: pd.DataFrame) -> tuple[str, ...]:
-    """Return the facts that are not the same in all of some runs, such as the seeds of one network."""
+    """Return the facts that vary within a group of runs, such as the seeds of one network."""
     return tuple(difference.fact for difference in fact_differences([(facts, "") for facts in facts_of(runs)]))
 
 
 def fact_differences(given: Sequence[tuple[Facts, str]]) -> list[FactDifference]:
-    """Return the facts with several known values, each value with the names beside the facts that hold it."""
+    """Return the facts with several known values, and which runs have each."""
     found = []
     for fact in _names([facts for facts, _ in given]):
         known = [(str(facts[fact]), name) for facts, name in given if facts.get(fact) is not None]
@@ -90,7 +90,7 @@ def fact_differences(given: Sequence[tuple[Facts, str]]) -> list[FactDifference]
 
 
 def unknown_facts(given: Sequence[Facts]) -> dict[str, int]:
-    """Return the facts that are not recorded of all, each with the number of those that lack it."""
+    """Return the facts that some runs did not record, with the number of such runs."""
     lacking = {fact: sum(facts.get(fact, "") is None for facts in given) for fact in _names(given)}
     return {fact: number for fact, number in lacking.items() if number}
 
@@ -100,7 +100,7 @@ def _names(given: Sequence[Facts]) -> list[str]:
 
 
 def _precision(place: Mapping[str, Any], recipe: Mapping[str, Any], tuning: Any) -> str | None:
-    """Return the precision that a run says, or, of an earlier version's run, that of its recipe."""
+    """Return a run's precision; for runs of earlier versions, that of the recipe."""
     if "precision" in place:
         return str(place["precision"])
     train, evaluate = recipe.get("train") or {}, recipe.get("evaluate") or {}
@@ -110,12 +110,12 @@ def _precision(place: Mapping[str, Any], recipe: Mapping[str, Any], tuning: Any)
 
 
 def _version(versions: Mapping[str, Any], package: str) -> str | None:
-    """Return a package's version; None where it is not recorded, which is not the same as not installed."""
+    """Return a package's version; None if it was not recorded (which differs from not installed)."""
     return None if package not in versions else str(versions[package] or "not installed")
 
 
 def _with_earlier(value: Any, earlier: Any) -> str | None:
-    """Return a fact of a run that was gone on with elsewhere as all its values, in order."""
+    """Return all values of a fact, in order, for a run that was resumed in another environment."""
     return None if value is None else ", then ".join([*map(str, earlier or ()), str(value)])
 
 

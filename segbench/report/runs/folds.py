@@ -16,7 +16,7 @@ from segbench.results.data_identity import joint_digest
 from segbench.results.record import WEIGHTS_FACTS, Status
 
 INCOMPLETE = "incomplete"
-"""The status of a network and seed of which not all folds are done."""
+"""The status of a network and seed with missing folds."""
 
 Row = Mapping[str, Any]
 Score = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
@@ -31,11 +31,11 @@ _OF_ALL_FOLDS = (
     *("weights_share", *WEIGHTS_FACTS),
     *("folds", "fold", "fold_paths", "data_notes", "parameter_groups"),
 )
-"""The columns that a row without scores has; those of its first fold stand for all."""
+"""Columns that a row without scores keeps; taken from its first fold."""
 
 
 def pool_folds(rows: pd.DataFrame, *, score: Score, damaged: str) -> pd.DataFrame:
-    """Return rows in which the runs of all folds of one network and seed are one row.
+    """Pool the folds: return one row for all folds of a network and seed.
 
     The confusion matrices of the folds are summed, so that every image counts once, as in one test split. Seconds are
     sums, images a second are over all folds, and the loss is that of all labelled images. A network and seed of which
@@ -61,7 +61,7 @@ def folders_of(run: Any) -> list[Path]:
 
 
 def _units(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield the runs of each network and seed, one for each fold that there is; of whole copies, each."""
+    """Yield the runs of each network and seed, one per fold; complete copies are separate units."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         key = [row[name] for name in ("protocol", "model", "name", "options", "source_digest", "seed")]
@@ -72,7 +72,7 @@ def _units(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _alike(rows: Sequence[Row]) -> list[list[Row]]:
-    """Split runs by the weights that they started from and by their images; what is not known goes with most."""
+    """Split runs by initial weights and by images; runs without these facts join the largest group."""
     marks = [(canonical(row["weights_digest"]), canonical(row["fold"]["pool_fingerprint"])) for row in rows]
     known = Counter(mark for mark in marks if mark[1])
     most = known.most_common(1)[0][0] if known else marks[0]
@@ -109,7 +109,7 @@ def _unit(folds: Sequence[Row], score: Score, damaged: str) -> dict[str, Any]:
 
 
 def _without_scores(row: Row) -> dict[str, Any]:
-    """Return a row with what is true of all folds, and nothing that is known of its first fold only."""
+    """Return a row without scores, with only the facts that all folds share."""
     return {name: row[name] for name in _OF_ALL_FOLDS}
 
 
@@ -124,7 +124,7 @@ def _what_is_missing(folds: Sequence[Row], count: int) -> str:
 
 
 def _pooled(folds: Sequence[Row]) -> dict[str, Any]:
-    """Return what is known of all folds together, beside their scores."""
+    """Return the pooled facts of all folds, except the scores."""
     images = [_labelled_images(fold) for fold in folds]
     return {
         **{
@@ -161,7 +161,7 @@ def _total(values: Iterable[Any]) -> Any:
 
 
 def _rate(folds: Sequence[Row], what: str) -> float | None:
-    """Return the images of all folds over all their seconds."""
+    """Return the images per second over all folds."""
     seconds = [fold[f"{what}_seconds"] for fold in folds]
     rates = [fold[f"{what}_images_per_second"] for fold in folds]
     if any(map(is_absent, [*seconds, *rates])) or not sum(seconds):
@@ -177,13 +177,13 @@ def _mean(values: Sequence[Any], weights: Sequence[int]) -> float | None:
 
 
 def _same(values: Iterable[Any]) -> Any:
-    """Return a value that is the same in all folds; None for one that is not."""
+    """Return the value that all folds share; None if they differ."""
     found = {canonical(value): value for value in values}
     return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _together(facts: Sequence[Any]) -> Any:
-    """Return facts that are the same in all folds as they are, and others as the list of what they were."""
+    """Merge facts: a shared value stays as it is, differing values become a list."""
     distinct = list({canonical(fact): fact for fact in facts}.values())
     if len(distinct) == 1:
         return distinct[0]
@@ -194,14 +194,14 @@ def _together(facts: Sequence[Any]) -> Any:
 
 
 def _fact(name: str, values: Sequence[Any]) -> Any:
-    """Return one fact of all folds; of what was so before a resume, the list of all folds, as one run stores it."""
+    """Return one fact of all folds; facts from before a resume are concatenated, as one run stores them."""
     if not name.startswith("earlier_"):
         return _together(values)
     return list({canonical(value): value for earlier in values for value in earlier or ()}.values())
 
 
 def _tuning(parts: Sequence[Any]) -> Any:
-    """Return the part of all folds in a tuning: values that all chose, and that of each fold in ``folds``."""
+    """Return the tuning facts of all folds: the values that all chose, and each fold's in ``folds``."""
     if any(map(is_absent, parts)):
         return None
     chosen = [part["values"] or {} for part in parts]
@@ -216,7 +216,7 @@ def _epoch_digests(folds: Sequence[Any]) -> tuple[tuple[str, ...], ...] | None:
 
 
 def _early_stop(folds: Sequence[Any]) -> dict[str, Any] | None:
-    """Return how the trainings of all folds ended early: the shortest; None where none did."""
+    """Return the earliest early stop of all folds; None without one."""
     known = [stop for stop in folds if not is_absent(stop)]
     return min(known, key=lambda stop: stop["epoch"]) if known else None
 

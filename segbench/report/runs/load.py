@@ -40,11 +40,11 @@ SCORES = (
 """The summary scores, fractions of 1, the one that ranks first."""
 
 DETAIL_SCORES = ("boundary_f1", "boundary_iou", "calibration_error")
-"""What ``details.npz`` adds to them; NaN for runs without that file."""
+"""Scores from ``details.npz``; NaN for runs without that file."""
 
 _WHOSE = ("model", "seed", "protocol", "run")
 COSTS = ("parameters", "macs", "activation_bytes", "weights_bytes")
-"""What a network costs, whatever it was trained on."""
+"""Costs of a network that do not depend on its training."""
 
 _WHOLE = ("seed", *COSTS, "averaged_classes", "precision_classes", "selected_epoch", "test_images", "folds")
 _REAL = (
@@ -85,7 +85,7 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
         of a cross-validation are one row for all ``folds`` of a network and seed, as ``folds`` says; ``fold_paths``
         are their folders, and ``image_groups`` the group of each image where the suite has groups.
-        ``own_metrics`` holds what the suites' own metrics say of the confusion matrix, by label.
+        ``own_metrics`` holds the values of the suites' custom metrics, by label.
 
     Raises:
         StoreError: A folder does not exist.
@@ -162,7 +162,7 @@ class _Speeds:
         self._found: dict[Path, FoundSpeeds] = {}
 
     def beside(self, run: Path) -> FoundSpeeds:
-        """Return all that was measured in the suite of a run's folder."""
+        """Return all speed records of the suite that a run's folder belongs to."""
         folder = run.resolve().parent / SPEED_FOLDER
         if folder not in self._found:
             self._found[folder] = scan_speeds(folder)
@@ -196,7 +196,7 @@ def _row(found: FoundRun, speeds: _Speeds, scored: Score) -> dict[str, Any]:
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:
-    """Return the columns that need no matrices."""
+    """Return the columns that do not depend on confusion matrices."""
     data, timings = record.data, record.timings
     return {
         "suite": record.suite,
@@ -249,12 +249,12 @@ def _facts(record: RunRecord) -> dict[str, Any]:
 
 
 def _options(model: ModelFacts) -> dict[str, Any]:
-    """Return the options of a network, with the map of its classes, by which rows of one checkpoint may differ."""
+    """Return a network's options with its class map, which may differ between rows of one checkpoint."""
     return model.options if model.classes_map is None else {**model.options, "classes_map": model.classes_map}
 
 
 def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
-    """Return whether a speed record is of a run's network, or of the loading of its training images."""
+    """Return whether a speed record belongs to a run's network or to its training loader."""
     case, recipe = speed.case, run.recipe
     if case.task is Task.LOADING:
         data = recipe.get("dataset"), (recipe.get("transforms") or {}).get("train")
@@ -264,7 +264,7 @@ def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:
 
 
 def _scores(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the columns that the matrices of one run, or of all folds of a network, give."""
+    """Return the columns computed from the confusion matrices of one run or of all folds."""
     file = folders[0] / CONFUSION_FILE
     matrices = joined([load_matrices(folder / CONFUSION_FILE) for folder in folders])
     total = matrices.total
@@ -289,7 +289,7 @@ def _scores(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _only_class(confusion: NDArray[np.int64], classes: Sequence[str]) -> str | None:
-    """Return the name of the class that is predicted everywhere; None where there are several."""
+    """Return the only predicted class; None if several are predicted."""
     predicted = np.flatnonzero(confusion.sum(axis=0))
     return classes[predicted[0]] if len(predicted) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Which runs are of one network, and what each network is called."""
+"""Identifies runs of the same network and gives each network a unique label."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from segbench.report.text import canonical, is_absent
 
 
 class NetworkKey(NamedTuple):
-    """What two runs of one network have in common.
+    """The identity of a network: equal for two runs of one network.
 
     Attributes:
-        label: What the row is called.
+        label: The row's label.
         factory: The registered name.
         options: The options, as canonical JSON.
-        weights: The digest of the weights that it started from; empty without.
-        source: The digest of its code, where that is not part of a package; empty without.
+        weights: The digest of its initial weights; empty without a checkpoint.
+        source: The digest of its source file, if that is outside a package; else empty.
     """
 
     label: str
@@ -30,14 +30,14 @@ class NetworkKey(NamedTuple):
 
 
 def network_key(run: Any) -> NetworkKey:
-    """Return what a row of ``load_results`` is a run of."""
+    """Return the network identity of a row of ``load_results``."""
     known = (run.name, run.weights_digest, run.source_digest)
     factory, weights, source = ("" if is_absent(value) else str(value) for value in known)
     return NetworkKey(str(run.model), factory, canonical(run.options), weights, source)
 
 
 def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs, numbered from 0, in which different networks of one label carry their differing options in it."""
+    """Return runs, renumbered from 0, with differing options added to labels that several networks share."""
     runs = runs.reset_index(drop=True)
     kinds: dict[str, dict[NetworkKey, Any]] = {}
     for run in runs[runs["options"].notna()].itertuples():
@@ -49,8 +49,8 @@ def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:
 def drop_copies(runs: pd.DataFrame) -> pd.DataFrame:
     """Keep the first of several copies of a run, so that a copied folder is no second seed.
 
-    A run on other test data is no copy. Which data that was, the digest of what was fed tells or, where a run did not
-    come so far, its test split.
+    A run on other test data is not a copy. Test data are identified by the digest of the evaluated inputs or, for a
+    run that was not evaluated, by the test split.
     """
     splits = split_marks(runs)
     keys = [

@@ -1,4 +1,4 @@
-"""Stored runs that are comparable with each other: those of one protocol that were tested on the same data."""
+"""Selects stored runs that are comparable: one protocol, the same test data."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def runs_of_network(completed: pd.DataFrame, model: str) -> pd.DataFrame:
     """Return the runs of a network.
 
     Raises:
-        UnknownNameError: There are none; the nearest name is told.
+        UnknownNameError: There are none; the message suggests the nearest name.
     """
     found = completed[completed["model"] == model]
     if found.empty:

@@ -1,4 +1,4 @@
-"""A suite's own metrics in its tables: computed anew from the stored matrices, wherever their module is at hand."""
+"""A suite's custom metrics: recomputed from the stored confusion matrices if their module is importable."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class OwnMetrics:
     """The metrics that the suites of some results name.
 
     Attributes:
-        metrics: By label, those that can be computed here.
-        problems: In sentences, what cannot.
+        metrics: Metrics that can be computed here, by label.
+        problems: One sentence for each metric that cannot.
     """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class OwnMetrics:
 
 
 def find_metrics(suites: Iterable[Path]) -> OwnMetrics:
-    """Return the metrics that suites' folders name in the suite as it was run; nothing is raised for want of one."""
+    """Return the metrics that stored suites name; one that is missing becomes a problem, not an error."""
     metrics: dict[str, Metric] = {}
     definitions: dict[str, str] = {}
     problems: list[str] = []

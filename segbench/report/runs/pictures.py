@@ -1,4 +1,4 @@
-"""The pictures that a suite's gallery keeps: read, coloured, and with what is wrong in them marked."""
+"""Reads a suite's gallery: images, labels and predictions, with errors marked."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ UNREADABLE = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
     Image.DecompressionBombError,
 )
-"""What Pillow raises on files that are cut off, altered, too large or no picture at all."""
+"""What Pillow raises on files that are truncated, corrupt, too large or not images."""
 
 _VOID = 255
 _ROLES = {"hardest": 0, "median": 1, "easiest": 2, "disagreement": 3}
 _MAGENTA = (230, 0, 190)
 _MARKS = (_MAGENTA, (255, 60, 0), (0, 200, 255), (255, 220, 0), (60, 255, 60))
-"""What errors are marked by: the first that no class looks like."""
+"""Candidate colours for errors: the first that resembles no class is used."""
 _ALIKE = 110.0
 """Colours that are nearer to each other than this, in RGB, look alike."""
 
@@ -52,7 +52,7 @@ class Seen:
     """The pictures of one test image, as they are drawn.
 
     Attributes:
-        facts: What the gallery tells of it.
+        facts: Its entry in the gallery.
         image: (H, W, 3) pixels.
         label: (H, W) class indices.
         predictions: The same by run.
@@ -68,11 +68,11 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What the gallery of one table's test data shows.
+    """The gallery of one table's test data.
 
     Attributes:
         folder: Where its files are.
-        gallery: What it tells.
+        gallery: Its index.
         networks: Those whose predictions all of its images have, best first.
     """
 
@@ -86,7 +86,7 @@ class Pictures:
         return sorted(self.gallery.images, key=lambda image: _ROLES[image.role])
 
     def read(self, most: int | None = None) -> list[Seen]:
-        """Return the pictures of each image; none at all where one cannot be read: pictures are no facts."""
+        """Return the pictures of each image; an empty list if any of them cannot be read."""
         runs = [network.run for network in self.networks[:most]]
         if not runs:
             return []
@@ -100,6 +100,11 @@ def find_pictures(board: pd.DataFrame, runs: pd.DataFrame) -> Pictures | None:
     """Return the pictures of one table's test data; None where no gallery of it was stored."""
     found = _gallery(board, runs)
     return None if found is None else Pictures(*found, tuple(_pictured(board, runs, found[1])))
+
+
+def role_in_words(role: str) -> str:
+    """Return why an image was chosen, such as ``largest disagreement``."""
+    return "largest disagreement" if role == "disagreement" else role
 
 
 def mark_of(palette: Sequence[int]) -> tuple[int, int, int]:
@@ -148,7 +153,7 @@ def _gallery(board: pd.DataFrame, runs: pd.DataFrame) -> tuple[Path, Gallery] | 
 
 
 def _pictured(board: pd.DataFrame, runs: pd.DataFrame, gallery: Gallery) -> list[Pictured]:
-    """Return the networks with a run that all images of the gallery have, prediction and score, best first."""
+    """Return the networks whose run has a prediction and a score for every image, best first."""
     completed = runs[runs["status"] == Status.COMPLETED]
     in_each = [set(image.predictions) & set(image.scores) for image in gallery.images]
     in_all = set.intersection(*in_each) if in_each else set()

@@ -1,4 +1,4 @@
-"""What may be compared with what: runs of one protocol that were tested on the same data."""
+"""Groups runs that may be compared: one protocol, the same test data."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Difference(NamedTuple):
 
 
 class ProtocolRuns(NamedTuple):
-    """The runs of one protocol; ``protocol`` is None for damaged runs of which it is not known."""
+    """The runs of one protocol; ``protocol`` is None for damaged runs without a known protocol."""
 
     protocol: str | None
     runs: pd.DataFrame
 
 
 class Comparison(NamedTuple):
-    """What is ranked in one table.
+    """The runs that are ranked in one table.
 
     Attributes:
-        protocol: The protocol's id; None for damaged runs of which it is not known.
-        test_data: The digest of what was fed in the final evaluation; None where no run has one.
+        protocol: The protocol's id; None for damaged runs without a known protocol.
+        test_data: The digest of the inputs of the final evaluation; None if no run has one.
         runs: The runs of this protocol and test data, completed or not.
     """
 
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
 
 def protocol_groups(runs: pd.DataFrame) -> list[ProtocolRuns]:
-    """Split runs by protocol: the one with most runs first, tuned ones after others, damaged runs of none last."""
+    """Split runs by protocol: largest first, tuned protocols after untuned ones, damaged runs last."""
     known = runs[runs["protocol"].notna()]
     groups = [ProtocolRuns(str(protocol), group) for protocol, group in known.groupby("protocol", sort=True)]
     groups.sort(key=lambda group: (-len(group.runs), _is_tuned(group.runs), group.protocol))
@@ -58,7 +58,7 @@ def protocol_groups(runs: pd.DataFrame) -> list[ProtocolRuns]:
 
 
 def _is_tuned(runs: pd.DataFrame) -> bool:
-    """Return whether the runs of one protocol have recipes that trials chose."""
+    """Return whether a protocol is a tuned one."""
     return bool(search_in_words(runs["recipe"].iloc[0]))
 
 
@@ -66,8 +66,8 @@ def comparisons(runs: pd.DataFrame) -> list[Comparison]:
     """Split runs by protocol and, in each, by the data that they were tested on; of these, that of most runs first.
 
     Scores on different images do not compare, so runs whose digests of the test data differ are never ranked together,
-    whatever the seed: test images are transformed without randomness. A run that was not evaluated stands with the
-    others of its test split, else with most.
+    whatever the seed: test images are transformed without randomness. A run that was not evaluated joins the table of
+    its test split or, if there is none, the largest table.
     """
     found = []
     for protocol, group in protocol_groups(runs):
@@ -93,7 +93,7 @@ def protocol_differences(runs: pd.DataFrame) -> list[Difference]:
 
 
 def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Tell for each completed run of one comparison whether it was trained on what most others of its seed were.
+    """Return for each completed run whether its training inputs equal those of most runs of its seed.
 
     Two runs were when the digests of all that was fed to them are equal, up to the end of the shorter one where
     trainings may stop early. Where no digest has a majority, none of the
@@ -107,7 +107,7 @@ def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
 
 
 def fed_alike(runs: pd.DataFrame) -> list[Any]:
-    """Return what was fed to each of some runs, as far as all of them were trained: of equal values, it was the same.
+    """Return a digest of each run's training inputs, up to the length that all runs share.
 
     That is the digest of the whole training or, where trainings may stop early, that of the epochs all of them had,
     fold by fold.
@@ -120,7 +120,7 @@ def fed_alike(runs: pd.DataFrame) -> list[Any]:
 
 
 def _test_data(runs: pd.DataFrame) -> list[str]:
-    """Return the digest of the test data for each run of one protocol; empty where it is not known."""
+    """Return the digest of each run's test data; an empty string if it is unknown."""
     digests = ["" if is_absent(value) else str(value) for value in runs["test_digest"]]
     splits = split_marks(runs)
     evaluated = [status == Status.COMPLETED for status in runs["status"]]
@@ -133,7 +133,7 @@ def _test_data(runs: pd.DataFrame) -> list[str]:
 
 
 def _by_frequency(values: Sequence[str]) -> list[str]:
-    """Return each value once, the one that most hold first."""
+    """Return the distinct values, the most common first."""
     counts = Counter(values)
     return sorted(counts, key=lambda value: (-counts[value], value))
 
@@ -151,7 +151,7 @@ def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def as_most(values: list[Any]) -> list[bool]:
-    """Tell of each value whether it is the one that most hold; none is when there is a tie."""
+    """Return whether each value is the most common one; all False on a tie."""
     ranked = Counter(values).most_common(2)
     if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
         return [False] * len(values)

@@ -1,4 +1,4 @@
-"""Which stored runs have the same test split, however its files are encoded."""
+"""Identifies equal test splits, however their files are encoded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from segbench.report.text import canonical, is_absent
 
 
 def split_marks(runs: pd.DataFrame) -> list[str]:
-    """Return what the test split of each run is recognised by; empty where that is not known.
+    """Return an identifier of each run's test split; an empty string if it is unknown.
 
     Two runs have the same where their files are the same, or decode to the same pixels, as
     ``segbench.results.data_identity`` says it.

@@ -1,4 +1,4 @@
-"""What trials tried and chose, and which tuned runs still have what their trials choose."""
+"""Reads tuning trials and marks tuned runs that their trials no longer support."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tried(NamedTuple):
     """One trial.
 
     Attributes:
-        values: What it tried, by dotted key.
+        values: The values it tried, by dotted key.
         mean_iou: On the validation split; None where it has none.
         reason: Why it has none.
     """
@@ -90,13 +90,13 @@ def tried_for(run: Any, stored: Mapping[Path, Any]) -> list[Tried]:
 
 
 def chosen_of(tried: list[Tried]) -> Tried | None:
-    """Return the trial that is chosen; None where none has a score."""
+    """Return the best trial; None if none has a score."""
     position = best_position([one.mean_iou for one in tried])
     return None if position is None else tried[position]
 
 
 def tuned_names(runs: pd.DataFrame) -> list[str]:
-    """Return what each row's network is called where tuned ones and others stand side by side."""
+    """Return each row's network name; tuned ones are marked where both kinds are present."""
     pairs = zip(runs["model"], runs["tuning"], strict=True)
     return [str(model) if is_absent(part) else f"{model}, tuned" for model, part in pairs]
 
@@ -143,7 +143,7 @@ def _tried(values: Mapping[str, Any], trial: Any) -> Tried:
 
 
 def _superseded(run: Any, stored: Mapping[Path, Any]) -> str | None:
-    """Return why a tuned run does not count; None where it does, as far as is known."""
+    """Return why a tuned run is superseded; None if it is not."""
     tried = tried_for(run, stored)
     if not tried:
         return None

@@ -10,7 +10,7 @@ from segbench.config.plan import digest
 from segbench.errors import StoreError
 from segbench.report.blocks import Table
 from segbench.report.compare.compare import compare
-from segbench.report.document.tuning import tuning_facts, tuning_section
+from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_section
 from segbench.report.formats.leaderboard import to_markdown
 from segbench.report.ranking.ranking import rank
 from segbench.report.runs.load import load_results, load_stored
@@ -136,6 +136,35 @@ def test_each_network_is_held_against_itself_with_an_interval(tune, plain, resul
     assert shown["unet"][3] == "lr=0.2"
     assert shown["unet"][4] == f"{rows['unet']['difference']:+.3f}"
     assert shown["unet"][5] == f"{rows['unet']['low']:+.3f} to {rows['unet']['high']:+.3f}"
+
+
+def test_a_report_opens_with_what_tuning_changed(tune, plain, results):
+    for label, hits in (("better", 80), ("much better", 85), ("worse", 60)):
+        plain(label, 70)
+        tune(label, 50, 60, 40, chosen=0.2, hits=hits)
+    (answer,) = tuning_answers(load_stored(results).runs)
+    rows = {
+        row["network"]: row
+        for row in tuning_facts(load_stored(results).runs, load_stored(results).trials)[0]["networks"]
+    }
+    told = {label: f"{label} ({row['difference']:+.3f})" for label, row in rows.items()}
+    assert answer.startswith(
+        f"Tuning raised the mean IoU of {told['much better']} and {told['better']} and lowered that of "
+    )
+    assert f"lowered that of {told['worse']}." in answer
+    assert "trained once by each recipe: another seed may change" in answer
+
+
+def test_a_network_whose_score_tuning_left_as_it_was_is_unchanged(tune, plain, results):
+    plain("unet", 70)
+    tune("unet", 50, 60, 40, chosen=0.2, matrices=some_images(70, images=20, seed=1))
+    (answer,) = tuning_answers(load_stored(results).runs)
+    assert answer.startswith("Tuning left unet unchanged. ")
+
+
+def test_without_a_network_by_both_recipes_there_is_no_answer(plain, results):
+    plain("unet")
+    assert tuning_answers(load_stored(results).runs) == []
 
 
 def test_too_few_images_have_no_interval_and_say_so(tune, plain, results):

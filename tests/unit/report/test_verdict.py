@@ -5,9 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
+from segbench.report.figures.tradeoffs import accuracy_throughput
 from segbench.report.formats.tables import rich_tables, titles_shown
 from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
 from segbench.report.ranking.ranking import rank
+from segbench.report.ranking.tables import tables_of
 from segbench.report.verdict import verdicts_of
 
 
@@ -30,6 +32,21 @@ def test_every_table_has_a_verdict_of_its_own(train, results, add):
     verdicts = verdicts_of(rank(results))
     assert {verdict.winner for verdict in verdicts} == {"best", "alone"}
     assert all(verdict.text.startswith("Protocol ") for verdict in verdicts)
+
+
+def test_speed_measured_of_one_table_is_the_only_speed_of_all(train, results, add, measure):
+    train("measured", 90)
+    add("not measured", recipe={"train": {"epochs": 7}}, options={"width": 2.0}, speed=12.0)
+    board = rank(results).board
+    runs_own = {"test img/s", "train img/s"}
+    assert titles_shown(board, width=400) & runs_own
+    measure("measured", 0.01)
+    board = rank(results).board
+    assert "img/s" in titles_shown(board, width=400)
+    assert not titles_shown(board, width=400) & runs_own
+    drawn = {table.scored["model"].iloc[0]: accuracy_throughput(table.rows) for table in tables_of(board)}
+    assert drawn["measured"] is not None
+    assert drawn["not measured"] is None
 
 
 def shown(board, width):

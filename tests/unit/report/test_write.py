@@ -68,7 +68,7 @@ def test_paper_gets_neither_the_environment_nor_suites_as_run(undrawn, add, resu
     page = write_report(results, tmp_path).page.read_text(encoding="utf-8")
     left_out = re.findall(r'<details class="fold unprinted" id="([^"]+)"', page)
     kept = re.findall(r'<details class="fold" id="([^"]+)"', page)
-    assert left_out == ["environment", "suite-toy"]
+    assert left_out == ["environment", "suite"]
     assert len(kept) == 1
     assert kept[0].startswith("protocol-")
 

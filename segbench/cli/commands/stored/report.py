@@ -69,6 +69,8 @@ def leaderboard(
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
         write(ranking, reports)
+    if convention is None and form is Format.TABLE:
+        show_verdicts(ranking)
 
 
 def report(

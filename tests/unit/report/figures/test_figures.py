@@ -31,8 +31,9 @@ from segbench.report.figures import (
 )
 from segbench.report.figures import captions as shown
 from segbench.report.figures import predictions as pictures
+from segbench.report.figures.canvas import canvas
 from segbench.report.figures.learning_curves import spread_out
-from segbench.report.figures.looks import looks
+from segbench.report.figures.looks import looks, name_points
 from segbench.report.figures.plot import save
 from segbench.report.figures.style import DARK, INK, PAPER
 from segbench.report.figures.tuned import tuning_slopes
@@ -318,6 +319,9 @@ def test_latencies_of_single_images_are_those_that_were_stored(add, measure, rea
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
     assert "n = 6 calls in 2 processes of each network" in plot.caption
     assert "a: median 20 ms, 6 calls" in plot.alternative
+    first = plot.chart["points"][0]
+    assert (first["name"], first["x"]) == ("a", pytest.approx(20.0))
+    assert first["across"][0] <= first["box"][0] <= 20.0 <= first["box"][1] <= first["across"][1]
 
 
 def test_only_the_networks_that_were_measured_are_counted_as_drawn(add, measure, read):
@@ -393,6 +397,58 @@ def test_memory_is_drawn_where_it_was_measured(add, measure, read):
     assert [bar.get_width() for bar in axes.patches] == [64_000_000.0]
 
 
+def test_memory_has_a_panel_for_each_measure_and_each_network_its_colour(add, measure, read):
+    for name, width in (("a", 1.0), ("b", 2.0)):
+        add(name, options={"width": width})
+        measure(name, 0.010, options={"width": width})
+    board = read()[0]
+    board["inference_memory_bytes"], board["training_memory_bytes"] = [64e6, 32e6], [128e6, None]
+    plot = memory(board)
+    assert ["inference" in axes.get_xlabel() for axes in plot.figure.axes] == [True, False]
+    colors = [look.color for look in looks(["a", "b"])]
+    for axes in plot.figure.axes:
+        assert [mpl.colors.to_hex(bar.get_facecolor()) for bar in axes.patches] == colors
+        assert axes.get_legend() is None
+    _, training = plot.chart["panels"]
+    assert [(point["x"], point["tip"]) for point in training["points"]] == [
+        (128.0, ["128 MB"]),
+        (0.0, ["not measured"]),
+    ]
+
+
+def boxes(axes):
+    """Where the names stand, in pixels."""
+    axes.figure.draw_without_rendering()
+    return {text.get_text(): text.get_window_extent() for text in axes.texts}
+
+
+@pytest.mark.parametrize("line", [((0.2, 0.5), (0.9, 0.5)), ((0.5, 0.1), (0.5, 0.9)), ((0.5, 0.5), (0.5, 0.9))])
+def test_no_line_crosses_a_name(line):
+    _, axes = canvas(7.0, 4.4)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    name_points(axes, ["a network", "another"], [(0.5, 0.5), (0.2, 0.2)], [line])
+    (left, low), (right, high) = axes.transData.transform(line)
+    for name, box in boxes(axes).items():
+        apart = box.x0 > right or box.x1 < left or box.y0 > high or box.y1 < low
+        assert apart, name
+
+
+@pytest.mark.parametrize("classes", [2, 3, 8, 11, 21, 40])
+def test_confusion_matrices_are_no_wider_than_a_page_and_fill_it(add, read, classes):
+    board, runs = confused(add, read, networks=6, classes=classes)
+    width = confusion_matrices(board, runs).figure.get_size_inches()[0]
+    assert 8.0 < width <= 13.0
+
+
+def confused(add, read, *, networks, classes):
+    """Networks with a confusion matrix of so many classes."""
+    names = tuple(f"class {number}" for number in range(classes))
+    for number in range(networks):
+        add(f"network {number}", classes=names, matrices=matrices(50 + number, classes=classes))
+    board, runs, _, _ = read()
+    return board, runs
+
+
 def hang(folder, *runs, protocol, test_digest="test", classes=3):
     """Store a gallery of three images of 6 x 8 pixels for some runs."""
     place = folder / GALLERY_FOLDER / protocol[:8]
@@ -422,7 +478,7 @@ def test_the_grid_shows_image_label_prediction_and_errors_hardest_first(add, rea
     plot = picture_grid(board, runs)
     axes = plot.figure.axes
     assert len(axes) == 3 * 2 * 2  # three images, two rows, the image and one network
-    assert [axes[place].get_title() for place in (0, 4, 8)] == ["hardest image", "median image", "easiest image"]
+    assert [axes[place].get_title() for place in (0, 4, 8)] == ["hardest", "median", "easiest"]
     errors = axes[3].get_images()[0].get_array()
     assert (errors[0] == (230, 0, 190)).all()
     assert (errors[1:] == 110).all(), "a black image in pale grey"
@@ -450,7 +506,7 @@ def test_a_run_that_one_image_of_the_gallery_lacks_is_not_shown(add, read, part)
     del facts["images"][1][part][second.name]
     file.write_text(json.dumps(facts))
     plot = picture_grid(board, runs)
-    assert [axes.get_title().split("\n")[0] for axes in plot.figure.axes[:2]] == ["hardest image", "a"]
+    assert [axes.get_title().split("\n")[0] for axes in plot.figure.axes[:2]] == ["hardest", "a"]
     assert len(plot.figure.axes) == 3 * 2 * 2
 
 
@@ -607,6 +663,10 @@ def test_a_reliability_diagram_holds_the_shares_that_were_counted(add, read):
     curve = next(line for line in plot.figure.axes[0].get_lines() if line.get_marker() == "o")
     assert curve.get_xydata().tolist() == pytest.approx(np.array([[0.5, 0.25], [1.0, 1.0]]))
     assert "ECE 0.062" in plot.alternative  # a quarter of the pixels, off by a quarter
+    (panel,) = plot.chart["panels"]
+    held = [(one["x"], one["y"], one["share"]) for one in panel["bins"] if one["share"]]
+    assert held == [(0.5, 0.25, 0.25), (1.0, 1.0, 0.75)]
+    assert panel["told"] == "ECE 0.062"
 
 
 def test_a_figure_as_data_is_the_figure(add, read):
@@ -635,3 +695,7 @@ def test_what_tuning_changed_is_drawn_from_the_identical_recipe_to_the_tuned_one
     inside = axes.figure.bbox
     assert all(inside.containsx(text.get_window_extent().x1) for text in axes.texts)
     assert plot.alternative == "a: 0.500 to 0.700; b: 0.600 to 0.550."
+    assert [(line["name"], line["y"], line["change"]) for line in plot.chart["lines"]] == [
+        ("a", [0.5, 0.7], "+0.200"),
+        ("b", [0.6, 0.55], "-0.050"),
+    ]

@@ -132,3 +132,13 @@ def test_a_folder_without_runs_exits_with_2(make, tmp_path, segbench):
     assert answer.code == 2
     assert str(folder) in answer.err
     assert answer.out == ""
+
+
+def test_the_leaderboard_ends_with_the_verdict_which_formats_for_programs_leave_out(segbench, tmp_path):
+    for label, hits in (("U-Net", 90), ("SegNet", 60)):
+        write_run(tmp_path / "results", label, hits=hits)
+    last = segbench("leaderboard", tmp_path / "results").out.strip().splitlines()[-1]
+    assert last.startswith("U-Net has the highest mean IoU")
+    for form in ("csv", "json", "latex", "markdown"):
+        assert "has the highest" not in segbench("leaderboard", tmp_path / "results", "--format", form).out
+    assert "has the highest" not in segbench("leaderboard", tmp_path / "results", "--convention", "all").out
