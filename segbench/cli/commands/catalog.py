@@ -156,11 +156,10 @@ def _names(options: Sequence[dict[str, Any]]) -> str:
 
 def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
     from segbench.config.component import ModelEntry
-    from segbench.config.load import check_part, read_override, set_key
+    from segbench.config.load import check_part, set_options
 
     document: dict[str, Any] = {"name": model}
-    for option in options or ():
-        set_key(document, *read_override(option))
+    set_options(document, options)
     return check_part(ModelEntry, document)
 
 

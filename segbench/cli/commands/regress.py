@@ -14,7 +14,7 @@ from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
-from segbench.config.load import load_suite, read_override, set_key
+from segbench.config.load import load_suite, set_options
 from segbench.errors import UnknownNameError, UsageError
 from segbench.registry import MODELS
 from segbench.results.files import replace_text
@@ -183,8 +183,7 @@ def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[st
         raise UsageError("no network is named; give --models a,b or a suite file")
     documents: list[dict[str, Any]] = [{"name": name} for name in models]
     for document in documents:
-        for option in options:
-            set_key(document, *read_override(option))
+        set_options(document, options)
     return documents
 
 

@@ -11,7 +11,7 @@ import typer
 
 from segbench.cli.commands.regress import app, save_text
 from segbench.cli.support.crashes import crashes_told
-from segbench.cli.support.options import Device, Overrides, names, size
+from segbench.cli.support.options import Casting, Device, Modes, Overrides, Precisions, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
@@ -42,13 +42,9 @@ def save(  # noqa: PLR0913 - the options of one command
     classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,
     batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,
     task: Annotated[str, typer.Option("--task", metavar="inference,training", help="What is timed.")] = "inference",
-    precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
-    casting: Annotated[
-        str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
-    ] = None,
+    precision: Precisions = None,
+    casting: Casting = None,
+    mode: Modes = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int, typer.Option("--restarts", min=2, help="Fresh processes for each case.")] = 12,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,

@@ -6,22 +6,16 @@ from pathlib import Path
 
 import typer
 
-from segbench.cli.commands.robustness import retest_block
-from segbench.cli.commands.stored.report import rank_and_report
-from segbench.cli.support.launch_options import (
+from segbench.cli.support.options import (
     Address,
     CpusPerRun,
+    Device,
+    EventsFile,
     GpusPerRun,
     InProcess,
     Jobs,
     LauncherName,
     LauncherOption,
-    LaunchOptions,
-    SharedResults,
-)
-from segbench.cli.support.options import (
-    Device,
-    EventsFile,
     MLflowAddress,
     Models,
     NoEstimate,
@@ -34,6 +28,7 @@ from segbench.cli.support.options import (
     Reports,
     Results,
     Seeds,
+    SharedResults,
     SuiteFile,
     TensorBoardFolder,
     TimeLimit,
@@ -41,8 +36,6 @@ from segbench.cli.support.options import (
     numbers,
     seconds_of,
 )
-from segbench.cli.support.suite_command import SuiteCommand, exit_code
-from segbench.cli.support.suite_file import load
 from segbench.engine.suite.selection import RunOrder, Selection
 
 
@@ -81,6 +74,11 @@ def run(  # noqa: PLR0913 - the options of one command
     With a time limit, and on SIGTERM, runs under way save where they are, what is done is ranked, and the exit code is
     3: the same command goes on.
     """
+    from segbench.cli.commands.stored.report import rank_and_report
+    from segbench.cli.support.launch_options import LaunchOptions
+    from segbench.cli.support.suite_command import SuiteCommand, exit_code
+    from segbench.cli.support.suite_file import load
+
     launching = LaunchOptions(
         launcher=launcher,
         device=device,
@@ -101,7 +99,7 @@ def run(  # noqa: PLR0913 - the options of one command
     with command.stopping():
         trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = command.measure(outcome, speed=not no_speed, retest=retest_block)
+        measured = command.measure(outcome, speed=not no_speed)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):

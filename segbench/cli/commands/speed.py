@@ -8,9 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from segbench.cli.support.options import AsJson, Device, Overrides, Results, names, size
+from segbench.cli.support.options import (
+    AsJson,
+    Casting,
+    Device,
+    Energy,
+    MemoryLayout,
+    Modes,
+    Outputs,
+    Overrides,
+    Precisions,
+    Results,
+    Tasks,
+    names,
+    size,
+)
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
-from segbench.cli.support.speed_options import Casting, ChannelsLast, Energy, Modes, Outputs, Precisions, Tasks
 from segbench.cli.terminal.output import byte_count, write_json, write_table
 from segbench.report.text import printable, rate
 from segbench.results.speed.record import SpeedRecord
@@ -35,7 +48,7 @@ def speed(  # noqa: PLR0913 - the options of one command
     mode: Modes = None,
     output: Outputs = None,
     task: Tasks = None,
-    channels_last: ChannelsLast = None,
+    channels_last: MemoryLayout = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,

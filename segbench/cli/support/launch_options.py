@@ -1,4 +1,4 @@
-"""Who does a suite's runs, and where: the options that say it, and the launcher that they come to."""
+"""Chooses the launcher of a suite's runs from the options of a command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated
 
 import typer
 
+from segbench.cli.support.options import LauncherName
 from segbench.cli.terminal.output import counted, tell
 from segbench.engine.concurrency import runs_at_once
 from segbench.engine.estimate.estimate import SuiteEstimate
@@ -23,46 +22,6 @@ from segbench.results.store import Store
 
 AUTO = "auto"
 """Of ``--jobs``: as many runs at a time as this machine has cores for."""
-
-
-class LauncherName(StrEnum):
-    """Who does the runs."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-InProcess = Annotated[
-    bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
-]
-Jobs = Annotated[
-    str | None,
-    typer.Option(
-        "--jobs",
-        metavar="N",
-        help="Runs at a time, a GPU each; else auto: as the CPU's cores allow, 1 on GPUs.",
-    ),
-]
-LauncherOption = Annotated[
-    LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
-]
-Address = Annotated[
-    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
-]
-CpusPerRun = Annotated[
-    int | None,
-    typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores of a run on Ray, else one a thread."),
-]
-GpusPerRun = Annotated[
-    float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
-]
-
-SharedResults = Annotated[
-    bool,
-    typer.Option(
-        "--shared-results", help="All machines of the Ray cluster see the results folder: runs go on from there."
-    ),
-]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,60 @@ MLflowAddress = Annotated[
 
 OrderOption = Annotated[
     RunOrder, typer.Option("--order", metavar="ORDER", help="suite, cheapest (by the estimate) or random.")
+]
+
+Precisions = Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")]
+Casting = Annotated[str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")]
+Modes = Annotated[
+    str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
+]
+Outputs = Annotated[str | None, typer.Option("--output", metavar="logits,labels", help="logits, classes, labels.")]
+Tasks = Annotated[str | None, typer.Option("--task", metavar="inference,training", help="Also loading, with a suite.")]
+MemoryLayout = Annotated[
+    bool | None, typer.Option("--channels-last/--contiguous", help="Memory layout of images and weights.")
+]
+Energy = Annotated[
+    bool | None, typer.Option("--energy/--no-energy", help="Whether the accelerator's energy is measured.")
+]
+
+
+class LauncherName(StrEnum):
+    """Who does the runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+InProcess = Annotated[
+    bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
+]
+Jobs = Annotated[
+    str | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="Runs at a time, a GPU each; else auto: as the CPU's cores allow, 1 on GPUs.",
+    ),
+]
+LauncherOption = Annotated[
+    LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
+]
+Address = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
+]
+CpusPerRun = Annotated[
+    int | None,
+    typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores of a run on Ray, else one a thread."),
+]
+GpusPerRun = Annotated[
+    float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
+]
+
+SharedResults = Annotated[
+    bool,
+    typer.Option(
+        "--shared-results", help="All machines of the Ray cluster see the results folder: runs go on from there."
+    ),
 ]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

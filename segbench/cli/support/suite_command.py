@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,15 +16,17 @@ from segbench.cli.terminal.estimate import announce
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.cli.terminal.trackers import tracking
+from segbench.config.load import check_part
 from segbench.config.plan import Run
+from segbench.config.sections.robustness import Robustness
 from segbench.config.suite import Suite
 from segbench.engine.estimate.estimate import SuiteEstimate
 from segbench.engine.processes import terminate_calls
 from segbench.engine.stopping import Stop
-from segbench.engine.suite.planning import WantedRuns, wanted_runs
+from segbench.engine.suite.planning import WantedRuns, planned, wanted_runs
 from segbench.engine.suite.run_suite import SuiteOutcome, do_runs
-from segbench.engine.suite.selection import RunOrder, Selection
-from segbench.errors import SegbenchError
+from segbench.engine.suite.selection import RunOrder, Selection, chosen
+from segbench.errors import RunInterrupted, SegbenchError, UsageError
 from segbench.results.store import Store
 
 SOMETHING_LEFT = 3
@@ -140,7 +142,7 @@ class SuiteCommand:
             return None if self.stop.due else False
         return True
 
-    def _retest(self, outcome: SuiteOutcome, retest: Callable[..., bool]) -> bool | None:
+    def _retest(self, outcome: SuiteOutcome) -> bool | None:
         """Do the tests of the suite's robustness block; errors are reported, since the leaderboard is still wanted.
 
         Returns:
@@ -152,12 +154,11 @@ class SuiteCommand:
             tell("the robustness block is left; 'segbench robustness' does it")
             return None if outcome.left else True
         try:
-            complete = retest(
+            complete = retest_block(
                 self.suite,
                 {},
                 file=None,
-                models=self.selection.models,
-                seeds=self.selection.seeds,
+                selection=self.selection,
                 device=self.launching.device,
                 results=self.results,
                 seconds=self.stop.seconds_left,
@@ -167,18 +168,17 @@ class SuiteCommand:
             return False
         return True if complete else None
 
-    def measure(self, outcome: SuiteOutcome, *, speed: bool, retest: Callable[..., bool]) -> bool | None:
+    def measure(self, outcome: SuiteOutcome, *, speed: bool) -> bool | None:
         """Do what follows the runs: the speed block, if wanted, and the robustness block.
 
         Args:
             outcome: What the runs came to.
             speed: Whether speed is wanted.
-            retest: Does the robustness block.
 
         Returns:
             Whether both are done; None if something is left.
         """
-        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome, retest)]
+        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome)]
         return None if None in done else all(done)
 
     def _speed_in_time(self, outcome: SuiteOutcome) -> bool:
@@ -219,3 +219,51 @@ def _tell_done(outcome: SuiteOutcome) -> None:
             f"{counted(len(outcome.left), 'run')} left, the same command goes on: {'; '.join(left)}"
             f"{f'; and {more} more' if more else ''}"
         )
+
+
+def retest_block(
+    suite: Suite,
+    given: Mapping[str, Any],
+    *,
+    file: Path | None,
+    selection: Selection,
+    device: str,
+    results: Path,
+    seconds: float | None = None,
+) -> bool:
+    """Test the trained networks of a suite as its block says.
+
+    Args:
+        suite: The suite.
+        given: Options of a ``robustness:`` block that win over the suite's.
+        file: The suite's file, for messages.
+        selection: Models and seeds of the networks.
+        device: auto, cpu, cuda, cuda:N or mps.
+        results: Folder of all results.
+        seconds: After so many it is time to stop.
+
+    Returns:
+        Whether nothing is left.
+
+    Raises:
+        UsageError: The block or the data is wrong, or no network of the suite was trained.
+    """
+    from segbench.engine.robustness.suite import KEEP_WEIGHTS, open_tests, retest_networks
+
+    written = suite.robustness.model_dump(mode="json") if suite.robustness else {}
+    block = check_part(Robustness, written | dict(given), file=file, key="robustness")
+    store, stop = Store(results, suite.name), Stop.after(seconds)
+    runs = chosen(planned(suite, store).shown, selection.models, selection.seeds)
+    tests = open_tests(runs, store, block)
+    if tests.without_weights:
+        tell(f"{counted(len(tests.without_weights), 'run')} not tested again: {KEEP_WEIGHTS}")
+    if not tests.count and not tests.done:
+        raise UsageError(f"{suite.name}: no trained network to test; 'segbench run' trains them first")
+    tell(f"{counted(tests.count, 'test')} to do, {tests.done} done before")
+    try:
+        with stop.on_sigterm(), observing() as observer:
+            retest_networks(tests, store, device=device, stop=stop, observer=observer)
+    except RunInterrupted as interrupted:
+        tell(str(interrupted))
+        return False
+    return True

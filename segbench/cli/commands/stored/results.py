@@ -13,7 +13,7 @@ import typer
 from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import counting
-from segbench.config.load import read_override, set_key
+from segbench.config.load import set_options
 from segbench.errors import UsageError
 from segbench.metrics.scores import score
 from segbench.report.text import printable
@@ -116,8 +116,7 @@ def recount(
     from segbench.engine.evaluation.recount import Recounter
 
     given: dict[str, Any] = {}
-    for option in options or ():
-        set_key(given, *read_override(option))
+    set_options(given, options)
     recounter, refused = Recounter(given), False
     for found in scan(results):
         with counting(found.folder.name, "images") as advance:
