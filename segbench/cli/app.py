@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 _COMMANDS = {
     "run": ("run.run", "Train and evaluate what a suite names, and rank it."),
-    "suites": ("suites.suites", "List the suites that come with segbench."),
+    "suites": ("catalog.suites", "List the suites that come with segbench."),
     "plan": ("plan.plan", "Show the runs of a suite, and which of them are done."),
     "validate": ("plan.validate", "Check a suite without reading its images."),
     "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),
@@ -26,7 +26,7 @@ _COMMANDS = {
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
     "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("stored.report.report", "Write the report of stored runs as one page."),
-    "joint": ("stored.joint.joint", "Rank networks over several data sets."),
+    "joint": ("stored.compare.joint", "Rank networks over several data sets."),
     "compare": ("stored.compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
     "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),

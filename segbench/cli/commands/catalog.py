@@ -1,9 +1,10 @@
-"""Commands about what there is: list, describe."""
+"""Commands about what there is: list, describe, suites."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -215,3 +216,35 @@ def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size:
 
     constraint = constraint_of(bare_skeleton(entry, classes=classes, channels=channels))
     return constraint.next(image_size[0]), constraint.next(image_size[1])
+
+
+def suites(*, as_json: AsJson = False) -> None:
+    """List the suites that come with segbench.
+
+    Every command that takes a suite takes one of these by its name, such as 'segbench run quickstart'.
+    """
+    from segbench.config.shipped import shipped_suites
+
+    facts = [_suite_facts(name, file) for name, file in shipped_suites().items()]
+    if as_json:
+        write_json(facts)
+        return
+    titles = {"name": "name", "dataset": "data set", "networks": "networks", "seeds": "seeds", "description": "what"}
+    rows = [[one[key] for key in titles] for one in facts]
+    columns = list(titles.values())
+    write_table(columns, rows, right=["networks", "seeds"], whole=["name", "data set"], drop=["seeds", "networks"])
+    tell("'segbench run NAME' runs one; a copy of its file is the beginning of your own")
+
+
+def _suite_facts(name: str, file: Path) -> dict[str, Any]:
+    from segbench.config.load import load_suite
+
+    suite = load_suite(file)
+    return {
+        "name": name,
+        "dataset": suite.dataset.name,
+        "networks": len(suite.models),
+        "seeds": len(suite.seeds),
+        "description": suite.description,
+        "file": str(file),
+    }

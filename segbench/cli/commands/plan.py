@@ -127,7 +127,7 @@ def _check_checkpoints(runs: Sequence[Run]) -> None:
         SuiteError: A file cannot be read or does not fit.
     """
     for run in {run.model.model_dump_json(): run for run in runs if run.model.weights is not None}.values():
-        from segbench.engine.suite.preflight_checkpoints import check_checkpoint
+        from segbench.engine.suite.preflight_parts import check_checkpoint
 
         if unknown := check_checkpoint(run):
             tell(f"note: {run.model.label}: {run.model.weights} can be read; whether it fits is not known: {unknown}")

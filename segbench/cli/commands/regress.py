@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
 from segbench.config.load import load_suite, set_options
-from segbench.errors import UnknownNameError, UsageError
+from segbench.errors import SegbenchError, UnknownNameError, UsageError
 from segbench.registry import MODELS
 from segbench.results.files import replace_text
 from segbench.speed.gate.environments import resolve, resolve_both
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     from segbench.speed.gate.compare import GateResult
     from segbench.speed.gate.decision import Rule
     from segbench.speed.gate.interleaved import Settings
+
+
+@contextmanager
+def crashes_told() -> Iterator[None]:
+    """Turn every error into exit code 2: 1, which Python gives to a crash, would say that something is slower."""
+    try:
+        yield
+    except UsageError:  # one message and exit code 2, as in every command
+        raise
+    except SegbenchError as error:
+        raise UsageError(str(error)) from None
+    except Exception as error:
+        tell(traceback.format_exc())
+        raise UsageError(f"the gate crashed: {type(error).__name__}: {error}") from error
+
 
 app = typer.Typer(help="Decide whether something became slower.", no_args_is_help=True)
 

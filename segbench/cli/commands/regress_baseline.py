@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.commands.regress import app, save_text
-from segbench.cli.support.crashes import crashes_told
+from segbench.cli.commands.regress import app, crashes_told, save_text
 from segbench.cli.support.options import Casting, Device, Modes, Overrides, Precisions, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import json_text, tell, write_table
@@ -19,9 +18,9 @@ from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
 from segbench.report.text import escape_markdown
-from segbench.results.markdown import markdown_table
 from segbench.results.speed.baseline import read_baseline, write_baseline
 from segbench.results.speed.record import SpeedCase, SpeedRecord
+from segbench.results.wording import markdown_table
 
 if TYPE_CHECKING:
     from segbench.speed.gate.baseline_check import Checked, CheckResult

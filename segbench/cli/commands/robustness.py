@@ -19,10 +19,10 @@ from segbench.cli.support.options import (
     names,
     numbers,
     seconds_of,
+    selection_of,
 )
 from segbench.cli.terminal.output import tell
 from segbench.cli.terminal.robustness_table import show
-from segbench.engine.suite.selection import Selection
 
 
 def robustness(  # noqa: PLR0913 - the options of one command
@@ -54,7 +54,7 @@ def robustness(  # noqa: PLR0913 - the options of one command
         "severities": numbers(severities, option="--severities"),
         "images": images,
     }
-    selection = Selection(names(models, option="--models"), numbers(seeds, option="--seeds"))
+    selection = selection_of(models, seeds)
     checked = load(suite, overrides, seeds=selection.seeds)
     with naming(suite):
         complete = retest_block(

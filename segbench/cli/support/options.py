@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from segbench.engine.suite.selection import RunOrder
+from segbench.engine.suite.selection import RunOrder, Selection
 from segbench.errors import UsageError
 
 SuiteFile = Annotated[
@@ -160,6 +160,15 @@ def numbers(text: str | None, *, option: str) -> list[int] | None:
         return None if parts is None else [int(part) for part in parts]
     except ValueError:
         raise UsageError(f"{option} {text!r}: expected whole numbers separated by commas, such as 0,1") from None
+
+
+def selection_of(models: str | None, seeds: str | None, only: str | None = None) -> Selection:
+    """Return which runs are selected by ``--models``, ``--seeds`` and ``--only``.
+
+    Raises:
+        UsageError: One of them is empty, or a seed is no whole number.
+    """
+    return Selection(names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only"))
 
 
 def size(text: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from segbench.cli.terminal.output import tell, write_json, write_table
 from segbench.errors import UsageError
 from segbench.metrics.conventions import CONVENTIONS
 from segbench.report.text import escape_markdown, is_absent, printable, short_id
-from segbench.results.markdown import markdown_table
+from segbench.results.wording import markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd

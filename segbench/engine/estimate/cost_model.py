@@ -67,25 +67,24 @@ class Probe:
         setup_seconds: To build it, and what its first step takes longer than the others.
         step_seconds: Median of a training batch: forward, loss, backward and optimizer.
         evaluation_seconds: Of one test image that is decoded: transforms, prediction, confusion matrix, loss.
-        detail_seconds: Of one image in the final evaluation: contours, calibration, and its prediction as a picture,
-            as far as the network waits for it.
         peak_memory_bytes: Memory allocated on CUDA; elsewhere the peak resident set of the process.
         checkpoint_bytes: Size of its tensors on disk.
         counted_bytes: Size on disk of what is counted in one image.
         prediction_bytes: Size on disk of its prediction.
         picture_bytes: Size of one sample's pictures on disk.
-        background_seconds: Of one image in the final evaluation, what threads do while the network goes on.
+        detail_seconds: Time for the details of a test image (boundaries, calibration, PNG), while the network waits.
+        background_seconds: The same in background threads, while the network continues.
     """
 
     setup_seconds: float
     step_seconds: float
     evaluation_seconds: float
-    detail_seconds: float
     peak_memory_bytes: int
     checkpoint_bytes: int
     counted_bytes: float
     prediction_bytes: float
     picture_bytes: float
+    detail_seconds: float = 0.0
     background_seconds: float = 0.0
 
 

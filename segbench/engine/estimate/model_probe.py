@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -25,13 +25,11 @@ from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.distributed import ALONE
 from segbench.engine.estimate.cost_model import Probe
 from segbench.engine.estimate.data_survey import uncached
-from segbench.engine.evaluation.details import Details
-from segbench.engine.evaluation.evaluate import Evaluation, evaluate
-from segbench.engine.evaluation.predictions import PredictionArchive
+from segbench.engine.evaluation.evaluate import Evaluation
 from segbench.engine.evaluation.predictor import Predictor
-from segbench.engine.evaluation.sample_pictures import save_pictures
 from segbench.engine.run.data import RunData
 from segbench.engine.run.facts import weights_digest
+from segbench.engine.run.final_evaluation import PICTURES_A_SAMPLE, evaluate_and_store
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
@@ -39,8 +37,7 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trainer import Trainer
 from segbench.models.build import check_input
 from segbench.models.cost import count_weights_bytes
-from segbench.results.arrays.details import DETAILS_FILE, ImageDetails, save_details
-from segbench.results.arrays.matrices import save_matrices
+from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 
 T = TypeVar("T")
 
@@ -78,20 +75,23 @@ def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
     setup_seconds = time.perf_counter() - started
     compute = training_config(run.recipe, chosen)
     compute.reset_peak_memory()
-    classes = len(run_data.info.classes)
+    images, classes = len(run_data.test), len(run_data.info.classes)
     loss = loss_of(run.recipe, classes=classes, median_frequency=lambda: [1.0] * classes)
     steps = _trained(network, whole, run_data, loss, compute=compute, seconds=seconds)
     predictor = predictor_of(network, run.recipe, classes=classes, device=chosen)
-    passes = evaluations(predictor, run_data, loss, seconds=seconds)
-    passing = [one.evaluation.seconds for one in passes]
+    threads = threads_of_run(chosen, ALONE, workers=run.loader.workers)
+    with tempfile.TemporaryDirectory() as name:
+        passes = evaluations(predictor, run_data, loss, threads=threads, folder=Path(name), seconds=seconds)
+        sizes = sizes_on_disk(Path(name), images=images)
+    passing, details = [found.seconds for found in passes], [found.detail_seconds for found in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
-        evaluation_seconds=typical(passing) / len(run_data.test),
-        **looking_figures(passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(run_data.test)),
+        evaluation_seconds=typical(passing) / images,
+        **detail_times(typical(details), threads, images=images),
         peak_memory_bytes=compute.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
-        **_sizes_on_disk(passes[0], run_data.test),
+        **sizes,
     )
 
 
@@ -110,47 +110,26 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
         return repeated(step, lambda taken: taken, seconds=seconds, most=min(MOST_STEPS, trainer.total_steps))
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One evaluation of the few images, and what it would store.
+def evaluations(
+    predictor: Predictor, run_data: RunData, loss: WeightedSum, *, threads: Threads, folder: Path, seconds: float
+) -> list[Evaluation]:
+    """Evaluate the few images again and again, as a run does; only the first pass decodes them.
 
-    Attributes:
-        evaluation: Matrices, times and one picture.
-        details: What was counted beside the matrices.
-        counting_seconds: Of the time of looking closer, what threads do in a run.
-        archive_bytes: Size of all predictions.
+    Args:
+        predictor: Applies the network.
+        run_data: The few images.
+        loss: The loss of the recipe.
+        threads: Threads that compute details of images.
+        folder: Gets the files that a run keeps.
+        seconds: About how long the passes may take.
     """
 
-    evaluation: Evaluation
-    details: ImageDetails
-    counting_seconds: float
-    archive_bytes: int
+    def evaluated() -> Evaluation:
+        found = evaluate_and_store(predictor, run_data, folder, loss=loss, threads=threads)
+        assert found is not None, "this process is the first of its group"
+        return found
 
-
-class _TimedDetails(Details):
-    """Looks at images in this thread, and keeps how long that took."""
-
-    seconds = 0.0
-
-    def update(self, *image: Any) -> None:
-        """Add one image."""
-        started = time.perf_counter()
-        super().update(*image)
-        self.seconds += time.perf_counter() - started
-
-
-def evaluations(predictor: Predictor, run_data: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
-    """Evaluate the few images again and again; their decoding is left to the first pass."""
-    loader = run_data.evaluation_loader(run_data.test, pin_memory=predictor.compute.device.type == "cuda")
-
-    def evaluated() -> Pass:
-        file = BytesIO()
-        with PredictionArchive(file, run_data.info.palette) as archive:
-            timed = _TimedDetails(predictor.classes, archive)
-            found = evaluate(predictor, loader, loss=loss, keep=(0,), details=timed)
-        return Pass(found, timed.compute(), timed.seconds, len(file.getvalue()))
-
-    return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
+    return repeated(evaluated, lambda found: found.seconds, seconds=seconds, most=MOST_STEPS)
 
 
 def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: float, most: int) -> list[T]:
@@ -221,28 +200,26 @@ def _trained(
     return step_times(trainer, batch, seconds=seconds)
 
 
-def looking_figures(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
-    """Return what looking closer at one image takes in a run with its threads, by the field of ``Probe``."""
-    counting = typical([one.counting_seconds for one in passes]) / images
-    own = max(0.0, typical([one.evaluation.detail_seconds for one in passes]) / images - counting)
-    shared = counting / threads.count
-    if threads.in_background:
-        return {"detail_seconds": own, "background_seconds": shared}
-    return {"detail_seconds": own + shared}
+def detail_times(detail_seconds: float, threads: Threads, *, images: int) -> dict[str, float]:
+    """Return the time for the details of one image in a run, by the field of ``Probe``.
+
+    Args:
+        detail_seconds: Time that the evaluation of a few images waited for their details.
+        threads: Threads that computed them, at the same time as far as there are images.
+        images: Number of images.
+    """
+    rounds = ceil(images / threads.count)
+    seconds = detail_seconds / (rounds * threads.count)
+    return {"background_seconds": seconds} if threads.in_background else {"detail_seconds": seconds}
 
 
-def _sizes_on_disk(found: Pass, split: SegmentationDataset) -> dict[str, float]:
-    """Write what an evaluation leaves behind, and return the size of one image's part of it."""
-    images, shown = len(found.details.names), found.evaluation.pictures
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        save_matrices(folder / "confusion.npz", found.evaluation.matrices)
-        save_details(folder / DETAILS_FILE, found.details)
-        counted = sum(file.stat().st_size for file in folder.iterdir())
-        save_pictures(folder / "samples", shown, split)
-        pictures = sum(file.stat().st_size for file in (folder / "samples").iterdir())
+def sizes_on_disk(folder: Path, *, images: int) -> dict[str, float]:
+    """Return the size on disk of one image's part of what an evaluation has stored, by the field of ``Probe``."""
+    size = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    predictions = size.pop(PREDICTIONS_FILE, 0)
+    pictures = [file.stat().st_size for file in folder.glob(f"{SAMPLES_FOLDER}/*")]
     return {
-        "counted_bytes": counted / images,
-        "prediction_bytes": found.archive_bytes / images,
-        "picture_bytes": pictures / max(1, len(shown)),
+        "counted_bytes": sum(size.values()) / images,
+        "prediction_bytes": predictions / images,
+        "picture_bytes": PICTURES_A_SAMPLE * sum(pictures) / max(1, len(pictures)),
     }

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support.options import PerClass
-from segbench.cli.terminal.conventions import show_conventions
 from segbench.cli.terminal.output import emphasized, tell
 from segbench.cli.terminal.waiting import doing
 from segbench.errors import UsageError
@@ -66,6 +65,8 @@ def leaderboard(
     if convention is None:
         show(ranking, form, per_class=per_class)
     else:
+        from segbench.cli.terminal.conventions import show_conventions
+
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
         write(ranking, reports)
