@@ -1,4 +1,4 @@
-"""Commands about what there is: list, describe, suites."""
+"""Commands that list components and suites: list, describe, suites."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What there is a catalogue of."""
+    """The catalogues of components."""
 
     MODELS = "models"
     DATASETS = "datasets"
@@ -96,7 +96,7 @@ def describe(
 
 
 def _in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of a network for people: figures with their units, sizes as height and width."""
+    """Format the facts of a network: figures with units, sizes as height x width."""
     words: dict[str, Any] = {
         "name": facts["name"],
         "parameters": f"{count(facts['parameters'])} ({facts['parameters']:,})",
@@ -133,7 +133,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _size(name: str) -> dict[str, Any]:
-    """Return family and learned parameters of a network; null for one that is not built in."""
+    """Return family and parameter count of a built-in network; None for others."""
     from segbench.models.families import SIZES
 
     known = SIZES.get(name)
@@ -165,10 +165,10 @@ def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
 
 
 def _facts(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
-    """Return what a model is; when it cannot take the image size, without its cost but with the reason.
+    """Return the facts of a model; if it does not support the image size, without its cost but with the reason.
 
     Raises:
-        UsageError: It cannot take the size, and says of none that it can.
+        UsageError: It does not support the size, and no supported size is known.
     """
     from segbench.models.skeleton import describe_network
 
@@ -202,7 +202,7 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
 
 
 def _output_notes(entry: ModelEntry, found: Description) -> list[str]:
-    """Return what is unusual about what a network returns; whether auxiliary outputs are trained on, a recipe says."""
+    """Return notes on unusual outputs; auxiliary outputs are not mentioned, since the recipe decides about them."""
     if found.outputs is None:
         return []
     outputs = found.outputs.model_copy(update={"auxiliary_weights": {}})
@@ -210,7 +210,7 @@ def _output_notes(entry: ModelEntry, found: Description) -> list[str]:
 
 
 def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> tuple[int, int]:
-    """Return the smallest size that a model takes and that is not below the given one."""
+    """Return the smallest supported size that is not below the given one."""
     from segbench.models.base import constraint_of
     from segbench.models.skeleton import bare_skeleton
 

@@ -1,4 +1,4 @@
-"""Commands about stored speed: regress save, regress check."""
+"""Commands that compare speed with a stored baseline: regress save, regress check."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _show(result: CheckResult) -> None:
 
 
 def _markdown(result: CheckResult) -> str:
-    """Return a check as Markdown: the table, and what it cannot hold."""
+    """Return a check as Markdown: the table and the notes."""
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
     notes = "\n".join(f"- {escape_markdown(note)}" for note in _notes(result))
     title = f"### Speed against the baseline: {result.exit_code.name.lower().replace('_', ' ')}"
@@ -162,7 +162,7 @@ def _threads(stored: Sequence[SpeedRecord]) -> int | None:
     """Return the threads of the baseline.
 
     Raises:
-        UsageError: It mixes several, or times the loading of data, which takes its suite.
+        UsageError: It mixes several, or includes data loading, which needs the suite.
     """
     if any(record.case.task == "loading" for record in stored):
         raise UsageError("the baseline times the loading of data, which only its suite can: leave --task loading out")
@@ -184,7 +184,7 @@ def _reasons(result: CheckResult) -> list[str]:
 
 
 def _document(result: CheckResult) -> dict[str, Any]:
-    """Return a check in JSON's own types, with the median of every restart."""
+    """Return a check as JSON types, with the median of every restart."""
     return {
         "kind": "segbench regress check",
         "schema_version": 1,

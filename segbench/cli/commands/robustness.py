@@ -1,4 +1,4 @@
-"""The command about other weather and other data: robustness."""
+"""The command that tests networks on corrupted and other data: robustness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that runs a suite: all of it, or what ends within a time limit."""
+"""The command that runs a suite: run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of commands about suites, networks and results, and what is read from them."""
+"""Options shared by commands, and their parsers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ Energy = Annotated[
 
 
 class LauncherName(StrEnum):
-    """Who does the runs."""
+    """Executes the runs."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -121,10 +121,10 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds_of(text: str | None, *, option: str) -> float | None:
-    """Return a time such as ``90``, ``90s``, ``20m``, ``1h30m`` or ``2h`` in seconds, or None when nothing was given.
+    """Return a time such as ``90``, ``90s``, ``20m``, ``1h30m`` or ``2h`` in seconds; None for None.
 
     Raises:
-        UsageError: It is no such text, or no time at all.
+        UsageError: The text has another form, or is zero.
     """
     if text is None:
         return None
@@ -136,10 +136,10 @@ def seconds_of(text: str | None, *, option: str) -> float | None:
 
 
 def names(text: str | None, *, option: str) -> list[str] | None:
-    """Return the parts of a comma-separated list, or None when nothing was given.
+    """Return the parts of a comma-separated list; None for None.
 
     Raises:
-        UsageError: An empty list was given.
+        UsageError: The list is empty.
     """
     if text is None:
         return None
@@ -150,10 +150,10 @@ def names(text: str | None, *, option: str) -> list[str] | None:
 
 
 def numbers(text: str | None, *, option: str) -> list[int] | None:
-    """Return a comma-separated list of whole numbers, or None when nothing was given.
+    """Return a comma-separated list of whole numbers; None for None.
 
     Raises:
-        UsageError: A part is no whole number.
+        UsageError: A part is not a whole number.
     """
     parts = names(text, option=option)
     try:
@@ -175,7 +175,7 @@ def size(text: str) -> tuple[int, int]:
     """Return height and width of ``HxW``.
 
     Raises:
-        UsageError: It is no such text.
+        UsageError: The text has another form.
     """
     match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", text.strip())
     if match is None:

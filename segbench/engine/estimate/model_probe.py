@@ -1,4 +1,4 @@
-"""Measures what an estimate is worked out from: a few steps of a network on this machine, on the first images."""
+"""Measures a few training steps and evaluations of a network on the first images."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 T = TypeVar("T")
 
 MOST_STEPS = 20
-"""Steps after which a median does not get better."""
+"""Largest number of repetitions; more do not improve the median."""
 
 SLOW_FIRST_STEP = 4.0
-"""A first step that takes so many times the time there is for all is the only one."""
+"""A first step longer than this multiple of the available time is the only one."""
 
 
 def probe(run: Run, *, device: str, seconds: float) -> Probe:
@@ -54,7 +54,7 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
     Args:
         run: The run.
         device: auto, cpu, cuda, cuda:N or mps.
-        seconds: About how long each of the two may take.
+        seconds: Approximate time for each of the two.
 
     Raises:
         UsageError: The data or the weights are missing, or there is no such device.
@@ -96,7 +96,7 @@ def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
 
 
 def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]:
-    """Train on one batch again and again; return the seconds of each step, the first included."""
+    """Train on one batch repeatedly; return the seconds of each step, including the first."""
     meter = EpochMeter(1, trainer.loss.names)
     trainer.network.train()
 
@@ -113,15 +113,15 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
 def evaluations(
     predictor: Predictor, run_data: RunData, loss: WeightedSum, *, threads: Threads, folder: Path, seconds: float
 ) -> list[Evaluation]:
-    """Evaluate the few images again and again, as a run does; only the first pass decodes them.
+    """Evaluate a few images repeatedly, as a run does; only the first pass decodes them.
 
     Args:
         predictor: Applies the network.
-        run_data: The few images.
+        run_data: The images.
         loss: The loss of the recipe.
         threads: Threads that compute details of images.
-        folder: Gets the files that a run keeps.
-        seconds: About how long the passes may take.
+        folder: Receives the files of the evaluation.
+        seconds: Approximate time for all passes.
     """
 
     def evaluated() -> Evaluation:
@@ -133,7 +133,7 @@ def evaluations(
 
 
 def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: float, most: int) -> list[T]:
-    """Do something once and then, unless that took very long, at least once more and until the time is over."""
+    """Call a function once and, unless that took too long, at least once more until the time is over."""
     found = [do()]
     if seconds_of(found[0]) > SLOW_FIRST_STEP * seconds:
         return found
@@ -143,17 +143,17 @@ def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: 
 
 
 def typical(times: list[float]) -> float:
-    """Return the median of all but the first, which is slower; of the first where there is no other."""
+    """Return the median without the first, slower value; the first value if it is the only one."""
     return median(times[1:] or times)
 
 
 def first_excess(times: list[float]) -> float:
-    """Return by how much the first took longer than the others usually do."""
+    """Return the extra time of the first value over the median of the others."""
     return max(0.0, times[0] - typical(times))
 
 
 def _first_images(run_data: RunData) -> RunData:
-    """Return the same with one batch of each split, decoded once."""
+    """Limit each split to one batch, decoded once."""
     train = run_data.run.recipe.train
     batch_size = train.batch_size if train else 1
     return replace(
@@ -168,7 +168,7 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
 
 
 def _built(run: Run, run_data: RunData) -> nn.Module:
-    """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
+    """Build the network as a run does, but without counting its cost, which takes a few tenths of a second."""
     network = network_of(run, run_data.info)
     weights_digest(run, network)
     for size in sorted(run_data.seen_sizes([run_data.test.read(0).label.shape])):
@@ -185,9 +185,9 @@ def _trained(
     compute: ComputeConfig,
     seconds: float,
 ) -> list[float]:
-    """Return the seconds of a few training steps, a single 0 when nothing is trained.
+    """Return the seconds of a few training steps; a single 0 without training.
 
-    The trainer is that of the whole split, so that its schedule is the run's; it writes no history.
+    The trainer gets the loader of the whole split, so that its schedule is that of the run; it writes no history.
     """
     recipe = whole.run.recipe.train
     if recipe is None:
@@ -201,11 +201,11 @@ def _trained(
 
 
 def detail_times(detail_seconds: float, threads: Threads, *, images: int) -> dict[str, float]:
-    """Return the time for the details of one image in a run, by the field of ``Probe``.
+    """Return the time for the details of an image in a run, as fields of ``Probe``.
 
     Args:
-        detail_seconds: Time that the evaluation of a few images waited for their details.
-        threads: Threads that computed them, at the same time as far as there are images.
+        detail_seconds: Time for which the evaluation of a few images waited for their details.
+        threads: Threads that compute them.
         images: Number of images.
     """
     rounds = ceil(images / threads.count)
@@ -214,7 +214,7 @@ def detail_times(detail_seconds: float, threads: Threads, *, images: int) -> dic
 
 
 def sizes_on_disk(folder: Path, *, images: int) -> dict[str, float]:
-    """Return the size on disk of one image's part of what an evaluation has stored, by the field of ``Probe``."""
+    """Return the disk space per image of a stored evaluation, as fields of ``Probe``."""
     size = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
     predictions = size.pop(PREDICTIONS_FILE, 0)
     pictures = [file.stat().st_size for file in folder.glob(f"{SAMPLES_FOLDER}/*")]

@@ -107,7 +107,7 @@ def _show_classes(classes: pd.DataFrame) -> None:
 
 
 def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
-    """Tell what stands in no table."""
+    """Report what the tables do not show."""
     for note in dict.fromkeys(rows["note"].dropna()):
         tell(f"note: no interval: {note}")
     for which, side in (("A", "first"), ("B", "second")):
@@ -130,7 +130,7 @@ def _tell_more(found: Compared, rows: pd.DataFrame) -> None:
 
 
 def _under(values: Mapping[str, Any], protocols: Sequence[str]) -> str:
-    """Return the values of a key of the recipe under the protocols of one side."""
+    """Return the values of a recipe key under the protocols of one side."""
     known = (shown(values[name]) if name in values else "absent" for name in protocols)
     return ", ".join(dict.fromkeys(known))
 

@@ -1,4 +1,4 @@
-"""Commands about results: the leaderboard and the report."""
+"""Commands that rank results: leaderboard, report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a leaderboard is written."""
+    """The format of a leaderboard."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -108,7 +108,7 @@ def report(
 
 
 def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = False) -> None:
-    """Show the leaderboard of a folder of results, and write the report of it below ``reports``; None writes none.
+    """Show the leaderboard of a folder of results, and write its report below ``reports`` if given.
 
     Args:
         results: The folder.
@@ -132,7 +132,7 @@ def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = Fa
 
 
 def show_verdicts(ranking: Ranking) -> None:
-    """Write the verdict on each table to standard output; on a terminal, the winner stands out."""
+    """Write the verdict on each table to standard output; a terminal shows the winner in bold."""
     from segbench.report.verdict import verdicts_of
 
     for verdict in verdicts_of(ranking):
@@ -141,7 +141,7 @@ def show_verdicts(ranking: Ranking) -> None:
 
 
 def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = False) -> None:
-    """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
+    """Write a leaderboard to standard output, and its caveats to standard error."""
     from segbench.report.formats.latex import to_latex
     from segbench.report.formats.leaderboard import to_markdown
     from segbench.report.formats.tables import to_csv, to_json
@@ -178,7 +178,7 @@ def write(ranking: Ranking, reports: Path) -> Path:
 
 
 def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:
-    """Write the tables, and return the titles of the columns that are in them."""
+    """Write the tables; return the titles of their columns."""
     from rich.console import Console
 
     from segbench.report.formats.tables import rich_tables, titles_shown
@@ -189,4 +189,4 @@ def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:
 
 
 _PLAIN_WIDTH = 160
-"""Signs in a line where standard output is no terminal."""
+"""Characters per line if standard output is not a terminal."""
