@@ -1,1 +1,1 @@
-"""What Python programs and notebooks call, where that takes more than a package below offers."""
+"""The Python interface, for programs and notebooks."""

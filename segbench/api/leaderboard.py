@@ -27,30 +27,28 @@ def leaderboard(runs: pd.DataFrame) -> Leaderboard:
         runs: Rows of ``load_results``.
 
     Returns:
-        One row a network with the columns ``COLUMNS`` of ``segbench.report.ranking.leaderboard``: protocol by protocol
-        and, in each, by the data that was tested on (``test_data``, the digest of what was fed); in each of these
-        tables the scored rows, best first, and then those that failed, were skipped or are damaged, with the reason. A
-        network some of whose seeds failed has both. ``position`` counts the scored rows of a table. ``rank`` does too,
-        and equal scores share it; where each network was trained once there is none, since one training cannot tell
-        networks apart. Measured columns are means over ``seeds`` runs; ``<name>_std`` is the sample standard deviation,
-        NaN for one run. The scores of ``details.npz`` are absent where a seed lacks them. ``pretrained`` is
-        ``pretrained`` or ``scratch``; ``same_data`` says whether the row was trained on what most rows of its table
-        were, seed by seed; rows that were not keep their rank, as their scores are of the same images.
-        ``same_environment`` says so of threads, processor, device, precision and versions, and ``environment_differs``
-        names those that differ, also between the seeds of the row itself. What else disturbs a comparison is in
-        ``observations``. From ``pixel_accuracy_low`` on stand the columns of ``segbench.report.ranking.intervals``,
-        from ``throughput_images_per_second`` on those of ``segbench.report.ranking.speed_columns``; ``pareto`` says of
-        a row with a measured throughput whether no other row is both as accurate and as fast. ``published_mean_iou`` is
-        what ``published_source`` reports of the network on this data set, with whatever width, data and recipe the
-        paper used; ``published_convention`` says what it does with void. ``never_predicted`` names the classes that
-        test labels hold and a network predicts nowhere, ``predicts_only`` the class that it predicts everywhere,
-        ``precision_over`` over how many classes mean precision is then taken, and ``predicts`` says it in short.
-        ``runs_at_once`` is how many runs may have shared a device: above 1, images a second of the runs are no measure
-        of speed. ``folds`` is how many folds of a cross-validation are pooled in the row. ``tuning`` says what was
-        searched where each network has a recipe that its own trials chose, and ``tuned`` what they chose. Each of the
-        suites' own metrics adds ``metric_<label>`` with ``_std``, ``_low`` and ``_high``. ``grid`` has the values of
-        the suite's grid that made the table's recipe. ``class_iou`` holds the IoU of each class by its name, and
-        ``class_iou_std`` the sample standard deviation over seeds. ``weights_share`` is the share of the network that a
-        checkpoint was loaded into; absent without one.
+        One row per network and table, with the columns ``COLUMNS`` of ``segbench.report.ranking.leaderboard``. A table
+        has one protocol and one set of test inputs (``test_data``, their digest): first the scored rows, best first,
+        then failed, skipped and damaged ones with the reason. A network with some failed seeds has a row in both parts.
+
+        - ``position`` counts the scored rows. ``rank`` shares ranks between equal scores, and is empty if each network
+          was trained once, since single trainings cannot rank networks.
+        - Measured columns are means over ``seeds`` runs, ``<name>_std`` their sample standard deviation (NaN for one
+          run). Scores of ``details.npz`` are absent if a seed lacks them. ``class_iou`` and ``class_iou_std`` hold the
+          IoU of each class by name. A suite's own metrics are ``metric_<label>`` with ``_std``, ``_low``, ``_high``.
+        - ``pretrained`` is ``pretrained`` or ``scratch``; ``weights_share`` is the share of the network loaded from a
+          checkpoint.
+        - ``same_data``: whether the training data equals that of most rows, seed by seed. ``same_environment`` and
+          ``environment_differs``: the same for threads, processor, device, precision and versions, also between the
+          seeds of a row. Other caveats are in ``observations``.
+        - Intervals begin with ``pixel_accuracy_low`` (``segbench.report.ranking.intervals``), measured speed with
+          ``throughput_images_per_second`` (``segbench.report.ranking.speed_columns``). ``pareto``: whether no other row
+          is both as accurate and as fast. With ``runs_at_once`` above 1, throughputs of runs do not measure speed.
+        - ``published_mean_iou`` is the score of the paper ``published_source`` on this data set, with the paper's own
+          width, data and recipe; ``published_convention`` is its treatment of void.
+        - ``never_predicted``: labelled classes that are predicted nowhere. ``predicts_only``: the class predicted
+          everywhere. ``precision_over``: the classes in the mean precision. ``predicts`` summarises them.
+        - ``folds``: cross-validation folds pooled in the row. ``tuning``: the search of a tuned protocol; ``tuned``:
+          the values chosen by a network's trials. ``grid``: the values of the suite's grid in the table's recipe.
     """
     return Leaderboard(ranked(runs).board)

@@ -1,4 +1,4 @@
-"""Progress for Python: bars in a notebook, and elsewhere what the command line shows."""
+"""Shows progress in Python: bars in notebooks, elsewhere as on the command line."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 REFRESH_SECONDS = 0.2
-"""Time between two drawings of the bars in a notebook; what is more than an advance is shown at once."""
+"""Seconds between two updates of the bars in a notebook; other events are shown at once."""
 
 _WIDTH = 100
-"""Signs in a line of a notebook's output."""
+"""Characters per line of a notebook's output."""
 
 _HTML = '<pre style="white-space:pre; line-height:normal; font-family:monospace">{code}</pre>'
 
 
 def showing() -> AbstractContextManager[Observer]:
-    """Give an observer that shows a suite's runs where this process shows its output."""
+    """Return an observer that shows a suite's runs, in a notebook or on the terminal."""
     return notebook_bars() if in_notebook() else observing()
 
 
@@ -41,7 +41,7 @@ def in_notebook() -> bool:
 
 @contextmanager
 def notebook_bars() -> Iterator[Observer]:
-    """Give an observer that shows a suite's runs as bars in the output of a notebook's cell; lines stay at the end."""
+    """Yield an observer that shows a suite's runs as bars below a notebook's cell; only the lines stay."""
     from IPython.display import display
 
     handle: Any = display(_bundle(""), raw=True, display_id=True)  # type: ignore[no-untyped-call]
@@ -53,13 +53,13 @@ def notebook_bars() -> Iterator[Observer]:
 
 
 class NotebookObserver(BarObserver):
-    """Shows a suite's runs as bars below lines of what is over, in one drawing that is made anew.
+    """Shows finished runs as lines and active ones as bars, in one output that is replaced.
 
-    It needs no widgets: any notebook can replace what a cell shows.
+    Needs no widgets.
 
     Args:
-        update: Called with what is to be shown, as something that rich renders.
-        clock: Seconds that pass.
+        update: Called with the rich renderable to show.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(self, update: Callable[[Any], None], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,7 +75,7 @@ class NotebookObserver(BarObserver):
             self._draw(self.shown.get_renderable())
 
     def finish(self) -> None:
-        """Take the bars away."""
+        """Remove the bars."""
         self._draw()
 
     def _line(self, text: str) -> None:
@@ -90,14 +90,14 @@ class NotebookObserver(BarObserver):
 
 
 def _console() -> Console:
-    """Return a console that draws in colours, for a notebook."""
+    """Return a rich console for notebooks, in colour."""
     from rich.console import Console
 
     return Console(file=io.StringIO(), width=_WIDTH, record=True, force_terminal=True, force_jupyter=False)
 
 
 def _bundle(content: Any) -> dict[str, str]:
-    """Return what rich renders as a notebook's output."""
+    """Render something with rich to a MIME bundle for notebooks."""
     console = _console()
     console.print(content, end="")
     html = console.export_html(code_format=_HTML, inline_styles=True, clear=False)

@@ -1,4 +1,4 @@
-"""Running a suite from Python: with progress, and with networks that a notebook defines."""
+"""Runs a suite from Python, with progress and with networks defined in a notebook."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
     progress: bool = True,
     observer: Observer | None = None,
 ) -> SuiteOutcome:
-    """Do all runs of a suite that are not done yet, or those that end in time.
+    """Execute all runs of a suite that are not finished yet, or those that will end in time.
 
     Args:
         suite: The suite.
-        results: Folder of all results; the suite's own folder is made in it.
+        results: Folder of all results; the suite's folder is created in it.
         models: Labels of the models to run; all by default.
         seeds: Seeds to run; all of the suite's by default.
-        only: Ids of the runs to do, or their beginnings; all by default.
+        only: Ids of the runs to execute, or prefixes of ids; all by default.
         device: auto, cpu, cuda, cuda:N or mps.
-        in_process: Whether runs share this process. By default each has a process of its own, unless the suite names
-            something that only this process has: what a notebook's cell defines, or a script without a file.
-        launcher: Who does the runs; one after the other on ``device`` by default.
-        order: In which order they are done.
-        stop: When to stop. Runs under way save where they are then, and those that would not end in time are not begun.
-        estimate: What runs take; the others are begun as long as time is left.
+        in_process: Whether runs share this process. By default each has its own, unless the suite names an object
+            that only this process has, such as one defined in a notebook.
+        launcher: Executes the runs; by default one after another on ``device``.
+        order: The order of the runs.
+        stop: When to stop. Active runs then save their state; runs that would not end in time are not started.
+        estimate: Estimated durations; runs without one are started as long as time is left.
         progress: Whether progress is shown: as bars in a notebook and on a terminal, elsewhere as lines.
-        observer: Told of everything that happens, in place of the progress.
+        observer: Receives all events; replaces the progress display.
 
     Returns:
-        The records of the chosen runs, failed and skipped ones among them, and the runs that were left.
+        The records of the selected runs, including failed and skipped ones, and the runs not executed.
 
     Raises:
-        UsageError: The suite or its data is wrong; nothing that was done is lost.
-        ProcessDied: A process ended that was to look at the suite, such as in a script without the usual guard.
+        UsageError: The suite or its data is invalid; finished runs are kept.
+        ProcessDied: The process that checks the suite died, for example without ``if __name__ == "__main__":``.
     """
     _check_loaded(suite)
     only_here = _only_here(suite, elsewhere=in_process is False or launcher is not None)
@@ -87,7 +87,7 @@ def run_suite(  # noqa: PLR0913 - what is done, where, by whom, in which order, 
 
 @contextmanager
 def _naming_the_guard() -> Iterator[None]:
-    """Say of a process that ended without a word what scripts forget."""
+    """Add the missing-main-guard hint to the error about a process that died silently."""
     try:
         yield
     except ProcessDied as death:
@@ -110,10 +110,10 @@ def _check_loaded(given: object) -> None:
 
 
 def _only_here(suite: Suite, *, elsewhere: bool) -> str:
-    """Return why the suite's runs cannot have processes of their own; empty where they can.
+    """Return why the suite's runs must share this process; empty if they need not.
 
     Raises:
-        UsageError: They cannot, and are asked to be done ``elsewhere``.
+        UsageError: They must, but ``elsewhere`` is set.
     """
     names = [name for name in _names_in_main(suite.model_dump(mode="json")) if not found_by_other_processes(name)]
     reason = f"{names[0]} is defined in this notebook or prompt alone" if names else ""
@@ -125,7 +125,7 @@ def _only_here(suite: Suite, *, elsewhere: bool) -> str:
 
 
 def _names_in_main(value: Any) -> Iterator[str]:
-    """Yield every name of ``__main__`` that a suite holds."""
+    """Yield the names of objects of ``__main__`` in a suite."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The command line: every command and, around all of them, what becomes of errors."""
+"""The command line: all commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells count it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 _COMMANDS = {
     "run": ("run.run", "Train and evaluate what a suite names, and rank it."),
-    "suites": ("suites.suites", "List the suites that come with segbench."),
+    "suites": ("catalog.suites", "List the suites that come with segbench."),
     "plan": ("plan.plan", "Show the runs of a suite, and which of them are done."),
     "validate": ("plan.validate", "Check a suite without reading its images."),
     "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),
@@ -26,7 +26,7 @@ _COMMANDS = {
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
     "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("stored.report.report", "Write the report of stored runs as one page."),
-    "joint": ("stored.joint.joint", "Rank networks over several data sets."),
+    "joint": ("stored.compare.joint", "Rank networks over several data sets."),
     "compare": ("stored.compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
     "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),
@@ -39,11 +39,11 @@ _COMMANDS = {
     "regress": ("regress_baseline.app", "Decide whether something became slower."),
     "results": ("stored.results.app", "List, pack, merge and recount stored results."),
 }
-"""By name, where each command stands below ``segbench.cli.commands``, and its summary."""
+"""By name: module and function of each command below ``segbench.cli.commands``, and its summary."""
 
 
 class Commands(TyperGroup):
-    """Turns errors raised on purpose into one message and an exit code; others keep their traceback."""
+    """Converts segbench's own errors to a message and an exit code; other errors keep their traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -58,14 +58,14 @@ class Commands(TyperGroup):
 
 
 class DeferredCommand(TyperCommand):
-    """A command, or a group of commands, whose module is imported when it is called: help starts at once."""
+    """A command or group whose module is imported when it is called, so that help starts fast."""
 
     def __init__(self, name: str, place: str, summary: str) -> None:
         self.place = place
         super().__init__(name, short_help=summary)
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        """Let the command itself read its arguments."""
+        """Parse the arguments by the command itself."""
         return self.loaded.make_context(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:  # such as the commands of a group

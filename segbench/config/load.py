@@ -19,7 +19,7 @@ from segbench.config.shipped import suite_path
 from segbench.config.suite import Suite
 from segbench.errors import SuiteError
 
-__all__ = ["check", "check_part", "load_suite", "read_override", "set_key", "with_keys"]
+__all__ = ["check", "check_part", "load_suite", "read_override", "set_options", "with_keys"]
 
 Part = TypeVar("Part", bound=BaseModel)
 
@@ -55,8 +55,7 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
 
 
 def _checked(document: dict[str, Any], overrides: Sequence[str], *, file: Path | None = None) -> Suite:
-    for override in overrides:
-        set_key(document, *read_override(override))
+    set_options(document, overrides)
     return check(document, file=file, overridden=[override.partition("=")[0].strip() for override in overrides])
 
 
@@ -117,6 +116,16 @@ def _excerpts(file: Path | None, overridden: Sequence[str]) -> Callable[[str], s
         return excerpt_of(file.read_text(encoding="utf-8"), key)
 
     return show
+
+
+def set_options(document: dict[str, Any], options: Sequence[str] | None) -> None:
+    """Set the keys of a mapping that ``key=value`` lines name.
+
+    Raises:
+        SuiteError: A line has another form, or names a key that cannot be set.
+    """
+    for option in options or ():
+        set_key(document, *read_override(option))
 
 
 def read_override(text: str) -> tuple[str, Any]:

@@ -23,7 +23,7 @@ OPTIMIZERS = {
     "lamb": "segbench.engine.training.optim.optimizers:LAMBOptions",
     "lion": "segbench.engine.training.optim.optimizers:LionOptions",
     "timm:": "segbench.engine.training.optim.optimizers:timm_optimizer",
-    "python:": "segbench.engine.training.optim.foreign_optimizers:python_optimizer",
+    "python:": "segbench.engine.training.optim.foreign:python_optimizer",
 }
 """Optimizers, name -> factory; all built-in ones are created by timm."""
 
@@ -34,6 +34,6 @@ SCHEDULES = {
     "step": "segbench.engine.training.optim.schedules:step",
     "multistep": "segbench.engine.training.optim.schedules:multistep",
     "exponential": "segbench.engine.training.optim.schedules:exponential",
-    "python:": "segbench.engine.training.optim.foreign_schedules:python_schedule",
+    "python:": "segbench.engine.training.optim.foreign:python_schedule",
 }
 """Learning-rate schedules, name -> factory; all built-in ones are created by timm."""

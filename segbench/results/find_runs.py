@@ -15,6 +15,7 @@ from segbench.results.store import RECORD_FILE, read_record
 CONFUSION_FILE = "confusion.npz"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.zip"
+SAMPLES_FOLDER = "samples"
 
 _RUN_FILES = (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE)
 _LEVELS_BELOW_ROOT = 2

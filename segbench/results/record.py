@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
-from segbench.results.shares import joined
+from segbench.results.wording import joined
 
 SCHEMA_VERSION = 2
 """History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them

@@ -1,9 +1,10 @@
-"""Commands about what there is: list, describe."""
+"""Commands that list components and suites: list, describe, suites."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What there is a catalogue of."""
+    """The catalogues of components."""
 
     MODELS = "models"
     DATASETS = "datasets"
@@ -95,7 +96,7 @@ def describe(
 
 
 def _in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of a network for people: figures with their units, sizes as height and width."""
+    """Format the facts of a network: figures with units, sizes as height x width."""
     words: dict[str, Any] = {
         "name": facts["name"],
         "parameters": f"{count(facts['parameters'])} ({facts['parameters']:,})",
@@ -132,7 +133,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _size(name: str) -> dict[str, Any]:
-    """Return family and learned parameters of a network; null for one that is not built in."""
+    """Return family and parameter count of a built-in network; None for others."""
     from segbench.models.families import SIZES
 
     known = SIZES.get(name)
@@ -156,19 +157,18 @@ def _names(options: Sequence[dict[str, Any]]) -> str:
 
 def _model_entry(model: str, options: Sequence[str] | None) -> ModelEntry:
     from segbench.config.component import ModelEntry
-    from segbench.config.load import check_part, read_override, set_key
+    from segbench.config.load import check_part, set_options
 
     document: dict[str, Any] = {"name": model}
-    for option in options or ():
-        set_key(document, *read_override(option))
+    set_options(document, options)
     return check_part(ModelEntry, document)
 
 
 def _facts(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> dict[str, Any]:
-    """Return what a model is; when it cannot take the image size, without its cost but with the reason.
+    """Return the facts of a model; if it does not support the image size, without its cost but with the reason.
 
     Raises:
-        UsageError: It cannot take the size, and says of none that it can.
+        UsageError: It does not support the size, and no supported size is known.
     """
     from segbench.models.skeleton import describe_network
 
@@ -202,7 +202,7 @@ def _described_facts(entry: ModelEntry, found: Description) -> dict[str, Any]:
 
 
 def _output_notes(entry: ModelEntry, found: Description) -> list[str]:
-    """Return what is unusual about what a network returns; whether auxiliary outputs are trained on, a recipe says."""
+    """Return notes on unusual outputs; auxiliary outputs are not mentioned, since the recipe decides about them."""
     if found.outputs is None:
         return []
     outputs = found.outputs.model_copy(update={"auxiliary_weights": {}})
@@ -210,9 +210,41 @@ def _output_notes(entry: ModelEntry, found: Description) -> list[str]:
 
 
 def _nearest_size(entry: ModelEntry, *, classes: int, channels: int, image_size: tuple[int, int]) -> tuple[int, int]:
-    """Return the smallest size that a model takes and that is not below the given one."""
+    """Return the smallest supported size that is not below the given one."""
     from segbench.models.base import constraint_of
     from segbench.models.skeleton import bare_skeleton
 
     constraint = constraint_of(bare_skeleton(entry, classes=classes, channels=channels))
     return constraint.next(image_size[0]), constraint.next(image_size[1])
+
+
+def suites(*, as_json: AsJson = False) -> None:
+    """List the suites that come with segbench.
+
+    Every command that takes a suite takes one of these by its name, such as 'segbench run quickstart'.
+    """
+    from segbench.config.shipped import shipped_suites
+
+    facts = [_suite_facts(name, file) for name, file in shipped_suites().items()]
+    if as_json:
+        write_json(facts)
+        return
+    titles = {"name": "name", "dataset": "data set", "networks": "networks", "seeds": "seeds", "description": "what"}
+    rows = [[one[key] for key in titles] for one in facts]
+    columns = list(titles.values())
+    write_table(columns, rows, right=["networks", "seeds"], whole=["name", "data set"], drop=["seeds", "networks"])
+    tell("'segbench run NAME' runs one; a copy of its file is the beginning of your own")
+
+
+def _suite_facts(name: str, file: Path) -> dict[str, Any]:
+    from segbench.config.load import load_suite
+
+    suite = load_suite(file)
+    return {
+        "name": name,
+        "dataset": suite.dataset.name,
+        "networks": len(suite.models),
+        "seeds": len(suite.seeds),
+        "description": suite.description,
+        "file": str(file),
+    }

@@ -101,8 +101,8 @@ def _check_folds(entry: DatasetEntry, *, as_json: bool) -> None:
     """Read the pooled images of a cross-validation, and report them as a whole and by fold.
 
     Raises:
-        DataError: They cannot be cut into folds.
-        UsageError: Something is wrong with them; it was reported.
+        DataError: They cannot be divided into folds.
+        UsageError: There are problems, which were reported.
     """
     pool = create_pool(entry)
     folds = cut(pool, entry, own_names=names_in_splits(pool))
@@ -132,7 +132,7 @@ def _end_with(findings: Sequence[Finding], entry: DatasetEntry) -> None:
     """End with exit code 2 if there are problems.
 
     Raises:
-        UsageError: There are; says how many.
+        UsageError: There are problems; names their number.
     """
     if count := len(problems_among(findings)):
         raise UsageError(f"{entry.name}: {counted(count, 'problem')} found")

@@ -1,4 +1,4 @@
-"""The command that draws masks from annotations of other tools: data convert."""
+"""The command that converts annotations of other tools to masks: data convert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that says what this machine has, what is missing, and how to get it."""
+"""The command that checks the machine and installed packages: doctor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from segbench.registry import DATASETS
 from segbench.results.environment import capture
 
 COMMAND_CLASS = JsonCommand
-"""Reads the arguments of the command."""
+"""The class that parses the arguments of the command."""
 
 GIGABYTE = 10**9
 
@@ -36,28 +36,28 @@ OPTIONAL_PACKAGES = {
     "tensorboard": ("run --tensorboard", "pip install tensorboard"),
     "mlflow": ("run --mlflow", "pip install mlflow-skinny alembic sqlalchemy"),
 }
-"""By import name: what a package is for, and how to get it."""
+"""By import name: the purpose of a package, and how to install it."""
 
 FOLDERS = {
     "SEGBENCH_DATA": "the folder of all data sets; else the user's data folder",
     "SEGBENCH_WEIGHTS": "the folder of encoders' weights; else timm fetches them",
 }
-"""Environment variables that name folders: what for, and what happens without."""
+"""Environment variables for folders: their purpose, and the default."""
 
 _PROBED = {"camvid": ("camvid", "train"), "voc2012": ("voc2012", "val"), "sbd": ("voc2012", "train_aug")}
-"""What has to be fetched: the data set, and a split that needs it."""
+"""Data sets to look for, each with a split that needs its files."""
 
 _WIDTH = 96
-"""The most columns into which what is long is wrapped."""
+"""Width to which long lines are wrapped."""
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether something is there.
+    """Whether an item is available.
 
     Attributes:
-        name: What.
-        there: Where it was found, or why it is not there and how to get it.
+        name: The item.
+        there: Where it was found, or why not and how to get it.
         found: Whether it was found.
     """
 
@@ -119,7 +119,7 @@ def _show_machine(*, as_json: bool) -> None:
 
 
 def _lacking(machine: Mapping[str, Any]) -> str:
-    """Return what a run needs and this machine lacks; empty where it lacks nothing."""
+    """Return the requirements of a run that this machine lacks."""
     missing = [name for name, version in machine["versions"].items() if version is None]
     if missing:
         return f"missing: {', '.join(missing)}; get it with: pip install {' '.join(missing)}"
@@ -128,7 +128,7 @@ def _lacking(machine: Mapping[str, Any]) -> str:
 
 
 def _readiness(machine: Mapping[str, Any]) -> str:
-    """Return whether a suite can be run here and, if not, what is missing; what is optional stands above."""
+    """Return whether a suite can be run here and, if not, what is missing; optional items are not included."""
     if lacking := _lacking(machine):
         return f"not ready, {lacking}"
     best = machine["devices"][-1]
@@ -152,7 +152,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _devices() -> list[dict[str, Any]]:
-    """Return the devices that torch can use, with the precisions that make sense on each."""
+    """Return the devices that torch can use, with the useful precisions on each."""
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -172,7 +172,7 @@ def _shared_memory_bytes() -> int | None:
 
 
 def _declared_versions() -> dict[str, str | None]:
-    """Return the version of each package that segbench depends on; None for one that is not there."""
+    """Return the version of each package that segbench depends on; None if not installed."""
     try:
         declared = requires("segbench") or []
     except PackageNotFoundError:  # run from its source without being installed
@@ -209,7 +209,7 @@ def _folder(variable: str) -> Presence:
 
 
 def _line(presence: Presence) -> str:
-    """Return one line, or several where it is long."""
+    """Return a line, wrapped if it is long."""
     text = f"  {'found  ' if presence.found else 'missing'}  {presence.name}: {presence.there}"
     return _fill(text, indent=" " * 11)
 
@@ -230,7 +230,7 @@ def _as_mapping(presences: list[Presence]) -> dict[str, Any]:
 
 
 def _flat(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Return facts for people: versions one a line, sizes in GB."""
+    """Format facts: one version per line, sizes in GB."""
     shown: dict[str, Any] = {name: version or "not installed" for name, version in machine["versions"].items()}
     for name, value in machine.items():
         if name.endswith("_bytes"):

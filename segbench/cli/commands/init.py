@@ -1,4 +1,4 @@
-"""The command that writes a starter suite for a person's own images and masks."""
+"""The command that writes a starter suite for a folder of images and masks: init."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def init(
 
 
 def _found(folder: Path, masks: str | None) -> Found | None:
-    """Return what is in a folder, with the masks that a person chooses on a terminal.
+    """Return what was found in a folder; asks on a terminal which of several masks to use.
 
     Raises:
-        UsageError: The given folder holds no masks of any images.
+        UsageError: The folder of ``--masks`` has no masks for the images.
     """
     found = guess(folder, masks=masks)
     if masks is not None and found is None:
@@ -73,10 +73,10 @@ def _found(folder: Path, masks: str | None) -> Found | None:
 
 
 def write_new(files: Mapping[Path, str]) -> None:
-    """Write text files, none of which may exist yet.
+    """Write new text files.
 
     Raises:
-        UsageError: One exists already, or cannot be written; nothing was overwritten.
+        UsageError: A file exists already, or cannot be written; nothing is overwritten.
     """
     for path in files:
         if path.exists() or path.is_symlink():
@@ -92,13 +92,13 @@ def write_new(files: Mapping[Path, str]) -> None:
 
 
 def split_lists(found: Found) -> dict[str, str]:
-    """Return the text of the list of each split; where the splits are to be drawn, every fifth pair is for the test."""
+    """Return the text of each split's list; drawn splits put every fifth pair into the test split."""
     lists = drawn(found.pairs) if found.drawn else found.lists
     return {split: "".join(f"{image}\t{mask}\n" for image, mask in pairs) or "\n" for split, pairs in lists.items()}
 
 
 def drawn(pairs: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Return pairs for training and for the test, every fifth in the latter."""
+    """Divide pairs into train and test; every fifth goes to test."""
     lists: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
     for index, pair in enumerate(pairs):
         lists["test" if index % TEST_EVERY == TEST_EVERY - 1 else "train"].append(pair)
@@ -116,7 +116,7 @@ def _check_can_be_listed(folder: Path, found: Found) -> None:
 
 
 def _answered(found: Found) -> Found:
-    """Ask on a terminal what only a person knows."""
+    """Ask open questions on a terminal."""
     classes = found.classes
     if not _on_a_terminal():
         return found
@@ -134,7 +134,7 @@ def _on_a_terminal() -> bool:
 
 
 def _explained(folder: Path, found: Found | None) -> list[str]:
-    """Return what was found, or what was seen instead, line by line."""
+    """Return lines about what was found, or what the folder holds instead."""
     if found is None:
         return [
             f"no images with masks were found in {folder}: the suite shows where to put them",

@@ -1,4 +1,4 @@
-"""Commands about suites that run nothing: plan, validate, schema."""
+"""Commands that inspect suites without running them: plan, validate, schema."""
 
 from __future__ import annotations
 
@@ -95,16 +95,16 @@ def schema() -> None:
 
 
 def _check_recipes(runs: Sequence[Run]) -> list[str]:
-    """Try what trains the networks; nothing is imported where all of it is built in and as usual.
+    """Try losses, optimizers and schedules; imports nothing if all are built in with default options.
 
     Raises:
-        SuiteError: Something cannot be made, or fails.
+        SuiteError: One of them cannot be created, or fails.
     """
     return [f"note: {line}" for line in check_recipes(runs)]
 
 
 def _check_groups(suite: Suite) -> list[str]:
-    """See that every parameter group takes something of a network, and return what; nothing is built without groups."""
+    """Check that every parameter group matches a network, and describe the matches; builds nothing without groups."""
     if any(train.optimizer.groups for _, variant in variants(suite) for train in variant.recipes):
         from segbench.engine.suite.preflight_parts import check_groups
 
@@ -121,20 +121,20 @@ def _check_files(suite: Suite) -> None:
 
 
 def _check_checkpoints(runs: Sequence[Run]) -> None:
-    """Compare each checkpoint with its network; nothing is imported for suites without any.
+    """Compare each checkpoint with its network; imports nothing without checkpoints.
 
     Raises:
         SuiteError: A file cannot be read or does not fit.
     """
     for run in {run.model.model_dump_json(): run for run in runs if run.model.weights is not None}.values():
-        from segbench.engine.suite.preflight_checkpoints import check_checkpoint
+        from segbench.engine.suite.preflight_parts import check_checkpoint
 
         if unknown := check_checkpoint(run):
             tell(f"note: {run.model.label}: {run.model.weights} can be read; whether it fits is not known: {unknown}")
 
 
 def _names_file(text: str) -> bool:
-    """Tell a path from a name such as torchvision's IMAGENET1K_V1."""
+    """Return whether a text is a path, unlike a name such as torchvision's IMAGENET1K_V1."""
     return bool(Path(text).suffix) or "/" in text or "\\" in text
 
 
@@ -159,12 +159,12 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
 
 
 def _pending(known: PlannedRuns) -> dict[str, Any]:
-    """Return, for programs, how many tuned runs are not known yet; nothing where there are none."""
+    """Return the JSON entry with the number of pending tuned runs; empty if there are none."""
     return {"pending_tuned_runs": len(known.pending)} if known.pending else {}
 
 
 def _extent_of_tuning(suite: Suite) -> str:
-    """Return in words what a tuning adds to a suite."""
+    """Describe the runs that a tuning adds to a suite."""
     tuned = {run.id for family in families(suite) for run in family.tuned(None)}
     return f"; {counted(len(trials(suite)), 'trial')} and {counted(len(tuned), 'tuned run')} beside" if tuned else ""
 
@@ -228,5 +228,5 @@ def _point(point: Mapping[str, Any]) -> str:
 
 
 def _part(tuning: Mapping[str, Any] | None) -> str:
-    """Return the part that a run has in a tuning, such as ``trial lr=0.1``."""
+    """Return the role of a run in a tuning, such as ``trial lr=0.1``."""
     return f"{tuning['role']} {in_words(tuning['values'] or {})}".strip() if tuning else ""

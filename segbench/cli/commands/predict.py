@@ -15,7 +15,7 @@ from segbench.cli.support.options import AsJson, Device
 from segbench.cli.terminal.output import counted, tell, write_json
 from segbench.cli.terminal.progress import counting
 from segbench.config.component import DatasetEntry
-from segbench.config.load import check_part, read_override, set_key
+from segbench.config.load import check_part, set_options
 from segbench.data.base import SegmentationDataset
 from segbench.data.files import image_folder
 from segbench.errors import DataError, ModelRefusal, UsageError
@@ -126,7 +126,7 @@ def predict(
 
 
 def _predict(loaded: Ready, writer: MaskWriter, file: Path, target: Path) -> dict[str, str]:
-    """Write the masks of an image file; return the file of each, by that of the image and its page."""
+    """Write the masks of an image file; return the file of each mask by image and page."""
     pages = loaded.pages(file)
     written = {}
     for number, page in enumerate(pages, 1):
@@ -138,10 +138,10 @@ def _predict(loaded: Ready, writer: MaskWriter, file: Path, target: Path) -> dic
 
 
 def write_mask(mask: Image, target: Path) -> None:
-    """Write a mask, and its folder where it is not there yet.
+    """Write a mask; creates its folder if needed.
 
     Raises:
-        UsageError: It cannot be written; the file is named.
+        UsageError: It cannot be written; names the file.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def write_mask(mask: Image, target: Path) -> None:
 
 
 def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
-    """Return the mask file for each image file, in order; folders stand for the images in them.
+    """Return the mask file of each image file, in order; a folder stands for its images.
 
     Raises:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
@@ -179,7 +179,7 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
 
 
 def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str, SegmentationDataset]:
-    """Return what is evaluated on, in words and opened: the checkpoint's fold where no split is named, or a split."""
+    """Open the split to evaluate on, by default the checkpoint's fold if it has one; return its name and images."""
     from segbench.engine.inference.unseen import warning_of_trained_images
 
     run = loaded.checkpoint.run
@@ -196,11 +196,10 @@ def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str,
 
 
 def _dataset_entry(loaded: Ready, name: str | None, options: Sequence[str] | None) -> DatasetEntry:
-    """Return the data set of training with changed options, or another one."""
+    """Return the training data set with changed options, or another data set."""
     trained = loaded.checkpoint.run.recipe.dataset
     document: dict[str, Any] = trained.model_dump(mode="json") if name in (None, trained.name) else {"name": name}
     for key in ("limit", "fraction"):
         document.pop(key, None)
-    for option in options or ():
-        set_key(document, *read_override(option))
+    set_options(document, options)
     return check_part(DatasetEntry, document)

@@ -1,8 +1,10 @@
-"""Commands that decide whether something became slower: regress ab, regress calibrate."""
+"""Commands that detect slowdowns between revisions: regress ab, regress calibrate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.support.crashes import crashes_told
 from segbench.cli.support.options import names, size
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
-from segbench.config.load import load_suite, read_override, set_key
-from segbench.errors import UnknownNameError, UsageError
+from segbench.config.load import load_suite, set_options
+from segbench.errors import SegbenchError, UnknownNameError, UsageError
 from segbench.registry import MODELS
 from segbench.results.files import replace_text
 from segbench.speed.gate.environments import resolve, resolve_both
@@ -26,11 +27,26 @@ if TYPE_CHECKING:
     from segbench.speed.gate.decision import Rule
     from segbench.speed.gate.interleaved import Settings
 
+
+@contextmanager
+def crashes_told() -> Iterator[None]:
+    """Convert every error to exit code 2, because 1, Python's own, means a regression."""
+    try:
+        yield
+    except UsageError:  # one message and exit code 2, as in every command
+        raise
+    except SegbenchError as error:
+        raise UsageError(str(error)) from None
+    except Exception as error:
+        tell(traceback.format_exc())
+        raise UsageError(f"the gate crashed: {type(error).__name__}: {error}") from error
+
+
 app = typer.Typer(help="Decide whether something became slower.", no_args_is_help=True)
 
 
 class Precision(StrEnum):
-    """In which numbers a network computes."""
+    """The precision of a network."""
 
     FP32 = "fp32"
     TF32 = "tf32"
@@ -172,19 +188,18 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
 def _cases(
     suite: Path | None, models: Sequence[str] | None, options: Sequence[str], *, like: GateCase
 ) -> list[GateCase]:
-    """Return the cases: networks of a suite, or those that are named, in the situation of ``like``."""
+    """Return copies of the case ``like`` for the networks of a suite, or for named networks."""
     documents = _named(models, options) if suite is None else _of_suite(suite, models, options)
     return [replace(like, model=document) for document in documents]
 
 
 def _named(models: Sequence[str] | None, options: Sequence[str]) -> list[dict[str, Any]]:
-    """Return entries of networks by name; the revisions, not this process, know which there are."""
+    """Return entries of networks by name; unchecked, since only the revisions know their networks."""
     if not models:
         raise UsageError("no network is named; give --models a,b or a suite file")
     documents: list[dict[str, Any]] = [{"name": name} for name in models]
     for document in documents:
-        for option in options:
-            set_key(document, *read_override(option))
+        set_options(document, options)
     return documents
 
 
@@ -199,9 +214,9 @@ def _of_suite(file: Path, models: Sequence[str] | None, overrides: Sequence[str]
 
 
 def _written(entry: ModelEntry) -> dict[str, Any]:
-    """Return what an entry says beyond defaults, which each revision fills in for itself; without weights.
+    """Return an entry without defaults, which each revision fills in itself, and without weights.
 
-    Weights cost no time when a network computes, and their files are in no revision.
+    Weights do not affect the time of a network, and no revision holds their files.
     """
     fields = options_schema(find_entry(MODELS, entry.name)).model_fields
     options = {
@@ -247,6 +262,6 @@ def _show(result: GateResult) -> None:
 
 
 def save_text(file: Path | None, text: str) -> None:
-    """Write a text into a file that was asked for."""
+    """Write a text to a file, if one is given."""
     if file is not None:
         replace_text(file, text.rstrip("\n") + "\n")

@@ -1,4 +1,4 @@
-"""Commands about stored speed: regress save, regress check."""
+"""Commands that compare speed with a stored baseline: regress save, regress check."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segbench.cli.commands.regress import app, save_text
-from segbench.cli.support.crashes import crashes_told
-from segbench.cli.support.options import Device, Overrides, names, size
+from segbench.cli.commands.regress import app, crashes_told, save_text
+from segbench.cli.support.options import Casting, Device, Modes, Overrides, Precisions, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
@@ -19,9 +18,9 @@ from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
 from segbench.report.text import escape_markdown
-from segbench.results.markdown import markdown_table
 from segbench.results.speed.baseline import read_baseline, write_baseline
 from segbench.results.speed.record import SpeedCase, SpeedRecord
+from segbench.results.wording import markdown_table
 
 if TYPE_CHECKING:
     from segbench.speed.gate.baseline_check import Checked, CheckResult
@@ -42,13 +41,9 @@ def save(  # noqa: PLR0913 - the options of one command
     classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,
     batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,
     task: Annotated[str, typer.Option("--task", metavar="inference,training", help="What is timed.")] = "inference",
-    precision: Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")] = None,
-    casting: Annotated[
-        str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
-    ] = None,
+    precision: Precisions = None,
+    casting: Casting = None,
+    mode: Modes = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int, typer.Option("--restarts", min=2, help="Fresh processes for each case.")] = 12,
     seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = 2.0,
@@ -135,7 +130,7 @@ def _show(result: CheckResult) -> None:
 
 
 def _markdown(result: CheckResult) -> str:
-    """Return a check as Markdown: the table, and what it cannot hold."""
+    """Return a check as Markdown: the table and the notes."""
     rows = [[escape_markdown(cell) for cell in _row(checked)] for checked in result.cases]
     notes = "\n".join(f"- {escape_markdown(note)}" for note in _notes(result))
     title = f"### Speed against the baseline: {result.exit_code.name.lower().replace('_', ' ')}"
@@ -167,7 +162,7 @@ def _threads(stored: Sequence[SpeedRecord]) -> int | None:
     """Return the threads of the baseline.
 
     Raises:
-        UsageError: It mixes several, or times the loading of data, which takes its suite.
+        UsageError: It mixes several, or includes data loading, which needs the suite.
     """
     if any(record.case.task == "loading" for record in stored):
         raise UsageError("the baseline times the loading of data, which only its suite can: leave --task loading out")
@@ -189,7 +184,7 @@ def _reasons(result: CheckResult) -> list[str]:
 
 
 def _document(result: CheckResult) -> dict[str, Any]:
-    """Return a check in JSON's own types, with the median of every restart."""
+    """Return a check as JSON types, with the median of every restart."""
     return {
         "kind": "segbench regress check",
         "schema_version": 1,

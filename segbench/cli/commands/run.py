@@ -1,4 +1,4 @@
-"""The command that runs a suite: all of it, or what ends within a time limit."""
+"""The command that runs a suite: run."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ from pathlib import Path
 
 import typer
 
-from segbench.cli.commands.robustness import retest_block
 from segbench.cli.commands.stored.report import rank_and_report
-from segbench.cli.support.launch_options import (
+from segbench.cli.support.options import (
     Address,
     CpusPerRun,
+    Device,
+    EventsFile,
     GpusPerRun,
     InProcess,
     Jobs,
     LauncherName,
     LauncherOption,
-    LaunchOptions,
-    SharedResults,
-)
-from segbench.cli.support.options import (
-    Device,
-    EventsFile,
     MLflowAddress,
     Models,
     NoEstimate,
@@ -34,16 +29,14 @@ from segbench.cli.support.options import (
     Reports,
     Results,
     Seeds,
+    SharedResults,
     SuiteFile,
     TensorBoardFolder,
     TimeLimit,
-    names,
-    numbers,
     seconds_of,
+    selection_of,
 )
-from segbench.cli.support.suite_command import SuiteCommand, exit_code
-from segbench.cli.support.suite_file import load
-from segbench.engine.suite.selection import RunOrder, Selection
+from segbench.engine.suite.selection import RunOrder
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -75,12 +68,14 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
-    estimated first, by a few steps of each network. What a speed block names is measured when the runs are done.
-
-    With a time limit, and on SIGTERM, runs under way save where they are, what is done is ranked, and the exit code is
-    3: the same command goes on.
+    Finished runs are kept and not repeated. Time and memory are estimated first, with a few steps of each network. A
+    speed block is measured after the runs. At a time limit or on SIGTERM, running runs save their state, finished ones
+    are ranked, and the exit code is 3; the same command then continues.
     """
+    from segbench.cli.support.launch_options import LaunchOptions
+    from segbench.cli.support.suite_command import SuiteCommand, exit_code
+    from segbench.cli.support.suite_file import load
+
     launching = LaunchOptions(
         launcher=launcher,
         device=device,
@@ -92,16 +87,14 @@ def run(  # noqa: PLR0913 - the options of one command
         shared_results=shared_results,
     )
     launching.check()
-    selection = Selection(
-        names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only")
-    )
+    selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
     seconds = seconds_of(time_limit, option="--time-limit")
+    trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
-        trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = command.measure(outcome, speed=not no_speed, retest=retest_block)
+        measured = command.measure(outcome, speed=not no_speed)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):

@@ -1,4 +1,4 @@
-"""The command that scores masks made by any tool."""
+"""The command that scores masks of any tool: score."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def write_scores(
     left_out: Sequence[int] = (),
     as_json: bool = False,
 ) -> None:
-    """Write the scores of a confusion matrix to standard output, and what void counted as error would make of mIoU.
+    """Write the scores of a confusion matrix to standard output, including mIoU with void counted as error.
 
     Args:
         counts: The matrix with its void row.
-        facts: What to write before them.
+        facts: Written before the scores.
         classes: The classes' names, if they have any.
-        left_out: Classes that are ignored in the labels, and so are in no mean.
+        left_out: Classes ignored in the labels, which no mean includes.
         as_json: Whether to write JSON.
     """
     found = scores_of(counts.confusion, left_out=left_out)

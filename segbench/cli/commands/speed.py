@@ -1,4 +1,4 @@
-"""The command about speed: speed."""
+"""The command that measures speed: speed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from typing import Annotated, Any
 
 import typer
 
-from segbench.cli.support.options import AsJson, Device, Overrides, Results, names, size
+from segbench.cli.support.options import (
+    AsJson,
+    Casting,
+    Device,
+    Energy,
+    MemoryLayout,
+    Modes,
+    Outputs,
+    Overrides,
+    Precisions,
+    Results,
+    Tasks,
+    names,
+    size,
+)
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
-from segbench.cli.support.speed_options import Casting, ChannelsLast, Energy, Modes, Outputs, Precisions, Tasks
 from segbench.cli.terminal.output import byte_count, write_json, write_table
 from segbench.report.text import printable, rate
 from segbench.results.speed.record import SpeedRecord
 
 _Row = dict[Hashable, Any]
-"""A row of ``speed_frame``; None where a figure is missing."""
+"""A row of ``speed_frame``; None for a missing figure."""
 
 
 def speed(  # noqa: PLR0913 - the options of one command
@@ -35,7 +48,7 @@ def speed(  # noqa: PLR0913 - the options of one command
     mode: Modes = None,
     output: Outputs = None,
     task: Tasks = None,
-    channels_last: ChannelsLast = None,
+    channels_last: MemoryLayout = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,
@@ -87,7 +100,7 @@ def _show(records: Sequence[SpeedRecord], *, as_json: bool) -> None:
 
 
 def _show_task(rows: Sequence[_Row]) -> None:
-    """Write a table of one task; what is the same for all its cases stands above it."""
+    """Write a table of one task; conditions shared by all cases are written above it."""
     shown = {title: [show(row) for row in rows] for title, show in _COLUMNS.items()}
     columns = {title: cells for title, cells in shown.items() if set(cells) != {"-"} or title == "img/s"}
     same = [title for title in _CONDITIONS if len(set(columns[title])) == 1]
@@ -117,7 +130,7 @@ def _rate(row: _Row) -> str:
 
 
 def _spread(row: _Row) -> str:
-    """Return half the range of the restarts as a share of the figure."""
+    """Return half the range over restarts relative to the throughput."""
     if not _measured(row):
         return "-"
     low, high = float(row["images_per_second_low"]), float(row["images_per_second_high"])
@@ -144,16 +157,16 @@ _COLUMNS: dict[str, Callable[[_Row], str]] = {
     "p99 ms": _milliseconds("latency_p99_ms"),
     "memory": lambda row: byte_count(row["peak_memory_bytes"]),
 }
-"""By heading: a row's cell."""
+"""By heading: the function that formats a cell."""
 
 _FIGURES = ["batch", "img/s", "spread", "p50 ms", "p90 ms", "p99 ms", "memory"]
 
 _CONDITIONS = {"size": "images of {}", "batch": "batches of {}", "how": "{}"}
-"""What stands above the table, in these words, where it is the same for all rows."""
+"""By heading: the text above the table if all rows have the same value."""
 
 
 def _notes(rows: Sequence[_Row]) -> dict[str, list[str]]:
-    """Return by note the cases that it is about."""
+    """Return the cases of each note."""
     notes: dict[str, list[str]] = {}
     for row in rows:
         if note := _note(row):
@@ -162,7 +175,7 @@ def _notes(rows: Sequence[_Row]) -> dict[str, list[str]]:
 
 
 def _note(row: _Row) -> str:
-    """Return what a reader has to know: why nothing was measured, or why the figures may not be trusted."""
+    """Return why nothing was measured, or why the figures may be unreliable."""
     if not _measured(row):
         return f"{row['status']}: {row['reason']}"
     doubts = [] if row["steady"] else ["not steady"]
@@ -177,7 +190,7 @@ def _note(row: _Row) -> str:
 
 
 def _loading_note(rows: Sequence[_Row]) -> str:
-    """Return in words how much faster images load than steps take them; empty where it was not measured."""
+    """Describe how much faster images load than steps use them; empty if not measured."""
     ratios = [row["loading_ratio"] for row in rows if row["loading_ratio"] is not None and row["loading_ratio"] >= 1]
     if not ratios:
         return ""

@@ -1,1 +1,1 @@
-"""What several commands share: options, suites, data, masks."""
+"""Shared by several commands: options, suites, data, masks."""

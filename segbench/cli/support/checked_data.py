@@ -1,4 +1,4 @@
-"""Opens, reads and judges the splits that a person asks for, by a suite or by a data set's name."""
+"""Opens, reads and checks splits, given by a suite or the name of a data set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from segbench.cli.terminal.progress import counting
 from segbench.config.component import DatasetEntry
-from segbench.config.load import check_part, load_suite, read_override, set_key
+from segbench.config.load import check_part, load_suite, set_options
 from segbench.config.suite import Suite
 from segbench.data.base import SegmentationDataset
 from segbench.data.masks.split_palettes import differing_splits
@@ -24,16 +24,16 @@ from segbench.registry import DATASETS
 
 _USUAL_SPLITS = ("train", "val", "test")
 _DEFAULT_SPLITS = ("train", "test")
-"""What splits are called where a suite does not say."""
+"""Default names of splits."""
 _SUITE_SUFFIXES = (".yaml", ".yml")
 
 
 class Asked(NamedTuple):
-    """What is to be checked.
+    """The data to check.
 
     Attributes:
         entry: The data set.
-        suite: The suite that it is of; None for a data set by its name.
+        suite: Its suite; None for a data set given by name.
     """
 
     entry: DatasetEntry
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
         return list(self.entry.named_splits) if self.suite is not None else _known_splits(self.entry.name)
 
     def roles(self, splits: Sequence[str]) -> dict[str, str]:
-        """Return the splits, among some, that a run of the suite reads, by what they are for."""
+        """Return those of the given splits that a run of the suite reads, by role."""
         roles = self._all_roles if self.suite is not None else {split: split for split in splits}
         return {role: split for role, split in roles.items() if split in splits}
 
@@ -60,10 +60,9 @@ class Asked(NamedTuple):
 
     @property
     def is_one_folder(self) -> bool:
-        """Whether the suite says nothing of splits: it names one folder of images, as for a look at the files alone.
+        """Whether the suite names one folder of images and no splits, so that only the files can be checked.
 
-        No run can be meant then. A suite that names splits, in its folders, its lists or by their keys, has to tell
-        them apart.
+        A suite that names splits, in its folders, its lists or by their keys, has to tell them apart.
         """
         entry, options = self.entry, self.entry.options
         if entry.name != "folder" or entry.named_splits != _DEFAULT_SPLITS:
@@ -82,7 +81,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """What is in some splits, and what is to be said about them."""
+    """Reports and findings of some splits."""
 
     reports: dict[str, DatasetReport]
     findings: list[Finding]
@@ -93,7 +92,7 @@ class Found:
 
 
 def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow: Sequence[str] | None) -> Asked:
-    """Return what a command names.
+    """Return the data that a command names.
 
     Args:
         name: A data set's name, or a suite file.
@@ -102,7 +101,7 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
         allow: Kinds of findings that are no problem.
 
     Raises:
-        SuiteError: Something of it is wrong.
+        SuiteError: The name, an option or the suite is invalid.
     """
     document: dict[str, Any] = {"name": name}
     suite = load_suite(name) if name.endswith(_SUITE_SUFFIXES) else None
@@ -111,8 +110,7 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
         document = {key: value for key, value in stored.items() if key not in unwritten}
     if root is not None:
         document["root"] = root
-    for option in options or ():
-        set_key(document, *read_override(option))
+    set_options(document, options)
     if allow:
         document["allow"] = [*(document.get("allow") or ()), *allow]
     try:
@@ -127,19 +125,19 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
 
 
 def _known_splits(name: str) -> list[str]:
-    """Return the usual ones among the splits that a data set's module names, or train and test if it names none."""
+    """Return the usual splits among those that a data set's module names; by default train and test."""
     module = importlib.import_module(DATASETS.find(name)[0].reference.partition(":")[0])
     known = getattr(module, "SPLITS", ("train", "test"))
     return [split for split in _USUAL_SPLITS if split in known] or list(known)
 
 
 def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
-    """Read splits, and judge them as a run does; one that cannot be opened is a problem, unless it is so for all.
+    """Read splits, and check them as a run does; a split that cannot be opened is a problem.
 
     Args:
         asked: What is to be checked.
         splits: The splits to read.
-        chosen: Whether they may be less than all.
+        chosen: Whether the user chose them, so that others may be missing.
 
     Raises:
         DataError: No split can be opened.

@@ -1,4 +1,4 @@
-"""Who does a suite's runs, and where: the options that say it, and the launcher that they come to."""
+"""Chooses the launcher of a suite's runs from the options of a command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated
 
 import typer
 
+from segbench.cli.support.options import LauncherName
 from segbench.cli.terminal.output import counted, tell
 from segbench.engine.concurrency import runs_at_once
 from segbench.engine.estimate.estimate import SuiteEstimate
@@ -22,61 +21,21 @@ from segbench.errors import UsageError
 from segbench.results.store import Store
 
 AUTO = "auto"
-"""Of ``--jobs``: as many runs at a time as this machine has cores for."""
-
-
-class LauncherName(StrEnum):
-    """Who does the runs."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
-InProcess = Annotated[
-    bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
-]
-Jobs = Annotated[
-    str | None,
-    typer.Option(
-        "--jobs",
-        metavar="N",
-        help="Runs at a time, a GPU each; else auto: as the CPU's cores allow, 1 on GPUs.",
-    ),
-]
-LauncherOption = Annotated[
-    LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
-]
-Address = Annotated[
-    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
-]
-CpusPerRun = Annotated[
-    int | None,
-    typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores of a run on Ray, else one a thread."),
-]
-GpusPerRun = Annotated[
-    float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
-]
-
-SharedResults = Annotated[
-    bool,
-    typer.Option(
-        "--shared-results", help="All machines of the Ray cluster see the results folder: runs go on from there."
-    ),
-]
+"""Value of ``--jobs``: as many runs at a time as cores and memory allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchOptions:
-    """How runs are to be done, as options say it; None stands for an option that was not given.
+    """Options for how to execute runs; None for an option that was not given.
 
     Attributes:
-        launcher: Who does them.
+        launcher: Executes the runs.
         device: auto, cpu, cuda, cuda:N or mps.
         in_process: Whether they share this process.
-        jobs: How many at a time: a number, or auto.
-        address: The Ray cluster's.
-        cpus_per_run: Cores that a run on Ray is given.
-        gpus_per_run: GPUs that a run on Ray is given.
+        jobs: Number of runs at a time, or auto.
+        address: Address of the Ray cluster.
+        cpus_per_run: Cores per run on Ray.
+        gpus_per_run: GPUs per run on Ray.
         shared_results: Whether all machines of the Ray cluster see the results.
     """
 
@@ -90,7 +49,7 @@ class LaunchOptions:
     shared_results: bool = False
 
     def check(self) -> None:
-        """Refuse options that do not go together.
+        """Refuse contradictory options.
 
         Raises:
             UsageError: Names them.
@@ -118,10 +77,10 @@ class LaunchOptions:
 
     @property
     def number_of_jobs(self) -> int | None:
-        """How many runs are to be done at a time; None where that is found out.
+        """Number of runs at a time; None for auto.
 
         Raises:
-            UsageError: What was given is no such number.
+            UsageError: ``--jobs`` is neither auto nor a positive whole number.
         """
         if self.jobs is None or self.jobs == AUTO:
             return None
@@ -131,21 +90,21 @@ class LaunchOptions:
 
     @property
     def here(self) -> bool:
-        """Whether runs are done in this process."""
+        """Whether runs share this process."""
         return self.in_process or started_by_torchrun()
 
     @property
     def can_be_tried_here(self) -> bool:
-        """Whether runs are done on this machine in processes of their own, so that a trial tells what they take."""
+        """Whether runs have their own processes on this machine, so that they can be estimated here."""
         return not self.here and self.launcher is LauncherName.LOCAL
 
     def jobs_for(self, pending: int, *, threads: int, estimate: SuiteEstimate | None = None) -> int:
-        """Return how many runs to do at a time: what was asked for, or what this machine has cores and memory for.
+        """Return the number of runs at a time: as given, else as cores and memory allow.
 
         Args:
-            pending: How many are to be done.
-            threads: Threads of an operation in each.
-            estimate: What they take, as far as it is known.
+            pending: Number of runs to execute.
+            threads: Threads per operation in each.
+            estimate: Their estimate, if known.
 
         Raises:
             UsageError: There is no such device.
@@ -161,15 +120,15 @@ class LaunchOptions:
 
     @contextmanager
     def launcher_into(self, store: Store, *, stop: Stop, jobs: int = 1, threads: int = 1) -> Iterator[Launcher | None]:
-        """Give who does the runs and puts them into a store; None for one after the other on the device.
+        """Yield the launcher of runs into a store; None for one after another on the device.
 
-        Of torchrun's processes the first goes on; the others take part in its runs, and leave the command after them.
+        Under torchrun, only the first process continues; the others join its runs and then exit.
 
         Args:
-            store: Where they go.
+            store: The store of the results.
             stop: When to stop.
-            jobs: How many at a time on this machine.
-            threads: Threads of an operation in each.
+            jobs: Number of runs at a time on this machine.
+            threads: Threads per operation in each.
         """
         if started_by_torchrun():
             with _leading(self.device) as leader:
@@ -199,12 +158,12 @@ def _leading(device: str) -> Iterator[Launcher]:
 
 
 def started_by_torchrun() -> bool:
-    """Return whether this is one of several processes that are to work together."""
+    """Return whether torchrun started several processes, of which this is one."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def devices_for(jobs: int, device: str) -> list[str]:
-    """Return what several runs at a time are done on: every CUDA device, where that is what was asked for."""
+    """Return the devices for runs at a time: several CUDA devices if ``device`` allows them."""
     import torch
 
     count = torch.cuda.device_count() if device in ("auto", "cuda") and torch.cuda.is_available() else 0
@@ -212,5 +171,5 @@ def devices_for(jobs: int, device: str) -> list[str]:
 
 
 def _given(options: Mapping[str, object]) -> str:
-    """Return the options that were given, as they were given."""
+    """Return the given options as text."""
     return " ".join(f"{name} {value}".strip() for name, value in options.items() if value is not None)

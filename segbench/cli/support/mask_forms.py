@@ -21,7 +21,7 @@ _LARGEST = 65535
 
 
 class MaskForm(StrEnum):
-    """What the pixels of a predicted mask are."""
+    """The meaning of the pixels of a predicted mask."""
 
     INDEX = "index"
     VALUES = "values"
@@ -30,12 +30,12 @@ class MaskForm(StrEnum):
 
 @dataclass(frozen=True)
 class MaskWriter:
-    """Makes masks of predicted classes.
+    """Converts predicted classes to masks.
 
     Attributes:
-        form: What their pixels are.
+        form: The meaning of their pixels.
         palette: One colour for each class.
-        values: The data set's number of each class; of several, the first.
+        values: The data set's number of each class; the first if there are several.
     """
 
     form: MaskForm
@@ -43,7 +43,7 @@ class MaskWriter:
     values: tuple[int, ...]
 
     def image(self, classes: NDArray[np.uint8]) -> Image.Image:
-        """Return (H, W) class indices as a mask."""
+        """Convert (H, W) class indices to a mask."""
         from segbench.engine.evaluation.sample_pictures import palette_image
 
         if self.form is MaskForm.INDEX:
@@ -55,7 +55,7 @@ class MaskWriter:
 
     @property
     def in_words(self) -> str:
-        """What the masks hold."""
+        """Description of the masks."""
         if self.form is MaskForm.PALETTE:
             return "RGB PNGs in the colours of the classes"
         if self.form is MaskForm.INDEX:
@@ -65,10 +65,10 @@ class MaskWriter:
 
 
 def mask_writer(form: MaskForm | None, entry: DatasetEntry, palette: Sequence[Color]) -> MaskWriter:
-    """Return what writes masks in a form; by default the data set's own values where it has any that fit, else indices.
+    """Return the writer of a form; by default the data set's own values if it has any that fit, else indices.
 
     Raises:
-        UsageError: The values fit into no PNG.
+        UsageError: The values do not fit into a PNG.
     """
     own = _own_values(entry)
     chosen = form or (MaskForm.VALUES if own else MaskForm.INDEX)
@@ -84,7 +84,7 @@ def mask_writer(form: MaskForm | None, entry: DatasetEntry, palette: Sequence[Co
 
 
 def _own_values(entry: DatasetEntry) -> tuple[int, ...] | None:
-    """Return the number of each class in a person's own masks, None where these are the indices."""
+    """Return the number of each class in the masks of a folder; None if these are the indices."""
     if entry.name != "folder":
         return None
 

@@ -1,4 +1,4 @@
-"""What ``doctor --networks`` does: tries a suite's networks and its loader, and says what is wrong with which."""
+"""Runs ``doctor --networks``: tries the networks and the loader of a suite, and reports problems."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ JsonOrFile = Annotated[
 
 
 class JsonCommand(TyperCommand):
-    """A command whose ``--json`` may be followed by a file: what ends in ``.json`` is one, anything else is not."""
+    """A command whose ``--json`` may be followed by a file, recognised by its suffix ``.json``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name standard output where no file follows, and go on as usual."""
+        """Insert standard output if no file follows ``--json``, then parse."""
         spelled: list[str] = []
         for argument, following in zip_longest(args, args[1:], fillvalue=""):
             spelled.append(argument)
@@ -59,7 +59,7 @@ class JsonCommand(TyperCommand):
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What was asked for.
+    """The options of the command.
 
     Attributes:
         suite: The suite's file; None for the catalogue.
@@ -79,7 +79,7 @@ class NetworkOptions:
 
     @property
     def needs_networks(self) -> str | None:
-        """The first thing given that means nothing for the machine alone."""
+        """The first given option that requires ``--networks``."""
         given = {
             str(self.suite): self.suite,
             "--models": self.models,
@@ -98,15 +98,15 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found so far.
+    """The results so far.
 
     Attributes:
         suite: The suite's name.
-        device: Where the networks were tried.
+        device: The device of the networks.
         machine: The machine and its versions.
-        networks: What was found of each network.
-        loader: What was found of the loader; None where a suite has none, or before it was tried.
-        finished: Whether nothing is left to be tried.
+        networks: The result of each network.
+        loader: The result of the loader; None without a loader, or before it was tried.
+        finished: Whether everything was tried.
     """
 
     suite: str
@@ -118,12 +118,12 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        """Whether all was tried, and nothing is wrong."""
+        """Whether everything was tried without a problem."""
         loads = self.loader is None or self.loader.problem is None
         return self.finished and loads and all(network.ok for network in self.networks)
 
     def facts(self) -> dict[str, Any]:
-        """Return everything for programs, with the limits that verdicts were made by."""
+        """Return everything for JSON, with the limits of the verdicts."""
         from segbench.engine.doctor import numbers
 
         limits = {
@@ -145,12 +145,12 @@ class Findings:
 
 
 def check_suite(options: NetworkOptions) -> None:
-    """Try the networks of a suite, or of the catalogue; the exit code is 1 where something is wrong.
+    """Try the networks of a suite, or of the catalogue; exits with 1 if there are problems.
 
-    Every line is written as soon as it is known, and so is the file: what is killed leaves what it found.
+    Each result is written at once, also to the file, so that a killed command keeps what it found.
 
     Raises:
-        UsageError: The suite, a name or the device is wrong.
+        UsageError: The suite, a name or the device is invalid.
     """
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
     from segbench.engine.device import choose_device
@@ -203,7 +203,7 @@ def _runs(suite: Suite, options: NetworkOptions) -> Sequence[Run]:
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
-    """Describe the machine, in a process of its own: this one opens no device."""
+    """Describe the machine, in a separate process so that this one opens no device."""
     from segbench.speed.measure.case import fingerprint
 
     found: dict[str, Any] = call_in_process(fingerprint, str(device), None, observer=ignore)
@@ -211,7 +211,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
 
 
 def _title(suite: Suite, findings: Findings, cases: Sequence[NetworkCase]) -> str:
-    """Return what is tried, where and how."""
+    """Return the title line: networks, device, batch and sizes."""
     first = cases[0]
     train, evaluate = first.recipe.train, first.recipe.evaluate
     height, width = first.training_size

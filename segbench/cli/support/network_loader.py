@@ -1,4 +1,4 @@
-"""How ``doctor --networks`` times a suite's training loader."""
+"""Times a suite's training loader for ``doctor --networks``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from segbench.engine.doctor.cases import Images
 
 LOADER_SECONDS = 6.0
-"""Half of it for the first epoch, half for later ones; starting the workers comes before."""
+"""Time for the loader, half of it for the first epoch; the start of the workers is not included."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """How fast a suite's training loader is.
+    """The speed of a suite's training loader.
 
     Attributes:
-        problem: Why that is not known.
-        images_per_second: In epochs after the first, nothing else going on.
+        problem: Why it is unknown.
+        images_per_second: Throughput after the first epoch, without training.
         first_batch_seconds: From opening the data to the first batch.
-        workers: Processes that load.
+        workers: Worker processes.
         batch_size: Images in a batch.
     """
 
@@ -44,8 +44,8 @@ def time_loader(suite: Suite, images: Images, deadline: float | None) -> Loading
 
     Args:
         suite: The suite.
-        images: What its networks see, which tells whether its data can be read.
-        deadline: When to stop, on the clock of ``time.monotonic``; None for never.
+        images: The inputs of its networks, or why its data cannot be read.
+        deadline: When to stop, by ``time.monotonic``; None for never.
     """
     from segbench.engine.doctor.checkup import OUT_OF_TIME
 

@@ -1,14 +1,15 @@
-"""Options of commands about suites, networks and results, and what is read from them."""
+"""Options shared by commands, and their parsers."""
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segbench.engine.suite.selection import RunOrder
+from segbench.engine.suite.selection import RunOrder, Selection
 from segbench.errors import UsageError
 
 SuiteFile = Annotated[
@@ -62,14 +63,68 @@ OrderOption = Annotated[
     RunOrder, typer.Option("--order", metavar="ORDER", help="suite, cheapest (by the estimate) or random.")
 ]
 
+Precisions = Annotated[str | None, typer.Option("--precision", metavar="fp32,bf16", help="Arithmetics.")]
+Casting = Annotated[str | None, typer.Option("--casting", metavar="weights,autocast", help="What bf16 and fp16 cast.")]
+Modes = Annotated[
+    str | None, typer.Option("--mode", metavar="eager,compile", help="eager, compile, compile:MODE, cuda_graph.")
+]
+Outputs = Annotated[str | None, typer.Option("--output", metavar="logits,labels", help="logits, classes, labels.")]
+Tasks = Annotated[str | None, typer.Option("--task", metavar="inference,training", help="Also loading, with a suite.")]
+MemoryLayout = Annotated[
+    bool | None, typer.Option("--channels-last/--contiguous", help="Memory layout of images and weights.")
+]
+Energy = Annotated[
+    bool | None, typer.Option("--energy/--no-energy", help="Whether the accelerator's energy is measured.")
+]
+
+
+class LauncherName(StrEnum):
+    """Executes the runs."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+InProcess = Annotated[
+    bool, typer.Option("--in-process", help="Do all runs in this process, for debugging, and measure no speed.")
+]
+Jobs = Annotated[
+    str | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        help="Runs at a time, a GPU each; else auto: as the CPU's cores allow, 1 on GPUs.",
+    ),
+]
+LauncherOption = Annotated[
+    LauncherName, typer.Option("--launcher", metavar="NAME", help="local, or ray: a Ray cluster.")
+]
+Address = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; one is started without.")
+]
+CpusPerRun = Annotated[
+    int | None,
+    typer.Option("--cpus-per-run", metavar="N", min=1, help="Cores of a run on Ray, else one a thread."),
+]
+GpusPerRun = Annotated[
+    float | None, typer.Option("--gpus-per-run", metavar="X", min=0, help="GPUs that a run on Ray is given, else 0.")
+]
+
+SharedResults = Annotated[
+    bool,
+    typer.Option(
+        "--shared-results", help="All machines of the Ray cluster see the results folder: runs go on from there."
+    ),
+]
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds_of(text: str | None, *, option: str) -> float | None:
-    """Return a time such as ``90``, ``90s``, ``20m``, ``1h30m`` or ``2h`` in seconds, or None when nothing was given.
+    """Return a time such as ``90``, ``90s``, ``20m``, ``1h30m`` or ``2h`` in seconds; None for None.
 
     Raises:
-        UsageError: It is no such text, or no time at all.
+        UsageError: The text has another form, or is zero.
     """
     if text is None:
         return None
@@ -81,10 +136,10 @@ def seconds_of(text: str | None, *, option: str) -> float | None:
 
 
 def names(text: str | None, *, option: str) -> list[str] | None:
-    """Return the parts of a comma-separated list, or None when nothing was given.
+    """Return the parts of a comma-separated list; None for None.
 
     Raises:
-        UsageError: An empty list was given.
+        UsageError: The list is empty.
     """
     if text is None:
         return None
@@ -95,10 +150,10 @@ def names(text: str | None, *, option: str) -> list[str] | None:
 
 
 def numbers(text: str | None, *, option: str) -> list[int] | None:
-    """Return a comma-separated list of whole numbers, or None when nothing was given.
+    """Return a comma-separated list of whole numbers; None for None.
 
     Raises:
-        UsageError: A part is no whole number.
+        UsageError: A part is not a whole number.
     """
     parts = names(text, option=option)
     try:
@@ -107,11 +162,20 @@ def numbers(text: str | None, *, option: str) -> list[int] | None:
         raise UsageError(f"{option} {text!r}: expected whole numbers separated by commas, such as 0,1") from None
 
 
+def selection_of(models: str | None, seeds: str | None, only: str | None = None) -> Selection:
+    """Return which runs are selected by ``--models``, ``--seeds`` and ``--only``.
+
+    Raises:
+        UsageError: One of them is empty, or a seed is no whole number.
+    """
+    return Selection(names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only"))
+
+
 def size(text: str) -> tuple[int, int]:
     """Return height and width of ``HxW``.
 
     Raises:
-        UsageError: It is no such text.
+        UsageError: The text has another form.
     """
     match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", text.strip())
     if match is None:

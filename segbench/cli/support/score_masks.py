@@ -1,4 +1,4 @@
-"""Reads and counts the masks that ``score`` compares, and judges what is ignored in them."""
+"""Counts the pixels of masks that ``score`` compares, and checks the ignored pixels."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from segbench.metrics.confusion import PixelCounts, count_pixels
 VOID = "void"
 ONE_CLASS = "one-class"
 PROBLEMS = (VOID, ONE_CLASS)
-"""What ``--allow`` takes."""
+"""Values of ``--allow``."""
 _MANY_LEVELS = 16
-"""More values than these that are no class's look like probabilities."""
+"""More invalid values than this look like probabilities."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What was counted in masks.
+    """Counts of masks.
 
     Attributes:
         counts: The confusion matrix with its void row.
         pixels: Pixels of the labels.
-        ignored: Those that count nowhere.
-        thick: Those of them further than half of ``BORDER_WIDTH`` from every other pixel.
-        enclosed: Those of the ignored ones with no more than one class around them.
+        ignored: Ignored pixels.
+        thick: Ignored pixels further than half of ``BORDER_WIDTH`` from every other pixel.
+        enclosed: Ignored pixels with at most one class around them.
     """
 
     counts: PixelCounts
@@ -51,7 +51,7 @@ class Counted:
     enclosed: int = 0
 
     def __add__(self, other: Counted) -> Counted:
-        """Return both together."""
+        """Add the counts of further masks."""
         mine, theirs = self.counts, other.counts
         both = type(mine)(mine.confusion + theirs.confusion, mine.void_predicted + theirs.void_predicted)
         return Counted(
@@ -64,21 +64,21 @@ class Counted:
 
     @property
     def ignored_share(self) -> float:
-        """The share of the label pixels that count nowhere."""
+        """Share of the label pixels that are ignored."""
         return self.ignored / self.pixels if self.pixels else 0.0
 
 
 def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: LabelTable) -> Counted:
-    """Return the counts of one label file against its prediction.
+    """Compare a label file with its prediction.
 
     Args:
         label: The label file.
         prediction: The predicted one.
-        labels: What the numbers and colours of labels stand for.
-        predictions: What those of predictions do.
+        labels: Meaning of the numbers and colours of labels.
+        predictions: Meaning of those of predictions.
 
     Raises:
-        DataError: A file cannot be read, or holds what is no class; the one at fault is named.
+        DataError: A file cannot be read, or has a value that is no class; names the file.
     """
     truth, predicted = _read(label, labels), _read(prediction, predictions)
     if truth.labels.shape != predicted.labels.shape:
@@ -109,16 +109,16 @@ def compare(label: Path, prediction: Path, *, labels: LabelTable, predictions: L
 
 
 def refuse_ignored(found: Counted, *, ignored: str, chosen: bool, allowed: Collection[str]) -> None:
-    """Refuse scores that leave out what is more than void.
+    """Refuse scores if ignored pixels may belong to a class.
 
     Args:
-        found: What was counted.
-        ignored: The ignored numbers, in words.
-        chosen: Whether they were given, and not just the usual 255.
+        found: The counts.
+        ignored: The ignored numbers, for messages.
+        chosen: Whether the user gave them, rather than the default 255.
         allowed: Problems that are allowed.
 
     Raises:
-        DataError: Only one class is left, or an ignored number that nobody named fills more than thin borders.
+        DataError: Only one class is left, or the default ignored number fills more than thin borders.
     """
     left = int((found.counts.confusion.sum(axis=1) > 0).sum())
     what = f"the labels' {ignored} fills {found.ignored:,} pixels ({found.ignored_share:.1%}), which count nowhere"
@@ -146,7 +146,7 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
     """Read a mask.
 
     Raises:
-        DataError: It cannot be read, or holds several pages, of which ``score`` has no option to choose one.
+        DataError: It cannot be read, or has several pages.
     """
     try:
         return read_mask(file, table)
@@ -158,7 +158,7 @@ def _read(file: Path, table: LabelTable) -> ReadMask:
 
 
 def _hint(predicted: ReadMask, wrong: NDArray[np.bool_]) -> str:
-    """Return what to do about predicted values that are no class's."""
+    """Return the remedy for predicted values that are no class."""
     if predicted.by_color:
         return ""
     numbers = predicted.stored.numbers

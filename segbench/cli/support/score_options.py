@@ -1,4 +1,4 @@
-"""Options of ``score``: what masks hold, and how their files are paired."""
+"""Options of ``score``: the content of masks, and the pairing of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from segbench.cli.support.score_masks import PROBLEMS
 
 MOST_CLASSES = 4096
-"""More would need gigabytes for their confusion matrix."""
+"""Limit; the confusion matrix of more classes would need gigabytes."""
 
 Predictions = Annotated[Path, typer.Option("--predictions", metavar="DIR", help="Folder of predicted masks.")]
 Labels = Annotated[Path, typer.Option("--labels", metavar="DIR", help="Folder of true masks of the same names.")]

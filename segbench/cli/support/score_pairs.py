@@ -1,4 +1,4 @@
-"""Pairs predicted masks with true ones by their names, in one folder each or in folders of folders."""
+"""Pairs predicted masks with labels by file name, also in nested folders."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from segbench.cli.terminal.output import counted
 from segbench.errors import DataError
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
-"""Suffixes of files that keep exact values."""
+"""Suffixes of lossless image formats."""
 
 
 def paired(
     predictions: Path, labels: Path, *, prediction_suffix: str = "", label_suffix: str = "", recursive: bool = False
 ) -> list[tuple[Path, Path]]:
-    """Return (prediction, label) files of the same name, in the order of names.
+    """Return (prediction, label) files of the same name, ordered by name.
 
-    A folder that holds no masks but folders of masks is looked through with all of them. Names are paths then, such as
-    ``aachen/0001``; where the other folder holds no folders, the files' own names count.
+    A folder with only folders is searched recursively. Names are then relative paths, such as ``aachen/0001``; if the
+    other folder is flat, file names are compared.
 
     Args:
         predictions: The folder of predictions.
         labels: The folder of labels.
         prediction_suffix: What follows the common name in predictions, before the dot.
         label_suffix: Likewise in labels.
-        recursive: Whether to look into folders below where the folders hold masks themselves.
+        recursive: Whether to search recursively even if the folders hold masks themselves.
 
     Raises:
-        DataError: A folder is missing or holds no masks, or a file has no partner; it is named.
+        DataError: A folder is missing or has no masks, or a file has no partner; names it.
     """
     predicted = _masks(predictions, prediction_suffix, option="--prediction-suffix", recursive=recursive)
     labelled = _masks(labels, label_suffix, option="--label-suffix", recursive=recursive)
@@ -46,7 +46,7 @@ def paired(
 
 
 def _masks(folder: Path, suffix: str, *, option: str, recursive: bool) -> dict[str, Path]:
-    """Return the mask files of a folder by the name they share with their partners."""
+    """Return the mask files of a folder by the name that they share with their partners."""
     from segbench.data.files.image_folder import same_name
 
     if not folder.is_dir():
@@ -90,10 +90,10 @@ def _are_nested(names: Iterable[str]) -> bool:
 
 
 def _by_own_name(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Return files by their own names, without those of their folders.
+    """Return files by file name, without folders.
 
     Raises:
-        DataError: Two files have one name.
+        DataError: Two files have the same name.
     """
     found: dict[str, Path] = {}
     for path, file in files.items():
@@ -107,7 +107,7 @@ def _by_own_name(files: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _instead(files: list[Path]) -> str:
-    """Return what a folder without masks holds, and why that cannot be scored."""
+    """Describe the content of a folder without masks, and why it cannot be scored."""
     kinds = {file.suffix.lower() for file in files}
     if kinds & {".npy", ".npz"}:
         return (

@@ -1,4 +1,4 @@
-"""Makes of the options of ``score`` what the numbers and colours of labels and predictions stand for."""
+"""Builds the label tables of labels and predictions from the options of ``score``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TERMS = MaskTerms(
     ignore_color="--ignore-color",
     nothing="none",
 )
-"""What is said of masks is said by options here."""
+"""Names of the options, for messages about masks."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Tables:
     """How masks are read.
 
     Attributes:
-        labels: What the numbers and colours of labels stand for.
-        predictions: Likewise of predictions.
-        names: The classes' names; empty where they are only numbered.
-        left_out: Classes all of whose numbers are ignored in the labels.
-        ignored: The ignored numbers, in words.
-        ignoring_is_chosen: Whether they were given, and not just the usual 255.
+        labels: Meaning of the numbers and colours of labels.
+        predictions: The same for predictions.
+        names: The classes' names; empty if they are only numbered.
+        left_out: Classes whose numbers are all ignored in the labels.
+        ignored: The ignored numbers, for messages.
+        ignoring_is_chosen: Whether the user gave them, rather than the default 255.
     """
 
     labels: LabelTable
@@ -50,7 +50,7 @@ class Tables:
     ignoring_is_chosen: bool = False
 
     def refuse_differing_palettes(self, pairs: Sequence[tuple[Path, Path]]) -> None:
-        """Refuse palette images whose numbers mean something else in each file.
+        """Refuse palette images whose numbers differ in meaning between files.
 
         Raises:
             DataError: Palettes differ among labels, among predictions or between them, and no palette is given.
@@ -76,11 +76,11 @@ def tables(
     ignore_color: str | None,
     most: int,
 ) -> Tables:
-    """Return how masks are read by what was given on the command line.
+    """Return how to read masks, from the options of the command line.
 
     Raises:
-        UsageError: An option cannot be understood, or the number of classes is not known.
-        DataError: The options do not fit together.
+        UsageError: An option is invalid, or the number of classes is unknown.
+        DataError: The options contradict each other.
     """
     known = label_map(values) if values in LABEL_MAPS else None
     own = list(known.values) if known else _list(values, "--values")
@@ -146,13 +146,13 @@ def _in_words(void: Sequence[int], *, others: bool, color: str | None) -> str:
 
 
 def _usual(values: list[Any] | None) -> list[int]:
-    """Return what is ignored by default: 255, unless a class has it."""
+    """Return the number ignored by default: 255, unless a class has it."""
     taken = [number for given in values or () for number in (given if isinstance(given, list) else [given])]
     return [] if IGNORE_INDEX in taken else [IGNORE_INDEX]
 
 
 def _ignored(given: Sequence[str] | None) -> tuple[list[int], bool]:
-    """Return the ignored numbers, and whether all others are ignored as well."""
+    """Return the ignored numbers, and whether all other numbers are ignored as well."""
     parts = [part for text in given or () for part in parts_of(text, option="--ignore-index") or ()]
     try:
         numbers = [int(part) for part in parts if part not in (OTHERS, "none")]
@@ -166,7 +166,7 @@ def _ignored(given: Sequence[str] | None) -> tuple[list[int], bool]:
 
 
 def _list(text: str | None, option: str) -> list[Any] | None:
-    """Read a list as a suite has it, its outer brackets left out or not."""
+    """Parse a list as in a suite, with or without the outer brackets."""
     if text is None:
         return None
     for written in (text, f"[{text}]"):
@@ -199,7 +199,7 @@ def _numeric(value: Any) -> bool:
 
 
 def _text(given: str | None) -> str | None:
-    """Return what a file holds where one is named, else what was given.
+    """Return the content of a named file, else the text itself.
 
     Raises:
         UsageError: The file cannot be read.

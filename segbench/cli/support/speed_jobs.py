@@ -1,4 +1,4 @@
-"""What the commands about speed measure: from options, or a suite's speed block, to stored figures."""
+"""Plans, measures and stores speed cases, from options or a suite's speed block."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 DEFAULT_CLASSES = 21
 DEFAULT_SIZE = (360, 480)
 WITHOUT_SUITE = "speed"
-"""Folder under ``results/`` for the figures of networks that no suite names."""
+"""Folder under ``results/`` for networks measured without a suite."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be measured, how, and under which folder of the results."""
+    """Cases to measure, the settings, and the name of the results folder."""
 
     name: str
     planned: list[PlannedCase]
@@ -49,18 +49,18 @@ def work_of(
     device: str,
     overrides: list[str] | None = None,
 ) -> Work:
-    """Return what to measure: a suite's networks, or those that are named.
+    """Plan the cases of a suite's networks, or of named networks.
 
     Args:
         suite: The suite's file.
         models: Names separated by commas; of a suite's models, labels too.
-        block: Keys of a ``speed:`` block that win over the suite's.
-        classes: How many classes networks without a suite tell apart.
+        block: Keys of a ``speed:`` block that override the suite's.
+        classes: Number of classes of networks without a suite.
         device: auto, cpu, cuda, cuda:N or mps.
         overrides: Dotted keys of the suite with values.
 
     Raises:
-        UsageError: Something is wrong with what was given.
+        UsageError: An option or the suite is invalid.
     """
     if suite is not None:
         return _of_suite(suite, block, overrides=overrides, models=names(models, option="--models"), device=device)
@@ -70,11 +70,11 @@ def work_of(
 
 
 def measure_block(suite: Suite, *, models: Sequence[str] | None, device: str, results: Path, stop: Stop) -> None:
-    """Measure what a suite's speed block asks for, and this machine has not measured before; nothing without a block.
+    """Measure the cases of a suite's speed block that this machine has not measured yet.
 
     Raises:
-        UsageError: The block or the data is wrong.
-        RunInterrupted: It was time to stop; cases that were under way are measured again.
+        UsageError: The block or the data is invalid.
+        RunInterrupted: It was time to stop; unfinished cases will be measured again.
     """
     from segbench.speed.cases import suite_cases
     from segbench.speed.run_cases import Settings
@@ -91,12 +91,12 @@ def measure_block(suite: Suite, *, models: Sequence[str] | None, device: str, re
 
 @dataclass(frozen=True)
 class Extent:
-    """How much a suite's speed block asks for.
+    """Amount of work of a suite's speed block.
 
     Attributes:
-        cases: How many cases; of a sweep, the first batch.
-        processes: Fresh processes in all.
-        least_seconds: What the samples alone take.
+        cases: Number of cases; a sweep counts as one.
+        processes: Fresh processes in total.
+        least_seconds: Time of the samples alone.
     """
 
     cases: int
@@ -105,10 +105,10 @@ class Extent:
 
 
 def extent_of(suite: Suite, *, device: str) -> Extent | None:
-    """Return how much will be measured after a suite's runs; None without a speed block.
+    """Return the amount of work of the speed block; None without one.
 
     Raises:
-        UsageError: The block or the data is wrong.
+        UsageError: The block or the data is invalid.
     """
     from segbench.speed.cases import suite_cases
     from segbench.speed.run_cases import Settings
@@ -165,11 +165,11 @@ def _of_models(models: str | None, given: dict[str, Any], *, classes: int, devic
 
 
 def measure_work(work: Work, results: Path, *, stop: Stop | None = None) -> list[SpeedRecord]:
-    """Measure and store every case; what is stored stays when the command is interrupted.
+    """Measure every case; each is stored as soon as it is measured.
 
     Raises:
-        UsageError: There is no case, or one is wrong.
-        RunInterrupted: It was time to stop; what that has cut off is not stored.
+        UsageError: There is no case, or one is invalid.
+        RunInterrupted: It was time to stop; unfinished cases are not stored.
     """
     from segbench.speed.run_cases import measure_cases
 

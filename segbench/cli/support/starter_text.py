@@ -1,4 +1,4 @@
-"""The text of a starter suite, commented and filled in with what was found of a person's data."""
+"""Writes the text of a starter suite, with comments, for the data found in a folder."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 SUITE = "suite.yaml"
 FEW_IMAGES = 60
-"""Of fewer images without splits, a fifth is too small a test: the starter suite cross-validates."""
+"""With fewer images and no splits, a fifth is too small for a test split: the starter suite cross-validates."""
 FOLDS = 5
 TEST_EVERY = 5
-"""Where there are no splits, every fifth image is for the test."""
+"""Without splits, every fifth image goes to the test split."""
 BATCH_SIZE = 8
-"""Images in a batch, where the training split has as many."""
+"""Images in a batch, if the training split has as many."""
 CROP = 256
-"""Height and width of training crops, in pixels, where images are as large."""
+"""Height and width of training crops in pixels, if images are as large."""
 _CROP_STEP = 32
 _COMMENT_WIDTH = 110
 _MOST_NAMES = 20
-"""So many class names stand on one line."""
+"""Largest number of class names on one line."""
 
 
 def suite_text(found: Found | None, *, name: str) -> str:
-    """Return the starter suite, filled in with what was found.
+    """Return the text of the starter suite.
 
     Args:
-        found: What was found of the person's data, if anything.
+        found: The data found in the folder; None if there is none.
         name: The suite's name.
     """
     crop = _crop(found)
@@ -89,12 +89,12 @@ loader:
 
 
 def suite_name(folder: Path) -> str:
-    """Return the folder's name in characters that a suite's name may have."""
+    """Return the folder's name, limited to characters allowed in a suite's name."""
     return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "suite"
 
 
 def _crop(found: Found | None) -> int:
-    """Return the size of crops: the usual one, or what the smallest image has."""
+    """Return the size of crops: the default, or that of the smallest image."""
     smallest = (found.images.smallest if found is not None else None) or CROP
     return max(_CROP_STEP, min(CROP, smallest // _CROP_STEP * _CROP_STEP))
 
@@ -127,7 +127,7 @@ def _mask_question(other: OtherMasks) -> str:
 
 
 def _normalize(found: Found | None) -> str:
-    """Return the step for images: ImageNet's numbers are for 8-bit RGB alone."""
+    """Return the normalize step; ImageNet's statistics are for 8-bit RGB only."""
     if found is None or found.images.channels is None:
         return "normalize"
     return "{name: normalize, statistics: measured}  # of the images that are trained on"
@@ -155,12 +155,12 @@ def _folder_lines(found: Found) -> list[str]:
 
 
 def _names_pairs(found: Found) -> bool:
-    """Whether the lists that are there name images and masks, so that no folder is needed."""
+    """Whether existing lists name both images and masks, so that no folder is needed."""
     return found.layout.lists_pairs
 
 
 def _batch_size(found: Found | None) -> int:
-    """Return a batch size that the smallest training part has the images for."""
+    """Return a batch size for which the smallest training split has enough images."""
     if found is None:
         return BATCH_SIZE
     images = len(found.pairs) if found.drawn else found.training_images
@@ -169,12 +169,12 @@ def _batch_size(found: Found | None) -> int:
 
 
 def _folds(images: int) -> int | None:
-    """Return how many folds images without splits are cut into; None for one alone, or enough for a test split."""
+    """Return the number of folds for images without splits; None for a single image, or for enough of them."""
     return min(FOLDS, images) if 2 <= images < FEW_IMAGES else None
 
 
 def _fold_lines(images: Sequence[str]) -> list[str]:
-    """Return the lines of a cross-validation; none where there is none."""
+    """Return the lines about a cross-validation; empty without one."""
     folds = _folds(len(images))
     if folds is None:
         return []
@@ -191,7 +191,7 @@ def _fold_lines(images: Sequence[str]) -> list[str]:
 
 
 def _group_line(images: Iterable[str]) -> str:
-    """Return an example line of the CSV file of groups, about an image whose name a comment can hold."""
+    """Return an example line of the CSV file of groups, with a printable image name."""
     image = next((name for name in images if name.isprintable()), "images/0001.png")
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([image, "patient1"])
@@ -255,7 +255,7 @@ def _looked_at(classes: FoundClasses) -> list[str]:
 
 
 def _comments(notes: Iterable[str]) -> Iterable[str]:
-    """Return sentences as lines that a comment can hold."""
+    """Wrap sentences into lines for comments."""
     for note in notes:
         plain = "".join(letter if letter.isprintable() else "?" for letter in note)
         yield from wrap(plain, width=_COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -1,8 +1,8 @@
-"""What ``segbench run`` does once its options are read: estimate, run, measure speed, and tell what is left."""
+"""The steps of ``segbench run``: estimate, run, measure speed, test robustness."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,35 +16,37 @@ from segbench.cli.terminal.estimate import announce
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.cli.terminal.trackers import tracking
+from segbench.config.load import check_part
 from segbench.config.plan import Run
+from segbench.config.sections.robustness import Robustness
 from segbench.config.suite import Suite
 from segbench.engine.estimate.estimate import SuiteEstimate
 from segbench.engine.processes import terminate_calls
 from segbench.engine.stopping import Stop
-from segbench.engine.suite.planning import WantedRuns, wanted_runs
+from segbench.engine.suite.planning import WantedRuns, planned, wanted_runs
 from segbench.engine.suite.run_suite import SuiteOutcome, do_runs
-from segbench.engine.suite.selection import RunOrder, Selection
-from segbench.errors import SegbenchError
+from segbench.engine.suite.selection import RunOrder, Selection, chosen
+from segbench.errors import RunInterrupted, SegbenchError, UsageError
 from segbench.results.store import Store
 
 SOMETHING_LEFT = 3
-"""Exit code when it was time to stop before all was done: the same command goes on."""
+"""Exit code if the time was over before everything was done; the same command continues."""
 
 MOST_NAMED = 10
-"""Runs that are named of those that were left."""
+"""Number of unfinished runs that are named."""
 
 
 @dataclass(frozen=True)
 class SuiteCommand:
-    """One command about a suite.
+    """One call of ``segbench run``.
 
     Attributes:
         suite: The suite.
-        selection: Which of its runs.
-        launching: How they are to be done.
+        selection: Which of its runs to execute.
+        launching: How to execute them.
         results: Folder of all results.
-        order: In which order they are done.
-        seconds: After so many it is time to stop; None where it never is.
+        order: The order of the runs.
+        seconds: Time limit; None for no limit.
     """
 
     suite: Suite
@@ -56,12 +58,12 @@ class SuiteCommand:
 
     @cached_property
     def store(self) -> Store:
-        """Where the suite's runs are."""
+        """The store of the suite's runs."""
         return Store(self.results, self.suite.name)
 
     @cached_property
     def wanted(self) -> WantedRuns:
-        """The runs that it is about.
+        """The selected runs.
 
         Raises:
             UsageError: The suite has no such run.
@@ -75,20 +77,20 @@ class SuiteCommand:
 
     @contextmanager
     def stopping(self) -> Iterator[None]:
-        """Stop on SIGTERM as when the time is over: runs under way save where they are."""
+        """Stop on SIGTERM as at the time limit: active runs save their state."""
         with self.stop.on_sigterm(), self.stop.telling(terminate_calls):
             yield
 
     def run(self, file: Path, *, estimated: bool, trackers: Mapping[str, Any]) -> SuiteOutcome:
-        """Estimate what the runs take, do those that are not done, and tell which were left.
+        """Estimate the runs, execute the missing ones, and report which are left.
 
         Args:
             file: The suite's file, for messages.
-            estimated: Whether what they take is estimated before.
-            trackers: Where else progress goes, as ``tracking`` takes it.
+            estimated: Whether to estimate them first.
+            trackers: Arguments of ``tracking``.
 
         Raises:
-            UsageError: The suite, its data or an option is wrong.
+            UsageError: The suite, its data or an option is invalid.
         """
         threads = self.suite.threads
         with naming(file):
@@ -117,12 +119,12 @@ class SuiteCommand:
         return outcome
 
     def measure_speed(self, outcome: SuiteOutcome) -> bool | None:
-        """Measure the suite's speed block; what goes wrong is told, since the runs are done and want their leaderboard.
+        """Measure the suite's speed block; errors are reported, since the leaderboard is still wanted.
 
-        Where the runs were done elsewhere, or in this process, it is left to another command.
+        If the runs were executed elsewhere, or in this process, the block is left to ``segbench speed``.
 
         Returns:
-            Whether it is measured, as far as it is to be measured here; None when it was left for want of time.
+            Whether nothing failed; None if there was no time.
         """
         if self.suite.speed is None:
             return True
@@ -140,11 +142,11 @@ class SuiteCommand:
             return None if self.stop.due else False
         return True
 
-    def _retest(self, outcome: SuiteOutcome, retest: Callable[..., bool]) -> bool | None:
-        """Do the tests of the suite's robustness block; errors are reported, since the leaderboard is still wanted.
+    def _retest(self, outcome: SuiteOutcome) -> bool | None:
+        """Execute the suite's robustness block; errors are reported, since the leaderboard is still wanted.
 
         Returns:
-            Whether they are done; None if some are left.
+            Whether nothing failed; None if tests are left.
         """
         if self.suite.robustness is None:
             return True
@@ -152,12 +154,11 @@ class SuiteCommand:
             tell("the robustness block is left; 'segbench robustness' does it")
             return None if outcome.left else True
         try:
-            complete = retest(
+            complete = retest_block(
                 self.suite,
                 {},
                 file=None,
-                models=self.selection.models,
-                seeds=self.selection.seeds,
+                selection=self.selection,
                 device=self.launching.device,
                 results=self.results,
                 seconds=self.stop.seconds_left,
@@ -167,25 +168,24 @@ class SuiteCommand:
             return False
         return True if complete else None
 
-    def measure(self, outcome: SuiteOutcome, *, speed: bool, retest: Callable[..., bool]) -> bool | None:
-        """Do what follows the runs: the speed block, if wanted, and the robustness block.
+    def measure(self, outcome: SuiteOutcome, *, speed: bool) -> bool | None:
+        """Execute what follows the runs: the speed block, if wanted, and the robustness block.
 
         Args:
-            outcome: What the runs came to.
+            outcome: The outcome of the runs.
             speed: Whether speed is wanted.
-            retest: Does the robustness block.
 
         Returns:
-            Whether both are done; None if something is left.
+            Whether nothing failed; None if something is left.
         """
-        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome, retest)]
+        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome)]
         return None if None in done else all(done)
 
     def _speed_in_time(self, outcome: SuiteOutcome) -> bool:
-        """Tell whether the speed block may begin: it is measured in one piece.
+        """Return whether to start the speed block.
 
-        Where it would not end in time, it is begun by a command that has nothing else to do: its cases are kept as
-        they are measured, so that this comes to an end too.
+        If it would not end in time, only a command without other work starts it. Measured cases are kept, so repeated
+        commands complete it.
         """
         left = self.stop.seconds_left
         if self.stop.due:
@@ -195,20 +195,20 @@ class SuiteCommand:
         return nothing_else or extent is None or left is None or extent.least_seconds <= left
 
     def _estimate(self, todo: list[Run]) -> SuiteEstimate | None:
-        """Tell what runs will take, and return it."""
+        """Report the estimate of runs, and return it."""
         few = self.stop.seconds_left is not None or self.order is RunOrder.CHEAPEST
         return announce(todo, device=self.launching.device, stop=self.stop, few=few)
 
 
 def exit_code(outcome: SuiteOutcome, *, measured: bool | None) -> int:
-    """Return 3 when something was left, 1 when something failed, else 0."""
+    """Return 3 if something is left, 1 if something failed, else 0."""
     if outcome.left or measured is None:
         return SOMETHING_LEFT
     return 0 if outcome.complete and measured else 1
 
 
 def _tell_done(outcome: SuiteOutcome) -> None:
-    """Tell how many runs were done, now and before, and which were left."""
+    """Report the number of runs executed now and before, and which are left."""
     before = len(outcome.done_before)
     was = "was" if before == 1 else "were"
     tell(f"{counted(len(outcome.records) - before, 'run')} done, {before} {was} done before")
@@ -219,3 +219,51 @@ def _tell_done(outcome: SuiteOutcome) -> None:
             f"{counted(len(outcome.left), 'run')} left, the same command goes on: {'; '.join(left)}"
             f"{f'; and {more} more' if more else ''}"
         )
+
+
+def retest_block(
+    suite: Suite,
+    given: Mapping[str, Any],
+    *,
+    file: Path | None,
+    selection: Selection,
+    device: str,
+    results: Path,
+    seconds: float | None = None,
+) -> bool:
+    """Test the trained networks of a suite as its robustness block specifies.
+
+    Args:
+        suite: The suite.
+        given: Keys of a ``robustness:`` block that override the suite's.
+        file: The suite's file, for messages.
+        selection: Models and seeds of the networks.
+        device: auto, cpu, cuda, cuda:N or mps.
+        results: Folder of all results.
+        seconds: Time limit; None for no limit.
+
+    Returns:
+        Whether nothing is left.
+
+    Raises:
+        UsageError: The block or the data is wrong, or no network of the suite was trained.
+    """
+    from segbench.engine.robustness.suite import KEEP_WEIGHTS, open_tests, retest_networks
+
+    written = suite.robustness.model_dump(mode="json") if suite.robustness else {}
+    block = check_part(Robustness, written | dict(given), file=file, key="robustness")
+    store, stop = Store(results, suite.name), Stop.after(seconds)
+    runs = chosen(planned(suite, store).shown, selection.models, selection.seeds)
+    tests = open_tests(runs, store, block)
+    if tests.without_weights:
+        tell(f"{counted(len(tests.without_weights), 'run')} not tested again: {KEEP_WEIGHTS}")
+    if not tests.count and not tests.done:
+        raise UsageError(f"{suite.name}: no trained network to test; 'segbench run' trains them first")
+    tell(f"{counted(tests.count, 'test')} to do, {tests.done} done before")
+    try:
+        with stop.on_sigterm(), observing() as observer:
+            retest_networks(tests, store, device=device, stop=stop, observer=observer)
+    except RunInterrupted as interrupted:
+        tell(str(interrupted))
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Reads a suite for a command, and names its file in errors about it."""
+"""Loads the suite of a command, and adds its file to errors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from segbench.errors import DataError, StoreError, SuiteError, UnknownNameError,
 
 
 def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | None = None) -> Suite:
-    """Return a checked suite.
+    """Load and validate a suite.
 
     Args:
         file: The suite's YAML file.
         overrides: Dotted keys to set, as ``key=value``.
-        seeds: Seeds that are asked for; the suite gets those that it does not have, which is told.
+        seeds: Requested seeds; those that the suite lacks are added, with a message.
 
     Raises:
-        SuiteError: It is wrong; names file, key and value.
+        SuiteError: It is invalid; names file, key and value.
     """
     suite = load_suite(file, overrides=overrides or ())
     further = [seed for seed in dict.fromkeys(seeds or ()) if seed not in suite.seeds]
@@ -34,7 +34,7 @@ def load(file: Path, overrides: Sequence[str] | None, *, seeds: Sequence[int] | 
 
 
 def _tell_added(seeds: Sequence[int]) -> None:
-    """Tell which seeds a command adds to its suite: one that was meant otherwise costs a training of each network."""
+    """Report the seeds that a command adds, since a mistyped one costs a training of each network."""
     named = ", ".join(map(str, seeds))
     if len(seeds) == 1:
         tell(f"seed {named} is not in the suite; it is added for this command")
@@ -44,7 +44,7 @@ def _tell_added(seeds: Sequence[int]) -> None:
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Add the file, and the key where it is known, to errors about the suite that do not name them."""
+    """Add the file, and the key if known, to errors about the suite."""
     try:
         yield
     except StoreError:  # names the results' own file
@@ -57,7 +57,7 @@ def naming(file: Path) -> Iterator[None]:
 
 
 def _key(error: UsageError) -> str:
-    """Return the key, or the option, that an error is about."""
+    """Return the key or option that an error concerns."""
     if isinstance(error, UnknownNameError) and error.kind == MODEL_OF_SUITE:
         return "--models"
     return "dataset" if isinstance(error, DataError) and not str(error).startswith("dataset") else ""

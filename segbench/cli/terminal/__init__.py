@@ -1,1 +1,1 @@
-"""What commands show: tables, progress, messages."""
+"""Output of commands: tables, progress, messages."""

@@ -13,10 +13,10 @@ from rich.text import Text
 from segbench.cli.terminal.output import figure
 
 UNRATED = "runs"
-"""What is counted in so few pieces that a rate says nothing."""
+"""A unit without a rate: there are too few."""
 
 _WITH_NOTES = 130
-"""From so many columns on, there is room for notes."""
+"""Terminal width in columns from which notes are shown."""
 
 _NOTE_WIDTH = 36
 
@@ -42,18 +42,18 @@ def bars_on(console: Console) -> progress.Progress:
 
 
 class LabelColumn(progress.ProgressColumn):
-    """What is going on."""
+    """Column with the current activity."""
 
     def render(self, task: progress.Task) -> Label:
-        """Return it as wide as there is room."""
+        """Return the text; it is cut to the column's width."""
         return Label(task.description)
 
 
 class RateColumn(progress.ProgressColumn):
-    """How many units a second, or a minute where it is slow."""
+    """Column with units per second, or per minute if slow."""
 
     def render(self, task: progress.Task) -> Text:
-        """Return the rate, or only the unit where there is none."""
+        """Return the rate, or only the unit if the rate is unknown."""
         speed, unit = task.speed, task.fields["unit"]
         if not speed or unit == UNRATED:
             return Text(unit)
@@ -62,17 +62,17 @@ class RateColumn(progress.ProgressColumn):
 
 @dataclass(frozen=True)
 class Label:
-    """A text that is cut where its column ends."""
+    """A text that is cut to the width of its column."""
 
     text: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield what there is room for."""
+        """Yield the part that fits."""
         yield Text(cut(self.text, options.max_width))
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text in at most ``width`` columns; of ``label: stage``, the label is cut."""
+    """Cut a text to at most ``width`` columns; in ``label: stage``, only the label is cut."""
     if len(text) <= width:
         return text
     label, colon, stage = text.rpartition(": ")

@@ -1,4 +1,4 @@
-"""Shows stored runs as other tools would score them: leaderboard --convention."""
+"""Shows the scores of stored runs by the conventions of other tools: leaderboard --convention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from segbench.cli.terminal.output import tell, write_json, write_table
 from segbench.errors import UsageError
 from segbench.metrics.conventions import CONVENTIONS
 from segbench.report.text import escape_markdown, is_absent, printable, short_id
-from segbench.results.markdown import markdown_table
+from segbench.results.wording import markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +22,11 @@ ALL = "all"
 _FIGURES = {"mean_iou": "mIoU", "accuracy": "accuracy", "mean_accuracy": "mean accuracy"}
 _UNKNOWN = "unknown"
 _NARROW_COLUMNS = 6
-"""Conventions side by side in 80 signs, beside a name of 30."""
+"""Number of conventions that fit into 80 columns beside a name of 30."""
 
 
 def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
-    """Write the scores of stored runs by one convention, ranked by it, or the mean IoU by all of them.
+    """Write the scores of stored runs by one convention, ranked by it, or their mean IoU by every convention.
 
     Args:
         runs: Rows of ``load_results``.
@@ -35,7 +35,7 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
 
     Raises:
         UnknownNameError: There is no such convention.
-        UsageError: There is no such form of it.
+        UsageError: It cannot be written in this form.
     """
     if form == "latex":
         raise UsageError("--convention is written as table, markdown, csv or json")
@@ -72,7 +72,7 @@ def _show(frame: pd.DataFrame, names: Sequence[str], *, markdown: bool) -> None:
 
 
 def _unknown_notes(frame: pd.DataFrame) -> list[str]:
-    """Return, in sentences, which figures are not known, why, and what can be done."""
+    """Return notes on unknown scores, with reason and remedy."""
     return [
         f"note: {convention} of {', '.join(dict.fromkeys(map(printable, rows['model'])))} is not known: {reason}; "
         "'segbench results recount' counts it where the predictions are kept"
@@ -81,7 +81,7 @@ def _unknown_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _write_narrow(cells: Sequence[Sequence[str]]) -> None:
-    """Write the mean IoU by many conventions so that 80 signs are enough: a letter for each, and a few at a time."""
+    """Write the mean IoU by many conventions in 80 columns: lettered, and a few conventions per table."""
     letters = list(ascii_lowercase[: len(cells[0]) - 2]) if cells else []
     for start in range(0, len(letters), _NARROW_COLUMNS):
         part = letters[start : start + _NARROW_COLUMNS]
@@ -96,7 +96,7 @@ def _per_cent(text: str) -> str:
 
 
 def _by_convention(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return one line a network with its mean IoU by every convention."""
+    """Return the headings and a row for each network with its mean IoU by every convention."""
     lines = [
         [_rank(same["rank"].iloc[0]), str(model), *map(_fraction, same["mean_iou"], same["reason"])]
         for model, same in rows.groupby("model", sort=False)
@@ -105,7 +105,7 @@ def _by_convention(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _by_figure(rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Return one line a network with everything that the tool prints."""
+    """Return the headings and a row for each network with all scores that the tool prints."""
     shown = [name for name in _FIGURES if rows[name].notna().any() or name == "mean_iou"]
     lines = [
         [_rank(row["rank"]), str(row["model"]), *(_fraction(row[name], row["reason"]) for name in shown)]
@@ -119,7 +119,7 @@ def _rank(value: Any) -> str:
 
 
 def _fraction(value: float, reason: Any) -> str:
-    """Return a figure; a reason is given where one that is missing is not known."""
+    """Format a score; a missing score with a reason is unknown, one without is undefined (NaN)."""
     if value == value:  # noqa: PLR0124 - NaN is what it does not equal
         return f"{value:.3f}"
     return _UNKNOWN if isinstance(reason, str) else "NaN"

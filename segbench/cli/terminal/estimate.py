@@ -1,4 +1,4 @@
-"""How commands show what runs will take: a table for ``plan --estimate``, a line before ``run`` begins."""
+"""Shows estimates: a table for ``plan --estimate``, a line before ``run`` starts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from segbench.errors import SegbenchError
 DAY_SECONDS = 86_400
 
 QUICK_PROBE_SECONDS = 0.2
-"""For the steps, and for the evaluation, of each network before ``run``: 9 small networks take 6 seconds in all."""
+"""Time for the steps, and for the evaluation, of each network before ``run``; 9 small networks take 6 seconds."""
 
 ESTIMATE_SHARE = 0.25
-"""The part of a time limit that is spent on the estimate at most."""
+"""Largest share of a time limit that the estimate may take."""
 
 PENDING = "after its trials"
-"""The status of a tuned run that is not known yet."""
+"""Status of a tuned run whose trials have not ended."""
 
 FEW_IMAGES = 1_000
-"""Runs that are fed no more images than this in all are begun without an estimate."""
+"""Runs with at most this many images in total start without an estimate."""
 
 
 def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
-    """Estimate all runs of a suite, tuned ones that are not known yet as by the recipe before, and show what is tried.
+    """Estimate all runs of a suite, with progress; pending tuned runs are estimated by the untuned recipe.
 
     Raises:
         UsageError: The suite's data is missing or wrong, or there is no such device.
@@ -47,7 +47,7 @@ def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
 
 
 def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:
-    """Return an estimate for programs: seconds and bytes, null for a run of which nothing is known."""
+    """Return an estimate for JSON: seconds and bytes; null for a run without an estimate."""
     figures = {
         "seconds": estimate.seconds,
         "peak_memory_bytes": estimate.peak_memory_bytes,
@@ -67,11 +67,11 @@ def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:
 
 
 def show_estimate(estimate: SuiteEstimate, statuses: Mapping[str, str]) -> None:
-    """Write a line for every run, and tell the totals.
+    """Write a table of all runs, and the totals.
 
     Args:
         estimate: The estimate.
-        statuses: By run id, whether it is done.
+        statuses: Status of each run, by run id.
     """
     rows = [_cells(run, statuses[run.run_id]) for run in estimate.runs]
     write_table(["run", "status", "time", "memory", "disk"], rows, right=["time", "memory", "disk"], whole=["run"])
@@ -84,15 +84,15 @@ def show_estimate(estimate: SuiteEstimate, statuses: Mapping[str, str]) -> None:
 
 
 def announce(runs: Sequence[Run], *, device: str, stop: Stop, few: bool = False) -> SuiteEstimate | None:
-    """Tell what runs will take before they begin, and return it; what is not tried, or cannot be, is None.
+    """Report the estimate of runs before they start, and return it; None if there is none.
 
-    What is wrong with the suite is left for the runs themselves to say.
+    Errors of the suite give no estimate; the runs report them.
 
     Args:
         runs: The runs.
         device: auto, cpu, cuda, cuda:N or mps.
-        stop: When to stop; a quarter of the time that is left is spent on this.
-        few: Whether runs of few images are tried, too. Networks that are compiled first never are.
+        stop: When to stop; the estimate takes at most a quarter of the remaining time.
+        few: Whether to estimate runs of few images too. Runs with ``train.compile`` are never estimated.
     """
     if not runs:
         return None
@@ -121,7 +121,7 @@ def announce(runs: Sequence[Run], *, device: str, stop: Stop, few: bool = False)
 
 
 def totals(estimate: SuiteEstimate) -> str:
-    """Return an estimate of several runs in words."""
+    """Describe an estimate of several runs."""
     known = f"{duration(estimate.seconds)}, {byte_count(estimate.peak_memory_bytes)} of memory at most, "
     unknown = f", and {counted(len(estimate.unknown), 'run')} of unknown length" if estimate.unknown else ""
     return f"{known}{byte_count(estimate.disk_bytes)} on disk{unknown}"

@@ -25,8 +25,8 @@ class FoldFacts:
         fold: Its number, from 1.
         images: How many images it has.
         groups: The groups in it; None without groups.
-        missing_classes: Classes of which no pixel is in it, though some are in another fold; None where the labels
-            were not read.
+        missing_classes: Classes without a pixel in this fold but with pixels in others; None if the labels were not
+            read.
     """
 
     fold: int
@@ -72,11 +72,11 @@ def show_folds(facts: Sequence[FoldFacts]) -> None:
 
 
 def folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) -> list[FoldFacts]:
-    """Return what a plan shows of its folds; no label is read.
+    """Return the folds of a plan; reads no labels.
 
     Args:
         entry: The suite's data set.
-        checks: What was found when splits were read through, by their key.
+        checks: Findings of the data checks, by split key.
 
     Raises:
         DataError: A split is missing or incomplete, or the images cannot be cut as the suite says.
@@ -87,7 +87,7 @@ def folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) 
 
 
 def show_folds_of_plan(entry: DatasetEntry, checks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write the folds of a plan; where the data is not here, say so.
+    """Write the folds of a plan, or that the data is missing.
 
     Raises:
         DataError: The data is incomplete, or cannot be cut as the suite says.

@@ -1,4 +1,4 @@
-"""The lines that show how networks fared, each written as soon as it is known, in 80 columns."""
+"""Formats the results of ``doctor --networks`` in 80 columns, line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_NAME = COLUMNS - sum(width + 1 for width in _HEADINGS.values())
 
 
 class NetworkTable:
-    """Lines of one width for networks whose names are known beforehand."""
+    """Formats aligned lines for networks whose names are known in advance."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         longest = max((len(printable(label)) for label in labels), default=0)
@@ -32,7 +32,7 @@ class NetworkTable:
         return f"{line}\n{'─' * len(line)}"
 
     def lines(self, network: NetworkCheck) -> list[str]:
-        """Return a network's line, and further ones for what is wrong with it, or does not repeat."""
+        """Return a network's line, followed by lines for its problems, notes and nondeterminism."""
         errors = (network.logits_relative_error, network.precision_logits_relative_error)
         peaks = [peak for peak in (network.training_peak_bytes, network.inference_peak_bytes) if peak is not None]
         cells = [
@@ -59,7 +59,7 @@ def loader_line(
     workers: int | None,
     batch_size: int | None,
 ) -> str:
-    """Return what is known of the loader."""
+    """Return the line about the training loader."""
     if problem is not None:
         return _wrapped(f"loader: PROBLEM: {printable(problem)}")
     assert images_per_second is not None
@@ -72,7 +72,7 @@ def loader_line(
 
 
 def summary_line(networks: Sequence[NetworkCheck], *, loads: bool) -> str:
-    """Return how many networks are all right, and what is wrong with the others."""
+    """Return the number of networks without problems, and the problems of the others."""
     wrong = [network for network in networks if not network.ok]
     total = counted(len(networks), "network")
     end = "" if loads else "; and the loader has a problem"

@@ -1,4 +1,4 @@
-"""What commands put on standard output (answers) and standard error (messages)."""
+"""Writes results to standard output and messages to standard error."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import math
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import typer
 
-from segbench.cli.terminal.fitting import fit
 from segbench.report.text import byte_count as sized
 from segbench.report.text import printable
 
 
 def write_json(value: Any) -> None:
-    """Write a value to standard output as JSON; what JSON does not have (NaN, infinity) becomes null."""
+    """Write a value to standard output as JSON; NaN and infinity become null."""
     typer.echo(json_text(value))
 
 
 def json_text(value: Any) -> str:
-    """Return a value as indented JSON; what JSON does not have becomes null."""
+    """Return a value as indented JSON; NaN and infinity become null."""
     return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
-    """Return a value in JSON's own types; anything unknown becomes text."""
+    """Convert a value to JSON types; unknown types become text."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if hasattr(value, "tolist"):
@@ -48,17 +47,17 @@ def write_table(
     whole: Sequence[str] = (),
     drop: Sequence[str] = (),
 ) -> None:
-    """Write a table to standard output: on a terminal in its width, elsewhere as wide as its content.
+    """Write a table to standard output, fitted to the width of a terminal.
 
-    Where the terminal is too narrow, columns are left out and counted in a message; sentences are folded at words, and
-    nothing else is. What a terminal would obey in a name (control signs, text direction) is spelled out.
+    If the terminal is too narrow, sentences are wrapped, then columns are dropped and named in a message. Control
+    characters are escaped.
 
     Args:
         titles: The headings.
         rows: The cells; None is shown as nothing.
-        right: Headings of the columns that are set flush right; they are never folded.
-        whole: Headings of further columns that are never folded.
-        drop: Headings of the columns that are left out first, in this order; the others go from the right.
+        right: Headings of right-aligned columns, which are never wrapped.
+        whole: Headings of further columns that are never wrapped.
+        drop: Headings of the columns to drop first, in this order; the others follow from the right.
     """
     cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -84,7 +83,7 @@ def write_table(
 
 
 def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a table as wide as its content, the same that rich makes of it, in a tenth of the time."""
+    """Yield the lines of an unwrapped table; equal to those of rich, in a tenth of the time."""
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
@@ -100,7 +99,7 @@ def _plain_table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Se
 
 
 def write_facts(facts: Mapping[str, Any]) -> None:
-    """Write names and values to standard output, one pair a line; on a terminal, long values are broken at words."""
+    """Write names and values to standard output, one pair per line; long values are wrapped on a terminal."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
         line = printable(f"{name:<{width}}  {shown(value)}").rstrip()
@@ -108,7 +107,7 @@ def write_facts(facts: Mapping[str, Any]) -> None:
 
 
 def shown(value: Any) -> str:
-    """Return a value for people: thousands separated, absent as a dash."""
+    """Format a value: thousands separators, ``-`` if absent."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool):
@@ -123,7 +122,7 @@ def shown(value: Any) -> str:
 
 
 def counted(count: int, one: str, several: str | None = None) -> str:
-    """Return a number with what it counts, such as ``1 image`` or ``3 images``."""
+    """Return a number with its noun, such as ``1 image`` or ``3 images``."""
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
@@ -133,12 +132,12 @@ def figure(value: float) -> str:
 
 
 def byte_count(count: int | None) -> str:
-    """Return a size in megabytes of a million bytes, such as ``118 MB``, ``1,204 MB`` or ``0.127 MB``."""
+    """Return a size in megabytes (10^6 bytes), such as ``118 MB``, ``1,204 MB`` or ``0.127 MB``."""
     return sized(count) or "-"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words, such as ``1 h 05 min``, ``3 min 20 s`` or ``1.5 s``."""
+    """Return a duration, such as ``1 h 05 min``, ``3 min 20 s`` or ``1.5 s``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -150,29 +149,78 @@ def duration(seconds: float) -> str:
 
 
 def tell(text: str) -> None:
-    """Write a message of one or more lines to standard error, broken at words where that is a terminal.
-
-    What a terminal would obey is spelled out.
-    """
+    """Write a message to standard error; wrapped on a terminal, with control characters escaped."""
     lines = [printable(line) for line in text.split("\n")]
     typer.echo("\n".join(map(wrapped, lines) if sys.stderr.isatty() else lines), err=True)
 
 
 def wrapped(line: str, *, indent: str = "") -> str:
-    """Return a line in the terminal's width, broken between words only: a path stays in one piece.
+    """Wrap a line to the terminal's width, only between words, so that paths stay whole.
 
     Args:
         line: The line.
-        indent: What further lines begin with.
+        indent: Indentation of further lines.
     """
     width = shutil.get_terminal_size().columns
     return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or line
 
 
 def emphasized(text: str, words: str) -> str:
-    """Return text for standard output; on a terminal, broken at words, and with the first of these words in bold."""
+    """Return text for standard output; on a terminal it is wrapped, and the given words are bold."""
     if not sys.stdout.isatty():
         return text
     whole = words.replace(" ", "\N{NO-BREAK SPACE}")  # textwrap does not break there
     lines = wrapped(text.replace(words, whole, 1))
     return lines.replace(whole, typer.style(words, bold=True), 1)
+
+
+GAP = 3
+"""Characters between two columns of a table."""
+
+_SHORTEST_TEXT = 16
+"""Smallest width to which a column of sentences is wrapped."""
+
+
+class Fitted(NamedTuple):
+    """The columns of a table that fit.
+
+    Attributes:
+        shown: Positions of the columns, from left to right.
+        rigid: Positions of those that are not wrapped.
+    """
+
+    shown: tuple[int, ...]
+    rigid: frozenset[int]
+
+
+def fit(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int,
+    rigid: Collection[str] = (),
+    drop: Sequence[str] = (),
+) -> Fitted:
+    """Choose the columns that fit; the first always stays.
+
+    Args:
+        titles: The headings.
+        rows: The cells.
+        width: Width of the terminal in characters.
+        rigid: Headings of the columns that are not wrapped.
+        drop: Headings of the columns to drop first, in this order; the others follow from the right.
+    """
+    from rich.cells import cell_len
+
+    natural = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
+    least = [
+        size if title in rigid else min(size, max(_SHORTEST_TEXT, cell_len(title)))
+        for title, size in zip(titles, natural, strict=True)
+    ]
+    first_to_go = [titles.index(title) for title in drop if title in titles]
+    order = [*first_to_go, *(index for index in reversed(range(1, len(titles))) if index not in first_to_go)]
+    shown = list(range(len(titles)))
+    while order and sum(least[index] for index in shown) + GAP * (len(shown) - 1) > width:
+        shown.remove(order.pop(0))
+    fits = sum(least[index] for index in shown) <= width
+    return Fitted(tuple(shown), frozenset(index for index in shown if fits and titles[index] in rigid))

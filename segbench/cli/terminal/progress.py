@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, now and then a line elsewhere."""
+"""Shows progress on standard error: bars on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from rich import progress as bars
 
 PLAIN_SECONDS = 10.0
-"""Time between two plain lines about the same thing."""
+"""Seconds between two lines about one task."""
 
 QUIET_SECONDS = 2.0
-"""What takes less than this shows no progress."""
+"""Tasks shorter than this show no progress."""
 
 _TRAINING_SHARE = 0.9
-"""The share of a run that training is taken to be."""
+"""Assumed share of training in the time of a run."""
 
 
 class Advance(Protocol):
-    """Told how much is done and how much there is in all, if that is known."""
+    """Callback for progress: the amount done, and the total if known."""
 
     def __call__(self, done: int, total: int | None, *, title: str | None = None) -> None:
-        """Show it; a title says what is going on from now on."""
+        """Show progress; a title replaces the current one."""
 
 
 @contextmanager
 def observing(stream: TextIO | None = None) -> Iterator[Observer]:
-    """Give an observer of a suite's runs that shows them on ``stream``, standard error by default."""
+    """Yield an observer that shows a suite's runs on ``stream``, by default standard error."""
     stream = stream or sys.stderr
     if not stream.isatty():
         yield PlainObserver(stream)
@@ -47,12 +47,12 @@ def observing(stream: TextIO | None = None) -> Iterator[Observer]:
 
 @contextmanager
 def counting(title: str, unit: str, *, stream: TextIO | None = None) -> Iterator[Advance]:
-    """Give a function to call with (done, total); progress is shown once it has taken two seconds.
+    """Yield a function to call with (done, total); progress is shown after two seconds.
 
     Args:
-        title: What is going on, such as ``scoring``.
-        unit: What is counted, such as ``images``.
-        stream: Where to show it, standard error by default.
+        title: The task, such as ``scoring``.
+        unit: The unit, such as ``images``.
+        stream: Where to show it; by default standard error.
     """
     stream = stream or sys.stderr
     if not stream.isatty():
@@ -85,20 +85,20 @@ def _plain_advance(title: str, unit: str, stream: TextIO) -> Advance:
 
 
 class Meter:
-    """Writes a line about something now and then, with rate and time left."""
+    """Writes occasional lines about a task, with rate and remaining time."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.clock = stream, clock
         self.restart()
 
     def restart(self) -> None:
-        """Begin to measure something new."""
+        """Start measuring a new task."""
         self.title = ""
         self.started = self.told = self.clock()
         self.start = 0
 
     def show(self, title: str, done: int, *, total: int | None, unit: str, note: str = "") -> None:
-        """Write a line if the last one is long enough ago."""
+        """Write a line if the last one is old enough."""
         now = self.clock()
         if title != self.title or done < self.start:
             self.restart()
@@ -114,7 +114,7 @@ class Meter:
 
 
 class PlainObserver:
-    """Shows a suite's runs as lines; where several are under way, each line says of which it tells."""
+    """Shows a suite's runs as lines; with several running at once, each line names its run."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.clock = stream, clock
@@ -159,7 +159,7 @@ class PlainObserver:
 
 
 class BarObserver:
-    """Shows a suite's runs as bars: one for the suite, one for each run under way; finished runs become lines."""
+    """Shows a suite's runs as bars: one for the suite, one for each active run; finished runs become lines."""
 
     def __init__(self, shown: bars.Progress) -> None:
         self.shown = shown
@@ -209,18 +209,18 @@ class BarObserver:
             self._count()
 
     def _end(self, run_id: str) -> None:
-        """Take away all that is shown of a run."""
+        """Remove everything shown about a run."""
         self._clear(run_id)
         for known in (self.shares, self.labels):
             known.pop(run_id, None)
 
     def _count(self, *, total: int | None = None) -> None:
-        """Show how much of the suite is done."""
+        """Update the bar of the suite."""
         if self.suite is not None:
             self.shown.update(self.suite, completed=self.ended + sum(self.shares.values()), total=total)
 
     def _clear(self, run_id: str) -> None:
-        """Take away the bars of a run's earlier stages."""
+        """Remove the bars of a run's earlier stages."""
         for key in [key for key in self.tasks if key[0] == run_id]:
             self.shown.remove_task(self.tasks.pop(key))
 
@@ -231,13 +231,13 @@ class BarObserver:
 
 
 def write_line(stream: TextIO, text: str) -> None:
-    """Write a line that is seen at once."""
+    """Write a line and flush."""
     stream.write(text + "\n")
     stream.flush()
 
 
 def ending(event: RunEnded) -> str:
-    """Return in words how a run ended."""
+    """Describe the outcome of a run."""
     text = f"{event.status} after {duration(event.seconds)}"
     if event.status is Status.COMPLETED:
         return text if event.mean_iou is None else f"{text}, mIoU {event.mean_iou:.3f}"
@@ -253,7 +253,7 @@ def _unit(event: Progress) -> str:
 
 
 def _share(event: Progress) -> float:
-    """Return roughly how much of a run is done, so that the time left of all runs is known early."""
+    """Return the approximate share of a run that is done, for an early estimate of the remaining time."""
     share = event.done / max(event.total, 1)
     return _TRAINING_SHARE * share if event.stage == "training" else _TRAINING_SHARE + (1 - _TRAINING_SHARE) * share
 

@@ -1,4 +1,4 @@
-"""Shows how networks do under corruption and on other data."""
+"""Shows the scores of networks under corruption and on other data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where else a suite's progress goes: a file of JSON lines, TensorBoard, MLflow; all fed from the same events."""
+"""Sends the events of a suite to trackers: a file of JSON lines, TensorBoard, MLflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 _NO_FIGURES = ("epoch", "step")
-"""What of a line of the learning curve is where it stands, not what was measured."""
+"""Fields of an epoch that are its position, not measurements."""
 
 
 @contextmanager
@@ -31,20 +31,20 @@ def tracking(
     tensorboard: Path | None = None,
     mlflow: str | None = None,
 ) -> Iterator[Observer]:
-    """Give an observer that tells another one and every tracker that is asked for.
+    """Yield an observer that forwards events to another observer and to the requested trackers.
 
-    A tracker that stops working, for example because its server went away or its disk is full, is left out from then
-    on, which the observer is told: no training ends for its sake.
+    A tracker that fails, for example because its server is down or its disk is full, is dropped with a notice. Runs
+    continue.
 
     Args:
-        observer: Told first.
-        suite: The suite's name, under which trackers file its runs.
-        events: A file that every event is appended to, as JSON.
+        observer: Receives each event first.
+        suite: The suite's name, used as experiment or folder name.
+        events: File to which events are appended as JSON lines.
         tensorboard: Folder of TensorBoard's files.
-        mlflow: Address of MLflow's tracking store.
+        mlflow: URI of MLflow's tracking store.
 
     Raises:
-        UsageError: A tracker is not installed, or its place cannot be used.
+        UsageError: A tracker is not installed, or its folder or server cannot be used.
         StoreError: The file of events cannot be written.
     """
     trackers: list[Tracker] = []
@@ -81,16 +81,16 @@ def tracking(
 
 
 class Tracker(Protocol):
-    """Keeps what events tell."""
+    """Records events."""
 
     name: str
-    """What a person calls it."""
+    """Name for messages."""
 
     def __call__(self, event: Event) -> None:
-        """Keep what an event tells."""
+        """Record an event."""
 
     def close(self) -> None:
-        """Keep what is left, and say of runs under way that they were left."""
+        """Flush, and mark active runs as interrupted."""
 
 
 class EventLog:
@@ -102,7 +102,7 @@ class EventLog:
         self.stream = stream
 
     def __call__(self, event: Event) -> None:
-        """Write an event, so that it is in the file before the next one happens."""
+        """Write and flush an event."""
         facts = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": type(event).__name__}
         self.stream.write(json.dumps(facts | plain(asdict(event)), ensure_ascii=False, allow_nan=False) + "\n")
         self.stream.flush()
@@ -113,7 +113,7 @@ class EventLog:
 
 
 class TensorBoard:
-    """Shows each run's learning curve, and its score in the end, in TensorBoard."""
+    """Writes the learning curve and final score of each run for TensorBoard."""
 
     name = "TensorBoard"
 
@@ -130,7 +130,7 @@ class TensorBoard:
             raise UsageError(f"--tensorboard {folder}: cannot be written: {error.strerror or error}") from None
 
     def __call__(self, event: Event) -> None:
-        """Write what the event adds to a curve."""
+        """Write the values of an event."""
         if isinstance(event, EpochEnded):
             for name, value in _figures(event).items():
                 self._writer(event.run_id).add_scalar(name, value, int(event.figures["epoch"]))
@@ -142,12 +142,12 @@ class TensorBoard:
             self._close(event.run_id)
 
     def _close(self, run_id: str) -> None:
-        """Write what is left of a run."""
+        """Close the writer of a run."""
         if run_id in self._writers:
             self._writers.pop(run_id).close()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Close all writers."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -161,7 +161,7 @@ class TensorBoard:
 
 
 class MLflow:
-    """Logs each run to MLflow: its learning curve as metrics, how it ended as tags."""
+    """Logs each run to MLflow: the learning curve as metrics, the outcome as status and tags."""
 
     name = "MLflow"
 
@@ -180,7 +180,7 @@ class MLflow:
             raise UsageError(f"--mlflow {address}: cannot be used: {type(error).__name__}: {reason}") from None
 
     def __call__(self, event: Event) -> None:
-        """Log what the event adds to a run."""
+        """Log the values of an event."""
         if isinstance(event, RunStarted):
             if event.run_id in self._runs:  # begun again, after its machine was lost
                 return
@@ -199,7 +199,7 @@ class MLflow:
             self._client.set_terminated(self._runs.pop(event.run_id), "KILLED")
 
     def _interrupted(self, run_id: str) -> str | None:
-        """Return MLflow's id of a run that was left under way, which is taken up again; None where there is none."""
+        """Reopen an interrupted run of this name and return its MLflow id; None if there is none."""
         named = f"tags.mlflow.runName = '{run_id}'"
         for run in self._client.search_runs([self._experiment], filter_string=named):
             if run.info.status in ("RUNNING", "KILLED"):
@@ -212,7 +212,7 @@ class MLflow:
         return str(self._client.create_run(self._experiment, tags=tags).info.run_id)
 
     def close(self) -> None:
-        """Mark runs under way as killed: the suite was ended before they were."""
+        """Mark active runs as killed."""
         for run in self._runs.values():
             self._client.set_terminated(run, "KILLED")
         self._runs.clear()
@@ -223,7 +223,7 @@ def _figures(event: EpochEnded) -> dict[str, float]:
 
 
 def _is_torn(file: Path) -> bool:
-    """Return whether a crash, or a full disk, has torn a file's last line; a pipe, which is no file, has none."""
+    """Return whether a file's last line is incomplete, as after a crash; False for pipes."""
     try:
         if not file.is_file() or not file.stat().st_size:
             return False
@@ -235,7 +235,7 @@ def _is_torn(file: Path) -> bool:
 
 
 def _appended(file: Path) -> TextIO:
-    """Return a file opened to write behind what is there.
+    """Open a file for appending; completes a torn last line first.
 
     Raises:
         StoreError: It cannot be written.

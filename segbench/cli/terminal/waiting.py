@@ -1,4 +1,4 @@
-"""A sign of life: where a command writes nothing for a while, a line on the terminal says that it is at work."""
+"""Shows a spinner on the terminal while a command writes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 SILENT_SECONDS = 0.7
-"""So long nothing is written before the line appears."""
+"""Seconds without output before the spinner appears."""
 
 _TICK_SECONDS = 0.1
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -23,7 +23,7 @@ _doing = ["working"]
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Name what a command does meanwhile, such as ``reading the results``, in case it takes long."""
+    """Set the text of the spinner, such as ``reading the results``."""
     _doing.append(what)
     try:
         yield
@@ -33,7 +33,7 @@ def doing(what: str) -> Iterator[None]:
 
 @contextmanager
 def sign_of_life() -> Iterator[None]:
-    """Watch standard output and standard error; where the latter is no terminal, nothing is ever shown."""
+    """Show the spinner during silences; does nothing if standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -57,7 +57,7 @@ def sign_of_life() -> Iterator[None]:
 
 
 class Sign:
-    """The line itself: drawn by ``tick`` after a silence, and taken away before anything else is written."""
+    """The spinner: drawn by ``tick`` after a silence, and removed before other output."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
@@ -66,11 +66,11 @@ class Sign:
         self._at_line_start, self._drawn, self._frame = True, False, 0
 
     def watching(self, stream: TextIO) -> Any:
-        """Return a stream that writes to another one, and takes the line away before."""
+        """Wrap a stream so that the spinner is removed before each write."""
         return _Watched(stream, self)
 
     def tick(self) -> None:
-        """Draw the line if nothing was written for long; never over half a line, such as a question or a bar."""
+        """Draw the spinner after a silence, unless the cursor is within a line, such as after a prompt."""
         with self._lock:
             silent = self._clock() - self._last
             if silent < SILENT_SECONDS or not self._at_line_start:
@@ -81,7 +81,7 @@ class Sign:
             self._frame, self._drawn = self._frame + 1, True
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the spinner."""
         with self._lock:
             if self._drawn:
                 self._stream.write(_CLEAR)
@@ -89,7 +89,7 @@ class Sign:
                 self._drawn = False
 
     def write(self, stream: TextIO, text: str) -> int:
-        """Write to a stream that is watched."""
+        """Write to a wrapped stream."""
         with self._lock:
             seen = _CONTROL.sub("", text)
             if seen:
@@ -99,7 +99,7 @@ class Sign:
 
 
 class _Watched:
-    """A stream whose writes are seen."""
+    """A stream that reports its writes to the spinner."""
 
     def __init__(self, stream: TextIO, sign: Sign) -> None:
         self._stream, self._sign = stream, sign

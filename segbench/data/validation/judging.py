@@ -14,7 +14,7 @@ from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.overlap import must_differ
 from segbench.data.validation.thin_classes import thin_classes
 from segbench.data.validation.wide_void import WideVoid, wide_void
-from segbench.results.shares import joined
+from segbench.results.wording import joined
 
 MOST_VOID = 0.5
 """Fraction of void pixels above which a split is a problem. CamVid and VOC have 3 to 6 % void, ADE20K about 10 %,

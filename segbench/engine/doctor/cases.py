@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from segbench.config.component import ModelEntry, ScheduleEntry, TransformEntry
-from segbench.config.load import check, read_override, set_key
+from segbench.config.load import check, set_options
 from segbench.config.plan import Recipe, Run
 from segbench.config.sections.channels import given_channels
 from segbench.config.sections.training import Evaluate
@@ -103,8 +103,7 @@ def catalogue_suite(device: torch.device, *, overrides: Sequence[str] = ()) -> S
         document["defaults"] = {"width": SMALL_WIDTH}
     else:
         document["train"]["channels_last"] = True
-    for override in overrides:
-        set_key(document, *read_override(override))
+    set_options(document, overrides)
     return check(document)
 
 

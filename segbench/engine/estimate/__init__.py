@@ -1,1 +1,1 @@
-"""Estimates what a suite will take."""
+"""Estimates time, memory and disk of the runs of a suite."""

@@ -1,4 +1,4 @@
-"""How much a run has to do, and what that takes when the time and size of each part are known."""
+"""Computes the cost of a run from the measured time and size of its parts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HISTORY_LINE_BYTES = 150
 
 @dataclass(frozen=True)
 class LoadTime:
-    """How long it takes to get one image ready for a network, in one process.
+    """Time to load one image in one process.
 
     Attributes:
-        read_seconds: To decode image and label.
-        transform_seconds: To transform and hash them.
+        read_seconds: Decoding of image and label.
+        transform_seconds: Transforms and hashing.
     """
 
     read_seconds: float = 0.0
@@ -28,16 +28,16 @@ class LoadTime:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is the same for every network under one recipe.
+    """Facts about the data of a recipe, the same for all networks.
 
     Attributes:
         test_images: Images of the test split.
-        test_load: Time to read a validation or test image; its transforms are part of the probe.
+        test_load: Time to load a validation or test image; its transforms are included in ``Probe.evaluation_seconds``.
         image_bytes: Memory of one decoded image with its label.
-        setup_seconds: To open and hash the splits.
-        batches: Training batches in all; this and what follows are 0 when nothing is trained.
-        steps: Optimizer steps in all.
-        epochs: Passes over the training split, the last one perhaps in part.
+        setup_seconds: Opening and hashing of the splits.
+        batches: Training batches in total; 0 without training, like all further fields.
+        steps: Optimizer steps in total.
+        epochs: Passes over the training split; the last one may be partial.
         train_images: Images of the training split.
         train_load: Time to load a training image.
         label_passes: Passes over the training split that the loss needs before training.
@@ -61,36 +61,35 @@ class Survey:
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured of one network under one recipe.
+    """Measurements of a network under a recipe.
 
     Attributes:
-        setup_seconds: To build it, and what its first step takes longer than the others.
-        step_seconds: Median of a training batch: forward, loss, backward and optimizer.
-        evaluation_seconds: Of one test image that is decoded: transforms, prediction, confusion matrix, loss.
-        detail_seconds: Of one image in the final evaluation: contours, calibration, and its prediction as a picture,
-            as far as the network waits for it.
+        setup_seconds: Building of the network, plus the extra time of its first step and first evaluation.
+        step_seconds: Median time of a training batch: forward, loss, backward and optimizer.
+        evaluation_seconds: Time of a decoded test image: transforms, prediction, confusion matrix, loss.
         peak_memory_bytes: Memory allocated on CUDA; elsewhere the peak resident set of the process.
-        checkpoint_bytes: Size of its tensors on disk.
-        counted_bytes: Size on disk of what is counted in one image.
-        prediction_bytes: Size on disk of its prediction.
-        picture_bytes: Size of one sample's pictures on disk.
-        background_seconds: Of one image in the final evaluation, what threads do while the network goes on.
+        checkpoint_bytes: Size of the checkpoint.
+        counted_bytes: Size on disk of the counts of an image.
+        prediction_bytes: Size on disk of the prediction of an image.
+        picture_bytes: Size on disk of the pictures of a sample.
+        detail_seconds: Time for the details of a test image (boundaries, calibration, PNG), while the network waits.
+        background_seconds: The same in background threads, while the network continues.
     """
 
     setup_seconds: float
     step_seconds: float
     evaluation_seconds: float
-    detail_seconds: float
     peak_memory_bytes: int
     checkpoint_bytes: int
     counted_bytes: float
     prediction_bytes: float
     picture_bytes: float
+    detail_seconds: float = 0.0
     background_seconds: float = 0.0
 
 
 def workload_key(recipe: Recipe) -> str:
-    """Return a hash of what the work of a recipe depends on: of learning rates, it does not."""
+    """Hash the recipe without its learning rates, which do not change how long it takes."""
     canonical = recipe.canonical()
     train = canonical["train"]
     if train is not None:
@@ -102,8 +101,7 @@ def workload_key(recipe: Recipe) -> str:
 def training_seconds(run: Run, survey: Survey, probe: Probe) -> float:
     """Return the time of all training epochs.
 
-    Decoding comes once an image where images are cached in memory, and is taken to be done already where they are
-    cached on disk.
+    With a memory cache each image is decoded once; with a disk cache the images count as decoded already.
     """
     train = run.recipe.train
     if train is None:
@@ -133,12 +131,12 @@ def evaluation_seconds(run: Run, survey: Survey, probe: Probe) -> float:
 
 
 def overlapped(compute_seconds: float, load_seconds: float, *, workers: int) -> float:
-    """Return the time of computing and loading: one after the other without workers, else at the same time."""
+    """Return the time of computing and loading: their sum without workers, else their maximum."""
     return max(compute_seconds, load_seconds / workers) if workers else compute_seconds + load_seconds
 
 
 def disk_bytes(run: Run, survey: Survey, probe: Probe) -> int:
-    """Return what a run leaves: checkpoint, counts, predictions, pictures, record and history; no state on its way."""
+    """Return the disk space of a finished run; training states are not included."""
     train, samples = run.recipe.train, min(run.recipe.evaluate.samples, survey.test_images)
     kept = probe.checkpoint_bytes if train is None or train.keep_weights else 0
     by_image = probe.counted_bytes + (probe.prediction_bytes if samples else 0.0)
@@ -147,7 +145,7 @@ def disk_bytes(run: Run, survey: Survey, probe: Probe) -> int:
 
 
 def images_of(run: Run, survey: Survey) -> int:
-    """Return how many images a run trains and evaluates on, each counted as often as it is fed."""
+    """Return the number of images fed to the network, with repetitions."""
     train = run.recipe.train
     fed = survey.batches * train.batch_size if train else 0
     return fed + survey.validations * survey.validation_images + survey.test_images

@@ -1,4 +1,4 @@
-"""Looks at a recipe's data for an estimate: how much there is, and how long it takes to load."""
+"""Measures the amount of data of a recipe and its loading time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from segbench.engine.run.parts import loss_of
 from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 
 LOADED_IMAGES = 16
-"""Images of each split that are loaded to time it, beside the first, which is slower."""
+"""Images of each split that are timed, besides the slower first one."""
 
 LOAD_SECONDS = 0.5
-"""No further image of a split is loaded after this time."""
+"""Time limit per split; no further image is loaded after it."""
 
 
 def survey(run: Run) -> Survey:
-    """Open and hash a run's splits as the run will, and time the loading of a few images of each.
+    """Open and hash the splits of a run, and time the loading of a few images of each.
 
     Raises:
         UsageError: The data is missing or wrong.
@@ -51,7 +51,7 @@ def survey(run: Run) -> Survey:
 
 
 def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> LoadTime:
-    """Time the decoding and the transforms of the first images of a split, in this process.
+    """Time decoding and transforms of the first images of a split, in this process.
 
     Raises:
         DataError: One of them cannot be read or transformed.
@@ -75,10 +75,7 @@ def load_time(split: SegmentationDataset, pipeline: Pipeline, seed: int) -> Load
 
 
 def uncached(run: Run) -> RunData:
-    """Open a run's splits without workers, and without a cache, which a few images are not worth filling.
-
-    What the recipe measures in the training split is measured in its first images.
-    """
+    """Open the splits of a run without workers and cache; channel statistics come from its first images."""
     run_data = open_run_data(run.model_copy(update={"loader": Loader()}))
     if run_data.train is None or not run_data.measures:
         return run_data

@@ -1,4 +1,4 @@
-"""What the runs of a suite will take, from a survey of its data and a probe of each of its networks."""
+"""Estimates the runs of a suite from a survey of its data and a probe of each network."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from segbench.engine.processes import ProcessDied, call_in_process
 from segbench.errors import ModelRefusal, TrainingError
 
 PROBE_SECONDS = 2.5
-"""Time for the steps of one network; what is slower is timed by a single step after the first."""
+"""Time for the steps of a network; slower networks are timed by one step after the first."""
 
 
 NO_TIME = "there was no time to try it"
-"""Why nothing is known of a network."""
+"""Reason for a missing estimate."""
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What one run will take.
+    """Estimate of a run.
 
     Attributes:
         run_id: The run's id.
@@ -42,10 +42,10 @@ class RunEstimate:
         training_seconds: Training epochs and validation, loading included.
         evaluation_seconds: The final evaluation, loading included.
         peak_memory_bytes: See ``Probe``; what ``loader.cache: memory`` keeps is added on the CPU.
-        disk_bytes: What it leaves.
-        steps: Optimizer steps of its training.
-        trained_share: The part of them that a saved state holds, whose time is not in ``training_seconds``.
-        problem: Why nothing is known; the figures are 0 then.
+        disk_bytes: Disk space of the finished run.
+        steps: Optimizer steps.
+        trained_share: Share of the steps already in a training state; ``training_seconds`` is the rest.
+        problem: Why there is no estimate; all figures are 0 then.
     """
 
     run_id: str
@@ -66,14 +66,14 @@ class RunEstimate:
         return self.overhead_seconds + self.training_seconds + self.evaluation_seconds
 
     def after(self, step: int) -> RunEstimate:
-        """Return what is left of the run when so many optimizer steps are done."""
+        """Return the estimate of the rest of the run after some optimizer steps."""
         share = min(1.0, step / self.steps) if self.steps else 0.0
         return replace(self, training_seconds=(1 - share) * self.training_seconds, trained_share=share)
 
 
 @dataclass(frozen=True)
 class SuiteEstimate:
-    """What the runs of a suite will take, one after the other.
+    """Estimate of the runs of a suite, one after another.
 
     Attributes:
         runs: The runs, in the plan's order.
@@ -83,12 +83,12 @@ class SuiteEstimate:
 
     @property
     def seconds(self) -> float:
-        """Time of all runs of which something is known."""
+        """Time of all runs with an estimate."""
         return sum(run.seconds for run in self.runs)
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Memory of the largest run: one is done at a time."""
+        """Memory of the largest run; runs are sequential."""
         return max((run.peak_memory_bytes for run in self.runs), default=0)
 
     @property
@@ -98,7 +98,7 @@ class SuiteEstimate:
 
     @property
     def unknown(self) -> tuple[RunEstimate, ...]:
-        """The runs of which nothing is known."""
+        """The runs without an estimate."""
         return tuple(run for run in self.runs if run.problem is not None)
 
     def only(self, run_ids: Sequence[str]) -> SuiteEstimate:
@@ -107,10 +107,10 @@ class SuiteEstimate:
 
 
 def survey_runs(runs: Sequence[Run]) -> dict[str, Survey]:
-    """Look at the data of every recipe; nothing is computed.
+    """Survey the data of every recipe.
 
     Returns:
-        By ``Run.data_key``, what is the same for every network.
+        The survey of each ``Run.data_key``.
 
     Raises:
         UsageError: The data is missing or wrong.
@@ -134,15 +134,15 @@ def estimate_runs(
     enough: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SuiteEstimate:
-    """Try every distinct pair of network and work in a process of its own, and work out what each run takes.
+    """Probe every distinct pair of network and workload in a separate process, and estimate each run.
 
     Args:
         runs: The runs.
-        surveys: What ``survey_runs`` returned for them.
+        surveys: The result of ``survey_runs`` for them.
         device: auto, cpu, cuda, cuda:N or mps.
-        probe_seconds: About how long each network is tried.
-        enough: Asked before each network whether no more are to be tried; nothing is known of their runs then.
-        progress: Called with networks tried and networks in all.
+        probe_seconds: Approximate time to train, and to evaluate, each network.
+        enough: Called before each network; once true, the remaining networks get no estimate.
+        progress: Called with the networks probed and the total.
 
     Raises:
         UsageError: There is no such device, or a file of weights is missing.
@@ -165,17 +165,17 @@ def estimate_runs(
 
 
 def images_fed(runs: Sequence[Run], surveys: Mapping[str, Survey]) -> int:
-    """Return how many images the runs train and evaluate on, each counted as often as it is fed."""
+    """Return the number of images fed to the networks of the runs, with repetitions."""
     return sum(images_of(run, surveys[run.data_key]) for run in runs)
 
 
 def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds: float) -> RunEstimate:
-    """Work out what a run takes.
+    """Estimate a run.
 
     Args:
         run: The run.
-        survey: What is true of its data.
-        probe: What was measured of its network, or why nothing was.
+        survey: The survey of its data.
+        probe: The measurements of its network, or why there are none.
         start_seconds: Time to start a process.
     """
     if isinstance(probe, str):
@@ -196,13 +196,13 @@ def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds:
 
 
 def _workload_keys(runs: Sequence[Run]) -> dict[str, str]:
-    """Return by protocol id what the work depends on; points of a grid of learning rates share it."""
+    """Return the workload key of each protocol id; recipes that differ in learning rates share it."""
     recipes = {run.recipe.protocol_id: run.recipe for run in runs}
     return {protocol: workload_key(recipe) for protocol, recipe in recipes.items()}
 
 
 def _start_seconds() -> float:
-    """Measure how long it takes to start a process that has all modules already."""
+    """Time the start of a process with preloaded modules."""
     call_in_process(_nothing, observer=ignore)  # the first one loads them
     started = time.perf_counter()
     call_in_process(_nothing, observer=ignore)
@@ -210,7 +210,7 @@ def _start_seconds() -> float:
 
 
 def _probe_or_problem(run: Run, device: str, seconds: float) -> Probe | str:
-    """Measure a network, or return why that cannot be done: its run will meet the same."""
+    """Probe a network, or return why that fails; its run would fail likewise."""
     try:
         probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore)
     except (ModelRefusal, TrainingError, ProcessDied) as error:
@@ -223,7 +223,7 @@ def _nothing(*, observer: Observer) -> None:
 
 
 def _surveys(runs: Sequence[Run], *, observer: Observer) -> list[Survey]:
-    """Import torch only in the process that needs it, which is one for all folds and recipes."""
+    """Survey several runs in one process, so that only this process imports torch."""
     from segbench.engine.estimate.data_survey import survey
 
     del observer

@@ -1,15 +1,15 @@
-"""Measures what an estimate is worked out from: a few steps of a network on this machine, on the first images."""
+"""Measures a few training steps and evaluations of a network on the first images."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -25,13 +25,11 @@ from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.distributed import ALONE
 from segbench.engine.estimate.cost_model import Probe
 from segbench.engine.estimate.data_survey import uncached
-from segbench.engine.evaluation.details import Details
-from segbench.engine.evaluation.evaluate import Evaluation, evaluate
-from segbench.engine.evaluation.predictions import PredictionArchive
+from segbench.engine.evaluation.evaluate import Evaluation
 from segbench.engine.evaluation.predictor import Predictor
-from segbench.engine.evaluation.sample_pictures import save_pictures
 from segbench.engine.run.data import RunData
 from segbench.engine.run.facts import weights_digest
+from segbench.engine.run.final_evaluation import PICTURES_A_SAMPLE, evaluate_and_store
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
@@ -39,16 +37,15 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trainer import Trainer
 from segbench.models.build import check_input
 from segbench.models.cost import count_weights_bytes
-from segbench.results.arrays.details import DETAILS_FILE, ImageDetails, save_details
-from segbench.results.arrays.matrices import save_matrices
+from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 
 T = TypeVar("T")
 
 MOST_STEPS = 20
-"""Steps after which a median does not get better."""
+"""Largest number of repetitions; more do not improve the median."""
 
 SLOW_FIRST_STEP = 4.0
-"""A first step that takes so many times the time there is for all is the only one."""
+"""A first step longer than this multiple of the available time is the only one."""
 
 
 def probe(run: Run, *, device: str, seconds: float) -> Probe:
@@ -57,7 +54,7 @@ def probe(run: Run, *, device: str, seconds: float) -> Probe:
     Args:
         run: The run.
         device: auto, cpu, cuda, cuda:N or mps.
-        seconds: About how long each of the two may take.
+        seconds: Approximate time for each of the two.
 
     Raises:
         UsageError: The data or the weights are missing, or there is no such device.
@@ -78,25 +75,28 @@ def _measured(run: Run, chosen: torch.device, *, seconds: float) -> Probe:
     setup_seconds = time.perf_counter() - started
     compute = training_config(run.recipe, chosen)
     compute.reset_peak_memory()
-    classes = len(run_data.info.classes)
+    images, classes = len(run_data.test), len(run_data.info.classes)
     loss = loss_of(run.recipe, classes=classes, median_frequency=lambda: [1.0] * classes)
     steps = _trained(network, whole, run_data, loss, compute=compute, seconds=seconds)
     predictor = predictor_of(network, run.recipe, classes=classes, device=chosen)
-    passes = evaluations(predictor, run_data, loss, seconds=seconds)
-    passing = [one.evaluation.seconds for one in passes]
+    threads = threads_of_run(chosen, ALONE, workers=run.loader.workers)
+    with tempfile.TemporaryDirectory() as name:
+        passes = evaluations(predictor, run_data, loss, threads=threads, folder=Path(name), seconds=seconds)
+        sizes = sizes_on_disk(Path(name), images=images)
+    passing, details = [found.seconds for found in passes], [found.detail_seconds for found in passes]
     return Probe(
         setup_seconds=setup_seconds + first_excess(steps) + first_excess(passing),
         step_seconds=typical(steps),
-        evaluation_seconds=typical(passing) / len(run_data.test),
-        **looking_figures(passes, threads_of_run(chosen, ALONE, workers=run.loader.workers), images=len(run_data.test)),
+        evaluation_seconds=typical(passing) / images,
+        **detail_times(typical(details), threads, images=images),
         peak_memory_bytes=compute.peak_memory_bytes(),
         checkpoint_bytes=count_weights_bytes(network),
-        **_sizes_on_disk(passes[0], run_data.test),
+        **sizes,
     )
 
 
 def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]:
-    """Train on one batch again and again; return the seconds of each step, the first included."""
+    """Train on one batch repeatedly; return the seconds of each step, including the first."""
     meter = EpochMeter(1, trainer.loss.names)
     trainer.network.train()
 
@@ -110,51 +110,30 @@ def step_times(trainer: Trainer, batch: Batch, *, seconds: float) -> list[float]
         return repeated(step, lambda taken: taken, seconds=seconds, most=min(MOST_STEPS, trainer.total_steps))
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One evaluation of the few images, and what it would store.
+def evaluations(
+    predictor: Predictor, run_data: RunData, loss: WeightedSum, *, threads: Threads, folder: Path, seconds: float
+) -> list[Evaluation]:
+    """Evaluate a few images repeatedly, as a run does; only the first pass decodes them.
 
-    Attributes:
-        evaluation: Matrices, times and one picture.
-        details: What was counted beside the matrices.
-        counting_seconds: Of the time of looking closer, what threads do in a run.
-        archive_bytes: Size of all predictions.
+    Args:
+        predictor: Applies the network.
+        run_data: The images.
+        loss: The loss of the recipe.
+        threads: Threads that compute details of images.
+        folder: Receives the files of the evaluation.
+        seconds: Approximate time for all passes.
     """
 
-    evaluation: Evaluation
-    details: ImageDetails
-    counting_seconds: float
-    archive_bytes: int
+    def evaluated() -> Evaluation:
+        found = evaluate_and_store(predictor, run_data, folder, loss=loss, threads=threads)
+        assert found is not None, "this process is the first of its group"
+        return found
 
-
-class _TimedDetails(Details):
-    """Looks at images in this thread, and keeps how long that took."""
-
-    seconds = 0.0
-
-    def update(self, *image: Any) -> None:
-        """Add one image."""
-        started = time.perf_counter()
-        super().update(*image)
-        self.seconds += time.perf_counter() - started
-
-
-def evaluations(predictor: Predictor, run_data: RunData, loss: WeightedSum, *, seconds: float) -> list[Pass]:
-    """Evaluate the few images again and again; their decoding is left to the first pass."""
-    loader = run_data.evaluation_loader(run_data.test, pin_memory=predictor.compute.device.type == "cuda")
-
-    def evaluated() -> Pass:
-        file = BytesIO()
-        with PredictionArchive(file, run_data.info.palette) as archive:
-            timed = _TimedDetails(predictor.classes, archive)
-            found = evaluate(predictor, loader, loss=loss, keep=(0,), details=timed)
-        return Pass(found, timed.compute(), timed.seconds, len(file.getvalue()))
-
-    return repeated(evaluated, lambda found: found.evaluation.seconds, seconds=seconds, most=MOST_STEPS)
+    return repeated(evaluated, lambda found: found.seconds, seconds=seconds, most=MOST_STEPS)
 
 
 def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: float, most: int) -> list[T]:
-    """Do something once and then, unless that took very long, at least once more and until the time is over."""
+    """Call a function once and, unless that took too long, at least once more until the time is over."""
     found = [do()]
     if seconds_of(found[0]) > SLOW_FIRST_STEP * seconds:
         return found
@@ -164,17 +143,17 @@ def repeated(do: Callable[[], T], seconds_of: Callable[[T], float], *, seconds: 
 
 
 def typical(times: list[float]) -> float:
-    """Return the median of all but the first, which is slower; of the first where there is no other."""
+    """Return the median without the first, slower value; the first value if it is the only one."""
     return median(times[1:] or times)
 
 
 def first_excess(times: list[float]) -> float:
-    """Return by how much the first took longer than the others usually do."""
+    """Return the extra time of the first value over the median of the others."""
     return max(0.0, times[0] - typical(times))
 
 
 def _first_images(run_data: RunData) -> RunData:
-    """Return the same with one batch of each split, decoded once."""
+    """Limit each split to one batch, decoded once."""
     train = run_data.run.recipe.train
     batch_size = train.batch_size if train else 1
     return replace(
@@ -189,7 +168,7 @@ def _kept(split: SegmentationDataset, count: int) -> SegmentationDataset:
 
 
 def _built(run: Run, run_data: RunData) -> nn.Module:
-    """Build the network as a run does; its cost is not counted, which takes a run a few tenths of a second."""
+    """Build the network as a run does, but without counting its cost, which takes a few tenths of a second."""
     network = network_of(run, run_data.info)
     weights_digest(run, network)
     for size in sorted(run_data.seen_sizes([run_data.test.read(0).label.shape])):
@@ -206,9 +185,9 @@ def _trained(
     compute: ComputeConfig,
     seconds: float,
 ) -> list[float]:
-    """Return the seconds of a few training steps, a single 0 when nothing is trained.
+    """Return the seconds of a few training steps; a single 0 without training.
 
-    The trainer is that of the whole split, so that its schedule is the run's; it writes no history.
+    The trainer gets the loader of the whole split, so that its schedule is that of the run; it writes no history.
     """
     recipe = whole.run.recipe.train
     if recipe is None:
@@ -221,28 +200,26 @@ def _trained(
     return step_times(trainer, batch, seconds=seconds)
 
 
-def looking_figures(passes: list[Pass], threads: Threads, *, images: int) -> dict[str, float]:
-    """Return what looking closer at one image takes in a run with its threads, by the field of ``Probe``."""
-    counting = typical([one.counting_seconds for one in passes]) / images
-    own = max(0.0, typical([one.evaluation.detail_seconds for one in passes]) / images - counting)
-    shared = counting / threads.count
-    if threads.in_background:
-        return {"detail_seconds": own, "background_seconds": shared}
-    return {"detail_seconds": own + shared}
+def detail_times(detail_seconds: float, threads: Threads, *, images: int) -> dict[str, float]:
+    """Return the time for the details of an image in a run, as fields of ``Probe``.
+
+    Args:
+        detail_seconds: Time for which the evaluation of a few images waited for their details.
+        threads: Threads that compute them.
+        images: Number of images.
+    """
+    rounds = ceil(images / threads.count)
+    seconds = detail_seconds / (rounds * threads.count)
+    return {"background_seconds": seconds} if threads.in_background else {"detail_seconds": seconds}
 
 
-def _sizes_on_disk(found: Pass, split: SegmentationDataset) -> dict[str, float]:
-    """Write what an evaluation leaves behind, and return the size of one image's part of it."""
-    images, shown = len(found.details.names), found.evaluation.pictures
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        save_matrices(folder / "confusion.npz", found.evaluation.matrices)
-        save_details(folder / DETAILS_FILE, found.details)
-        counted = sum(file.stat().st_size for file in folder.iterdir())
-        save_pictures(folder / "samples", shown, split)
-        pictures = sum(file.stat().st_size for file in (folder / "samples").iterdir())
+def sizes_on_disk(folder: Path, *, images: int) -> dict[str, float]:
+    """Return the disk space per image of a stored evaluation, as fields of ``Probe``."""
+    size = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    predictions = size.pop(PREDICTIONS_FILE, 0)
+    pictures = [file.stat().st_size for file in folder.glob(f"{SAMPLES_FOLDER}/*")]
     return {
-        "counted_bytes": counted / images,
-        "prediction_bytes": found.archive_bytes / images,
-        "picture_bytes": pictures / max(1, len(shown)),
+        "counted_bytes": sum(size.values()) / images,
+        "prediction_bytes": predictions / images,
+        "picture_bytes": PICTURES_A_SAMPLE * sum(pictures) / max(1, len(pictures)),
     }

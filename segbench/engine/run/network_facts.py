@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
@@ -13,12 +13,13 @@ from segbench.config.sections.classes_map import mapped_by_name
 from segbench.data.base import DatasetInfo
 from segbench.engine.run.facts import weights_digest
 from segbench.engine.run.network_outputs import outputs_of_run
-from segbench.engine.run.weights_taken import weights_facts, weights_notes
 from segbench.engine.training.optim.parameter_groups import shares
 from segbench.models.base import count_parameters
 from segbench.models.build import initial_weights_of, pretrained_report_of, weights_report_of
+from segbench.models.weights.checkpoint import WeightsReport
 from segbench.results.outputs import OutputFacts
 from segbench.results.record import GroupFacts, InitialWeights, WeightsLoaded
+from segbench.results.wording import first, in_words, percent
 
 Tell = Callable[[str], None]
 
@@ -108,3 +109,44 @@ def _group_facts(run: Run, network: nn.Module, tell: Tell) -> tuple[GroupFacts, 
         GroupFacts(tensors=share.tensors, matched=share.parameters, **group.model_dump())
         for group, share in zip(groups, found, strict=True)
     )
+
+
+SHOWN = 3
+"""Number of tensors of a kind that a message names; the record lists all."""
+
+TOP = "the names at the top"
+"""Name shown for tensors at the top level of a checkpoint."""
+
+
+def weights_facts(report: WeightsReport) -> dict[str, Any]:
+    """Return the facts about a checkpoint for the record."""
+    facts: dict[str, Any] = {
+        "weights_share": report.share,
+        "weights_key": (report.key or TOP) if report.rivals else None,
+    }
+    if report.unused:
+        facts["weights_unused"] = list(report.unused)
+    if report.moved is not None:
+        facts["weights_moved"] = str(report.moved)
+    if not report.complete:
+        facts["weights_left_out"] = {kind: list(names) for kind, names in report.misfits.items()}
+    return facts
+
+
+def weights_notes(report: WeightsReport) -> Iterator[str]:
+    """Yield messages about a loaded checkpoint."""
+    if report.rivals:
+        others = ", ".join(key or TOP for key in report.rivals)
+        yield f"{report.key or TOP} was taken; {others} would match as well (weights_key)"
+    if report.moved is not None:
+        yield f"a part has another name there and was taken: {report.moved}"
+    if report.auxiliary:
+        yield f"the auxiliary head was left out ({_counted(report.auxiliary)})"
+    if report.unused:
+        yield f"what is beside the network was not used ({_counted(report.unused)})"
+    if not report.complete:
+        yield f"{percent(report.share)} of the network was taken: {in_words(report.misfits, shown=SHOWN)}"
+
+
+def _counted(names: tuple[str, ...]) -> str:
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}: {first(names, SHOWN)}"

@@ -20,12 +20,9 @@ from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.checkpoint import save_checkpoint
 from segbench.engine.device import ComputeConfig, deterministic
 from segbench.engine.distributed import ALONE, ProcessGroup
-from segbench.engine.evaluation.details import Details
 from segbench.engine.evaluation.evaluate import Evaluation, evaluate
-from segbench.engine.evaluation.gather import Seen, gather_evaluation, reduce_confusion
-from segbench.engine.evaluation.predictions import PredictionArchive, read_archive, write_archive
+from segbench.engine.evaluation.gather import reduce_confusion
 from segbench.engine.evaluation.predictor import Predictor
-from segbench.engine.evaluation.sample_pictures import save_pictures, spread
 from segbench.engine.events import EpochEnded, Notice, Observer, Progress, Stage
 from segbench.engine.run.data import RunData, open_run_data
 from segbench.engine.run.data_findings import splits_of
@@ -38,6 +35,7 @@ from segbench.engine.run.facts import (
     recipe_precision,
     report_other_places,
 )
+from segbench.engine.run.final_evaluation import evaluate_and_store
 from segbench.engine.run.network_facts import network_facts, output_facts
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
 from segbench.engine.run.record import build_record, part_in_folds
@@ -49,10 +47,8 @@ from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
-from segbench.results.arrays.details import DETAILS_FILE, save_details
-from segbench.results.arrays.matrices import save_matrices
 from segbench.results.environment import capture, package_versions
-from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
+from segbench.results.find_runs import HISTORY_FILE
 from segbench.results.record import (
     DataFacts,
     EarlyStop,
@@ -243,36 +239,17 @@ class RunExecution:
 
     def _evaluate(self, network: nn.Module, loss: WeightedSum, run_data: RunData) -> None:
         self._compute.place(network)
-        file = self.folder / PREDICTIONS_FILE
-        with (
-            run_data.evaluation_loader(run_data.test, pin_memory=self._pin, shard=self._shard) as loader,
-            self._archive(file, run_data) as archive,
-            Details(len(run_data.info.classes), archive, threads=self._threads) as details,
-        ):
-            own = evaluate(
-                self._predictor(network, run_data),
-                loader,
-                loss=loss,
-                keep=spread(self.run.recipe.evaluate.samples, len(run_data.test)),
-                details=details,
-                progress=self._evaluated,
-            )
-        predictions = None if archive is None or self.group.size == 1 else read_archive(file)
-        found = gather_evaluation(Seen(own, details.compute(), predictions), self.group)
-        if found is None:
-            return
-        if found.predictions is not None:
-            write_archive(file, found.predictions)
-        save_matrices(self.folder / CONFUSION_FILE, found.evaluation.matrices)
-        save_details(self.folder / DETAILS_FILE, found.details)
-        save_pictures(self.folder / "samples", found.evaluation.pictures, run_data.test)
-        self._note_evaluation(found.evaluation)
-
-    def _archive(self, file: Path, run_data: RunData) -> PredictionArchive | nullcontext[None]:
-        """Return the archive for predictions; None if the suite wants no pictures."""
-        if not self.run.recipe.evaluate.samples:
-            return nullcontext()
-        return PredictionArchive(file, run_data.info.palette)
+        found = evaluate_and_store(
+            self._predictor(network, run_data),
+            run_data,
+            self.folder,
+            loss=loss,
+            threads=self._threads,
+            group=self.group,
+            progress=self._evaluated,
+        )
+        if found is not None:
+            self._note_evaluation(found)
 
     def _predictor(self, network: nn.Module, run_data: RunData) -> Predictor:
         return predictor_of(network, self.run.recipe, classes=len(run_data.info.classes), device=self.device)

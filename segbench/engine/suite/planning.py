@@ -8,10 +8,9 @@ from functools import cached_property
 
 from segbench.config.plan import Run, once_each, plan
 from segbench.config.suite import Suite
-from segbench.config.trials import families
+from segbench.config.trials import best_position, families
 from segbench.engine.run.record import stored_mean_iou
 from segbench.engine.suite.selection import Selection, chosen, named, starting_with
-from segbench.results.choice import best_position
 from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store
 

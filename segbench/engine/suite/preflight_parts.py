@@ -8,12 +8,17 @@ import numpy as np
 from torch import nn
 
 from segbench.config.component import MetricEntry, ModelEntry
-from segbench.config.plan import variants
+from segbench.config.plan import Run, variants
 from segbench.config.suite import Suite
+from segbench.data.base import DatasetInfo
+from segbench.data.open import create_dataset
 from segbench.engine.training.optim.parameter_groups import GroupShare, shares, trainable_parameters
-from segbench.errors import SuiteError, UsageError
+from segbench.errors import DataError, ModelRefusal, SuiteError, UsageError
 from segbench.metrics.foreign import Metric, as_metric
+from segbench.models.build import check_weights
 from segbench.models.skeleton import skeleton
+from segbench.models.weights.classes_map import for_classes
+from segbench.models.weights.foreign_states import read_contents
 from segbench.registry import METRICS
 
 _SHOWN_PARTS = 8
@@ -92,3 +97,37 @@ def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:
 def _in_words(models: Sequence[ModelEntry], taken: Sequence[GroupShare | None]) -> str:
     shown = ("not known before its run" if share is None else str(share) for share in taken)
     return "; ".join(f"{model.label} {words}" for model, words in zip(models, shown, strict=True))
+
+
+def check_checkpoint(run: Run) -> str:
+    """Compare the tensor names and shapes of a run's checkpoint with those of its network.
+
+    Returns:
+        Why it cannot be compared (the data is missing, or the network cannot be built); else empty.
+
+    Raises:
+        SuiteError: The file cannot be read or does not match; names the model.
+    """
+    assert run.model.weights is not None
+    try:
+        read_contents(run.model.weights, shapes_only=True).check_not_empty()
+        info = _info_of(run)
+        check_weights(for_classes(run.model, info.classes), classes=len(info.classes), channels=info.channels)
+    except DataError as error:
+        return str(error).splitlines()[0]
+    except ModelRefusal as error:
+        return str(error)
+    except UsageError as error:
+        raise SuiteError(str(error), key=f"models ({run.model.label})") from None
+    except Exception as error:  # an external network; errors will show in its run
+        return f"the network cannot be built: {type(error).__name__}: {error}"
+    return ""
+
+
+def _info_of(run: Run) -> DatasetInfo:
+    """Return facts about the data set without reading its images.
+
+    Raises:
+        DataError: The data is missing.
+    """
+    return create_dataset(run.recipe.dataset, run.recipe.dataset.test_split).info

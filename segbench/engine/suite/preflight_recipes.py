@@ -13,7 +13,7 @@ from segbench.engine.training.accumulation import steps_per_epoch, total_steps
 from segbench.engine.training.losses.base import Loss
 from segbench.engine.training.losses.foreign import try_loss
 from segbench.engine.training.losses.weighted_sum import build_loss
-from segbench.engine.training.optim.foreign_schedules import TorchRate
+from segbench.engine.training.optim.foreign import TorchRate
 from segbench.engine.training.optim.optimizers import create_optimizer
 from segbench.engine.training.optim.schedules import Schedule, create_schedule
 from segbench.errors import SegbenchError, SuiteError, UsageError

@@ -17,8 +17,7 @@ from segbench.errors import StoreError, WeightsError
 from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents, why_no_weights
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
 from segbench.models.weights.tensor_matching import Change, is_counter
-from segbench.results.misfits import in_words
-from segbench.results.shares import percent
+from segbench.results.wording import in_words, percent
 
 MIN_FIT = 0.5
 """Default fraction of a network that a checkpoint must match under ``strict: false``."""

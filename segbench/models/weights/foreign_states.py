@@ -18,7 +18,7 @@ from torch import Tensor
 
 from segbench.errors import WeightsError
 from segbench.models.weights.foreign_file import FileKind, kind_of
-from segbench.results import misfits
+from segbench.results import wording
 
 State: TypeAlias = dict[str, Tensor]
 """Tensors by name."""
@@ -135,7 +135,7 @@ def read_contents(path: str | Path, *, shapes_only: bool = False) -> Contents:
 
 def first(names: tuple[str, ...]) -> str:
     """Return the first few names, and how many more there are."""
-    return misfits.first(names, SHOWN)
+    return wording.first(names, SHOWN)
 
 
 def _states(content: Any, key: str = "", depth: int = _DEPTH + 1) -> Iterator[tuple[str, State]]:

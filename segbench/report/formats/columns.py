@@ -12,7 +12,7 @@ from segbench.report import text
 from segbench.report.blocks import Cell
 from segbench.report.runs.own_metrics import PREFIX, labels_on
 from segbench.report.text import is_absent, printable
-from segbench.results.shares import percent
+from segbench.results.wording import percent
 
 
 @dataclass(frozen=True)

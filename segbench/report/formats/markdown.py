@@ -22,7 +22,7 @@ from segbench.report.blocks import (
     Table,
 )
 from segbench.report.text import code_block, code_span, escape_markdown
-from segbench.results.markdown import markdown_table
+from segbench.results.wording import markdown_table
 
 FIGURES_FOLDER = "figures"
 

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.text import is_absent, printable
-from segbench.results.misfits import first, in_words
-from segbench.results.shares import percent
+from segbench.results.wording import first, in_words, percent
 
 _SHOWN = 3
 """Number of tensors named in a sentence."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from segbench.config.plan import concerns_model, in_words
+from segbench.config.trials import best_position
 from segbench.report.text import is_absent, plural
-from segbench.results.choice import best_position
 
 SUPERSEDED = "superseded"
 """The status of a tuned run whose trials, some of them done again, choose something else by now."""

@@ -16,7 +16,6 @@ from segbench.results.training_states import StateFolder
 from segbench.results.verify import verified_record
 
 WEIGHTS_FILE = "checkpoint.safetensors"
-SAMPLES_FOLDER = "samples"
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.results.archive.container import Source
-from segbench.results.archive.inventory import SAMPLES_FOLDER, held_runs
+from segbench.results.archive.inventory import held_runs
 from segbench.results.archive.manifest import PackedRun
 from segbench.results.archive.members import is_run_file, is_safe
 from segbench.results.arrays.gallery import find_galleries
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.find_runs import PREDICTIONS_FILE
+from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.record import RunRecord
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE

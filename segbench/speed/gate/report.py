@@ -8,7 +8,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from segbench.results.markdown import markdown_table
+from segbench.results.wording import markdown_table
 from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
 from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, percent
 from segbench.speed.gate.environments import Environment

@@ -33,6 +33,31 @@ def test_help_imports_nothing_heavy():
     assert "Usage: segbench" in python(code)
 
 
+def test_no_help_screen_imports_torch_or_pandas():
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from segbench.cli.app import _COMMANDS, app\n"
+        "for name in _COMMANDS:\n"
+        "    assert CliRunner().invoke(app, [name, '--help']).exit_code == 0, name\n"
+        "    assert not {'torch', 'torchvision', 'timm', 'pandas', 'scipy'} & set(sys.modules), name\n"
+        "print('none')"
+    )
+    assert python(code) == "none\n"
+
+
+def test_the_help_of_run_reads_no_schema_of_suites():
+    code = (
+        "import sys\n"
+        "sys.argv = ['segbench', 'run', '--help']\n"
+        "from segbench.cli.app import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "assert not {'numpy', 'yaml', 'segbench.config.suite', 'segbench.engine.processes'} & set(sys.modules)\n"
+    )
+    assert "--time-limit" in python(code)
+
+
 @pytest.mark.parametrize(
     "arguments", [["validate", "SUITE"], ["plan", "SUITE"], ["schema"], ["list", "models"], ["leaderboard", "RESULTS"]]
 )

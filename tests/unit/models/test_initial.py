@@ -12,8 +12,7 @@ from torch.nn import functional
 from segbench.config.component import ModelEntry
 from segbench.models.blocks import bilinear_kernel, fan_in, he_normal, init_he
 from segbench.models.build import build_network, initial_weights_of
-from segbench.models.initial import fan_out, glorot_normal, initialise
-from segbench.models.score_layers import SCORE_STD, find_score_layers
+from segbench.models.initial import SCORE_STD, fan_out, find_score_layers, glorot_normal, initialise
 
 SCHEMES = ["torch", "kaiming", "xavier"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from segbench.results.choice import best_position
+from segbench.config.trials import best_position
 
 
 @pytest.mark.parametrize(

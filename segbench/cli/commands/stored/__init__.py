@@ -1,1 +1,1 @@
-"""The commands about stored results."""
+"""Commands about stored results."""

@@ -1,4 +1,4 @@
-"""Commands about results: the leaderboard and the report."""
+"""Commands that rank results: leaderboard, report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support.options import PerClass
-from segbench.cli.terminal.conventions import show_conventions
 from segbench.cli.terminal.output import emphasized, tell
 from segbench.cli.terminal.waiting import doing
 from segbench.errors import UsageError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How a leaderboard is written."""
+    """The format of a leaderboard."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -66,6 +65,8 @@ def leaderboard(
     if convention is None:
         show(ranking, form, per_class=per_class)
     else:
+        from segbench.cli.terminal.conventions import show_conventions
+
         show_conventions(ranking.runs, convention, form)
     if reports is not None:
         write(ranking, reports)
@@ -109,7 +110,7 @@ def report(
 
 
 def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = False) -> None:
-    """Show the leaderboard of a folder of results, and write the report of it below ``reports``; None writes none.
+    """Show the leaderboard of a folder of results, and write its report below ``reports`` if given.
 
     Args:
         results: The folder.
@@ -133,7 +134,7 @@ def rank_and_report(results: Path, reports: Path | None, *, per_class: bool = Fa
 
 
 def show_verdicts(ranking: Ranking) -> None:
-    """Write the verdict on each table to standard output; on a terminal, the winner stands out."""
+    """Write the verdict on each table to standard output; a terminal shows the winner in bold."""
     from segbench.report.verdict import verdicts_of
 
     for verdict in verdicts_of(ranking):
@@ -142,7 +143,7 @@ def show_verdicts(ranking: Ranking) -> None:
 
 
 def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = False) -> None:
-    """Write a leaderboard to standard output, and what disturbs the comparison to standard error."""
+    """Write a leaderboard to standard output, and its caveats to standard error."""
     from segbench.report.formats.latex import to_latex
     from segbench.report.formats.leaderboard import to_markdown
     from segbench.report.formats.tables import to_csv, to_json
@@ -179,7 +180,7 @@ def write(ranking: Ranking, reports: Path) -> Path:
 
 
 def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:
-    """Write the tables, and return the titles of the columns that are in them."""
+    """Write the tables; return the titles of their columns."""
     from rich.console import Console
 
     from segbench.report.formats.tables import rich_tables, titles_shown
@@ -190,4 +191,4 @@ def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:
 
 
 _PLAIN_WIDTH = 160
-"""Signs in a line where standard output is no terminal."""
+"""Characters per line if standard output is not a terminal."""

@@ -1,4 +1,4 @@
-"""Commands about folders of results: results list, results pack, results merge, results recount."""
+"""Commands that manage stored results: results list, pack, merge, recount."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import counting
-from segbench.config.load import read_override, set_key
+from segbench.config.load import set_options
 from segbench.errors import UsageError
 from segbench.metrics.scores import score
 from segbench.report.text import printable
@@ -116,8 +116,7 @@ def recount(
     from segbench.engine.evaluation.recount import Recounter
 
     given: dict[str, Any] = {}
-    for option in options or ():
-        set_key(given, *read_override(option))
+    set_options(given, options)
     recounter, refused = Recounter(given), False
     for found in scan(results):
         with counting(found.folder.name, "images") as advance:
@@ -129,10 +128,10 @@ def recount(
 
 
 def _bytes(text: str | None) -> int | None:
-    """Return a number of bytes, written as in ``15M``.
+    """Parse a number of bytes, such as ``15M``.
 
     Raises:
-        UsageError: It is no such text.
+        UsageError: The text has another form.
     """
     if text is None:
         return None
@@ -166,7 +165,7 @@ def _mean_iou(run: HeldRun) -> float | None:
 
 
 def _show_suite(suite: Path, name: str, runs: Sequence[HeldRun]) -> None:
-    """Write a table of a suite's runs, and what they come to."""
+    """Write a table of a suite's runs, and the totals."""
     typer.echo(f"{name}: {_totals(suite, runs)}")
     columns = _columns(list(map(_facts, runs)))
     if runs:
@@ -179,7 +178,7 @@ def _show_suite(suite: Path, name: str, runs: Sequence[HeldRun]) -> None:
 
 
 def _columns(facts: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return a table of runs by its headings, without what would be empty or is the same in all lines."""
+    """Return the columns of a table of runs, without empty ones and without a protocol shared by all."""
     columns = {
         "run": [one["id"] for one in facts],
         "status": [one["status"] for one in facts],
@@ -199,7 +198,7 @@ def _short(protocol: str | None) -> str:
 
 
 def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
-    """Return in words what a suite's folder holds."""
+    """Summarise the content of a suite's folder."""
     counts = Counter(run.status for run in runs)
     speeds = len(list((suite / SPEED_FOLDER).glob("*.json")))
     parts = [f"{count} {status}" for status, count in counts.items()]
@@ -222,7 +221,7 @@ def _tell_packed(packed: Packed) -> None:
 
 
 def _tell_merged(merged: Merged, into: Path) -> None:
-    """Write what became of archives: in numbers, and by name what is not simply added or there."""
+    """Report the result of a merge: counts, and by name what was neither added nor present."""
     for kind in (Kind.RUN, Kind.STATES, Kind.SPEED):
         counts = {fate: len(merged.of(fate, kind)) for fate in Fate}
         if any(counts.values()):
@@ -245,7 +244,7 @@ _PLURALS = {"run": "runs", "states": "states", "speed record": "speed records"}
 
 
 def _conflict(placed: Placed) -> str:
-    """Return a conflict in words: what it is about and, of a run, how its two results differ."""
+    """Describe a conflict; for a run, with the differences of its two results."""
     text = f"conflict: {placed.name}: {placed.note}; what is here stays"
     if placed.here is None or placed.there is None:
         return text
@@ -260,7 +259,7 @@ def _conflict(placed: Placed) -> str:
 
 
 def _side_facts(side: Side) -> dict[str, str]:
-    """Return what tells one result of a run from another, as text."""
+    """Return facts that differ between two results of a run, as text."""
     record = side.record
     facts = {"mIoU": f"{score(side.confusion).mean_iou:.4f}", "started": record.timings.started}
     return facts | _flat(record.environment)

@@ -17,7 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segbench.config.component import OptimizerEntry
-from segbench.engine.training.optim.foreign_optimizers import as_optimizer
+from segbench.engine.training.optim.foreign import as_optimizer
 from segbench.engine.training.optim.parameter_groups import (
     Parameters,
     freeze,

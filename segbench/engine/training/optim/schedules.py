@@ -13,7 +13,7 @@ from timm.scheduler.step_lr import StepLRScheduler
 from torch.optim import Optimizer
 
 from segbench.config.component import ScheduleEntry
-from segbench.engine.training.optim.foreign_schedules import ForeignSchedule, as_scheduler
+from segbench.engine.training.optim.foreign import ForeignSchedule, as_scheduler
 from segbench.engine.training.optim.length import Span
 from segbench.engine.training.optim.parameter_groups import LR_SCALE
 from segbench.errors import UsageError

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from segbench.cli.support.launch_options import LauncherName, LaunchOptions, devices_for, started_by_torchrun
+from segbench.cli.support.launch_options import LaunchOptions, devices_for, started_by_torchrun
+from segbench.cli.support.options import LauncherName
 from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate
 from segbench.engine.launchers.local import Parallel
 from segbench.engine.launchers.ray import RayLauncher

@@ -11,7 +11,7 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.data.loading.loader import Batch
 from segbench.engine.doctor.cases import SMALL_BATCH, SMALL_SIZE, NetworkCase, cases_of, catalogue_suite, images_of
-from segbench.engine.doctor.check import check_network
+from segbench.engine.doctor.checkup import check_network
 from segbench.engine.doctor.noise import noise_loader
 from segbench.engine.doctor.numbers import fill_zeros, reference, relative_error
 from segbench.engine.doctor.record import NetworkCheck

@@ -1,7 +1,6 @@
 """Estimates worked out by hand from given surveys and probes; what is measured is tested in tests/integration."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from tiny import document
@@ -23,7 +22,7 @@ from segbench.engine.estimate.cost_model import (
     workload_key,
 )
 from segbench.engine.estimate.estimate import RunEstimate, SuiteEstimate, estimate_run, images_fed
-from segbench.engine.estimate.model_probe import first_excess, looking_figures, repeated, typical
+from segbench.engine.estimate.model_probe import detail_times, first_excess, repeated, sizes_on_disk, typical
 
 SURVEY = Survey(
     batches=6,  # 2 epochs of 12 images in batches of 4
@@ -104,17 +103,27 @@ def test_looking_closer_takes_what_the_network_waits_for_unless_the_threads_besi
 
 
 @pytest.mark.parametrize(
-    ("threads", "expected"),
+    ("threads", "images", "expected"),
     [
-        (Threads(1), {"detail_seconds": 0.5}),
-        (Threads(4), {"detail_seconds": 0.2}),
-        (Threads(4, in_background=True), {"detail_seconds": 0.1, "background_seconds": 0.1}),
+        (Threads(1), 2, {"detail_seconds": 0.4}),
+        (Threads(4), 4, {"detail_seconds": 0.2}),  # all at once
+        (Threads(4), 1, {"detail_seconds": 0.2}),  # three threads have nothing to do yet
+        (Threads(4), 5, {"detail_seconds": 0.1}),  # in two rounds
+        (Threads(4, in_background=True), 8, {"background_seconds": 0.1}),
     ],
 )
-def test_what_one_core_counted_is_shared_out_among_the_threads_of_a_run(threads, expected):
-    timed = SimpleNamespace(evaluation=SimpleNamespace(detail_seconds=1.0), counting_seconds=0.8)
-    found = looking_figures([timed] * 3, threads, images=2)
-    assert found == pytest.approx(expected)
+def test_details_of_few_images_tell_what_those_of_many_take_with_all_threads(threads, images, expected):
+    assert detail_times(0.8, threads, images=images) == pytest.approx(expected)
+
+
+def test_sizes_on_disk_are_those_of_one_image(tmp_path):
+    for name, size in {"confusion.npz": 300, "details.npz": 100, "predictions.zip": 80}.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    assert sizes_on_disk(tmp_path, images=4) == {"counted_bytes": 100, "prediction_bytes": 20, "picture_bytes": 0}
+    (tmp_path / "samples").mkdir()
+    for name, size in {"0-image.png": 70, "0-label.png": 20, "0-prediction.png": 30}.items():
+        (tmp_path / "samples" / name).write_bytes(bytes(size))
+    assert sizes_on_disk(tmp_path, images=4)["picture_bytes"] == 120
 
 
 def test_nothing_is_trained_without_a_training_recipe():

@@ -21,9 +21,9 @@ from segbench.data.loading.loader import Batch
 from segbench.engine.device import ComputeConfig
 from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.checkpointer import TrainingCheckpointer
-from segbench.engine.training.early_stopping import Patience
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
+from segbench.engine.training.model_selection import Patience
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import SuiteError
 from segbench.report.document.sections import selection_rule

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segbench.errors import UsageError
+from segbench.speed.gate.compare import smallest_found
 from segbench.speed.gate.decision import (
     Decision,
     ExitCode,
@@ -24,7 +25,6 @@ from segbench.speed.gate.decision import (
     percent,
     restart_log_ratio,
 )
-from segbench.speed.gate.power import smallest_found
 
 LOG_THRESHOLD = math.log(1.1)
 ONE_LOOK = Rule(looks=(5,))

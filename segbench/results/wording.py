@@ -1,8 +1,23 @@
-"""Describes in words which tensors of a checkpoint and a network do not match."""
+"""Shares, lists, mismatched tensors and Markdown tables as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def percent(share: float) -> str:
+    """Return a fraction in percent, such as ``93 %``; ``100 %`` and ``0 %`` are used for exactly 1 and 0 only."""
+    shown = f"{100 * share:.0f}"
+    if share < 1 and shown == "100":
+        return "over 99 %"
+    return "under 1 %" if share > 0 and shown == "0" else f"{shown} %"
+
+
+def joined(values: Iterable[object]) -> str:
+    """Return values with commas and an "and", such as ``a, b and c``."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} and {last}" if others else last
+
 
 _WORDS = {
     "missing": ("of the network is missing in the file", "of the network are missing in the file"),
@@ -31,3 +46,15 @@ def first(names: Sequence[str], shown: int) -> str:
 def _counted(kind: str, count: int) -> str:
     one, several = _WORDS.get(kind, (kind, kind))
     return f"1 tensor {one}" if count == 1 else f"{count} tensors {several}"
+
+
+def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> str:
+    """Return a Markdown table of cells that are escaped already.
+
+    Args:
+        titles: The headings.
+        rows: The cells.
+        alignment: One sign a column: ``:`` for flush left, ``-`` for flush right.
+    """
+    rule = [":---" if sign == ":" else "---:" for sign in alignment]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
