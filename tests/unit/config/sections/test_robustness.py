@@ -9,7 +9,7 @@ from segbench.config.sections.robustness import Robustness
 
 
 def with_labels(*labels):
-    datasets = [{"label": label, "dataset": {"name": "scenes", "test_images": 4}} for label in labels]
+    datasets = [{"label": label, "dataset": {"name": "pictures"}} for label in labels]
     return Robustness.model_validate({"datasets": datasets})
 
 
