@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
 from segbench.report.ranking.tables import RankedTable
+from segbench.report.robustness import section as robustness
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
 from segbench.report.runs.protocols import protocol_differences, protocol_groups
@@ -33,7 +34,9 @@ from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
-_OUR_FIGURES = re.compile(rf"({'|'.join((*DRAWINGS, 'tuning', *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)")
+_OUR_FIGURES = re.compile(
+    rf"({'|'.join((*DRAWINGS, 'tuning', *robustness.FIGURES, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
-    report = _composed(ranking, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": _json(ranking), "tex": to_latex(ranking.board)}
+    retested = robustness.robustness_of(ranking.runs)
+    report = _composed(ranking, retested, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, retested), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -107,7 +111,7 @@ class _Report:
     drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _composed(ranking: Ranking, figures: Path) -> _Report:
+def _composed(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness], figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
     changes, answers = tuning_answers(runs), verdicts(judged)
@@ -127,6 +131,7 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
+    report.blocks += robustness.robustness_section(retested, lambda plot, whose: _drawn(report, plot, figures, whose))
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
@@ -164,7 +169,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def _json(ranking: Ranking) -> str:
+def _json(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness]) -> str:
     runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,
@@ -174,6 +179,7 @@ def _json(ranking: Ranking) -> str:
         tuning=tuning_facts(runs, ranking.trials),
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
+        **({"robustness": robustness.robustness_facts(retested)} if retested else {}),
     )
 
 

@@ -53,7 +53,7 @@ def _check_arrays(folder: Path, record: RunRecord) -> None:
     """
     try:
         for name in (CONFUSION_FILE, DETAILS_FILE):
-            _refuse_bomb(folder / name)
+            refuse_bomb(folder / name)
         matrices, details = load_matrices(folder / CONFUSION_FILE), load_details(folder / DETAILS_FILE)
     except StoreError as error:
         raise DamagedRunError(str(error).partition("; delete")[0]) from None
@@ -65,7 +65,7 @@ def _check_arrays(folder: Path, record: RunRecord) -> None:
         raise DamagedRunError(f"{folder / DETAILS_FILE}: holds other images than {CONFUSION_FILE}")
 
 
-def _refuse_bomb(file: Path) -> None:
+def refuse_bomb(file: Path) -> None:
     """Refuse a compressed archive that would fill the memory.
 
     Raises:

@@ -11,7 +11,8 @@ PARTS = {"overhead_seconds", "training_seconds", "evaluation_seconds"}
 
 
 def test_every_run_and_the_suite_have_an_estimate_and_seeds_share_it(tiny_file, segbench):
-    done = segbench("plan", tiny_file(seeds=[0, 1]), "--estimate", "--device", "cpu", "--json")
+    block = {"corruptions": ["fog"], "severities": [3], "images": 2, "train_split": True}
+    done = segbench("plan", tiny_file(seeds=[0, 1], robustness=block), "--estimate", "--device", "cpu", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     estimates = [run["estimate"] for run in document["runs"]]
@@ -27,6 +28,9 @@ def test_every_run_and_the_suite_have_an_estimate_and_seeds_share_it(tiny_file, 
     assert total["seconds"] == pytest.approx(sum(estimate["seconds"] for estimate in estimates))
     assert total["disk_bytes"] == sum(estimate["disk_bytes"] for estimate in estimates)
     assert total["peak_memory_bytes"] == max(estimate["peak_memory_bytes"] for estimate in estimates)
+    tests = document["robustness"]
+    assert (tests["conditions"], tests["tests"], tests["images"]) == (2, 8, 16)
+    assert tests["seconds"] > 0
 
 
 def test_a_network_that_cannot_be_tried_is_named_with_the_reason(tiny_file, segbench):

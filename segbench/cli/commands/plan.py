@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from segbench.cli.support.options import AsJson, Device, Overrides, Results, SuiteFile
 from segbench.cli.support.speed_jobs import Extent, extent_of
 from segbench.cli.support.suite_file import load, naming
-from segbench.cli.terminal.estimate import PENDING, estimate_facts, estimated, show_estimate
+from segbench.cli.terminal.estimate import (
+    PENDING,
+    estimate_facts,
+    estimated,
+    retests_estimated,
+    retests_in_words,
+    show_estimate,
+)
 from segbench.cli.terminal.fold_table import show_folds_of_plan
 from segbench.cli.terminal.output import counted, duration, tell, write_json, write_table
 from segbench.config.json_schema import suite_schema
@@ -29,6 +36,21 @@ from segbench.results.data_checks import read_checks
 from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
+if TYPE_CHECKING:
+    from segbench.engine.estimate.robustness import RobustnessEstimate
+
+
+class Beside(NamedTuple):
+    """What a suite asks for beside its runs.
+
+    Attributes:
+        speed: How much of speed is measured; None without a speed block.
+        robustness: What the further tests take; None without a robustness block.
+    """
+
+    speed: Extent | None
+    robustness: RobustnessEstimate | None
+
 
 def plan(
     suite: SuiteFile,
@@ -43,8 +65,8 @@ def plan(
 ) -> None:
     """Show the runs of a suite, and which of them are done.
 
-    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk. Of a
-    cross-validation, also its folds, where the data is here.
+    With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk; and
+    what the suite asks for beside them. Of a cross-validation, also its folds, where the data is here.
     """
     checked = load(suite, overrides)
 
@@ -56,7 +78,8 @@ def plan(
     if estimate:
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
-        _answer_with_estimate(checked.name, rows, found, extent, as_json=as_json)
+            retests = retests_estimated(checked.robustness, known, found)
+        _answer_with_estimate(checked.name, rows, found, Beside(extent, retests), as_json=as_json)
     elif as_json:
         write_json({"suite": checked.name, "runs": rows, **_pending(known)})
     else:
@@ -170,21 +193,23 @@ def _extent_of_tuning(suite: Suite) -> str:
 
 
 def _answer_with_estimate(
-    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, extent: Extent | None, *, as_json: bool
+    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, beside: Beside, *, as_json: bool
 ) -> None:
     if as_json:
         pairs = zip(rows, estimate.runs[: len(rows)], strict=True)
         described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
-        more: dict[str, Any] = {"speed": asdict(extent)} if extent else {}
+        more: dict[str, Any] = {name: asdict(one) for name, one in beside._asdict().items() if one}
         if pending := len(estimate.runs) - len(rows):
             more["pending_tuned_runs"] = pending
         write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **more})
         return
     statuses = {run.run_id: PENDING for run in estimate.runs} | {row["id"]: row["status"] for row in rows}
     show_estimate(estimate, statuses)
-    if extent is not None:
-        cases, processes = counted(extent.cases, "case"), counted(extent.processes, "process", "processes")
-        tell(f"then the speed of {cases} in {processes}, at least {duration(extent.least_seconds)} more")
+    if beside.speed is not None:
+        cases, processes = counted(beside.speed.cases, "case"), counted(beside.speed.processes, "process", "processes")
+        tell(f"then the speed of {cases} in {processes}, at least {duration(beside.speed.least_seconds)} more")
+    if beside.robustness is not None:
+        tell(retests_in_words(beside.robustness))
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segbench.cli.terminal.output import byte_count, counted, duration, tell, write_table
 from segbench.cli.terminal.progress import counting
@@ -19,6 +19,10 @@ from segbench.engine.estimate.estimate import (
 from segbench.engine.stopping import Stop
 from segbench.engine.suite.planning import PlannedRuns
 from segbench.errors import SegbenchError
+
+if TYPE_CHECKING:
+    from segbench.config.sections.robustness import Robustness
+    from segbench.engine.estimate.robustness import RobustnessEstimate
 
 DAY_SECONDS = 86_400
 
@@ -44,6 +48,30 @@ def estimated(known: PlannedRuns, *, device: str) -> SuiteEstimate:
     with counting("trying", "networks") as advance:
         runs = (*known.runs, *known.pending)
         return estimate_runs(runs, survey_runs(runs), device=device, progress=advance)
+
+
+def retests_estimated(
+    block: Robustness | None, known: PlannedRuns, estimate: SuiteEstimate
+) -> RobustnessEstimate | None:
+    """Estimate the further tests of a suite's networks; None without a robustness block.
+
+    Raises:
+        UsageError: The block's data is missing or wrong.
+    """
+    if block is None:
+        return None
+    from segbench.engine.estimate.robustness import estimate_robustness
+
+    return estimate_robustness((*known.runs, *known.pending), estimate.runs, block)
+
+
+def retests_in_words(found: RobustnessEstimate) -> str:
+    """Return what the further tests of a suite's networks take."""
+    tests, conditions = counted(found.tests, "further test"), counted(found.conditions, "condition")
+    return (
+        f"then {tests} of the trained networks under {conditions}, {counted(found.images, 'image')} in all, about "
+        f"{duration(found.seconds)} more; robustness.images takes fewer"
+    )
 
 
 def estimate_facts(estimate: RunEstimate | SuiteEstimate) -> dict[str, Any]:

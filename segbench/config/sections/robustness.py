@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -25,6 +26,10 @@ USUAL = (
     *("fog", "brightness", "contrast", "jpeg_compression"),
 )
 """Those that are taken by default: two of a kind, none that moves pixels."""
+
+
+_TAKEN = re.compile(rf"train|run|confusion|history|({'|'.join(CORRUPTIONS)})(-\d+)?", re.IGNORECASE)
+"""What no data set may be called, since its results could not be told from others."""
 
 
 class OtherData(Section):
@@ -66,6 +71,9 @@ class Robustness(Section):
         labels = [other.label for other in self.datasets]
         if len(set(labels)) < len(labels):
             raise ValueError("two of the datasets have one label")
+        for label in labels:
+            if _TAKEN.fullmatch(label):
+                raise ValueError(f"a data set cannot be called {label!r}, which is the name of a file or a corruption")
         return self
 
     @property

@@ -45,6 +45,8 @@ class RunEstimate:
         disk_bytes: Disk space of the finished run.
         steps: Optimizer steps.
         trained_share: Share of the steps already in a training state; ``training_seconds`` is the rest.
+        setup_seconds: The part of ``overhead_seconds`` that it takes to build the network.
+        image_seconds: To predict one test image and count its confusion matrix, without loading it.
         problem: Why there is no estimate; all figures are 0 then.
     """
 
@@ -58,6 +60,8 @@ class RunEstimate:
     disk_bytes: int = 0
     steps: int = 0
     trained_share: float = 0.0
+    setup_seconds: float = 0.0
+    image_seconds: float = 0.0
     problem: str | None = None
 
     @property
@@ -147,7 +151,7 @@ def estimate_runs(
     Raises:
         UsageError: There is no such device, or a file of weights is missing.
     """
-    start_seconds = _start_seconds()
+    start_seconds = process_start_seconds()
     workloads = _workload_keys(runs)
     keys = [(workloads[run.recipe.protocol_id], digest(canonical_model(run.model))) for run in runs]
     probes: dict[tuple[str, str], Probe | str] = {}
@@ -192,6 +196,8 @@ def estimate_run(run: Run, survey: Survey, probe: Probe | str, *, start_seconds:
         peak_memory_bytes=probe.peak_memory_bytes + (cached_bytes(survey) if cached else 0),
         disk_bytes=disk_bytes(run, survey, probe),
         steps=survey.steps,
+        setup_seconds=probe.setup_seconds,
+        image_seconds=probe.evaluation_seconds,
     )
 
 
@@ -201,7 +207,7 @@ def _workload_keys(runs: Sequence[Run]) -> dict[str, str]:
     return {protocol: workload_key(recipe) for protocol, recipe in recipes.items()}
 
 
-def _start_seconds() -> float:
+def process_start_seconds() -> float:
     """Time the start of a process with preloaded modules."""
     call_in_process(_nothing, observer=ignore)  # the first one loads them
     started = time.perf_counter()

@@ -15,7 +15,7 @@ from segbench.report.formats.html_blocks import Shower, data_address
 from segbench.report.text import printable
 
 _LIBRARIES, _LIBRARY_STYLES, _LICENSE = ("vendor/uPlot.iife.min.js",), ("vendor/uPlot.min.css",), "vendor/uPlot.LICENSE"
-_SCRIPTS = ("tables.js", "pictures.js", "drawing.js", "charts.js")
+_SCRIPTS = ("tables.js", "pictures.js", "drawing.js", "heat.js", "charts.js")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
+from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
 from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.find_runs import CONFUSION_FILE, FoundRun, scan
 from segbench.results.record import RunRecord, Status
@@ -26,24 +27,28 @@ class TestedRun:
     """One network trained with one seed, with what it scored under each condition; all its folds together.
 
     Attributes:
+        ids: The ids of its runs: one, or of a cross-validation one for each fold.
         label: The network.
         seed: The seed.
         protocol: The protocol, by which runs are comparable.
         images: Names of the test images that corruptions were made of.
         groups: What each of these images belongs to; None where each stands alone.
         clean: Their counts as the run was tested.
+        clean_calibration: Their labelled pixels by confidence; None where that was not counted.
         conditions: By condition, the counts of every image.
         digests: By condition, hashes of what was fed.
         calibration: By condition, the labelled pixels by confidence.
         failures: By condition, why there are none.
     """
 
+    ids: tuple[str, ...]
     label: str
     seed: int
     protocol: str
     images: tuple[str, ...]
     groups: tuple[Hashable, ...] | None
     clean: ClassCounts
+    clean_calibration: CalibrationCounts | None
     conditions: dict[str, ClassCounts]
     digests: dict[str, tuple[str | None, ...]]
     calibration: dict[str, CalibrationCounts]
@@ -52,7 +57,7 @@ class TestedRun:
 
 @dataclass(frozen=True, eq=False)
 class Retested:
-    """All further tests of a suite.
+    """All further tests of a suite, from one folder or several.
 
     Attributes:
         runs: The runs that have any.
@@ -73,6 +78,7 @@ class _Part(NamedTuple):
         tests: Its tests that are of this run.
         matrices: By condition, those of its completed tests.
         clean: The matrices of the run's own test, of the images that corruptions were made of.
+        calibration: The pixels of these images by confidence; None where that was not counted.
         groups: What each of these images belongs to; None where each stands alone.
     """
 
@@ -80,36 +86,51 @@ class _Part(NamedTuple):
     tests: Sequence[StoredRetest]
     matrices: dict[str, ImageMatrices]
     clean: ImageMatrices
+    calibration: CalibrationCounts | None
     groups: tuple[str, ...] | None
 
 
-def load_retests(folder: Path) -> Retested:
-    """Read the further tests of a suite's folder; empty where there are none.
+def load_retests(*folders: Path) -> Retested:
+    """Read the further tests in folders of one suite; empty where there are none.
+
+    A run that lies in several of them counts once, where it has most tests.
 
     Raises:
-        StoreError: The folder does not exist.
+        StoreError: A folder does not exist.
     """
-    found = scan_retests(folder / ROBUSTNESS_FOLDER)
+    problems: list[str] = []
+    parts: dict[str, _Part] = {}
+    conditions: dict[str, Condition] = {}
+    for folder in folders:
+        found = scan_retests(folder / ROBUSTNESS_FOLDER)
+        problems += found.problems
+        conditions |= {test.record.condition.key: test.record.condition for test in found.tests}
+        for part in _parts(folder, found.tests, problems):
+            known = parts.get(part.record.id)
+            if known is None or len(part.matrices) > len(known.matrices):
+                parts[part.record.id] = part
+    by_training: dict[tuple[str, int, str], list[_Part]] = defaultdict(list)
+    for part in parts.values():
+        by_training[part.record.label, part.record.seed, part.record.protocol_id].append(part)
+    runs = [tested for folds in by_training.values() if (tested := _together(folds, problems)) is not None]
+    problems += _fed_otherwise(runs)
+    return Retested(tuple(runs), dict(sorted(conditions.items(), key=_order)), tuple(problems))
+
+
+def _parts(folder: Path, tests: Sequence[StoredRetest], problems: list[str]) -> Iterator[_Part]:
+    """Yield the completed runs of a folder that have tests."""
     by_run: dict[str, list[StoredRetest]] = defaultdict(list)
-    for test in found.tests:
+    for test in tests:
         by_run[test.record.run].append(test)
-    problems = [*found.problems]
-    parts: dict[tuple[str, int, str], list[_Part]] = defaultdict(list)
     for run in scan(folder) if by_run else ():
         record = run.record
-        tests = [] if record is None else by_run.get(record.id, [])
-        if record is None or not tests or record.outcome.status is not Status.COMPLETED:
+        own = [] if record is None else by_run.get(record.id, [])
+        if record is None or not own or record.outcome.status is not Status.COMPLETED:
             continue
         try:
-            part = _part(run, record, tests, problems)
+            yield _part(run, record, own, problems)
         except StoreError as error:
             problems.append(str(error))
-            continue
-        parts[record.label, record.seed, record.protocol_id].append(part)
-    runs = [tested for folds in parts.values() if (tested := _together(folds, problems)) is not None]
-    problems += _fed_otherwise(runs)
-    conditions = {test.record.condition.key: test.record.condition for test in found.tests}
-    return Retested(tuple(runs), dict(sorted(conditions.items(), key=_order)), tuple(problems))
 
 
 def _fed_otherwise(runs: Sequence[TestedRun]) -> list[str]:
@@ -150,7 +171,22 @@ def _part(run: FoundRun, record: RunRecord, tests: Sequence[StoredRetest], probl
     if any(one.names != names for one in corrupted):
         raise StoreError(f"{record.id}: its tests are of different images; run 'segbench robustness' again")
     few = _of(clean, names, record.id)
-    return _Part(record, current, matrices, few, _groups(record, clean.names, names))
+    calibration = _clean_calibration(run.folder, names)
+    return _Part(record, current, matrices, few, calibration, _groups(record, clean.names, names))
+
+
+def _clean_calibration(folder: Path, images: Sequence[str]) -> CalibrationCounts | None:
+    """Return the pixels of some images of a run's own test by confidence; None where they were not counted.
+
+    Raises:
+        StoreError: The counts cannot be read.
+    """
+    details = load_details(folder / DETAILS_FILE)
+    if details is None or not details.part(CALIBRATION) or not set(images) <= set(details.names):
+        return None
+    places = {name: place for place, name in enumerate(details.names)}
+    chosen = [places[name] for name in images]
+    return CalibrationCounts(**{name: counts[chosen] for name, counts in details.part(CALIBRATION).items()})
 
 
 def _groups(record: RunRecord, images: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...] | None:
@@ -186,12 +222,14 @@ def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
     clean = joined([part.clean for part in parts])
     groups = [part.groups for part in parts]
     return TestedRun(
+        ids=tuple(part.record.id for part in parts),
         label=first.label,
         seed=first.seed,
         protocol=first.protocol_id,
         images=clean.names,
         groups=tuple(group for part in groups if part for group in part) if all(groups) else None,
         clean=counts_by_image(clean.matrices),
+        clean_calibration=_together_calibrated([part.calibration for part in parts]),
         conditions={key: _counts([part.matrices[key] for part in parts]) for key in shared},
         digests={key: tuple(tests[place, key].test_digest for place in range(len(parts))) for key in shared},
         calibration={key: found for key in shared if (found := _calibration(parts, key)) is not None},
@@ -206,6 +244,12 @@ def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
 def _counts(folds: Sequence[ImageMatrices]) -> ClassCounts:
     """Return the counts of all images; of training images, folds share some, which count once each time."""
     return counts_by_image(np.concatenate([fold.matrices for fold in folds]))
+
+
+def _together_calibrated(folds: Sequence[CalibrationCounts | None]) -> CalibrationCounts | None:
+    """Return the counts of all folds; None where one has none."""
+    known = [fold for fold in folds if fold is not None]
+    return CalibrationCounts(*map(np.concatenate, zip(*known, strict=True))) if len(known) == len(folds) else None
 
 
 def _calibration(parts: Sequence[_Part], key: str) -> CalibrationCounts | None:

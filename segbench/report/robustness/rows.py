@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval
+
+
+@dataclass(frozen=True)
+class AtSeverity:
+    """One network at one severity, the mean over all corruptions.
+
+    Attributes:
+        severity: 1 to 5, or 0 for clean images.
+        mean_iou: By seed, the mean IoU.
+        calibration_error: By seed, the expected calibration error; NaN where it is not known.
+    """
+
+    severity: int
+    mean_iou: tuple[float, ...]
+    calibration_error: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +41,10 @@ class RobustnessRow:
         worst: The corruption under which it is worst.
         rank_clean: Best and worst rank that the clean images leave open; None where nothing is known of networks.
         rank_corrupted: The same under corruption.
-        calibration_error: The mean over conditions and seeds; NaN where it is not known.
+        calibration_error: The expected calibration error, a mean over corruptions, severities and seeds; NaN where it
+            is not known.
+        clean_calibration_error: The same on the clean images.
+        by_severity: Clean images, then each severity that all corruptions have.
         elsewhere: By label, mean IoU on other data sets.
         train: Mean IoU on training images; None where it was not measured.
         failures: By condition, why something is missing.
@@ -42,9 +62,20 @@ class RobustnessRow:
     rank_clean: tuple[int, int] | None
     rank_corrupted: tuple[int, int] | None
     calibration_error: float
+    clean_calibration_error: float
+    by_severity: tuple[AtSeverity, ...]
     elsewhere: dict[str, float]
     train: float | None
     failures: dict[str, str]
+
+    @property
+    def gap(self) -> float | None:
+        """Mean IoU on training images less that on clean test images; None where it was not measured."""
+        return None if self.train is None else self.train - self.clean
+
+    def lost(self, corruption: str) -> float:
+        """The share of the clean score that a corruption costs; NaN where the clean score is 0."""
+        return 1 - self.by_corruption[corruption] / self.clean if self.clean else math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +90,7 @@ class RobustnessTable:
         lost: Pairs that are told apart on clean images only.
         gained: Pairs that are told apart under corruption only.
         images: How many images.
+        protocol: The protocol of all runs.
     """
 
     rows: tuple[RobustnessRow, ...]
@@ -68,18 +100,22 @@ class RobustnessTable:
     lost: tuple[tuple[str, str], ...]
     gained: tuple[tuple[str, str], ...]
     images: int
+    protocol: str
+
+    @property
+    def corruptions(self) -> tuple[str, ...]:
+        """The corruptions that all networks were tested under."""
+        return tuple(self.rows[0].by_corruption)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The labels of other data sets that any network was tested on."""
+        return tuple(dict.fromkeys(label for row in self.rows for label in row.elsewhere))
 
     @property
     def verdict(self) -> str:
         """Whether corruption changed the ranking, in a sentence or two."""
-        worst = max(self.rows, key=lambda row: row.relative_loss)
-        least = min(self.rows, key=lambda row: row.relative_loss)
-        told = (
-            f"Corrupted images cost {least.label} {least.relative_loss:.0%} of its mean IoU and {worst.label} "
-            f"{worst.relative_loss:.0%}. "
-            if len(self.rows) > 1
-            else f"Corrupted images cost {worst.label} {worst.relative_loss:.0%} of its mean IoU. "
-        )
+        told = self._cost()
         if self.scope is Scope.WEIGHTS:
             return told + "One training cannot tell whether the order of networks changes: train more seeds."
         if self.turned:
@@ -92,3 +128,30 @@ class RobustnessTable:
             return told + "No two networks are told apart on clean images, so that no order could change."
         left = f"{len(self.kept)} of {known} pairs that clean images tell apart stay so"
         return told + f"No order is seen to turn round: {left}."
+
+    def _cost(self) -> str:
+        """Return what corruption costs the networks that lose least and most, as a sentence."""
+        scored = [row for row in self.rows if not math.isnan(row.relative_loss)]
+        if not scored:
+            return ""
+        least, most = (choose(scored, key=lambda row: row.relative_loss) for choose in (min, max))
+        words = f"Corrupted images cost {least.label} {percent(least.relative_loss)} of its mean IoU"
+        return words + (f" and {most.label} {percent(most.relative_loss)}. " if most is not least else ". ")
+
+    def facts(self) -> dict[str, Any]:
+        """Return the table for programs, with its verdict; what is not known is None."""
+        facts = {**asdict(self), "verdict": self.verdict if self.corruptions else None}
+        return {key: _without_nan(value) for key, value in facts.items()}
+
+
+def percent(share: float) -> str:
+    """Return a share in whole percent, such as ``12 %``; a dash where it is not known."""
+    return "-" if math.isnan(share) else f"{round(100 * share)} %"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

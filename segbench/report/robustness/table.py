@@ -18,6 +18,7 @@ from segbench.metrics.uncertainty import Comparison, Interval, compare_all, plai
 from segbench.report.ranking.intervals import LEAST_IMAGES
 from segbench.report.robustness.load import Retested, TestedRun
 from segbench.report.robustness.rows import RobustnessRow, RobustnessTable
+from segbench.report.robustness.severities import by_severity, clean_calibration_error, mean_iou_of
 
 FloatArray = NDArray[np.float64]
 
@@ -73,6 +74,7 @@ def _table(found: Retested, networks: Sequence[Network], resamples: int | None) 
         rows=tuple(sorted(rows, key=lambda row: -row.corrupted if not math.isnan(row.corrupted) else math.inf)),
         scope=estimates["clean"].scope if estimates else Scope.WEIGHTS,
         images=len(runs[0].images),
+        protocol=runs[0].protocol,
         **_changes(labels, pairs),
     )
 
@@ -95,7 +97,7 @@ def _row(
         name: float(np.mean([by_condition[key] for key in names if names[key] == name]))
         for name in dict.fromkeys(names.values())
     }
-    clean = float(np.mean([_mean_iou(run.clean) for run in runs]))
+    clean = float(np.mean([mean_iou_of(run.clean) for run in runs]))
     corrupted = float(np.mean([by_condition[key] for key in names])) if names else math.nan
     errors = [calibration_error(run.calibration[key]) for run in runs for key in names if key in run.calibration]
     kinds = {key: found.conditions[key].kind for key in by_condition}
@@ -112,6 +114,8 @@ def _row(
         rank_clean=ranks.get("clean"),
         rank_corrupted=ranks.get("corrupted"),
         calibration_error=float(np.mean(errors)) if errors else math.nan,
+        clean_calibration_error=float(np.mean([clean_calibration_error(run) for run in runs])),
+        by_severity=by_severity(runs, [found.conditions[key] for key in names]),
         elsewhere={key: by_condition[key] for key in by_condition if kinds[key] == "dataset"},
         train=next((by_condition[key] for key in by_condition if kinds[key] == "train_split"), None),
         failures={key: reason for run in runs for key, reason in run.failures.items()},
@@ -119,11 +123,7 @@ def _row(
 
 
 def _mean(runs: Sequence[TestedRun], key: str) -> float:
-    return float(np.mean([_mean_iou(run.conditions[key]) for run in runs]))
-
-
-def _mean_iou(counts: ClassCounts) -> float:
-    return float(summary_scores(ClassCounts(*(part.sum(axis=0) for part in counts))).mean_iou)
+    return float(np.mean([mean_iou_of(run.conditions[key]) for run in runs]))
 
 
 def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str], resamples: int | None) -> dict[str, ImageSpread]:
@@ -134,7 +134,7 @@ def _spreads(runs: Sequence[TestedRun], corruptions: Sequence[str], resamples: i
     tested = [[run.clean, *(run.conditions[key] for key in corruptions)] for run in runs]
     grouped = [by_group(tests, runs[0].groups or runs[0].images) for tests in tested]
     units = grouped[0][1]
-    full = np.array([[_mean_iou(counts) for counts in run] for run in tested])
+    full = np.array([[mean_iou_of(counts) for counts in run] for run in tested])
     drawn = np.stack([_drawn(tests, units, resamples or resamples_for(full.size)) for tests, _ in grouped], axis=1)
     both = {"clean": (full[:, 0], drawn[..., 0]), "corrupted": (full[:, 1:].mean(axis=1), drawn[..., 1:].mean(axis=-1))}
     both["loss"] = both["corrupted"][0] - both["clean"][0], both["corrupted"][1] - both["clean"][1]

@@ -273,6 +273,7 @@ function drawChart(chart) {
   chart.querySelectorAll(".plot").forEach((one) => one.remove());
   chart.hidden = false;
   chart.parentElement.classList.add("drawn");
+  if (data.kind === "heat") return heat(chart, data);
   const width = Math.floor(chart.clientWidth);
   const add = () => withKeys(chart, chart.appendChild(Object.assign(document.createElement("div"), { className: "plot" })));
   if (data.kind === "slopes") return slopes(add(), data, width);

@@ -16,8 +16,8 @@ from segbench.results.files import checked_name
 from segbench.results.store import RECORD_FILE
 
 MANIFEST_FILE = "manifest.json"
-MANIFEST_VERSION = 1
-"""History: 1, the first."""
+MANIFEST_VERSION = 2
+"""History: 1, the first; 2, further tests of trained networks. Archives without any are still of version 1."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -75,7 +75,7 @@ class Contents(Strict):
     """What one archive holds."""
 
     kind: Literal["segbench results"] = "segbench results"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     pack_id: Sha256
     """SHA-256 over everything that was packed together; the same in all parts."""
     part: Annotated[int, Field(ge=1)]

@@ -13,6 +13,7 @@ from segbench.results.arrays.gallery import GALLERY_FOLDER
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
 from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, SAMPLES_FOLDER
+from segbench.results.retests.verify import RETESTS
 from segbench.results.speed.store import SPEED_FOLDER
 from segbench.results.store import LOCK_FILE, RECORD_FILE, STATES_SUFFIX, SUITE_FILE
 from segbench.results.training_states import STATE_NAME
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     GALLERY = "gallery"
     RUN = "run"
     STATES = "states"
+    RETEST = "further test"
 
 
 class Member(NamedTuple):
@@ -41,7 +43,7 @@ class Member(NamedTuple):
     Attributes:
         suite: The suite's name.
         kind: What the file belongs to.
-        owner: The run's id or the gallery's folder name; empty for other kinds.
+        owner: The run's id, the gallery's folder name, or ``<kind of test>/<run id>``; empty for other kinds.
         inner: The file's path within the folder of its run or gallery.
     """
 
@@ -59,6 +61,7 @@ class Member(NamedTuple):
             Kind.GALLERY: f"{GALLERY_FOLDER}/{self.owner}",
             Kind.RUN: self.owner,
             Kind.STATES: f".{self.owner}{STATES_SUFFIX}",
+            Kind.RETEST: self.owner,
         }
         return f"{self.suite}/{folders[self.kind]}".rstrip("/")
 
@@ -104,7 +107,7 @@ def is_run_file(parts: Sequence[str]) -> bool:
     return False
 
 
-def _parsed(suite: str, parts: list[str]) -> Member | None:
+def _parsed(suite: str, parts: list[str]) -> Member | None:  # noqa: PLR0911 - one for each kind of file
     """Parse the parts of a path below a suite's folder; None if such a file is not allowed.
 
     Raises:
@@ -120,7 +123,9 @@ def _parsed(suite: str, parts: list[str]) -> Member | None:
         case [folder, name] if folder.startswith(".") and folder.endswith(STATES_SUFFIX) and STATE_NAME.fullmatch(name):
             run_id = folder[1:].removesuffix(STATES_SUFFIX)
             return Member(suite, Kind.STATES, checked_name(run_id, "run"), name)
-        case [folder, _, *_] if folder not in (SPEED_FOLDER, GALLERY_FOLDER):
+        case [folder, run, name] if folder in RETESTS and name.endswith((".json", ".npz")):
+            return Member(suite, Kind.RETEST, f"{folder}/{checked_name(run, 'run')}", name)
+        case [folder, _, *_] if folder not in (SPEED_FOLDER, GALLERY_FOLDER, *RETESTS):
             run_id = checked_name(folder, "run")
             return Member(suite, Kind.RUN, run_id, "/".join(parts[1:])) if is_run_file(parts[1:]) else None
     return None

@@ -12,8 +12,9 @@ from pathlib import Path
 from segbench.errors import StoreError, UsageError
 from segbench.results.archive.inventory import is_suite, suite_folders
 from segbench.results.archive.manifest import Manifest, PackedRun
-from segbench.results.archive.members import Kind
+from segbench.results.archive.members import Kind, Member
 from segbench.results.archive.placing import Fate, Placed, place_run, place_state
+from segbench.results.archive.placing_retests import place_retests, verify_retest
 from segbench.results.archive.placing_suite import place_suite
 from segbench.results.archive.unpack import Unpacked, unpack
 from segbench.results.arrays.gallery import GALLERY_FILE, read_gallery
@@ -116,6 +117,7 @@ def _place(unpacked: Unpacked, homes: dict[str, Path]) -> list[Placed]:
             store.folder.mkdir(parents=True, exist_ok=True)
             placed += place_suite(unpacked, suite, store)
     placed += [place_run(unpacked, run, stores[run.suite]) for run in unpacked.manifest.runs]
+    placed += [one for suite, store in stores.items() for one in place_retests(unpacked, suite, store)]
     for file in unpacked.manifest.of(Kind.STATES):
         placed.append(place_state(unpacked.folder / file.path, file, stores[file.member.suite]))
     return placed
@@ -131,7 +133,7 @@ def _verify(unpacked: Unpacked) -> None:
         for run in unpacked.manifest.runs:
             _verify_run(unpacked.folder / run.folder, run)
         for file in unpacked.manifest.files:
-            _verify_file(unpacked.folder / file.path, file.member.kind)
+            _verify_file(unpacked.folder / file.path, file.member)
     except StoreError as error:
         raise unpacked.refuse(str(error)) from None
 
@@ -142,19 +144,21 @@ def _verify_run(folder: Path, run: PackedRun) -> None:
         raise StoreError(f"{run.folder}: has another identity or protocol than the manifest lists")
 
 
-def _verify_file(file: Path, kind: Kind) -> None:
+def _verify_file(file: Path, member: Member) -> None:
     """Verify a file that does not belong to a run.
 
     Raises:
         StoreError: The content does not match the file's name.
     """
-    state = StateFile.parse(file)
+    state, kind = StateFile.parse(file), member.kind
     if kind is Kind.SPEED and f"{read_speed(file).id}.json" != file.name:
         raise StoreError(f"{file}: is the record of another speed case")
     if kind is Kind.GALLERY:
         read_gallery(file.parent / GALLERY_FILE)
     if kind is Kind.STATES and not (state and state.intact):
         raise StoreError(f"{file}: is no saved state, by the checksum in its name")
+    if kind is Kind.RETEST:
+        verify_retest(file, member)
     if kind is Kind.SUITE:
         _verify_text(file)
 

@@ -12,6 +12,7 @@ from segbench.errors import UsageError
 from segbench.results.archive.container import END, ChangedError, compress_unit, write_archive
 from segbench.results.archive.inventory import suite_folders
 from segbench.results.archive.manifest import Contents, Manifest, PackedFile
+from segbench.results.archive.members import Kind
 from segbench.results.archive.units import Extra, Unit, units_of
 from segbench.results.atomic_replace import remove
 from segbench.results.files import storing, temporary_path
@@ -169,12 +170,14 @@ def _written(parts: Sequence[Sequence[PackedUnit]], out: Path) -> dict[Path, Man
     pack_id = digest(sorted(everything))
     written = {}
     for number, (file, part) in enumerate(zip(part_names(out, len(parts)), parts, strict=True), start=1):
+        files = tuple(packed for one in part for packed in one.files)
         contents = Contents(
+            schema_version=2 if any(packed.member.kind is Kind.RETEST for packed in files) else 1,
             pack_id=pack_id,
             part=number,
             parts=len(parts),
             runs=tuple(one.unit.run for one in part if one.unit.run),
-            files=tuple(packed for one in part for packed in one.files),
+            files=files,
         )
         written[file] = Manifest.sealed(contents)
         write_archive(file, written[file], [one.stream for one in part])

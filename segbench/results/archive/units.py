@@ -17,6 +17,7 @@ from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
 from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.record import RunRecord
+from segbench.results.retests.verify import RETESTS, packed_files
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE
 from segbench.results.training_states import StateFolder
@@ -76,6 +77,7 @@ def units_of(suite: Path, extras: Collection[Extra], max_bytes: int | None, prob
             yield _run_unit(name, run.folder, run.record, extras)
         if run.states and not run.completed and Extra.STATES in extras:
             yield from _states_unit(name, run.id, run.states, problems)
+    yield from _retest_units(name, suite, problems)
     yield from _speed_units(name, suite, max_bytes, problems)
     for gallery in find_galleries(suite):
         files = sorted(file for file in gallery.iterdir() if file.is_file() and is_safe(file.name))
@@ -108,6 +110,23 @@ def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> 
     else:
         path = f"{suite}/{folder.name}/{newest.name}"
         yield Unit(f"{suite}/{run_id} (states)", (Source(path, newest),), bulky=True)
+
+
+def _retest_units(suite: str, folder: Path, problems: list[str]) -> Iterator[Unit]:
+    """Yield the further tests, those of one kind and run together."""
+    for kind, verify in RETESTS.items():
+        by_run: dict[str, list[Source]] = {}
+        for record in packed_files(folder / kind):
+            try:
+                test = verify(record)
+            except StoreError as error:
+                problems.append(str(error))
+                continue
+            files = [record, *([record.with_suffix(".npz")] if test.matrices is not None else [])]
+            place = f"{suite}/{kind}/{record.parent.name}"
+            by_run.setdefault(place, []).extend(Source(f"{place}/{file.name}", file) for file in files)
+        for place, sources in by_run.items():
+            yield Unit(place, tuple(sources))
 
 
 def _speed_units(suite: str, folder: Path, max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:

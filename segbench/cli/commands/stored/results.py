@@ -27,6 +27,7 @@ from segbench.results.archive.placing import Fate, Placed, Side
 from segbench.results.archive.units import Extra
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.find_runs import CONFUSION_FILE, scan
+from segbench.results.retests.verify import RETESTS, packed_files
 from segbench.results.speed.store import SPEED_FOLDER
 
 app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)
@@ -203,6 +204,8 @@ def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
     speeds = len(list((suite / SPEED_FOLDER).glob("*.json")))
     parts = [f"{count} {status}" for status, count in counts.items()]
     parts += [counted(speeds, "speed record")] if speeds else []
+    tests = sum(len(packed_files(suite / kind)) for kind in RETESTS)
+    parts += [counted(tests, "further test")] if tests else []
     protocols = sorted({_short(run.record.protocol_id) for run in runs if run.record})
     told = f", {'protocol' if len(protocols) == 1 else 'protocols'} {', '.join(protocols)}" if protocols else ""
     return f"{counted(len(runs), 'run')} ({', '.join(parts)}), {byte_count(size_of([suite]))}{told}"
@@ -222,7 +225,7 @@ def _tell_packed(packed: Packed) -> None:
 
 def _tell_merged(merged: Merged, into: Path) -> None:
     """Report the result of a merge: counts, and by name what was neither added nor present."""
-    for kind in (Kind.RUN, Kind.STATES, Kind.SPEED):
+    for kind in (Kind.RUN, Kind.RETEST, Kind.STATES, Kind.SPEED):
         counts = {fate: len(merged.of(fate, kind)) for fate in Fate}
         if any(counts.values()):
             told = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
@@ -240,7 +243,7 @@ def _tell_merged(merged: Merged, into: Path) -> None:
         raise typer.Exit(1)
 
 
-_PLURALS = {"run": "runs", "states": "states", "speed record": "speed records"}
+_PLURALS = {"run": "runs", "states": "states", "speed record": "speed records", "further test": "further tests"}
 
 
 def _conflict(placed: Placed) -> str:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from retests import FOG, NOISE, network, retest
 from stored import some_images, write_run
 
 from segbench.metrics.trainings import Scope
@@ -13,37 +14,9 @@ from segbench.report.robustness.load import load_retests
 from segbench.report.robustness.rows import RobustnessTable
 from segbench.report.robustness.table import robustness_tables
 from segbench.results.arrays.matrices import ImageMatrices
-from segbench.results.record import FoldFacts, Status
-from segbench.results.retests.record import Calibration, Condition, RetestRecord
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, write_retest
-from segbench.results.store import read_record
-
-FOG = Condition(kind="corruption", name="fog", severity=3)
-NOISE = Condition(kind="corruption", name="gaussian_noise", severity=3)
-
-
-def retest(run: Path, condition: Condition, matrices: ImageMatrices | None, **changes: object) -> None:
-    """Store a further test of a stored run."""
-    record = read_record(run / "run.json")
-    facts = {
-        "run": record.id,
-        "identity": record.identity,
-        "label": record.label,
-        "seed": record.seed,
-        "condition": condition,
-        "fingerprint": "f",
-        "status": Status.COMPLETED if matrices is not None else Status.FAILED,
-        "images": 0 if matrices is None else len(matrices.names),
-    }
-    write_retest(run.parent / ROBUSTNESS_FOLDER, RetestRecord.model_validate(facts | changes), matrices)
-
-
-def network(root: Path, label: str, *, clean: int, fog: int, noise: int, seeds: int = 3) -> None:
-    """Store a network whose every training has about these hits of 100."""
-    for seed in range(seeds):
-        run = write_run(root, label, seed, matrices=some_images(clean, images=40, seed=seed))
-        retest(run, FOG, some_images(fog, images=40, seed=seed))
-        retest(run, NOISE, some_images(noise, images=40, seed=seed))
+from segbench.results.record import FoldFacts
+from segbench.results.retests.record import Calibration, Condition
+from segbench.results.retests.store import ROBUSTNESS_FOLDER
 
 
 def table_of(root: Path) -> RobustnessTable:

@@ -1,0 +1,144 @@
+"""The section of a report about other weather and other data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segbench.errors import StoreError
+from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph, Table
+from segbench.report.figures.plot import Plot
+from segbench.report.robustness.cells import TEXT_COLUMNS, columns_of
+from segbench.report.robustness.heat_map import HEAT_MAP, heat_map
+from segbench.report.robustness.load import Retested, load_retests
+from segbench.report.robustness.rows import RobustnessTable
+from segbench.report.robustness.severity_curves import SEVERITY_CURVES, severity_curves
+from segbench.report.robustness.table import robustness_tables
+from segbench.report.runs.folds import folders_of
+from segbench.report.text import plural, short_id
+
+TITLE = "Other weather, other data"
+FIGURES = (HEAT_MAP, SEVERITY_CURVES)
+"""The names of this section's figures."""
+
+_MEANINGS = {
+    "loss": "Loss: 95 % interval of corrupted less clean, paired over images.",
+    "rank": "Rank: what trainings and images leave open, clean → corrupted.",
+    "ECE": "ECE: expected calibration error, clean → corrupted.",
+    "gap": "Gap: training images less clean test images, which is what was learned by heart.",
+}
+"""What a column means that its title does not say."""
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteRobustness:
+    """The further tests of one suite.
+
+    Attributes:
+        suite: The suite's name.
+        found: The tests.
+        tables: What they say, a table for each protocol and set of images.
+    """
+
+    suite: str
+    found: Retested
+    tables: tuple[RobustnessTable, ...]
+
+
+def robustness_of(runs: pd.DataFrame) -> list[SuiteRobustness]:
+    """Return the further tests of runs, by suite; folders of one suite belong together.
+
+    Args:
+        runs: The rows of ``load_results``.
+    """
+    shown = {folder.name for run in runs.itertuples() for folder in folders_of(run)}
+    folders: dict[str, dict[Path, None]] = defaultdict(dict)
+    for run in runs.itertuples():
+        folders[str(run.suite)][Path(str(run.path)).resolve().parent] = None
+    found = [_of_suite(suite, list(places), shown) for suite, places in folders.items()]
+    return [one for one in found if one.tables or one.found.problems]
+
+
+def robustness_section(found: Sequence[SuiteRobustness], draw: Callable[[Plot, str], Drawing]) -> list[Block]:
+    """Return verdicts, tables and figures; nothing where no network was tested again.
+
+    Args:
+        found: The tests.
+        draw: Writes a figure's files, told what its name ends with, and returns its place in the report.
+    """
+    if not found:
+        return []
+    words = (
+        "Trained networks, tested again by ",
+        Code("segbench robustness"),
+        "; this changes no score of the ranking.",
+    )
+    blocks: list[Block] = [Heading(TITLE, anchor="robustness", link="Other weather"), Paragraph(words)]
+    several = sum(len(one.tables) for one in found) > 1
+    for one in found:
+        for number, table in enumerate(one.tables):
+            blocks += [Heading(_name(one, table), 3, anchor="robustness-table")] if several else []
+            ending = f"{short_id(table.protocol)}-{number}" if several else short_id(table.protocol)
+            blocks += _table_blocks(table, lambda plot, ending=ending: draw(plot, ending))  # type: ignore[misc]
+        blocks += _left_out(one)
+    return blocks
+
+
+def robustness_facts(found: Iterable[SuiteRobustness]) -> list[dict[str, Any]]:
+    """Return the same for programs."""
+    return [
+        {"suite": one.suite, "tables": [table.facts() for table in one.tables], "notes": list(one.found.problems)}
+        for one in found
+    ]
+
+
+def _of_suite(suite: str, folders: Sequence[Path], shown: set[str]) -> SuiteRobustness:
+    try:
+        found = load_retests(*folders)
+    except StoreError as error:
+        return SuiteRobustness(suite, Retested((), {}, (str(error),)), ())
+    found = replace(found, runs=tuple(run for run in found.runs if shown.intersection(run.ids)))
+    return SuiteRobustness(suite, found, tuple(robustness_tables(found)))
+
+
+def _name(one: SuiteRobustness, table: RobustnessTable) -> str:
+    return f"{one.suite}, protocol {short_id(table.protocol)}, {plural(table.images, 'test image')}"
+
+
+def _table_blocks(table: RobustnessTable, draw: Callable[[Plot], Drawing]) -> list[Block]:
+    columns = columns_of(table)
+    signs = "".join(":" if title in TEXT_COLUMNS else "-" for title in columns)
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    verdict = [Paragraph.of(table.verdict, lead=True)] if table.corruptions else []
+    meant = [words for title, words in _MEANINGS.items() if title in columns]
+    sentences = [*_tested(table), *meant]
+    words = [Paragraph.of(" ".join(sentences))] if sentences else []
+    figures = [plot for plot in (heat_map(table), severity_curves(table)) if plot is not None]
+    return [*verdict, Table.of("robustness", list(columns), rows, signs), *words, *map(draw, figures)]
+
+
+def _tested(table: RobustnessTable) -> list[str]:
+    """Return in a sentence what was tested under corruption; nothing where nothing was."""
+    if not table.corruptions:
+        return []
+    severities = [str(at.severity) for at in table.rows[0].by_severity[1:]]
+    at = f" at severities {', '.join(severities)}" if severities else ""
+    what = f"{plural(len(table.corruptions), 'corruption')}{at}, on {plural(table.images, 'test image')}"
+    return [f"Corrupted: mean over {what}, the same pixels for every network."]
+
+
+def _left_out(one: SuiteRobustness) -> list[Block]:
+    """Return what is missing and why; nothing where nothing is."""
+    failed = [
+        f"{row.label}, {condition}: {reason}"
+        for table in one.tables
+        for row in table.rows
+        for condition, reason in row.failures.items()
+    ]
+    lines = tuple(dict.fromkeys([*failed, *one.found.problems]))
+    return [Bullets("Missing from these tables:", lines)] if lines else []
