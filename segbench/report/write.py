@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
 from segbench.report.document import sections
+from segbench.report.document.efficiency import efficiency_facts, efficiency_section
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_facts, tuning_plots, tuning_section
+from segbench.report.efficiency.figure import NAME as EFFICIENCY
+from segbench.report.efficiency.figure import efficiency_curves
+from segbench.report.efficiency.table import EfficiencyTable, efficiency_tables
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
 from segbench.report.formats.html import Download, to_html
@@ -32,7 +36,7 @@ from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
-_OUR_FIGURES = re.compile(rf"({'|'.join((*DRAWINGS, 'tuning', *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)")
+_OUR_FIGURES = re.compile(rf"({'|'.join((*DRAWINGS, 'tuning', EFFICIENCY, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)")
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,9 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
-    report = _composed(ranking, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": _json(ranking), "tex": to_latex(ranking.board)}
+    efficiency = efficiency_tables(ranking.runs)
+    report = _composed(ranking, efficiency, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, efficiency), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -106,7 +111,7 @@ class _Report:
     drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _composed(ranking: Ranking, figures: Path) -> _Report:
+def _composed(ranking: Ranking, efficiency: Sequence[EfficiencyTable], figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
     report = _Report(top(runs, verdicts(judged), ranking.notes))
@@ -114,8 +119,10 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
     parts = [
         (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
     ]
-    lead = [] if slopes else lead_figure([(one.table, drawings) for one, drawings in parts])
+    lead = [] if slopes or efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
+    drawn = [_drawn(report, efficiency_curves(table), figures, short_id(table.key)) for table in efficiency]
+    report.blocks += efficiency_section(efficiency, drawn)
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     for one, drawings in parts:
         notes = of_table(ranking.notes, one.table.protocol, one.table.test_data)
@@ -159,7 +166,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def _json(ranking: Ranking) -> str:
+def _json(ranking: Ranking, efficiency: Sequence[EfficiencyTable]) -> str:
     runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,
@@ -167,6 +174,7 @@ def _json(ranking: Ranking) -> str:
         protocols={protocol: group["recipe"].iloc[0] for protocol, group in protocol_groups(runs) if protocol},
         differences=[{"key": key, "values": values} for key, values in protocol_differences(runs)],
         tuning=tuning_facts(runs, ranking.trials),
+        **({"efficiency": efficiency_facts(efficiency)} if efficiency else {}),
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
     )

@@ -41,10 +41,10 @@ def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None
         figure, axes = panels(len(measures), max(3.9, 0.24 * len(models)), width=5.6 * len(measures))
         for panel, measure in zip(axes, measures, strict=True):
             for model, look in zip(models, looks(models), strict=True):
-                _draw_curve(panel, found[measure][model], model, look)
+                draw_curve(panel, found[measure][model], model, look)
             finish(panel, "Epoch", _MEASURES[measure])
             whole_numbers(panel)
-            _name_ends(panel, found[measure])
+            name_ends(panel, found[measure])
     drawn = sample(shown, board, known=known, those="whose curve was kept")
     caption = f"Learning curves, mean over seeds. {drawn} {spread_words(shown, 'Bands')}"
     data = chart.curves([_panel(measure, found[measure], models) for measure in measures], x="Epoch")
@@ -70,7 +70,8 @@ def _panel(measure: str, found: dict[str, pd.DataFrame], models: list[str]) -> d
     return {"y": _MEASURES[measure], "lines": lines}
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, model: str, look: Look) -> None:
+def draw_curve(axes: Axes, curve: pd.DataFrame, model: str, look: Look) -> None:
+    """Draw one network's curve, by its index, with a mark at some points and its band."""
     markers: dict[str, Any] = {
         "marker": look.marker,
         "markersize": 5,
@@ -82,7 +83,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, model: str, look: Look) -> None
         axes.fill_between(curve.index, curve["low"], curve["high"], color=look.color, alpha=0.2, linewidth=0)
 
 
-def _name_ends(axes: Axes, found: dict[str, pd.DataFrame]) -> None:
+def name_ends(axes: Axes, found: dict[str, pd.DataFrame]) -> None:
     """Write each network's name at the end of its curve, one below the other where they would touch."""
     ends = [
         (float(curve["mean"].iloc[-1]), float(curve.index[-1]), model) for model, curve in found.items() if len(curve)
