@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,7 +25,7 @@ def show(table: EfficiencyTable, *, first: bool) -> None:
 
     if not first:
         typer.echo()
-    typer.echo(wrapped(printable(f"{table.name}: {table.measure} by training images")))
+    typer.echo(_broken(printable(f"{table.name}: {table.measure} by training images")))
     sizes = [f"{size:,}" for size in table.sizes]
     rows = [[printable(row.label), *(_score(row.at(size)) for size in table.sizes)] for row in table.rows]
     write_table(["model", *sizes], rows, right=sizes, drop=sizes)
@@ -35,8 +36,8 @@ def show(table: EfficiencyTable, *, first: bool) -> None:
     if crossings:
         typer.echo("\nCrossings")
     for crossing in sorted(crossings, key=lambda one: (not one.told, one.images)):
-        typer.echo(wrapped(f"- {crossing_in_words(crossing)}", indent="  "))
-    typer.echo(f"\n{wrapped(verdict(table))}")
+        typer.echo(_broken(f"- {crossing_in_words(crossing)}", indent="  "))
+    typer.echo(f"\n{_broken(verdict(table))}")
     tell(how_sure(table))
     for note in missing(table):
         tell(f"note: {note}")
@@ -53,12 +54,17 @@ def _show_needs(table: EfficiencyTable) -> None:
 
 def _show_gains(pair: Pretraining) -> None:
     """Write what pretrained weights add, one line a number of images."""
-    typer.echo(f"\n{wrapped(f'{printable(pair.pretrained)} less {printable(pair.scratch)}')}")
+    typer.echo(f"\n{_broken(f'{printable(pair.pretrained)} less {printable(pair.scratch)}')}")
     rows = [
         [f"{size:,}", f"{gain:+.3f}", "-" if ends is None else f"{ends.low:+.3f} to {ends.high:+.3f}"]
         for size, (gain, ends) in pair.gains.items()
     ]
     write_table(["images", "difference", "95 % interval"], rows, right=["images", "difference"])
+
+
+def _broken(text: str, *, indent: str = "") -> str:
+    """Return a sentence, broken at words where it goes to a terminal."""
+    return wrapped(text, indent=indent) if sys.stdout.isatty() else text
 
 
 def _score(point: Point | None) -> str:

@@ -85,8 +85,8 @@ def curve_sets(runs: pd.DataFrame) -> list[CurveSet]:
     Args:
         runs: Rows of ``load_results``.
     """
-    completed = drop_copies(disambiguate_labels(runs))
-    completed = completed[(completed["status"] == Status.COMPLETED) & completed["train_images"].gt(0).fillna(False)]
+    trained = pd.to_numeric(runs["train_images"], errors="coerce").gt(0)
+    completed = drop_copies(disambiguate_labels(runs[trained & (runs["status"] == Status.COMPLETED)]))
     groups: dict[Hashable, list[Any]] = defaultdict(list)
     rows: Iterable[Any] = completed.itertuples()
     for run, split in zip(rows, split_marks(completed), strict=True):

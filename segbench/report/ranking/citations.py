@@ -132,7 +132,13 @@ _NETWORKS = {
     "densenet_fcn": (_DENSENET, _FCN),
 }
 _DATA_SETS = {"camvid": (_CAMVID,), "voc2012": (_VOC,)}
-_TITLES = {"camvid": "CamVid", "voc2012": "PASCAL VOC 2012", "scenes": "Scenes", "folder": "Own data"}
+_TITLES = {
+    "camvid": "CamVid",
+    "nuclei": "Cell nuclei",
+    "voc2012": "PASCAL VOC 2012",
+    "scenes": "Scenes",
+    "folder": "Own data",
+}
 _FAMILIES = {
     **dict.fromkeys(("fcn32s", "fcn16s", "fcn8s"), "FCN"),
     "unet": "U-Net",

@@ -1,10 +1,11 @@
 """What fewer training images do to scores and orders: hand-worked cases, and laws."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
-from stored import iou_of, matrices
+from stored import iou_of, matrices, write_run
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.trainings import Scope
@@ -12,9 +13,9 @@ from segbench.metrics.uncertainty import Interval
 from segbench.report.efficiency.crossings import Order
 from segbench.report.efficiency.needs import Need, round_scores
 from segbench.report.efficiency.table import efficiency_tables
-from segbench.report.efficiency.words import missing, verdict
+from segbench.report.efficiency.words import how_sure, missing, verdict
 from segbench.report.runs.load import load_results
-from segbench.results.record import Outcome, Status
+from segbench.results.record import FoldFacts, Outcome, Status
 
 STEADY = {50: 70, 100: 75, 200: 80, 400: 84}
 STEEP = {50: 50, 100: 68, 200: 82, 400: 92}
@@ -178,7 +179,7 @@ def test_recipes_that_differ_in_more_than_the_fraction_make_tables_of_their_own(
     root = grow("unet", STEADY, train={"epochs": 4})
     grow("unet", {50: 70}, train={"epochs": 5})
     tables = efficiency_tables(load_results(root), resamples=200)
-    assert sorted(table.name for table in tables) == ["nuclei · 188 steps", "nuclei · 4 epochs"]
+    assert sorted(table.name for table in tables) == ["Cell nuclei · 188 steps", "Cell nuclei · 4 epochs"]
 
 
 def test_other_test_images_are_never_put_together(grow):
@@ -195,6 +196,33 @@ def test_what_was_not_trained_is_told_and_the_rest_is_compared(grow, table_of):
     table = table_of()
     assert list(missing(table)) == ["half has no completed training on 100, 200 images"]
     assert set(table.pairs[0].p_values) == {50, 400}
+
+
+def test_runs_that_cannot_be_read_or_were_not_trained_are_left_out(grow, table_of):
+    root = grow("unet", STEADY)
+    before = table_of()
+    (next(grow("broken", {400: 80}, seeds=1).glob("broken-*")) / "run.json").write_text("{")
+    grow("loaded", {400: 80}, train=None)
+    write_run(root.parent, "empty", train_images=0)
+    assert table_of().rows == before.rows
+
+
+def test_a_copied_folder_is_no_second_seed(grow, table_of):
+    root = grow("unet", STEADY, seeds=1)
+    for run in list(root.iterdir()):
+        shutil.copytree(run, root / f"copy-of-{run.name}")
+    assert {point.seeds for point in table_of().rows[0].points} == {1}
+
+
+def test_images_of_one_group_are_drawn_together(grow, table_of):
+    """Forty images of three patients are three tests: too few for intervals."""
+    folds = [
+        FoldFacts(index=1, folds=1, groups=tuple(f"patient{place % 3}" for place in range(40)), pool_fingerprint="p")
+    ]
+    grow("unet", STEADY, fold=folds[0])
+    table = table_of()
+    assert (table.resamples, table.pairs) == (None, ())
+    assert "too few for intervals" in how_sure(table)
 
 
 def test_one_number_of_images_makes_no_table(grow):
