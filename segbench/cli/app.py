@@ -26,6 +26,7 @@ _COMMANDS = {
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
     "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("stored.report.report", "Write the report of stored runs as one page."),
+    "efficiency": ("stored.efficiency.efficiency", "Show how networks do with fewer training images."),
     "joint": ("stored.compare.joint", "Rank networks over several data sets."),
     "compare": ("stored.compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),

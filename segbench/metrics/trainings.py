@@ -19,7 +19,7 @@ its interaction with the test images. A network's estimate is its mean over seed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -94,6 +94,23 @@ def estimate_weights(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
     networks, none = _networks(seeds), np.zeros(len(seeds))
     means, images = _means(spread.scores, networks), _between(spread.covariance, networks)
     return Estimates(Scope.WEIGHTS, means, images, none, none, spread.images - 1)
+
+
+def weighted_sums(estimates: Estimates, weights: FloatArray) -> Estimates:
+    """Return the estimates of weighted sums of networks' scores, such as differences, or points between two scores.
+
+    The trainings of all networks are independent. The degrees of freedom of their weighted variances are
+    Satterthwaite's.
+
+    Args:
+        estimates: Those of M networks.
+        weights: (K, M) the weights of each sum.
+    """
+    parts = weights**2 * estimates.trainings
+    trainings, uncertain = parts.sum(axis=1), (parts**2 / np.maximum(1, estimates.freedom)).sum(axis=1)
+    freedom = np.divide(trainings**2, uncertain, out=np.full(len(weights), np.inf), where=uncertain > 0)
+    images = weights @ estimates.images @ weights.T
+    return replace(estimates, means=weights @ estimates.means, images=images, trainings=trainings, freedom=freedom)
 
 
 def _networks(seeds: Sequence[int]) -> list[slice]:

@@ -6,15 +6,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
 from segbench.report.document import sections
+from segbench.report.document.efficiency import efficiency_facts, efficiency_section
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
+from segbench.report.efficiency.figure import NAME as EFFICIENCY
+from segbench.report.efficiency.figure import efficiency_curves
+from segbench.report.efficiency.table import EfficiencyTable, efficiency_tables
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
 from segbench.report.formats.html import Download, to_html
@@ -35,7 +42,7 @@ from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
 _OUR_FIGURES = re.compile(
-    rf"({'|'.join((*DRAWINGS, 'tuning', *robustness.FIGURES, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
+    rf"({'|'.join((*DRAWINGS, 'tuning', *robustness.FIGURES, EFFICIENCY, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
 )
 
 
@@ -81,9 +88,9 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
-    retested = robustness.robustness_of(ranking.runs)
-    report = _composed(ranking, retested, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, retested), "tex": to_latex(ranking.board)}
+    further = Further.of(ranking.runs)
+    report = _composed(ranking, further, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, further), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -96,6 +103,32 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     figures = tuple(file for drawn in report.drawings.values() for file in drawn)
     _remove_others(folder / FIGURES_FOLDER, figures)
     return ReportFiles(folder, page, markdown, csv, json, latex, figures)
+
+
+@dataclass(frozen=True)
+class Further:
+    """What was found of a suite's networks beside their ranking.
+
+    Attributes:
+        retested: Further tests of trained networks.
+        efficiency: Networks trained on shares of the images.
+    """
+
+    retested: Sequence[robustness.SuiteRobustness]
+    efficiency: Sequence[EfficiencyTable]
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame) -> Further:
+        """Find what there is for stored runs."""
+        return cls(robustness.robustness_of(runs), efficiency_tables(runs))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the JSON of a leaderboard holds of it; nothing where there is nothing."""
+        found = {
+            "robustness": robustness.robustness_facts(self.retested) if self.retested else None,
+            "efficiency": efficiency_facts(self.efficiency) if self.efficiency else None,
+        }
+        return {key: value for key, value in found.items() if value}
 
 
 @dataclass
@@ -111,7 +144,7 @@ class _Report:
     drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _composed(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness], figures: Path) -> _Report:
+def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
     changes, answers = tuning_answers(runs), verdicts(judged)
@@ -122,8 +155,10 @@ def _composed(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness], 
     parts = [
         (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
     ]
-    lead = [] if slopes else lead_figure([(one.table, drawings) for one, drawings in parts])
+    lead = [] if slopes or further.efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
+    drawn = [_drawn(report, efficiency_curves(table), figures, short_id(table.key)) for table in further.efficiency]
+    report.blocks += efficiency_section(further.efficiency, drawn)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     for one, drawings in parts:
@@ -131,7 +166,9 @@ def _composed(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness], 
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
-    report.blocks += robustness.robustness_section(retested, lambda plot, whose: _drawn(report, plot, figures, whose))
+    report.blocks += robustness.robustness_section(
+        further.retested, lambda plot, whose: _drawn(report, plot, figures, whose)
+    )
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
@@ -169,7 +206,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def _json(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness]) -> str:
+def _json(ranking: Ranking, further: Further) -> str:
     runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,
@@ -179,7 +216,7 @@ def _json(ranking: Ranking, retested: Sequence[robustness.SuiteRobustness]) -> s
         tuning=tuning_facts(runs, ranking.trials),
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
-        **({"robustness": robustness.robustness_facts(retested)} if retested else {}),
+        **further.facts(),
     )
 
 

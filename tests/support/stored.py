@@ -110,7 +110,7 @@ def write_run(
             dataset="scenes",
             classes=classes,
             palette=((0, 0, 0),) * len(classes),
-            train_images=8,
+            train_images=changes.pop("train_images", 8),
             test_images=len(counted.names),
             fingerprints=changes.pop("fingerprints", {}),
             pixel_digests=changes.pop("pixel_digests", {}),

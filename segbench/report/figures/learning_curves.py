@@ -71,7 +71,7 @@ def _panel(measure: str, found: dict[str, pd.DataFrame], models: list[str]) -> d
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, model: str, look: Look) -> None:
-    """Draw a network's ``mean`` in its look, with a band from ``low`` to ``high`` where these are known."""
+    """Draw a network's ``mean`` by the curve's index, with marks and a band from ``low`` to ``high`` if known."""
     markers: dict[str, Any] = {
         "marker": look.marker,
         "markersize": 5,

@@ -34,6 +34,7 @@ _KNOWN = {
     "deconvnet": (9, "h"),
     "deeplabv3plus": (4, "D"),
     "unetefficientnetlite0imagenet": (3, "o"),
+    "unetefficientnetlite0scratch": (2, "o"),
     "unetvalid": (0, "s"),
     "torchvisionfcnresnet50": (1, "P"),
     "fcdensenet56": (8, "P"),

@@ -134,7 +134,13 @@ _NETWORKS = {
     "densenet_fcn": (_DENSENET, _FCN),
 }
 _DATA_SETS = {"camvid": (_CAMVID,), "voc2012": (_VOC,)}
-_TITLES = {"camvid": "CamVid", "voc2012": "PASCAL VOC 2012", "scenes": "Scenes", "folder": "Own data"}
+_TITLES = {
+    "camvid": "CamVid",
+    "nuclei": "Cell nuclei",
+    "voc2012": "PASCAL VOC 2012",
+    "scenes": "Scenes",
+    "folder": "Own data",
+}
 
 
 def papers_of_network(factory: str) -> tuple[Reference, ...]:

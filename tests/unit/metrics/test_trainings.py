@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segbench.metrics.resampling import ImageSpread
-from segbench.metrics.trainings import PRIOR_FREEDOM, Scope, estimate, estimate_weights
+from segbench.metrics.trainings import PRIOR_FREEDOM, Scope, estimate, estimate_weights, weighted_sums
 
 IMAGES = 100
 
@@ -95,3 +95,26 @@ def test_a_score_that_is_not_defined_stays_so():
     found = estimate(spread([np.nan, np.nan, 0.5, 0.6], np.full((4, 4), np.nan)), [2, 2])
     assert np.isnan(found.means[0])
     assert np.isnan(found.images).all()
+
+
+def test_the_variance_of_a_difference_is_worked_out_by_hand():
+    covariance = np.array([[4.0, 4.0, 1.0, 1.0], [4.0, 4.0, 1.0, 1.0], [1.0, 1.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0]])
+    found = estimate(spread([0.1, 0.3, 0.5, 0.9], covariance), [2, 2])
+    difference = weighted_sums(found, np.array([[1.0, -1.0], [0.5, 0.5], [1.0, 0.0]]))
+    assert difference.means == pytest.approx([-0.5, 0.45, 0.2])
+    assert np.diag(difference.images) == pytest.approx([4 + 9 - 2, (4 + 9 + 2) / 4, 4])
+    assert difference.images[0, 2] == pytest.approx(4 - 1)  # of the difference with the first network
+    assert difference.trainings == pytest.approx([0.01 + 0.04, 0.05 / 4, 0.01])
+    assert difference.freedom == pytest.approx([0.05**2 / (0.01**2 + 0.04**2)] * 2 + [1])
+
+
+def test_a_sum_of_one_network_alone_is_that_network():
+    found = estimate(spread(np.random.default_rng(0).random(15), np.eye(15)), [3] * 5)
+    same = weighted_sums(found, np.eye(5))
+    for name in ("means", "images", "trainings", "freedom"):
+        assert getattr(same, name) == pytest.approx(getattr(found, name))
+
+
+def test_without_variation_of_trainings_a_sum_has_none():
+    found = weighted_sums(estimate(spread([0.5, 0.6], np.eye(2)), [1, 1]), np.array([[1.0, -1.0]]))
+    assert (found.scope, found.trainings.tolist(), found.freedom.tolist()) == (Scope.WEIGHTS, [0], [np.inf])

@@ -1,0 +1,237 @@
+"""Counts how often what a data-efficiency table claims is true, in synthetic worlds whose truth is known.
+
+    python benchmarks/efficiency_coverage.py [--worlds 400] [--images 100] [--facts FILE]
+
+Each world is a table of networks that are trained on 48, 96, 192 and 384 images, several times each, and tested on the
+same images. Images differ as in ``interval_coverage``: one is hard for every network, whatever it was trained on. Each
+training of a network on a number of images shifts its mean IoU by an amount of its own. The product's own code makes
+the table, and the truth is the mean over infinitely many trainings and images at each number of images, straight on
+the logarithm of images between them, as the table has it. There are four kinds of worlds:
+
+* equal: six networks with one curve. Every crossing that is told is false.
+* parallel: six networks whose curves are 0.015 apart everywhere. Every crossing that is told is false.
+* merging: three networks lead by 0.15 with the fewest images, and are equal to the other three with all others, where
+  a wrong order that is told makes a false crossing: the hardest case.
+* crossing: two networks of six, one steep and one flat, cross once, half way between 96 and 192 images. Counted are
+  how often that is told (power), and how often its interval holds the truth.
+
+In all of them, the images that networks need are asked for three scores: one within what is tested, one that most
+curves reach with fewer images than were tested, and one that most never reach. Counted are how often the intervals hold
+the truth: where fewer images than tested do, an interval has to be open below, where the most do not, above. There is
+then but one way to be wrong, and 97.5 % are right of 95 % intervals.
+
+Ends with 1 if coverage is below 93 %, or above 97 % where both ends can miss, or more tables than 5 % tell a false
+crossing, by more than two standard errors each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from interval_coverage import CLASSES, COVERAGE, FALSE_TABLES, World
+from numpy.typing import NDArray
+
+from segbench.cli.terminal.output import write_table
+from segbench.metrics.scores import ClassCounts
+from segbench.report.efficiency.crossings import Crossing, pairs_of
+from segbench.report.efficiency.curves import Cell, Curve, CurveSet
+from segbench.report.efficiency.estimates import estimate_curves, mean_iou, score_of
+from segbench.report.efficiency.needs import Need, need
+
+NETWORKS = 6
+SIZES = (48, 96, 192, 384)
+GAINS = np.array([-0.18, -0.10, -0.04, 0.0])
+"""The curve of a network: mean IoU below that with all images."""
+RESAMPLES = 500
+KINDS = ("equal", "parallel", "merging", "crossing")
+SITUATIONS = tuple(product(KINDS, (2, 3, 5), (0.0, 0.01, 0.03)))
+"""Kind of world, seeds, and spread of trainings."""
+CROSSES_AT = math.sqrt(96 * 192)
+STEEP, FLAT = np.array([-0.24, -0.12, 0.0, 0.06]), np.array([-0.12, -0.08, -0.04, 0.0])
+WANTED = {"within": -0.07, "below": -0.19, "beyond": 0.01}
+"""Scores to reach, less that of ``GAINS`` with all images: between two tested numbers of images, a little below what
+the fewest reach, and a little above what all of them do."""
+
+
+class Seen(NamedTuple):
+    """What one world showed.
+
+    Attributes:
+        false: Whether a crossing is told that is not there.
+        told: Whether the crossing that is there is told; None without one.
+        held: Whether its interval holds the truth; None where it is not told.
+        needs: By kind of score, the share of networks whose interval of needed images holds the truth.
+    """
+
+    false: bool
+    told: bool | None
+    held: bool | None
+    needs: dict[str, float]
+
+
+def main() -> int:
+    arguments = _arguments()
+    print(f"{arguments.worlds} worlds a row, {arguments.images} test images, {NETWORKS} networks\n")
+    rows, facts, good = [], [], True
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for situation in SITUATIONS:
+            one = partial(_look, situation, arguments.images)
+            fact = _summed(situation, list(pool.map(one, range(arguments.worlds), chunksize=10)))
+            facts.append(fact)
+            rows.append(_row(fact))
+            good &= not fact["failed"]
+            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    titles = ["world", "seeds", "spread", "false crossings", "power", "crossing held"]
+    titles += [f"need {kind}" for kind in WANTED]
+    write_table([*titles, ""], rows, right=titles[1:])
+    if arguments.facts:
+        arguments.facts.write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
+    return 0 if good else 1
+
+
+def gains_of(kind: str) -> NDArray[np.float64]:
+    """Return the (M, K) true curves of a kind of world."""
+    curves = np.tile(GAINS, (NETWORKS, 1))
+    if kind == "parallel":
+        curves += 0.015 * np.arange(NETWORKS)[::-1, None]
+    if kind == "merging":
+        curves[: NETWORKS // 2, 0] += 0.15
+    if kind == "crossing":
+        curves[0], curves[1] = STEEP, FLAT
+    return curves
+
+
+def _look(situation: tuple[str, int, float], images: int, number: int) -> Seen:
+    """Make one world, have the product's code judge it, and compare with the truth."""
+    kind, seeds, spread = situation
+    rng = np.random.default_rng([number, KINDS.index(kind), seeds, round(1e4 * spread)])
+    world = World(rng.uniform(0.3, 2.0, CLASSES), rng.uniform(0.65, 0.8, CLASSES))
+    gains = gains_of(kind)
+    drawn = gains[:, :, None] + spread * rng.normal(size=(NETWORKS, len(SIZES), seeds))
+    shifts = [world.shift(drawn[network, size]) for network in range(NETWORKS) for size in range(len(SIZES))]
+    curves = _curves(world.observe(shifts, images, rng), images)
+    estimated = estimate_curves(curves, mean_iou, resamples=RESAMPLES)
+    assert estimated is not None
+    told = [crossing for pair in pairs_of(curves, estimated) for crossing in pair.crossings if crossing.told]
+    true = [crossing for crossing in told if _is_true(crossing, gains)]
+    whole = float(world.mean_iou(np.zeros(1))[0])
+    held = {name: [] for name in WANTED}  # type: dict[str, list[bool]]
+    for index, curve in enumerate(curves.curves):
+        means = [float(np.mean([score_of(run, mean_iou) for run in cell.runs])) for cell in curve.cells]
+        for name, score in WANTED.items():
+            held[name].append(_holds(need(curve, whole + score, means, estimated), gains[index] - score))
+    return Seen(
+        len(true) < len(told),
+        bool(true) if kind == "crossing" else None,
+        _held(true[0]) if true else None,
+        {name: float(np.mean(found)) for name, found in held.items()},
+    )
+
+
+def _curves(observed: Sequence[Sequence[ClassCounts]], images: int) -> CurveSet:
+    """Return the curves of networks whose runs come network by network, and in these size by size."""
+    curves = []
+    for network in range(NETWORKS):
+        cells = observed[network * len(SIZES) : (network + 1) * len(SIZES)]
+        parts = tuple(Cell(size, tuple(runs)) for size, runs in zip(SIZES, cells, strict=True))
+        curves.append(Curve(f"network{network}", "", pretrained=False, cells=parts))
+    return CurveSet("world", "p", tuple(curves), tuple(map(str, range(CLASSES))), images, None)
+
+
+def _is_true(crossing: Crossing, gains: NDArray[np.float64]) -> bool:
+    """Return whether the order turns round in truth between both sides, as it is told."""
+    fewer, more = (int(label.removeprefix("network")) for label in (crossing.fewer, crossing.more))
+    assert crossing.sides is not None
+    before, after = (SIZES.index(size) for size in crossing.sides)
+    return bool(gains[fewer, before] > gains[more, before] and gains[fewer, after] < gains[more, after])
+
+
+def _held(crossing: Crossing) -> bool:
+    """Return whether the interval of a true crossing holds the only one that there is between its networks."""
+    if {crossing.fewer, crossing.more} != {"network0", "network1"}:
+        return True
+    assert crossing.interval is not None
+    return crossing.interval.low <= CROSSES_AT <= crossing.interval.high
+
+
+def _holds(found: Need, above: NDArray[np.float64]) -> bool:
+    """Return whether the interval of needed images holds the truth, given by how much a true curve is above."""
+    assert found.interval is not None
+    low, high = found.interval
+    if above[0] >= 0:
+        return low == 0
+    if above.max() < 0:
+        return math.isinf(high)
+    place = int(np.argmax(above >= 0))
+    share = -above[place - 1] / (above[place] - above[place - 1])
+    truth = SIZES[place - 1] * (SIZES[place] / SIZES[place - 1]) ** share
+    return bool(low <= truth <= high)
+
+
+def _summed(situation: tuple[str, int, float], worlds: Sequence[Seen]) -> dict[str, object]:
+    """Return shares over worlds with their standard errors."""
+    false = float(np.mean([one.false for one in worlds]))
+    bound = FALSE_TABLES + 2 * math.sqrt(FALSE_TABLES * (1 - FALSE_TABLES) / len(worlds))
+    failed = ["false crossings"] if false > bound else []
+    told = [one.told for one in worlds if one.told is not None]
+    held = [float(one.held) for one in worlds if one.held is not None]
+    shares = {f"need_{name}": [one.needs[name] for one in worlds] for name in WANTED}
+    shares |= {"crossing_held": held} if len(held) > 1 else {}
+    coverage = {name: (float(np.mean(found)), _error(found)) for name, found in shares.items()}
+    for name, (share, error) in coverage.items():
+        two_sided = name in ("need_within", "crossing_held")
+        if share < COVERAGE[0] - 2 * error or (two_sided and share > COVERAGE[1] + 2 * error):
+            failed.append(name)
+    return {
+        "world": situation[0],
+        "seeds": situation[1],
+        "spread": situation[2],
+        "worlds": len(worlds),
+        "false_crossings": false,
+        "power": float(np.mean(told)) if told else None,
+        **{name: share for name, (share, _) in coverage.items()},
+        **{f"{name}_error": error for name, (_, error) in coverage.items()},
+        "failed": failed,
+    }
+
+
+def _error(shares: Sequence[float]) -> float:
+    """Return the standard error of a mean over worlds; where all are alike, that of a coverage of 95 %."""
+    spread = float(np.std(shares, ddof=1)) or math.sqrt(0.95 * 0.05)
+    return spread / math.sqrt(len(shares))
+
+
+def _row(fact: dict[str, object]) -> list[str]:
+    names = ("crossing_held", *(f"need_{name}" for name in WANTED))
+    return [
+        str(fact["world"]),
+        str(fact["seeds"]),
+        f"{fact['spread']:g}",
+        f"{fact['false_crossings']:.1%}",
+        "" if fact["power"] is None else f"{fact['power']:.0%}",
+        *(f"{fact[name]:.1%} ± {fact[f'{name}_error']:.1%}" if name in fact else "" for name in names),
+        f"FAILS: {', '.join(fact['failed'])}" if fact["failed"] else "",  # type: ignore[arg-type]
+    ]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, default=400, help="synthetic worlds in each row")
+    parser.add_argument("--images", type=int, default=100, help="test images in each")
+    parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core by default")
+    parser.add_argument("--facts", type=Path, help="also write the figures here, one JSON object a line")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Networks trained on fewer images: scores by number of images, where orders cross, and the images that are needed."""

@@ -1,0 +1,160 @@
+"""Estimates of every network's score at every number of training images, and between them on a logarithmic scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.errors import UnknownNameError
+from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
+from segbench.metrics.scores import ClassCounts, summary_scores
+from segbench.metrics.trainings import Estimates, Scope, estimate
+from segbench.report.efficiency.curves import Curve, CurveSet
+from segbench.report.ranking.intervals import LEAST_IMAGES
+
+FloatArray = NDArray[np.float64]
+Score = Callable[[ClassCounts], FloatArray]
+"""Returns a score of (..., C) counts."""
+
+_CHUNK = 1000
+
+
+class Place(NamedTuple):
+    """A network trained on so many images."""
+
+    label: str
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """The scores of all networks at all numbers of images, with their variances.
+
+    Attributes:
+        places: What each estimate is of.
+        estimates: The estimates.
+        resamples: How often the test images were drawn.
+    """
+
+    places: tuple[Place, ...]
+    estimates: Estimates
+    resamples: int
+
+    @property
+    def of_networks(self) -> bool:
+        """Whether the estimates hold for the networks, and not for these weights only."""
+        return self.estimates.scope is Scope.NETWORKS
+
+    def labels_at(self, images: int) -> list[str]:
+        """Return the networks that were trained on so many images."""
+        return [place.label for place in self.places if place.images == images]
+
+    def at(self, images: int) -> Estimates:
+        """Return the estimates of the networks that were trained on so many images; see ``labels_at``."""
+        return _subset(self.estimates, [index for index, place in enumerate(self.places) if place.images == images])
+
+    def weights(self, curve: Curve, images: Sequence[float] | FloatArray) -> FloatArray:
+        """Return the (K, M) weights that interpolate a curve at (K,) numbers of images, straight on their logarithm.
+
+        Outside of what was tested, the curve stays as it is at its end.
+        """
+        weights = np.zeros((len(images), len(self.places)))
+        logarithms = np.log(curve.sizes)
+        for corner, size in zip(np.eye(len(curve.cells)), curve.sizes, strict=True):
+            column = self.places.index(Place(curve.label, size))
+            weights[:, column] = np.interp(np.log(np.asarray(images, np.float64)), logarithms, corner)
+        return weights
+
+
+def mean_iou(counts: ClassCounts) -> FloatArray:
+    """Return the mean IoU of (..., C) counts."""
+    return np.asarray(summary_scores(counts).mean_iou)
+
+
+def iou_of(name: str, classes: Sequence[str]) -> Score:
+    """Return the score that is the IoU of one class.
+
+    Raises:
+        UnknownNameError: There is no such class.
+    """
+    if name not in classes:
+        raise UnknownNameError("class", name, dict.fromkeys(classes))
+    index = list(classes).index(name)
+
+    def score(counts: ClassCounts) -> FloatArray:
+        hits, labelled, predicted = (np.asarray(part, np.float64)[..., index] for part in counts)
+        union = labelled + predicted - hits
+        return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+
+    return score
+
+
+def score_of(counts: ClassCounts, score: Score) -> float:
+    """Return the score of one run over all its test images."""
+    return float(score(ClassCounts(*(part.sum(axis=0) for part in counts))))
+
+
+def estimate_curves(curves: CurveSet, score: Score, *, resamples: int | None = None) -> Estimated | None:
+    """Estimate a score at every place; None where there are too few test images.
+
+    All runs are scored on the same resamples of the test images, so that all differences are paired. The variance
+    over trainings is shrunk over the networks with the same number of images, as in their leaderboard.
+
+    Args:
+        curves: The networks.
+        score: The score.
+        resamples: How often to draw the test images; by default as many as the number of runs allows.
+    """
+    places = [Place(curve.label, cell.images) for curve in curves.curves for cell in curve.cells]
+    cells = [cell.runs for curve in curves.curves for cell in curve.cells]
+    runs = [run for cell in cells for run in cell]
+    units = len(set(curves.groups)) if curves.groups is not None else curves.images
+    if units < LEAST_IMAGES:
+        return None
+    drawn = resamples or resamples_for(len(runs))
+    spread = _spread(runs, curves.groups or range(curves.images), score, drawn)
+    estimates = _by_size(spread, [len(cell) for cell in cells], [place.images for place in places])
+    return Estimated(tuple(places), estimates, drawn)
+
+
+def _spread(runs: Sequence[ClassCounts], groups: Sequence[Hashable], score: Score, resamples: int) -> ImageSpread:
+    """Return how the test images make the score of every run scatter."""
+    scores = np.array([score_of(run, score) for run in runs])
+    grouped, units = by_group(runs, groups)
+    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in grouped]
+    chunks = []
+    for weights in weights_of(units, resamples, chunk=_CHUNK):
+        totals = np.stack([(weights @ counts).reshape(len(weights), 3, -1) for counts in stacked], axis=1)
+        chunks.append(score(ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])))
+    return spread_of_values(scores, np.concatenate(chunks), units=units)
+
+
+def _by_size(spread: ImageSpread, seeds: Sequence[int], sizes: Sequence[int]) -> Estimates:
+    """Return the estimates of all places, whose trainings are compared with those on as many images."""
+    whole = estimate(spread, seeds)
+    ends = np.cumsum(seeds)
+    variances, freedom = whole.trainings.copy(), whole.freedom.copy()
+    for size in set(sizes):
+        members = [index for index, other in enumerate(sizes) if other == size]
+        counted = [seeds[index] for index in members]
+        if max(counted) == 1:
+            continue  # known of other sizes, or of none
+        runs = np.concatenate([np.arange(ends[index] - seeds[index], ends[index]) for index in members])
+        part = ImageSpread(spread.scores[runs], spread.covariance[np.ix_(runs, runs)], spread.images)
+        found = estimate(part, counted)
+        variances[members], freedom[members] = found.trainings, found.freedom
+    return replace(whole, trainings=variances, freedom=freedom)
+
+
+def _subset(estimates: Estimates, members: Sequence[int]) -> Estimates:
+    return replace(
+        estimates,
+        means=estimates.means[members],
+        images=estimates.images[np.ix_(members, members)],
+        trainings=estimates.trainings[members],
+        freedom=estimates.freedom[members],
+    )
