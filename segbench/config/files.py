@@ -6,13 +6,17 @@ import hashlib
 import importlib.util
 import os
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WEIGHTS_FOLDER = "SEGBENCH_WEIGHTS"
 """Environment variable with the folder of ``<timm name>.safetensors`` files."""
+
+_FETCHING_FAMILIES = ("torchvision:", "smp:")
+"""Network families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
 _SETTLED_NS = 2_000_000_000
 """A file modified this recently may change again without a change of its times, because clocks have limited
@@ -118,3 +122,24 @@ def _top_level(name: str) -> ModuleSpec | None:
 @cache
 def _digest(file: str | Path, _state: FileState) -> str:
     return read_digest(file)
+
+
+def supplied_weights(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Return the SHA-256 of each file in ``$SEGBENCH_WEIGHTS`` that a pretrained network may load.
+
+    If ``norm`` does not decide which of the two VGG-16 files is loaded, both are included.
+
+    Args:
+        name: The network's registered name.
+        options: Its options.
+    """
+    if name.startswith(_FETCHING_FAMILIES):
+        return []
+    encoder, norm = options.get("encoder"), str(options.get("norm"))
+    if encoder in (None, "vgg16"):
+        known = {"none": ["vgg16"], "batch": ["vgg16_bn"]} if encoder is None else {}
+        names = known.get(norm, ["vgg16", "vgg16_bn"])
+    else:
+        names = [str(encoder)]
+    digests = [content_digest(file) for file in map(encoder_weights, names) if file is not None]
+    return [digest for digest in digests if digest is not None]

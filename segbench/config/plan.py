@@ -7,15 +7,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, ModelEntry
-from segbench.config.files import content_digest, encoder_weights, module_source
+from segbench.config.files import content_digest, module_source, supplied_weights
 from segbench.config.reading.definitions import MAIN, definition_digest
+from segbench.config.sections.teachers import teachers_first, teachers_of
 from segbench.config.sections.training import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
+from segbench.config.titles import concerns_model, id_end, in_words, titled, with_fold, with_point, with_teacher
 from segbench.errors import SuiteError
 
 RECIPE_VERSION = 1
@@ -29,6 +32,7 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
     "train": {
         "auxiliary": None,
         "deterministic": False,
+        "distill": None,
         "early_stopping": None,
         "init": "paper",
         "micro_batch": None,
@@ -40,9 +44,6 @@ values, so that recipes keep their ids."""
 
 _LATER_STEP_KEYS: dict[str, dict[str, Any]] = {"normalize": {"statistics": "given"}, "resize": {"scale": None}}
 """The same for options of transforms, by name."""
-
-_FETCHING_FAMILIES = ("torchvision:", "smp:")
-"""Network families whose pretrained weights never come from ``$SEGBENCH_WEIGHTS``."""
 
 _LATER_OPTIONS: dict[str, dict[str, Any]] = {
     "focal": {"class_weights": "none"},
@@ -145,6 +146,8 @@ class Run(BaseModel):
     """Its role in a tuning; None for a run with the shared recipe."""
     fold: int | None = None
     """The test fold, from 1; None without cross-validation."""
+    teacher: Run | None = None
+    """The run whose network teaches this one's; None without ``train.distill``."""
 
     @cached_property
     def identity(self) -> str:
@@ -156,8 +159,11 @@ class Run(BaseModel):
             members["fold"] = self.fold
         if isinstance(self.tuning, Tuned):
             members |= {"protocol": self.protocol_id, "values": self.tuning.values}
+        recipe = self.recipe.canonical_text
+        if self.teacher is not None:
+            members["teacher"], recipe = self.teacher.identity, canonical_text(self._distilled_recipe(self.teacher))
         texts = {key: canonical_text(member) for key, member in members.items()}
-        return _sha256(_object_text(texts | {"recipe": self.recipe.canonical_text}))
+        return _sha256(_object_text(texts | {"recipe": recipe}))
 
     @property
     def role(self) -> Literal["trial", "tuned"] | None:
@@ -167,30 +173,48 @@ class Run(BaseModel):
     @property
     def protocol(self) -> dict[str, Any]:
         """What all rows share that it may be ranked with: the recipe or, for a tuned run, the search."""
+        if self.teacher is not None:
+            return self._distilled_recipe(self.teacher)
         return self.tuning.protocol if isinstance(self.tuning, Tuned) else self.recipe.canonical()
+
+    def _distilled_recipe(self, teacher: Run) -> dict[str, Any]:
+        """Return the canonical recipe with the teacher's network and protocol instead of its label."""
+        document = self.recipe.canonical()
+        taught_by = digest({"model": canonical_model(teacher.model), "protocol": teacher.protocol_id})
+        document["train"]["distill"]["teacher"] = {"name": teacher.model.name, "digest": taught_by}
+        return document
 
     @cached_property
     def protocol_id(self) -> str:
         """Hash of the protocol: rows with equal protocol ids may be ranked against each other."""
-        return digest(self.tuning.protocol) if isinstance(self.tuning, Tuned) else self.recipe.protocol_id
+        shared = self.tuning is None and self.teacher is None
+        return self.recipe.protocol_id if shared else digest(self.protocol)
 
     @property
     def title(self) -> str:
-        """The label with the values of tuning and grid and, in a cross-validation, the fold."""
+        """The label with its teacher, the values of tuning and grid and, in a cross-validation, the fold."""
         title = titled(self.label, self.tuning.role, self.tuning.values) if self.tuning else self.label
+        title = with_teacher(title, self.teacher.model.label if self.teacher is not None else None)
         return with_fold(with_point(title, self.point), self.fold, self.recipe.dataset.folds)
 
     @property
     def label(self) -> str:
         """The row's name: the model's label with the grid's values for the model."""
-        values = in_words({key: value for key, value in self.point.items() if concerns_model(key)})
-        return f"{self.model.label} ({values})" if values else self.model.label
+        values = {key: value for key, value in self.point.items() if concerns_model(key)}
+        if self.teacher is not None:  # whose network may be meant
+            values = {key.partition(".")[2].replace(".", " "): value for key, value in values.items()}
+        return f"{self.model.label} ({in_words(values)})" if values else self.model.label
 
     @cached_property
     def id(self) -> str:
         """Folder name of the run: model, seed and the start of its identity."""
         name = re.sub(r"[^\w.-]+", "-", self.model.label)[:80].strip("-.") or "model"
         return f"{name}-{id_end(self.seed, self.fold, self.identity)}"
+
+    @property
+    def generation(self) -> int:
+        """How many teachers must be trained before, one after the other."""
+        return 0 if self.teacher is None else self.teacher.generation + 1
 
     @property
     def data_key(self) -> str:
@@ -201,7 +225,7 @@ class Run(BaseModel):
 
 
 def plan(suite: Suite) -> tuple[Run, ...]:
-    """Return the runs of a suite, ordered by grid point, seed, fold and model.
+    """Return the runs of a suite, ordered by grid point, seed, fold and model, teachers before their students.
 
     A run that is equal at several grid points, because they differ only in other models, is listed once with the values
     that concern it.
@@ -245,7 +269,7 @@ def canonical_model(model: ModelEntry) -> dict[str, Any]:
     for key in ("weights", "pretrained"):
         if isinstance(document.get(key), str):
             document[key] = content_digest(document[key]) or document[key]
-    if document.get("pretrained") is True and (supplied := _supplied_weights(model)):
+    if document.get("pretrained") is True and (supplied := supplied_weights(model.name, model.options)):
         document["pretrained"] = supplied[0] if len(supplied) == 1 else supplied
     if (source := source_digest(model.name)) is not None:
         document[SOURCE_KEY] = source
@@ -314,75 +338,47 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def titled(label: str, role: str, values: Mapping[str, Any] | None) -> str:
-    """Return a row's name with its role in a tuning, such as ``unet (trial lr=0.1)``."""
-    return f"{label} ({' '.join([role, *([in_words(values)] if values else [])])})"
-
-
-def with_point(title: str, point: Mapping[str, Any]) -> str:
-    """Return a run's title with the grid's values of its recipe, such as ``unet, lr=0.1``."""
-    values = in_words({key: value for key, value in point.items() if not concerns_model(key)})
-    return f"{title}, {values}" if values else title
-
-
-def with_fold(title: str, fold: int | None, folds: int | None) -> str:
-    """Return a run's title with its test fold, such as ``unet, fold 2 of 5``."""
-    return title if fold is None else f"{title}, fold {fold} of {folds}"
-
-
-def id_end(seed: int, fold: int | None, identity: str) -> str:
-    """Return the end of a run's id: seed, fold (if any) and the start of its identity."""
-    return f"seed{seed}-{'' if fold is None else f'fold{fold}-'}{identity[:10]}"
-
-
 def folds_of(dataset: DatasetEntry) -> tuple[int | None, ...]:
     """Return the folds of a cross-validation, from 1; None alone without one."""
     return (None,) if dataset.folds is None else tuple(range(1, dataset.folds + 1))
 
 
-def in_words(values: Mapping[str, Any]) -> str:
-    """Return values with shortened keys, such as ``lr=0.1, weight_decay=0``."""
-    return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
-
-
 def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
-    """Return the runs of one grid point with the shared recipe."""
-    recipe = Recipe(
-        dataset=variant.dataset, transforms=variant.transforms, train=variant.train, evaluate=variant.evaluate
-    )
-    return [
-        Run(
-            suite=variant.name,
-            model=model,
-            recipe=recipe,
-            seed=seed,
-            point=point,
-            loader=variant.loader,
-            resume=variant.resume,
-            fold=fold,
-            threads=variant.threads,
-        )
-        for seed in variant.seeds
-        for fold in folds_of(variant.dataset)
-        for model in variant.models
-    ]
+    """Return the runs of one grid point with the shared recipe, teachers before their students.
 
-
-def _supplied_weights(model: ModelEntry) -> list[str]:
-    """Return the SHA-256 of each file in ``$SEGBENCH_WEIGHTS`` that a pretrained network may load.
-
-    If ``norm`` does not decide which of the two VGG-16 files is loaded, both are included.
+    The recipe of a student names its own teacher, that of other networks has no ``distill``.
     """
-    if model.name.startswith(_FETCHING_FAMILIES):
-        return []
-    encoder, norm = model.options.get("encoder"), str(model.options.get("norm"))
-    if encoder in (None, "vgg16"):
-        known = {"none": ["vgg16"], "batch": ["vgg16_bn"]} if encoder is None else {}
-        names = known.get(norm, ["vgg16", "vgg16_bn"])
-    else:
-        names = [str(encoder)]
-    digests = [content_digest(file) for file in map(encoder_weights, names) if file is not None]
-    return [digest for digest in digests if digest is not None]
+    models = {model.label: model for model in variant.models}
+    teachers = teachers_of(variant.train.distill if variant.train is not None else None, list(models))
+    recipes = {teacher: _taught_by(teacher, variant) for teacher in (None, *teachers.values())}
+    runs: list[Run] = []
+    for seed, fold in product(variant.seeds, folds_of(variant.dataset)):
+        made: dict[str, Run] = {}
+        for label in teachers_first(list(models), teachers):
+            teacher = teachers.get(label)
+            made[label] = Run(
+                suite=variant.name,
+                model=models[label],
+                recipe=recipes[teacher],
+                seed=seed,
+                point=point,
+                loader=variant.loader,
+                resume=variant.resume,
+                fold=fold,
+                threads=variant.threads,
+                teacher=None if teacher is None else made[teacher],
+            )
+        runs += made.values()
+    return runs
+
+
+def _taught_by(teacher: str | None, variant: Suite) -> Recipe:
+    """Return the recipe of networks with a teacher of this label; None for those without."""
+    train = variant.train
+    if train is not None and train.distill is not None:
+        distill = None if teacher is None else train.distill.model_copy(update={"teacher": teacher})
+        train = train.model_copy(update={"distill": distill})
+    return Recipe(dataset=variant.dataset, transforms=variant.transforms, train=train, evaluate=variant.evaluate)
 
 
 def _merged(first: Run, again: Run) -> Run:
@@ -392,8 +388,3 @@ def _merged(first: Run, again: Run) -> Run:
         raise SuiteError(f"{text}; give them labels that differ in letters or digits", key="models")
     common = {key: value for key, value in first.point.items() if key in again.point and again.point[key] == value}
     return first.model_copy(update={"point": common})
-
-
-def concerns_model(key: str) -> bool:
-    """Return whether a key of a grid changes the networks instead of the recipe."""
-    return key.split(".", maxsplit=1)[0] in ("models", "defaults")

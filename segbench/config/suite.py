@@ -16,6 +16,7 @@ from segbench.config.reading.validation_errors import line_error
 from segbench.config.sections.channels import given_channels, mismatches
 from segbench.config.sections.model_defaults import with_defaults
 from segbench.config.sections.robustness import Robustness
+from segbench.config.sections.teachers import teaching_problem
 from segbench.config.sections.training import (
     Evaluate,
     Loader,
@@ -190,6 +191,8 @@ class Suite(Section):
         problem = None
         if self.train is None:
             problem = "needs a recipe under train"
+        elif any(recipe.distill is not None for recipe in self.recipes):
+            problem = "does not go with train.distill: trials have no teacher; tune first, then write the values down"
         elif self.dataset.folds is not None:
             self._fold_left_to_train_on("tuning")
         elif self.dataset.validation_split is None:
@@ -201,6 +204,13 @@ class Suite(Section):
         recipes = [point.train for point in self.tuning_points]
         if any(recipe in recipes[:index] for index, recipe in enumerate(recipes)):
             raise line_error(type(self).__name__, ("tuning", "grid"), "two of its points are the same recipe", ...)
+        return self
+
+    @model_validator(mode="after")
+    def _models_teach_each_other(self) -> Suite:
+        distill = self.train.distill if self.train is not None else None
+        if distill is not None and (problem := teaching_problem(distill, [model.label for model in self.models])):
+            raise line_error(type(self).__name__, ("train", "distill", "teacher"), problem, ...)
         return self
 
     @model_validator(mode="after")

@@ -43,6 +43,7 @@ def _identities(record: RunRecord) -> Iterator[str]:
         return
     rest = {"seed": record.seed, "recipe": record.recipe} | ({"role": role} if role else {})
     rest |= {"fold": record.fold.index} if record.fold else {}
+    rest |= {"teacher": record.teacher.identity} if record.teacher else {}
     for strict in (True, False):  # the record does not say which one it was
         yield digest({"model": {"name": model.name, "strict": strict, **model.options}, **rest})
 

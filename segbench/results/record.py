@@ -15,8 +15,8 @@ SCHEMA_VERSION = 2
 """History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them
 that tuned runs took over), the void row is not known. 1: the first version. These optional fields were added before its
 release; a record without them leaves them unknown: in ``model``, ``activation_bytes``, ``weights_bytes`` and
-``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
-``early_stop``; in ``data``, ``pixel_digests`` and ``notes``."""
+``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold``,
+``early_stop`` and ``teacher``; in ``data``, ``pixel_digests`` and ``notes``."""
 
 
 class Status(StrEnum):
@@ -221,6 +221,19 @@ class FoldFacts(Facts):
     """Hash of the content of all folds; None if the data was not opened."""
 
 
+class TeacherFacts(Facts):
+    """The trained network that taught a run's network (``train.distill``)."""
+
+    label: str
+    """Its row's name."""
+    run: str
+    """Id of the run that trained it."""
+    identity: str
+    """Identity of that run, which is a part of the student's."""
+    weights_digest: str | None = None
+    """SHA-256 of its tensors; None if they were not read."""
+
+
 class RunRecord(Facts):
     """One run: its settings, outcome, data and environment."""
 
@@ -255,5 +268,7 @@ class RunRecord(Facts):
     """The run's role in a tuning; None if it uses the recipe shared by all networks."""
     fold: FoldFacts | None = None
     """The fold of the cross-validation; None without one."""
+    teacher: TeacherFacts | None = None
+    """The network that it was distilled from; None without ``train.distill``."""
     environment: dict[str, Any]
     """The fingerprint: versions, processor, accelerator, threads."""

@@ -19,6 +19,7 @@ from segbench.results.training_states import StateFolder
 RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
+WEIGHTS_FILE = "checkpoint.safetensors"
 STATES_SUFFIX = ".resume"
 """Suffix of the hidden folder of a run's training states."""
 
@@ -53,6 +54,15 @@ class Store:
             StoreError: The id could lead out of the suite's folder.
         """
         return StateFolder(self.folder / f".{checked_name(run_id, 'run')}{STATES_SUFFIX}")
+
+    def weights_of(self, run_id: str) -> Path:
+        """Return the file of a run's trained network, whether it exists or not.
+
+        Raises:
+            StoreError: The id could lead out of the suite's folder.
+        """
+        folder = self.folder_of(run_id)
+        return (readable_folder(folder) or folder) / WEIGHTS_FILE
 
     def find(self, run_id: str, identity: str | None = None) -> RunRecord | None:
         """Return a stored run; None if there is none, or if it is unusable, which is logged with its path.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from segbench.config.plan import id_end
+from segbench.config.titles import id_end
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.arrays.details import DETAILS_FILE, load_details
 from segbench.results.arrays.matrices import DAMAGE, load_matrices

@@ -10,7 +10,8 @@ import numpy as np
 from speed_cases import record as speed_record
 from speed_cases import restart
 
-from segbench.config.plan import digest, id_end
+from segbench.config.plan import digest
+from segbench.config.titles import id_end
 from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed.record import SpeedRecord, speed_model

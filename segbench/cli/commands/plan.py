@@ -23,10 +23,11 @@ from segbench.cli.terminal.estimate import (
 from segbench.cli.terminal.fold_table import show_folds_of_plan
 from segbench.cli.terminal.output import counted, duration, tell, write_json, write_table
 from segbench.config.json_schema import suite_schema
-from segbench.config.plan import Run, in_words, variants
+from segbench.config.plan import Run, variants
 from segbench.config.plan import plan as runs_of
 from segbench.config.sections.channels import given_channels
 from segbench.config.suite import Suite
+from segbench.config.titles import in_words
 from segbench.config.trials import families, trials
 from segbench.engine.estimate.estimate import SuiteEstimate
 from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
@@ -178,6 +179,7 @@ def _row(planned: Run, status: str) -> dict[str, Any]:
     }
     row |= {"fold": planned.fold} if planned.fold is not None else {}
     row |= {"pad_to": planned.model.pad_to} if planned.model.pad_to is not None else {}
+    row |= {"teacher": planned.teacher.id} if planned.teacher is not None else {}
     return row | {"tuning": {"role": planned.role, "values": planned.tuning.values}} if planned.tuning else row
 
 
@@ -220,6 +222,7 @@ def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         "fold": "fold",
         "pad_to": "padded to",
         "point": "grid",
+        "teacher": "teacher",
         "tuning": "tuning",
         "status": "status",
     }
@@ -229,6 +232,8 @@ def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         del columns["pad_to"]
     if not any(row["point"] for row in rows):
         del columns["point"]
+    if not any("teacher" in row for row in rows):
+        del columns["teacher"]
     if not any("tuning" in row for row in rows):
         del columns["tuning"]
     words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
 from segbench.config.reading.one_or_several import ONE_OR_SEVERAL
-from segbench.config.reading.validation_errors import check_keys
+from segbench.config.reading.validation_errors import check_keys, line_error
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
@@ -80,6 +80,21 @@ class EarlyStopping(Section):
     """A rise is a mIoU above the best so far by more than this."""
 
 
+class Distill(Section):
+    """Knowledge distillation: a student is trained on the outputs of a trained teacher beside the labels.
+
+    Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015; for each pixel as in Liu et al.,
+    "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019, section 3.1.
+    """
+
+    teacher: str | dict[str, str]
+    """Label of the model that teaches all others; or a mapping from each student's label to its teacher's."""
+    weight: float = Field(default=0.5, ge=0, le=1)
+    """Weight of the distillation loss; the loss on the labels has 1 minus this. 0 is training without a teacher."""
+    temperature: float = Field(default=2.0, gt=0)
+    """Divides the logits of teacher and student before the softmax; the loss is multiplied by its square."""
+
+
 class Train(Section):
     """The recipe with which all networks are trained."""
 
@@ -107,6 +122,9 @@ class Train(Section):
     auxiliary: AuxiliaryWeights | None = None
     """Weights of auxiliary losses, which are added to the main loss: one for all, a list in order, or a mapping by
     name. null does not train auxiliary outputs. Networks without them are not affected."""
+    distill: Distill | None = None
+    """Knowledge distillation from another model of the suite, trained with the same recipe without it, seed and fold.
+    None by default."""
     optimizer: OptimizerEntry = "adamw"  # type: ignore[assignment]
     """The optimizer; the learning rate is its option ``lr``."""
     schedule: ScheduleEntry = "constant"  # type: ignore[assignment]
@@ -182,6 +200,13 @@ class Train(Section):
     def _blocks_that_can_be_recomputed(self) -> Train:
         if self.compile and self.activation_checkpointing:
             raise ValueError("activation_checkpointing does not go with compile, which plans its own recomputation")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_that_teach(self) -> Train:
+        if self.distill is not None and not self.keep_weights:
+            text = "must be true with distill: students read their teacher's weights from its stored run"
+            raise line_error(type(self).__name__, ("keep_weights",), text, self.keep_weights)
         return self
 
     @model_validator(mode="after")

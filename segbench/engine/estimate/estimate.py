@@ -153,7 +153,7 @@ def estimate_runs(
     """
     start_seconds = process_start_seconds()
     workloads = _workload_keys(runs)
-    keys = [(workloads[run.recipe.protocol_id], digest(canonical_model(run.model))) for run in runs]
+    keys = [(workloads[run.recipe.protocol_id], _networks_key(run)) for run in runs]
     probes: dict[tuple[str, str], Probe | str] = {}
     for key, run in zip(keys, runs, strict=True):
         if key not in probes:
@@ -205,6 +205,11 @@ def _workload_keys(runs: Sequence[Run]) -> dict[str, str]:
     """Return the workload key of each protocol id; recipes that differ in learning rates share it."""
     recipes = {run.recipe.protocol_id: run.recipe for run in runs}
     return {protocol: workload_key(recipe) for protocol, recipe in recipes.items()}
+
+
+def _networks_key(run: Run) -> str:
+    """Return a hash of the networks that a run computes: its own and its teacher's."""
+    return digest([canonical_model(one.model) for one in (run, run.teacher) if one is not None])
 
 
 def process_start_seconds() -> float:

@@ -31,6 +31,7 @@ from segbench.engine.run.data import RunData
 from segbench.engine.run.facts import weights_digest
 from segbench.engine.run.final_evaluation import PICTURES_A_SAMPLE, evaluate_and_store
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
+from segbench.engine.training.distillation import Teacher
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum
@@ -194,7 +195,15 @@ def _trained(
         compute.place(network)
         return [0.0]
     history = History(Path("never-written.csv"))
-    trainer = Trainer(network, recipe, loader=whole.training_loader(), loss=loss, compute=compute, history=history)
+    trainer = Trainer(
+        network,
+        recipe,
+        loader=whole.training_loader(),
+        loss=loss,
+        compute=compute,
+        history=history,
+        teacher=_untrained_teacher(whole, compute),
+    )
     with run_data.training_loader(pin_memory=compute.device.type == "cuda") as loader:
         batch = next(loader.epoch(1))
     return step_times(trainer, batch, seconds=seconds)
@@ -211,6 +220,14 @@ def detail_times(detail_seconds: float, threads: Threads, *, images: int) -> dic
     rounds = ceil(images / threads.count)
     seconds = detail_seconds / (rounds * threads.count)
     return {"background_seconds": seconds} if threads.in_background else {"detail_seconds": seconds}
+
+
+def _untrained_teacher(whole: RunData, compute: ComputeConfig) -> Teacher | None:
+    """Return the teacher of a run with its initial weights, which takes as long as the trained one."""
+    teacher, recipe = whole.run.teacher, whole.run.recipe.train
+    if teacher is None or recipe is None or recipe.distill is None:
+        return None
+    return Teacher(network_of(teacher, whole.info), recipe.distill, compute)
 
 
 def sizes_on_disk(folder: Path, *, images: int) -> dict[str, float]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from segbench.engine.events import Event, Notice, Observer, RunStopped
@@ -70,7 +71,8 @@ class RayLauncher:
         self._check_resources(ray)
         wrong: list[SegbenchError] = []
         checks = read_checks(self.store.folder)
-        with self._sign() as shared, _Tasks(ray, self.cpus, self.gpus, shared, checks, self.stop.deadline) as tasks:
+        given = self.store, ray, self.cpus, self.gpus
+        with self._sign() as shared, _Tasks(*given, shared, checks, self.stop.deadline) as tasks:
             for job in jobs:
                 tasks.submit(job)
             while tasks.waiting and not self._over:
@@ -161,6 +163,7 @@ class _Tasks:
     """The Ray tasks of a suite's runs and their messages.
 
     Attributes:
+        store: The store of results on this machine.
         ray: The Ray module, connected to a cluster.
         cpus: Cores of a task.
         gpus: GPUs of a task.
@@ -173,6 +176,7 @@ class _Tasks:
         pinned: The machine that such a run is assigned to next, by run id.
     """
 
+    store: Store
     ray: Any
     cpus: int
     gpus: float
@@ -204,7 +208,14 @@ class _Tasks:
         device = "cuda" if self.gpus else "cpu"
         run, place = job.run, Place(device, self.cpus, deadline=self.deadline, runs_at_once=sharing)
         order = RayTask(
-            run.model_dump(mode="json"), run.identity, job.number, job.total, place, self.shared, self.checks
+            run.model_dump(mode="json"),
+            run.identity,
+            job.number,
+            job.total,
+            place,
+            self.shared,
+            self.checks,
+            teacher=None if run.teacher is None or self.shared else _content(self.store.weights_of(run.teacher.id)),
         )
         task = self._task if node is None else self._task.options(scheduling_strategy=self._on(node))
         self.waiting[task.remote(order, self._mailbox)] = job
@@ -266,6 +277,10 @@ class _Tasks:
             found: Exception = error
             return found
         return done
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
 
 
 def able_nodes(ray: Any, cpus: int, gpus: float) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ class RayTask:
         place: Device and cores.
         shared: The shared folder for results; None to send the result back.
         checks: Findings of the data checks, by split key.
+        teacher: The checkpoint of the run's teacher; None without one, or if it is in the shared folder.
     """
 
     run: dict[str, Any]
@@ -61,6 +62,7 @@ class RayTask:
     place: Place
     shared: SharedFolder | None
     checks: dict[str, Any] = field(default_factory=dict)
+    teacher: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def _opened_store(order: RayTask, suite: str) -> Iterator[Store]:
         with tempfile.TemporaryDirectory() as name:
             store = Store(Path(name), suite)
             add_checks(store.folder, order.checks)
+            _place_teacher(order, store)
             yield store
         return
     store = Store(shared.results, suite)
@@ -215,6 +218,15 @@ def _opened_store(order: RayTask, suite: str) -> Iterator[Store]:
             "the command; mount it there under the same path, or leave --shared-results out"
         )
     yield store
+
+
+def _place_teacher(order: RayTask, store: Store) -> None:
+    """Store the weights of a run's teacher where the run looks for them."""
+    teacher = Run.model_validate(order.run).teacher
+    if teacher is not None and order.teacher is not None:
+        file = store.weights_of(teacher.id)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(order.teacher)
 
 
 def packed(folder: Path) -> bytes:

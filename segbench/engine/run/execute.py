@@ -78,6 +78,7 @@ def execute_run(
             checks=read_checks(store.folder),
             runs_at_once=runs_at_once,
             cores=cores,
+            teacher_file=store.weights_of(run.teacher.id) if run.teacher is not None else None,
         )
         record = execution.record(agreed(outcome_of(execution), group))
         write_record(folder, record)

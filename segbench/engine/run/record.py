@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from segbench.config.plan import Run, Tuned, source_digest, titled, with_fold, with_point
+from segbench.config.plan import Run, Tuned, source_digest
+from segbench.config.titles import titled, with_fold, with_point, with_teacher
 from segbench.engine.events import Observer, RunEnded
 from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
@@ -20,6 +21,7 @@ from segbench.results.record import (
     Outcome,
     RunRecord,
     Status,
+    TeacherFacts,
     Timings,
     TuningFacts,
 )
@@ -58,7 +60,7 @@ def build_record(
         timings=timings,
         tuning=part_in_tuning(run),
         environment=environment,
-        **({"fold": part_in_folds(run)} | dict(found or {})),
+        **({"fold": part_in_folds(run), "teacher": teacher_of(run)} | dict(found or {})),
     )
 
 
@@ -83,6 +85,19 @@ def part_in_folds(
         groups=None if groups is None else tuple(groups),
         pool_fingerprint=pool_fingerprint,
     )
+
+
+def teacher_of(run: Run, *, weights_digest: str | None = None) -> TeacherFacts | None:
+    """Return facts about the run's teacher, for its record; None without one.
+
+    Args:
+        run: The run.
+        weights_digest: SHA-256 of the teacher's tensors, if they were read.
+    """
+    if run.teacher is None:
+        return None
+    teacher = run.teacher
+    return TeacherFacts(label=teacher.label, run=teacher.id, identity=teacher.identity, weights_digest=weights_digest)
 
 
 def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) -> RunRecord:
@@ -120,6 +135,7 @@ def report_outcome(record: RunRecord, store: Store, observer: Observer) -> None:
     outcome, seconds, tuning = record.outcome, record.timings.total_seconds, record.tuning
     mean_iou = stored_mean_iou(record, store)
     title = titled(record.label, tuning.role, tuning.values) if tuning else record.label
+    title = with_teacher(title, record.teacher.label if record.teacher is not None else None)
     title = with_point(title, record.point)
     if record.fold is not None:
         title = with_fold(title, record.fold.index, record.fold.folds)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from segbench.config.plan import Run
+from segbench.config.suite import Train
 from segbench.data.loading.loader import EvaluationLoader, Shard
 from segbench.engine.background import Threads, threads_of_run
 from segbench.engine.checkpoint import save_checkpoint
@@ -38,9 +39,11 @@ from segbench.engine.run.facts import (
 from segbench.engine.run.final_evaluation import evaluate_and_store
 from segbench.engine.run.network_facts import network_facts, output_facts
 from segbench.engine.run.parts import loss_of, network_of, predictor_of, training_config
-from segbench.engine.run.record import build_record, part_in_folds
+from segbench.engine.run.record import build_record, part_in_folds, teacher_of
+from segbench.engine.run.teacher import read_teacher
 from segbench.engine.stopping import Stop
 from segbench.engine.training.checkpointer import TrainingCheckpointer
+from segbench.engine.training.distillation import Teacher
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trained import Trained
@@ -86,6 +89,8 @@ class RunExecution:
     micro_batch: int | None = None
     seconds_before: float = 0.0
     places: list[dict[str, Any]] = field(default_factory=list)
+    teacher_file: Path | None = None
+    teacher_digest: str | None = None
     _save: Callable[[], None] | None = None
 
     def execute(self) -> None:
@@ -129,6 +134,7 @@ class RunExecution:
             environment=capture(device=str(self.device), extra=self._environment_facts),
             found={
                 **({"fold": self.fold} if self.fold else {}),
+                "teacher": teacher_of(self.run, weights_digest=self.teacher_digest),
                 "test_loss": self.test_loss,
                 "selected_epoch": self.selected_epoch,
                 "early_stop": self.early_stop,
@@ -168,6 +174,7 @@ class RunExecution:
     def _train(self, network: nn.Module, loss: WeightedSum, run_data: RunData) -> nn.Module:
         recipe = self.run.recipe.train
         assert recipe is not None
+        teacher = self._teacher(recipe, run_data)
         place = {**place_facts(self.device), "runs_at_once": self.runs_at_once}
         checkpointer = TrainingCheckpointer(
             self.states, self.run.resume, facts=self._lasting_facts(), stop=self.stop, place=place
@@ -182,6 +189,7 @@ class RunExecution:
                 loader=loader,
                 loss=loss,
                 compute=self._compute,
+                teacher=teacher,
                 history=History(self.folder / HISTORY_FILE, lambda line: self.observer(EpochEnded(self.run.id, line))),
                 validate=lambda candidate: self._validate(candidate, loss, run_data, validation),
                 progress=lambda done, total, fields: self._tell("training", done, total, "steps", fields),
@@ -196,6 +204,14 @@ class RunExecution:
                 trained = trainer.fit()
         self._note_training(trained)
         return trained.network
+
+    def _teacher(self, recipe: Train, run_data: RunData) -> Teacher | None:
+        """Read the run's teacher; None without one."""
+        if self.run.teacher is None or recipe.distill is None:
+            return None
+        found = read_teacher(self.run, self.teacher_file, info=run_data.info, group=self.group, scratch=self.folder)
+        self.teacher_digest = found.digest
+        return Teacher(found.network, recipe.distill, self._compute)
 
     @property
     def _environment_facts(self) -> dict[str, Any]:
@@ -214,6 +230,7 @@ class RunExecution:
             "versions": package_versions(),
             "device": self.device.type,
             "processes": self.group.size,
+            **({} if self.teacher_digest is None else {"teacher": self.teacher_digest}),
         }
 
     def _validation_loader(self, run_data: RunData) -> EvaluationLoader | nullcontext[None]:

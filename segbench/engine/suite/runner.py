@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from segbench.engine.suite.planning import PlannedRuns, WantedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
 from segbench.engine.suite.reuse import Twin, take_over, twins_of
 from segbench.engine.suite.selection import RunOrder, ordered
+from segbench.engine.suite.teachers import check_weights, generations, teacher_problem
 from segbench.errors import ModelRefusal, RunInterrupted
 from segbench.results.arrays.gallery import GALLERY_FOLDER
 from segbench.results.data_checks import add_checks, read_checks
@@ -97,7 +98,8 @@ class SuiteRunner:
         failed = wanted.stored.keys() - finished.keys()
         seconds = {run_id: estimate.seconds for run_id, estimate in self.estimates.items()}
         todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
-        self._launch(self._settled(todo, known, found))
+        check_weights(todo, self.store)
+        self._launch(self._settled(todo, known, found), found.data)
 
     def finish(self, known: PlannedRuns) -> None:
         """Rebuild the gallery if any run was executed; a stopped command leaves it to the next one."""
@@ -154,9 +156,30 @@ class SuiteRunner:
                 self.records[job.run.id] = repeat(job, twins[job.run.id], store=self.store, observer=self.observer)
         return [job for job in jobs if job.run.id not in self.records]
 
-    def _launch(self, jobs: Sequence[Job]) -> None:
-        """Let the launcher execute the runs that will end in time."""
+    def _launch(self, jobs: Sequence[Job], data: Mapping[str, DataIdentity]) -> None:
+        """Let the launcher execute the runs that will end in time, students after their teachers."""
         limit = TimeLimit(self.stop, self._left_of(jobs), at_once=self.launcher.sharing)
+        todo = {job.run.id for job in jobs}
+        for generation in generations(jobs):
+            if ready := [job for job in generation if self._has_teacher(job, todo, data.get(job.run.id))]:
+                self._launch_together(ready, limit)
+
+    def _has_teacher(self, job: Job, todo: Collection[str], data: DataIdentity | None) -> bool:
+        """Return whether a run can start; if its teacher cannot teach it, its record is stored."""
+        teacher = job.run.teacher
+        if teacher is None:
+            return True
+        record = self.records.get(teacher.id)
+        if record is None and teacher.id in todo:
+            return False  # it was stopped or postponed, and its students with it
+        record = record or self.store.find(teacher.id, teacher.identity)
+        problem = teacher_problem(job.run, record, data)
+        if problem is not None:
+            self.records[job.run.id] = refuse(job, problem, store=self.store, observer=self.observer)
+        return problem is None
+
+    def _launch_together(self, jobs: Sequence[Job], limit: TimeLimit) -> None:
+        """Let the launcher execute runs that do not wait for each other."""
         limit.expect(job.run.id for job in jobs)
 
         def run_job(job: Job, place: Place, told: Observer) -> RunRecord | None:

@@ -47,7 +47,7 @@ def ordered(
     begun: Collection[str] = (),
     failed: Collection[str] = (),
 ) -> list[Run]:
-    """Return runs in the order of execution: started runs first, failed runs last.
+    """Return runs in the order of execution: teachers before their students, started runs first, failed runs last.
 
     Args:
         runs: The runs, in the plan's order.
@@ -61,7 +61,7 @@ def ordered(
         random.SystemRandom().shuffle(found)
     if order is RunOrder.CHEAPEST:
         found.sort(key=lambda run: seconds.get(run.id, float("inf")))
-    return sorted(found, key=lambda run: (run.id in failed, run.id not in begun))
+    return sorted(found, key=lambda run: (run.generation, run.id in failed, run.id not in begun))
 
 
 def chosen(runs: Sequence[Run], models: Sequence[str] | None, seeds: Sequence[int] | None) -> tuple[Run, ...]:

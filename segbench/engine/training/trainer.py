@@ -26,6 +26,7 @@ from segbench.engine.training.accumulation import (
 )
 from segbench.engine.training.activation_checkpointing import keep_activations, recompute_blocks
 from segbench.engine.training.auxiliary_losses import split, supervised
+from segbench.engine.training.distillation import TERM, Teacher, distilled
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import WeightedSum
@@ -62,7 +63,7 @@ class ReportProgress(Protocol):
 class Trainer:
     """Trains one network with a recipe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a training
         self,
         network: nn.Module,
         recipe: Train,
@@ -71,6 +72,7 @@ class Trainer:
         loss: WeightedSum,
         compute: ComputeConfig,
         history: History,
+        teacher: Teacher | None = None,
         validate: Validate | None = None,
         progress: ReportProgress = lambda done, total, fields: None,
         checkpointer: TrainingCheckpointer | None = None,
@@ -81,7 +83,8 @@ class Trainer:
         self.group = group
         self.network = compute.place(self._synchronised(network))
         forward, training_loss = supervised(self.network, loss, recipe.auxiliary)
-        self.loss = training_loss.to(compute.device)
+        self.teacher = teacher
+        self.loss = distilled(training_loss, teacher).to(compute.device)
         self.steps_per_epoch = steps_per_epoch(recipe, len(loader))
         self.total_steps = total_steps(recipe, len(loader))
         self.optimizer = create_optimizer(recipe.optimizer, self.network)
@@ -308,7 +311,8 @@ class Trainer:
                 f"gave an output of shape {tuple(logits.shape)}, expected {(count, self.loss.classes, height, width)}: "
                 "a network has to score every class at every pixel of its input"
             )
-        return self.loss.terms(outputs, labels)
+        terms = self.loss.terms(outputs, labels)
+        return terms if self.teacher is None else terms | {TERM: self.teacher.loss(images, logits, labels)}
 
     def _validate(self) -> dict[str, float]:
         """Return validation scores if they are due, and apply model selection."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.config.plan import in_words
+from segbench.config.titles import in_words
 from segbench.report.blocks import Block, Cell, Curve, Gallery, PicturesOf, RowFacts, Table
 from segbench.report.figures.captions import MOST_NETWORKS
 from segbench.report.ranking.citations import family_of, papers_of_network

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.config.plan import digest, in_words
+from segbench.config.plan import digest
+from segbench.config.titles import in_words
 from segbench.errors import StoreError
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT

@@ -12,6 +12,7 @@ from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
 from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
 from segbench.report.ranking.output_caveats import output_notes
 from segbench.report.ranking.speed_columns import speed_figures
+from segbench.report.ranking.teacher_caveats import teacher_notes
 from segbench.report.ranking.unpredicted import unpredicted_notes
 from segbench.report.runs.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.runs.network_identity import network_key
@@ -89,6 +90,7 @@ def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from _data_notes(runs)
     yield from _training_notes(runs)
     yield from _weights_notes(runs)
+    yield from teacher_notes(runs)
     yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)

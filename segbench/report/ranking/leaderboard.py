@@ -20,6 +20,7 @@ from segbench.report.runs.load import COSTS, DETAIL_SCORES, SCORES
 from segbench.report.runs.network_identity import disambiguate_labels, drop_copies, network_key
 from segbench.report.runs.own_metrics import board_columns, bounds, find_metrics, labels_of, summary
 from segbench.report.runs.protocols import comparisons, same_data
+from segbench.report.runs.teachers import distilled_in_words
 from segbench.report.runs.trials import grid_values, search_in_words, values_in_words
 from segbench.report.text import is_absent
 from segbench.results.record import Status
@@ -89,7 +90,7 @@ def ranked(runs: pd.DataFrame) -> Ranked:
     for protocol, test_data, group in comparisons(disambiguate_labels(runs)):
         completed = drop_copies(group[group["status"] == Status.COMPLETED])
         completed = completed.assign(same_data=same_data(completed), differing_facts=differing_facts(completed))
-        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": grid_values(group)}
+        table = {"protocol": protocol, "test_data": test_data, "tuning": _search(group), "grid": _recipe_values(group)}
         networks = list(_by_model(completed))
         summaries = [_summary(seeds) | summary(seeds, metrics) for seeds in networks]
         pairs += [{"protocol": protocol, "test_data": test_data, **pair} for pair in _make_certain(summaries)]
@@ -118,6 +119,11 @@ def _bound_own_metrics(
         found = bounds([networks[index] for index in known], metrics, trained=trained)
         for index, own in zip(known, found, strict=True):
             rows[index] |= own
+
+
+def _recipe_values(runs: pd.DataFrame) -> str | None:
+    """Return the grid's values and the teacher of the rows of one protocol; None without any."""
+    return "; ".join(words for words in (grid_values(runs), distilled_in_words(runs)) if words) or None
 
 
 def _search(runs: pd.DataFrame) -> str | None:

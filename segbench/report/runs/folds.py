@@ -29,7 +29,7 @@ _OF_ALL_FOLDS = (
     *("parameters", "macs", "activation_bytes", "weights_bytes", "options", "weights_digest", "source_digest"),
     *("recipe", "environment", "classes", "input_size", "speed", "speed_problems", "weights_loaded", "outputs"),
     *("weights_share", *WEIGHTS_FACTS),
-    *("folds", "fold", "fold_paths", "data_notes", "parameter_groups"),
+    *("folds", "fold", "fold_paths", "data_notes", "parameter_groups", "teacher"),
 )
 """Columns that a row without scores keeps; taken from its first fold."""
 

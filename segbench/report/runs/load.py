@@ -72,7 +72,7 @@ COLUMNS = (
     *("weights_share", *WEIGHTS_FACTS, "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
-    *("started", "train_images"),
+    *("started", "train_images", "teacher"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 
@@ -241,6 +241,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "weights_loaded": str(record.model.weights_loaded) if record.model.weights_loaded else None,
         "outputs": record.model.outputs,
         "fold": record.fold.model_dump() if record.fold else None,
+        "teacher": record.teacher.model_dump() if record.teacher else None,
         **{name: getattr(record.model, name) for name in ("weights_share", *WEIGHTS_FACTS)},
         "classes_map": record.model.classes_map,
         "early_stop": record.early_stop.model_dump() if record.early_stop else None,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.config.plan import concerns_model, in_words
+from segbench.config.titles import DISTILL_KEY, concerns_model, in_words
 from segbench.config.trials import best_position
 from segbench.report.text import is_absent, plural
 
@@ -114,10 +114,13 @@ def search_in_words(recipe: Any) -> str:
 def grid_values(runs: pd.DataFrame) -> str | None:
     """Return the values of a suite's grid that made the recipe of some runs; None where no grid did.
 
-    Values that concern the network stand in its name.
+    Values that concern the network stand in its name; those of a distillation are told by ``distilled_in_words``.
     """
     points = (point for point in runs["point"] if not is_absent(point))
-    found = dict.fromkeys(in_words({key: point[key] for key in point if not concerns_model(key)}) for point in points)
+    found = dict.fromkeys(
+        in_words({key: point[key] for key in point if not (concerns_model(key) or key.startswith(DISTILL_KEY))})
+        for point in points
+    )
     named = [words for words in found if words]
     return named[0] if len(named) == 1 else None
 

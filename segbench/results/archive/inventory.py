@@ -11,11 +11,9 @@ from segbench.results.atomic_replace import Leftover
 from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
 from segbench.results.record import RunRecord, Status
 from segbench.results.speed.store import SPEED_FOLDER
-from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE
+from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE, WEIGHTS_FILE
 from segbench.results.training_states import StateFolder
 from segbench.results.verify import verified_record
-
-WEIGHTS_FILE = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
