@@ -15,8 +15,8 @@ SCHEMA_VERSION = 2
 """History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them
 that tuned runs took over), the void row is not known. 1: the first version. These optional fields were added before its
 release; a record without them leaves them unknown: in ``model``, ``activation_bytes``, ``weights_bytes`` and
-``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold`` and
-``early_stop``; in ``data``, ``pixel_digests`` and ``notes``."""
+``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold``,
+``early_stop`` and ``checksums``; in ``data``, ``pixel_digests`` and ``notes``."""
 
 
 class Status(StrEnum):
@@ -257,3 +257,6 @@ class RunRecord(Facts):
     """The fold of the cross-validation; None without one."""
     environment: dict[str, Any]
     """The fingerprint: versions, processor, accelerator, threads."""
+    checksums: dict[str, str] | None = None
+    """SHA-256 of each other file of the run by its path, and of this record without its checksums; None in older
+    records."""

@@ -39,8 +39,9 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trainer import Trainer
 from segbench.models.build import check_input
 from segbench.models.cost import count_weights_bytes
-from segbench.results.arrays.details import DETAILS_FILE, ImageDetails, save_details
+from segbench.results.arrays.details import ImageDetails, save_details
 from segbench.results.arrays.matrices import save_matrices
+from segbench.results.run_files import DETAILS_FILE
 
 T = TypeVar("T")
 

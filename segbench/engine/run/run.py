@@ -49,10 +49,9 @@ from segbench.engine.training.trained import Trained
 from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
-from segbench.results.arrays.details import DETAILS_FILE, save_details
+from segbench.results.arrays.details import save_details
 from segbench.results.arrays.matrices import save_matrices
 from segbench.results.environment import capture, package_versions
-from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.record import (
     DataFacts,
     EarlyStop,
@@ -61,6 +60,7 @@ from segbench.results.record import (
     RunRecord,
     Timings,
 )
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, HISTORY_FILE, PREDICTIONS_FILE
 from segbench.results.training_states import StateFolder
 
 
