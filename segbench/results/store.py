@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from segbench.results.files import checked_name, flush_to_disk, replace_text, st
 from segbench.results.hashes import wrong_hash
 from segbench.results.record import SCHEMA_VERSION, RunRecord
 from segbench.results.run_files import CHECKSUMS, RECORD_FILE, checksums_of, record_digest
+from segbench.results.run_lock import is_locked, lock
 from segbench.results.training_states import StateFolder
 
 SUITE_FILE = "suite.yaml"
@@ -88,6 +89,14 @@ class Store:
         }
         return {run_id: record for run_id, record in found.items() if record is not None}
 
+    def locking(self, run_id: str) -> AbstractContextManager[bool]:
+        """Lock a run while it is executed; the context's value is False if another command is executing it.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        return lock(self.folder, checked_name(run_id, "run"))
+
     @contextmanager
     def writing(self, run_id: str) -> Iterator[Path]:
         """Yield an empty folder to write a run into; it replaces the stored run if the block succeeds.
@@ -139,7 +148,8 @@ class Store:
             for path in removed:
                 remove(path)
             for run_id in self.saved():
-                self.states_of(run_id).sweep()
+                if not is_locked(self.folder, run_id):
+                    self.states_of(run_id).sweep()
         return removed
 
     def saved(self) -> list[str]:

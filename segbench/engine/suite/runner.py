@@ -17,6 +17,7 @@ from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
 from segbench.engine.processes import CallStopped, ProcessDied, call_here
 from segbench.engine.run.record import raise_if_out_of_sync, record_death, record_outcome, report_outcome
 from segbench.engine.stopping import NEVER, Stop
+from segbench.engine.suite.elsewhere import Elsewhere
 from segbench.engine.suite.housekeeping import Call, drop_states, renew_gallery, report_stale, write_plan
 from segbench.engine.suite.planning import PlannedRuns, WantedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
@@ -97,7 +98,7 @@ class SuiteRunner:
         failed = wanted.stored.keys() - finished.keys()
         seconds = {run_id: estimate.seconds for run_id, estimate in self.estimates.items()}
         todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
-        self._launch(self._settled(todo, known, found))
+        self._launch(self._settled(todo, known, found), before=wanted.stored)
 
     def finish(self, known: PlannedRuns) -> None:
         """Rebuild the gallery if any run was executed; a stopped command leaves it to the next one."""
@@ -154,26 +155,38 @@ class SuiteRunner:
                 self.records[job.run.id] = repeat(job, twins[job.run.id], store=self.store, observer=self.observer)
         return [job for job in jobs if job.run.id not in self.records]
 
-    def _launch(self, jobs: Sequence[Job]) -> None:
-        """Let the launcher execute the runs that will end in time."""
+    def _launch(self, jobs: Sequence[Job], *, before: Mapping[str, RunRecord]) -> None:
+        """Let the launcher execute the runs that will end in time, then those that another command had begun."""
         limit = TimeLimit(self.stop, self._left_of(jobs), at_once=self.launcher.sharing)
         limit.expect(job.run.id for job in jobs)
+        elsewhere = Elsewhere(self.store, before)
 
         def run_job(job: Job, place: Place, told: Observer) -> RunRecord | None:
-            if not limit.try_start(job.run.id):
-                return None
-            announce(job, told)
-            place = replace(place, deadline=self.stop.deadline)
-            try:
-                return execute_in_process(
-                    job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told
-                )
-            except RunInterrupted as stopped:
-                told(RunStopped(job.run.id, job.run.title, str(stopped)))
-                return None
+            with elsewhere.claiming(job.run, told) as mine:
+                if not mine:
+                    return None
+                if (record := elsewhere.record_of(job.run)) is not None:
+                    report_outcome(record, self.store, told)
+                    return record
+                return self._execute(job, place, told) if limit.try_start(job.run.id) else None
 
-        for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
-            self.records[record.id] = record
+        while jobs:
+            for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
+                self.records[record.id] = record
+            jobs = [job for job in jobs if job.run.id in elsewhere.held]
+            elsewhere.wait(self.stop)
+            if self.stop.due:
+                return
+
+    def _execute(self, job: Job, place: Place, told: Observer) -> RunRecord | None:
+        """Execute one run; None if it was stopped."""
+        announce(job, told)
+        place = replace(place, deadline=self.stop.deadline)
+        try:
+            return execute_in_process(job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told)
+        except RunInterrupted as stopped:
+            told(RunStopped(job.run.id, job.run.title, str(stopped)))
+            return None
 
     def _left_of(self, jobs: Sequence[Job]) -> dict[str, RunEstimate]:
         """Return the estimated rest of each run after its stored training state, if known."""

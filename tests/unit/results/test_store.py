@@ -235,6 +235,8 @@ def test_a_later_process_of_the_same_number_does_not_keep_a_leftover(tmp_path):
     facts = os.stat_result([0] * 10)
 
     class Old:
+        parent = tmp_path
+
         def stat(self):
             return facts  # touched in 1970, long before this process began
 
