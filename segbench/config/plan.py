@@ -15,7 +15,7 @@ from segbench.config.component import ADAPTING_KEYS, SOURCE_KEY, DatasetEntry, M
 from segbench.config.files import content_digest, encoder_weights, module_source
 from segbench.config.reading.definitions import MAIN, definition_digest
 from segbench.config.sections.training import InitScheme
-from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
+from segbench.config.suite import Evaluate, Loader, Resume, RunTimeout, Suite, Train, Transforms
 from segbench.errors import SuiteError
 
 RECIPE_VERSION = 1
@@ -139,6 +139,7 @@ class Run(BaseModel):
     """The grid's values for this run, by dotted key."""
     loader: Loader
     resume: Resume = Resume()
+    run_timeout: RunTimeout = RunTimeout()
     threads: int = 1
     """CPU threads per operation; not part of the identity, but recorded and compared in reports."""
     tuning: Trial | Tuned | None = None
@@ -359,6 +360,7 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
             point=point,
             loader=variant.loader,
             resume=variant.resume,
+            run_timeout=variant.run_timeout,
             fold=fold,
             threads=variant.threads,
         )

@@ -21,6 +21,7 @@ from segbench.config.sections.training import (
     Loader,
     Precision,
     Resume,
+    RunTimeout,
     Section,
     Speed,
     Train,
@@ -29,7 +30,19 @@ from segbench.config.sections.training import (
 )
 from segbench.config.sections.tuning import Tuning, TuningPoint
 
-__all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
+__all__ = [
+    "Evaluate",
+    "Loader",
+    "Precision",
+    "Resume",
+    "RunTimeout",
+    "Section",
+    "Speed",
+    "Suite",
+    "Train",
+    "Transforms",
+    "Window",
+]
 
 _VALIDATING = "train.validate_every and train.select: best"
 
@@ -66,6 +79,8 @@ class Suite(Section):
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
     """Saving of training states; does not change results."""
+    run_timeout: RunTimeout = Field(default_factory=RunTimeout)
+    """When a run that takes too long or hangs is ended; does not change results."""
     metrics: tuple[MetricEntry, ...] = ()
     """Metrics of confusion matrices in addition to the scores of every table; do not change results."""
     threads: int = Field(default=1, ge=1)

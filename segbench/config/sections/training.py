@@ -273,6 +273,15 @@ class Resume(Section):
     """Whether to keep the last states of a finished run."""
 
 
+class RunTimeout(Section):
+    """When a run is ended that takes too long or hangs; it is then a failed row, and no other run waits for it."""
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Minutes that a run may take in one command, from its start; null sets no limit."""
+    silent_minutes: Annotated[float, Field(gt=0)] | None = 60.0
+    """Minutes that a run may go on without progress: a step, an evaluated image; null sets no limit."""
+
+
 class Speed(Section):
     """Speed measurements; do not change scores."""
 

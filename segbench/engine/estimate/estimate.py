@@ -19,9 +19,11 @@ from segbench.engine.estimate.cost_model import (
     workload_key,
 )
 from segbench.engine.events import Observer, ignore
-from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.processes import Limit, ProcessDied, call_in_process
 from segbench.errors import ModelRefusal, TrainingError
 
+_PROBE_SECONDS = 600.0
+"""The longest that the try-out of a network may take; one that hangs is ended, and its time stays unknown."""
 PROBE_SECONDS = 2.5
 """Time for the steps of one network; what is slower is timed by a single step after the first."""
 
@@ -212,7 +214,8 @@ def _start_seconds() -> float:
 def _probe_or_problem(run: Run, device: str, seconds: float) -> Probe | str:
     """Measure a network, or return why that cannot be done: its run will meet the same."""
     try:
-        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore)
+        limit = Limit(_PROBE_SECONDS, keys=("the limit of an estimate",) * 2)
+        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore, limit=limit)
     except (ModelRefusal, TrainingError, ProcessDied) as error:
         return str(error)
     return probe

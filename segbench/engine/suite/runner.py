@@ -14,7 +14,7 @@ from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.launchers.local import Job, Launcher, Place, announce
 from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
-from segbench.engine.processes import CallStopped, ProcessDied, call_here
+from segbench.engine.processes import CallStopped, Limit, ProcessDied, call_here
 from segbench.engine.run.record import raise_if_out_of_sync, record_death, record_outcome, report_outcome
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.suite.elsewhere import Elsewhere
@@ -207,7 +207,7 @@ def execute_in_process(
     """
     started = time.perf_counter()
     try:
-        record: RunRecord = call(_execute_run, run, store, place, observer=observer)
+        record: RunRecord = call(_execute_run, run, store, place, observer=observer, limit=limit_of(run))
     except (ProcessDied, CallStopped) as death:
         store.clean()
         if stop.due:
@@ -219,6 +219,13 @@ def execute_in_process(
     report_outcome(record, store, observer)
     raise_if_out_of_sync(record.outcome)
     return record
+
+
+def limit_of(run: Run) -> Limit:
+    """Return how long a run's process may take, and how long without progress."""
+    minutes = (run.run_timeout.minutes, run.run_timeout.silent_minutes)
+    total, silent = (None if value is None else 60 * value for value in minutes)
+    return Limit(total, silent, ("run_timeout.minutes", "run_timeout.silent_minutes"))
 
 
 def skipped(reason: str) -> Outcome:
@@ -269,6 +276,7 @@ def _execute_run(run: Run, store: Store, place: Place, *, observer: Observer) ->
     from segbench.engine.run.execute import execute_run
 
     group = place.group or ALONE
+    store.folder = store.folder.absolute()  # a network may change the working directory
     group.broadcast(run)  # the other processes wait for a run
     return execute_run(
         run,
