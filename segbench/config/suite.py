@@ -46,6 +46,8 @@ __all__ = [
 
 _VALIDATING = "train.validate_every and train.select: best"
 
+_LONGEST_NAME = 200
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -154,6 +156,8 @@ class Suite(Section):
     def _folder_name(cls, given: str) -> str:
         if not re.fullmatch(r"[\w][\w.-]*", given):
             raise ValueError("must be usable as a folder name: letters, digits, '.', '_' and '-'")
+        if len(given.encode()) > _LONGEST_NAME:
+            raise ValueError(f"must be usable as a folder name: at most {_LONGEST_NAME} bytes long")
         return given
 
     @field_validator("models")

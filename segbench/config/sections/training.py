@@ -23,6 +23,9 @@ EXECUTION_MODES = (
 """Execution modes of speed measurements."""
 _REPLAYING = ("reduce-overhead", "max-autotune")
 """Modes of ``torch.compile`` that replay CUDA graphs."""
+MOST_EPOCHS, MOST_STEPS, MOST_IMAGES = 1_000_000, 1_000_000_000, 1_000_000
+"""Bounds of recipes, above what anybody trains: passes, optimizer steps, images per batch."""
+
 Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
@@ -83,11 +86,11 @@ class EarlyStopping(Section):
 class Train(Section):
     """The recipe with which all networks are trained."""
 
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=MOST_EPOCHS)
     """Passes over the training split; give this or ``steps``."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=MOST_STEPS)
     """Optimizer steps; give this or ``epochs``."""
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=MOST_IMAGES)
     """Images per batch (one forward and backward pass, unless ``micro_batch`` splits it)."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
     """Batches per optimizer step, which uses their mean gradient; ``epoch`` is full-batch gradient descent."""
@@ -227,7 +230,7 @@ class Window(Section):
 class Evaluate(Section):
     """How every network is evaluated."""
 
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=MOST_IMAGES)
     """Largest number of images per forward pass; images of equal size are batched."""
     window: Window | None = None
     """Sliding window; the whole image at once by default."""

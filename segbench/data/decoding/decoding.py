@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from segbench.data.decoding.pixel_limit import too_large
 from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
@@ -62,6 +63,8 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
             return _turned(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
+    except Image.DecompressionBombError:
+        raise too_large(path, "more pixels") from None
     except _DECODE_ERRORS as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
 
