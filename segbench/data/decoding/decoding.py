@@ -15,8 +15,11 @@ from segbench.data.decoding.pixel_limit import too_large
 from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""Errors that Pillow raises for damaged files."""
+_DECODE_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(IndexError, KeyError, TypeError, AttributeError, OverflowError),
+)
+"""Errors that Pillow raises for damaged files; the second line was found by altering files at random."""
 
 _ORIENTATION = 0x0112
 _TURNS = {

@@ -217,6 +217,8 @@ def _complete(page: Any) -> NDArray[Any]:
 
 
 def _bands_last(array: NDArray[Any], axes: str, path: Path) -> NDArray[Any]:
+    if array.ndim != len(axes):
+        raise DataError(f"{path}: cannot be read as a TIFF (its pixels are no image); is it complete?")
     if axes == "YX":
         return array[:, :, None]
     if axes == "YXS":
