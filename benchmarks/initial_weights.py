@@ -35,8 +35,9 @@ from segbench.config.sections.training import Train
 from segbench.data.files.image_folder import image_files
 from segbench.metrics.scores import score
 from segbench.results.arrays.matrices import load_matrices
-from segbench.results.find_runs import CONFUSION_FILE, scan
+from segbench.results.find_runs import scan
 from segbench.results.record import RunRecord, Status
+from segbench.results.run_files import CONFUSION_FILE
 
 CELL = ["data", "network", "learning_rate", "steps"]
 """What the schemes are compared within, seed by seed."""

@@ -30,7 +30,8 @@ from segbench.config.plan import Run, plan
 from segbench.engine.suite.run_suite import run_suite
 from segbench.results.environment import capture
 from segbench.results.record import RunRecord
-from segbench.results.store import RECORD_FILE, Store, write_record
+from segbench.results.run_files import RECORD_FILE
+from segbench.results.store import Store, write_record
 
 PLAN_SECONDS, SKIP_SECONDS = 2.0, 5.0
 PLANNED, FINISHED = (1_000, 10_000), (100, 1_000)

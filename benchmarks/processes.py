@@ -26,8 +26,8 @@ from segbench.cli.terminal.output import duration, write_table
 from segbench.metrics.scores import score
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.environment import capture
-from segbench.results.find_runs import CONFUSION_FILE
-from segbench.results.store import RECORD_FILE, read_record
+from segbench.results.run_files import CONFUSION_FILE, RECORD_FILE
+from segbench.results.store import read_record
 
 MOST_DIFFERENCE = 1e-4
 MODELS = [

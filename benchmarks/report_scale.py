@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from segbench.cli.terminal.output import byte_count, duration
 from segbench.metrics.boundary import BoundaryCounts
 from segbench.metrics.calibration import BINS, CalibrationCounts
-from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, ImageDetails, save_details
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, ImageDetails, save_details
 from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.environment import capture
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
+from segbench.results.run_files import DETAILS_FILE
 from segbench.results.store import Store, write_record
 
 MOST_SECONDS = 20.0

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from segbench.cli.terminal.output import tell
+from segbench.cli.terminal.streams import make_usable, telling_full_disks
 from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
 
@@ -133,5 +134,6 @@ app = build()
 
 def main() -> None:
     """Run the command line."""
-    with sign_of_life():
+    make_usable()
+    with telling_full_disks(), sign_of_life():
         app(prog_name="segbench")

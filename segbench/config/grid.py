@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -11,6 +12,9 @@ from pydantic import ValidationError
 from segbench.config.reading.dotted_keys import with_keys
 from segbench.config.reading.validation_errors import line_error, mistakes
 from segbench.errors import SuiteError
+
+MOST_POINTS = 10_000
+"""Most combinations of a grid; each is checked before anything runs."""
 
 Checked = TypeVar("Checked")
 
@@ -46,6 +50,8 @@ def expand(
             raise line_error("grid", (*at, key), "needs at least one value", [])
         if key.partition(".")[0] in ("grid", "tuning", "name", "description"):
             raise line_error("grid", (*at, key), "cannot vary: it is the same for the whole suite", values)
+    if (count := prod(map(len, grid.values()))) > MOST_POINTS:
+        raise line_error("grid", at, f"has {count:,} combinations; at most {MOST_POINTS:,} are possible", ...)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     return [(point, _variant(base, point, validate, at)) for point in points]
 

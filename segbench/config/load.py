@@ -14,7 +14,8 @@ from segbench.config.reading.dotted_keys import set_key, with_keys
 from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.python_values import plain_values
 from segbench.config.reading.validation_errors import mistakes
-from segbench.config.reading.yaml_file import expand_variables, find_files, read_document, read_yaml
+from segbench.config.reading.yaml_file import expand_variables, find_files, read_document
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.shipped import suite_path
 from segbench.config.suite import Suite
 from segbench.errors import SuiteError

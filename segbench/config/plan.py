@@ -17,7 +17,7 @@ from segbench.config.files import content_digest, module_source, supplied_weight
 from segbench.config.reading.definitions import MAIN, definition_digest
 from segbench.config.sections.teachers import teachers_first, teachers_of
 from segbench.config.sections.training import InitScheme
-from segbench.config.suite import Evaluate, Loader, Resume, Suite, Train, Transforms
+from segbench.config.suite import Evaluate, Loader, Resume, RunTimeout, Suite, Train, Transforms
 from segbench.config.titles import concerns_model, id_end, in_words, titled, with_fold, with_point, with_teacher
 from segbench.errors import SuiteError
 
@@ -140,6 +140,7 @@ class Run(BaseModel):
     """The grid's values for this run, by dotted key."""
     loader: Loader
     resume: Resume = Resume()
+    run_timeout: RunTimeout = RunTimeout()
     threads: int = 1
     """CPU threads per operation; not part of the identity, but recorded and compared in reports."""
     tuning: Trial | Tuned | None = None
@@ -364,6 +365,7 @@ def runs_at(point: dict[str, Any], variant: Suite) -> list[Run]:
                 point=point,
                 loader=variant.loader,
                 resume=variant.resume,
+                run_timeout=variant.run_timeout,
                 fold=fold,
                 threads=variant.threads,
                 teacher=None if teacher is None else made[teacher],

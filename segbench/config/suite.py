@@ -22,6 +22,7 @@ from segbench.config.sections.training import (
     Loader,
     Precision,
     Resume,
+    RunTimeout,
     Section,
     Speed,
     Train,
@@ -30,9 +31,23 @@ from segbench.config.sections.training import (
 )
 from segbench.config.sections.tuning import Tuning, TuningPoint
 
-__all__ = ["Evaluate", "Loader", "Precision", "Resume", "Section", "Speed", "Suite", "Train", "Transforms", "Window"]
+__all__ = [
+    "Evaluate",
+    "Loader",
+    "Precision",
+    "Resume",
+    "RunTimeout",
+    "Section",
+    "Speed",
+    "Suite",
+    "Train",
+    "Transforms",
+    "Window",
+]
 
 _VALIDATING = "train.validate_every and train.select: best"
+
+_LONGEST_NAME = 200
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -67,6 +82,8 @@ class Suite(Section):
     """Reading and caching; does not change results."""
     resume: Resume = Field(default_factory=Resume)
     """Saving of training states; does not change results."""
+    run_timeout: RunTimeout = Field(default_factory=RunTimeout)
+    """When a run that takes too long or hangs is ended; does not change results."""
     metrics: tuple[MetricEntry, ...] = ()
     """Metrics of confusion matrices in addition to the scores of every table; do not change results."""
     threads: int = Field(default=1, ge=1)
@@ -140,6 +157,8 @@ class Suite(Section):
     def _folder_name(cls, given: str) -> str:
         if not re.fullmatch(r"[\w][\w.-]*", given):
             raise ValueError("must be usable as a folder name: letters, digits, '.', '_' and '-'")
+        if len(given.encode()) > _LONGEST_NAME:
+            raise ValueError(f"must be usable as a folder name: at most {_LONGEST_NAME} bytes long")
         return given
 
     @field_validator("models")

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from typing import Any
 
 from segbench.engine.events import Event, Observer
 from segbench.errors import SegbenchError
+
+ENDING_SECONDS = 10.0
+"""A process that has sent its result gets so long to end; threads that it left behind may keep it for ever."""
 
 PRELOADED = [
     "torch",
@@ -57,6 +61,36 @@ class Raised:
 
 class CallStopped(SegbenchError):  # noqa: N818 - says what happened
     """The call was stopped by ``stop_calls``; it has no result, and this is no error."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long a call may take; without a number, as long as it likes.
+
+    Attributes:
+        seconds: In all.
+        silent_seconds: Without an event, such as progress.
+        keys: What sets the two, for messages.
+    """
+
+    seconds: float | None = None
+    silent_seconds: float | None = None
+    keys: tuple[str, str] = ("the time limit", "the time limit")
+
+    def left(self, *, began: float, heard: float, now: float) -> float | None:
+        """Return the seconds until one of the limits is reached; None without limits."""
+        ends = [start + most - now for start, most in ((began, self.seconds), (heard, self.silent_seconds)) if most]
+        return max(0.0, min(ends)) if ends else None
+
+    def reached(self, *, began: float, now: float) -> str:
+        """Describe the limit that was reached."""
+        if self.seconds is not None and now - began >= self.seconds:
+            return f"was not done after {_duration(self.seconds)} ({self.keys[0]}), and was ended"
+        assert self.silent_seconds is not None
+        return f"made no progress for {_duration(self.silent_seconds)} ({self.keys[1]}), and was ended"
+
+
+NO_LIMIT = Limit()
 
 
 class _Calls:
@@ -120,18 +154,24 @@ def let_calls_begin() -> None:
     _calls.let_begin()
 
 
-def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
+def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer, limit: Limit = NO_LIMIT) -> Any:
     """Call ``function(*arguments, observer=…)`` in a separate process and return its result.
 
     Raises:
         SegbenchError: Raised by the function.
-        ProcessDied: The process crashed or was killed.
+        ProcessDied: The process crashed, was killed, or reached a limit.
         CallStopped: The call was stopped by ``stop_calls``.
     """
-    return _call(_context(), function, arguments, observer)
+    return _call(_context(), function, arguments, observer, limit)
 
 
-def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[Any, ...], observer: Observer) -> Any:
+def _call(
+    context: BaseContext,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    observer: Observer,
+    limit: Limit = NO_LIMIT,
+) -> Any:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
         target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
@@ -140,8 +180,8 @@ def _call(context: BaseContext, function: Callable[..., Any], arguments: tuple[A
     _calls.began(process)
     sender.close()
     try:
-        outcome = _listen(receiver, observer)
-        process.join()
+        outcome = _listen(receiver, observer, limit)
+        process.join(ENDING_SECONDS)
     finally:
         if process.is_alive():
             process.kill()  # on SIGTERM it would save first
@@ -166,8 +206,9 @@ def call_in_fresh_process(function: Callable[..., Any], *arguments: Any, observe
     return _call(multiprocessing.get_context("spawn"), function, arguments, observer)
 
 
-def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
-    """Call a function in this process, for debugging."""
+def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer, limit: Limit = NO_LIMIT) -> Any:
+    """Call a function in this process, for debugging; nothing ends it at a limit."""
+    del limit
     return function(*arguments, observer=observer)
 
 
@@ -188,16 +229,29 @@ def _context() -> BaseContext:
     return context
 
 
-def _listen(receiver: Connection, observer: Observer) -> Returned | Raised | None:
-    """Forward events until the outcome arrives; None if the process ends without one."""
+def _listen(receiver: Connection, observer: Observer, limit: Limit) -> Returned | Raised | None:
+    """Forward events until the outcome arrives; None if the process ends without one.
+
+    Raises:
+        ProcessDied: A limit was reached.
+    """
+    began = heard = time.monotonic()
     while True:
+        if not receiver.poll(limit.left(began=began, heard=heard, now=time.monotonic())):
+            raise ProcessDied(limit.reached(began=began, now=time.monotonic()))
         try:
             message: Event | Returned | Raised = receiver.recv()
         except EOFError:
             return None
+        heard = time.monotonic()
         if isinstance(message, Returned | Raised):
             return message
         observer(message)
+
+
+def _duration(seconds: float) -> str:
+    """Return a time limit as people write it: seconds below two minutes, minutes above."""
+    return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
 def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -208,7 +262,7 @@ def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[An
         sender.send(Returned(function(*arguments, observer=sender.send)))
     except SegbenchError as error:
         sender.send(Raised(error))
-    except Exception as error:  # the parent can show it
+    except BaseException as error:  # a network may raise anything, and the parent can show it
         text = f"{type(error).__name__}: {error}"
         sender.send(Raised(ProcessDied(text, traceback="".join(traceback.format_exception(error)))))
 

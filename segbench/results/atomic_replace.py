@@ -12,6 +12,7 @@ import psutil
 
 from segbench.errors import StoreError
 from segbench.results.files import host_mark
+from segbench.results.run_lock import is_locked
 
 _CLOCK_SLACK_SECONDS = 60
 _FOREIGN_SECONDS = 7 * 24 * 3600
@@ -24,7 +25,7 @@ class Leftover(NamedTuple):
     Attributes:
         path: Its path.
         name: The name of the file or folder that it belongs to.
-        host: Hash of the machine that created it; empty for this machine.
+        host: Hash of the machine and container that created it; empty for this one.
         pid: The process that created it.
         replaced: Whether it is the old content (``.old``) rather than the new one (``.tmp``).
     """
@@ -44,9 +45,12 @@ class Leftover(NamedTuple):
     def in_use(self) -> bool:
         """Return whether the process that created it still runs; a later process with the same number does not count.
 
-        Processes of other machines cannot be seen. They count as running for a week after the last change.
+        Processes of other machines and containers cannot be seen. They count as running while they hold the lock of the
+        run, and for a week after the last change.
         """
         try:
+            if is_locked(self.path.parent, self.name):
+                return True
             if self.host not in ("", host_mark()):
                 return time.time() - max(map(_touched, (self.path, *_children(self.path)))) < _FOREIGN_SECONDS
             process = psutil.Process(self.pid)

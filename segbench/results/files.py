@@ -8,7 +8,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -62,8 +62,12 @@ def safe_name(text: str) -> str:
 
 @cache
 def host_mark() -> str:
-    """Return an 8-hex-digit host hash for file names in shared folders."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    """Return an 8-hex-digit hash of this machine and container, for file names in shared folders.
+
+    Containers may have equal host names and equal process numbers; the machine's start and the namespace of its process
+    numbers, which Linux tells, are part of the hash.
+    """
+    return hashlib.sha256("\n".join((platform.node(), *_process_space())).encode()).hexdigest()[:8]
 
 
 def temporary_path(target: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
@@ -107,6 +111,12 @@ def flush_to_disk(path: Path) -> None:
         if file.is_file() and not file.is_symlink():
             with file.open("r+b") as stream:
                 os.fsync(stream.fileno())
+
+
+def _process_space() -> Iterator[str]:
+    with suppress(OSError):
+        yield Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        yield str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _below(filename: object, folder: Path) -> bool:

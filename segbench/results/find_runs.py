@@ -10,12 +10,8 @@ from segbench.errors import StoreError
 from segbench.results.arrays.gallery import GALLERY_FOLDER
 from segbench.results.atomic_replace import leftovers
 from segbench.results.record import RunRecord
-from segbench.results.store import RECORD_FILE, read_record
-
-CONFUSION_FILE = "confusion.npz"
-HISTORY_FILE = "history.csv"
-PREDICTIONS_FILE = "predictions.zip"
-SAMPLES_FOLDER = "samples"
+from segbench.results.run_files import CONFUSION_FILE, HISTORY_FILE, RECORD_FILE
+from segbench.results.store import read_record
 
 _RUN_FILES = (RECORD_FILE, CONFUSION_FILE, HISTORY_FILE)
 _LEVELS_BELOW_ROOT = 2

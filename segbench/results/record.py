@@ -16,7 +16,7 @@ SCHEMA_VERSION = 2
 that tuned runs took over), the void row is not known. 1: the first version. These optional fields were added before its
 release; a record without them leaves them unknown: in ``model``, ``activation_bytes``, ``weights_bytes`` and
 ``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold``,
-``early_stop`` and ``teacher``; in ``data``, ``pixel_digests`` and ``notes``."""
+``early_stop``, ``teacher`` and ``checksums``; in ``data``, ``pixel_digests`` and ``notes``."""
 
 
 class Status(StrEnum):
@@ -272,3 +272,6 @@ class RunRecord(Facts):
     """The network that it was distilled from; None without ``train.distill``."""
     environment: dict[str, Any]
     """The fingerprint: versions, processor, accelerator, threads."""
+    checksums: dict[str, str] | None = None
+    """SHA-256 of each other file of the run by its path, and of this record without its checksums; None in older
+    records."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.atomic_replace import Leftover, finish_swap, leftovers, remove, swap
+from segbench.results.damage import damage_of
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.hashes import wrong_hash
 from segbench.results.record import SCHEMA_VERSION, RunRecord
+from segbench.results.run_files import CHECKSUMS, RECORD_FILE, WEIGHTS_FILE, checksums_of, record_digest
+from segbench.results.run_lock import is_locked, lock
 from segbench.results.training_states import StateFolder
 
-RECORD_FILE = "run.json"
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
-WEIGHTS_FILE = "checkpoint.safetensors"
 STATES_SUFFIX = ".resume"
 """Suffix of the hidden folder of a run's training states."""
 
@@ -97,6 +98,14 @@ class Store:
         }
         return {run_id: record for run_id, record in found.items() if record is not None}
 
+    def locking(self, run_id: str) -> AbstractContextManager[bool]:
+        """Lock a run while it is executed; the context's value is False if another command is executing it.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        return lock(self.folder, checked_name(run_id, "run"))
+
     @contextmanager
     def writing(self, run_id: str) -> Iterator[Path]:
         """Yield an empty folder to write a run into; it replaces the stored run if the block succeeds.
@@ -148,7 +157,8 @@ class Store:
             for path in removed:
                 remove(path)
             for run_id in self.saved():
-                self.states_of(run_id).sweep()
+                if not is_locked(self.folder, run_id):
+                    self.states_of(run_id).sweep()
         return removed
 
     def saved(self) -> list[str]:
@@ -174,14 +184,17 @@ class Store:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write ``run.json``; NaN and infinity, which JSON lacks, become null.
+    """Write ``run.json``, with the checksums of all files beside it; NaN and infinity, which JSON lacks, become null.
 
     Raises:
         StoreError: It cannot be written.
     """
     # a traceback may contain bytes of a file name that are not valid UTF-8; they are escaped
     plain = RunRecord.model_validate(_spell_out(record.model_dump()))
-    replace_text(folder / RECORD_FILE, plain.model_dump_json(indent=2) + "\n")
+    document = json.loads(plain.model_dump_json())
+    with storing(folder):
+        document[CHECKSUMS] = {**checksums_of(folder), RECORD_FILE: record_digest(document)}
+    replace_text(folder / RECORD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_record(file: Path) -> RunRecord:
@@ -198,7 +211,7 @@ def read_record(file: Path) -> RunRecord:
         if type(version) is not int or version < 1:
             raise ValueError(f"schema_version is {version!r}")
         record = RunRecord.model_validate(_upgrade(document, version, file))
-        if (problem := wrong_hash(record)) is not None:
+        if (problem := wrong_hash(record) or _edited(document)) is not None:
             raise DamagedRunError(f"{file}: {problem}")
     except FileNotFoundError:
         raise DamagedRunError(f"{file}: is missing") from None
@@ -230,6 +243,8 @@ def _usable(folder: Path, run_id: str, identity: str | None) -> RunRecord | None
         if record.id != run_id or identity not in (None, record.identity):
             what = f"{record.id!r} of identity {record.identity[:16]}…"
             raise DamagedRunError(f"{folder / RECORD_FILE}: is the record of another run, {what}")
+        if (problem := damage_of(folder, record)) is not None:
+            raise DamagedRunError(problem)
     except DamagedRunError as error:
         _log.warning("%s; the run counts as not done", error)
         return None
@@ -247,6 +262,18 @@ def _upgrade(document: dict[str, Any], version: int, file: Path) -> dict[str, An
             raise StoreError(f"{file}: schema {version} can no longer be read; use the segbench that wrote it")
         document = UPGRADES[step](document)
     return document | {"schema_version": SCHEMA_VERSION}
+
+
+def _edited(document: Mapping[str, Any]) -> str | None:
+    """Return whether the document of a record was changed after it was written; None if not, or if it has no checksum.
+
+    Raises:
+        ValueError: The document holds NaN or infinity, which JSON lacks.
+    """
+    checksums = document.get(CHECKSUMS)
+    known = checksums.get(RECORD_FILE) if isinstance(checksums, Mapping) else None
+    same = known is None or known == record_digest(document)
+    return None if same else "was edited after it was written, by its checksum"
 
 
 def _is_run(path: Path) -> bool:

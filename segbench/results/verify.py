@@ -7,11 +7,12 @@ from pathlib import Path
 
 from segbench.config.titles import id_end
 from segbench.errors import DamagedRunError, StoreError
-from segbench.results.arrays.details import DETAILS_FILE, load_details
+from segbench.results.arrays.details import load_details
 from segbench.results.arrays.matrices import DAMAGE, load_matrices
-from segbench.results.find_runs import CONFUSION_FILE
+from segbench.results.damage import damage_of
 from segbench.results.record import RunRecord, Status
-from segbench.results.store import RECORD_FILE, read_record
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, RECORD_FILE
+from segbench.results.store import read_record
 
 MOST_EXPANSION = 200
 """Largest accepted compression ratio; label maps, tables and JSON stay below 50."""
@@ -33,6 +34,10 @@ def verified_record(folder: Path, run_id: str) -> RunRecord:
     record = read_record(folder / RECORD_FILE)
     if problem := _wrong_id(record, run_id):
         raise DamagedRunError(f"{folder / RECORD_FILE}: {problem}")
+    for name in (CONFUSION_FILE, DETAILS_FILE):
+        refuse_bomb(folder / name)
+    if problem := damage_of(folder, record, every_file=True):
+        raise DamagedRunError(problem)
     if record.outcome.status is Status.COMPLETED:
         _check_arrays(folder, record)
     return record
@@ -52,8 +57,6 @@ def _check_arrays(folder: Path, record: RunRecord) -> None:
         DamagedRunError: They cannot be read, or do not match the record.
     """
     try:
-        for name in (CONFUSION_FILE, DETAILS_FILE):
-            refuse_bomb(folder / name)
         matrices, details = load_matrices(folder / CONFUSION_FILE), load_details(folder / DETAILS_FILE)
     except StoreError as error:
         raise DamagedRunError(str(error).partition("; delete")[0]) from None

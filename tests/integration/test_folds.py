@@ -17,8 +17,8 @@ from segbench.config.sections.training import Loader
 from segbench.data.folds.folds import open_folds
 from segbench.data.validation.pixel_digest import PixelDigest
 from segbench.engine.evaluation.predictions import read_prediction
-from segbench.results.find_runs import PREDICTIONS_FILE
 from segbench.results.record import Status
+from segbench.results.run_files import PREDICTIONS_FILE
 from segbench.results.store import read_record
 
 pytestmark = pytest.mark.slow(reason="trains networks on three folds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import torch
@@ -264,3 +265,53 @@ def nan_in_training(classes, channels=3):
 def never_working(classes, in_channels):
     """Return a network that takes images of no size."""
     return Raising(in_channels, classes, 1)
+
+
+class Wandering(nn.Conv2d):
+    """Leaves the working directory, where results and data may lie."""
+
+    def forward(self, images):
+        os.chdir("/")
+        return super().forward(images)
+
+
+def wandering(classes, channels=3):
+    return Wandering(channels, classes, 1)
+
+
+class LeavingAThread(nn.Conv2d):
+    """Leaves a thread behind that never ends."""
+
+    def forward(self, images):
+        if not any(thread.name == "left" for thread in threading.enumerate()):
+            threading.Thread(target=time.sleep, args=(3600,), name="left").start()
+        return super().forward(images)
+
+
+def leaving_a_thread(classes, channels=3):
+    return LeavingAThread(channels, classes, 1)
+
+
+class Forking(nn.Conv2d):
+    """Leaves a child process behind."""
+
+    def forward(self, images):
+        if not self.training and os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        return super().forward(images)
+
+
+def forking(classes, channels=3):
+    return Forking(channels, classes, 1)
+
+
+class Leaving(nn.Conv2d):
+    """Ends its process as scripts do."""
+
+    def forward(self, images):
+        raise SystemExit("over")
+
+
+def leaving(classes, channels=3):
+    return Leaving(channels, classes, 1)

@@ -139,10 +139,10 @@ def write_run(
     )
     assert not changes, f"unknown: {changes}"
     with Store(root, suite).writing(run_id) as folder:
-        write_record(folder, record)
         if outcome.status is Status.COMPLETED:
             save_matrices(folder / "confusion.npz", counted)
             (folder / "history.csv").write_text(history)
+        write_record(folder, record)
     return root / suite / run_id
 
 

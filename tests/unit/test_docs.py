@@ -16,7 +16,7 @@ from segbench.config import Run, Suite, plan
 from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.load import check
 from segbench.config.plan import digest
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.sections.training import Evaluate, Loader, Resume, Speed, Train, Transforms, Window
 from segbench.config.sections.tuning import Tuning
 from segbench.data.base import Remark

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+from segbench.config.reading.yaml_loader import MOST_LEVELS
 from segbench.errors import SuiteError, did_you_mean
 
 MODEL_OF_SUITE = "model of this suite:"
@@ -43,6 +44,8 @@ def set_key(document: dict[str, Any], key: str, value: Any) -> None:
         SuiteError: A part of the key has no keys below it.
     """
     *path, last = key.split(".")
+    if len(path) > MOST_LEVELS:
+        raise SuiteError(f"cannot be set: the key has more than {MOST_LEVELS} parts", key=f"{key[:40]}...")
     place: Any = document
     for part in path:
         place = _step(place, part, key)

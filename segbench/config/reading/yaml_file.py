@@ -5,46 +5,26 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from segbench.config.reading.excerpt import snippet
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.shipped import shipped_suites
 from segbench.errors import SuiteError, did_you_mean
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
-class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses duplicate keys and reads ``1e-3`` as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a mapping after checking for duplicate keys."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge" else None
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is given twice", key.start_mark)
-            if name is not None:
-                seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
-)
-
-
-def read_yaml(text: str) -> Any:
-    """Read YAML with plain values only.
-
-    Raises:
-        yaml.YAMLError: The text is not YAML, or has a duplicate key.
-    """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from SafeLoader
+MOST_IN_SIZE = 1e12
+"""Largest number in a suite; nothing of use is larger."""
+MOST_CHARACTERS = 4_000
+"""Longest text in a suite, longer than any path."""
+MOST_BYTES = 4_000_000
+"""Largest suite file; those that come with segbench have some thousand bytes."""
 
 
 def read_document(file: Path) -> dict[str, Any]:
@@ -55,18 +35,33 @@ def read_document(file: Path) -> dict[str, Any]:
     """
     text = ""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = _text_of(file)
         document = read_yaml(text)
     except FileNotFoundError:
         near = ", ".join(sorted(str(path) for path in file.parent.glob("*.yaml"))) or "none"
         raise SuiteError(f"there is no such file; suites in this folder: {near}{_shipped(file)}", file=file) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         raise SuiteError(f"cannot be read: {error}", file=file) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise SuiteError(f"is not YAML: {_syntax_problem(error, text)}", file=file) from None
     if not isinstance(document, dict):
         raise SuiteError("expected a mapping with the keys dataset, models and train", file=file)
     return document
+
+
+def _text_of(file: Path) -> str:
+    """Read a suite file; one without end, such as a device, is not read to it.
+
+    Raises:
+        OSError: It cannot be read.
+        SuiteError: It is too large.
+        UnicodeDecodeError: It is no text.
+    """
+    with file.open("rb") as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise SuiteError(f"is larger than a suite may be ({MOST_BYTES:,} bytes)", file=file)
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def _shipped(file: Path) -> str:
@@ -121,8 +116,15 @@ def _place(entry: Any, keys: tuple[str, ...], folder: Path) -> None:
         return
     for key in keys:
         path = entry.get(key)
-        if isinstance(path, str) and path and not Path(path).is_absolute() and (folder / path).exists():
+        if isinstance(path, str) and path and not Path(path).is_absolute() and _exists(folder / path):
             entry[key] = str(folder / path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file may have
+        return False
 
 
 def _walk(value: Any, key: str) -> Any:
@@ -132,7 +134,29 @@ def _walk(value: Any, key: str) -> Any:
         return [_walk(part, f"{key}[{index}]") for index, part in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         raise SuiteError(f"expected a finite number (given {value})", key=key)
+    if isinstance(value, int | float) and abs(value) > MOST_IN_SIZE:
+        raise SuiteError(f"expected a number of at most {MOST_IN_SIZE:.0e} in size (given {_brief(value)})", key=key)
+    if isinstance(value, str) and (problem := _unfit(value)):
+        raise SuiteError(problem, key=key)
     return _VARIABLE.sub(_variable(value, key), value) if isinstance(value, str) else value
+
+
+def _unfit(text: str) -> str | None:
+    """Return why a text cannot be used; None if it can."""
+    if len(text) > MOST_CHARACTERS:
+        return f"expected at most {MOST_CHARACTERS:,} characters (given {len(text):,})"
+    if "\0" in text:
+        return "expected a text without the character NUL"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "expected a text in Unicode; half of a surrogate pair cannot be stored"
+    return None
+
+
+def _brief(number: float) -> str:
+    """Return a number of any length as ``1e+30``."""
+    return f"{number:g}" if isinstance(number, float) else f"a number of {number.bit_length() * 0.30103:.0f} digits"
 
 
 def _variable(value: str, key: str) -> Callable[[re.Match[str]], str]:

@@ -23,6 +23,9 @@ EXECUTION_MODES = (
 """Execution modes of speed measurements."""
 _REPLAYING = ("reduce-overhead", "max-autotune")
 """Modes of ``torch.compile`` that replay CUDA graphs."""
+MOST_EPOCHS, MOST_STEPS, MOST_IMAGES = 1_000_000, 1_000_000_000, 1_000_000
+"""Bounds of recipes, above what anybody trains: passes, optimizer steps, images per batch."""
+
 Pixels = Annotated[int, Field(ge=1)]
 Size = tuple[Pixels, Pixels]
 
@@ -98,11 +101,11 @@ class Distill(Section):
 class Train(Section):
     """The recipe with which all networks are trained."""
 
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1, le=MOST_EPOCHS)
     """Passes over the training split; give this or ``steps``."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=MOST_STEPS)
     """Optimizer steps; give this or ``epochs``."""
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=MOST_IMAGES)
     """Images per batch (one forward and backward pass, unless ``micro_batch`` splits it)."""
     accumulate: Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1})] | Literal["epoch"] = 1
     """Batches per optimizer step, which uses their mean gradient; ``epoch`` is full-batch gradient descent."""
@@ -252,7 +255,7 @@ class Window(Section):
 class Evaluate(Section):
     """How every network is evaluated."""
 
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=MOST_IMAGES)
     """Largest number of images per forward pass; images of equal size are batched."""
     window: Window | None = None
     """Sliding window; the whole image at once by default."""
@@ -296,6 +299,15 @@ class Resume(Section):
     """Optimizer steps between training states; null saves by minutes only."""
     keep: bool = False
     """Whether to keep the last states of a finished run."""
+
+
+class RunTimeout(Section):
+    """When a run is ended that takes too long or hangs; it is then a failed row, and no other run waits for it."""
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Minutes that a run may take in one command, from its start; null sets no limit."""
+    silent_minutes: Annotated[float, Field(gt=0)] | None = 60.0
+    """Minutes that a run may go on without progress: a step, an evaluated image; null sets no limit."""
 
 
 class Speed(Section):

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from segbench.data.decoding.pixel_limit import too_large
 from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
 
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""Errors that Pillow raises for damaged files."""
+_DECODE_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(IndexError, KeyError, TypeError, AttributeError, OverflowError),
+)
+"""Errors that Pillow raises for damaged files; the second line was found by altering files at random."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -62,6 +66,8 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
             return _turned(image)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
+    except Image.DecompressionBombError:
+        raise too_large(path, "more pixels") from None
     except _DECODE_ERRORS as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.decoding.decoding import orientation_of
+from segbench.data.decoding.pixel_limit import check_pixels, too_large
 from segbench.data.decoding.tiff import CODECS, oriented
 from segbench.errors import DataError
 
@@ -53,13 +54,16 @@ def read_deep_png(path: Path) -> NDArray[np.uint16]:
     try:
         from imagecodecs import png_decode
 
-        bands = png_decode(path.read_bytes())
         with Image.open(path) as image:
+            check_pixels(path, *image.size)
             orientation = orientation_of(image)
+        bands = png_decode(path.read_bytes())
     except ImportError:
         raise DataError(
             f"{path}: is a 16-bit colour PNG, which takes a further package: pip install '{CODECS}'; or save it as TIFF"
         ) from None
+    except Image.DecompressionBombError:
+        raise too_large(path, "more pixels") from None
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be read as a 16-bit PNG ({error}); is it complete?") from None
     turned: NDArray[np.uint16] = oriented(bands, orientation)

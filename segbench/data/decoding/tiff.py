@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.data.decoding.pixel_limit import check_pixels
 from segbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def read_tiff(path: Path, *, page: int | None = None) -> NDArray[Any]:
     with _opened(path) as tiff:
         layout = _layout_of(path, tiff)
         first: Any = tiff.pages[layout.directories[0]]
+        check_pixels(path, int(first.imagewidth), int(first.imagelength) * (layout.in_one_directory or 1))
         tag = first.tags.get(_ORIENTATION)
         if layout.in_one_directory:
             stack = tiff.asarray(series=0).reshape(layout.in_one_directory, *first.shape)
@@ -215,6 +217,8 @@ def _complete(page: Any) -> NDArray[Any]:
 
 
 def _bands_last(array: NDArray[Any], axes: str, path: Path) -> NDArray[Any]:
+    if array.ndim != len(axes):
+        raise DataError(f"{path}: cannot be read as a TIFF (its pixels are no image); is it complete?")
     if axes == "YX":
         return array[:, :, None]
     if axes == "YXS":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -59,16 +60,19 @@ def pair_by_name(images: ImageFolder, masks: ImageFolder, *, suffixes: Suffixes)
 
 
 def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], list[str]]:
-    """Remove pairs of a file with itself.
+    """Remove pairs of a file with itself, and pairs that cannot be read: of pipes and devices, or of unprintable names.
 
     Returns:
-        The other pairs, and the problems with a further line for each file that is an image and a mask.
+        The other pairs, and the problems with a further line for each file that is an image and a mask, or is no file.
     """
     files = [(_file_id(pair.image), _file_id(pair.label)) for pair in pairs]
     labels = {label for _, label in files}
     found = list(dict.fromkeys(problems))
     kept = []
     for pair, (image, label) in zip(pairs, files, strict=True):
+        if unreadable := [line for file in (pair.image, pair.label) if (line := why_unreadable(file))]:
+            found += unreadable
+            continue
         if image == label:
             found.append(f"{pair.image}: is given as an image and as its own mask ({pair.label})")
             continue
@@ -76,6 +80,29 @@ def apart(pairs: Sequence[Pair], problems: Sequence[str]) -> tuple[list[Pair], l
             found.append(f"{pair.image}: is given as an image, and as the mask of another image")
         kept.append(pair)
     return kept, found
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Return why a file must not be opened or cannot be named; None for ordinary files and missing ones."""
+    if not _is_utf8(str(path)):
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        return f"{shown}: its name is not valid UTF-8, so that no list can hold it; rename it"
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    what = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+    return f"{path}: is {what} and no file: reading it might never end; remove it"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _file_id(path: Path) -> object:

@@ -60,13 +60,14 @@ class Layout:
         """Return a path after checking that it exists."""
         place = self.place(template)
         if not place.exists():
+            hint = "; only {split} is filled in" if "{" in template.replace("{split}", "") else ""
             raise MissingDataError(
-                f"folder: the {what} {place} does not exist; check dataset.root and the split's name"
+                f"folder: the {what} {place} does not exist; check dataset.root and the split's name{hint}"
             )
         return place
 
     def place(self, template: str) -> Path:
         """Return a file or folder below the root, in either Unicode form of its parent folders."""
-        path = PurePosixPath(template.format(split=self.split).replace("\\", "/"))
+        path = PurePosixPath(template.replace("{split}", self.split).replace("\\", "/"))
         finder = FileFinder(self.root)
         return finder.folder(path) or (finder.folder(path.parent) or self.root / path.parent) / path.name

@@ -19,9 +19,11 @@ from segbench.engine.estimate.cost_model import (
     workload_key,
 )
 from segbench.engine.events import Observer, ignore
-from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.processes import Limit, ProcessDied, call_in_process
 from segbench.errors import ModelRefusal, TrainingError
 
+_PROBE_SECONDS = 600.0
+"""The longest that the try-out of a network may take; one that hangs is ended, and its time stays unknown."""
 PROBE_SECONDS = 2.5
 """Time for the steps of a network; slower networks are timed by one step after the first."""
 
@@ -223,7 +225,8 @@ def process_start_seconds() -> float:
 def _probe_or_problem(run: Run, device: str, seconds: float) -> Probe | str:
     """Probe a network, or return why that fails; its run would fail likewise."""
     try:
-        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore)
+        limit = Limit(_PROBE_SECONDS, keys=("the limit of an estimate",) * 2)
+        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore, limit=limit)
     except (ModelRefusal, TrainingError, ProcessDied) as error:
         return str(error)
     return probe

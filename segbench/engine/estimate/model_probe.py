@@ -38,7 +38,7 @@ from segbench.engine.training.losses.weighted_sum import WeightedSum
 from segbench.engine.training.trainer import Trainer
 from segbench.models.build import check_input
 from segbench.models.cost import count_weights_bytes
-from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
+from segbench.results.run_files import PREDICTIONS_FILE, SAMPLES_FOLDER
 
 T = TypeVar("T")
 

@@ -21,8 +21,9 @@ from segbench.errors import DataError, StoreError
 from segbench.metrics.confusion import PixelCounts, count_pixels
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import flush_to_disk, storing, temporary_path
-from segbench.results.find_runs import CONFUSION_FILE, PREDICTIONS_FILE, FoundRun
+from segbench.results.find_runs import FoundRun
 from segbench.results.record import RunRecord, Status
+from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
 
 Progress = Callable[[int, int], None]
 

@@ -23,7 +23,8 @@ from segbench.errors import RunInterrupted, SegbenchError, StoreError, TrainingE
 from segbench.results.data_checks import read_checks
 from segbench.results.files import storing, temporary_path
 from segbench.results.record import RunRecord
-from segbench.results.store import RECORD_FILE, Store, read_record
+from segbench.results.run_files import RECORD_FILE
+from segbench.results.store import Store, read_record
 
 RETRIES = 3
 """How often a run is restarted after its machine or process was lost."""

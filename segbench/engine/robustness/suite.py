@@ -19,9 +19,8 @@ from segbench.errors import RunInterrupted
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS_FOLDER, scan_retests, write_retest
+from segbench.results.run_files import WEIGHTS_FILE
 from segbench.results.store import Store
-
-WEIGHTS_FILE = "checkpoint.safetensors"
 
 KEEP_WEIGHTS = "their weights were not kept (train.keep_weights: true keeps them)"
 

@@ -18,9 +18,9 @@ from segbench.engine.evaluation.predictions import PredictionArchive, read_archi
 from segbench.engine.evaluation.predictor import Predictor
 from segbench.engine.evaluation.sample_pictures import save_pictures, spread
 from segbench.engine.run.data import RunData
-from segbench.results.arrays.details import DETAILS_FILE, save_details
+from segbench.results.arrays.details import save_details
 from segbench.results.arrays.matrices import save_matrices
-from segbench.results.find_runs import CONFUSION_FILE, PREDICTIONS_FILE, SAMPLES_FOLDER
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, PREDICTIONS_FILE, SAMPLES_FOLDER
 
 PICTURES_A_SAMPLE = 3
 """Image, label and prediction."""

@@ -13,7 +13,6 @@ from segbench.errors import BrokenExchangeError
 from segbench.metrics.scores import score
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.environment import capture
-from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import (
     DataFacts,
     FoldFacts,
@@ -25,6 +24,7 @@ from segbench.results.record import (
     Timings,
     TuningFacts,
 )
+from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.store import Store, write_record
 
 

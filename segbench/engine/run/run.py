@@ -51,7 +51,6 @@ from segbench.engine.training.trainer import Trainer
 from segbench.errors import RunInterrupted, TrainingError
 from segbench.metrics.scores import score
 from segbench.results.environment import capture, package_versions
-from segbench.results.find_runs import HISTORY_FILE
 from segbench.results.record import (
     DataFacts,
     EarlyStop,
@@ -60,6 +59,7 @@ from segbench.results.record import (
     RunRecord,
     Timings,
 )
+from segbench.results.run_files import HISTORY_FILE
 from segbench.results.training_states import StateFolder
 
 

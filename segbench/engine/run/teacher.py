@@ -14,7 +14,7 @@ from segbench.data.base import DatasetInfo
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.distributed import ProcessGroup
 from segbench.errors import WeightsError
-from segbench.results.store import WEIGHTS_FILE
+from segbench.results.run_files import WEIGHTS_FILE
 
 
 @dataclass(frozen=True)

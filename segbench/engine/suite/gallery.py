@@ -26,8 +26,8 @@ from segbench.metrics.scores import summary_scores
 from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.data_identity import joint_digest
-from segbench.results.find_runs import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.record import RunRecord, Status
+from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.store import Store
 
 Role = str

@@ -10,7 +10,8 @@ from segbench.config.plan import Run
 from segbench.engine.run.record import part_in_tuning
 from segbench.results.data_identity import DataIdentity
 from segbench.results.record import RunRecord, Status
-from segbench.results.store import RECORD_FILE, Store, readable_folder, write_record
+from segbench.results.run_files import RECORD_FILE
+from segbench.results.store import Store, readable_folder, write_record
 
 
 @dataclass(frozen=True)

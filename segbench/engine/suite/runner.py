@@ -14,9 +14,10 @@ from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.events import Notice, Observer, RunStopped
 from segbench.engine.launchers.local import Job, Launcher, Place, announce
 from segbench.engine.launchers.time_limit import TimeLimit, ending_calls
-from segbench.engine.processes import CallStopped, ProcessDied, call_here
+from segbench.engine.processes import CallStopped, Limit, ProcessDied, call_here
 from segbench.engine.run.record import raise_if_out_of_sync, record_death, record_outcome, report_outcome
 from segbench.engine.stopping import NEVER, Stop
+from segbench.engine.suite.elsewhere import Elsewhere
 from segbench.engine.suite.housekeeping import Call, drop_states, renew_gallery, report_stale, write_plan
 from segbench.engine.suite.planning import PlannedRuns, WantedRuns
 from segbench.engine.suite.preflight_outputs import output_refusals
@@ -99,7 +100,7 @@ class SuiteRunner:
         seconds = {run_id: estimate.seconds for run_id, estimate in self.estimates.items()}
         todo = ordered(todo, self.order, seconds=seconds, begun=self.store.saved(), failed=failed)
         check_weights(todo, self.store)
-        self._launch(self._settled(todo, known, found), found.data)
+        self._launch(self._settled(todo, known, found), found.data, Elsewhere(self.store, wanted.stored))
 
     def finish(self, known: PlannedRuns) -> None:
         """Rebuild the gallery if any run was executed; a stopped command leaves it to the next one."""
@@ -156,13 +157,13 @@ class SuiteRunner:
                 self.records[job.run.id] = repeat(job, twins[job.run.id], store=self.store, observer=self.observer)
         return [job for job in jobs if job.run.id not in self.records]
 
-    def _launch(self, jobs: Sequence[Job], data: Mapping[str, DataIdentity]) -> None:
+    def _launch(self, jobs: Sequence[Job], data: Mapping[str, DataIdentity], elsewhere: Elsewhere) -> None:
         """Let the launcher execute the runs that will end in time, students after their teachers."""
         limit = TimeLimit(self.stop, self._left_of(jobs), at_once=self.launcher.sharing)
         todo = {job.run.id for job in jobs}
         for generation in generations(jobs):
             if ready := [job for job in generation if self._has_teacher(job, todo, data.get(job.run.id))]:
-                self._launch_together(ready, limit)
+                self._launch_together(ready, limit, elsewhere)
 
     def _has_teacher(self, job: Job, todo: Collection[str], data: DataIdentity | None) -> bool:
         """Return whether a run can start; if its teacher cannot teach it, its record is stored."""
@@ -178,25 +179,36 @@ class SuiteRunner:
             self.records[job.run.id] = refuse(job, problem, store=self.store, observer=self.observer)
         return problem is None
 
-    def _launch_together(self, jobs: Sequence[Job], limit: TimeLimit) -> None:
-        """Let the launcher execute runs that do not wait for each other."""
+    def _launch_together(self, jobs: Sequence[Job], limit: TimeLimit, elsewhere: Elsewhere) -> None:
+        """Let the launcher execute runs that do not wait for each other, then those that another command had begun."""
         limit.expect(job.run.id for job in jobs)
 
         def run_job(job: Job, place: Place, told: Observer) -> RunRecord | None:
-            if not limit.try_start(job.run.id):
-                return None
-            announce(job, told)
-            place = replace(place, deadline=self.stop.deadline)
-            try:
-                return execute_in_process(
-                    job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told
-                )
-            except RunInterrupted as stopped:
-                told(RunStopped(job.run.id, job.run.title, str(stopped)))
-                return None
+            with elsewhere.claiming(job.run, told) as mine:
+                if not mine:
+                    return None
+                if (record := elsewhere.record_of(job.run)) is not None:
+                    report_outcome(record, self.store, told)
+                    return record
+                return self._execute(job, place, told) if limit.try_start(job.run.id) else None
 
-        for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
-            self.records[record.id] = record
+        while jobs:
+            for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
+                self.records[record.id] = record
+            jobs = [job for job in jobs if job.run.id in elsewhere.held]
+            elsewhere.wait(self.stop)
+            if self.stop.due:
+                return
+
+    def _execute(self, job: Job, place: Place, told: Observer) -> RunRecord | None:
+        """Execute one run; None if it was stopped."""
+        announce(job, told)
+        place = replace(place, deadline=self.stop.deadline)
+        try:
+            return execute_in_process(job.run, self.store, place=place, call=self.call, stop=self.stop, observer=told)
+        except RunInterrupted as stopped:
+            told(RunStopped(job.run.id, job.run.title, str(stopped)))
+            return None
 
     def _left_of(self, jobs: Sequence[Job]) -> dict[str, RunEstimate]:
         """Return the estimated rest of each run after its stored training state, if known."""
@@ -217,7 +229,7 @@ def execute_in_process(
     """
     started = time.perf_counter()
     try:
-        record: RunRecord = call(_execute_run, run, store, place, observer=observer)
+        record: RunRecord = call(_execute_run, run, store, place, observer=observer, limit=limit_of(run))
     except (ProcessDied, CallStopped) as death:
         store.clean()
         if stop.due:
@@ -229,6 +241,13 @@ def execute_in_process(
     report_outcome(record, store, observer)
     raise_if_out_of_sync(record.outcome)
     return record
+
+
+def limit_of(run: Run) -> Limit:
+    """Return how long a run's process may take, and how long without progress."""
+    minutes = (run.run_timeout.minutes, run.run_timeout.silent_minutes)
+    total, silent = (None if value is None else 60 * value for value in minutes)
+    return Limit(total, silent, ("run_timeout.minutes", "run_timeout.silent_minutes"))
 
 
 def skipped(reason: str) -> Outcome:
@@ -279,6 +298,7 @@ def _execute_run(run: Run, store: Store, place: Place, *, observer: Observer) ->
     from segbench.engine.run.execute import execute_run
 
     group = place.group or ALONE
+    store.folder = store.folder.absolute()  # a network may change the working directory
     group.broadcast(run)  # the other processes wait for a run
     return execute_run(
         run,

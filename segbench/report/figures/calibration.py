@@ -18,8 +18,9 @@ from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import is_narrow, short_name, small, styled
 from segbench.report.runs.folds import folders_of
 from segbench.report.text import printable
-from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
+from segbench.results.arrays.details import CALIBRATION, load_details
 from segbench.results.record import Status
+from segbench.results.run_files import DETAILS_FILE
 
 _CONFIDENCE, _RIGHT = "Confidence", "Share that is right"
 MOST_DIAGRAMS = 6

@@ -13,8 +13,8 @@ from segbench.report.runs.folds import folders_of
 from segbench.report.runs.network_identity import disambiguate_labels, drop_copies
 from segbench.report.runs.protocols import comparisons
 from segbench.results.arrays.matrices import joined, load_matrices
-from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import Status
+from segbench.results.run_files import CONFUSION_FILE
 
 COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *ConventionScores._fields, "reason")
 

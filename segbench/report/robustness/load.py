@@ -14,12 +14,13 @@ from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
-from segbench.results.arrays.details import CALIBRATION, DETAILS_FILE, load_details
+from segbench.results.arrays.details import CALIBRATION, load_details
 from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
-from segbench.results.find_runs import CONFUSION_FILE, FoundRun, scan
+from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import RunRecord, Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS_FOLDER, StoredRetest, scan_retests
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,10 +19,12 @@ from segbench.metrics.scores import score
 from segbench.report.runs.folds import Score, folders_of, pool_folds
 from segbench.report.runs.own_metrics import find_metrics
 from segbench.report.runs.trials import Stored, trials_apart
-from segbench.results.arrays.details import BOUNDARY, CALIBRATION, DETAILS_FILE, load_details, together
+from segbench.results.arrays.details import BOUNDARY, CALIBRATION, load_details, together
 from segbench.results.arrays.matrices import joined, load_matrices
-from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, FoundRun, scan
+from segbench.results.damage import damage_of
+from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import WEIGHTS_FACTS, ModelFacts, RunRecord, Status
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, HISTORY_FILE
 from segbench.results.speed.record import SpeedRecord, Task, speed_model
 from segbench.results.speed.store import SPEED_FOLDER, FoundSpeeds, scan_speeds
 
@@ -189,6 +191,8 @@ def _row(found: FoundRun, speeds: _Speeds, scored: Score) -> dict[str, Any]:
     }
     if found.record.outcome.status is not Status.COMPLETED:
         return row
+    if (problem := damage_of(found.folder, found.record)) is not None:
+        return row | {"status": DAMAGED, "reason": problem}
     try:
         return row | scored([found.folder], found.record.data.classes if found.record.data else ())
     except SegbenchError as error:

@@ -22,7 +22,7 @@ from segbench.registry import METRICS
 from segbench.report.runs.folds import folders_of
 from segbench.report.text import canonical, printable
 from segbench.results.arrays.matrices import joined, load_matrices
-from segbench.results.find_runs import CONFUSION_FILE
+from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.store import SUITE_FILE
 
 PREFIX = "metric_"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from segbench.errors import StoreError, UsageError
 from segbench.results.atomic_replace import Leftover
-from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, scan
+from segbench.results.find_runs import scan
 from segbench.results.record import RunRecord, Status
+from segbench.results.run_files import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, RECORD_FILE, WEIGHTS_FILE
 from segbench.results.speed.store import SPEED_FOLDER
-from segbench.results.store import RECORD_FILE, STATES_SUFFIX, SUITE_FILE, WEIGHTS_FILE
+from segbench.results.store import STATES_SUFFIX, SUITE_FILE
 from segbench.results.training_states import StateFolder
 from segbench.results.verify import verified_record
 

@@ -13,7 +13,7 @@ from segbench.config.plan import digest
 from segbench.errors import ArchiveError, StoreError
 from segbench.results.archive.members import Kind, Member, parse_member
 from segbench.results.files import checked_name
-from segbench.results.store import RECORD_FILE
+from segbench.results.run_files import RECORD_FILE
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 2

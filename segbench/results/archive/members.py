@@ -8,14 +8,20 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from segbench.errors import StoreError
-from segbench.results.arrays.details import DETAILS_FILE
 from segbench.results.arrays.gallery import GALLERY_FOLDER
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.find_runs import CONFUSION_FILE, HISTORY_FILE, PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.retests.verify import RETESTS
+from segbench.results.run_files import (
+    CONFUSION_FILE,
+    DETAILS_FILE,
+    HISTORY_FILE,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    SAMPLES_FOLDER,
+)
 from segbench.results.speed.store import SPEED_FOLDER
-from segbench.results.store import LOCK_FILE, RECORD_FILE, STATES_SUFFIX, SUITE_FILE
+from segbench.results.store import LOCK_FILE, STATES_SUFFIX, SUITE_FILE
 from segbench.results.training_states import STATE_NAME
 
 MOST_LEVELS = 8

@@ -19,9 +19,9 @@ from segbench.results.archive.unpack import Unpacked
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.atomic_replace import remove
 from segbench.results.files import file_sha256, flush_to_disk, storing, temporary_path
-from segbench.results.find_runs import CONFUSION_FILE
 from segbench.results.record import RunRecord, Status
-from segbench.results.store import RECORD_FILE, Store, read_record, readable_folder
+from segbench.results.run_files import CONFUSION_FILE, RECORD_FILE
+from segbench.results.store import Store, read_record, readable_folder
 from segbench.results.training_states import StateFile
 from segbench.results.verify import verified_record
 

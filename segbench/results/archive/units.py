@@ -15,9 +15,9 @@ from segbench.results.archive.members import is_run_file, is_safe
 from segbench.results.arrays.gallery import find_galleries
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.find_runs import PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.record import RunRecord
 from segbench.results.retests.verify import RETESTS, packed_files
+from segbench.results.run_files import PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE
 from segbench.results.training_states import StateFolder

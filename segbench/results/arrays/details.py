@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import DAMAGE, describe
 
-DETAILS_FILE = "details.npz"
 BOUNDARY = "boundary_"
 """Name prefix of the arrays with the fields of ``BoundaryCounts``, (N, C) each."""
 CALIBRATION = "calibration_"

@@ -4,7 +4,7 @@ import pytest
 
 from segbench.config.load import check, load_suite
 from segbench.config.plan import plan
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.trials import families, trials
 from segbench.errors import SuiteError
 

@@ -9,7 +9,7 @@ import pytest
 
 from segbench.config.json_schema import suite_schema
 from segbench.config.load import check
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.errors import SuiteError
 
 RIGHT = [

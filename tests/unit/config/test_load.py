@@ -7,7 +7,7 @@ from segbench.config import load_suite
 from segbench.config.component import ModelEntry
 from segbench.config.load import check, check_part, read_override
 from segbench.config.reading.excerpt import excerpt_of
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.errors import SuiteError
 
 WRONG = {

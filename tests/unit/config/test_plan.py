@@ -19,7 +19,7 @@ from segbench.config.component import ModelEntry
 from segbench.config.load import check
 from segbench.config.plan import canonical_model, digest, seeding_model, source_digest, variants
 from segbench.config.reading.dotted_keys import with_keys
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.errors import SuiteError
 
 HERE = Path(__file__).parent

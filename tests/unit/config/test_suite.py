@@ -7,7 +7,7 @@ from segbench.config import Suite
 from segbench.config.component import DatasetEntry, LossEntry, ModelEntry, TransformEntry, flat, options_schema
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.suite import Train
 from segbench.errors import SuiteError
 from segbench.registry import MODELS, Entry

@@ -13,7 +13,7 @@ from segbench.engine.launchers.local import Parallel, Sequential
 from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import SuiteError, UsageError
 from segbench.results.arrays.matrices import load_matrices
-from segbench.results.find_runs import CONFUSION_FILE
+from segbench.results.run_files import CONFUSION_FILE
 
 pytestmark = pytest.mark.slow(reason="trains several runs at once")
 

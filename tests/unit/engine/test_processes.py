@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
+import time
 
 import pytest
 
 from segbench.engine.events import Notice, ignore
-from segbench.engine.processes import ProcessDied, call_here, call_in_process, describe_exit
+from segbench.engine.processes import Limit, ProcessDied, call_here, call_in_process, describe_exit
 from segbench.errors import NonFiniteLossError, SuiteError, UnknownNameError
 
 
@@ -89,3 +92,56 @@ def test_an_unforeseen_error_is_told_with_its_place():
 def test_exits_are_described_in_words():
     assert describe_exit(-signal.SIGSEGV) == "the run's process was killed by SIGSEGV"
     assert describe_exit(0) == "the run's process ended with exit code 0 and no result"
+
+
+def hang(*, observer):
+    observer("began")
+    time.sleep(3600)
+
+
+def tick(times, *, observer):
+    for number in range(times):
+        observer(number)
+        time.sleep(0.2)
+    return times
+
+
+def leave_a_thread(*, observer):
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return "done"
+
+
+def leave(kind, *, observer):
+    raise kind("over")
+
+
+def test_a_call_that_says_nothing_is_ended_and_told():
+    limit = Limit(silent_seconds=1.0, keys=("a", "silent_minutes"))
+    heard = []
+    with pytest.raises(ProcessDied, match=r"^made no progress for 1 s \(silent_minutes\), and was ended$"):
+        call_in_process(hang, observer=heard.append, limit=limit)
+    assert heard == ["began"]
+
+
+def test_a_call_that_goes_on_talking_is_not_ended():
+    assert call_in_process(tick, 10, observer=lambda event: None, limit=Limit(silent_seconds=30.0)) == 10
+
+
+def test_a_call_that_takes_too_long_is_ended_however_much_it_says():
+    limit = Limit(2.0, 30.0, keys=("minutes", "b"))
+    with pytest.raises(ProcessDied, match=r"^was not done after 2 s \(minutes\), and was ended$"):
+        call_in_process(tick, 10_000, observer=lambda event: None, limit=limit)
+
+
+def test_a_thread_that_was_left_behind_keeps_no_one_waiting(monkeypatch):
+    monkeypatch.setattr("segbench.engine.processes.ENDING_SECONDS", 0.5)
+    assert call_in_process(leave_a_thread, observer=lambda event: None) == "done"
+    assert not [child for child in multiprocessing.active_children() if "leave_a_thread" in child.name]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException])
+def test_whatever_a_network_raises_is_told_with_its_place(kind, capfd):
+    with pytest.raises(ProcessDied, match=f"^{kind.__name__}: over$") as caught:
+        call_in_process(leave, kind, observer=lambda event: None)
+    assert "in leave" in caught.value.traceback
+    assert capfd.readouterr().err == ""

@@ -17,7 +17,9 @@ from segbench.results.store import read_record, write_record
 def test_a_record_comes_back_as_it_was_written(tmp_path, make_record):
     record = make_record()
     write_record(tmp_path, record)
-    assert read_record(tmp_path / "run.json") == record
+    stored = read_record(tmp_path / "run.json")
+    assert stored.model_copy(update={"checksums": None}) == record
+    assert set(stored.checksums) == {"run.json"}
 
 
 def test_run_json_is_plain_json_with_its_schema_version(tmp_path, make_record):
@@ -113,7 +115,7 @@ def test_a_missing_record_is_damage_and_an_unreadable_one_is_not(tmp_path):
 def test_a_record_from_before_activations_were_counted_leaves_them_open(tmp_path, make_record):
     write_record(tmp_path, make_record())
     document = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    del document["model"]["activation_bytes"], document["model"]["weights_bytes"]
+    del document["model"]["activation_bytes"], document["model"]["weights_bytes"], document["checksums"]
     (tmp_path / "run.json").write_text(json.dumps(document), encoding="utf-8")
     model = read_record(tmp_path / "run.json").model
     assert (model.activation_bytes, model.weights_bytes) == (None, None)

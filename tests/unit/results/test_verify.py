@@ -122,9 +122,17 @@ def test_a_record_that_was_edited_by_hand_is_damaged_and_named(case, tmp_path):
     assert re.search(said, damaged["reason"].iloc[0])
 
 
-def test_what_no_hash_holds_may_be_edited(tmp_path):
-    file = edited(write_run(tmp_path, "a"), lambda record: record.update(label="better name"))
-    assert read_record(file).label == "better name"
+def test_what_no_other_hash_holds_is_held_by_the_checksum_of_the_record(tmp_path):
+    with pytest.raises(DamagedRunError, match="was edited after it was written"):
+        read_record(edited(write_run(tmp_path, "a"), lambda record: record.update(label="better name")))
+
+
+def test_a_record_from_before_checksums_may_get_a_better_name(tmp_path):
+    def rename(record):
+        del record["checksums"]
+        record["label"] = "better name"
+
+    assert read_record(edited(write_run(tmp_path, "a"), rename)).label == "better name"
 
 
 def test_an_edited_run_counts_as_not_done(tmp_path):

@@ -26,8 +26,9 @@ from segbench.results.archive.pack import pack as pack_results
 from segbench.results.archive.placing import Fate, Placed, Side
 from segbench.results.archive.units import Extra
 from segbench.results.arrays.matrices import load_matrices
-from segbench.results.find_runs import CONFUSION_FILE, scan
+from segbench.results.find_runs import scan
 from segbench.results.retests.verify import RETESTS, packed_files
+from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.speed.store import SPEED_FOLDER
 
 app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)

@@ -13,7 +13,7 @@ from segbench.cli.commands.init import drawn
 from segbench.cli.support.starter_text import suite_text
 from segbench.config import load_suite
 from segbench.config.load import check
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.sections.training import Loader
 from segbench.data.folds.folds import assigned, open_folds
 from segbench.data.guess.found_layout import FoundLayout

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from segbench.config.files import content_digest
-from segbench.config.reading.yaml_file import expand_variables, find_files, read_yaml
+from segbench.config.reading.yaml_file import expand_variables, find_files
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.errors import SuiteError
 
 

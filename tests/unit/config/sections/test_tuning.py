@@ -8,7 +8,7 @@ from segbench.config import Run, plan
 from segbench.config.load import check
 from segbench.config.plan import digest
 from segbench.config.reading.dotted_keys import with_keys
-from segbench.config.reading.yaml_file import read_yaml
+from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.trials import families, trials
 from segbench.errors import SuiteError
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from spoilt_archives import forge, members_of, recompress, sealed, write_members, write_true_run
+from spoilt_archives import forge, members_of, recompress, sealed, without_checksums, write_members, write_true_run
 from stored import write_speed_of
 
 from segbench.config.plan import digest
@@ -114,8 +114,10 @@ def void_row(folder, void):
     return file
 
 
-def test_a_void_row_comes_with_an_archive_and_is_added_where_it_is_not_known(results, archive, tmp_path):
-    here = tmp_path / "there"
+def test_a_void_row_comes_with_an_archive_and_is_added_where_it_is_not_known(results, tmp_path):
+    here, archive = tmp_path / "there", tmp_path / "without.tar.xz"
+    without_checksums(run_of(results, 1))
+    pack(results, archive)
     merge([archive], here)
     void = np.arange(6, dtype=np.int64).reshape(2, 3)
     counted = void_row(run_of(results, 1), void).read_bytes()
@@ -132,6 +134,7 @@ def test_a_void_row_comes_with_an_archive_and_is_added_where_it_is_not_known(res
 
 
 def test_two_void_rows_that_differ_are_a_conflict(results, tmp_path):
+    without_checksums(run_of(results, 0))
     void_row(run_of(results, 0), np.zeros((2, 3), np.int64))
     pack(results, tmp_path / "a.tar.xz")
     here = tmp_path / "there"
@@ -143,6 +146,7 @@ def test_two_void_rows_that_differ_are_a_conflict(results, tmp_path):
 
 
 def test_a_damaged_void_row_is_left_out_of_an_archive(results, tmp_path):
+    without_checksums(run_of(results, 0))
     file = void_row(run_of(results, 0), np.ones((2, 3), np.int64))
     with np.load(file) as stored:
         arrays = {key: stored[key] for key in stored.files} | {"void_prediction": np.full(6, 99, np.int32)}
@@ -407,6 +411,9 @@ def npz_bomb(document, contents):
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("names.npy", bytes(30 * 10**6))
     contents[first_run(contents) + "/confusion.npz"] = stream.getvalue()
+    record = json.loads(contents[first_run(contents) + "/run.json"])
+    del record["checksums"]
+    contents[first_run(contents) + "/run.json"] = json.dumps(record).encode()
 
 
 def state_of(text):
@@ -498,7 +505,7 @@ HOSTILE = {
     "folder named as a file": (lambda a: forge(a, in_first_run("details.npz/b.png")), "b.png' is no file that"),
     "matrices missing": (
         lambda a: forge(a, lambda _, c: c.pop(first_run(c) + "/confusion.npz")),
-        "there is no such file",
+        "confusion.npz: is missing",
     ),
     "forged state": (lambda a: forge(a, state_of(b"pickle")), "is no saved state"),
     "no speed record": (lambda a: forge(a, plant("toy/speed/x.json", b"{}")), "is no speed record"),

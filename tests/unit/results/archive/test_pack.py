@@ -8,7 +8,7 @@ import tarfile
 from itertools import pairwise
 
 import pytest
-from spoilt_archives import members_of, write_true_run
+from spoilt_archives import members_of, without_checksums, write_true_run
 from stored import write_speed_of
 
 from segbench.errors import StoreError, UsageError
@@ -101,9 +101,10 @@ def test_no_archive_is_larger_than_the_limit_and_each_run_is_in_one(results, tmp
 
 def test_a_run_that_is_larger_than_the_limit_is_named_and_nothing_written(results, tmp_path):
     (run,) = results.glob("toy/*-seed3-*")
+    without_checksums(run)
     (run / "history.csv").write_bytes(bytes(range(256)) * 4 + run.joinpath("run.json").read_bytes())
     with pytest.raises(UsageError, match=rf"toy/{run.name} \([\d,]+ bytes\).* raise --max-size"):
-        pack(results, tmp_path / "out" / "a.tar.xz", max_bytes=3_000)
+        pack(results, tmp_path / "out" / "a.tar.xz", max_bytes=3_500)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -113,7 +114,7 @@ def test_a_run_that_is_larger_than_the_limit_is_named_and_nothing_written(result
         (lambda run: (run / "run.json").write_text("{"), "is damaged"),
         (lambda run: (run / "run.json").unlink(), "is missing"),
         (lambda run: (run / "confusion.npz").write_bytes(b"PK"), "is damaged"),
-        (lambda run: (run / "confusion.npz").unlink(), "there is no such file"),
+        (lambda run: (run / "confusion.npz").unlink(), "is missing"),
         (lambda run: (run / "details.npz").write_bytes(b"PK"), "is damaged"),
         (lambda run: run.rename(run.with_name("other-seed0-0123456789")), "another run"),
         (lambda run: alter(run, '"epochs": 2', '"epochs": 3'), "its recipe was edited"),

@@ -1,0 +1,277 @@
+"""Feeds damaged suites, masks, lists, archives and records to their readers: each must be read or refused in words.
+
+    python benchmarks/fuzz.py [--kinds suites,masks,lists,records,archives] [--count 2000] [--seed 0]
+
+A suite is altered in its text (characters and lines are lost, doubled or replaced) or in its values (any becomes one of
+a list that once caused trouble). A file is altered in its bytes: cut off, flipped, filled with zeros, overwritten, put
+together with itself. A reader may raise the errors that people are meant to see (``UsageError``, ``StoreError``,
+``DataError``); anything else, and anything that takes longer than ten seconds, is printed with the number that makes it
+again: ``--seed NUMBER --count 1``. Ends with 1 if there was any. The growth of memory is printed, in MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from segbench.config.load import load_suite
+from segbench.data.datasets.folder import folder
+from segbench.data.masks.stored import read_stored
+from segbench.errors import SegbenchError
+from segbench.report.runs.load import load_results
+from segbench.results.archive.merge import merge
+from segbench.results.archive.pack import pack
+from segbench.results.store import read_record
+
+ROOT = Path(__file__).parent.parent
+SUITES = sorted((ROOT / "suites").glob("*.yaml"))
+FACTS = ROOT / "published" / "results" / "quickstart"
+MOST_SECONDS = 10
+NASTY = (
+    *(None, True, False, 0, -1, 1, 10**30, -(10**30), 1e308, -1e308, 1e-320, 0.1, 2**63, 2**31),
+    *("", " ", "a", "0", "-1", "null", "x" * 5_000, "\u202e", "\ud800", "\0", "../..", "/", "~", "{split}", "{x}", "{"),
+    *("python:os", "python:os.system", "python:..", "torchvision:x", "smp:Unet", "http://x", "file:///etc/passwd"),
+    *([], {}, [[]], [None], {"name": None}, {"name": "unet", "width": "x"}, {"": ""}, [0] * 100, {"a": {"b": {}}}),
+)
+LINES = (
+    "? [a, b]",
+    "- ",
+    "a: &x [*x]",
+    "<<: 3",
+    "!!python/object/apply:os.system [echo]",
+    "x: !!bool x",
+    "x: 2024-13-45",
+    "x: " + "9" * 5_000,
+    "{" * 200,
+    "%YAML 9.9",
+    "---",
+    "\t: x",
+    '"\\ud800": 1',
+    "x: !!binary ====",
+    "x: !!set {a, b}",
+    "x: .nan",
+    "1: 2",
+    "null: 3",
+)
+
+
+def main() -> int:
+    """Feed everything; see above."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--count", type=int, default=2_000, help="of each kind")
+    parser.add_argument("--seed", type=int, default=0, help="number of the first one")
+    given = parser.parse_args()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as name:
+        for kind in given.kinds.split(","):
+            wrong += feed(kind, KINDS[kind](Path(name)), range(given.seed, given.seed + given.count))
+    return 1 if wrong else 0
+
+
+def feed(kind: str, attempt: Callable[[random.Random], Any], numbers: range) -> int:
+    """Feed one kind; return how many attempts went wrong."""
+    ended, places = Counter[str](), Counter[str]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in numbers:
+        try:
+            with at_most(MOST_SECONDS):
+                attempt(random.Random(number))
+            ended["read"] += 1
+        except SegbenchError:
+            ended["refused"] += 1
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            ended["wrong"] += 1
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+            places[where] += 1
+            if places[where] == 1:
+                print(f"  {kind} {number}: {where}: {str(error)[:100]!r}")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(f"{kind}: {len(numbers):,} fed, {dict(ended)}, memory grew by {grown:.0f} MB", flush=True)
+    return ended["wrong"]
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in the block when it takes too long."""
+
+    def ring(number: int, frame: Any) -> None:
+        del number, frame
+        raise TimeoutError(f"took more than {seconds} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def suites(place: Path) -> Callable[[random.Random], Any]:
+    """Return what loads a damaged suite."""
+    file = place / "suite.yaml"
+    texts = [suite.read_text(encoding="utf-8") for suite in SUITES]
+
+    def attempt(chance: random.Random) -> Any:
+        text = chance.choice(texts)
+        damaged = altered_values(text, chance) if chance.random() < 0.5 else altered_text(text, chance)
+        file.write_bytes(damaged.encode("utf-8", "surrogatepass"))
+        return load_suite(file)
+
+    return attempt
+
+
+def altered_values(text: str, chance: random.Random) -> str:
+    """Return a suite of which some values are others."""
+    document = yaml.safe_load(text)
+    for _ in range(chance.randint(1, 3)):
+        holder, key = chance.choice(list(places_of(document)) or [(document, "name")])
+        holder[key] = chance.choice(NASTY)
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def places_of(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place in a document: what holds it, and its key."""
+    if isinstance(value, dict | list):
+        for key, part in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            yield value, key
+            yield from places_of(part)
+
+
+def altered_text(text: str, chance: random.Random) -> str:
+    """Return a suite whose lines and characters are lost, doubled, replaced or joined by others."""
+    lines = text.splitlines()
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(lines) + 1)
+        kind = chance.randrange(5)
+        if kind == 0:
+            lines[place:place] = [chance.choice(LINES)]
+        elif kind == 1:
+            lines[place : place + 1] = []
+        elif kind == 2:
+            lines[place:place] = lines[place : place + 1]
+        elif place < len(lines):
+            line = lines[place]
+            at = chance.randrange(len(line) + 1)
+            middle = chance.choice(["", ":", "{", "]", "*", "&", "\x00", "\ud800", "'", '"', "\t", "9" * 400, "#", "|"])
+            lines[place] = line[:at] + middle + line[at + (kind == 3) :]
+    return "\n".join(lines)
+
+
+def altered_bytes(content: bytes, chance: random.Random) -> bytes:
+    """Return a file that was cut off, flipped, zeroed, overwritten, or put together with itself."""
+    data = bytearray(content)
+    for _ in range(chance.randint(1, 3)):
+        if not data:
+            break
+        at = chance.randrange(len(data))
+        length = min(len(data) - at, chance.choice([1, 2, 4, 16, 256]))
+        kind = chance.randrange(5)
+        if kind == 0:
+            del data[at:]
+        elif kind == 1:
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 2:
+            data[at : at + length] = bytes(length)
+        elif kind == 3:
+            data[at : at + length] = chance.randbytes(length)
+        else:
+            data[at:at] = data[at : at + length]
+    return bytes(data)
+
+
+def masks(place: Path) -> Callable[[random.Random], Any]:
+    """Return what reads a damaged mask."""
+    pixels = np.arange(48, dtype=np.uint8).reshape(6, 8) % 5
+    image = Image.fromarray(pixels)
+    paletted = image.convert("P")
+    paletted.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+    kinds = {".png": [image, paletted, image.convert("1"), image.convert("RGBA")], ".tif": [image], ".bmp": [image]}
+    kinds |= {".gif": [paletted], ".pgm": [image], ".webp": [image.convert("RGB")], ".jpg": [image]}
+    whole = []
+    for suffix, images in kinds.items():
+        for one in images:
+            stream = io.BytesIO()
+            one.save(stream, {".tif": "TIFF", ".jpg": "JPEG", ".pgm": "PPM"}.get(suffix, suffix[1:].upper()))
+            whole.append((suffix, stream.getvalue()))
+
+    def attempt(chance: random.Random) -> Any:
+        suffix, content = chance.choice(whole)
+        file = place / f"mask{suffix}"
+        file.write_bytes(altered_bytes(content, chance))
+        return read_stored(file)
+
+    return attempt
+
+
+def lists(place: Path) -> Callable[[random.Random], Any]:
+    """Return what opens a folder by a damaged list."""
+    root = place / "folder"
+    for kind in ("images", "masks"):
+        (root / kind / "train").mkdir(parents=True)
+        for name in "abc":
+            Image.new("RGB" if kind == "images" else "L", (4, 4)).save(root / kind / "train" / f"{name}.png")
+    lines = "".join(f"images/train/{name}.png masks/train/{name}.png\n" for name in "abc").encode()
+    tables = [lines, lines.replace(b" ", b","), lines.replace(b" ", b"\t"), b"a\nb\nc\n", b"image,mask\n" + lines]
+
+    def attempt(chance: random.Random) -> Any:
+        (root / "train.txt").write_bytes(altered_bytes(chance.choice(tables), chance))
+        return folder("train", root=str(root), classes=["x", "y"], split_file="{split}.txt").problems
+
+    return attempt
+
+
+def records(place: Path) -> Callable[[random.Random], Any]:
+    """Return what reads a damaged record, and a table of a damaged run."""
+    run = place / "results" / "quickstart" / "run"
+    run.mkdir(parents=True)
+    whole = {file.name: file.read_bytes() for file in next(FACTS.glob("U-Net-*")).iterdir() if file.is_file()}
+    files = [name for name in whole if name.endswith((".json", ".npz", ".csv"))]
+
+    def attempt(chance: random.Random) -> Any:
+        spoilt = chance.choice(files)
+        for name, content in whole.items():
+            (run / name).write_bytes(altered_bytes(content, chance) if name == spoilt else content)
+        table = load_results(place / "results")
+        assert len(table) == 1, "a damaged run is a row"
+        return read_record(run / "run.json")
+
+    return attempt
+
+
+def archives(place: Path) -> Callable[[random.Random], Any]:
+    """Return what merges a damaged archive."""
+    archive, damaged = place / "whole.tar.xz", place / "damaged.tar.xz"
+    pack(FACTS, archive)
+    whole = archive.read_bytes()
+
+    def attempt(chance: random.Random) -> Any:
+        damaged.write_bytes(altered_bytes(whole, chance))
+        with tempfile.TemporaryDirectory(dir=place) as into:
+            return merge([damaged], Path(into))
+
+    return attempt
+
+
+KINDS = {"suites": suites, "masks": masks, "lists": lists, "records": records, "archives": archives}
+
+if __name__ == "__main__":
+    sys.exit(main())

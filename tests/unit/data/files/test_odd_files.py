@@ -1,0 +1,96 @@
+"""Claims about files that must not be opened: pipes, devices, loops of links, names that no list can hold."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segbench.data.datasets.folder import folder
+from segbench.errors import MissingDataError
+
+
+@pytest.fixture
+def root(tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "train").mkdir(parents=True)
+    save(tmp_path, "a")
+    return tmp_path
+
+
+def save(root, name):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(os.fsencode(root / "images" / "train") + b"/" + name_of(name))
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(os.fsencode(root / "masks" / "train") + b"/" + name_of(name))
+
+
+def name_of(name):
+    return (name if isinstance(name, bytes) else os.fsencode(name)) + b".png"
+
+
+def opened(root, **options):
+    return folder("train", root=str(root), classes=["x", "y"], **options)
+
+
+ODD = {
+    "pipe": os.mkfifo,
+    "endless device": lambda path: path.symlink_to("/dev/zero"),
+    "empty device": lambda path: path.symlink_to("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("place", ["images", "masks"])
+@pytest.mark.parametrize("listed", [False, True], ids=["by name", "by list"])
+def test_what_is_no_file_is_told_and_never_opened(root, kind, place, listed):
+    save(root, "b")
+    odd = root / place / "train" / "b.png"
+    odd.unlink()
+    ODD[kind](odd)
+    options = {}
+    if listed:
+        lines = [f"images/train/{name}.png masks/train/{name}.png" for name in "ab"]
+        (root / "train.txt").write_text("\n".join(lines))
+        options["split_file"] = "{split}.txt"
+    split = opened(root, **options)
+    assert list(split.names) == ["a" if not listed else "images/train/a"]
+    assert [str(problem) for problem in split.problems] == [
+        f"{odd}: is a pipe, socket or device and no file: reading it might never end; remove it"
+    ]
+
+
+def test_a_loop_of_links_is_told(root):
+    save(root, "b")
+    loop = root / "images" / "train" / "b.png"
+    loop.unlink()
+    loop.symlink_to(loop)
+    with pytest.raises(Exception, match=r"b\.png"):
+        opened(root).read(1)
+
+
+def test_a_name_that_is_not_utf8_is_told(root):
+    save(root, b"caf\xe9")
+    split = opened(root)
+    assert list(split.names) == ["a"]
+    problems = [str(problem) for problem in split.problems]
+    assert len(problems) == 2
+    assert all("its name is not valid UTF-8, so that no list can hold it; rename it" in line for line in problems)
+    assert all("caf\\udce9" in line for line in problems)
+    "".join(problems).encode()
+
+
+@pytest.mark.parametrize("name", ["with blank", "-rf", "line\nbreak", "日本", "a" * 200, "'quoted\"", "$HOME", "%s{0}"])
+def test_odd_but_printable_names_are_read(root, name):
+    save(root, name)
+    split = opened(root)
+    assert set(split.names) == {"a", name}
+    assert list(split.problems) == []
+    assert split.read(list(split.names).index(name)).name == name
+
+
+@pytest.mark.parametrize("images", ["images/{spilt}", "images/{", "images/{0}", "images/{split", "images/}"])
+def test_a_placeholder_that_is_none_is_told(root, images):
+    with pytest.raises(MissingDataError, match=r"does not exist; check dataset\.root and the split's name") as caught:
+        opened(root, images=images)
+    assert ("only {split} is filled in" in str(caught.value)) == ("{" in images)
