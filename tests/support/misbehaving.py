@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -315,3 +316,22 @@ class Leaving(nn.Conv2d):
 
 def leaving(classes, channels=3):
     return Leaving(channels, classes, 1)
+
+
+class KilledOnce(nn.Sequential):
+    """Its process is killed in the fourth step of its first training; a file in the working directory remembers it."""
+
+    steps = 0
+
+    def forward(self, images):
+        self.steps += self.training
+        if self.training and self.steps == 4 and not Path("killed-once").exists():
+            Path("killed-once").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(images)
+
+
+def killed_once(classes, channels=3):
+    return KilledOnce(
+        nn.Conv2d(channels, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(6, classes, 1)
+    )
