@@ -79,10 +79,7 @@ class ComputeConfig:
 
     def synchronize(self) -> None:
         """Wait until the device is idle."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        elif self.device.type == "mps":
-            torch.mps.synchronize()
+        synchronize(self.device)
 
     def reset_peak_memory(self) -> None:
         """Reset the peak, if the device records one."""
@@ -93,16 +90,29 @@ class ComputeConfig:
         """Return the peak of allocated memory in bytes; without CUDA, the peak resident set of this process."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        import sys
+        return peak_resident_bytes()
 
-        import psutil
 
-        if sys.platform == "win32":
-            return int(psutil.Process().memory_info().peak_wset)
-        import resource
+def synchronize(device: torch.device) -> None:
+    """Wait until a device is idle."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+def peak_resident_bytes() -> int:
+    """Return the peak resident set of this process since its start, in bytes."""
+    import sys
+
+    import psutil
+
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def computes_bf16(device: torch.device) -> bool:

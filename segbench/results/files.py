@@ -95,16 +95,6 @@ def replace_text(file: Path, text: str) -> None:
             raise
 
 
-def file_sha256(file: Path) -> str:
-    """Return the SHA-256 of a file's content.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def flush_to_disk(path: Path) -> None:
     """Flush a file, or all files below a folder, to disk, so that a later rename cannot precede the contents."""
     for file in path.rglob("*") if path.is_dir() else [path]:

@@ -1,8 +1,10 @@
-"""Shares, lists, mismatched tensors and Markdown tables as text."""
+"""Formats shares, lists, mismatched tensors, problems of files and Markdown tables as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import ValidationError
 
 
 def percent(share: float) -> str:
@@ -58,3 +60,13 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignme
     """
     rule = [":---" if sign == ":" else "---:" for sign in alignment]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
+
+
+def first_problem(error: Exception) -> str:
+    """Describe the first problem of a file that pydantic or a JSON reader refused, in one line."""
+    if isinstance(error, ValidationError):
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        return f"{key}: {problem['msg']}" if key else str(problem["msg"])
+    text = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from segbench.config.files import read_digest
 from segbench.errors import StoreError, WeightsError
 from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents, why_no_weights
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
@@ -159,8 +159,7 @@ def file_digest(path: str | Path) -> str:
         WeightsError: The file cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return read_digest(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
 

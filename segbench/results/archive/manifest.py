@@ -14,6 +14,7 @@ from segbench.errors import ArchiveError, StoreError
 from segbench.results.archive.members import Kind, Member, parse_member
 from segbench.results.files import checked_name
 from segbench.results.run_files import RECORD_FILE
+from segbench.results.wording import first_problem
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 2
@@ -157,7 +158,7 @@ def read_manifest(text: bytes) -> Manifest:
         _refuse_newer(json.loads(text))
         manifest = Manifest.model_validate_json(text)
     except (ValidationError, ValueError, RecursionError) as error:
-        raise ArchiveError(f"is damaged or no manifest of segbench: {_first(error)}") from None
+        raise ArchiveError(f"is damaged or no manifest of segbench: {first_problem(error)}") from None
     if digest(manifest.model_dump(mode="json", exclude={"digest"})) != manifest.digest:
         raise ArchiveError("was altered: its checksum does not match")
     return manifest
@@ -169,11 +170,3 @@ def _refuse_newer(document: Any) -> None:
         raise ArchiveError(
             f"was written by a newer segbench (archive schema {version}, this one reads {MANIFEST_VERSION}); update it"
         )
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        return f"{key}: {problem['msg']}" if key else str(problem["msg"])
-    return " ".join(str(error).split())[:200] or type(error).__name__

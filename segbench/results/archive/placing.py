@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from segbench.config.files import read_digest
 from segbench.errors import DamagedRunError, StoreError
 from segbench.results.archive.manifest import PackedFile, PackedRun
 from segbench.results.archive.members import Kind
 from segbench.results.archive.unpack import Unpacked
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.atomic_replace import remove
-from segbench.results.files import file_sha256, flush_to_disk, storing, temporary_path
+from segbench.results.files import flush_to_disk, storing, temporary_path
 from segbench.results.record import RunRecord, Status
 from segbench.results.run_files import CONFUSION_FILE, RECORD_FILE
 from segbench.results.store import Store, read_record, readable_folder
@@ -185,7 +186,7 @@ def place_state(staged: Path, file: PackedFile, store: Store) -> Placed:
 
 def is_same(file: Path, packed: PackedFile) -> bool:
     """Return whether a file has the same content as one in an archive."""
-    return file.is_file() and file.stat().st_size == packed.size and file_sha256(file) == packed.sha256
+    return file.is_file() and file.stat().st_size == packed.size and read_digest(file) == packed.sha256
 
 
 def move(staged: Path, target: Path) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.archive.manifest import PackedFile
 from segbench.results.archive.members import Kind
 from segbench.results.archive.placing import Fate, Placed, is_same, move
 from segbench.results.archive.unpack import Unpacked
 from segbench.results.data_checks import CHECKS_FILE, add_checks, read_checks
-from segbench.results.files import file_sha256
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE, Store
 
@@ -50,7 +50,7 @@ def _place_plan(files: Mapping[str, Path], suite: str, store: Store) -> Placed |
         for name, file in files.items():
             move(file, store.folder / name)
         return Placed(f"{suite}/{SUITE_FILE}", Kind.SUITE, Fate.ADDED)
-    differing = [file for file in there if file.name in files and file_sha256(file) != file_sha256(files[file.name])]
+    differing = [file for file in there if file.name in files and read_digest(file) != read_digest(files[file.name])]
     if not differing:
         return Placed(f"{suite}/{SUITE_FILE}", Kind.SUITE, Fate.SAME)
     return Placed(f"{suite}/{differing[0].name}", Kind.SUITE, Fate.KEPT, "the archive's is another form of the suite")

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench.config.files import read_digest
 from segbench.errors import ArchiveError, UsageError
 from segbench.results.archive.manifest import MANIFEST_FILE, Manifest, PackedFile, read_manifest
 from segbench.results.archive.xz import TooMuchError, XzReader
-from segbench.results.files import file_sha256, is_write_fault, storing
+from segbench.results.files import is_write_fault, storing
 from segbench.results.verify import MOST_EXPANSION, SLACK_BYTES
 
 MOST_MANIFEST_BYTES = 32 * 2**20
@@ -132,7 +133,7 @@ _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
 
 def _check_content(unpacked: Path, file: PackedFile, archive: Path) -> None:
-    found = file_sha256(unpacked)
+    found = read_digest(unpacked)
     if found != file.sha256:
         raise _refusal(archive, f"{file.path!r}: was altered: its SHA-256 is {found[:16]}…, not {file.sha256[:16]}…")
 

@@ -14,6 +14,7 @@ from segbench.errors import StoreError
 from segbench.results.files import replace_text
 from segbench.results.record import Facts
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
+from segbench.results.wording import first_problem
 
 CASE_KEY = "segbench_case"
 """Key of the speed case in a benchmark's ``extra_info``."""
@@ -68,7 +69,7 @@ def _read(file: Path) -> tuple[SpeedRecord, ...]:
             records = Baseline.model_validate(document).records
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"{file}: is no speed baseline ({_first(error)}); 'segbench regress save' writes one"
+            f"{file}: is no speed baseline ({first_problem(error)}); 'segbench regress save' writes one"
         ) from None
     if not records:
         raise StoreError(f"{file}: holds no speed case, so nothing could be compared with it")
@@ -101,10 +102,3 @@ def _joined(records: Sequence[SpeedRecord]) -> SpeedRecord:
             names = "; ".join(map(str, found))
             raise StoreError(f"{first.case.key}: the files come from different machines ({names}); compare each alone")
     return first.model_copy(update={"restarts": tuple(restart for record in records for restart in record.restarts)})
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        problem = error.errors()[0]
-        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-    return f"{type(error).__name__}: {error}"

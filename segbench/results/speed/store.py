@@ -6,11 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from segbench.errors import StoreError
 from segbench.results.files import checked_name, replace_text
 from segbench.results.speed.record import SPEED_SCHEMA_VERSION, SpeedRecord
+from segbench.results.wording import first_problem
 
 SPEED_FOLDER = "speed"
 
@@ -49,8 +48,8 @@ def read_speed(file: Path) -> SpeedRecord:
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        first = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
-        raise StoreError(f"{file}: is no speed record ({first}); measure again with 'segbench speed'") from None
+        problem = first_problem(error)
+        raise StoreError(f"{file}: is no speed record ({problem}); measure again with 'segbench speed'") from None
 
 
 @dataclass(frozen=True)

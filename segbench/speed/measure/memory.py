@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from segbench.engine.device import peak_resident_bytes
 from segbench.results.speed.record import Memory
 
 _CLEAR_REFERENCES = Path("/proc/self/clear_refs")
@@ -49,15 +50,9 @@ def read_peak(device: torch.device, *, before: int | None, spare_inputs: int | N
     )
 
 
-def _peak_resident_bytes() -> int | None:
+def _peak_resident_bytes() -> int:
     with suppress(OSError):
         found = re.search(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
         if found:
             return int(found[1]) * 1024
-    with suppress(ImportError):
-        import resource
-        import sys
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return None
+    return peak_resident_bytes()

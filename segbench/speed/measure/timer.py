@@ -6,10 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
 
+from segbench.engine.device import synchronize
 from segbench.results.speed.record import Warmup
 from segbench.speed.measure.conditions import nvml_of
 from segbench.speed.measure.energy import Energy, EnergyMeter
@@ -85,7 +87,7 @@ class Timer:
         """Return the host seconds of one call, from idle device to idle device."""
         started = self.clock()
         call()
-        self.synchronize()
+        synchronize(self.device)
         return self.clock() - started
 
     def warm_up(self, call: Call) -> Warmup:
@@ -94,7 +96,7 @@ class Timer:
         A first call that takes as long as a window counts as a window. Either its preparation is negligible, or it will
         not agree with the next window.
         """
-        self.synchronize()
+        synchronize(self.device)
         started = self.clock()
         first = self.once(call)
         after_first = self.clock()
@@ -126,7 +128,7 @@ class Timer:
         marks = self._marks(len(host) + 1)
         meter.start()
         self._issue(call, marks)
-        energy = meter.stop(call, calls=len(host), wait=self.synchronize, most=self.seconds)
+        energy = meter.stop(call, calls=len(host), wait=partial(synchronize, self.device), most=self.seconds)
         return Samples(host, _seconds_between(marks), energy)
 
     def _host(self, call: Call) -> tuple[float, ...]:
@@ -146,7 +148,7 @@ class Timer:
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(count)]  # type: ignore[no-untyped-call]
         for mark in marks:
             mark.record()
-        self.synchronize()
+        synchronize(self.device)
         return marks
 
     def _issue(self, call: Call, marks: Sequence[torch.cuda.Event]) -> None:
@@ -156,11 +158,4 @@ class Timer:
             call()
             mark.record()
         self.while_busy()
-        self.synchronize()
-
-    def synchronize(self) -> None:
-        """Wait until the device is idle."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        elif self.device.type == "mps":
-            torch.mps.synchronize()
+        synchronize(self.device)
