@@ -86,11 +86,16 @@ def curve_sets(runs: pd.DataFrame) -> list[CurveSet]:
         runs: Rows of ``load_results``.
     """
     trained = pd.to_numeric(runs["train_images"], errors="coerce").gt(0)
-    completed = drop_copies(disambiguate_labels(runs[trained & (runs["status"] == Status.COMPLETED)]))
+    known = runs[trained & (runs["status"] == Status.COMPLETED)]
+    if known["train_images"].nunique() < 2:
+        return []
+    completed = drop_copies(disambiguate_labels(known))
+    rows: list[Any] = list(completed.itertuples())
+    recipes = {run.protocol: run.recipe for run in rows}
+    kinds = {protocol: _without_fraction(recipe) for protocol, recipe in recipes.items()}
     groups: dict[Hashable, list[Any]] = defaultdict(list)
-    rows: Iterable[Any] = completed.itertuples()
     for run, split in zip(rows, split_marks(completed), strict=True):
-        groups[_without_fraction(run.recipe), split or canonical(run.test_digest), run.image_names].append(run)
+        groups[kinds[run.protocol], split or canonical(run.test_digest), run.image_names].append(run)
     several = [found for found in groups.values() if len({int(run.train_images) for run in found}) > 1]
     return [_curve_set(found) for found in several]
 
