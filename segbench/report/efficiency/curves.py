@@ -22,10 +22,12 @@ class Cell(NamedTuple):
 
     Attributes:
         images: How many training images.
+        seeds: The seeds.
         runs: Counts of all test images, (N, C) each, by seed.
     """
 
     images: int
+    seeds: tuple[int, ...]
     runs: tuple[ClassCounts, ...]
 
 
@@ -122,14 +124,14 @@ def _curve_set(rows: list[Any]) -> CurveSet:
 
 
 def _curve(label: str, runs: Iterable[Any]) -> Curve:
-    cells: dict[int, dict[Any, ClassCounts]] = defaultdict(dict)
+    cells: dict[int, dict[int, ClassCounts]] = defaultdict(dict)
     for run in runs:
-        cells[int(run.train_images)].setdefault(run.seed, run.image_counts)
+        cells[int(run.train_images)].setdefault(int(run.seed), run.image_counts)
     return Curve(
         label,
         canonical([run.name, {key: value for key, value in (run.options or {}).items() if key != "pretrained"}]),
         not is_absent(run.pretrained) and bool(run.pretrained),
-        tuple(Cell(images, tuple(cells[images].values())) for images in sorted(cells)),
+        tuple(Cell(images, tuple(cells[images]), tuple(cells[images].values())) for images in sorted(cells)),
     )
 
 
