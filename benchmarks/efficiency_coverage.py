@@ -6,12 +6,13 @@ Each world is a table of networks that are trained on 48, 96, 192 and 384 images
 same images. Images differ as in ``interval_coverage``: one is hard for every network, whatever it was trained on. Each
 training of a network on a number of images shifts its mean IoU by an amount of its own. The product's own code makes
 the table, and the truth is the mean over infinitely many trainings and images at each number of images, straight on
-the logarithm of images between them, as the table has it. There are four kinds of worlds:
+the logarithm of images between them, as the table has it. There are five kinds of worlds:
 
 * equal: six networks with one curve. Every crossing that is told is false.
 * parallel: six networks whose curves are 0.015 apart everywhere. Every crossing that is told is false.
 * merging: three networks lead by 0.15 with the fewest images, and are equal to the other three with all others, where
   a wrong order that is told makes a false crossing: the hardest case.
+* shared: as equal, but half of the variance of a training comes from its seed, the same for all numbers of images.
 * crossing: two networks of six, one steep and one flat, cross once, half way between 96 and 192 images. Counted are
   how often that is told (power), and how often its interval holds the truth.
 
@@ -53,7 +54,7 @@ SIZES = (48, 96, 192, 384)
 GAINS = np.array([-0.18, -0.10, -0.04, 0.0])
 """The curve of a network: mean IoU below that with all images."""
 RESAMPLES = 500
-KINDS = ("equal", "parallel", "merging", "crossing")
+KINDS = ("equal", "parallel", "merging", "crossing", "shared")
 SITUATIONS = tuple(product(KINDS, (2, 3, 5), (0.0, 0.01, 0.03)))
 """Kind of world, seeds, and spread of trainings."""
 CROSSES_AT = math.sqrt(96 * 192)
@@ -85,6 +86,8 @@ def main() -> int:
     rows, facts, good = [], [], True
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for situation in SITUATIONS:
+            if arguments.kind and situation[0] not in arguments.kind:
+                continue
             one = partial(_look, situation, arguments.images)
             fact = _summed(situation, list(pool.map(one, range(arguments.worlds), chunksize=10)))
             facts.append(fact)
@@ -117,7 +120,7 @@ def _look(situation: tuple[str, int, float], images: int, number: int) -> Seen:
     rng = np.random.default_rng([number, KINDS.index(kind), seeds, round(1e4 * spread)])
     world = World(rng.uniform(0.3, 2.0, CLASSES), rng.uniform(0.65, 0.8, CLASSES))
     gains = gains_of(kind)
-    drawn = gains[:, :, None] + spread * rng.normal(size=(NETWORKS, len(SIZES), seeds))
+    drawn = gains[:, :, None] + spread * _trainings(kind, seeds, rng)
     shifts = [world.shift(drawn[network, size]) for network in range(NETWORKS) for size in range(len(SIZES))]
     curves = _curves(world.observe(shifts, images, rng), images)
     estimated = estimate_curves(curves, mean_iou, resamples=RESAMPLES)
@@ -138,12 +141,19 @@ def _look(situation: tuple[str, int, float], images: int, number: int) -> Seen:
     )
 
 
+def _trainings(kind: str, seeds: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return (M, K, S) shifts of trainings, of variance 1."""
+    own = rng.normal(size=(NETWORKS, len(SIZES), seeds))
+    of_seed = rng.normal(size=(NETWORKS, 1, seeds))
+    return (own + of_seed) / math.sqrt(2) if kind == "shared" else own
+
+
 def _curves(observed: Sequence[Sequence[ClassCounts]], images: int) -> CurveSet:
     """Return the curves of networks whose runs come network by network, and in these size by size."""
     curves = []
     for network in range(NETWORKS):
         cells = observed[network * len(SIZES) : (network + 1) * len(SIZES)]
-        parts = tuple(Cell(size, tuple(runs)) for size, runs in zip(SIZES, cells, strict=True))
+        parts = tuple(Cell(size, tuple(range(len(runs))), tuple(runs)) for size, runs in zip(SIZES, cells, strict=True))
         curves.append(Curve(f"network{network}", "", pretrained=False, cells=parts))
     return CurveSet("world", "p", tuple(curves), tuple(map(str, range(CLASSES))), images, None)
 
@@ -228,6 +238,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=400, help="synthetic worlds in each row")
     parser.add_argument("--images", type=int, default=100, help="test images in each")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only these worlds; may be given again")
     parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core by default")
     parser.add_argument("--facts", type=Path, help="also write the figures here, one JSON object a line")
     return parser.parse_args()

@@ -96,19 +96,28 @@ def estimate_weights(spread: ImageSpread, seeds: Sequence[int]) -> Estimates:
     return Estimates(Scope.WEIGHTS, means, images, none, none, spread.images - 1)
 
 
-def weighted_sums(estimates: Estimates, weights: FloatArray) -> Estimates:
+def weighted_sums(
+    estimates: Estimates, weights: FloatArray, *, families: Sequence[int] | None = None, correlation: float = 0.0
+) -> Estimates:
     """Return the estimates of weighted sums of networks' scores, such as differences, or points between two scores.
 
-    The trainings of all networks are independent. The degrees of freedom of their weighted variances are
+    Trainings of different families are independent. The degrees of freedom of their weighted variances are
     Satterthwaite's.
 
     Args:
         estimates: Those of M networks.
         weights: (K, M) the weights of each sum.
+        families: (M,) numbers of families: networks of one are trained with the same seeds, such as one architecture on
+            different data. By default every network is a family.
+        correlation: That of two trainings of one family and seed, 0 to 1.
     """
     parts = weights**2 * estimates.trainings
     trainings, uncertain = parts.sum(axis=1), (parts**2 / np.maximum(1, estimates.freedom)).sum(axis=1)
     freedom = np.divide(trainings**2, uncertain, out=np.full(len(weights), np.inf), where=uncertain > 0)
+    if families is not None:
+        member = np.asarray(families)[:, None] == np.unique(families)
+        together = (((weights * np.sqrt(estimates.trainings)) @ member) ** 2).sum(axis=1)
+        trainings = (1 - correlation) * trainings + correlation * together
     images = weights @ estimates.images @ weights.T
     return replace(estimates, means=weights @ estimates.means, images=images, trainings=trainings, freedom=freedom)
 

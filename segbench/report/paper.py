@@ -8,6 +8,9 @@ from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.report.document.tuning import tuning_plots
+from segbench.report.efficiency.figure import NAME as EFFICIENCY
+from segbench.report.efficiency.figure import efficiency_curves
+from segbench.report.efficiency.table import efficiency_tables
 from segbench.report.figures import plots
 from segbench.report.figures.plot import Plot, save_for_paper
 from segbench.report.figures.style import column_width
@@ -85,6 +88,8 @@ def _plots(ranking: Ranking) -> Iterator[tuple[str, Plot]]:
             yield f"{plot.name}-{whose}", plot
     for protocol, plot in tuning_plots(drop_copies(ranking.runs)):
         yield f"{plot.name}-{short_id(protocol)}", plot
+    for found in efficiency_tables(ranking.runs):
+        yield f"{EFFICIENCY}-{short_id(found.key)}", efficiency_curves(found)
 
 
 def _papers(ranking: Ranking, factories: list[str]) -> tuple[list[Reference], list[str]]:

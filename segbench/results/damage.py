@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segbench.config.files import read_digest
 from segbench.errors import StoreError
-from segbench.results.files import file_sha256
 from segbench.results.record import RunRecord, Status
 from segbench.results.run_files import CONFUSION_FILE, RECORD_FILE, SCORED_FILES
 
@@ -39,7 +39,7 @@ def _unreadable(file: Path) -> str | None:
 
 def _changed(file: Path, sha256: str, *, needed: bool) -> str | None:
     try:
-        found = file_sha256(file)
+        found = read_digest(file)
     except FileNotFoundError:
         return f"{file}: is missing" if needed else None
     except OSError as error:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segbench.config.files import read_digest
 from segbench.config.plan import digest
-from segbench.results.files import file_sha256
 
 RECORD_FILE = "run.json"
 CONFUSION_FILE = "confusion.npz"
@@ -29,7 +29,7 @@ def checksums_of(folder: Path) -> dict[str, str]:
         OSError: A file cannot be read.
     """
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / RECORD_FILE)
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): read_digest(path) for path in files}
 
 
 def record_digest(document: Mapping[str, Any]) -> str:

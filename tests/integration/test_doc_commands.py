@@ -46,6 +46,11 @@ NOT_RUN = {
     "segbench run suites/voc.yaml --launcher ray --address ray-head:6379 --cpus-per-run 8 --gpus-per-run 1": (
         "needs a Ray cluster; tests/integration/test_ray.py"
     ),
+    "segbench data download nuclei": "fetches 400 MB; tests/unit/data/datasets do the same from a server of their own",
+    "segbench run suites/data-efficiency.yaml --jobs 2": f"{_MINUTES}, and needs the nuclei",
+    "segbench efficiency results/data-efficiency": (
+        "needs the results of that run; tests/unit/cli/commands/stored/test_efficiency.py makes some"
+    ),
     "segbench speed suites/voc.yaml --results /shared/results": "suites/speed.yaml is measured in its place",
     "segbench speed --models unet,segnet --size 360x480 --batch sweep": f"{_MINUTES}: networks at full width",
     "segbench speed --models all --size 128x128 --json": f"{_MINUTES}: networks at full width",

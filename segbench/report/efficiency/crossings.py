@@ -9,7 +9,6 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from segbench.metrics.trainings import weighted_sums
 from segbench.metrics.uncertainty import SIGNIFICANT, Interval, compare_all, plain_intervals
 from segbench.report.efficiency.bounds import first_reached, grid, reached_for_good
 from segbench.report.efficiency.curves import Curve, CurveSet
@@ -155,7 +154,7 @@ def _told(first: Curve, second: Curve, turn: tuple[_Side, _Side], estimated: Est
     ahead, behind = (first, second) if fewer.leads > 0 else (second, first)
     inner = sorted({fewer.images, more.images, *_between(first, fewer, more), *_between(second, fewer, more)})
     images = grid(inner)
-    lost = weighted_sums(estimated.estimates, estimated.weights(behind, images) - estimated.weights(ahead, images))
+    lost = estimated.sums(estimated.weights(behind, images) - estimated.weights(ahead, images))
     bounds = np.array(plain_intervals(lost))
     low, high = first_reached(images, bounds[:, 1]), reached_for_good(images, bounds[:, 0])
     middle = first_reached(images, lost.means)

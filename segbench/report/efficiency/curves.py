@@ -22,10 +22,12 @@ class Cell(NamedTuple):
 
     Attributes:
         images: How many training images.
+        seeds: The seeds.
         runs: Counts of all test images, (N, C) each, by seed.
     """
 
     images: int
+    seeds: tuple[int, ...]
     runs: tuple[ClassCounts, ...]
 
 
@@ -86,11 +88,16 @@ def curve_sets(runs: pd.DataFrame) -> list[CurveSet]:
         runs: Rows of ``load_results``.
     """
     trained = pd.to_numeric(runs["train_images"], errors="coerce").gt(0)
-    completed = drop_copies(disambiguate_labels(runs[trained & (runs["status"] == Status.COMPLETED)]))
+    known = runs[trained & (runs["status"] == Status.COMPLETED)]
+    if known["train_images"].nunique() < 2:
+        return []
+    completed = drop_copies(disambiguate_labels(known))
+    rows: list[Any] = list(completed.itertuples())
+    recipes = {run.protocol: run.recipe for run in rows}
+    kinds = {protocol: _without_fraction(recipe) for protocol, recipe in recipes.items()}
     groups: dict[Hashable, list[Any]] = defaultdict(list)
-    rows: Iterable[Any] = completed.itertuples()
     for run, split in zip(rows, split_marks(completed), strict=True):
-        groups[_without_fraction(run.recipe), split or canonical(run.test_digest), run.image_names].append(run)
+        groups[kinds[run.protocol], split or canonical(run.test_digest), run.image_names].append(run)
     several = [found for found in groups.values() if len({int(run.train_images) for run in found}) > 1]
     return [_curve_set(found) for found in several]
 
@@ -117,14 +124,14 @@ def _curve_set(rows: list[Any]) -> CurveSet:
 
 
 def _curve(label: str, runs: Iterable[Any]) -> Curve:
-    cells: dict[int, dict[Any, ClassCounts]] = defaultdict(dict)
+    cells: dict[int, dict[int, ClassCounts]] = defaultdict(dict)
     for run in runs:
-        cells[int(run.train_images)].setdefault(run.seed, run.image_counts)
+        cells[int(run.train_images)].setdefault(int(run.seed), run.image_counts)
     return Curve(
         label,
         canonical([run.name, {key: value for key, value in (run.options or {}).items() if key != "pretrained"}]),
         not is_absent(run.pretrained) and bool(run.pretrained),
-        tuple(Cell(images, tuple(cells[images].values())) for images in sorted(cells)),
+        tuple(Cell(images, tuple(cells[images]), tuple(cells[images].values())) for images in sorted(cells)),
     )
 
 

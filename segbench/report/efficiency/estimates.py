@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from segbench.errors import UnknownNameError
 from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
 from segbench.metrics.scores import ClassCounts, summary_scores
-from segbench.metrics.trainings import Estimates, Scope, estimate
+from segbench.metrics.trainings import Estimates, Scope, estimate, weighted_sums
 from segbench.report.efficiency.curves import Curve, CurveSet
 from segbench.report.ranking.intervals import LEAST_IMAGES
 
@@ -37,11 +38,13 @@ class Estimated:
     Attributes:
         places: What each estimate is of.
         estimates: The estimates.
+        correlation: That of two trainings of one network and seed on neighbouring numbers of images.
         resamples: How often the test images were drawn.
     """
 
     places: tuple[Place, ...]
     estimates: Estimates
+    correlation: float
     resamples: int
 
     @property
@@ -68,6 +71,12 @@ class Estimated:
             column = self.places.index(Place(curve.label, size))
             weights[:, column] = np.interp(np.log(np.asarray(images, np.float64)), logarithms, corner)
         return weights
+
+    def sums(self, weights: FloatArray) -> Estimates:
+        """Return the estimates of weighted sums, given (K, M) weights: trainings of one network go together."""
+        labels = list(dict.fromkeys(place.label for place in self.places))
+        families = [labels.index(place.label) for place in self.places]
+        return weighted_sums(self.estimates, weights, families=families, correlation=self.correlation)
 
 
 def mean_iou(counts: ClassCounts) -> FloatArray:
@@ -118,7 +127,7 @@ def estimate_curves(curves: CurveSet, score: Score, *, resamples: int | None = N
     drawn = resamples or resamples_for(len(runs))
     spread = _spread(runs, curves.groups or range(curves.images), score, drawn)
     estimates = _by_size(spread, [len(cell) for cell in cells], [place.images for place in places])
-    return Estimated(tuple(places), estimates, drawn)
+    return Estimated(tuple(places), estimates, _correlation(curves, score), drawn)
 
 
 def _spread(runs: Sequence[ClassCounts], groups: Sequence[Hashable], score: Score, resamples: int) -> ImageSpread:
@@ -148,6 +157,28 @@ def _by_size(spread: ImageSpread, seeds: Sequence[int], sizes: Sequence[int]) ->
         found = estimate(part, counted)
         variances[members], freedom[members] = found.trainings, found.freedom
     return replace(whole, trainings=variances, freedom=freedom)
+
+
+def _correlation(curves: CurveSet, score: Score) -> float:
+    """Return the correlation of trainings with one seed on neighbouring numbers of images, over all networks.
+
+    Such trainings begin with the same weights, so that a good one may be good on fewer images too. One network is too
+    little to tell; 0 is the least.
+    """
+    products, sizes = 0.0, 0.0
+    for curve in curves.curves:
+        scores = [
+            {seed: score_of(run, score) for seed, run in zip(cell.seeds, cell.runs, strict=True)}
+            for cell in curve.cells
+        ]
+        for fewer, more in pairwise(scores):
+            shared = sorted(set(fewer) & set(more))
+            if len(shared) > 1:
+                pair = np.array([[one[seed] for seed in shared] for one in (fewer, more)])
+                apart = pair - pair.mean(axis=1, keepdims=True)
+                products += float(np.prod(apart, axis=0).sum())
+                sizes += float(np.sqrt(np.prod((apart**2).sum(axis=1))))
+    return min(1.0, max(0.0, products / sizes)) if sizes > 0 else 0.0
 
 
 def _subset(estimates: Estimates, members: Sequence[int]) -> Estimates:

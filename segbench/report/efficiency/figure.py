@@ -14,7 +14,7 @@ from segbench.report.figures.captions import MOST_NETWORKS, spanned
 from segbench.report.figures.learning_curves import draw_curve, name_ends
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import INK, PAPER, finish, styled
+from segbench.report.figures.style import INK, PAPER, finish, is_narrow, styled
 from segbench.report.text import plural, short_id
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NAME = "data-efficiency"
 _ROOM, _END = 1.15, 1.04
 """How many times as far as the fewest and the most images the axis goes, for the marks there."""
+_LEGEND_LINE = 0.3
+"""Inches that a drawing for a narrow column grows by a network: its names stand below, not at the curves' ends."""
 
 
 def efficiency_curves(table: EfficiencyTable) -> Plot:
@@ -33,15 +35,19 @@ def efficiency_curves(table: EfficiencyTable) -> Plot:
     crossings = [crossing for pair in orders(table, Order.TURNS) for crossing in pair.crossings]
     shown = [crossing for crossing in crossings if {crossing.fewer, crossing.more} <= set(labels)]
     with styled():
-        figure, axes = canvas(8.6, max(4.4, 0.34 * len(rows)))
+        below = _LEGEND_LINE * len(rows) if is_narrow() else 0.0
+        figure, axes = canvas(8.6, max(4.4, 0.34 * len(rows)) + below)
         for label, look in zip(labels, looks(labels), strict=True):
             draw_curve(axes, curves[label], label, look)
         for crossing in shown:
             _mark(axes, crossing, curves[crossing.fewer])
         finish(axes, "Training images, log scale", f"{table.measure[0].upper()}{table.measure[1:]} (fraction)")
         _sizes(axes, table.sizes)
-        name_ends(axes, curves)
-        axes.set_xlim(right=table.sizes[-1] * _END)
+        if below:
+            figure.legend(loc="outside lower center", frameon=False)
+        else:
+            name_ends(axes, curves)
+            axes.set_xlim(right=table.sizes[-1] * _END)
     return Plot(NAME, "Scores from less data", _caption(table, rows, shown), figure, _alternative(rows))
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segbench.metrics.trainings import weighted_sums
 from segbench.metrics.uncertainty import Interval, intervals, plain_intervals
 from segbench.report.efficiency.bounds import FloatArray, first_reached, grid, reached_for_good
 from segbench.report.efficiency.curves import Curve
@@ -70,7 +69,7 @@ def need(curve: Curve, score: float, means: Sequence[float], estimated: Estimate
     reached = first_reached(images, shown - score)
     if estimated is None:
         return Need(score, reached, None, tested)
-    bounds = np.array(intervals(weighted_sums(estimated.estimates, estimated.weights(curve, images))))
+    bounds = np.array(intervals(estimated.sums(estimated.weights(curve, images))))
     return Need(score, reached, _interval(images, bounds - score, tested), tested)
 
 
@@ -85,7 +84,7 @@ def need_of_other(curve: Curve, other: Curve, estimated: Estimated) -> Need:
     images = grid(curve.sizes)
     goal = estimated.weights(other, [other.sizes[-1]])
     weights = estimated.weights(curve, images) - goal
-    differences = weighted_sums(estimated.estimates, weights)
+    differences = estimated.sums(weights)
     tested = (curve.sizes[0], curve.sizes[-1])
     found = _interval(images, np.array(plain_intervals(differences)), tested)
     score = float((goal @ estimated.estimates.means)[0])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import UsageError
-from segbench.metrics.trainings import Scope, weighted_sums
+from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval, intervals, plain_intervals
 from segbench.report.efficiency.crossings import Order, Pair, pairs_of
 from segbench.report.efficiency.curves import Cell, Curve, CurveSet, curve_sets
@@ -206,7 +206,7 @@ def _pretraining(
     found: list[Interval | None] = [None] * len(shared)
     if estimated and shared:
         weights = estimated.weights(pretrained, shared) - estimated.weights(scratch, shared)
-        found = list(plain_intervals(weighted_sums(estimated.estimates, weights)))
+        found = list(plain_intervals(estimated.sums(weights)))
     gains = {
         size: (scores[pretrained.label, size] - scores[scratch.label, size], interval)
         for size, interval in zip(shared, found, strict=True)

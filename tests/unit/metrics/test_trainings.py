@@ -108,6 +108,17 @@ def test_the_variance_of_a_difference_is_worked_out_by_hand():
     assert difference.freedom == pytest.approx([0.05**2 / (0.01**2 + 0.04**2)] * 2 + [1])
 
 
+@pytest.mark.parametrize(("correlation", "variance"), [(0.0, 0.05 / 4), (1.0, 0.3**2 / 4), (0.5, (0.05 + 0.09) / 8)])
+def test_trainings_of_one_family_add_up_as_they_go_together(correlation, variance):
+    """Standard deviations 0.1 and 0.2: the halves' variances add up where independent, their deviations where equal."""
+    found = estimate(spread([0.1, 0.3, 0.5, 0.9]), [2, 2])
+    middle = np.array([[0.5, 0.5]])
+    of_one = weighted_sums(found, middle, families=[7, 7], correlation=correlation)
+    assert of_one.trainings == pytest.approx([variance])
+    apart = weighted_sums(found, middle, families=[7, 8], correlation=correlation)
+    assert apart.trainings == pytest.approx([0.05 / 4])
+
+
 def test_a_sum_of_one_network_alone_is_that_network():
     found = estimate(spread(np.random.default_rng(0).random(15), np.eye(15)), [3] * 5)
     same = weighted_sums(found, np.eye(5))

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from matplotlib.text import Text
 from stored import HOSTILE
 
 from segbench.report import write as render
@@ -13,6 +14,7 @@ from segbench.report.blocks import Drawing, Heading, Table
 from segbench.report.document.efficiency import efficiency_facts, efficiency_section
 from segbench.report.efficiency.figure import efficiency_curves
 from segbench.report.efficiency.table import efficiency_tables
+from segbench.report.figures.style import column_width
 from segbench.report.runs.load import load_results
 from segbench.report.write import write_report
 
@@ -102,6 +104,16 @@ def test_one_seed_has_no_band_and_no_ring(grow, table_of):
     assert not plot.figure.axes[0].collections
     assert "One seed: no bands." in plot.caption
     assert "No crossing is told apart" in plot.caption
+
+
+def test_a_narrow_column_has_the_names_below_and_all_text_of_8_points(turned):
+    with column_width(3.3):
+        plot = efficiency_curves(turned)
+    assert plot.figure.get_size_inches()[0] == pytest.approx(3.3)
+    (legend,) = plot.figure.legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == [row.label for row in turned.rows]
+    plot.figure.draw_without_rendering()
+    assert {text.get_fontsize() for text in plot.figure.findobj(Text) if text.get_text()} == {8.0}
 
 
 def test_a_report_has_the_section_the_figure_and_the_facts(grow, tmp_path, monkeypatch):

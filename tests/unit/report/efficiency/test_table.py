@@ -11,6 +11,8 @@ from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval
 from segbench.report.efficiency.crossings import Order
+from segbench.report.efficiency.curves import curve_sets
+from segbench.report.efficiency.estimates import estimate_curves, mean_iou
 from segbench.report.efficiency.needs import Need, round_scores
 from segbench.report.efficiency.table import efficiency_tables
 from segbench.report.efficiency.words import how_sure, missing, verdict
@@ -125,6 +127,17 @@ def test_an_interval_of_needed_images_is_open_where_the_tested_ones_end(grow, ta
 )
 def test_needed_images_are_told_in_few_signs(images, interval, words):
     assert str(Need(0.8, images, Interval(*interval), (48, 383))) == words
+
+
+@pytest.mark.parametrize(("together", "correlation"), [(True, 1.0), (False, 0.0)])
+def test_how_much_trainings_of_a_seed_go_together_is_estimated(grow, tmp_path, together, correlation):
+    """Seeds 0, 1, 2 do badly, middling, well: on all numbers of images, or the other way round on every other one."""
+    for place, label in enumerate(("one", "other")):
+        for turn, (size, hits) in enumerate(STEADY.items()):
+            grow(label, {size: hits + place}, wobble=4 if together or turn % 2 else -4)
+    (curves,) = curve_sets(load_results(tmp_path / "toy"))
+    found = estimate_curves(curves, mean_iou, resamples=100)
+    assert found.correlation == pytest.approx(correlation, abs=0.1)
 
 
 def test_another_network_does_not_change_what_a_network_needs(grow, table_of):
