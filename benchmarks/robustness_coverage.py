@@ -128,12 +128,14 @@ def _table(networks: Sequence[Sequence[Sequence[ClassCounts]]]) -> RobustnessTab
     names = tuple(str(place) for place in range(len(networks[0][0][0].hits)))
     runs = [
         TestedRun(
+            ids=(f"network{index}-seed{seed}",),
             label=f"network{index}",
             seed=seed,
             protocol="p",
             images=names,
             groups=None,
             clean=tests[0],
+            clean_calibration=None,
             conditions={condition.key: counts for condition, counts in zip(CONDITIONS, tests[1:], strict=True)},
             digests={condition.key: ("d",) for condition in CONDITIONS},
             calibration={},

@@ -27,7 +27,8 @@ class OtherClasses(DerivedDataset):
         classes_map: Each class of the split as one of those, or None for void; equal names need no entry.
 
     Raises:
-        DataError: A class stands for none, the map names one that there is not, or the images are of another kind.
+        DataError: A class stands for none, the map names one that there is not, all are void, or the images are of
+            another kind.
     """
 
     def __init__(self, dataset: SegmentationDataset, info: DatasetInfo, classes_map: Mapping[str, str | None]) -> None:
@@ -55,7 +56,7 @@ def _table(own: DatasetInfo, info: DatasetInfo, classes_map: Mapping[str, str | 
     """Return the new label of each label from 0 to 255.
 
     Raises:
-        DataError: A class stands for none, or the map names one that there is not.
+        DataError: A class stands for none, the map names one that there is not, or all are void.
     """
     for name in classes_map:
         if name not in own.classes:
@@ -66,6 +67,10 @@ def _table(own: DatasetInfo, info: DatasetInfo, classes_map: Mapping[str, str | 
         raise DataError(
             f"classes_map: {own.name} has classes that {info.name} has not: {', '.join(lost)}; map each to one of "
             f"{', '.join(info.classes)}, or to null for void"
+        )
+    if all(other is None for other in wanted.values()):
+        raise DataError(
+            f"classes_map: all classes of {own.name} are void, so that no pixel would count; map one of them"
         )
     table = np.full(256, IGNORE_INDEX, np.uint8)
     for label, other in enumerate(wanted.values()):

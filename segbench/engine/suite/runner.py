@@ -32,6 +32,7 @@ from segbench.results.record import Outcome, RunRecord, Status
 from segbench.results.store import Store
 
 if TYPE_CHECKING:
+    from segbench.config.sections.robustness import Robustness
     from segbench.engine.suite.preflight import Preflight
 
 
@@ -126,6 +127,8 @@ class SuiteRunner:
                 self.observer(Notice(str(finding)))
         if len(finished) < len(runs):
             self._check_suite_parts(call, found)
+            if self.suite.robustness is not None and self.launcher.here:
+                call(_check_conditions, runs, self.suite.robustness, observer=self.observer)
         refusals = output_refusals(runs, found, call=call, observer=self.observer)
         return replace(found, refusals=found.refusals | refusals)
 
@@ -318,6 +321,12 @@ def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observe
     check_metrics(suite.metrics, classes=classes)
     for line in check_groups(suite, classes=classes, channels=channels):
         observer(Notice(line))
+
+
+def _check_conditions(runs: Sequence[Run], block: Robustness, *, observer: Observer) -> None:
+    from segbench.engine.robustness.conditions import check_conditions
+
+    check_conditions(runs, block, observer=observer)
 
 
 def _preflight(

@@ -10,7 +10,7 @@ from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.estimate.estimate import RunEstimate
 from segbench.engine.estimate.robustness import ConditionCost, RobustnessEstimate, estimate_robustness, seconds_under
-from segbench.errors import DataError
+from segbench.errors import SuiteError
 
 COST = ConditionCost(images=10, image_seconds=0.5, counting_seconds=0.125)
 
@@ -51,7 +51,10 @@ def test_other_data_is_counted_and_its_classes_are_checked():
     found, runs = estimated(suite(datasets=[other]))
     assert found.images == runs * (4 * 6 + 5)
     wrong = {"label": "shifted", "dataset": document()["dataset"] | {"things": ["disc", "fence"]}}
-    with pytest.raises(DataError, match="has classes that scenes has not: fence; map each"):
+    with pytest.raises(
+        SuiteError,
+        match=r"robustness.datasets\[0\]: classes_map: scenes has classes that scenes has not: fence; map each",
+    ):
         estimated(suite(dataset={"things": ["disc"]}, datasets=[wrong]))
 
 

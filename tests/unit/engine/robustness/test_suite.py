@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from tiny import document
@@ -12,6 +14,7 @@ from segbench.config.suite import Suite
 from segbench.engine.robustness.suite import open_tests, retest_networks
 from segbench.engine.suite.planning import planned
 from segbench.engine.suite.run_suite import run_suite
+from segbench.errors import UsageError
 from segbench.results.record import Status
 from segbench.results.retests.store import ROBUSTNESS_FOLDER, scan_retests
 from segbench.results.store import Store
@@ -92,3 +95,56 @@ def test_a_network_whose_weights_are_damaged_is_a_row_and_the_other_goes_on(trai
 def test_a_suite_refuses_corruptions_that_there_are_not():
     with pytest.raises(Exception, match="'rain' is none of"):
         check(document(robustness={"corruptions": ["rain"]}))
+
+
+def scenes(**changes):
+    return {"label": "other", "dataset": document()["dataset"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "block", "told"),
+    [
+        (
+            {"things": ["disc"]},
+            {"datasets": [scenes(things=["disc", "fence"])]},
+            "scenes has classes that scenes has not",
+        ),
+        ({}, {"datasets": [scenes(), scenes(test_split="tset") | {"label": "second"}]}, r"datasets\[1\]: .*'tset'"),
+    ],
+    ids=["classes that stand for none", "no such split"],
+)
+def test_conditions_that_cannot_be_tested_are_refused_before_anything_is_trained(tmp_path, dataset, block, told):
+    changes = {"dataset": dataset} if dataset else {}
+    suite = Suite.model_validate(document(robustness={"corruptions": None, **block}, **changes))
+    with pytest.raises(UsageError, match=told):
+        run_suite(suite, results=tmp_path, in_process=True)
+    assert not list(tmp_path.glob("*/*/run.json"))
+
+
+def grey_images(root):
+    """Write a folder of grey images, and return its entry."""
+    from PIL import Image
+
+    for number, (kind, split) in enumerate(itertools.product(("images", "masks"), ("train", "test"))):
+        (root / kind / split).mkdir(parents=True)
+        pixels = np.random.default_rng(number).integers(0, 2 if kind == "masks" else 256, (32, 32), np.uint8)
+        Image.fromarray(pixels).save(root / kind / split / f"{split}.png")
+    return {"name": "folder", "root": str(root), "classes": ["a", "b"], "channels": 1}
+
+
+def test_a_corruption_that_is_not_for_these_images_is_refused_before_anything_is_trained(tmp_path):
+    measured = [{"name": "normalize", "statistics": "measured"}]
+    changes = {"dataset": grey_images(tmp_path / "data"), "transforms": {"train": measured, "test": measured}}
+    changes["train"] = {"epochs": 1, "batch_size": 1, "optimizer": {"name": "adamw", "lr": 0.003}}
+    whole = {**document(), **changes, "robustness": {"corruptions": ["fog", "snow"], "severities": [1]}}
+    with pytest.raises(UsageError, match="snow is for 8-bit RGB images"):
+        run_suite(Suite.model_validate(whole), results=tmp_path / "results", in_process=True)
+    assert not list((tmp_path / "results").glob("*/*/run.json"))
+
+
+def test_other_data_of_another_kind_is_refused_before_anything_is_trained(tmp_path):
+    other = {"label": "grey", "dataset": grey_images(tmp_path / "data"), "classes_map": {"a": "disc", "b": None}}
+    suite = Suite.model_validate(document(robustness={"corruptions": None, "datasets": [other]}))
+    with pytest.raises(UsageError, match=r"datasets\[0\]: folder: its images have .*; the networks take "):
+        run_suite(suite, results=tmp_path / "results", in_process=True)
+    assert not list((tmp_path / "results").glob("*/*/run.json"))
