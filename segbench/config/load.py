@@ -14,7 +14,7 @@ from segbench.config.reading.dotted_keys import set_key, with_keys
 from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.python_values import plain_values
 from segbench.config.reading.validation_errors import mistakes
-from segbench.config.reading.yaml_file import expand_variables, find_files, read_document
+from segbench.config.reading.yaml_file import differing_texts, expand_variables, find_files, read_document
 from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.shipped import suite_path
 from segbench.config.suite import Suite
@@ -48,9 +48,10 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
     document = read_document(file)
     document.setdefault("name", _suite_name(file))
     try:
-        document = expand_variables(document)
-        find_files(document, file.parent)
-        return _checked(document, overrides, file=file)
+        expanded = expand_variables(document)
+        find_files(expanded, file.parent)
+        spellings = differing_texts(document, expanded)
+        return _checked(expanded, overrides, file=file).spelled(spellings)
     except SuiteError as error:
         raise SuiteError(error.problem, file=file, key=error.key) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
@@ -93,6 +93,21 @@ class Suite(Section):
     robustness: Robustness | None = None
     """What trained networks are tested on beside the test split; without it, ``segbench robustness`` takes the block's
     defaults."""
+
+    _spellings: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def spelled(self, spellings: Mapping[str, str]) -> Suite:
+        """Return this suite, which remembers how its file spells some texts: with variables, and relative paths."""
+        self._spellings = dict(spellings)
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """Return the suite with all defaults as plain values; variables and paths are spelled as its file does.
+
+        So a stored suite holds neither the content of variables nor the folders of the machine.
+        """
+        found: dict[str, Any] = _respelled(self.model_dump(mode="json"), self._spellings)
+        return found
 
     @cached_property
     def written(self) -> Mapping[str, Any]:
@@ -286,3 +301,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _respelled(value: Any, spellings: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _respelled(part, spellings) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_respelled(part, spellings) for part in value]
+    return spellings.get(value, value) if isinstance(value, str) else value

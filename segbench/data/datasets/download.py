@@ -9,7 +9,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 
 from segbench.data.paths import candidates
@@ -117,9 +117,9 @@ def _receive(url: str, file: Path, progress: Progress) -> None:
     Raises:
         DataError: The transfer breaks off.
     """
-    response: HTTPResponse
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, file.open("wb") as output:  # noqa: S310 - ours
-        total = response.length
+        stated = response.headers.get("Content-Length")
+        total = int(stated) if stated is not None and stated.isdecimal() else None
         received = 0
         while chunk := response.read(CHUNK_BYTES):
             output.write(chunk)

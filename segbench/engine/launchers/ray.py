@@ -32,6 +32,8 @@ RETRIES = 3
 LOOK_SECONDS = 0.5
 """Seconds between polls of the mailbox."""
 
+_ALONE = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+"""A cluster that is started here is for this machine: it listens on no other interface."""
 APPEARS_SECONDS = 60.0
 """How long a file stored by another machine may take to appear here; network file systems cache folders."""
 
@@ -311,7 +313,8 @@ def _joined(address: str | None) -> Any:
         if not ray.is_initialized():
             _check_address(address)
             try:
-                ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
+                where = {"address": address} if address else {"address": "local", **_ALONE}
+                ray.init(**where, log_to_driver=False, configure_logging=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
     return ray

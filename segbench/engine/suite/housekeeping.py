@@ -64,7 +64,7 @@ def renew_gallery(
 
 def write_plan(suite: Suite, runs: Sequence[Run], store: Store) -> None:
     """Store the suite with all defaults and overrides, and its plan."""
-    document = suite.model_dump(mode="json")
+    document = suite.document()
     lock = {"suite": suite.name, "runs": [_lock_line(run) for run in runs]}
     store.write_suite(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), lock)
 

@@ -46,6 +46,14 @@ def test_an_archive_is_fetched_verified_and_unpacked(mirror, tmp_path):
     assert len(voc2012("train", root=str(place))) == 4
 
 
+def test_a_mirror_may_be_a_file(mirror, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGBENCH_VOC2012_URL", (tmp_path / "small.tar").as_uri())
+    seen = []
+    place = download("voc2012", root=tmp_path / "new", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(mirror.content), len(mirror.content))
+    assert len(voc2012("train", root=str(place))) == 4
+
+
 def test_download_true_in_a_suite_fetches_what_is_absent(mirror, tmp_path, capsys):
     dataset = voc2012("val", root=str(tmp_path / "new"), download=True)
     assert len(dataset) == 3
