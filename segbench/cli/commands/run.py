@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from segbench.cli.commands.deploy import deploy_block, refuse_what_cannot_be_deployed
 from segbench.cli.commands.robustness import retest_block
 from segbench.cli.commands.stored.report import rank_and_report
 from segbench.cli.support.launch_options import (
@@ -41,9 +42,15 @@ from segbench.cli.support.options import (
     numbers,
     seconds_of,
 )
-from segbench.cli.support.suite_command import SuiteCommand, exit_code
+from segbench.cli.support.suite_command import FurtherTests, SuiteCommand, exit_code
 from segbench.cli.support.suite_file import load
 from segbench.engine.suite.selection import RunOrder, Selection
+
+FURTHER_TESTS = (
+    FurtherTests("robustness", retest_block, "robustness was not tested"),
+    FurtherTests("deploy", deploy_block, "networks were not deployed"),
+)
+"""What follows the runs, where the suite has its block."""
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -76,7 +83,8 @@ def run(  # noqa: PLR0913 - the options of one command
     """Train and evaluate what a suite names, and rank it.
 
     What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
-    estimated first, by a few steps of each network. What a speed block names is measured when the runs are done.
+    estimated first, by a few steps of each network. What blocks of speed, robustness and deployments name is done when
+    the runs are.
 
     With a time limit, and on SIGTERM, runs under way save where they are, what is done is ranked, and the exit code is
     3: the same command goes on.
@@ -96,12 +104,14 @@ def run(  # noqa: PLR0913 - the options of one command
         names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only")
     )
     checked = load(suite, overrides, seeds=selection.seeds)
+    if launching.can_be_tried_here:
+        refuse_what_cannot_be_deployed(checked, device=device)
     seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
         trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = command.measure(outcome, speed=not no_speed, retest=retest_block)
+        measured = command.measure(outcome, speed=not no_speed, further=FURTHER_TESTS)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):

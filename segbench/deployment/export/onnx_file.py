@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from segbench.deployment.export.quiet import quiet
 
 OPSET = 18
 INPUT, OUTPUT = "images", "scores"
@@ -39,7 +36,7 @@ def write_onnx(network: nn.Module, example: Tensor, file: Path, *, exporter: Exp
     Raises:
         Exception: Whatever the exporter raises for networks that it cannot export.
     """
-    with _quiet():
+    with quiet():
         if exporter is Exporter.TRACE:
             _traced(network, example, file)
             return
@@ -64,16 +61,3 @@ def _traced(network: nn.Module, example: Tensor, file: Path) -> None:
 
 def _open_sizes() -> dict[int, Any]:
     return dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the exporters' remarks about their own future and about sizes that they take for constants."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
