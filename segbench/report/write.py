@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
+from segbench.report.deployment import section as deployment
 from segbench.report.document import sections
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
@@ -32,7 +33,9 @@ from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
-_OUR_FIGURES = re.compile(rf"({'|'.join((*DRAWINGS, 'tuning', *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)")
+_OUR_FIGURES = re.compile(
+    rf"({'|'.join((*DRAWINGS, 'tuning', *deployment.FIGURES, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,9 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
-    report = _composed(ranking, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": _json(ranking), "tex": to_latex(ranking.board)}
+    deployed = deployment.deployments_of(ranking.runs)
+    report = _composed(ranking, deployed, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, deployed), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -106,7 +110,7 @@ class _Report:
     drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _composed(ranking: Ranking, figures: Path) -> _Report:
+def _composed(ranking: Ranking, deployed: Sequence[deployment.SuiteDeployments], figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
     report = _Report(top(runs, verdicts(judged), ranking.notes))
@@ -122,6 +126,7 @@ def _composed(ranking: Ranking, figures: Path) -> _Report:
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
+    report.blocks += deployment.deployment_section(deployed, lambda plot, whose: _drawn(report, plot, figures, whose))
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
@@ -159,7 +164,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def _json(ranking: Ranking) -> str:
+def _json(ranking: Ranking, deployed: Sequence[deployment.SuiteDeployments]) -> str:
     runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,
@@ -169,6 +174,7 @@ def _json(ranking: Ranking) -> str:
         tuning=tuning_facts(runs, ranking.trials),
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
+        **({"deployment": deployment.deployment_facts(deployed)} if deployed else {}),
     )
 
 

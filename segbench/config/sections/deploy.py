@@ -60,7 +60,7 @@ class Target(Section):
         return f"{self.runtime}-{self.precision}" + ("" if self.prune is None else f"-pruned-{self.prune:g}")
 
     def __str__(self) -> str:
-        return f"{self.runtime} {self.precision}" + ("" if self.prune is None else f", {self.prune:.0%} pruned")
+        return f"{self.runtime} {self.precision}" + ("" if self.prune is None else f", {100 * self.prune:g} % pruned")
 
 
 _USUAL = ("eager", "compile", "onnxruntime", "onnxruntime:int8", "openvino", "openvino:int8")

@@ -24,7 +24,8 @@ class OneByOne(nn.Module):
 
     def __init__(self, network: nn.Module, size: tuple[int, int]) -> None:
         super().__init__()
-        self.network, self.size = network, size
+        self.networks = (network,)  # in a tuple, so that eval() does not reach it, which exported programs refuse
+        self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, C, H, W) images to (N, classes, H, W) float32 scores.
@@ -34,7 +35,8 @@ class OneByOne(nn.Module):
         """
         if tuple(images.shape[-2:]) != self.size:
             raise ModelRefusal(f"is fixed to images of {self.size[0]}x{self.size[1]}")
-        return torch.cat([self.network(image) for image in torch.split(images, 1)]).float()
+        (network,) = self.networks
+        return torch.cat([network(image) for image in torch.split(images, 1)]).float()
 
 
 class TorchAo:

@@ -128,4 +128,7 @@ def signed(value: float) -> str:
 
 
 def _known(value: Any) -> Any:
+    """Return a value for programs: None in place of what is not known."""
+    if isinstance(value, tuple | list):
+        return [_known(part) for part in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -37,7 +37,7 @@ class DeployedTo(Facts):
         return f"{self.runtime}-{self.precision}{pruned}" + ("" if self.device == "cpu" else f"-{self.device}")
 
     def __str__(self) -> str:
-        pruned = "" if self.prune is None else f", {self.prune:.0%} pruned"
+        pruned = "" if self.prune is None else f", {100 * self.prune:g} % pruned"
         return f"{self.runtime} {self.precision}{pruned}" + ("" if self.device == "cpu" else f" on {self.device}")
 
 
