@@ -25,6 +25,8 @@ _COMMANDS = {
     "schema": ("plan.schema", "Write the JSON Schema of suites, for editors."),
     "speed": ("speed.speed", "Measure how fast networks are, and what that costs."),
     "robustness": ("robustness.robustness", "Test trained networks on corrupted images and other data."),
+    "deploy": ("deploy.deploy", "Test trained networks in other runtimes, at other precisions, and pruned."),
+    "export": ("deploy.export", "Export a trained network to another runtime, and check its outputs."),
     "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("stored.report.report", "Write the report of stored runs as one page."),
     "efficiency": ("stored.efficiency.efficiency", "Show how networks do with fewer training images."),

@@ -14,6 +14,7 @@ from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
 from segbench.config.grid import expand
 from segbench.config.reading.validation_errors import line_error
 from segbench.config.sections.channels import given_channels, mismatches
+from segbench.config.sections.deploy import Deploy
 from segbench.config.sections.model_defaults import with_defaults
 from segbench.config.sections.robustness import Robustness
 from segbench.config.sections.teachers import teaching_problem
@@ -92,6 +93,9 @@ class Suite(Section):
     """What ``segbench speed`` measures; defaults if not given."""
     robustness: Robustness | None = None
     """What trained networks are tested on beside the test split; without it, ``segbench robustness`` takes the block's
+    defaults."""
+    deploy: Deploy | None = None
+    """In which other runtimes and forms trained networks are tested; without it, ``segbench deploy`` takes the block's
     defaults."""
 
     _spellings: dict[str, str] = PrivateAttr(default_factory=dict)

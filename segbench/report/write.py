@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Drawing, Heading, Paragraph, Table
+from segbench.report.deployment import section as deployment
 from segbench.report.document import sections
-from segbench.report.document.efficiency import efficiency_facts, efficiency_section
+from segbench.report.document.efficiency import efficiency_section
 from segbench.report.document.speed import speed_section
 from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
-from segbench.report.efficiency.figure import NAME as EFFICIENCY
 from segbench.report.efficiency.figure import efficiency_curves
-from segbench.report.efficiency.table import EfficiencyTable, efficiency_tables
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
 from segbench.report.formats.html import Download, to_html
@@ -29,6 +25,7 @@ from segbench.report.formats.latex import to_latex
 from segbench.report.formats.leaderboard import filled_columns
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
+from segbench.report.further import FURTHER_FIGURES, Further
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
 from segbench.report.ranking.tables import RankedTable
@@ -42,7 +39,7 @@ from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
 _OUR_FIGURES = re.compile(
-    rf"({'|'.join((*DRAWINGS, 'tuning', *robustness.FIGURES, EFFICIENCY, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
+    rf"({'|'.join((*DRAWINGS, 'tuning', *FURTHER_FIGURES, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
 )
 
 
@@ -105,32 +102,6 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     return ReportFiles(folder, page, markdown, csv, json, latex, figures)
 
 
-@dataclass(frozen=True)
-class Further:
-    """What was found of a suite's networks beside their ranking.
-
-    Attributes:
-        retested: Further tests of trained networks.
-        efficiency: Networks trained on shares of the images.
-    """
-
-    retested: Sequence[robustness.SuiteRobustness]
-    efficiency: Sequence[EfficiencyTable]
-
-    @classmethod
-    def of(cls, runs: pd.DataFrame) -> Further:
-        """Find what there is for stored runs."""
-        return cls(robustness.robustness_of(runs), efficiency_tables(runs))
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the JSON of a leaderboard holds of it; nothing where there is nothing."""
-        found = {
-            "robustness": robustness.robustness_facts(self.retested) if self.retested else None,
-            "efficiency": efficiency_facts(self.efficiency) if self.efficiency else None,
-        }
-        return {key: value for key, value in found.items() if value}
-
-
 @dataclass
 class _Report:
     """A report as it comes together.
@@ -168,6 +139,9 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     report.blocks += tuning_section(runs, ranking.trials)
     report.blocks += robustness.robustness_section(
         further.retested, lambda plot, whose: _drawn(report, plot, figures, whose)
+    )
+    report.blocks += deployment.deployment_section(
+        further.deployed, lambda plot, whose: _drawn(report, plot, figures, whose)
     )
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -38,6 +40,10 @@ from segbench.cli.support.options import (
 )
 from segbench.engine.suite.selection import RunOrder
 
+if TYPE_CHECKING:
+    from segbench.cli.support.suite_command import FurtherTests
+    from segbench.config.suite import Suite
+
 
 def run(  # noqa: PLR0913 - the options of one command
     suite: SuiteFile,
@@ -68,9 +74,9 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    Finished runs are kept and not repeated. Time and memory are estimated first, with a few steps of each network. A
-    speed block is measured after the runs. At a time limit or on SIGTERM, running runs save their state, finished ones
-    are ranked, and the exit code is 3; the same command then continues.
+    Finished runs are kept and not repeated. Time and memory are estimated first, with a few steps of each network.
+    Blocks of speed, robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state, finished
+    ones are ranked, and the exit code is 3; the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
@@ -89,13 +95,38 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
+    if launching.can_be_tried_here:
+        _refuse_absent_packages(checked, device)
     seconds = seconds_of(time_limit, option="--time-limit")
     trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = command.measure(outcome, speed=not no_speed)
+        measured = command.measure(outcome, speed=not no_speed, further=_further_tests())
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):
         raise typer.Exit(code)
+
+
+def _refuse_absent_packages(suite: Suite, device: str) -> None:
+    """Refuse a suite whose deploy block needs packages that are missing, before anything is trained.
+
+    Raises:
+        UsageError: Packages are missing.
+    """
+    if suite.deploy is not None:
+        from segbench.cli.commands.deploy import refuse_what_cannot_be_deployed
+
+        refuse_what_cannot_be_deployed(suite, device=device)
+
+
+def _further_tests() -> Sequence[FurtherTests]:
+    """Return what follows the runs, where the suite has its block."""
+    from segbench.cli.commands.deploy import deploy_block
+    from segbench.cli.support.suite_command import FurtherTests, retest_block
+
+    return (
+        FurtherTests("robustness", retest_block, "robustness was not tested"),
+        FurtherTests("deploy", deploy_block, "networks were not deployed"),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +34,21 @@ SOMETHING_LEFT = 3
 
 MOST_NAMED = 10
 """Number of unfinished runs that are named."""
+
+
+@dataclass(frozen=True)
+class FurtherTests:
+    """A block of a suite that tests trained networks again.
+
+    Attributes:
+        key: Its key, which is the name of its command, too.
+        test: Does it; takes what ``retest_block`` takes.
+        failed: How a message begins that says why it failed.
+    """
+
+    key: str
+    test: Callable[..., bool]
+    failed: str
 
 
 @dataclass(frozen=True)
@@ -142,19 +157,19 @@ class SuiteCommand:
             return None if self.stop.due else False
         return True
 
-    def _retest(self, outcome: SuiteOutcome) -> bool | None:
-        """Execute the suite's robustness block; errors are reported, since the leaderboard is still wanted.
+    def _test_again(self, outcome: SuiteOutcome, block: FurtherTests) -> bool | None:
+        """Execute a block of further tests; errors are reported, since the leaderboard is still wanted.
 
         Returns:
             Whether nothing failed; None if tests are left.
         """
-        if self.suite.robustness is None:
+        if getattr(self.suite, block.key) is None:
             return True
         if not self.launching.can_be_tried_here or outcome.left:
-            tell("the robustness block is left; 'segbench robustness' does it")
+            tell(f"the {block.key} block is left; 'segbench {block.key}' does it")
             return None if outcome.left else True
         try:
-            complete = retest_block(
+            complete = block.test(
                 self.suite,
                 {},
                 file=None,
@@ -164,21 +179,22 @@ class SuiteCommand:
                 seconds=self.stop.seconds_left,
             )
         except SegbenchError as error:
-            tell(f"robustness was not tested: {error}")
+            tell(f"{block.failed}: {error}")
             return False
         return True if complete else None
 
-    def measure(self, outcome: SuiteOutcome, *, speed: bool) -> bool | None:
-        """Execute what follows the runs: the speed block, if wanted, and the robustness block.
+    def measure(self, outcome: SuiteOutcome, *, speed: bool, further: Sequence[FurtherTests]) -> bool | None:
+        """Execute what follows the runs: the speed block, if wanted, and the blocks of further tests.
 
         Args:
             outcome: The outcome of the runs.
             speed: Whether speed is wanted.
+            further: The blocks, in their order.
 
         Returns:
             Whether nothing failed; None if something is left.
         """
-        done = [self.measure_speed(outcome) if speed else True, self._retest(outcome)]
+        done = [self.measure_speed(outcome) if speed else True, *(self._test_again(outcome, one) for one in further)]
         return None if None in done else all(done)
 
     def _speed_in_time(self, outcome: SuiteOutcome) -> bool:

@@ -45,6 +45,33 @@ class OpenTests:
         return sum(len(batch.networks) for batch in self.batches)
 
 
+@dataclass(frozen=True)
+class TrainedNetworks:
+    """The completed runs of a suite.
+
+    Attributes:
+        there: Those whose weights were kept.
+        without_weights: The others.
+    """
+
+    there: tuple[Trained, ...]
+    without_weights: tuple[Run, ...]
+
+
+def trained_networks(runs: Iterable[Run], store: Store) -> TrainedNetworks:
+    """Return which runs are completed, and which of these have their weights.
+
+    Raises:
+        StoreError: A record cannot be read.
+    """
+    runs = tuple(runs)
+    records = store.find_all({run.id: run.identity for run in runs})
+    completed = [run for run in runs if run.id in records and records[run.id].outcome.status is Status.COMPLETED]
+    networks = [Trained(run, store.folder / run.id / WEIGHTS_FILE) for run in completed]
+    there = tuple(network for network in networks if network.checkpoint.is_file())
+    return TrainedNetworks(there, tuple(network.run for network in networks if network not in there))
+
+
 def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTests:
     """Return what is to be tested; a test is done where it is of the same run, images and corruption.
 
@@ -52,18 +79,14 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
         DataError: The data is missing or wrong.
         StoreError: A record cannot be read.
     """
-    runs = tuple(runs)
-    records = store.find_all({run.id: run.identity for run in runs})
-    completed = [run for run in runs if run.id in records and records[run.id].outcome.status is Status.COMPLETED]
-    networks = [Trained(run, store.folder / run.id / WEIGHTS_FILE) for run in completed]
-    there = [network for network in networks if network.checkpoint.is_file()]
+    networks = trained_networks(runs, store)
     stored = {
         (test.record.identity, test.record.condition.key, test.record.fingerprint)
         for test in scan_retests(store.folder / ROBUSTNESS_FOLDER).tests
         if test.record.status is not Status.FAILED
     }
     batches, done = [], 0
-    for group in _sharing_images(there):
+    for group in sharing_images(networks.there):
         splits = splits_of(group[0].run)
         for condition in conditions_of(block):
             fingerprint = images_under(condition, splits, block).fingerprint()
@@ -71,8 +94,7 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
             done += len(group) - len(todo)
             if todo:
                 batches.append(Batch(condition, block, fingerprint, tuple(todo)))
-    without = tuple(network.run for network in networks if network not in there)
-    return OpenTests(tuple(sorted(batches, key=_place_of(conditions_of(block)))), done, without)
+    return OpenTests(tuple(sorted(batches, key=_place_of(conditions_of(block)))), done, networks.without_weights)
 
 
 def retest_networks(
@@ -119,7 +141,7 @@ def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> 
             left = left[1:]
 
 
-def _sharing_images(networks: Sequence[Trained]) -> list[list[Trained]]:
+def sharing_images(networks: Sequence[Trained]) -> list[list[Trained]]:
     """Return networks by data set, fold and role."""
     groups: dict[tuple[Any, ...], list[Trained]] = defaultdict(list)
     for network in networks:

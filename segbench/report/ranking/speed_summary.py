@@ -105,7 +105,7 @@ def _figures(record: SpeedRecord, measured: list[Restart]) -> dict[str, Any]:
         "images_per_second_high": max(rates, default=None),
         "first_call_seconds": _median([warmup.first_call_seconds for warmup in warmups]),
         "graph_breaks": _largest([warmup.graph_breaks for warmup in warmups]),
-        "peak_memory_bytes": _largest([_peak(restart) for restart in measured]),
+        "peak_memory_bytes": _largest([peak_memory_of(restart) for restart in measured]),
         "reserved_memory_bytes": _largest([restart.memory.reserved_peak_bytes for restart in measured]),
         "joules_per_image": _median([_joules(restart, images) for restart in measured]),
         "steal_share": _largest([restart.conditions.steal_share for restart in measured]),
@@ -147,7 +147,7 @@ def _parts(measured: list[Restart], images: int) -> dict[str, float | None]:
 _STEP_PARTS = ("forward", "backward", "optimizer")
 
 
-def _peak(restart: Restart) -> int | None:
+def peak_memory_of(restart: Restart) -> int | None:
     """Return the peak without the further input batches."""
     memory, spare = restart.memory, restart.memory.spare_inputs_bytes or 0
     if memory.allocated_peak_bytes is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval
+from segbench.report.ranking.paired_order import OrderChanges
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,10 @@ class RobustnessTable:
     @property
     def verdict(self) -> str:
         """Whether corruption changed the ranking, in a sentence or two."""
-        told = self._cost()
-        if self.scope is Scope.WEIGHTS:
-            return told + "One training cannot tell whether the order of networks changes: train more seeds."
-        if self.turned:
-            pairs = "; ".join(
-                f"{clean} leads on clean images, {other} on corrupted ones" for clean, other in self.turned
-            )
-            return told + f"The ranking changed: {pairs}."
-        known = len(self.kept) + len(self.lost)
-        if not known:
-            return told + "No two networks are told apart on clean images, so that no order could change."
-        left = f"{len(self.kept)} of {known} pairs that clean images tell apart stay so"
-        return told + f"No order is seen to turn round: {left}."
+        changes = OrderChanges(self.kept, self.turned, self.lost, self.gained)
+        return self._cost() + changes.verdict(
+            self.scope, before="on clean images", after="on corrupted ones", told_apart="clean images tell"
+        )
 
     def _cost(self) -> str:
         """Return what corruption costs the networks that lose least and most, as a sentence."""

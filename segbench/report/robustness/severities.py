@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segbench.metrics.calibration import calibration_error
-from segbench.metrics.scores import ClassCounts, summary_scores
+from segbench.report.ranking.paired_order import mean_iou_of
 from segbench.report.robustness.load import TestedRun
 from segbench.report.robustness.rows import AtSeverity
 from segbench.results.retests.record import Condition
@@ -38,11 +38,6 @@ def by_severity(runs: Sequence[TestedRun], corruptions: Sequence[Condition]) -> 
 def clean_calibration_error(run: TestedRun) -> float:
     """Return a run's expected calibration error on the clean images; NaN where it is not known."""
     return math.nan if run.clean_calibration is None else calibration_error(run.clean_calibration)
-
-
-def mean_iou_of(counts: ClassCounts) -> float:
-    """Return the mean IoU of all images together."""
-    return float(summary_scores(ClassCounts(*(part.sum(axis=0) for part in counts))).mean_iou)
 
 
 def _at(runs: Sequence[TestedRun], severity: int, keys: Sequence[str]) -> AtSeverity:

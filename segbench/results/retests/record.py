@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from segbench.results.record import Facts, Status
+from segbench.results.record import Facts
+from segbench.results.retests.beside import TestRecord
 
 RETEST_SCHEMA_VERSION = 1
 """History: 1, the first."""
@@ -39,26 +40,17 @@ class Calibration(Facts):
     """Sums of confidences."""
 
 
-class RetestRecord(Facts):
+class RetestRecord(TestRecord):
     """One run under one condition; the confusion matrices lie beside it, in a file of the same name."""
 
     schema_version: int = RETEST_SCHEMA_VERSION
-    run: str
-    """Id of the run that trained the network."""
-    identity: str
-    """Its identity, by which a run that was done anew is told from this one."""
-    label: str
-    seed: int
     condition: Condition
-    fingerprint: str
-    """Hash of what was asked: the data, the corruption, the share of the images."""
-    status: Status
-    reason: str | None = None
-    """Why there are no matrices."""
-    images: int = 0
-    test_digest: str | None = None
-    """Hash of all that was fed, in order: equal for all networks under one condition."""
     calibration: Calibration | None = None
     seconds: float | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
     """Versions, processor, accelerator, threads."""
+
+    @property
+    def under(self) -> Condition:
+        """The condition."""
+        return self.condition

@@ -1,0 +1,1 @@
+"""Trained networks in other runtimes and in smaller forms: exported, quantised, pruned."""

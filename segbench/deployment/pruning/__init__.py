@@ -1,0 +1,1 @@
+"""Makes networks smaller by taking channels out, and trains them on for a little."""

@@ -1,0 +1,1 @@
+"""Runtimes: each prepares a network as files, and runs these as a module that takes and returns tensors."""

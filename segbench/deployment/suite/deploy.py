@@ -1,0 +1,126 @@
+"""Deploys one network to one target and tests it on the suite's images, in a process of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import nn
+
+from segbench.data.base import SegmentationDataset
+from segbench.data.loading.loader import EvaluationLoader
+from segbench.data.loading.threads import torch_threads
+from segbench.data.open import cached
+from segbench.data.subset import take
+from segbench.deployment.runtimes.job import Job
+from segbench.deployment.suite.agreement import AgreementCounter, PredictionKeeper, is_whole
+from segbench.deployment.suite.prepare import is_reference, prepare
+from segbench.deployment.suite.task import Task
+from segbench.engine.device import ComputeConfig, use_device
+from segbench.engine.evaluation.evaluate import DetailRecorder, Evaluation, evaluate
+from segbench.engine.evaluation.predictor import Predictor
+from segbench.engine.events import Observer
+from segbench.engine.inference.apply import Ready, ready
+from segbench.engine.robustness.conditions import splits_of
+from segbench.errors import DataError, ModelRefusal, StoreError
+from segbench.results.arrays.matrices import ImageMatrices
+from segbench.results.deployments.record import DeploymentRecord
+from segbench.results.environment import capture
+from segbench.results.record import Status
+
+_VERSIONS = ("onnx", "onnxruntime", "openvino", "nncf", "torchao", "tensorrt", "torch-pruning")
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a deployment came to.
+
+    Attributes:
+        record: Its record; without timings.
+        matrices: Of a completed one, the confusion matrices.
+        job: Of a completed one, what its runtime was asked for.
+    """
+
+    record: DeploymentRecord
+    matrices: ImageMatrices | None = None
+    job: Job | None = None
+
+
+def deploy(task: Task, *, observer: Observer) -> Deployed:
+    """Deploy and test one network; what it or the runtime cannot do becomes the record's reason.
+
+    Raises:
+        DataError: An image cannot be read.
+        StoreError: Files cannot be written.
+    """
+    del observer
+    os.environ.setdefault("NNCF_CI", "1")  # nncf would report its use over the network
+    try:
+        with torch_threads(task.run.threads):
+            return _completed(task)
+    except (DataError, StoreError):
+        raise
+    except ModelRefusal as refusal:
+        return Deployed(task.record(Status.SKIPPED, str(refusal)))
+    except Exception as error:  # runtimes raise whatever they like; one target's fault must not stop the others
+        text = " ".join(str(error).split())[:500]
+        return Deployed(task.record(Status.FAILED, f"{type(error).__name__}: {text}"))
+
+
+def _completed(task: Task) -> Deployed:
+    started, device = time.perf_counter(), use_device(task.device)
+    trained, images = ready(task.checkpoint, device="cpu"), _images(task)
+    one = prepare(task, trained, images)
+    if not is_reference(task) and not is_whole(task.predictions):
+        network = copy.deepcopy(trained.checkpoint.network)
+        _evaluated(trained, network.to(device), images, device, PredictionKeeper(task.predictions))
+    details = (PredictionKeeper if is_reference(task) else AgreementCounter)(task.predictions)
+    found = _evaluated(trained, one.module, images, device, details)
+    record = task.record(Status.COMPLETED).model_copy(
+        update={
+            "images": len(found.matrices.names),
+            "test_digest": found.digest,
+            "agreement": details.compute(),
+            "largest_difference": one.largest_difference,
+            "exporter": one.exporter,
+            "export_seconds": one.seconds,
+            "file_bytes": one.file_bytes,
+            "calibration": one.calibration,
+            "pruning": one.pruning,
+            "seconds": time.perf_counter() - started,
+            "environment": capture(str(device), {"runtimes": _versions()}, threads=task.run.threads),
+        }
+    )
+    return Deployed(record, found.matrices, one.job)
+
+
+def _images(task: Task) -> SegmentationDataset:
+    """Return the test images that are taken, kept in memory once they are decoded."""
+    images = splits_of(task.run).test
+    if task.block.images is not None:
+        images = take(images, task.block.images)
+    return cached(images, task.run.loader.model_copy(update={"cache": "memory"}))
+
+
+def _evaluated(
+    trained: Ready, module: nn.Module, images: SegmentationDataset, device: torch.device, details: DetailRecorder
+) -> Evaluation:
+    """Evaluate a module as the run's own test, one image at a time: compilers would compile every batch size."""
+    recipe, classes = trained.checkpoint.run.recipe, len(trained.checkpoint.info.classes)
+    predictor = Predictor(module, recipe.evaluate, classes=classes, compute=ComputeConfig(device))
+    with EvaluationLoader(images, trained.pipeline, batch_size=1, workers=0) as loader:
+        return evaluate(predictor, loader, details=details)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,116 @@
+"""Brings the network of a task into its runtime: pruned, exported, quantised, loaded, called once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from segbench.config.sections.deploy import REFERENCE
+from segbench.data.base import SegmentationDataset
+from segbench.deployment.export.difference import difference_of
+from segbench.deployment.runtimes.catalog import RUNTIMES
+from segbench.deployment.runtimes.job import Job
+from segbench.deployment.suite.calibration import CalibrationImages, calibration_images
+from segbench.deployment.suite.sizes import sizes_given
+from segbench.deployment.suite.task import Task, prune_where_wanted, trained_network
+from segbench.engine.inference.apply import Ready
+from segbench.engine.run.data import open_run_data
+from segbench.errors import ModelRefusal
+from segbench.results.deployments.record import Calibration, Pruning
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network in its runtime.
+
+    Attributes:
+        module: Maps images to scores.
+        job: What the runtime was asked for.
+        calibration: What int8 was calibrated on.
+        pruning: How the network was pruned.
+        exporter: How its ONNX file was made.
+        seconds: Export, quantisation, loading and the first call.
+        largest_difference: Of scores, from those of PyTorch.
+        file_bytes: Size of its files.
+    """
+
+    module: nn.Module
+    job: Job
+    calibration: Calibration | None
+    pruning: Pruning | None
+    exporter: str | None
+    seconds: float
+    largest_difference: float
+    file_bytes: int
+
+
+def prepare(task: Task, trained: Ready, images: SegmentationDataset) -> Prepared:
+    """Bring a network into its runtime, and compare its scores of seeded images with those before it was pruned.
+
+    Args:
+        task: What is to be done.
+        trained: The network with its transforms, on the CPU.
+        images: The test images.
+
+    Raises:
+        ModelRefusal: The network or the runtime cannot do it.
+    """
+    shutil.rmtree(task.files, ignore_errors=True)  # of a process that died
+    task.files.mkdir(parents=True)
+    pruning = _pruning(task, trained)
+    calibration = _calibration(task, trained)
+    runtime, job = RUNTIMES[task.target.runtime], _job(task, trained, images)
+    started = time.perf_counter()
+    made = runtime.make(trained_network(task), job, calibration.images if calibration else [])
+    module = runtime.load(lambda: trained_network(task), job)
+    with torch.inference_mode():
+        module(torch.zeros(job.shapes()[0], device=job.place))
+    seconds = time.perf_counter() - started
+    found = difference_of(
+        trained.checkpoint.network, lambda given: module(given.to(job.place)).cpu(), job.shapes(most=1)
+    )
+    size = sum(file.stat().st_size for file in task.files.iterdir() if file.is_file())
+    return Prepared(
+        module, job, calibration and calibration.record, pruning, made.exporter, seconds, found.largest, size
+    )
+
+
+def is_reference(task: Task) -> bool:
+    """Return whether a task is the one that all others are compared with."""
+    return task.target.key == REFERENCE
+
+
+def _job(task: Task, trained: Ready, images: SegmentationDataset) -> Job:
+    return Job(
+        target=task.target,
+        folder=task.files,
+        channels=trained.checkpoint.info.channels,
+        sizes=sizes_given(images, trained.pipeline, task.run.recipe.evaluate),
+        threads=task.run.threads,
+        device=task.device,
+    )
+
+
+def _pruning(task: Task, trained: Ready) -> Pruning | None:
+    if task.target.prune is None:
+        return None
+    return prune_where_wanted(task, trained.checkpoint, open_run_data(task.run))
+
+
+def _calibration(task: Task, trained: Ready) -> CalibrationImages | None:
+    """Return what int8 is calibrated on; None for other precisions.
+
+    Raises:
+        ModelRefusal: There are no training images.
+    """
+    if task.target.precision != "int8":
+        return None
+    train = open_run_data(task.run).train
+    if train is None:
+        raise ModelRefusal("was not trained here, so that there are no training images to calibrate int8 on")
+    settings = task.run.recipe.evaluate
+    return calibration_images(train, trained.pipeline, settings, count=task.block.calibration_images)

@@ -1,0 +1,168 @@
+"""Deploys all trained networks of a suite to all targets that are not done yet, one process a network and target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from segbench.config.plan import Run
+from segbench.config.sections.deploy import Deploy, Target
+from segbench.data.base import SegmentationDataset, hash_of
+from segbench.data.subset import take
+from segbench.deployment.packages import refuse_absent
+from segbench.deployment.runtimes.catalog import RUNTIMES, runs_on
+from segbench.deployment.suite.deploy import Deployed, deploy
+from segbench.deployment.suite.task import Task
+from segbench.deployment.suite.timing import timings
+from segbench.engine.device import choose_device
+from segbench.engine.events import Notice, Observer, Progress, ignore
+from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.robustness.conditions import splits_of
+from segbench.engine.robustness.suite import sharing_images, trained_networks
+from segbench.engine.run.splits import OpenedSplits
+from segbench.engine.stopping import NEVER, Stop
+from segbench.errors import RunInterrupted
+from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER
+from segbench.results.files import host_mark, storing
+from segbench.results.record import Status
+from segbench.results.store import Store
+
+_WORK = ".work-"
+
+
+@dataclass(frozen=True)
+class OpenDeployments:
+    """What is still to be deployed.
+
+    Attributes:
+        tasks: Network by network, in the block's order of targets.
+        done: How many are stored already.
+        without_weights: Runs whose networks are not there.
+    """
+
+    tasks: tuple[Task, ...]
+    done: int
+    without_weights: tuple[Run, ...]
+
+
+def refuse_absent_packages(block: Deploy, *, device: str) -> None:
+    """Refuse targets whose packages are missing; what this machine cannot run anyway needs none.
+
+    Raises:
+        UsageError: Packages are missing; names the extras that install them.
+    """
+    place = choose_device(device)
+    needed = [target.runtime for target in block.targets if runs_on(target.runtime, place)]
+    refuse_absent([*needed, *(["pruning"] if any(target.prune for target in block.targets) else [])])
+
+
+def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device: str = "auto") -> OpenDeployments:
+    """Return what is to be deployed; a deployment is done where it is of the same run, images and settings.
+
+    Raises:
+        DataError: The data is missing or wrong.
+        StoreError: A record cannot be read.
+        UsageError: The device does not exist.
+    """
+    place, work = choose_device(device), _work_folder(store)
+    networks = trained_networks(runs, store)
+    stored = {
+        (test.record.identity, test.record.target.key, test.record.fingerprint)
+        for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER).tests
+        if test.record.status is not Status.FAILED
+    }
+    tasks, done = [], 0
+    for group in sharing_images(networks.there):
+        splits = splits_of(group[0].run)
+        for network in group:
+            for target in block.targets:
+                asked = _fingerprint(splits, target, block)
+                task = Task(network.run, network.checkpoint, target, block, asked, str(place), work / network.run.id)
+                if (network.run.identity, task.deployed_to.key, asked) in stored:
+                    done += 1
+                else:
+                    tasks.append(task)
+    return OpenDeployments(tuple(tasks), done, networks.without_weights)
+
+
+def deploy_networks(
+    open_ones: OpenDeployments, store: Store, *, stop: Stop = NEVER, observer: Observer = ignore
+) -> None:
+    """Do what is open; each result is stored as soon as it is there, so that a killed command goes on.
+
+    What a network or a runtime cannot do is a row with its reason. What failed, or ended its process, is one, too, and
+    is tried again by the next command.
+
+    Raises:
+        DataError: An image cannot be read.
+        RunInterrupted: It was time to stop.
+        StoreError: Results cannot be written.
+    """
+    folder, tasks = store.folder / DEPLOYMENTS_FOLDER, open_ones.tasks
+    with _working(folder):
+        for number, task in enumerate(tasks):
+            if stop.due:
+                raise RunInterrupted("it was time to stop; the same command goes on with the deployments that are left")
+            observer(Progress("", "evaluation", number, len(tasks), "deployments"))
+            found = _deployed(task)
+            if found.record.reason is not None:
+                observer(Notice(f"{task.title}: {found.record.reason}"))
+            DEPLOYMENTS.write(folder, found.record, found.matrices)
+            following = tasks[number + 1].folder if number + 1 < len(tasks) else None
+            shutil.rmtree(task.files if following == task.folder else task.folder, ignore_errors=True)
+    observer(Progress("", "evaluation", len(tasks), len(tasks), "deployments"))
+
+
+def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Deployed:
+    """Deploy, test and time one network."""
+    refusal = RUNTIMES[task.target.runtime].refusal(task.target, torch.device(task.device))
+    if refusal is not None:
+        return Deployed(task.record(Status.SKIPPED, refusal))
+    task.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        found: Deployed = call(deploy, task, observer=ignore)
+    except ProcessDied as death:
+        return Deployed(task.record(Status.FAILED, " ".join(str(death).split())))
+    if found.job is None:
+        return found
+    timed = found.record.model_copy(update={"timings": timings(task, found.job)})
+    return Deployed(timed, found.matrices, found.job)
+
+
+def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy) -> str:
+    """Return a hash of all that the result of a deployment depends on, beside the network and the packages."""
+    images: SegmentationDataset = splits.test if block.images is None else take(splits.test, block.images)
+    asked: list[Any] = [images.fingerprint(), target.model_dump(mode="json")]
+    asked += [list(block.batch_sizes), block.restarts, block.seconds]
+    trained_on = splits.train.fingerprint() if splits.train is not None else None
+    if target.precision == "int8":
+        asked += ["calibration", block.calibration_images, trained_on]
+    if target.prune is not None:
+        asked += ["fine_tune", block.fine_tune, trained_on]
+    return hash_of(asked)
+
+
+def _work_folder(store: Store) -> Path:
+    return store.folder / DEPLOYMENTS_FOLDER / f"{_WORK}{host_mark()}-{os.getpid()}"
+
+
+@contextmanager
+def _working(folder: Path) -> Iterator[None]:
+    """Remove files of killed commands of this machine before, and those of this one after."""
+    for left in folder.glob(f"{_WORK}{host_mark()}-*"):
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder / f"{_WORK}{host_mark()}-{os.getpid()}", ignore_errors=True)

@@ -1,0 +1,132 @@
+"""The section of a report about other runtimes and smaller forms."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from segbench.errors import StoreError
+from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph, Table
+from segbench.report.deployment.cells import TEXT_COLUMNS, columns_of, reasons_of
+from segbench.report.deployment.figure import NAME, deployment_figure
+from segbench.report.deployment.load import FoundDeployments, load_deployments
+from segbench.report.deployment.rows import DeploymentTable
+from segbench.report.deployment.table import deployment_tables
+from segbench.report.figures.plot import Plot
+from segbench.report.runs.folds import folders_of
+from segbench.report.text import plural, short_id
+
+TITLE = "Other runtimes, smaller forms"
+FIGURES = (NAME,)
+"""The names of this section's figures."""
+
+_MEANINGS = {
+    "change": "Change: mean IoU less that of PyTorch (eager, fp32), with its 95 % interval, paired over images and "
+    "trainings.",
+    "agreement": "Agreement: the share of pixels that are predicted as by PyTorch.",
+    "rank": "Rank: what trainings and images leave open, PyTorch → target.",
+    "ms": "Times are medians of fresh processes on one batch at a time, with the threads of the runs.",
+    "memory": "Memory: the peak of a process above what it took before the network.",
+    "export s": "Export: with quantisation or compilation, and the first call.",
+}
+"""What a column means that its title does not say."""
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteDeployments:
+    """The deployments of one suite.
+
+    Attributes:
+        suite: The suite's name.
+        tables: What they say, a table for each protocol, device and set of images.
+        problems: What could not be read, and what does not belong together.
+    """
+
+    suite: str
+    tables: tuple[DeploymentTable, ...]
+    problems: tuple[str, ...]
+
+
+def deployments_of(runs: pd.DataFrame) -> list[SuiteDeployments]:
+    """Return the deployments of runs, by suite; folders of one suite belong together.
+
+    Args:
+        runs: The rows of ``load_results``.
+    """
+    shown = {folder.name for run in runs.itertuples() for folder in folders_of(run)}
+    folders: dict[str, dict[Path, None]] = defaultdict(dict)
+    for run in runs.itertuples():
+        folders[str(run.suite)][Path(str(run.path)).resolve().parent] = None
+    found = [_of_suite(suite, list(places), shown) for suite, places in folders.items()]
+    return [one for one in found if one.tables or one.problems]
+
+
+def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, str], Drawing]) -> list[Block]:
+    """Return verdicts, tables and figures; nothing where no network was deployed.
+
+    Args:
+        found: The deployments.
+        draw: Writes a figure's files, told what its name ends with, and returns its place in the report.
+    """
+    if not found:
+        return []
+    words = Paragraph.of(
+        "Trained networks, exported and tested again by ",
+        Code("segbench deploy"),
+        " on the same images; this changes no score of the ranking.",
+    )
+    blocks: list[Block] = [Heading(TITLE, anchor="deployment", link="Other runtimes"), words]
+    several = sum(len(one.tables) for one in found) > 1
+    for one in found:
+        for number, table in enumerate(one.tables):
+            blocks += [Heading(_name(one, table), 3)] if several else []
+            ending = short_id(table.protocol) + (f"-{number}" if several else "")
+            blocks += _table_blocks(table, draw, ending)
+        if one.problems:
+            blocks.append(Bullets("Missing from these tables:", one.problems))
+    return blocks
+
+
+def deployment_facts(found: Iterable[SuiteDeployments]) -> list[dict[str, Any]]:
+    """Return the same for programs."""
+    return [
+        {"suite": one.suite, "tables": [table.facts() for table in one.tables], "notes": list(one.problems)}
+        for one in found
+    ]
+
+
+def _of_suite(suite: str, folders: Sequence[Path], shown: set[str]) -> SuiteDeployments:
+    try:
+        found = load_deployments(*folders)
+    except StoreError as error:
+        found = FoundDeployments((), (str(error),))
+    found = replace(found, runs=tuple(run for run in found.runs if shown.intersection(run.ids)))
+    return SuiteDeployments(suite, tuple(deployment_tables(found)), found.problems)
+
+
+def _name(one: SuiteDeployments, table: DeploymentTable) -> str:
+    protocol = f"protocol {short_id(table.protocol)}"
+    return f"{one.suite}, {protocol}, {plural(table.images, 'test image')} on {table.device}"
+
+
+def _table_blocks(table: DeploymentTable, draw: Callable[[Plot, str], Drawing], ending: str) -> list[Block]:
+    columns = columns_of(table)
+    signs = "".join(":" if title in TEXT_COLUMNS else "-" for title in columns)
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    verdict: list[Block] = [Paragraph.of(" ".join(table.verdicts), lead=True)] if table.verdicts else []
+    tested = f"Tested on {plural(table.images, 'image')}, on {table.device}."
+    meant = [words for title, words in _MEANINGS.items() if title in columns]
+    reasons = reasons_of(table)
+    plot = deployment_figure(table)
+    return [
+        *verdict,
+        Table.of("deployment", list(columns), rows, signs),
+        Paragraph.of(" ".join([tested, *meant])),
+        *([Bullets("Without a result:", tuple(reasons))] if reasons else []),
+        *([draw(plot, ending)] if plot is not None else []),
+    ]

@@ -1,0 +1,176 @@
+"""Records of further tests of stored runs, each beside its confusion matrices: ``<folder>/<run id>/<key>.json``.
+
+The record is written after its matrices, so that a file ``.json`` means that both are whole.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from segbench.errors import StoreError
+from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.files import checked_name, replace_text, storing, temporary_path
+from segbench.results.record import Facts, Status
+
+
+class Keyed(Protocol):
+    """What a network was tested under."""
+
+    @property
+    def key(self) -> str:
+        """Names its files."""
+
+    @property
+    def kind(self) -> str:
+        """Tells tests on the run's own test images from others."""
+
+
+class TestRecord(Facts):
+    """What all further tests of a run keep."""
+
+    __test__ = False
+
+    schema_version: int
+    run: str
+    """Id of the run that trained the network."""
+    identity: str
+    """Its identity, by which a run that was done anew is told from this one."""
+    label: str
+    seed: int
+    fingerprint: str
+    """Hash of what was asked: the data, what was done to it, the share of the images."""
+    status: Status
+    reason: str | None = None
+    """Why there are no matrices."""
+    images: int = 0
+    test_digest: str | None = None
+    """Hash of all that was fed, in order."""
+
+    @property
+    def under(self) -> Keyed:
+        """What it was tested under."""
+        raise NotImplementedError
+
+
+R = TypeVar("R", bound=TestRecord)
+
+
+@dataclass(frozen=True)
+class StoredTest(Generic[R]):
+    """One record with the place of its matrices.
+
+    Attributes:
+        record: What was found.
+        matrices_file: Where the confusion matrices are, for a completed one.
+    """
+
+    record: R
+    matrices_file: Path
+
+    def matrices(self) -> ImageMatrices:
+        """Return the confusion matrices.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
+        return load_matrices(self.matrices_file)
+
+
+@dataclass(frozen=True)
+class FoundTests(Generic[R]):
+    """What lies in a suite's folder of further tests.
+
+    Attributes:
+        tests: Those that can be read, by run and key.
+        problems: Why others cannot, a sentence each.
+    """
+
+    tests: tuple[StoredTest[R], ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TestStore(Generic[R]):
+    """Further tests of one kind.
+
+    Attributes:
+        folder: Name of their folder in that of a suite.
+        kind: The class of their records.
+        version: The newest schema version that can be read.
+        command: The command that does them again.
+    """
+
+    __test__ = False
+
+    folder: str
+    kind: type[R]
+    version: int
+    command: str
+
+    def write(self, folder: Path, record: R, matrices: ImageMatrices | None) -> None:
+        """Store one test; an earlier one of the same run and key is replaced.
+
+        Args:
+            folder: The suite's folder of these tests.
+            record: What was found.
+            matrices: Of a completed test, one matrix for each image.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        target = folder / checked_name(record.run, "run") / f"{checked_name(record.under.key, 'test')}.json"
+        with storing(folder):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+        if matrices is not None:
+            file = target.with_suffix(".npz")
+            temporary = temporary_path(file)
+            try:
+                save_matrices(temporary, matrices)
+                with storing(folder):
+                    temporary.replace(file)
+            finally:
+                temporary.unlink(missing_ok=True)
+        replace_text(target, record.model_dump_json(indent=1) + "\n")
+
+    def read(self, file: Path) -> StoredTest[R]:
+        """Read one test's record.
+
+        Raises:
+            StoreError: It is missing, damaged or of a newer segbench, or its matrices are missing.
+        """
+        again = f"'segbench {self.command}' does it again"
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            version = document["schema_version"]
+            if type(version) is int and version > self.version:
+                raise StoreError(
+                    f"{file}: was written by a newer segbench (schema {version}, this one reads {self.version}); "
+                    "install that one to read it"
+                )
+            found = StoredTest(self.kind.model_validate(document), file.with_suffix(".npz"))
+        except OSError as error:
+            raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            first = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+            raise StoreError(f"{file}: is no record of a test ({first}); {again}") from None
+        if found.record.status is Status.COMPLETED and not found.matrices_file.is_file():
+            raise StoreError(f"{found.matrices_file}: is missing; {again}")
+        return found
+
+    def scan(self, folder: Path) -> FoundTests[R]:
+        """Read all tests of a suite's folder of them; an absent folder has none."""
+        tests, problems = [], []
+        for file in sorted(folder.glob("*/*.json")):
+            if file.name.startswith(".") or file.parent.name.startswith("."):
+                continue
+            try:
+                tests.append(self.read(file))
+            except StoreError as error:
+                problems.append(str(error))
+        return FoundTests(tuple(tests), tuple(problems))
