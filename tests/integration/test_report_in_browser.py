@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from PIL import Image
+from retests import FOG, NOISE, retest
 from speed_cases import changed_fingerprint
 from stored import HOSTILE, matrices, write_run, write_speed_of
 
@@ -64,13 +65,17 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A report of hostile names, measured speed and every way for a run to end."""
+    """A report of hostile names, measured speed, further tests and every way for a run to end."""
     root = tmp_path_factory.mktemp("page")
     for number, label in enumerate(HOSTILE):
         counted = matrices(40 + 4 * number, images=12)
         options = {"width": 1.0 + number}
         name = "fcn8s" if label == HOSTILE[-1] else "unet"
-        write_run(root / "results", label, matrices=counted, options=options, classes=("a|b", "<b>", "$x$"), name=name)
+        run = write_run(
+            root / "results", label, matrices=counted, options=options, classes=("a|b", "<b>", "$x$"), name=name
+        )
+        retest(run, FOG, matrices(30 + 4 * number, images=12))
+        retest(run, NOISE, None, reason="<img src=x onerror=alert(1)>")
     write_speed_of(root / "results", HOSTILE[0], 0.01, 0.012, options={"width": 1.0})
     failed = Outcome(status=Status.FAILED, reason="<img src=x onerror=alert(1)>")
     write_run(root / "results", "failed", outcome=failed)
@@ -332,6 +337,19 @@ def test_figures_tell_of_their_networks_by_keyboard(shown):
     assert "images/s" in tip.text
     shown.execute_script("arguments[0].blur()", chart)
     assert not tip.is_displayed()
+
+
+def test_a_heat_map_tells_of_its_cells_by_keyboard(shown):
+    chart = shown.find_element(By.CSS_SELECTOR, ".chart:has(.heatmap)")
+    assert chart.find_element(By.CSS_SELECTOR, "tbody th").text == "fog"
+    shown.execute_script("arguments[0].focus()", chart)
+    told = []
+    for _ in range(2):
+        chart.send_keys(Keys.ARROW_RIGHT)
+        told.append(shown.find_element(By.ID, "tip").text.splitlines())
+    assert all(lines[0].endswith(", fog") for lines in told)
+    assert told[0] != told[1]
+    assert re.fullmatch(r"mean IoU 0\.\d{3} → 0\.\d{3}", told[0][1])
 
 
 def test_a_figure_as_a_picture_takes_the_place_of_the_chart_in_print(shown):

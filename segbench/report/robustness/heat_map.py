@@ -104,6 +104,7 @@ def _data(names: Sequence[str], rows: Sequence[RobustnessRow]) -> Mapping[str, A
     top = _top([row.lost(name) for name in names for row in rows])
     return {
         "kind": "heat",
+        "corner": "corruption",
         "columns": [printable(row.label) for row in rows],
         "rows": [{"name": condition_words(name), "cells": [_cell(row, name, top) for row in rows]} for name in names],
         "scale": ["lost: 0 %", percent(top)],

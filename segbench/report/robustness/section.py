@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,8 @@ def robustness_section(found: Sequence[SuiteRobustness], draw: Callable[[Plot, s
         for number, table in enumerate(one.tables):
             blocks += [Heading(_name(one, table), 3, anchor="robustness-table")] if several else []
             ending = f"{short_id(table.protocol)}-{number}" if several else short_id(table.protocol)
-            blocks += _table_blocks(table, lambda plot, ending=ending: draw(plot, ending))  # type: ignore[misc]
+            drawings = [replace(draw(plot, ending), level=4 if several else 3) for plot in _plots(table)]
+            blocks += [*_table_blocks(table), *drawings]
         blocks += _left_out(one)
     return blocks
 
@@ -110,7 +111,15 @@ def _name(one: SuiteRobustness, table: RobustnessTable) -> str:
     return f"{one.suite}, protocol {short_id(table.protocol)}, {plural(table.images, 'test image')}"
 
 
-def _table_blocks(table: RobustnessTable, draw: Callable[[Plot], Drawing]) -> list[Block]:
+def _plots(table: RobustnessTable) -> Iterator[Plot]:
+    """Yield the figures of a table, one at a time: drawings are large."""
+    for drawn in (heat_map, severity_curves):
+        plot = drawn(table)
+        if plot is not None:
+            yield plot
+
+
+def _table_blocks(table: RobustnessTable) -> list[Block]:
     columns = columns_of(table)
     signs = "".join(":" if title in TEXT_COLUMNS else "-" for title in columns)
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
@@ -118,8 +127,7 @@ def _table_blocks(table: RobustnessTable, draw: Callable[[Plot], Drawing]) -> li
     meant = [words for title, words in _MEANINGS.items() if title in columns]
     sentences = [*_tested(table), *meant]
     words = [Paragraph.of(" ".join(sentences))] if sentences else []
-    figures = [plot for plot in (heat_map(table), severity_curves(table)) if plot is not None]
-    return [*verdict, Table.of("robustness", list(columns), rows, signs), *words, *map(draw, figures)]
+    return [*verdict, Table.of("robustness", list(columns), rows, signs), *words]
 
 
 def _tested(table: RobustnessTable) -> list[str]:

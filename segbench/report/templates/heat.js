@@ -6,12 +6,12 @@ function heat(chart, data) {
   const holder = add(chart, "div", "", "plot heatmap");
   const table = add(holder, "table");
   const head = add(add(table, "thead"), "tr");
-  for (const name of ["", ...data.columns]) add(head, "th", name);
+  for (const name of [data.corner, ...data.columns]) add(head, "th", name).scope = "col";
   const body = add(table, "tbody");
   const cells = [];
   for (const row of data.rows) {
     const line = add(body, "tr");
-    add(line, "th", row.name);
+    add(line, "th", row.name).scope = "row";
     for (const one of row.cells) {
       const shade = one.share === null ? "" : `h${Math.min(SHADES - 1, Math.floor(one.share * SHADES))}`;
       cells.push({ place: add(line, "td", one.text, `heat ${shade}`), tip: one.tip });

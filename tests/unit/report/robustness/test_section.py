@@ -11,7 +11,7 @@ import pytest
 from retests import FOG, NOISE, network, retest
 from stored import iou_of, matrices, some_images, write_run
 
-from segbench.report.blocks import Bullets, Paragraph, Table
+from segbench.report.blocks import Bullets, Drawing, Table
 from segbench.report.figures.style import INK
 from segbench.report.robustness.heat_map import heat_map
 from segbench.report.robustness.load import load_retests
@@ -37,7 +37,7 @@ def table_of(root):
 
 def blocks_of(*folders):
     """Return the section without its figures."""
-    return robustness_section(robustness_of(load_results(*folders)), lambda plot, whose: Paragraph.of(plot.name))
+    return robustness_section(robustness_of(load_results(*folders)), lambda plot, whose: Drawing.of(plot, plot.name))
 
 
 def table_in(blocks):
