@@ -56,7 +56,9 @@ def plan(
     if estimate:
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
-        _answer_with_estimate(checked.name, rows, found, extent, as_json=as_json)
+        _answer_with_estimate(
+            checked.name, rows, found, extent, as_json=as_json, deployments=_deployments(checked, known)
+        )
     elif as_json:
         write_json({"suite": checked.name, "runs": rows, **_pending(known)})
     else:
@@ -170,12 +172,19 @@ def _extent_of_tuning(suite: Suite) -> str:
 
 
 def _answer_with_estimate(
-    suite: str, rows: Sequence[Mapping[str, Any]], estimate: SuiteEstimate, extent: Extent | None, *, as_json: bool
+    suite: str,
+    rows: Sequence[Mapping[str, Any]],
+    estimate: SuiteEstimate,
+    extent: Extent | None,
+    *,
+    as_json: bool,
+    deployments: int,
 ) -> None:
     if as_json:
         pairs = zip(rows, estimate.runs[: len(rows)], strict=True)
         described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
         more: dict[str, Any] = {"speed": asdict(extent)} if extent else {}
+        more |= {"deployments": deployments} if deployments else {}
         if pending := len(estimate.runs) - len(rows):
             more["pending_tuned_runs"] = pending
         write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **more})
@@ -185,6 +194,14 @@ def _answer_with_estimate(
     if extent is not None:
         cases, processes = counted(extent.cases, "case"), counted(extent.processes, "process", "processes")
         tell(f"then the speed of {cases} in {processes}, at least {duration(extent.least_seconds)} more")
+    if deployments:
+        tell(f"then {counted(deployments, 'deployment')}: {counted(len(estimate.runs), 'network')} to each target")
+
+
+def _deployments(suite: Suite, known: PlannedRuns) -> int:
+    """Return how many deployments a suite's block asks for; none without one."""
+    networks = len(known.runs) + len(known.pending)
+    return networks * len(suite.deploy.targets) if suite.deploy is not None else 0
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -44,6 +44,7 @@ from segbench.cli.support.options import (
 )
 from segbench.cli.support.suite_command import FurtherTests, SuiteCommand, exit_code
 from segbench.cli.support.suite_file import load
+from segbench.config.suite import Suite
 from segbench.engine.suite.selection import RunOrder, Selection
 
 FURTHER_TESTS = (
@@ -83,8 +84,7 @@ def run(  # noqa: PLR0913 - the options of one command
     """Train and evaluate what a suite names, and rank it.
 
     What is done already is kept; the leaderboard and the report are written from all of it. What it will take is
-    estimated first, by a few steps of each network. What blocks of speed, robustness and deployments name is done when
-    the runs are.
+    estimated first, by a few steps of each network. What a speed, robustness or deploy block names is done after that.
 
     With a time limit, and on SIGTERM, runs under way save where they are, what is done is ranked, and the exit code is
     3: the same command goes on.
@@ -103,9 +103,7 @@ def run(  # noqa: PLR0913 - the options of one command
     selection = Selection(
         names(models, option="--models"), numbers(seeds, option="--seeds"), names(only, option="--only")
     )
-    checked = load(suite, overrides, seeds=selection.seeds)
-    if launching.can_be_tried_here:
-        refuse_what_cannot_be_deployed(checked, device=device)
+    checked = _checked(suite, overrides, selection, launching)
     seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
@@ -116,3 +114,15 @@ def run(  # noqa: PLR0913 - the options of one command
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):
         raise typer.Exit(code)
+
+
+def _checked(suite: Path, overrides: list[str] | None, selection: Selection, launching: LaunchOptions) -> Suite:
+    """Return the suite; packages that its deploy block needs must be here, if it is done here.
+
+    Raises:
+        UsageError: The suite is wrong, or a package is missing.
+    """
+    checked = load(suite, overrides, seeds=selection.seeds)
+    if launching.can_be_tried_here:
+        refuse_what_cannot_be_deployed(checked, device=launching.device)
+    return checked
