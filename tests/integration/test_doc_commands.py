@@ -54,6 +54,12 @@ NOT_RUN = {
     "segbench speed suites/voc.yaml --results /shared/results": "suites/speed.yaml is measured in its place",
     "segbench speed --models unet,segnet --size 360x480 --batch sweep": f"{_MINUTES}: networks at full width",
     "segbench speed --models all --size 128x128 --json": f"{_MINUTES}: networks at full width",
+    "segbench deploy suites/quickstart.yaml --targets eager,onnxruntime,onnxruntime:int8 --images 50": (
+        f"{_MINUTES}: many fresh processes; tests/unit/deployment/suite/test_suite.py does the same, smaller"
+    ),
+    "segbench export results/quickstart/unet-seed0-0123456789/checkpoint.safetensors --to onnx": (
+        "needs a trained network; tests/integration/test_deploy_command.py"
+    ),
     "segbench regress ab --base main --head HEAD --models unet": _FRESH,
     "segbench regress save --models unet,segnet --size 128x128 --out baseline.json": _FRESH,
     "segbench regress check --baseline baseline.json": _FRESH,

@@ -29,6 +29,7 @@ from segbench.cli.terminal.output import counted, tell, write_json
 from segbench.config.sections.deploy import Deploy, read_targets
 from segbench.config.suite import Suite
 from segbench.errors import RunInterrupted, SegbenchError, UsageError
+from segbench.results.run_files import RECORD_FILE
 
 if TYPE_CHECKING:
     from segbench.deployment.export.export import Exported
@@ -195,7 +196,6 @@ def _tested_size(checkpoint: Path) -> tuple[int, int]:
     Raises:
         UsageError: There is no record beside the checkpoint.
     """
-    from segbench.results.run_files import RECORD_FILE
     from segbench.results.store import read_record
 
     try:

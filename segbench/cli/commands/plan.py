@@ -47,10 +47,17 @@ class Beside(NamedTuple):
     Attributes:
         speed: How much of speed is measured; None without a speed block.
         robustness: What the further tests take; None without a robustness block.
+        deployments: How many deployments a deploy block names; 0 without one.
     """
 
     speed: Extent | None
     robustness: RobustnessEstimate | None
+    deployments: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return what there is, for programs."""
+        found = {name: asdict(one) for name, one in (("speed", self.speed), ("robustness", self.robustness)) if one}
+        return {**found, **({"deployments": self.deployments} if self.deployments else {})}
 
 
 def plan(
@@ -80,7 +87,9 @@ def plan(
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
             retests = retests_estimated(checked.robustness, known, found)
-        _answer_with_estimate(checked.name, rows, found, Beside(extent, retests), as_json=as_json)
+        _answer_with_estimate(
+            checked.name, rows, found, Beside(extent, retests, _deployments(checked, known)), as_json=as_json
+        )
     elif as_json:
         write_json({"suite": checked.name, "runs": rows, **_pending(known)})
     else:
@@ -200,7 +209,7 @@ def _answer_with_estimate(
     if as_json:
         pairs = zip(rows, estimate.runs[: len(rows)], strict=True)
         described = [{**row, "estimate": estimate_facts(run)} for row, run in pairs]
-        more: dict[str, Any] = {name: asdict(one) for name, one in beside._asdict().items() if one}
+        more: dict[str, Any] = beside.facts()
         if pending := len(estimate.runs) - len(rows):
             more["pending_tuned_runs"] = pending
         write_json({"suite": suite, "runs": described, "estimate": estimate_facts(estimate), **more})
@@ -212,6 +221,15 @@ def _answer_with_estimate(
         tell(f"then the speed of {cases} in {processes}, at least {duration(beside.speed.least_seconds)} more")
     if beside.robustness is not None:
         tell(retests_in_words(beside.robustness))
+    if beside.deployments:
+        networks = counted(len(estimate.runs), "network")
+        tell(f"then {counted(beside.deployments, 'deployment')}: {networks} to each target")
+
+
+def _deployments(suite: Suite, known: PlannedRuns) -> int:
+    """Return how many deployments a suite's block asks for; none without one."""
+    networks = len(known.runs) + len(known.pending)
+    return networks * len(suite.deploy.targets) if suite.deploy is not None else 0
 
 
 def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:

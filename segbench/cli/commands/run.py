@@ -75,8 +75,8 @@ def run(  # noqa: PLR0913 - the options of one command
     """Train and evaluate what a suite names, and rank it.
 
     Finished runs are kept and not repeated. Time and memory are estimated first, with a few steps of each network.
-    Blocks of speed, robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state, finished
-    ones are ranked, and the exit code is 3; the same command then continues.
+    Blocks of speed, robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state,
+    finished ones are ranked, and the exit code is 3; the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code

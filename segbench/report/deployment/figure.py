@@ -86,9 +86,8 @@ def _legend(figure: object, table: DeploymentTable, rows: Sequence[DeploymentRow
 
 
 def _caption(table: DeploymentTable, shown: Sequence[str], labels: Sequence[str], rows: Sequence[DeploymentRow]) -> str:
-    networks = (
-        plural(len(labels), "network") if len(shown) == len(labels) else f"the best {len(shown)} of {len(labels)}"
-    )
+    whole = len(shown) == len(labels)
+    networks = plural(len(labels), "network") if whole else f"the best {len(shown)} of {len(labels)} networks"
     return (
         f"Mean IoU against latency (left) and size of the file (right) on {table.device}. Arrows lead from PyTorch to "
         f"each target. Protocol {short_id(table.protocol)}; {networks}, n = "
