@@ -74,9 +74,9 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    Finished runs are kept and not repeated. Time and memory are estimated first, with a few steps of each network.
-    Blocks of speed, robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state,
-    finished ones are ranked, and the exit code is 3; the same command then continues.
+    Finished runs are kept. Time and memory are estimated first, with a few steps of each network. Blocks of speed,
+    robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state, and the exit code is 3;
+    the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
@@ -95,8 +95,7 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
-    if launching.can_be_tried_here:
-        _refuse_absent_packages(checked, device)
+    _refuse_absent_packages(checked, device, here=launching.can_be_tried_here)
     seconds = seconds_of(time_limit, option="--time-limit")
     trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
@@ -109,13 +108,13 @@ def run(  # noqa: PLR0913 - the options of one command
         raise typer.Exit(code)
 
 
-def _refuse_absent_packages(suite: Suite, device: str) -> None:
-    """Refuse a suite whose deploy block needs packages that are missing, before anything is trained.
+def _refuse_absent_packages(suite: Suite, device: str, *, here: bool) -> None:
+    """Refuse a suite whose deploy block needs packages that are missing here, before anything is trained.
 
     Raises:
         UsageError: Packages are missing.
     """
-    if suite.deploy is not None:
+    if here and suite.deploy is not None:
         from segbench.cli.commands.deploy import refuse_what_cannot_be_deployed
 
         refuse_what_cannot_be_deployed(suite, device=device)
