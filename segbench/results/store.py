@@ -183,8 +183,11 @@ class Store:
         return records
 
 
-def write_record(folder: Path, record: RunRecord) -> None:
+def write_record(folder: Path, record: RunRecord) -> RunRecord:
     """Write ``run.json``, with the checksums of all files beside it; NaN and infinity, which JSON lacks, become null.
+
+    Returns:
+        The record as it is stored.
 
     Raises:
         StoreError: It cannot be written.
@@ -195,6 +198,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
     with storing(folder):
         document[CHECKSUMS] = {**checksums_of(folder), RECORD_FILE: record_digest(document)}
     replace_text(folder / RECORD_FILE, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return RunRecord.model_validate(document)
 
 
 def read_record(file: Path) -> RunRecord:

@@ -123,6 +123,7 @@ def test_a_run_without_pixel_digests_is_done_again_and_then_has_them(run, root):
     file = folder / first.records[0].id / "run.json"
     stored = json.loads(file.read_text())
     pixels = stored["data"].pop("pixel_digests")
+    del stored["checksums"]
     assert pixels.keys() == {"train", "test"}
     file.write_text(json.dumps(stored))
     checks = {

@@ -29,14 +29,6 @@ def write_true_run(root: Path, label: str = "unet", seed: int = 0, hits: int = 8
     return write_run(root, label, seed, hits, recipe=recipe, options=options, **(hashes | changes))
 
 
-def without_checksums(run: Path) -> None:
-    """Make a run one of a version that stored no checksums."""
-    file = run / "run.json"
-    document = json.loads(file.read_text(encoding="utf-8"))
-    del document["checksums"]
-    file.write_text(json.dumps(document, indent=2), encoding="utf-8")
-
-
 def members_of(archive: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
     """Return the members of an archive with their content, the manifest first."""
     with tarfile.open(archive) as tar:

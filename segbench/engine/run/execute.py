@@ -81,7 +81,7 @@ def execute_run(
             teacher_file=store.weights_of(run.teacher.id) if run.teacher is not None else None,
         )
         record = execution.record(agreed(outcome_of(execution), group))
-        write_record(folder, record)
+        record = write_record(folder, record)
     unforeseen_failure = record.outcome.traceback is not None  # the problem may be gone next time
     if not (run.resume.keep or unforeseen_failure):
         execution.states.remove()

@@ -78,7 +78,7 @@ def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
                 copy = folder / file.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)  # copytree would hide a full disk behind a generic error
-        write_record(folder, record)
+        record = write_record(folder, record)
     return record
 
 

@@ -9,7 +9,7 @@ import shlex
 
 import pandas as pd
 import pytest
-from stored import HOSTILE
+from stored import HOSTILE, without_checksums
 
 from segbench.errors import StoreError
 from segbench.report import write as render
@@ -174,6 +174,7 @@ def test_hostile_names_are_shown_literally_and_nothing_leaves_the_folder(hostile
 
 def test_a_suite_name_from_a_record_cannot_choose_the_folder(add, results, tmp_path, undrawn):
     file = add() / "run.json"
+    without_checksums(file.parent)
     file.write_text(file.read_text().replace('"suite": "toy"', '"suite": "../../up"'))
     files = write_report(results, tmp_path / "a" / "b" / "reports")
     assert files.folder.parent == tmp_path / "a" / "b" / "reports"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from stored import write_run
+from stored import without_checksums, write_run
 
 from segbench.config.component import DatasetEntry
 from segbench.config.suite import Loader
@@ -54,6 +54,7 @@ def run(data, tmp_path):
     stored = ImageMatrices(tuple(split.names), np.stack([one.confusion for one in counts]))
     recipe = {"dataset": {key: value for key, value in data.items() if key != "root"}}
     folder = write_run(tmp_path / "results", matrices=stored, classes=NAMES, recipe=recipe)
+    without_checksums(folder)
     with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
         for prediction in predictions:
             archive.add(prediction_picture(prediction, COLOURS))

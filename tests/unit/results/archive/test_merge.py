@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from spoilt_archives import forge, members_of, recompress, sealed, without_checksums, write_members, write_true_run
-from stored import write_speed_of
+from spoilt_archives import forge, members_of, recompress, sealed, write_members, write_true_run
+from stored import without_checksums, write_speed_of
 
 from segbench.config.plan import digest
 from segbench.errors import ArchiveError, StoreError, UsageError

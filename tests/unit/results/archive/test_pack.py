@@ -8,8 +8,8 @@ import tarfile
 from itertools import pairwise
 
 import pytest
-from spoilt_archives import members_of, without_checksums, write_true_run
-from stored import write_speed_of
+from spoilt_archives import members_of, write_true_run
+from stored import without_checksums, write_speed_of
 
 from segbench.errors import StoreError, UsageError
 from segbench.results.archive.pack import pack, part_names
