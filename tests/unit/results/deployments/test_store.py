@@ -1,4 +1,4 @@
-"""Deployments come back as they were stored; what is damaged, newer or half there is told with the command that helps."""
+"""Deployments come back as they were stored; what is damaged, newer or half there is told."""
 
 from __future__ import annotations
 
