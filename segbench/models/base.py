@@ -107,7 +107,7 @@ class OverlapTile(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, C, H, W) images to (N, classes, H, W) logits."""
         margin, constraint = self.model.output_margin, self.model.input_constraint
-        height, width = images.shape[-2:]
+        height, width = (int(side) for side in images.shape[-2:])  # exporters take them for constants
         rows, columns = (constraint.next(size + 2 * margin) for size in (height, width))
         bottom, right = rows - height - margin, columns - width - margin
         padded = mirror(images, top=margin, bottom=bottom, left=margin, right=right)
@@ -118,7 +118,7 @@ class OverlapTile(nn.Module):
 def mirror(images: Tensor, *, top: int, bottom: int, left: int, right: int) -> Tensor:
     """Pad (N, C, H, W) images by reflection, repeatedly if the padding exceeds the image."""
     while top or bottom or left or right:
-        height, width = images.shape[-2:]
+        height, width = (int(side) for side in images.shape[-2:])
         now = [min(left, width - 1), min(right, width - 1), min(top, height - 1), min(bottom, height - 1)]
         if not any(now):
             return functional.pad(images, (left, right, top, bottom), mode="replicate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import numpy as np
 import onnxruntime
@@ -36,6 +37,34 @@ def test_a_suite_with_a_deploy_block_is_deployed_after_its_runs(tiny_file, segbe
     assert left.returncode == 3
     assert "the same command goes on" in left.stderr
     _exported(segbench, next((tmp_path / "results" / "tiny").glob("cnn-*/checkpoint.safetensors")))
+
+
+@pytest.mark.slow(reason="trains, and times in fresh processes")
+def test_a_killed_command_goes_on_with_what_is_missing(tiny_file, segbench, start_segbench, tmp_path):
+    suite = tiny_file(models=["cnn"], train={"epochs": 1})
+    assert segbench("run", suite, "--no-estimate", "--no-report", "--device", "cpu").returncode == 0
+    asked = ("deploy", suite, "--targets", "onnxruntime,onnxruntime:int8", "--set", "deploy.restarts=1")
+    folder = tmp_path / "results" / "tiny" / "deployments"
+    killed = start_segbench(*asked)
+    wait_for(lambda: any(folder.glob("cnn-*/eager-fp32.json")))
+    killed.kill()
+    killed.wait()
+    assert any(folder.glob(".work-*"))
+    first = next(folder.glob("cnn-*/eager-fp32.json")).read_bytes()
+    done = segbench(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "1 done before" in done.stderr
+    assert len(DEPLOYMENTS.scan(folder).tests) == 3
+    assert next(folder.glob("cnn-*/eager-fp32.json")).read_bytes() == first
+    assert not any(folder.glob(".work-*"))
+
+
+def wait_for(condition, *, seconds=300):
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to this in time"
+        time.sleep(0.05)
 
 
 def _exported(segbench, checkpoint):

@@ -63,13 +63,19 @@ class Target(Section):
         return f"{self.runtime} {self.precision}" + ("" if self.prune is None else f", {100 * self.prune:g} % pruned")
 
 
+def _also_short(schema: dict[str, Any]) -> None:
+    """Extend the JSON Schema of a list of targets to also accept texts, such as ``onnxruntime:int8``."""
+    texts = [f"{runtime}:{precision}" for runtime, known in PRECISIONS.items() for precision in known]
+    schema["items"] = {"anyOf": [{"enum": [*PRECISIONS, *texts]}, schema["items"]]}
+
+
 _USUAL = ("eager", "compile", "onnxruntime", "onnxruntime:int8", "openvino", "openvino:int8")
 
 
 class Deploy(Section):
     """In which forms trained networks are tested beside their own; changes no score of the leaderboard."""
 
-    targets: Annotated[tuple[Target, ...], Field(min_length=1)] = _USUAL  # type: ignore[assignment]
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, json_schema_extra=_also_short)] = _USUAL  # type: ignore[assignment]
     """The runtimes and precisions. ``eager`` at fp32, which all are compared with, is always one of them."""
     images: Annotated[int, Field(ge=1)] | None = None
     """How many test images are taken, the same for every network and target; all by default."""

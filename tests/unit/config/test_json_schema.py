@@ -22,6 +22,7 @@ RIGHT = [
     {"train": {"steps": 5, "accumulate": "epoch", "optimizer": "adamw", "schedule": {"name": "poly", "power": 1}}},
     {"evaluate": {"window": {"size": [8, 8], "stride": [4, 4]}, "scales": [0.5, 1]}},
     {"grid": {"train.epochs": [1, 2]}, "defaults": {"width": 0.5}},
+    {"deploy": {"targets": ["eager", "onnxruntime:int8", {"runtime": "eager", "prune": 0.5}]}},
     {
         "dataset": {"name": "pictures", "validation_split": "val"},
         "tuning": {"grid": {"train.optimizer.lr": [0.1, 0.2]}, "steps": 5, "seed": 0},
@@ -46,6 +47,9 @@ WRONG = [
     {"loader": {"cache": "ram"}},
     {"dataset": {"name": "pictures", "fraction": 0}},
     {"tuning": {"grid": {}}},
+    {"deploy": {"targets": ["onnxruntime:int4"]}},
+    {"deploy": {"targets": [{"runtime": "onnx"}]}},
+    {"deploy": {"targets": []}},
     {"tuning": {"epochs": 1}},
 ]
 
