@@ -74,9 +74,8 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    Finished runs are kept. Time and memory are estimated first, with a few steps of each network. Blocks of speed,
-    robustness and deploy follow. At a time limit or on SIGTERM, running runs save their state, and the exit code is 3;
-    the same command then continues.
+    Finished runs are kept. Time and memory are estimated first. Blocks of speed, robustness and deploy follow. At a time
+    limit or on SIGTERM, running runs save their state, and the exit code is 3; the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
@@ -96,8 +95,8 @@ def run(  # noqa: PLR0913 - the options of one command
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
     _refuse_absent_packages(checked, device, here=launching.can_be_tried_here)
-    seconds = seconds_of(time_limit, option="--time-limit")
     trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
+    seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     with command.stopping():
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
