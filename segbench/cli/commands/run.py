@@ -74,8 +74,8 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    Finished runs are kept. Time and memory are estimated first. Blocks of speed, robustness and deploy follow. At a time
-    limit or on SIGTERM, running runs save their state, and the exit code is 3; the same command then continues.
+    Finished runs are kept. Time and memory are estimated first. Blocks of speed, robustness and deploy follow. At a
+    time limit or on SIGTERM, running runs save their state, and the exit code is 3; the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code

@@ -105,8 +105,7 @@ def record_outcome(run: Run, store: Store, outcome: Outcome, *, seconds: float) 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     record = build_record(run, outcome, timings=Timings(started=started, total_seconds=seconds), environment=capture())
     with store.writing(run.id) as folder:
-        record = write_record(folder, record)
-    return record
+        return write_record(folder, record)
 
 
 def record_death(

@@ -78,8 +78,7 @@ def take_over(run: Run, twin: Twin, store: Store) -> RunRecord:
                 copy = folder / file.relative_to(source)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, copy)  # copytree would hide a full disk behind a generic error
-        record = write_record(folder, record)
-    return record
+        return write_record(folder, record)
 
 
 def _work(run: Run) -> tuple[str, str, int]:
