@@ -204,7 +204,7 @@ def test_a_network_that_cannot_be_tuned_is_a_row_with_the_reason(tmp_path):
 
 
 def test_a_trial_that_diverges_is_not_chosen_and_the_suite_is_complete(tmp_path):
-    suite = tuned_suite(models=["cnn"], seeds=[0], tuning={"grid": {"train.optimizer.lr": [1e30, 0.01]}, "epochs": 2})
+    suite = tuned_suite(models=["cnn"], seeds=[0], tuning={"grid": {"train.optimizer.lr": [1e12, 0.01]}, "epochs": 2})
     outcome = run_suite(suite, results=tmp_path)
     assert [record.outcome.status for record in by_role(outcome, "trial")] == [Status.FAILED, Status.COMPLETED]
     assert by_role(outcome, "tuned")[0].tuning.values == {"train.optimizer.lr": 0.01}

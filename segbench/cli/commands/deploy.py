@@ -53,7 +53,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a trained network to another runtime, and check its outputs.
+    """Export a trained network, and check its outputs.
 
     The file takes (N, C, H, W) float32 images after the recipe's test transforms and returns scores (N, classes, H, W),
     for batches and image sizes of any kind where the format allows it. Scores of seeded images are compared with
@@ -94,7 +94,7 @@ def deploy(
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test trained networks in other runtimes, at other precisions, and pruned.
+    """Test trained networks in other runtimes, at int8, pruned.
 
     The networks are those that 'segbench run' has stored. Each is exported, tested on the same images and timed; what
     is done already is kept. Every result is stored under RESULTS/<suite>/deployments/. With a time limit, exit code 3

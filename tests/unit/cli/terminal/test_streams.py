@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from stored import write_run
 
 SEGBENCH = [sys.executable, "-m", "segbench"]
 
@@ -41,8 +42,8 @@ def test_a_full_disk_behind_the_output_is_told_in_one_line():
 
 
 def test_what_an_encoding_lacks_is_a_question_mark(tmp_path):
-    (tmp_path / "日本.yaml").write_text("x: 1\n", encoding="utf-8")
-    done = run("validate", f"'{tmp_path}/日本.yaml'", PYTHONIOENCODING="ascii")
-    assert done.returncode == 2
-    assert "??.yaml" in done.stderr
+    write_run(tmp_path, "日本")
+    done = run("leaderboard", str(tmp_path), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "??" in done.stdout
     assert "Traceback" not in done.stderr
