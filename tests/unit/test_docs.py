@@ -17,7 +17,17 @@ from segbench.config.component import DatasetEntry, ModelEntry
 from segbench.config.load import check
 from segbench.config.plan import digest
 from segbench.config.reading.yaml_loader import read_yaml
-from segbench.config.sections.training import Distill, Evaluate, Loader, Resume, Speed, Train, Transforms, Window
+from segbench.config.sections.training import (
+    Distill,
+    Evaluate,
+    Loader,
+    Resume,
+    RunTimeout,
+    Speed,
+    Train,
+    Transforms,
+    Window,
+)
 from segbench.config.sections.tuning import Tuning
 from segbench.data.base import Remark
 from segbench.data.scenes.dataset import scenes
@@ -56,7 +66,21 @@ def test_no_placeholder_is_left_in_the_readme():
 
 @pytest.mark.parametrize(
     "section",
-    [Suite, DatasetEntry, ModelEntry, Train, Distill, Tuning, Evaluate, Loader, Resume, Speed, Transforms, Window],
+    [
+        Suite,
+        DatasetEntry,
+        ModelEntry,
+        Train,
+        Distill,
+        Tuning,
+        Evaluate,
+        Loader,
+        Resume,
+        RunTimeout,
+        Speed,
+        Transforms,
+        Window,
+    ],
 )
 def test_every_key_of_a_suite_is_explained(section):
     explained = set(re.findall(r"`(\w+)", text("suites.md")))
@@ -66,7 +90,19 @@ def test_every_key_of_a_suite_is_explained(section):
 def test_no_key_is_explained_that_does_not_exist():
     known = {
         field
-        for section in (Suite, DatasetEntry, ModelEntry, Train, Distill, Tuning, Evaluate, Loader, Resume, Speed)
+        for section in (
+            Suite,
+            DatasetEntry,
+            ModelEntry,
+            Train,
+            Distill,
+            Tuning,
+            Evaluate,
+            Loader,
+            Resume,
+            RunTimeout,
+            Speed,
+        )
         for field in section.model_fields
     }
     rows = re.findall(r"^\| ([^|]*) \| [^|]* \| [^|]* \|$", text("suites.md"), flags=re.MULTILINE)
