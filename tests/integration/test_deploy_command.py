@@ -84,7 +84,7 @@ def _exported(segbench, checkpoint):
 def test_there_is_nothing_to_deploy_before_networks_are_trained(tiny_file, segbench):
     done = segbench("deploy", tiny_file(deploy=BLOCK), "--device", "cpu")
     assert done.returncode == 2
-    assert "no trained network to deploy; 'segbench run' trains them first" in done.stderr
+    assert "no trained network to test; 'segbench run' trains them first" in done.stderr
 
 
 @pytest.mark.parametrize(

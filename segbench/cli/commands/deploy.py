@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,18 +16,13 @@ from segbench.cli.support.options import (
     Seeds,
     SuiteFile,
     TimeLimit,
-    names,
-    numbers,
     seconds_of,
+    selection_of,
 )
 from segbench.cli.support.options import size as size_of
-from segbench.cli.support.suite_command import SOMETHING_LEFT
-from segbench.cli.support.suite_file import load, naming
-from segbench.cli.terminal.deployment_table import show
-from segbench.cli.terminal.output import counted, tell, write_json
-from segbench.config.sections.deploy import Deploy, read_targets
-from segbench.config.suite import Suite
-from segbench.errors import RunInterrupted, SegbenchError, UsageError
+from segbench.cli.terminal.output import tell, write_json
+from segbench.config.sections.deploy import read_targets
+from segbench.errors import SegbenchError, UsageError
 from segbench.results.run_files import RECORD_FILE
 
 if TYPE_CHECKING:
@@ -100,94 +94,11 @@ def deploy(
     is done already is kept. Every result is stored under RESULTS/<suite>/deployments/. With a time limit, exit code 3
     says that something is left.
     """
-    wanted_seeds = numbers(seeds, option="--seeds")
+    from segbench.cli.support.further_tests import Request, deployment_tests, execute_command
+
     given = {"targets": None if targets is None else read_targets(targets), "images": images}
-    checked = load(suite, overrides, seeds=wanted_seeds)
-    with naming(suite):
-        complete = deploy_block(
-            checked,
-            {key: value for key, value in given.items() if value is not None},
-            file=suite,
-            models=names(models, option="--models"),
-            seeds=wanted_seeds,
-            device=device,
-            results=results,
-            seconds=seconds_of(time_limit, option="--time-limit"),
-        )
-    show(results / checked.name, as_json=as_json)
-    if not complete:
-        tell("something is left, the same command goes on")
-        raise typer.Exit(SOMETHING_LEFT)
-
-
-def deploy_block(
-    suite: Suite,
-    given: Mapping[str, Any],
-    *,
-    file: Path | None,
-    models: Sequence[str] | None,
-    seeds: Sequence[int] | None,
-    device: str,
-    results: Path,
-    seconds: float | None = None,
-) -> bool:
-    """Deploy the trained networks of a suite as its block says.
-
-    Args:
-        suite: The suite.
-        given: Options of a ``deploy:`` block that win over the suite's.
-        file: The suite's file, for messages.
-        models: Labels or names of the models; all by default.
-        seeds: Their seeds; all by default.
-        device: auto, cpu, cuda, cuda:N or mps.
-        results: Folder of all results.
-        seconds: After so many it is time to stop.
-
-    Returns:
-        Whether nothing is left.
-
-    Raises:
-        UsageError: The block or the data is wrong, a package is missing, or no network of the suite was trained.
-    """
-    from segbench.cli.terminal.progress import observing
-    from segbench.config.load import check_part
-    from segbench.deployment.suite.suite import deploy_networks, open_deployments, refuse_absent_packages
-    from segbench.engine.robustness.suite import KEEP_WEIGHTS
-    from segbench.engine.stopping import Stop
-    from segbench.engine.suite.planning import planned
-    from segbench.engine.suite.selection import chosen
-    from segbench.results.store import Store
-
-    written = suite.deploy.model_dump(mode="json") if suite.deploy else {}
-    block = check_part(Deploy, written | dict(given), file=file, key="deploy")
-    refuse_absent_packages(block, device=device)
-    store, stop = Store(results, suite.name), Stop.after(seconds)
-    runs = chosen(planned(suite, store).shown, models, seeds)
-    found = open_deployments(runs, store, block, device=device)
-    if found.without_weights:
-        tell(f"{counted(len(found.without_weights), 'run')} not deployed: {KEEP_WEIGHTS}")
-    if not found.tasks and not found.done:
-        raise UsageError(f"{suite.name}: no trained network to deploy; 'segbench run' trains them first")
-    tell(f"{counted(len(found.tasks), 'deployment')} to do, {found.done} done before")
-    try:
-        with stop.on_sigterm(), observing() as observer:
-            deploy_networks(found, store, stop=stop, observer=observer)
-    except RunInterrupted as interrupted:
-        tell(str(interrupted))
-        return False
-    return True
-
-
-def refuse_what_cannot_be_deployed(suite: Suite, *, device: str) -> None:
-    """Refuse a suite whose deploy block needs packages that are missing, before anything is trained.
-
-    Raises:
-        UsageError: Packages are missing.
-    """
-    if suite.deploy is not None:
-        from segbench.deployment.suite.suite import refuse_absent_packages
-
-        refuse_absent_packages(suite.deploy, device=device)
+    request = Request(selection_of(models, seeds), results, device, seconds_of(time_limit, option="--time-limit"))
+    execute_command(deployment_tests(), suite, given, request, overrides=overrides, as_json=as_json)
 
 
 def _tested_size(checkpoint: Path) -> tuple[int, int]:

@@ -21,8 +21,6 @@ from segbench.cli.support.options import (
     seconds_of,
     selection_of,
 )
-from segbench.cli.terminal.output import tell
-from segbench.cli.terminal.robustness_table import show
 
 
 def robustness(  # noqa: PLR0913 - the options of one command
@@ -46,27 +44,12 @@ def robustness(  # noqa: PLR0913 - the options of one command
     The networks are those that 'segbench run' has stored. What is tested already is kept; every result is stored under
     RESULTS/<suite>/robustness/. With a time limit, exit code 3 says that something is left.
     """
-    from segbench.cli.support.suite_command import SOMETHING_LEFT, retest_block
-    from segbench.cli.support.suite_file import load, naming
+    from segbench.cli.support.further_tests import Request, execute_command, robustness_tests
 
     given = {
         "corruptions": corruptions if corruptions == "all" else names(corruptions, option="--corruptions"),
         "severities": numbers(severities, option="--severities"),
         "images": images,
     }
-    selection = selection_of(models, seeds)
-    checked = load(suite, overrides, seeds=selection.seeds)
-    with naming(suite):
-        complete = retest_block(
-            checked,
-            {key: value for key, value in given.items() if value is not None},
-            file=suite,
-            selection=selection,
-            device=device,
-            results=results,
-            seconds=seconds_of(time_limit, option="--time-limit"),
-        )
-    show(results / checked.name, as_json=as_json)
-    if not complete:
-        tell("something is left, the same command goes on")
-        raise typer.Exit(SOMETHING_LEFT)
+    request = Request(selection_of(models, seeds), results, device, seconds_of(time_limit, option="--time-limit"))
+    execute_command(robustness_tests(), suite, given, request, overrides=overrides, as_json=as_json)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -39,10 +37,6 @@ from segbench.cli.support.options import (
     selection_of,
 )
 from segbench.engine.suite.selection import RunOrder
-
-if TYPE_CHECKING:
-    from segbench.cli.support.suite_command import FurtherTests
-    from segbench.config.suite import Suite
 
 
 def run(  # noqa: PLR0913 - the options of one command
@@ -94,37 +88,14 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
-    _refuse_absent_packages(checked, device, here=launching.can_be_tried_here)
     trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
+    command.check_blocks()
     with command.stopping():
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
-        measured = command.measure(outcome, speed=not no_speed, further=_further_tests())
+        measured = command.measure(outcome, speed=not no_speed)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
     if code := exit_code(outcome, measured=measured):
         raise typer.Exit(code)
-
-
-def _refuse_absent_packages(suite: Suite, device: str, *, here: bool) -> None:
-    """Refuse a suite whose deploy block needs packages that are missing here, before anything is trained.
-
-    Raises:
-        UsageError: Packages are missing.
-    """
-    if here and suite.deploy is not None:
-        from segbench.cli.commands.deploy import refuse_what_cannot_be_deployed
-
-        refuse_what_cannot_be_deployed(suite, device=device)
-
-
-def _further_tests() -> Sequence[FurtherTests]:
-    """Return what follows the runs, where the suite has its block."""
-    from segbench.cli.commands.deploy import deploy_block
-    from segbench.cli.support.suite_command import FurtherTests, retest_block
-
-    return (
-        FurtherTests("robustness", retest_block, "robustness was not tested"),
-        FurtherTests("deploy", deploy_block, "networks were not deployed"),
-    )

@@ -1,14 +1,15 @@
-"""The steps of ``segbench run``: estimate, run, measure speed, test robustness."""
+"""The steps of ``segbench run``: estimate, run, measure speed, test trained networks again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from segbench.cli.support.further_tests import SOMETHING_LEFT, FurtherTests, Request, blocks_of, execute_block
 from segbench.cli.support.launch_options import LaunchOptions
 from segbench.cli.support.speed_jobs import extent_of, measure_block
 from segbench.cli.support.suite_file import naming
@@ -16,39 +17,19 @@ from segbench.cli.terminal.estimate import announce
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.cli.terminal.trackers import tracking
-from segbench.config.load import check_part
 from segbench.config.plan import Run
-from segbench.config.sections.robustness import Robustness
 from segbench.config.suite import Suite
 from segbench.engine.estimate.estimate import SuiteEstimate
 from segbench.engine.processes import terminate_calls
 from segbench.engine.stopping import Stop
-from segbench.engine.suite.planning import WantedRuns, planned, wanted_runs
+from segbench.engine.suite.planning import WantedRuns, wanted_runs
 from segbench.engine.suite.run_suite import SuiteOutcome, do_runs
-from segbench.engine.suite.selection import RunOrder, Selection, chosen
-from segbench.errors import RunInterrupted, SegbenchError, UsageError
+from segbench.engine.suite.selection import RunOrder, Selection
+from segbench.errors import SegbenchError
 from segbench.results.store import Store
-
-SOMETHING_LEFT = 3
-"""Exit code if the time was over before everything was done; the same command continues."""
 
 MOST_NAMED = 10
 """Number of unfinished runs that are named."""
-
-
-@dataclass(frozen=True)
-class FurtherTests:
-    """A block of a suite that tests trained networks again.
-
-    Attributes:
-        key: Its key, which is the name of its command, too.
-        test: Does it; takes what ``retest_block`` takes.
-        failed: How a message begins that says why it failed.
-    """
-
-    key: str
-    test: Callable[..., bool]
-    failed: str
 
 
 @dataclass(frozen=True)
@@ -157,44 +138,45 @@ class SuiteCommand:
             return None if self.stop.due else False
         return True
 
-    def _test_again(self, outcome: SuiteOutcome, block: FurtherTests) -> bool | None:
+    def check_blocks(self) -> None:
+        """Refuse blocks of further tests that cannot be done here, before anything is trained.
+
+        Raises:
+            UsageError: A package is missing.
+        """
+        if self.launching.can_be_tried_here:
+            for tests in blocks_of(self.suite):
+                tests.check(getattr(self.suite, tests.key), self.launching.device)
+
+    def _test_again(self, outcome: SuiteOutcome, tests: FurtherTests) -> bool | None:
         """Execute a block of further tests; errors are reported, since the leaderboard is still wanted.
 
         Returns:
             Whether nothing failed; None if tests are left.
         """
-        if getattr(self.suite, block.key) is None:
-            return True
         if not self.launching.can_be_tried_here or outcome.left:
-            tell(f"the {block.key} block is left; 'segbench {block.key}' does it")
+            tell(f"the {tests.key} block is left; 'segbench {tests.key}' does it")
             return None if outcome.left else True
+        request = Request(self.selection, self.results, self.launching.device, self.stop.seconds_left)
         try:
-            complete = block.test(
-                self.suite,
-                {},
-                file=None,
-                selection=self.selection,
-                device=self.launching.device,
-                results=self.results,
-                seconds=self.stop.seconds_left,
-            )
+            complete = execute_block(tests, self.suite, {}, request)
         except SegbenchError as error:
-            tell(f"{block.failed}: {error}")
+            tell(f"the {tests.key} block was not executed: {error}")
             return False
         return True if complete else None
 
-    def measure(self, outcome: SuiteOutcome, *, speed: bool, further: Sequence[FurtherTests]) -> bool | None:
+    def measure(self, outcome: SuiteOutcome, *, speed: bool) -> bool | None:
         """Execute what follows the runs: the speed block, if wanted, and the blocks of further tests.
 
         Args:
             outcome: The outcome of the runs.
             speed: Whether speed is wanted.
-            further: The blocks, in their order.
 
         Returns:
             Whether nothing failed; None if something is left.
         """
-        done = [self.measure_speed(outcome) if speed else True, *(self._test_again(outcome, one) for one in further)]
+        done = [self.measure_speed(outcome) if speed else True]
+        done += [self._test_again(outcome, tests) for tests in blocks_of(self.suite)]
         return None if None in done else all(done)
 
     def _speed_in_time(self, outcome: SuiteOutcome) -> bool:
@@ -235,51 +217,3 @@ def _tell_done(outcome: SuiteOutcome) -> None:
             f"{counted(len(outcome.left), 'run')} left, the same command goes on: {'; '.join(left)}"
             f"{f'; and {more} more' if more else ''}"
         )
-
-
-def retest_block(
-    suite: Suite,
-    given: Mapping[str, Any],
-    *,
-    file: Path | None,
-    selection: Selection,
-    device: str,
-    results: Path,
-    seconds: float | None = None,
-) -> bool:
-    """Test the trained networks of a suite as its robustness block specifies.
-
-    Args:
-        suite: The suite.
-        given: Keys of a ``robustness:`` block that override the suite's.
-        file: The suite's file, for messages.
-        selection: Models and seeds of the networks.
-        device: auto, cpu, cuda, cuda:N or mps.
-        results: Folder of all results.
-        seconds: Time limit; None for no limit.
-
-    Returns:
-        Whether nothing is left.
-
-    Raises:
-        UsageError: The block or the data is wrong, or no network of the suite was trained.
-    """
-    from segbench.engine.robustness.suite import KEEP_WEIGHTS, open_tests, retest_networks
-
-    written = suite.robustness.model_dump(mode="json") if suite.robustness else {}
-    block = check_part(Robustness, written | dict(given), file=file, key="robustness")
-    store, stop = Store(results, suite.name), Stop.after(seconds)
-    runs = chosen(planned(suite, store).shown, selection.models, selection.seeds)
-    tests = open_tests(runs, store, block)
-    if tests.without_weights:
-        tell(f"{counted(len(tests.without_weights), 'run')} not tested again: {KEEP_WEIGHTS}")
-    if not tests.count and not tests.done:
-        raise UsageError(f"{suite.name}: no trained network to test; 'segbench run' trains them first")
-    tell(f"{counted(tests.count, 'test')} to do, {tests.done} done before")
-    try:
-        with stop.on_sigterm(), observing() as observer:
-            retest_networks(tests, store, device=device, stop=stop, observer=observer)
-    except RunInterrupted as interrupted:
-        tell(str(interrupted))
-        return False
-    return True

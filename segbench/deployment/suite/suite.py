@@ -52,6 +52,11 @@ class OpenDeployments:
     done: int
     without_weights: tuple[Run, ...]
 
+    @property
+    def count(self) -> int:
+        """Deployments to do: one a network and target."""
+        return len(self.tasks)
+
 
 def refuse_absent_packages(block: Deploy, *, device: str) -> None:
     """Refuse targets whose packages are missing; what this machine cannot run anyway needs none.

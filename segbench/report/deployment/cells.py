@@ -8,12 +8,21 @@ from collections.abc import Callable
 from segbench.config.sections.deploy import REFERENCE
 from segbench.report.blocks import Cell
 from segbench.report.deployment.rows import DeploymentRow, DeploymentTable, signed
-from segbench.report.ranking.paired_order import Ranks
+from segbench.report.further_tests import ABSENT, ShownTable, filled, ranks_cell, score_cell
 from segbench.report.text import byte_count, printable, rate
 
-ABSENT = Cell("-")
-TEXT_COLUMNS = ("model", "target")
-"""Titles of the columns that hold words."""
+
+def shown(table: DeploymentTable) -> ShownTable:
+    """Return a table as it is shown."""
+    device = "" if table.device == "cpu" else f" on {table.device}"
+    return ShownTable(
+        columns=columns_of(table),
+        words=("model", "target"),
+        whole=("model", "target"),
+        reasons=reasons_of(table),
+        ending=f"{table.images} test images{device}. {' '.join(table.verdicts)}".strip(),
+        facts=table.facts(),
+    )
 
 
 def columns_of(table: DeploymentTable) -> dict[str, list[Cell]]:
@@ -21,12 +30,10 @@ def columns_of(table: DeploymentTable) -> dict[str, list[Cell]]:
     columns: dict[str, Callable[[DeploymentRow], Cell]] = {
         "model": lambda row: Cell(printable(row.label)),
         "target": lambda row: Cell(row.name),
-        "mIoU": lambda row: ABSENT if math.isnan(row.mean_iou) else Cell(f"{row.mean_iou:.3f}", row.mean_iou),
+        "mIoU": lambda row: score_cell(row.mean_iou),
         "change": _change,
-        "agreement": lambda row: (
-            ABSENT if row.agreement is None else Cell(f"{100 * row.agreement:.2f} %", row.agreement)
-        ),
-        "rank": lambda row: _ranks(row.rank_before, row.rank),
+        "agreement": _agreement,
+        "rank": lambda row: ranks_cell(row.rank_before, row.rank),
         "ms": lambda row: ABSENT if row.latency_ms is None else Cell(f"{row.latency_ms:.3g}", row.latency_ms),
         "speed-up": lambda row: ABSENT if row.speedup is None else Cell(f"{row.speedup:.2f}", row.speedup),
         "img/s": lambda row: ABSENT if row.images_per_second is None else Cell(rate(row.images_per_second)),
@@ -34,8 +41,7 @@ def columns_of(table: DeploymentTable) -> dict[str, list[Cell]]:
         "file": lambda row: _bytes(row.file_bytes),
         "export s": lambda row: ABSENT if row.export_seconds is None else Cell(f"{row.export_seconds:.1f}"),
     }
-    cells = {title: [cell(row) for row in table.rows] for title, cell in columns.items()}
-    return {title: column for title, column in cells.items() if any(cell != ABSENT for cell in column)}
+    return filled(columns, table.rows)
 
 
 def reasons_of(table: DeploymentTable) -> list[str]:
@@ -59,16 +65,6 @@ def _change(row: DeploymentRow) -> Cell:
 
 def _agreement(row: DeploymentRow) -> Cell:
     return ABSENT if row.agreement is None else Cell(f"{100 * row.agreement:.2f} %", row.agreement)
-
-
-def _ranks(before: Ranks | None, after: Ranks | None) -> Cell:
-    if before is None or after is None:
-        return ABSENT
-    return Cell(f"{_span(before)} → {_span(after)}")
-
-
-def _span(bounds: Ranks) -> str:
-    return str(bounds[0]) if bounds[0] == bounds[1] else f"{bounds[0]}-{bounds[1]}"
 
 
 def _bytes(size: int | None) -> Cell:

@@ -9,6 +9,7 @@ from typing import Any
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval
+from segbench.report.further_tests import without_nan
 from segbench.report.ranking.paired_order import OrderChanges, Ranks
 
 SMALLEST_SHOWN = 0.001
@@ -102,9 +103,8 @@ class DeploymentTable:
 
     def facts(self) -> dict[str, Any]:
         """Return the table for programs, with its verdict; what is not known is None."""
-        rows = [{key: _known(value) for key, value in asdict(row).items()} for row in self.rows]
-        facts = {key: value for key, value in asdict(self).items() if key != "rows"}
-        return {**facts, "rows": rows, "verdicts": self.verdicts}
+        facts: dict[str, Any] = without_nan(asdict(self) | {"verdicts": self.verdicts})
+        return facts
 
     def _costs(self) -> list[str]:
         """Return which target cost a network most, and which made one fastest."""
@@ -125,10 +125,3 @@ class DeploymentTable:
 def signed(value: float) -> str:
     """Return a difference of scores with its sign; nothing is ``+0.000``."""
     return f"{round(value, 3) + 0.0:+.3f}"
-
-
-def _known(value: Any) -> Any:
-    """Return a value for programs: None in place of what is not known."""
-    if isinstance(value, tuple | list):
-        return [_known(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

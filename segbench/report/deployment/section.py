@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph, Table
-from segbench.report.deployment.cells import TEXT_COLUMNS, columns_of, reasons_of
+from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph
+from segbench.report.deployment.cells import shown
 from segbench.report.deployment.figure import NAME, deployment_figure
 from segbench.report.deployment.load import FoundDeployments, load_deployments
 from segbench.report.deployment.rows import DeploymentTable
 from segbench.report.deployment.table import deployment_tables
 from segbench.report.figures.plot import Plot
-from segbench.report.runs.folds import folders_of
+from segbench.report.further_tests import folders_by_suite, run_ids
 from segbench.report.text import plural, short_id
 
 TITLE = "Other runtimes, smaller forms"
@@ -58,11 +57,7 @@ def deployments_of(runs: pd.DataFrame) -> list[SuiteDeployments]:
     Args:
         runs: The rows of ``load_results``.
     """
-    shown = {folder.name for run in runs.itertuples() for folder in folders_of(run)}
-    folders: dict[str, dict[Path, None]] = defaultdict(dict)
-    for run in runs.itertuples():
-        folders[str(run.suite)][Path(str(run.path)).resolve().parent] = None
-    found = [_of_suite(suite, list(places), shown) for suite, places in folders.items()]
+    found = [_of_suite(suite, places, run_ids(runs)) for suite, places in folders_by_suite(runs).items()]
     return [one for one in found if one.tables or one.problems]
 
 
@@ -100,12 +95,12 @@ def deployment_facts(found: Iterable[SuiteDeployments]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_suite(suite: str, folders: Sequence[Path], shown: set[str]) -> SuiteDeployments:
+def _of_suite(suite: str, folders: Sequence[Path], ids: set[str]) -> SuiteDeployments:
     try:
         found = load_deployments(*folders)
     except StoreError as error:
         found = FoundDeployments((), (str(error),))
-    found = replace(found, runs=tuple(run for run in found.runs if shown.intersection(run.ids)))
+    found = replace(found, runs=tuple(run for run in found.runs if ids.intersection(run.ids)))
     return SuiteDeployments(suite, tuple(deployment_tables(found)), found.problems)
 
 
@@ -115,18 +110,15 @@ def _name(one: SuiteDeployments, table: DeploymentTable) -> str:
 
 
 def _table_blocks(table: DeploymentTable, draw: Callable[[Plot, str], Drawing], ending: str) -> list[Block]:
-    columns = columns_of(table)
-    signs = "".join(":" if title in TEXT_COLUMNS else "-" for title in columns)
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    content = shown(table)
     verdict: list[Block] = [Paragraph.of(" ".join(table.verdicts), lead=True)] if table.verdicts else []
     tested = f"Tested on {plural(table.images, 'image')}, on {table.device}."
-    meant = [words for title, words in _MEANINGS.items() if title in columns]
-    reasons = reasons_of(table)
+    meant = [words for title, words in _MEANINGS.items() if title in content.columns]
     plot = deployment_figure(table)
     return [
         *verdict,
-        Table.of("deployment", list(columns), rows, signs),
+        content.block("deployment"),
         Paragraph.of(" ".join([tested, *meant])),
-        *([Bullets("Without a result:", tuple(reasons))] if reasons else []),
+        *([Bullets("Without a result:", tuple(content.reasons))] if content.reasons else []),
         *([draw(plot, ending)] if plot is not None else []),
     ]

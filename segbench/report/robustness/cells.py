@@ -7,40 +7,49 @@ from collections.abc import Callable
 
 from segbench.metrics.uncertainty import Interval
 from segbench.report.blocks import Cell
+from segbench.report.further_tests import ABSENT, ShownTable, filled, ranks_cell, score_cell
 from segbench.report.robustness.rows import RobustnessRow, RobustnessTable, percent
 from segbench.report.text import printable
 
-ABSENT = Cell("-")
-TEXT_COLUMNS = ("model", "worst under")
-"""Titles of the columns that hold words."""
+
+def shown(table: RobustnessTable) -> ShownTable:
+    """Return a table as it is shown."""
+    return ShownTable(
+        columns=columns_of(table),
+        words=("model", "worst under"),
+        whole=("model",),
+        reasons=reasons_of(table),
+        ending=f"{table.images} test images. {table.verdict}" if table.corruptions else "",
+        facts=table.facts(),
+    )
 
 
 def columns_of(table: RobustnessTable) -> dict[str, list[Cell]]:
     """Return the cells of each column by its title, without columns that hold nothing."""
     columns: dict[str, Callable[[RobustnessRow], Cell]] = {
         "model": lambda row: Cell(printable(row.label)),
-        "clean": lambda row: _score(row.clean),
-        "corrupted": lambda row: _score(row.corrupted),
+        "clean": lambda row: score_cell(row.clean),
+        "corrupted": lambda row: score_cell(row.corrupted),
         "loss": _loss,
         "lost": lambda row: _share(row.relative_loss),
         "worst under": _worst,
-        "rank": _ranks,
+        "rank": lambda row: ranks_cell(row.rank_clean, row.rank_corrupted),
         "ECE": _calibration,
         **{f"on {label}": _elsewhere(label) for label in table.elsewhere},
-        "train": lambda row: _score(row.train),
+        "train": lambda row: score_cell(row.train),
         "gap": lambda row: ABSENT if row.gap is None else Cell(f"{row.gap:+.3f}", row.gap),
     }
-    cells = {title: [cell(row) for row in table.rows] for title, cell in columns.items()}
-    return {title: column for title, column in cells.items() if any(cell != ABSENT for cell in column)}
+    return filled(columns, table.rows)
+
+
+def reasons_of(table: RobustnessTable) -> list[str]:
+    """Return why networks have no result under a condition."""
+    return [f"{row.label}, {condition}: {reason}" for row in table.rows for condition, reason in row.failures.items()]
 
 
 def condition_words(name: str) -> str:
     """Return a corruption as it stands in text, such as ``gaussian noise``."""
     return name.replace("_", " ")
-
-
-def _score(value: float | None) -> Cell:
-    return ABSENT if value is None or math.isnan(value) else Cell(f"{value:.3f}", value)
 
 
 def _share(value: float) -> Cell:
@@ -60,16 +69,6 @@ def _worst(row: RobustnessRow) -> Cell:
     return Cell(f"{condition_words(row.worst)} {row.by_corruption[row.worst]:.3f}", row.by_corruption[row.worst])
 
 
-def _ranks(row: RobustnessRow) -> Cell:
-    if row.rank_clean is None or row.rank_corrupted is None:
-        return ABSENT
-    return Cell(f"{_bounds(row.rank_clean)} → {_bounds(row.rank_corrupted)}", sum(row.rank_corrupted) / 2)
-
-
-def _bounds(bounds: tuple[int, int]) -> str:
-    return str(bounds[0]) if bounds[0] == bounds[1] else f"{bounds[0]}-{bounds[1]}"
-
-
 def _calibration(row: RobustnessRow) -> Cell:
     if math.isnan(row.calibration_error):
         return ABSENT
@@ -78,4 +77,4 @@ def _calibration(row: RobustnessRow) -> Cell:
 
 
 def _elsewhere(label: str) -> Callable[[RobustnessRow], Cell]:
-    return lambda row: _score(row.elsewhere.get(label))
+    return lambda row: score_cell(row.elsewhere.get(label))

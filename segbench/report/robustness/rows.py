@@ -8,6 +8,7 @@ from typing import Any
 
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval
+from segbench.report.further_tests import without_nan
 from segbench.report.ranking.paired_order import OrderChanges
 
 
@@ -133,17 +134,10 @@ class RobustnessTable:
     def facts(self) -> dict[str, Any]:
         """Return the table for programs, with its verdict; what is not known is None."""
         facts = {**asdict(self), "verdict": self.verdict if self.corruptions else None}
-        return {key: _without_nan(value) for key, value in facts.items()}
+        found: dict[str, Any] = without_nan(facts)
+        return found
 
 
 def percent(share: float) -> str:
     """Return a share in whole percent, such as ``12 %``; a dash where it is not known."""
     return "-" if math.isnan(share) else f"{round(100 * share)} %"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import Any
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph, Table
+from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph
 from segbench.report.figures.plot import Plot
-from segbench.report.robustness.cells import TEXT_COLUMNS, columns_of
+from segbench.report.further_tests import folders_by_suite, run_ids
+from segbench.report.robustness.cells import reasons_of, shown
 from segbench.report.robustness.heat_map import HEAT_MAP, heat_map
 from segbench.report.robustness.load import Retested, load_retests
 from segbench.report.robustness.rows import RobustnessTable
 from segbench.report.robustness.severity_curves import SEVERITY_CURVES, severity_curves
 from segbench.report.robustness.table import robustness_tables
-from segbench.report.runs.folds import folders_of
 from segbench.report.text import plural, short_id
 
 TITLE = "Other weather, other data"
@@ -56,11 +55,7 @@ def robustness_of(runs: pd.DataFrame) -> list[SuiteRobustness]:
     Args:
         runs: The rows of ``load_results``.
     """
-    shown = {folder.name for run in runs.itertuples() for folder in folders_of(run)}
-    folders: dict[str, dict[Path, None]] = defaultdict(dict)
-    for run in runs.itertuples():
-        folders[str(run.suite)][Path(str(run.path)).resolve().parent] = None
-    found = [_of_suite(suite, list(places), shown) for suite, places in folders.items()]
+    found = [_of_suite(suite, places, run_ids(runs)) for suite, places in folders_by_suite(runs).items()]
     return [one for one in found if one.tables or one.found.problems]
 
 
@@ -98,12 +93,12 @@ def robustness_facts(found: Iterable[SuiteRobustness]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_suite(suite: str, folders: Sequence[Path], shown: set[str]) -> SuiteRobustness:
+def _of_suite(suite: str, folders: Sequence[Path], ids: set[str]) -> SuiteRobustness:
     try:
         found = load_retests(*folders)
     except StoreError as error:
         return SuiteRobustness(suite, Retested((), {}, (str(error),)), ())
-    found = replace(found, runs=tuple(run for run in found.runs if shown.intersection(run.ids)))
+    found = replace(found, runs=tuple(run for run in found.runs if ids.intersection(run.ids)))
     return SuiteRobustness(suite, found, tuple(robustness_tables(found)))
 
 
@@ -120,14 +115,12 @@ def _plots(table: RobustnessTable) -> Iterator[Plot]:
 
 
 def _table_blocks(table: RobustnessTable) -> list[Block]:
-    columns = columns_of(table)
-    signs = "".join(":" if title in TEXT_COLUMNS else "-" for title in columns)
-    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    content = shown(table)
     verdict = [Paragraph.of(table.verdict, lead=True)] if table.corruptions else []
-    meant = [words for title, words in _MEANINGS.items() if title in columns]
+    meant = [words for title, words in _MEANINGS.items() if title in content.columns]
     sentences = [*_tested(table), *meant]
     words = [Paragraph.of(" ".join(sentences))] if sentences else []
-    return [*verdict, Table.of("robustness", list(columns), rows, signs), *words]
+    return [*verdict, content.block("robustness"), *words]
 
 
 def _tested(table: RobustnessTable) -> list[str]:
@@ -142,11 +135,6 @@ def _tested(table: RobustnessTable) -> list[str]:
 
 def _left_out(one: SuiteRobustness) -> list[Block]:
     """Return what is missing and why; nothing where nothing is."""
-    failed = [
-        f"{row.label}, {condition}: {reason}"
-        for table in one.tables
-        for row in table.rows
-        for condition, reason in row.failures.items()
-    ]
+    failed = [reason for table in one.tables for reason in reasons_of(table)]
     lines = tuple(dict.fromkeys([*failed, *one.found.problems]))
     return [Bullets("Missing from these tables:", lines)] if lines else []
