@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.deployments.record import Agreement, DeployedTo, DeploymentRecord, Timing
-from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER
+from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.record import Status
 from segbench.results.speed.record import Memory, Restart, SpeedStatus
 from segbench.results.store import read_record
@@ -42,5 +42,5 @@ def deployment(run: Path, target: DeployedTo, matrices: ImageMatrices | None, **
         "timings": () if matrices is None else (timing(10.0, 12.0, 11.0),),
     }
     made = DeploymentRecord.model_validate(facts | changes)
-    DEPLOYMENTS.write(run.parent / DEPLOYMENTS_FOLDER, made, matrices)
+    DEPLOYMENTS.write(run.parent / DEPLOYMENTS.folder, made, matrices)
     return made

@@ -9,7 +9,7 @@ from stored import some_images, write_run
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition, RetestRecord
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, write_retest
+from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.store import read_record
 
 FOG = Condition(kind="corruption", name="fog", severity=3)
@@ -29,7 +29,7 @@ def retest(run: Path, condition: Condition, matrices: ImageMatrices | None, **ch
         "status": Status.COMPLETED if matrices is not None else Status.FAILED,
         "images": 0 if matrices is None else len(matrices.names),
     }
-    write_retest(run.parent / ROBUSTNESS_FOLDER, RetestRecord.model_validate(facts | changes), matrices)
+    ROBUSTNESS.write(run.parent / ROBUSTNESS.folder, RetestRecord.model_validate(facts | changes), matrices)
 
 
 def network(root: Path, label: str, *, clean: int, fog: int, noise: int, seeds: int = 3) -> None:

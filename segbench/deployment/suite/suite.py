@@ -30,7 +30,7 @@ from segbench.engine.robustness.suite import sharing_images, trained_networks
 from segbench.engine.run.splits import OpenedSplits
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
-from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER
+from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.files import host_mark, storing
 from segbench.results.record import Status
 from segbench.results.store import Store
@@ -81,7 +81,7 @@ def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device
     networks = trained_networks(runs, store)
     stored = {
         (test.record.identity, test.record.target.key, test.record.fingerprint)
-        for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER).tests
+        for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests
         if test.record.status is not Status.FAILED
     }
     tasks, done = [], 0
@@ -111,7 +111,7 @@ def deploy_networks(
         RunInterrupted: It was time to stop.
         StoreError: Results cannot be written.
     """
-    folder, tasks = store.folder / DEPLOYMENTS_FOLDER, open_ones.tasks
+    folder, tasks = store.folder / DEPLOYMENTS.folder, open_ones.tasks
     with _working(folder):
         for number, task in enumerate(tasks):
             if stop.due:
@@ -156,7 +156,7 @@ def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy) -> str:
 
 
 def _work_folder(store: Store) -> Path:
-    return store.folder / DEPLOYMENTS_FOLDER / f"{_WORK}{host_mark()}-{os.getpid()}"
+    return store.folder / DEPLOYMENTS.folder / f"{_WORK}{host_mark()}-{os.getpid()}"
 
 
 @contextmanager

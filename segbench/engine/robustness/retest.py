@@ -24,7 +24,7 @@ from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.environment import capture
 from segbench.results.record import Status
 from segbench.results.retests.record import Calibration, Condition, RetestRecord
-from segbench.results.retests.store import write_retest
+from segbench.results.retests.store import ROBUSTNESS
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def retest(batch: Batch, folder: Path, device: str, *, observer: Observer) -> No
             record, matrices = _tested(network, batch, images, device)
         if record.reason is not None:
             observer(Notice(f"{network.run.label}, seed {network.run.seed}, {batch.condition}: {record.reason}"))
-        write_retest(folder, record, matrices)
+        ROBUSTNESS.write(folder, record, matrices)
 
 
 def record_of(network: Trained, batch: Batch, status: Status, reason: str | None = None) -> RetestRecord:

@@ -18,7 +18,7 @@ from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, scan_retests, write_retest
+from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.run_files import WEIGHTS_FILE
 from segbench.results.store import Store
 
@@ -82,7 +82,7 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
     networks = trained_networks(runs, store)
     stored = {
         (test.record.identity, test.record.condition.key, test.record.fingerprint)
-        for test in scan_retests(store.folder / ROBUSTNESS_FOLDER).tests
+        for test in ROBUSTNESS.scan(store.folder / ROBUSTNESS.folder).tests
         if test.record.status is not Status.FAILED
     }
     batches, done = [], 0
@@ -109,7 +109,7 @@ def retest_networks(
         RunInterrupted: It was time to stop.
         StoreError: Results cannot be written.
     """
-    folder, done = store.folder / ROBUSTNESS_FOLDER, 0
+    folder, done = store.folder / ROBUSTNESS.folder, 0
     for batch in tests.batches:
         if stop.due:
             raise RunInterrupted("it was time to stop; the same command goes on with the tests that are left")
@@ -129,7 +129,7 @@ def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> 
         except ProcessDied as death:
             written = {
                 test.record.identity
-                for test in scan_retests(folder).tests
+                for test in ROBUSTNESS.scan(folder).tests
                 if test.record.condition == batch.condition and test.record.fingerprint == batch.fingerprint
             }
             left = tuple(network for network in left if network.run.identity not in written)
@@ -137,7 +137,7 @@ def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> 
                 return
             reason = " ".join(str(death).split())
             observer(Notice(f"{left[0].run.label}, seed {left[0].run.seed}, {batch.condition}: {reason}"))
-            write_retest(folder, record_of(left[0], batch, Status.FAILED, reason), None)
+            ROBUSTNESS.write(folder, record_of(left[0], batch, Status.FAILED, reason), None)
             left = left[1:]
 
 

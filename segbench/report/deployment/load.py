@@ -14,7 +14,7 @@ from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
 from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.deployments.record import DeploymentRecord
-from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER, StoredDeployment
+from segbench.results.deployments.store import DEPLOYMENTS, StoredDeployment
 from segbench.results.find_runs import scan
 from segbench.results.record import RunRecord, Status
 from segbench.results.run_files import CONFUSION_FILE
@@ -77,7 +77,7 @@ def load_deployments(*folders: Path) -> FoundDeployments:
     by_run: dict[str, list[StoredDeployment]] = defaultdict(list)
     problems: list[str] = []
     for folder in folders:
-        found = DEPLOYMENTS.scan(folder / DEPLOYMENTS_FOLDER)
+        found = DEPLOYMENTS.scan(folder / DEPLOYMENTS.folder)
         problems += found.problems
         for test in found.tests:
             by_run[test.record.run].append(test)

@@ -19,7 +19,7 @@ from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrice
 from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import RunRecord, Status
 from segbench.results.retests.record import Condition
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, StoredRetest, scan_retests
+from segbench.results.retests.store import ROBUSTNESS, StoredRetest
 from segbench.results.run_files import CONFUSION_FILE
 
 
@@ -103,7 +103,7 @@ def load_retests(*folders: Path) -> Retested:
     parts: dict[str, _Part] = {}
     conditions: dict[str, Condition] = {}
     for folder in folders:
-        found = scan_retests(folder / ROBUSTNESS_FOLDER)
+        found = ROBUSTNESS.scan(folder / ROBUSTNESS.folder)
         problems += found.problems
         conditions |= {test.record.condition.key: test.record.condition for test in found.tests}
         for part in _parts(folder, found.tests, problems):

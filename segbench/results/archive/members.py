@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from segbench.errors import StoreError
+from segbench.results.archive.further_tests import FURTHER_TESTS
 from segbench.results.arrays.gallery import GALLERY_FOLDER
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
-from segbench.results.retests.verify import RETESTS
 from segbench.results.run_files import (
     CONFUSION_FILE,
     DETAILS_FILE,
@@ -129,9 +129,9 @@ def _parsed(suite: str, parts: list[str]) -> Member | None:  # noqa: PLR0911 - o
         case [folder, name] if folder.startswith(".") and folder.endswith(STATES_SUFFIX) and STATE_NAME.fullmatch(name):
             run_id = folder[1:].removesuffix(STATES_SUFFIX)
             return Member(suite, Kind.STATES, checked_name(run_id, "run"), name)
-        case [folder, run, name] if folder in RETESTS and name.endswith((".json", ".npz")):
+        case [folder, run, name] if folder in FURTHER_TESTS and name.endswith((".json", ".npz")):
             return Member(suite, Kind.RETEST, f"{folder}/{checked_name(run, 'run')}", name)
-        case [folder, _, *_] if folder not in (SPEED_FOLDER, GALLERY_FOLDER, *RETESTS):
+        case [folder, _, *_] if folder not in (SPEED_FOLDER, GALLERY_FOLDER, *FURTHER_TESTS):
             run_id = checked_name(folder, "run")
             return Member(suite, Kind.RUN, run_id, "/".join(parts[1:])) if is_run_file(parts[1:]) else None
     return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from segbench.errors import StoreError
+from segbench.results.archive.further_tests import VerifiedTest, verified_test
 from segbench.results.archive.members import Kind, Member
 from segbench.results.archive.placing import Fate, Placed, move
 from segbench.results.archive.unpack import Unpacked
 from segbench.results.files import storing
-from segbench.results.retests.verify import RETESTS, VerifiedTest
 from segbench.results.store import Store
 
 RECORD, ARRAYS = ".json", ".npz"
@@ -37,7 +37,7 @@ def verify_retest(file: Path, member: Member) -> None:
         StoreError: It is damaged, belongs elsewhere, or is the arrays of no record.
     """
     if file.suffix == RECORD:
-        RETESTS[member.owner.partition("/")[0]](file)
+        verified_test(member.owner.partition("/")[0], file)
     elif not file.with_suffix(RECORD).is_file():
         raise StoreError(f"{file}: has no record, {file.stem}{RECORD}")
 
@@ -45,12 +45,12 @@ def verify_retest(file: Path, member: Member) -> None:
 def _place(unpacked: Unpacked, member: Member, store: Store) -> Placed:
     kind, _, run_id = member.owner.partition("/")
     staged, target = unpacked.folder / member.path, store.folder / kind / run_id / member.inner
-    there = RETESTS[kind](staged)
+    there = verified_test(kind, staged)
     if not target.exists():
         _install(staged, target)
         return Placed(member.path, Kind.RETEST, Fate.ADDED)
     try:
-        here = RETESTS[kind](target)
+        here = verified_test(kind, target)
     except StoreError as error:
         _install(staged, target)
         return Placed(member.path, Kind.RETEST, Fate.REPLACED, f"what was there is damaged: {error}")

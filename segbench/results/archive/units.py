@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.results.archive.container import Source
+from segbench.results.archive.further_tests import FURTHER_TESTS, packed_files, verified_test
 from segbench.results.archive.inventory import held_runs
 from segbench.results.archive.manifest import PackedRun
 from segbench.results.archive.members import is_run_file, is_safe
@@ -16,7 +17,6 @@ from segbench.results.arrays.gallery import find_galleries
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
 from segbench.results.record import RunRecord
-from segbench.results.retests.verify import RETESTS, packed_files
 from segbench.results.run_files import PREDICTIONS_FILE, SAMPLES_FOLDER
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE
@@ -114,11 +114,11 @@ def _states_unit(suite: str, run_id: str, folder: Path, problems: list[str]) -> 
 
 def _retest_units(suite: str, folder: Path, problems: list[str]) -> Iterator[Unit]:
     """Yield the further tests, those of one kind and run together."""
-    for kind, verify in RETESTS.items():
+    for kind in FURTHER_TESTS:
         by_run: dict[str, list[Source]] = {}
         for record in packed_files(folder / kind):
             try:
-                test = verify(record)
+                test = verified_test(kind, record)
             except StoreError as error:
                 problems.append(str(error))
                 continue

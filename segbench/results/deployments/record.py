@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -95,6 +95,8 @@ class Timing(Facts):
 
 class DeploymentRecord(TestRecord):
     """One run on one target; the confusion matrices lie beside it, in a file of the same name."""
+
+    measured: ClassVar[frozenset[str]] = TestRecord.measured | {"export_seconds", "file_bytes", "pruning", "timings"}
 
     schema_version: int = DEPLOYMENT_SCHEMA_VERSION
     target: DeployedTo

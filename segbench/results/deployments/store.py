@@ -5,9 +5,7 @@ from __future__ import annotations
 from segbench.results.deployments.record import DEPLOYMENT_SCHEMA_VERSION, DeploymentRecord
 from segbench.results.retests.beside import FoundTests, StoredTest, TestStore
 
-DEPLOYMENTS_FOLDER = "deployments"
-
-DEPLOYMENTS = TestStore(DEPLOYMENTS_FOLDER, DeploymentRecord, DEPLOYMENT_SCHEMA_VERSION, "deploy")
+DEPLOYMENTS = TestStore("deployments", DeploymentRecord, DEPLOYMENT_SCHEMA_VERSION, "deploy")
 
 StoredDeployment = StoredTest[DeploymentRecord]
 FoundDeployments = FoundTests[DeploymentRecord]

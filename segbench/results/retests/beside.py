@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -50,6 +50,9 @@ class TestRecord(Facts):
     images: int = 0
     test_digest: str | None = None
     """Hash of all that was fed, in order."""
+
+    measured: ClassVar[frozenset[str]] = frozenset({"seconds", "environment"})
+    """Fields that depend on when and where the test was done; two tests may differ in them and agree."""
 
     @property
     def under(self) -> Keyed:
@@ -112,6 +115,11 @@ class TestStore(Generic[R]):
     version: int
     command: str
 
+    @property
+    def again(self) -> str:
+        """How a damaged test is done again, for messages."""
+        return f"'segbench {self.command}' does it again"
+
     def write(self, folder: Path, record: R, matrices: ImageMatrices | None) -> None:
         """Store one test; an earlier one of the same run and key is replaced.
 
@@ -144,7 +152,6 @@ class TestStore(Generic[R]):
         Raises:
             StoreError: It is missing, damaged or of a newer segbench, or its matrices are missing.
         """
-        again = f"'segbench {self.command}' does it again"
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
             version = document["schema_version"]
@@ -158,9 +165,9 @@ class TestStore(Generic[R]):
             raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError) as error:
             first = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
-            raise StoreError(f"{file}: is no record of a test ({first}); {again}") from None
+            raise StoreError(f"{file}: is no record of a test ({first}); {self.again}") from None
         if found.record.status is Status.COMPLETED and not found.matrices_file.is_file():
-            raise StoreError(f"{found.matrices_file}: is missing; {again}")
+            raise StoreError(f"{found.matrices_file}: is missing; {self.again}")
         return found
 
     def scan(self, folder: Path) -> FoundTests[R]:

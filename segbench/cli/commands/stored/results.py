@@ -17,6 +17,7 @@ from segbench.config.load import set_options
 from segbench.errors import UsageError
 from segbench.metrics.scores import score
 from segbench.report.text import printable
+from segbench.results.archive.further_tests import FURTHER_TESTS, packed_files
 from segbench.results.archive.inventory import HeldRun, held_runs, size_of, suite_folders
 from segbench.results.archive.members import Kind
 from segbench.results.archive.merge import Merged
@@ -27,7 +28,6 @@ from segbench.results.archive.placing import Fate, Placed, Side
 from segbench.results.archive.units import Extra
 from segbench.results.arrays.matrices import load_matrices
 from segbench.results.find_runs import scan
-from segbench.results.retests.verify import RETESTS, packed_files
 from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.speed.store import SPEED_FOLDER
 
@@ -205,7 +205,7 @@ def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
     speeds = len(list((suite / SPEED_FOLDER).glob("*.json")))
     parts = [f"{count} {status}" for status, count in counts.items()]
     parts += [counted(speeds, "speed record")] if speeds else []
-    tests = sum(len(packed_files(suite / kind)) for kind in RETESTS)
+    tests = sum(len(packed_files(suite / kind)) for kind in FURTHER_TESTS)
     parts += [counted(tests, "further test")] if tests else []
     protocols = sorted({_short(run.record.protocol_id) for run in runs if run.record})
     told = f", {'protocol' if len(protocols) == 1 else 'protocols'} {', '.join(protocols)}" if protocols else ""

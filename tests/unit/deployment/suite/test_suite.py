@@ -29,7 +29,7 @@ from segbench.engine.suite.planning import planned
 from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import RunInterrupted, UsageError
 from segbench.results.arrays.matrices import load_matrices
-from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER
+from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.files import host_mark
 from segbench.results.record import Status
 from segbench.results.speed.record import SpeedStatus
@@ -205,7 +205,7 @@ def test_what_this_machine_cannot_run_is_a_row_with_its_reason(tmp_path):
         deploy_networks(found, store, stop=Stop.after(0.0))
     only = type(found)(found.tasks[1:], 0, ())
     deploy_networks(only, store)
-    (stored,) = DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER).tests
+    (stored,) = DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests
     assert stored.record.status is Status.SKIPPED
     assert stored.record.reason == "TensorRT needs a CUDA device, this is cpu"
     again = open_deployments(planned(suite, store).shown, store, block("tensorrt"), device="cpu")
@@ -222,7 +222,7 @@ def test_a_stopped_command_goes_on_and_leaves_no_files(tmp_path):
 
         @property
         def due(self):
-            return bool(DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER).tests)
+            return bool(DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests)
 
     with pytest.raises(RunInterrupted, match="goes on"):
         deploy_networks(open_deployments(runs, store, wanted), store, stop=AfterOne())
@@ -230,18 +230,18 @@ def test_a_stopped_command_goes_on_and_leaves_no_files(tmp_path):
     assert [task.target.key for task in left.tasks] == ["onnxruntime-fp32"]
     assert left.done == 1
     deploy_networks(left, store)
-    found = DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER)
+    found = DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder)
     assert {test.record.status for test in found.tests} == {Status.COMPLETED}
     assert all(timing.call_seconds > 0 for test in found.tests for timing in test.record.timings)
     assert len({test.record.test_digest for test in found.tests}) == 1
     assert open_deployments(runs, store, wanted).tasks == ()
     assert len(open_deployments(runs, store, block("onnxruntime", images=2)).tasks) == 2
-    assert [one.name for one in (store.folder / DEPLOYMENTS_FOLDER).iterdir()] == [runs[0].id]
+    assert [one.name for one in (store.folder / DEPLOYMENTS.folder).iterdir()] == [runs[0].id]
 
 
 def test_files_of_a_killed_command_are_removed(tmp_path):
     _, store = trained_suite(tmp_path, models=["cnn"])
-    left = store.folder / DEPLOYMENTS_FOLDER / f".work-{host_mark()}-999999999"
+    left = store.folder / DEPLOYMENTS.folder / f".work-{host_mark()}-999999999"
     left.mkdir(parents=True)
     (left / "network.onnx").touch()
     deploy_networks(open_deployments([], store, block("eager")), store)
@@ -255,7 +255,7 @@ def test_a_process_that_dies_is_a_row_and_is_tried_again(trained):
     deploy_networks(type(open_deployments(runs, store, killed.block))((killed,), 0, ()), store)
     records = {
         test.record.target.key: test.record
-        for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS_FOLDER).tests
+        for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests
         if test.record.label == "killed"
     }
     assert records["onnxruntime-fp32"].status is Status.FAILED

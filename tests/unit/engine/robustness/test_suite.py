@@ -16,7 +16,7 @@ from segbench.engine.suite.planning import planned
 from segbench.engine.suite.run_suite import run_suite
 from segbench.errors import UsageError
 from segbench.results.record import Status
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, scan_retests
+from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.store import Store
 
 BLOCK = Robustness(corruptions=("fog", "elastic_transform"), severities=(2,), images=4, train_split=True)
@@ -42,7 +42,7 @@ def test_every_network_is_tested_under_every_condition_on_equal_images(trained):
     tests, store = opened(suite, results)
     assert tests.count == 6
     retest_networks(tests, store, device="cpu")
-    found = scan_retests(store.folder / ROBUSTNESS_FOLDER)
+    found = ROBUSTNESS.scan(store.folder / ROBUSTNESS.folder)
     assert found.problems == ()
     assert {test.record.status for test in found.tests} == {Status.COMPLETED}
     digests = {(test.record.condition.key, test.record.test_digest) for test in found.tests}
@@ -82,7 +82,7 @@ def test_a_network_whose_weights_are_damaged_is_a_row_and_the_other_goes_on(trai
         first.checkpoint.write_bytes(whole)
     records = {
         test.record.run: test.record
-        for test in scan_retests(store.folder / ROBUSTNESS_FOLDER).tests
+        for test in ROBUSTNESS.scan(store.folder / ROBUSTNESS.folder).tests
         if test.record.condition.name == "contrast"
     }
     assert records[first.run.id].status is Status.FAILED

@@ -16,7 +16,7 @@ from segbench.report.robustness.table import robustness_tables
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import FoldFacts
 from segbench.results.retests.record import Calibration, Condition
-from segbench.results.retests.store import ROBUSTNESS_FOLDER
+from segbench.results.retests.store import ROBUSTNESS
 
 
 def table_of(root: Path) -> RobustnessTable:
@@ -119,7 +119,7 @@ def test_damaged_records_are_told(tmp_path):
     run = write_run(tmp_path, matrices=some_images(80, images=40))
     retest(run, FOG, some_images(70, images=40))
     retest(run, NOISE, some_images(70, images=40))
-    folder = run.parent / ROBUSTNESS_FOLDER / run.name
+    folder = run.parent / ROBUSTNESS.folder / run.name
     (folder / "fog-3.json").write_text("{", encoding="utf-8")
     (folder / "gaussian_noise-3.npz").unlink()
     problems = load_retests(tmp_path / "toy").problems

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 
 import pytest
+from deployments import EAGER, INT8, deployment
 from retests import FOG, NOISE, retest
 from spoilt_archives import forge, members_of, write_true_run
 from stored import some_images
@@ -188,3 +189,20 @@ def test_archives_altered_by_one_who_knows_the_format_are_refused_whole(results,
     with pytest.raises(ArchiveError, match="nothing was merged"):
         merge([forge(file, altered)], tmp_path / "there")
     assert not (tmp_path / "there").exists()
+
+
+def test_deployments_travel_too_and_other_times_are_no_other_result(results, tmp_path):
+    run = next((results / "toy").glob("unet*-seed0-*"))
+    deployment(run, EAGER, some_images(80, images=30))
+    deployment(run, INT8, some_images(79, images=30))
+    archive, _ = packed(results, tmp_path)
+    there = tmp_path / "there"
+    assert fates(merge([archive], there))[Fate.ADDED] == 14
+    place = there / "toy" / "deployments" / run.name
+    assert {file.name for file in place.iterdir()} == {
+        *("eager-fp32.json", "eager-fp32.npz", "onnxruntime-int8.json", "onnxruntime-int8.npz")
+    }
+    change(place / "onnxruntime-int8.json", export_seconds=99.0)
+    assert fates(merge([archive], there)) == {Fate.SAME: 14}
+    change(place / "onnxruntime-int8.json", largest_difference=0.5)
+    assert fates(merge([archive], there)) == {Fate.SAME: 13, Fate.CONFLICT: 1}

@@ -10,7 +10,7 @@ from stored import matrices, write_run
 
 from segbench.errors import StoreError
 from segbench.results.deployments.record import DeployedTo
-from segbench.results.deployments.store import DEPLOYMENTS, DEPLOYMENTS_FOLDER
+from segbench.results.deployments.store import DEPLOYMENTS
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def stored(tmp_path):
     """A folder of deployments with one of them."""
     run = write_run(tmp_path, "unet", hits=80)
     deployment(run, INT8, matrices(70), timings=(timing(10.0, 12.0),))
-    return run.parent / DEPLOYMENTS_FOLDER
+    return run.parent / DEPLOYMENTS.folder
 
 
 def only(folder):
@@ -28,7 +28,7 @@ def only(folder):
 def test_a_deployment_comes_back_as_it_was_stored(tmp_path):
     run = write_run(tmp_path, "unet", hits=80)
     record = deployment(run, INT8, matrices(70))
-    (test,) = DEPLOYMENTS.scan(run.parent / DEPLOYMENTS_FOLDER).tests
+    (test,) = DEPLOYMENTS.scan(run.parent / DEPLOYMENTS.folder).tests
     assert test.record == record
     assert (test.matrices().matrices == matrices(70).matrices).all()
     assert test.matrices_file.name == "onnxruntime-int8.npz"
@@ -38,7 +38,7 @@ def test_a_later_deployment_to_the_same_target_replaces_it(tmp_path):
     run = write_run(tmp_path, "unet", hits=80)
     for hits in (70, 60):
         deployment(run, EAGER, matrices(hits))
-    (test,) = DEPLOYMENTS.scan(run.parent / DEPLOYMENTS_FOLDER).tests
+    (test,) = DEPLOYMENTS.scan(run.parent / DEPLOYMENTS.folder).tests
     assert (test.matrices().matrices == matrices(60).matrices).all()
 
 

@@ -1,18 +1,23 @@
-"""Verifies stored tests without the data, and tells whether two of them have the same result."""
+"""The further tests of trained networks that archives carry: verified without the data, and compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from segbench.errors import StoreError
-from segbench.results.arrays.matrices import ImageMatrices, load_matrices
+from segbench.results.arrays.matrices import ImageMatrices
+from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.record import Status
-from segbench.results.retests.store import ROBUSTNESS_FOLDER, read_retest
+from segbench.results.retests.beside import TestStore
+from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.verify import refuse_bomb
+
+FURTHER_TESTS: Mapping[str, TestStore[Any]] = {store.folder: store for store in (ROBUSTNESS, DEPLOYMENTS)}
+"""By their folder in a suite's, the kinds of further tests; archives pack and merge every kind that is listed here."""
 
 
 class VerifiedTest(NamedTuple):
@@ -41,34 +46,32 @@ class VerifiedTest(NamedTuple):
         )
 
 
-def verified_retest(file: Path) -> VerifiedTest:
-    """Read a test of a network under another condition, ``<run id>/<condition>.json``, with its matrices.
+def verified_test(kind: str, file: Path) -> VerifiedTest:
+    """Read a further test of a network, ``<run id>/<key>.json``, with its matrices.
+
+    Args:
+        kind: The folder of its kind in a suite's, such as ``robustness``.
+        file: Its record.
 
     Raises:
-        StoreError: It is damaged, or of another run or condition than its path says.
+        StoreError: It is damaged, or of another run or key than its path says.
     """
-    found = read_retest(file)
+    store = FURTHER_TESTS[kind]
+    found = store.read(file)
     record = found.record
-    if (record.run, record.condition.key) != (file.parent.name, file.stem):
-        raise StoreError(f"{file}: is the record of {record.run}, {record.condition.key}")
-    facts = record.model_dump(mode="json", exclude={"seconds", "environment"})
+    if (record.run, record.under.key) != (file.parent.name, file.stem):
+        raise StoreError(f"{file}: is the record of {record.run}, {record.under.key}")
+    facts = record.model_dump(mode="json", exclude=set(record.measured))
     if record.status is not Status.COMPLETED:
         return VerifiedTest(record.identity, completed=False, facts=facts, matrices=None)
     refuse_bomb(found.matrices_file)
     try:
-        matrices = load_matrices(found.matrices_file)
+        matrices = found.matrices()
     except StoreError as error:
-        raise StoreError(f"{str(error).partition('; delete')[0]}; 'segbench robustness' does it again") from None
+        raise StoreError(f"{str(error).partition('; delete')[0]}; {store.again}") from None
     if len(matrices.names) != record.images:
         raise StoreError(f"{found.matrices_file}: holds {len(matrices.names)} images; its record says {record.images}")
     return VerifiedTest(record.identity, completed=True, facts=facts, matrices=matrices)
-
-
-RETESTS: Mapping[str, Callable[[Path], VerifiedTest]] = {ROBUSTNESS_FOLDER: verified_retest}
-"""By their folder in a suite's, the kinds of further tests: how a record at ``<run id>/<name>.json`` is verified.
-
-The arrays of a test lie beside its record, as ``<name>.npz``. Archives pack and merge every kind that is listed here.
-"""
 
 
 def packed_files(folder: Path) -> list[Path]:
