@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stored import further_facts
+
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.deployments.record import Agreement, DeployedTo, DeploymentRecord, Timing
 from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.record import Status
 from segbench.results.speed.record import Memory, Restart, SpeedStatus
-from segbench.results.store import read_record
 
 EAGER = DeployedTo(runtime="eager", precision="fp32", device="cpu")
 INT8 = DeployedTo(runtime="onnxruntime", precision="int8", device="cpu")
@@ -26,16 +27,10 @@ def timing(*milliseconds: float, batch_size: int = 1) -> Timing:
 
 def deployment(run: Path, target: DeployedTo, matrices: ImageMatrices | None, **changes: object) -> DeploymentRecord:
     """Store a deployment of a stored run."""
-    record = read_record(run / "run.json")
     facts = {
-        "run": record.id,
-        "identity": record.identity,
-        "label": record.label,
-        "seed": record.seed,
+        **further_facts(run, matrices),
         "target": target,
-        "fingerprint": "f",
         "status": Status.COMPLETED if matrices is not None else Status.SKIPPED,
-        "images": 0 if matrices is None else len(matrices.names),
         "agreement": None if matrices is None else Agreement(pixels=1000, equal=990),
         "file_bytes": None if matrices is None else 4000,
         "export_seconds": None if matrices is None else 1.5,

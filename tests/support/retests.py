@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stored import some_images, write_run
+from stored import further_facts, some_images, write_run
 
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition, RetestRecord
 from segbench.results.retests.store import ROBUSTNESS
-from segbench.results.store import read_record
 
 FOG = Condition(kind="corruption", name="fog", severity=3)
 NOISE = Condition(kind="corruption", name="gaussian_noise", severity=3)
@@ -18,17 +17,8 @@ NOISE = Condition(kind="corruption", name="gaussian_noise", severity=3)
 
 def retest(run: Path, condition: Condition, matrices: ImageMatrices | None, **changes: object) -> None:
     """Store a further test of a stored run."""
-    record = read_record(run / "run.json")
-    facts = {
-        "run": record.id,
-        "identity": record.identity,
-        "label": record.label,
-        "seed": record.seed,
-        "condition": condition,
-        "fingerprint": "f",
-        "status": Status.COMPLETED if matrices is not None else Status.FAILED,
-        "images": 0 if matrices is None else len(matrices.names),
-    }
+    status = Status.COMPLETED if matrices is not None else Status.FAILED
+    facts = {**further_facts(run, matrices), "condition": condition, "status": status}
     ROBUSTNESS.write(run.parent / ROBUSTNESS.folder, RetestRecord.model_validate(facts | changes), matrices)
 
 

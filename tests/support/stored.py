@@ -17,7 +17,7 @@ from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed.record import SpeedRecord, speed_model
 from segbench.results.speed.store import speed_folder, write_speed
-from segbench.results.store import Store, write_record
+from segbench.results.store import Store, read_record, write_record
 
 HOSTILE = (
     "a|b",
@@ -145,6 +145,19 @@ def write_run(
             (folder / "history.csv").write_text(history)
         write_record(folder, record)
     return root / suite / run_id
+
+
+def further_facts(run: Path, matrices: ImageMatrices | None) -> dict[str, Any]:
+    """What every further test of a stored run keeps."""
+    record = read_record(run / "run.json")
+    return {
+        "run": record.id,
+        "identity": record.identity,
+        "label": record.label,
+        "seed": record.seed,
+        "fingerprint": "f",
+        "images": 0 if matrices is None else len(matrices.names),
+    }
 
 
 def without_checksums(run: Path) -> None:

@@ -107,19 +107,28 @@ class DeploymentTable:
         return facts
 
     def _costs(self) -> list[str]:
-        """Return which target cost a network most, and which made one fastest."""
+        """Return which target costs a network most, with its interval, and which makes one fastest."""
         scored = [row for row in self.rows if not math.isnan(row.change) and row.target in self.changes]
         if not scored:
             return []
         worst = min(scored, key=lambda row: row.change)
-        told = [f"The largest loss is that of {worst.label} in {worst.name}: {signed(worst.change)} mean IoU."]
+        told = [f"{worst.label} loses most, in {worst.name}: {signed(worst.change)} mean IoU{_bounds(worst)}."]
         if worst.change > -SMALLEST_SHOWN:
-            told = [f"No target costs a network {SMALLEST_SHOWN} of its mean IoU."]
-        timed = [row for row in scored if row.speedup is not None]
-        if timed:
-            fastest = max(timed, key=lambda row: row.speedup or 0.0)
-            told.append(f"The largest gain is that of {fastest.label} in {fastest.name}: {fastest.speedup:.1f} times.")
+            told = [f"On these images no target costs a network {SMALLEST_SHOWN} of its mean IoU."]
+        gains = {(row.label, row.name): row.speedup for row in scored if row.speedup is not None}
+        if gains:
+            (label, name), gain = max(gains.items(), key=lambda item: item[1])
+            faster = f"{label} gains most, in {name}: {gain:.1f} times as fast as PyTorch."
+            told.append(faster if gain > 1 else "No target is faster than PyTorch.")
         return told
+
+
+def _bounds(row: DeploymentRow) -> str:
+    """Return the interval of a change in brackets; nothing where it is not known."""
+    interval = row.change_interval
+    if interval is None or math.isnan(interval.low):
+        return ""
+    return f" (95 % interval {signed(interval.low)} to {signed(interval.high)})"
 
 
 def signed(value: float) -> str:

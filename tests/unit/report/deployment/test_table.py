@@ -84,6 +84,21 @@ def test_an_order_that_stays_is_told_with_the_pairs(tmp_path):
     assert verdict == "No order is seen to turn round: 1 of 1 pairs that PyTorch tells apart stay so."
 
 
+def test_the_largest_loss_is_told_with_its_interval_and_the_largest_gain(tmp_path):
+    network(tmp_path, "brittle", eager=90, int8=50)
+    network(tmp_path, "sturdy", eager=80, int8=78)
+    row = row_of(tmp_path, "brittle", "onnxruntime-int8")
+    loss, gain, _ = table_of(tmp_path).verdicts
+    bounds = f"(95 % interval {row.change_interval.low:+.3f} to {row.change_interval.high:+.3f})"
+    assert loss == f"brittle loses most, in onnxruntime int8: {row.change:+.3f} mean IoU {bounds}."
+    assert gain == "No target is faster than PyTorch."  # both were stored with the same times
+
+
+def test_targets_that_change_nothing_are_said_to_cost_nothing_on_these_images(tmp_path):
+    network(tmp_path, "unet", eager=80, int8=80)
+    assert table_of(tmp_path).verdicts[0] == "On these images no target costs a network 0.001 of its mean IoU."
+
+
 def test_one_training_says_nothing_of_networks(tmp_path):
     network(tmp_path, "brittle", eager=90, int8=50, seeds=1)
     network(tmp_path, "sturdy", eager=80, int8=78, seeds=1)
