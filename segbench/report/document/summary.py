@@ -85,7 +85,7 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
 
 
 def _cost(table: RankedTable) -> str:
-    """Return a sentence on the Pareto front of accuracy and speed or, without speed, on the smallest network."""
+    """Return a sentence on the Pareto front of accuracy and speed or, without speed, on the sizes of networks."""
     scored = table.scored
     front = scored[scored["pareto"].fillna(value=False).astype(bool)]
     if len(front):
@@ -99,11 +99,12 @@ def _cost(table: RankedTable) -> str:
     sizes = scored[scored["parameters"].notna()]
     if len(sizes) < 2:
         return ""
-    smallest = sizes.iloc[int(sizes["parameters"].astype(float).argmin())]
-    return (
-        f"The smallest network is {printable(smallest['model'])} ({count(smallest['parameters'])} parameters), "
-        f"with a mean IoU of {smallest['mean_iou']:.3f}."
-    )
+    first, smallest = sizes.iloc[0], sizes.iloc[int(sizes["parameters"].astype(float).argmin())]
+    has = f"It has {count(first['parameters'])} parameters"
+    if first["model"] == smallest["model"]:
+        return f"{has}, the fewest of all."
+    least = f"{printable(smallest['model'])} ({count(smallest['parameters'])})"
+    return f"{has}; the smallest network, {least}, has a mean IoU of {smallest['mean_iou']:.3f}."
 
 
 def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:

@@ -37,7 +37,7 @@ _KNOWN = {
     "unetefficientnetlite0scratch": (2, "o"),
     "unetvalid": (0, "s"),
     "torchvisionfcnresnet50": (1, "P"),
-    "fcdensenet56": (8, "P"),
+    "fcdensenet56": (8, "*"),
     "fcdensenet67": (8, "X"),
     "fcdensenet103": (8, "s"),
     "densenetfcn": (2, "v"),

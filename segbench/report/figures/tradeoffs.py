@@ -89,7 +89,7 @@ def accuracy_parameters(board: pd.DataFrame) -> Plot | None:
         _name(axes, shown, "parameters", _steps(front, "parameters", step=1))
     caption = (
         f"Mean IoU against learned parameters. {sample(shown, board, known=known, those='with learned parameters')} "
-        f"Hollow marks: pretrained weights. Grey line: networks that no other one beats in both. "
+        f"{_hollow(shown)}Grey line: networks that no other one beats in both accuracy and size. "
         f"{accuracy_bar_words(shown)}"
     )
     return Plot(
@@ -229,7 +229,7 @@ def _caption_evaluated(shown: pd.DataFrame, drawn: str) -> str:
     across = f" {spread_words(shown, 'Horizontal bars')}" if (shown["seeds"] > 1).any() else ""
     return (
         f"Mean IoU against images a second in evaluation, data loading included. {drawn} "
-        f"Hollow marks: pretrained weights. {accuracy_bar_words(shown)}{across}"
+        f"{_hollow(shown)}{accuracy_bar_words(shown)}{across}"
     )
 
 
@@ -237,10 +237,15 @@ def _caption_measured(shown: pd.DataFrame, drawn: str) -> str:
     processes = spanned(shown["speed_restarts"], "process", "processes")
     return (
         f"Mean IoU against measured throughput ({shown['speed_situation'].iloc[0]}; the fastest batch measured; median "
-        f"of {processes}, horizontal bars: their range). {drawn} Hollow marks: "
-        "pretrained weights. Grey line: the Pareto front, networks that no other one beats in both. "
+        f"of {processes}, horizontal bars: their range). {drawn} {_hollow(shown)}"
+        "Grey line: the Pareto front, networks that no other one beats in both accuracy and speed. "
         f"{accuracy_bar_words(shown)}"
     )
+
+
+def _hollow(shown: pd.DataFrame) -> str:
+    """Return what hollow marks are; nothing where there is none."""
+    return "Hollow marks: pretrained weights. " if (shown["pretrained"] == "pretrained").any() else ""
 
 
 def _points(shown: pd.DataFrame, across: Any) -> str:

@@ -29,8 +29,14 @@ def test_a_clear_lead_in_several_trainings_is_said_to_be_one(train, said):
     assert text.startswith("best is first with a mean IoU of 0.8")
     assert "(95 % interval 0." in text
     assert ") and leads every other network, over trainings and test images (Holm-adjusted p below 0.05)." in text
-    assert "The smallest network is worst (1.00 k parameters), with a mean IoU of 0." in text
+    assert " It has 2.00 M parameters; the smallest network, worst (1.00 k), has a mean IoU of 0." in text
     assert len(re.findall(r"\.(?= [A-Z]|$)", text)) == 2, "two sentences"
+
+
+def test_a_leader_that_is_the_smallest_too_is_said_to_be(train, said):
+    train("best", 90, parameters=1_000)
+    train("worst", 50, parameters=2_000_000)
+    assert said().endswith(" It has 1.00 k parameters, the fewest of all.")
 
 
 def test_one_training_each_is_no_verdict_on_networks_and_says_what_to_run(add, said):
