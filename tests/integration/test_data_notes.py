@@ -59,6 +59,7 @@ def spoil(file):
     copy.unlink()
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_notes_are_the_same_everywhere_and_outlast_the_run(file):
     (note,) = told(segbench("data", "check", file), "note: ")
     assert "no label is of the class rare" in note

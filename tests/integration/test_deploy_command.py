@@ -81,6 +81,7 @@ def _exported(segbench, checkpoint):
     assert np.allclose(session.run(None, {"images": images.numpy()})[0], expected, atol=1e-4)
 
 
+@pytest.mark.slow(reason="starts a command that imports everything")
 def test_there_is_nothing_to_deploy_before_networks_are_trained(tiny_file, segbench):
     done = segbench("deploy", tiny_file(deploy=BLOCK), "--device", "cpu")
     assert done.returncode == 2

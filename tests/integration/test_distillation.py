@@ -129,6 +129,7 @@ def test_distilled_rows_stand_beside_the_others_with_their_teacher(tiny_file, tm
     assert "damaged" not in listed
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_a_plan_names_teachers_and_estimates_their_part(tiny_file, tmp_path):
     deep = {"name": "unet", "label": "teacher", "width": 1.0}
     file = tiny_file(models=[deep, {**STUDENT, "width": 0.03}], defaults={}, grid={"train.distill": [None, DISTILL]})

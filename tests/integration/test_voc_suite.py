@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from segbench.results.arrays.matrices import load_matrices
 
 SUITE = Path(__file__).parents[2] / "suites" / "voc.yaml"
@@ -19,6 +21,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_the_voc_suite_runs_on_a_tree_in_its_layout(segbench, voc_tree, tmp_path, records):
     settings = [f"--set={setting}" for setting in [*SMALL, f"dataset.root={voc_tree}"]]
     brief = ("--no-report", "--no-speed")  # speed is measured at 512x512 in batches of 32: minutes on a processor

@@ -55,6 +55,7 @@ def shown(board, width):
     return " ".join(console.file.getvalue().split())
 
 
+@pytest.mark.slow(reason="shows tables at every width")
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 120, 300])
 def test_a_column_is_explained_exactly_where_it_is_shown(ranking, width):
     text, titles = shown(ranking.board, width), titles_shown(ranking.board, width=width)

@@ -28,6 +28,7 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(render, "plots", lambda *tables: iter(()))
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_has_text_tables_and_figures_that_exist(add, results, tmp_path):
     add("a", 0)
     add("b", 0, 70)

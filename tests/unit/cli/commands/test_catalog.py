@@ -153,6 +153,7 @@ def test_a_model_that_refuses_every_size_says_why(segbench):
     assert "cannot take 512x512 images: the flux capacitor is empty" in answer.err
 
 
+@pytest.mark.slow(reason="builds a large network for real")
 def test_a_network_of_torchvision_is_described_for_any_channels(segbench):
     assert "4 channels" in segbench("describe", "torchvision:fcn_resnet50", "--channels", 4).out
 

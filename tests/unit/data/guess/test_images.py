@@ -172,6 +172,7 @@ def write_stacks(root, pages, *, masks=None, bands=(), dtype=np.uint8, split="")
                     writer.write(page, photometric=photometric, contiguous=False)
 
 
+@pytest.mark.slow(reason="writes and reads many stacks")
 @pytest.mark.parametrize("kind", STACKS)
 @pytest.mark.parametrize("splits", [("",), ("train", "test")])
 def test_stacks_whose_masks_are_stacks_alike_are_proposed_page_by_page(kind, splits, tmp_path):

@@ -35,6 +35,8 @@ from segbench.results.record import Status
 from segbench.results.speed.record import SpeedStatus
 from segbench.results.store import Store
 
+pytestmark = pytest.mark.slow(reason="deploys networks to other runtimes")
+
 QUICK = {"restarts": 1, "seconds": 0.01, "calibration_images": 4}
 MODELS = [
     "cnn",

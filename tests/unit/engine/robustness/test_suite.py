@@ -37,6 +37,7 @@ def opened(suite, results, block=BLOCK):
     return open_tests(planned(suite, store).shown, store, block), store
 
 
+@pytest.mark.slow(reason="trains networks")
 def test_every_network_is_tested_under_every_condition_on_equal_images(trained):
     suite, results = trained
     tests, store = opened(suite, results)

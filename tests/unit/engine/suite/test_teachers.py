@@ -88,6 +88,7 @@ def test_a_student_whose_teacher_is_not_trained_is_a_row_and_is_trained_with_it_
     )
 
 
+@pytest.mark.slow(reason="trains chains of networks in every order")
 @pytest.mark.parametrize("order", list(RunOrder))
 def test_a_student_starts_after_its_teacher_has_ended_in_any_order_and_beside_other_runs(tmp_path, order):
     told = []

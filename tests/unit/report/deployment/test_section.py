@@ -35,6 +35,7 @@ def report(tmp_path_factory):
     return write_report(folder, root / "reports")
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_has_verdict_table_reasons_and_figure(report):
     text = report.markdown.read_text(encoding="utf-8")
     section = text.partition("## Other runtimes, smaller forms")[2].partition("\n## ")[0]
@@ -83,6 +84,7 @@ def test_nothing_is_drawn_of_one_target(tmp_path):
     assert deployment_figure(table) is None
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_names_as_hostile_as_anybody_may_choose_are_shown(tmp_path):
     folder = stored(tmp_path, labels=HOSTILE)
     (table,) = deployment_tables(load_deployments(folder))

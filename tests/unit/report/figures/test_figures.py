@@ -194,6 +194,7 @@ def test_hostile_names_are_drawn_literally(hostile, read, tmp_path):
     assert ">$x$</text>" in svg
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_very_long_names_are_cut_and_leave_room_for_the_drawing(add, read, tmp_path):
     classes = tuple(f"{number}{'x' * 100}" for number in range(12))
     for number in range(3):
@@ -433,6 +434,7 @@ def test_no_line_crosses_a_name(line):
         assert apart, name
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 @pytest.mark.parametrize("classes", [2, 3, 8, 11, 21, 40])
 def test_confusion_matrices_are_no_wider_than_a_page_and_fill_it(add, read, classes):
     board, runs = confused(add, read, networks=6, classes=classes)

@@ -198,6 +198,7 @@ def test_no_runs_are_said_to_be_none(results, tmp_path):
     assert json.loads(to_json(empty))["rows"] == []
 
 
+@pytest.mark.slow(reason="shows tables at every width")
 def test_a_narrow_terminal_tells_the_group_before_what_is_never_predicted(add, board):
     add("a", 0)
     add("b", 0, 70)

@@ -97,6 +97,7 @@ def test_equal_scores_share_a_rank(add, results):
     assert dict(zip(frame["model"], frame["rank"], strict=True)) == {"a": 1, "b": 1, "c": 3}
 
 
+@pytest.mark.slow(reason="shows tables in every form")
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "json"])
 def test_a_run_without_a_void_row_is_shown_as_unknown_with_the_reason(add, results, form):
     add("known", matrices=replace(matrices(60), void_predicted=np.ones((2, 3), np.int64)))

@@ -54,6 +54,7 @@ def report(tmp_path_factory):
     return write_report(root / "results", root / "reports")
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_report_has_verdict_table_and_both_figures(report):
     text = report.markdown.read_text(encoding="utf-8")
     section = text.split("## Other weather, other data")[1].split("\n## ")[0]

@@ -120,6 +120,7 @@ def test_one_for_each_class_has_a_table_in_the_report(results, add, names, tmp_p
         assert f"| {name} | {100 * iou_of(80):.3f} |" in page.replace("  ", " ")
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_a_missing_module_is_told_and_all_else_is_shown(results, add, names, tmp_path):
     names({"name": "python:nowhere_at_all.metric", "label": "lost"}, MEAN)
     add(hits=80)

@@ -25,6 +25,7 @@ def build(case):
     return {"command": "build", "case_document": case.document()}
 
 
+@pytest.mark.slow(reason="times networks in processes of their own")
 @pytest.mark.parametrize(
     "case",
     [

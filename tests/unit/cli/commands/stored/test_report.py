@@ -56,6 +56,7 @@ def test_a_report_is_opened_where_there_is_a_browser_and_else_says_so(results, t
     assert "open" in segbench("report", results, "--out", tmp_path, "--open").err
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_latex_is_written(results, segbench):
     text = segbench("leaderboard", results, "--format", "latex").out
     assert text.startswith("\\begin{table}")
@@ -104,6 +105,7 @@ def test_recipes_and_networks_that_differ_stand_as_a_and_b(tmp_path, segbench):
         assert "net\\x1b[31m (" in answer.out
 
 
+@pytest.mark.slow(reason="writes a report with all its figures")
 def test_names_cannot_steer_a_terminal_or_a_spreadsheet(tmp_path, segbench):
     write_run(tmp_path, "=1+1\x1b[2J")
     write_run(tmp_path, "other", hits=50)
