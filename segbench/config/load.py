@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from segbench.config.reading.dotted_keys import set_key, with_keys
 from segbench.config.reading.excerpt import excerpt_of
 from segbench.config.reading.python_values import plain_values
+from segbench.config.reading.spelling import spellings_of
 from segbench.config.reading.validation_errors import mistakes
-from segbench.config.reading.yaml_file import differing_texts, expand_variables, find_files, read_document
+from segbench.config.reading.yaml_file import expand_variables, find_files, read_document
 from segbench.config.reading.yaml_loader import read_yaml
 from segbench.config.shipped import suite_path
 from segbench.config.suite import Suite
@@ -50,8 +51,7 @@ def load_suite(suite: str | Path | Mapping[str, Any], *, overrides: Sequence[str
     try:
         expanded = expand_variables(document)
         find_files(expanded, file.parent)
-        spellings = differing_texts(document, expanded)
-        return _checked(expanded, overrides, file=file).spelled(spellings)
+        return _checked(expanded, overrides, file=file).spelled(spellings_of(document, expanded))
     except SuiteError as error:
         raise SuiteError(error.problem, file=file, key=error.key) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
@@ -12,6 +13,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
 from segbench.config.grid import expand
+from segbench.config.reading.spelling import Spellings, respelled
 from segbench.config.reading.validation_errors import line_error
 from segbench.config.sections.channels import given_channels, mismatches
 from segbench.config.sections.deploy import Deploy
@@ -98,20 +100,19 @@ class Suite(Section):
     """In which other runtimes and forms trained networks are tested; without it, ``segbench deploy`` takes the block's
     defaults."""
 
-    _spellings: dict[str, str] = PrivateAttr(default_factory=dict)
+    _spellings: Spellings = PrivateAttr(default_factory=dict)
 
-    def spelled(self, spellings: Mapping[str, str]) -> Suite:
-        """Return this suite, which remembers how its file spells some texts: with variables, and relative paths."""
-        self._spellings = dict(spellings)
+    def spelled(self, spellings: Spellings) -> Suite:
+        """Return this suite, which remembers how its file spells texts."""
+        self._spellings = spellings
         return self
 
-    def document(self) -> dict[str, Any]:
-        """Return the suite with all defaults as plain values; variables and paths are spelled as its file does.
+    def as_written(self, document: Any, *, folder: Path) -> Any:
+        """Return a document made of this suite, spelled as the suite's file, to be stored in a folder.
 
-        So a stored suite holds neither the content of variables nor the folders of the machine.
+        So it holds neither the content of variables nor the folders of the machine.
         """
-        found: dict[str, Any] = _respelled(self.model_dump(mode="json"), self._spellings)
-        return found
+        return respelled(document, self._spellings, folder=folder)
 
     @cached_property
     def written(self) -> Mapping[str, Any]:
@@ -305,11 +306,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _respelled(value: Any, spellings: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _respelled(part, spellings) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_respelled(part, spellings) for part in value]
-    return spellings.get(value, value) if isinstance(value, str) else value

@@ -97,17 +97,6 @@ def expand_variables(document: Mapping[str, Any]) -> dict[str, Any]:
     return expanded
 
 
-def differing_texts(written: Any, expanded: Any) -> dict[str, str]:
-    """Return, by each text of an expanded document that was written in another way, how it was written."""
-    if isinstance(written, str):
-        return {expanded: written} if isinstance(expanded, str) and expanded != written else {}
-    if isinstance(written, Mapping):
-        pairs = [(part, expanded[key]) for key, part in written.items() if key in expanded]
-    else:
-        pairs = list(zip(written, expanded, strict=False)) if isinstance(written, list | tuple) else []
-    return {text: spelling for pair in pairs for text, spelling in differing_texts(*pair).items()}
-
-
 def find_files(document: dict[str, Any], folder: Path) -> None:
     """Resolve paths that exist relative to the suite file's folder.
 

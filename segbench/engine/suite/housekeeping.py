@@ -63,9 +63,9 @@ def renew_gallery(
 
 
 def write_plan(suite: Suite, runs: Sequence[Run], store: Store) -> None:
-    """Store the suite with all defaults and overrides, and its plan."""
-    document = suite.document()
-    lock = {"suite": suite.name, "runs": [_lock_line(run) for run in runs]}
+    """Store the suite with all defaults and overrides, and its plan, spelled as the suite's file."""
+    document = suite.as_written(suite.model_dump(mode="json"), folder=store.folder)
+    lock = suite.as_written({"suite": suite.name, "runs": [_lock_line(run) for run in runs]}, folder=store.folder)
     store.write_suite(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), lock)
 
 
