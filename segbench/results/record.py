@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
+from segbench.results.run_files import WEIGHTS_FILE
 from segbench.results.wording import joined
 
 SCHEMA_VERSION = 2
@@ -275,3 +276,8 @@ class RunRecord(Facts):
     checksums: dict[str, str] | None = None
     """SHA-256 of each other file of the run by its path, and of this record without its checksums; None in older
     records."""
+
+    @property
+    def trained_weights(self) -> str | None:
+        """SHA-256 of the file of trained weights; None if they were not kept, or in older records."""
+        return (self.checksums or {}).get(WEIGHTS_FILE)

@@ -80,7 +80,7 @@ def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device
     place, work = choose_device(device), _work_folder(store)
     networks = trained_networks(runs, store)
     stored = {
-        (test.record.identity, test.record.target.key, test.record.fingerprint)
+        (test.record.identity, test.record.weights, test.record.target.key, test.record.fingerprint)
         for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests
         if test.record.status is not Status.FAILED
     }
@@ -90,8 +90,9 @@ def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device
         for network in group:
             for target in block.targets:
                 asked = _fingerprint(splits, target, block)
-                task = Task(network.run, network.checkpoint, target, block, asked, str(place), work / network.run.id)
-                if (network.run.identity, task.deployed_to.key, asked) in stored:
+                of = (network.run, network.checkpoint, network.weights)
+                task = Task(*of, target, block, asked, str(place), work / network.run.id)
+                if (network.run.identity, network.weights, task.deployed_to.key, asked) in stored:
                     done += 1
                 else:
                     tasks.append(task)

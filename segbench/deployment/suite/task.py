@@ -30,6 +30,7 @@ class Task:
     Attributes:
         run: The run that trained it.
         checkpoint: Its weights.
+        weights: SHA-256 of that file.
         target: What it is deployed to.
         block: The suite's block.
         fingerprint: Hash of what is asked.
@@ -39,6 +40,7 @@ class Task:
 
     run: Run
     checkpoint: Path
+    weights: str
     target: Target
     block: Deploy
     fingerprint: str
@@ -72,6 +74,7 @@ class Task:
             identity=self.run.identity,
             label=self.run.label,
             seed=self.run.seed,
+            weights=self.weights,
             target=self.deployed_to,
             fingerprint=self.fingerprint,
             status=status,

@@ -34,10 +34,12 @@ class Trained:
     Attributes:
         run: The run.
         checkpoint: Its weights.
+        weights: SHA-256 of that file.
     """
 
     run: Run
     checkpoint: Path
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def record_of(network: Trained, batch: Batch, status: Status, reason: str | None
         identity=run.identity,
         label=run.label,
         seed=run.seed,
+        weights=network.weights,
         condition=batch.condition,
         fingerprint=batch.fingerprint,
         status=status,

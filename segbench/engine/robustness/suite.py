@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segbench.config.files import read_digest
 from segbench.config.plan import Run
 from segbench.config.sections.robustness import Robustness
 from segbench.engine.events import Notice, Observer, Progress, ignore
@@ -19,7 +20,6 @@ from segbench.errors import RunInterrupted
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS
-from segbench.results.run_files import WEIGHTS_FILE
 from segbench.results.store import Store
 
 KEEP_WEIGHTS = "their weights were not kept (train.keep_weights: true keeps them)"
@@ -66,10 +66,16 @@ def trained_networks(runs: Iterable[Run], store: Store) -> TrainedNetworks:
     """
     runs = tuple(runs)
     records = store.find_all({run.id: run.identity for run in runs})
-    completed = [run for run in runs if run.id in records and records[run.id].outcome.status is Status.COMPLETED]
-    networks = [Trained(run, store.folder / run.id / WEIGHTS_FILE) for run in completed]
-    there = tuple(network for network in networks if network.checkpoint.is_file())
-    return TrainedNetworks(there, tuple(network.run for network in networks if network not in there))
+    there, without = [], []
+    for run in runs:
+        record, checkpoint = records.get(run.id), store.weights_of(run.id)
+        if record is None or record.outcome.status is not Status.COMPLETED:
+            continue
+        if checkpoint.is_file():
+            there.append(Trained(run, checkpoint, record.trained_weights or read_digest(checkpoint)))
+        else:
+            without.append(run)
+    return TrainedNetworks(tuple(there), tuple(without))
 
 
 def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTests:
@@ -81,7 +87,7 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
     """
     networks = trained_networks(runs, store)
     stored = {
-        (test.record.identity, test.record.condition.key, test.record.fingerprint)
+        (test.record.identity, test.record.weights, test.record.condition.key, test.record.fingerprint)
         for test in ROBUSTNESS.scan(store.folder / ROBUSTNESS.folder).tests
         if test.record.status is not Status.FAILED
     }
@@ -90,7 +96,7 @@ def open_tests(runs: Iterable[Run], store: Store, block: Robustness) -> OpenTest
         splits = splits_of(group[0].run)
         for condition in conditions_of(block):
             fingerprint = images_under(condition, splits, block).fingerprint()
-            todo = [one for one in group if (one.run.identity, condition.key, fingerprint) not in stored]
+            todo = [one for one in group if (one.run.identity, one.weights, condition.key, fingerprint) not in stored]
             done += len(group) - len(todo)
             if todo:
                 batches.append(Batch(condition, block, fingerprint, tuple(todo)))
@@ -120,8 +126,13 @@ def retest_networks(
 
 
 def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> None:
-    """Test a batch in a process of its own; where one network ends it, the others go on in another."""
+    """Test a batch in a process of its own; where one network ends it, the others go on in another.
+
+    Earlier tests of these networks are removed first, so that a stored one has been done now.
+    """
     left = batch.networks
+    for network in left:
+        ROBUSTNESS.remove(folder, network.run.id, batch.condition.key)
     while left:
         try:
             call_in_process(retest, replace(batch, networks=left), folder, device, observer=observer)

@@ -102,7 +102,7 @@ def _current(
 ) -> dict[str, list[StoredDeployment]]:
     """Return the deployments of a run as it is now, by device."""
     tests = list(tests)
-    current = [test for test in tests if test.record.identity == record.identity]
+    current = [test for test in tests if test.record.is_of(record)]
     if len(current) < len(tests):
         problems.append(f"{record.id}: some deployments are of an earlier run; 'segbench deploy' does them again")
     found: dict[str, list[StoredDeployment]] = defaultdict(list)

@@ -160,7 +160,7 @@ def _part(run: FoundRun, record: RunRecord, tests: Sequence[StoredRetest], probl
     Raises:
         StoreError: Matrices cannot be read, or are of images that do not belong together.
     """
-    current = [test for test in tests if test.record.identity == record.identity]
+    current = [test for test in tests if test.record.is_of(record)]
     if len(current) < len(tests):
         problems.append(f"{record.id}: some tests are of an earlier run; 'segbench robustness' does them again")
     completed = [test for test in current if test.record.status is Status.COMPLETED]

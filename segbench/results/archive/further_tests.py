@@ -12,7 +12,7 @@ from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.record import Status
-from segbench.results.retests.beside import TestStore
+from segbench.results.retests.beside import TestRecord, TestStore
 from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.verify import refuse_bomb
 
@@ -24,13 +24,13 @@ class VerifiedTest(NamedTuple):
     """A stored test.
 
     Attributes:
-        identity: The identity of the run that trained the network.
+        record: Its record.
         completed: Whether it has a result.
         facts: What does not depend on when and where it was done.
         matrices: The confusion matrices of a completed test.
     """
 
-    identity: str
+    record: TestRecord
     completed: bool
     facts: Mapping[str, Any]
     matrices: ImageMatrices | None
@@ -63,7 +63,7 @@ def verified_test(kind: str, file: Path) -> VerifiedTest:
         raise StoreError(f"{file}: is the record of {record.run}, {record.under.key}")
     facts = record.model_dump(mode="json", exclude=set(record.measured))
     if record.status is not Status.COMPLETED:
-        return VerifiedTest(record.identity, completed=False, facts=facts, matrices=None)
+        return VerifiedTest(record, completed=False, facts=facts, matrices=None)
     refuse_bomb(found.matrices_file)
     try:
         matrices = found.matrices()
@@ -71,7 +71,7 @@ def verified_test(kind: str, file: Path) -> VerifiedTest:
         raise StoreError(f"{str(error).partition('; delete')[0]}; {store.again}") from None
     if len(matrices.names) != record.images:
         raise StoreError(f"{found.matrices_file}: holds {len(matrices.names)} images; its record says {record.images}")
-    return VerifiedTest(record.identity, completed=True, facts=facts, matrices=matrices)
+    return VerifiedTest(record, completed=True, facts=facts, matrices=matrices)
 
 
 def packed_files(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from segbench.results.archive.members import Kind, Member
 from segbench.results.archive.placing import Fate, Placed, move
 from segbench.results.archive.unpack import Unpacked
 from segbench.results.files import storing
+from segbench.results.record import RunRecord
 from segbench.results.store import Store
 
 RECORD, ARRAYS = ".json", ".npz"
@@ -46,6 +47,9 @@ def _place(unpacked: Unpacked, member: Member, store: Store) -> Placed:
     kind, _, run_id = member.owner.partition("/")
     staged, target = unpacked.folder / member.path, store.folder / kind / run_id / member.inner
     there = verified_test(kind, staged)
+    run = store.find(run_id)
+    if run is not None and not there.record.is_of(run):
+        return Placed(member.path, Kind.RETEST, Fate.KEPT, "the archive's is of another run, or of other weights")
     if not target.exists():
         _install(staged, target)
         return Placed(member.path, Kind.RETEST, Fate.ADDED)
@@ -54,20 +58,19 @@ def _place(unpacked: Unpacked, member: Member, store: Store) -> Placed:
     except StoreError as error:
         _install(staged, target)
         return Placed(member.path, Kind.RETEST, Fate.REPLACED, f"what was there is damaged: {error}")
-    fate, note = _fate(here, there, store, run_id)
+    fate, note = _fate(here, there, run)
     if fate is Fate.REPLACED:
         _install(staged, target)
     return Placed(member.path, Kind.RETEST, fate, note)
 
 
-def _fate(here: VerifiedTest, there: VerifiedTest, store: Store, run_id: str) -> tuple[Fate, str]:
+def _fate(here: VerifiedTest, there: VerifiedTest, run: RunRecord | None) -> tuple[Fate, str]:
     """Decide between two tests of one run and name: results win over failures, those of the stored run over others."""
     if here.agrees(there):
         return Fate.SAME, ""
-    if here.identity != there.identity:
-        run = store.find(run_id)
-        if run is not None and there.identity == run.identity:
-            return Fate.REPLACED, "what was there is of an earlier run"
+    if run is not None and not here.record.is_of(run):
+        return Fate.REPLACED, "what was there is of an earlier run"
+    if here.record.identity != there.record.identity:
         return Fate.KEPT, "the archive's is of another run"
     if not there.completed:
         return Fate.KEPT, "the archive's failed"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import ValidationError
-
+from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import checked_name, replace_text, storing, temporary_path
-from segbench.results.record import Facts, Status
+from segbench.results.record import Facts, RunRecord, Status
+from segbench.results.wording import first_problem
 
 
 class Keyed(Protocol):
@@ -42,6 +42,10 @@ class TestRecord(Facts):
     """Its identity, by which a run that was done anew is told from this one."""
     label: str
     seed: int
+    weights: str | None = None
+    """SHA-256 of the file of weights that was tested; a run that was trained anew has others and the same identity."""
+    matrices_digest: str | None = None
+    """SHA-256 of the file of matrices beside this record; None without one."""
     fingerprint: str
     """Hash of what was asked: the data, what was done to it, the share of the images."""
     status: Status
@@ -51,8 +55,13 @@ class TestRecord(Facts):
     test_digest: str | None = None
     """Hash of all that was fed, in order."""
 
-    measured: ClassVar[frozenset[str]] = frozenset({"seconds", "environment"})
+    measured: ClassVar[frozenset[str]] = frozenset({"seconds", "environment", "matrices_digest"})
     """Fields that depend on when and where the test was done; two tests may differ in them and agree."""
+
+    def is_of(self, run: RunRecord) -> bool:
+        """Return whether this is a test of a run's network as it is now; unknown weights are taken for the same."""
+        same = None in (self.weights, run.trained_weights) or self.weights == run.trained_weights
+        return same and self.identity == run.identity
 
     @property
     def under(self) -> Keyed:
@@ -144,7 +153,19 @@ class TestStore(Generic[R]):
                     temporary.replace(file)
             finally:
                 temporary.unlink(missing_ok=True)
+            record = record.model_copy(update={"matrices_digest": read_digest(file)})
         replace_text(target, record.model_dump_json(indent=1) + "\n")
+
+    def remove(self, folder: Path, run: str, key: str) -> None:
+        """Remove one test, if it is there.
+
+        Raises:
+            StoreError: It cannot be removed.
+        """
+        record = folder / checked_name(run, "run") / f"{checked_name(key, 'test')}.json"
+        with storing(folder):
+            record.unlink(missing_ok=True)
+            record.with_suffix(".npz").unlink(missing_ok=True)
 
     def read(self, file: Path) -> StoredTest[R]:
         """Read one test's record.
@@ -163,11 +184,13 @@ class TestStore(Generic[R]):
             found = StoredTest(self.kind.model_validate(document), file.with_suffix(".npz"))
         except OSError as error:
             raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            first = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
-            raise StoreError(f"{file}: is no record of a test ({first}); {self.again}") from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise StoreError(f"{file}: is no record of a test ({first_problem(error)}); {self.again}") from None
         if found.record.status is Status.COMPLETED and not found.matrices_file.is_file():
             raise StoreError(f"{found.matrices_file}: is missing; {self.again}")
+        known = found.record.matrices_digest
+        if found.record.status is Status.COMPLETED and known not in (None, read_digest(found.matrices_file)):
+            raise StoreError(f"{found.matrices_file}: is damaged: it was changed after it was written; {self.again}")
         return found
 
     def scan(self, folder: Path) -> FoundTests[R]:

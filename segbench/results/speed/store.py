@@ -47,7 +47,7 @@ def read_speed(file: Path) -> SpeedRecord:
         return SpeedRecord.model_validate(document)
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         problem = first_problem(error)
         raise StoreError(f"{file}: is no speed record ({problem}); measure again with 'segbench speed'") from None
 

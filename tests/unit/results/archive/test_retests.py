@@ -19,6 +19,7 @@ from segbench.results.archive.members import Kind
 from segbench.results.archive.merge import merge
 from segbench.results.archive.pack import pack
 from segbench.results.archive.placing import Fate
+from segbench.results.store import read_record, write_record
 
 
 @pytest.fixture
@@ -206,3 +207,41 @@ def test_deployments_travel_too_and_other_times_are_no_other_result(results, tmp
     assert fates(merge([archive], there)) == {Fate.SAME: 14}
     change(place / "onnxruntime-int8.json", largest_difference=0.5)
     assert fates(merge([archive], there)) == {Fate.SAME: 13, Fate.CONFLICT: 1}
+
+
+def test_a_test_of_other_weights_never_joins_the_run_that_is_there(results, tmp_path):
+    """Two people trained one run to other bits, and one of them tested it again."""
+    run = next((results / "toy").glob("unet*-seed0-*"))
+    (run / "checkpoint.safetensors").write_bytes(b"mine")
+    write_record(run, read_record(run / "run.json"))
+    weights = read_record(run / "run.json").trained_weights
+    retest(run, FOG, some_images(60, images=30), weights=weights)
+    archive, _ = packed(results, tmp_path)
+    there = tmp_path / "there"
+    shutil.copytree(results, there)
+    shutil.rmtree(there / "toy" / "robustness")
+    other = there / "toy" / run.name
+    (other / "checkpoint.safetensors").write_bytes(b"theirs")
+    write_record(other, read_record(other / "run.json"))
+    merged = merge([archive], there)
+    (kept,) = [one for one in merged.placed if one.kind is Kind.RETEST and one.fate is Fate.KEPT]
+    assert kept.name == f"toy/robustness/{run.name}/fog-3.json"
+    assert kept.note == "the archive's is of another run, or of other weights"
+    retest(other, FOG, some_images(60, images=30), weights=weights)
+    found = load_retests(there / "toy")
+    assert any("some tests are of an earlier run" in problem for problem in found.problems)
+
+
+def test_matrices_that_were_exchanged_are_told(results, tmp_path):
+    file = a_test(results)
+    shutil.copyfile(a_test(results, "gaussian_noise-3.npz"), file.with_suffix(".npz"))
+    (problem,) = load_retests(results / "toy").problems
+    assert f"{file.with_suffix('.npz')}: is damaged: it was changed after it was written" in problem
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "null", '{"schema_version": []}'])
+def test_a_record_that_is_none_is_told_and_stops_nothing(results, text):
+    a_test(results).write_text(text)
+    found = load_retests(results / "toy")
+    assert len(found.runs) == 6
+    assert any("is no record of a test" in problem for problem in found.problems)
