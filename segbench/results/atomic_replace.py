@@ -12,10 +12,12 @@ import psutil
 
 from segbench.errors import StoreError
 from segbench.results.files import host_mark
-from segbench.results.run_lock import is_locked
+from segbench.results.run_lock import is_locked, lock_file
 
 _CLOCK_SLACK_SECONDS = 60
-_FOREIGN_SECONDS = 7 * 24 * 3600
+FOREIGN_SECONDS = 7 * 24 * 3600
+"""Seconds after its last change for which a file of another machine counts as in use."""
+_UNLOCKED_SECONDS = 3600
 _ATTEMPTS = 10
 
 
@@ -45,14 +47,15 @@ class Leftover(NamedTuple):
     def in_use(self) -> bool:
         """Return whether the process that created it still runs; a later process with the same number does not count.
 
-        Processes of other machines and containers cannot be seen. They count as running while they hold the lock of the
-        run, and for a week after the last change.
+        Processes of other machines and containers cannot be seen, nor those before this machine's last start. They
+        count as running while they hold the lock of the run, and after the last change for an hour if they had locked
+        it, else for a week.
         """
         try:
-            if is_locked(self.path.parent, self.name):
+            if self.host != host_mark() and is_locked(self.path.parent, self.name):
                 return True
             if self.host not in ("", host_mark()):
-                return time.time() - max(map(_touched, (self.path, *_children(self.path)))) < _FOREIGN_SECONDS
+                return time.time() - max(map(_touched, (self.path, *_children(self.path)))) < self._foreign_seconds()
             process = psutil.Process(self.pid)
             began = process.create_time()
             return process.status() != psutil.STATUS_ZOMBIE and began <= _touched(self.path) + _CLOCK_SLACK_SECONDS
@@ -60,6 +63,9 @@ class Leftover(NamedTuple):
             return False
         except psutil.AccessDenied:
             return True
+
+    def _foreign_seconds(self) -> float:
+        return _UNLOCKED_SECONDS if lock_file(self.path.parent, self.name).is_file() else FOREIGN_SECONDS
 
 
 def leftovers(folder: Path) -> list[Leftover]:

@@ -37,5 +37,4 @@ def deployment(run: Path, target: DeployedTo, matrices: ImageMatrices | None, **
         "timings": () if matrices is None else (timing(10.0, 12.0, 11.0),),
     }
     made = DeploymentRecord.model_validate(facts | changes)
-    DEPLOYMENTS.write(run.parent / DEPLOYMENTS.folder, made, matrices)
-    return made
+    return DEPLOYMENTS.write(run.parent / DEPLOYMENTS.folder, made, matrices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from segbench.engine.robustness.suite import sharing_images, trained_networks
 from segbench.engine.run.splits import OpenedSplits
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
+from segbench.results.atomic_replace import FOREIGN_SECONDS
 from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.files import host_mark, storing
 from segbench.results.record import Status
@@ -162,9 +164,9 @@ def _work_folder(store: Store) -> Path:
 
 @contextmanager
 def _working(folder: Path) -> Iterator[None]:
-    """Remove files of killed commands of this machine before, and those of this one after."""
-    for left in folder.glob(f"{_WORK}{host_mark()}-*"):
-        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+    """Remove files of killed commands before, and those of this one after."""
+    for left in folder.glob(f"{_WORK}*-*"):
+        if not _in_use(left):
             shutil.rmtree(left, ignore_errors=True)
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,3 +174,11 @@ def _working(folder: Path) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(folder / f"{_WORK}{host_mark()}-{os.getpid()}", ignore_errors=True)
+
+
+def _in_use(work: Path) -> bool:
+    """Return whether the command still runs whose work folder this is; one of another machine, for a week."""
+    host, _, process = work.name.removeprefix(_WORK).rpartition("-")
+    if host == host_mark() and process.isdecimal():
+        return psutil.pid_exists(int(process))
+    return time.time() - work.stat().st_mtime < FOREIGN_SECONDS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -196,12 +197,27 @@ class SuiteRunner:
                 return self._execute(job, place, told) if limit.try_start(job.run.id) else None
 
         while jobs:
-            for record in self.launcher(jobs, run_job, limit.watching(self.observer)):
-                self.records[record.id] = record
+            with self._claimed(jobs, elsewhere) as claimed:
+                for record in self.launcher(claimed, run_job, limit.watching(self.observer)):
+                    self.records[record.id] = record
             jobs = [job for job in jobs if job.run.id in elsewhere.held]
             elsewhere.wait(self.stop)
             if self.stop.due:
                 return
+
+    @contextmanager
+    def _claimed(self, jobs: Sequence[Job], elsewhere: Elsewhere) -> Iterator[list[Job]]:
+        """Claim all jobs of a launcher that executes them on other machines; else each is claimed as it begins."""
+        if self.launcher.here:
+            yield list(jobs)
+            return
+        with ExitStack() as claims:
+            mine = [job for job in jobs if claims.enter_context(elsewhere.claiming(job.run, self.observer))]
+            done = {job.run.id: record for job in mine if (record := elsewhere.record_of(job.run)) is not None}
+            for record in done.values():
+                report_outcome(record, self.store, self.observer)
+            self.records |= done
+            yield [job for job in mine if job.run.id not in done]
 
     def _execute(self, job: Job, place: Place, told: Observer) -> RunRecord | None:
         """Execute one run; None if it was stopped."""

@@ -129,13 +129,16 @@ class TestStore(Generic[R]):
         """How a damaged test is done again, for messages."""
         return f"'segbench {self.command}' does it again"
 
-    def write(self, folder: Path, record: R, matrices: ImageMatrices | None) -> None:
+    def write(self, folder: Path, record: R, matrices: ImageMatrices | None) -> R:
         """Store one test; an earlier one of the same run and key is replaced.
 
         Args:
             folder: The suite's folder of these tests.
             record: What was found.
             matrices: Of a completed test, one matrix for each image.
+
+        Returns:
+            The record as it is stored, with the digest of the matrices.
 
         Raises:
             StoreError: It cannot be written.
@@ -155,6 +158,7 @@ class TestStore(Generic[R]):
                 temporary.unlink(missing_ok=True)
             record = record.model_copy(update={"matrices_digest": read_digest(file)})
         replace_text(target, record.model_dump_json(indent=1) + "\n")
+        return record
 
     def remove(self, folder: Path, run: str, key: str) -> None:
         """Remove one test, if it is there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 
 import numpy as np
@@ -243,11 +244,16 @@ def test_a_stopped_command_goes_on_and_leaves_no_files(tmp_path):
 
 def test_files_of_a_killed_command_are_removed(tmp_path):
     _, store = trained_suite(tmp_path, models=["cnn"])
-    left = store.folder / DEPLOYMENTS.folder / f".work-{host_mark()}-999999999"
-    left.mkdir(parents=True)
-    (left / "network.onnx").touch()
+    left, old, foreign = (
+        store.folder / DEPLOYMENTS.folder / f".work-{name}"
+        for name in (f"{host_mark()}-999999999", "00000000-1", "00000001-1")
+    )
+    for folder in (left, old, foreign):
+        folder.mkdir(parents=True)
+        (folder / "network.onnx").touch()
+    os.utime(old, (0, 0))
     deploy_networks(open_deployments([], store, block("eager")), store)
-    assert not left.exists()
+    assert [folder.exists() for folder in (left, old, foreign)] == [False, False, True]
 
 
 def test_a_process_that_dies_is_a_row_and_is_tried_again(trained):
