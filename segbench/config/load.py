@@ -141,8 +141,9 @@ def read_override(text: str) -> tuple[str, Any]:
         raise SuiteError(f"--set {text!r}: expected key=value, such as train.epochs=3")
     try:
         return key.strip(), read_yaml(value)
-    except yaml.YAMLError:
-        raise SuiteError(f"--set: the value {value!r} is not YAML", key=key.strip()) from None
+    except (yaml.YAMLError, RecursionError):
+        shown = repr(value[:60]) + ("..." if len(value) > 60 else "")
+        raise SuiteError(f"--set: the value {shown} is not YAML", key=key.strip()) from None
 
 
 def _suite_name(file: Path) -> str:

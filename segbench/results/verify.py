@@ -20,12 +20,13 @@ SLACK_BYTES = 16 * 2**20
 """Below this many bytes, any compression ratio is accepted."""
 
 
-def verified_record(folder: Path, run_id: str) -> RunRecord:
+def verified_record(folder: Path, run_id: str, *, every_file: bool = True) -> RunRecord:
     """Return the record in a run's folder after verifying the run.
 
     Args:
         folder: The run's folder.
         run_id: The expected id.
+        every_file: Whether to read all files, as the trained weights, and not only those that tables are made from.
 
     Raises:
         DamagedRunError: A check failed, including the hashes that ``read_record`` verifies; says which.
@@ -36,7 +37,7 @@ def verified_record(folder: Path, run_id: str) -> RunRecord:
         raise DamagedRunError(f"{folder / RECORD_FILE}: {problem}")
     for name in (CONFUSION_FILE, DETAILS_FILE):
         refuse_bomb(folder / name)
-    if problem := damage_of(folder, record, every_file=True):
+    if problem := damage_of(folder, record, every_file=every_file):
         raise DamagedRunError(problem)
     if record.outcome.status is Status.COMPLETED:
         _check_arrays(folder, record)

@@ -28,12 +28,13 @@ def make_usable() -> None:
 def telling_full_disks() -> Iterator[None]:
     """End the program with one line if standard output cannot be written, as when the disk of its file is full."""
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except OSError as error:
         if not is_write_fault(error) or error.filename is not None:
             raise
         with suppress(OSError):
             sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - what is left in it is lost
         os._exit(CANNOT_WRITE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,6 +12,18 @@ MOST_LEVELS = 64
 """Deepest nesting; suites have about six levels."""
 MOST_VALUES = 200_000
 """Most values after aliases are expanded; suites have some hundreds."""
+
+
+class _Extent(NamedTuple):
+    """What a node expands to.
+
+    Attributes:
+        values: Number of its values, itself among them.
+        levels: Its depth.
+    """
+
+    values: int
+    levels: int
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,30 +90,32 @@ def read_yaml(text: str) -> Any:
 
 
 def _check_expansion(root: yaml.Node) -> None:
-    """Refuse aliases within themselves, and aliases of aliases that expand to too many values.
+    """Refuse aliases within themselves, and aliases of aliases that expand to too many values or levels.
 
     Raises:
         yaml.composer.ComposerError: Says which.
     """
-    sizes: dict[int, int] = {}
+    found: dict[int, _Extent] = {}
     open_nodes: set[int] = set()
 
-    def size_of(node: yaml.Node) -> int:
-        known = sizes.get(id(node))
+    def extent_of(node: yaml.Node) -> _Extent:
+        known = found.get(id(node))
         if known is not None:
             return known
         if id(node) in open_nodes:
             raise yaml.composer.ComposerError(None, None, "an alias stands within its own anchor", node.start_mark)
         open_nodes.add(id(node))
-        size = 1 + sum(map(size_of, _parts(node)))
+        parts = [extent_of(part) for part in _parts(node)]
         open_nodes.discard(id(node))
-        if size > MOST_VALUES:
-            text = f"its aliases expand to more than {MOST_VALUES:,} values"
+        extent = _Extent(1 + sum(part.values for part in parts), 1 + max((part.levels for part in parts), default=0))
+        if extent.values > MOST_VALUES or extent.levels > MOST_LEVELS:
+            most = f"{MOST_VALUES:,} values" if extent.values > MOST_VALUES else f"{MOST_LEVELS} levels"
+            text = f"its aliases expand to more than {most}"
             raise yaml.composer.ComposerError(None, None, text, node.start_mark)
-        sizes[id(node)] = size
-        return size
+        found[id(node)] = extent
+        return extent
 
-    size_of(root)
+    extent_of(root)
 
 
 def _parts(node: yaml.Node) -> list[yaml.Node]:

@@ -137,14 +137,14 @@ def read_tiff(path: Path, *, page: int | None = None) -> NDArray[Any]:
     with _opened(path) as tiff:
         layout = _layout_of(path, tiff)
         first: Any = tiff.pages[layout.directories[0]]
-        check_pixels(path, int(first.imagewidth), int(first.imagelength) * (layout.in_one_directory or 1))
         tag = first.tags.get(_ORIENTATION)
         if layout.in_one_directory:
+            check_pixels(path, int(first.imagewidth), int(first.imagelength) * layout.in_one_directory)
             stack = tiff.asarray(series=0).reshape(layout.in_one_directory, *first.shape)
             found = list(stack) if page is None else [stack[page]]
         else:
             chosen = layout.directories if page is None else (layout.directories[page],)
-            found = [_complete(tiff.pages[place]) for place in chosen]
+            found = [_complete(path, tiff.pages[place]) for place in chosen]
     pages = [_bands_last(array, first.axes, path) for array in found]
     image = pages[0] if len(pages) == 1 else _stacked(pages, path)
     return oriented(image, int(tag.value) if tag is not None else 1)
@@ -206,8 +206,12 @@ def _find_layout(tiff: TiffFile) -> _Layout:
     return _Layout(tuple(whole or [0]))
 
 
-def _complete(page: Any) -> NDArray[Any]:
-    """Return the pixels of a page after checking that its data is complete; tifffile would fill gaps with zeros."""
+def _complete(path: Path, page: Any) -> NDArray[Any]:
+    """Return the pixels of a page after checking its size, and that its data is complete.
+
+    tifffile would fill gaps with zeros.
+    """
+    check_pixels(path, int(page.imagewidth), int(page.imagelength))
     size = page.parent.filehandle.size
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > size:

@@ -24,6 +24,7 @@ from segbench.results.files import flush_to_disk, storing, temporary_path
 from segbench.results.find_runs import FoundRun
 from segbench.results.record import RunRecord, Status
 from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
+from segbench.results.store import write_record
 
 Progress = Callable[[int, int], None]
 
@@ -84,6 +85,8 @@ class Recounter:
         except (DataError, StoreError) as error:
             return Recounted(name, counted=False, reason=str(error), refused=True)
         _replace(found.folder / CONFUSION_FILE, counted)
+        if record.checksums is not None:
+            write_record(found.folder, record)
         return Recounted(name, counted=True)
 
     def _split(self, record: RunRecord) -> SegmentationDataset:

@@ -120,7 +120,7 @@ def size_of(folders: Iterable[Path]) -> int:
 
 def _held(run_id: str, folder: Path, states: Path | None) -> HeldRun:
     try:
-        return HeldRun(run_id, folder, verified_record(folder, run_id), states=states)
+        return HeldRun(run_id, folder, verified_record(folder, run_id, every_file=False), states=states)
     except StoreError as error:
         return HeldRun(run_id, folder, None, str(error), states)
 

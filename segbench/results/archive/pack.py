@@ -127,6 +127,9 @@ def _compress(unit: Unit, stream: Path) -> tuple[PackedFile, ...]:
     files = compress_unit(stream, unit.sources, bulky=unit.bulky)
     if _version(unit.folder) != before:
         raise ChangedError(f"{unit.folder}: was written anew while it was packed; pack again")
+    for file in files:
+        if unit.checksums.get(file.member.inner, file.sha256) != file.sha256:
+            raise ChangedError(f"{file.path}: is damaged: it was changed after it was written, by its checksum")
     return files
 
 

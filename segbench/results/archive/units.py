@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from segbench.results.arrays.gallery import find_galleries
 from segbench.results.data_checks import CHECKS_FILE
 from segbench.results.files import checked_name
 from segbench.results.record import RunRecord
-from segbench.results.run_files import PREDICTIONS_FILE, SAMPLES_FOLDER
+from segbench.results.run_files import PREDICTIONS_FILE, RECORD_FILE, SAMPLES_FOLDER
 from segbench.results.speed.store import SPEED_FOLDER, read_speed
 from segbench.results.store import LOCK_FILE, SUITE_FILE
 from segbench.results.training_states import StateFolder
@@ -45,6 +45,7 @@ class Unit:
         run: The run; None for other units.
         folder: Its folder, if rewriting replaces the folder as a whole.
         bulky: Whether most of the content does not compress.
+        checksums: The known SHA-256 of files by their paths in the folder.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Unit:
     run: PackedRun | None = None
     folder: Path | None = None
     bulky: bool = False
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 def units_of(suite: Path, extras: Collection[Extra], max_bytes: int | None, problems: list[str]) -> Iterator[Unit]:
@@ -95,6 +97,7 @@ def _run_unit(suite: str, folder: Path, record: RunRecord, extras: Collection[Ex
         run=PackedRun(suite=suite, id=record.id, identity=record.identity, protocol_id=record.protocol_id),
         folder=folder,
         bulky=any(inner[file][0] == PREDICTIONS_FILE for file in chosen),
+        checksums={name: known for name, known in (record.checksums or {}).items() if name != RECORD_FILE},
     )
 
 

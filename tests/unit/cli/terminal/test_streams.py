@@ -41,6 +41,14 @@ def test_a_full_disk_behind_the_output_is_told_in_one_line():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is needed")
+def test_a_full_disk_behind_a_short_output_is_told_too():
+    """A few bytes are written when the program ends; the exit code of the command itself is then not 0 either."""
+    done = run("--version", shell_end=">/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: the output cannot be written: No space left on device"]
+
+
 def test_what_an_encoding_lacks_is_a_question_mark(tmp_path):
     write_run(tmp_path, "日本")
     done = run("leaderboard", str(tmp_path), PYTHONIOENCODING="ascii")

@@ -33,6 +33,23 @@ def test_merge_keys_and_anchors_work():
     assert read_yaml(text) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": [{"x": 1, "y": 2}]}
 
 
+def test_a_chain_of_aliases_counts_as_its_depth():
+    chain = "\n".join(f"a{index}: &a{index} [*a{index - 1}]" for index in range(1, 5_000))
+    with pytest.raises(yaml.YAMLError, match="its aliases expand to more than 64 levels"):
+        read_yaml(f"a0: &a0 [1]\n{chain}\n")
+
+
+def test_aliases_of_aliases_count_as_all_that_they_expand_to():
+    nine = "\n".join(f"a{index}: &a{index} [{', '.join([f'*a{index - 1}'] * 9)}]" for index in range(1, 9))
+    with pytest.raises(yaml.YAMLError, match="its aliases expand to more than 200,000 values"):
+        read_yaml(f"a0: &a0 [1]\n{nine}\n")
+
+
+def test_an_alias_within_its_own_anchor_is_refused():
+    with pytest.raises(yaml.YAMLError, match="an alias stands within its own anchor"):
+        read_yaml("a: &a [*a]")
+
+
 def test_a_key_given_twice_is_refused_with_its_line():
     with pytest.raises(yaml.YAMLError, match=r"the key 'b' is given twice(.|\n)*line 4"):
         read_yaml("a: 1\nc:\n  b: 1\n  b: 2\n")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import resource
 import struct
 import subprocess
 import sys
 import zlib
 
+import numpy as np
 import pytest
+from tifffile import TiffWriter
 
 from segbench.data.decoding.decoding import decode
 from segbench.data.decoding.images import read_bands, read_image
 from segbench.data.decoding.pixel_limit import VARIABLE
+from segbench.data.decoding.tiff import read_tiff
 from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError, UsageError
 
@@ -38,6 +40,19 @@ def tiff(path):
     return path
 
 
+READ_WITHIN = """
+import pathlib, resource, sys
+from segbench.data.decoding.images import read_bands
+from segbench.errors import DataError
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 400 * 10**6,) * 2)
+for file in sys.argv[1:]:
+    try:
+        read_bands(pathlib.Path(file))
+    except DataError as error:
+        print("refused" if "above the limit" in str(error) else error)
+"""
+
 FILES = {
     "grey.png": png,
     "deep.png": lambda path: png(path, depth=16, color=2),
@@ -51,10 +66,32 @@ def test_a_bomb_is_refused_with_the_limit_and_how_to_raise_it(tmp_path, name, re
     file = FILES[name](tmp_path / name)
     if name == "deep.png" and read is read_image:
         pytest.skip("8-bit reading refuses 16 bits by the header alone")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match=rf"{name}: holds .* above the limit of 500 megapixels; {VARIABLE} raises"):
         read(file)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "nothing was decoded"
+
+
+def test_nothing_of_a_bomb_is_decoded(tmp_path):
+    """In a process that may take 400 MB more than it has: the smallest of these images holds 900 MB of pixels."""
+    files = [str(write(tmp_path / name)) for name, write in FILES.items()]
+    done = subprocess.run([sys.executable, "-c", READ_WITHIN, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["refused"] * len(files)
+
+
+def test_every_page_that_is_read_is_checked(tmp_path):
+    """The first page is small; the second one is the bomb."""
+    file = tmp_path / "pages.tif"
+    with TiffWriter(file) as writer:
+        for side in (4, 40):
+            writer.write(np.zeros((side, side), np.uint8), photometric="minisblack", contiguous=False)
+    content = file.read_bytes()
+    large = content.replace(struct.pack("<HHII", 256, 4, 1, 40), struct.pack("<HHII", 256, 4, 1, SIDE))
+    large = large.replace(struct.pack("<HHII", 257, 4, 1, 40), struct.pack("<HHII", 257, 4, 1, SIDE))
+    assert large != content
+    file.write_bytes(large)
+    assert read_tiff(file, page=0).shape == (4, 4, 1)
+    with pytest.raises(DataError, match="above the limit of 500 megapixels"):
+        read_tiff(file, page=1)
 
 
 def test_the_limit_may_be_raised_and_lowered(tmp_path):

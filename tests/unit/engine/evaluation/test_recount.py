@@ -19,8 +19,10 @@ from segbench.engine.evaluation.predictions import PredictionArchive, prediction
 from segbench.engine.evaluation.recount import Recounter
 from segbench.metrics.confusion import count_pixels
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
+from segbench.results.damage import damage_of
 from segbench.results.find_runs import scan
 from segbench.results.record import Outcome, Status
+from segbench.results.store import read_record, write_record
 
 NAMES = ("sky", "road")
 COLOURS = ((0, 0, 0), (9, 9, 9))
@@ -81,6 +83,14 @@ def test_the_void_row_is_added_and_the_matrices_stay(data, run):
     assert after.names == before.names
     assert (folder / "run.json").read_bytes() == record
     assert recounted(data, folder).reason == "has a void row already"
+
+
+def test_a_record_with_checksums_gets_that_of_the_new_matrices(data, run):
+    folder, _ = run
+    write_record(folder, read_record(folder / "run.json"))
+    assert recounted(data, folder).counted
+    (found,) = scan(folder)
+    assert damage_of(folder, found.record, every_file=True) is None
 
 
 def altered_prediction(data, folder):

@@ -15,7 +15,7 @@ from segbench.errors import StoreError, UsageError
 from segbench.results.archive.pack import pack, part_names
 from segbench.results.archive.units import Extra
 from segbench.results.files import temporary_path
-from segbench.results.store import Store
+from segbench.results.store import Store, read_record, write_record
 
 
 @pytest.fixture
@@ -69,6 +69,20 @@ def test_facts_are_packed_and_nothing_else(results, tmp_path):
     pack(results, tmp_path / "b.tar.xz", extras={Extra.PREDICTIONS})
     more = set(names(tmp_path / "b.tar.xz")) - set(names(tmp_path / "a.tar.xz"))
     assert more == {f"toy/{run.name}/{name}" for name in ("predictions.zip", "samples/0.png")}
+
+
+def test_a_file_that_was_changed_is_left_out_where_it_is_packed(results, tmp_path):
+    (run,) = results.glob("toy/*-seed0-*")
+    for name in ("checkpoint.safetensors", "predictions.zip"):
+        (run / name).write_bytes(b"as stored")
+    write_record(run, read_record(run / "run.json"))
+    (run / "checkpoint.safetensors").write_bytes(b"changed")
+    whole = pack(results, tmp_path / "a.tar.xz")
+    assert whole.problems == ()
+    (run / "predictions.zip").write_bytes(b"changed")
+    assert pack(results, tmp_path / "b.tar.xz").problems == ()
+    (problem,) = pack(results, tmp_path / "c.tar.xz", extras={Extra.PREDICTIONS}).problems
+    assert problem.startswith(f"toy/{run.name}/predictions.zip: is damaged: it was changed after it was written")
 
 
 def test_states_of_unfinished_runs_are_packed_on_demand_the_newest_alone(results, tmp_path):
