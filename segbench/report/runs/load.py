@@ -17,6 +17,7 @@ from segbench.metrics.conventions import void_as_error
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
 from segbench.report.runs.folds import Score, folders_of, pool_folds
+from segbench.report.runs.label_counts import contradicted
 from segbench.report.runs.own_metrics import find_metrics
 from segbench.report.runs.trials import Stored, trials_apart
 from segbench.results.arrays.details import BOUNDARY, CALIBRATION, load_details, together
@@ -77,6 +78,12 @@ COLUMNS = (
     *("started", "train_images", "teacher"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
+_SCORED = (
+    *(*SCORES, *DETAIL_SCORES, "mean_iou_void_as_error", "averaged_classes", "class_iou", "class_recall"),
+    *("image_counts", "image_names", "confusion", "predicted_but_unlabelled", "never_predicted", "predicts_only"),
+    *("precision_classes", "own_metrics", "own_class_metrics"),
+)
+"""Those that come from confusion matrices."""
 
 
 def load_results(*folders: str | Path) -> pd.DataFrame:
@@ -109,7 +116,7 @@ def load_stored(*folders: str | Path) -> Stored:
         return scores | metrics.scores(scores["confusion"])
 
     rows = [_row(found, speeds, scored) for found in runs]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    frame = _without_contradicted(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object))
     found = trials_apart(
         frame.astype(
             {
@@ -120,6 +127,14 @@ def load_stored(*folders: str | Path) -> Stored:
         )
     )
     return found._replace(runs=pool_folds(found.runs, score=scored, damaged=DAMAGED))
+
+
+def _without_contradicted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mark runs as damaged whose labels contradict those of the others; they keep no score."""
+    for place, reason in contradicted(frame).items():
+        frame.loc[place, list(_SCORED)] = None
+        frame.loc[place, ["status", "reason"]] = DAMAGED, reason
+    return frame
 
 
 def load_histories(runs: pd.DataFrame) -> pd.DataFrame:

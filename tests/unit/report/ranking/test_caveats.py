@@ -107,7 +107,7 @@ def test_classes_that_no_label_holds_are_named(add, notes):
     counts = np.zeros((1, 3, 3), np.int64)
     counts[0, 0] = [5, 0, 2]
     add("a", matrices=ImageMatrices(("x",), counts))
-    add("b", matrices=ImageMatrices(("x",), counts * np.array([1, 1, 0])))
+    add("b", matrices=ImageMatrices(("x",), counts * np.array([1, 1, 0]) + np.diag([2, 0, 0])))
     text = "\n".join(notes())
     assert f"a predicts classes that no test label holds; their IoU counts as 0: {CLASSES[2]}" in text
     assert "not taken over equally many classes in all rows (1 to 2)" in text

@@ -26,8 +26,8 @@ SIZES = (3, 2, 2)
 
 def predictions(seed, images, *, offset=0):
     """Labels and predictions of some images as two arrays of (images, pixels)."""
+    labels = np.random.default_rng(offset).integers(0, 3, (images, 60))
     random = np.random.default_rng([seed, offset])
-    labels = random.integers(0, 3, (images, 60))
     wrong = random.random((images, 60)) < 0.1 * (1 + random.integers(0, 5, (images, 1)))
     return labels, np.where(wrong, random.integers(0, 3, (images, 60)), labels)
 
