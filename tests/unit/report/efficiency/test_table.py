@@ -9,7 +9,7 @@ from stored import iou_of, matrices, write_run
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.trainings import Scope
-from segbench.metrics.uncertainty import Interval
+from segbench.metrics.uncertainty import Interval, compare_all
 from segbench.report.efficiency.crossings import Order
 from segbench.report.efficiency.curves import curve_sets
 from segbench.report.efficiency.estimates import estimate_curves, mean_iou
@@ -214,6 +214,17 @@ def test_the_interval_of_a_gain_is_paired(both, table_of):
         assert gain.high - gain.low < min(
             ends.high - ends.low for ends in (row.at(size).interval for row in table.rows)
         )
+
+
+def test_the_interval_of_a_gain_is_that_of_the_difference_in_a_leaderboard(both, table_of, tmp_path):
+    both({50: 72, 400: 80}, {50: 70, 400: 79}, wobble=2)
+    (curves,) = curve_sets(load_results(tmp_path / "toy"))
+    estimated = estimate_curves(curves, mean_iou, resamples=500)
+    for size, (gain, interval) in table_of().pretraining[0].gains.items():
+        (compared,) = compare_all(estimated.at(size))
+        sign = 1 if estimated.labels_at(size)[0] == "tuned" else -1
+        assert sign * gain == pytest.approx(compared.difference)
+        assert sorted(sign * end for end in interval) == pytest.approx(sorted(compared.interval))
 
 
 def test_one_seed_claims_nothing_of_pretraining_beyond_these_weights(both, table_of):
