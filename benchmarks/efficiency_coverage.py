@@ -19,7 +19,8 @@ the logarithm of images between them, as the table has it. There are five kinds 
 In all of them, the images that networks need are asked for three scores: one within what is tested, one that most
 curves reach with fewer images than were tested, and one that most never reach. Counted are how often the intervals hold
 the truth: where fewer images than tested do, an interval has to be open below, where the most do not, above. There is
-then but one way to be wrong, and 97.5 % are right of 95 % intervals.
+then but one way to be wrong, and 97.5 % are right of 95 % intervals; networks that reach the score within with the
+fewest images are not counted there.
 
 Ends with 1 if coverage is below 93 %, or above 97 % where both ends can miss, or more tables than 5 % tell a false
 crossing, by more than two standard errors each.
@@ -132,7 +133,9 @@ def _look(situation: tuple[str, int, float], images: int, number: int) -> Seen:
     for index, curve in enumerate(curves.curves):
         means = [float(np.mean([score_of(run, mean_iou) for run in cell.runs])) for cell in curve.cells]
         for name, score in WANTED.items():
-            held[name].append(_holds(need(curve, whole + score, means, estimated), gains[index] - score))
+            above = gains[index] - score
+            if name != "within" or above[0] < 0:  # three networks of "merging" lead with the fewest images already
+                held[name].append(_holds(need(curve, whole + score, means, estimated), above))
     return Seen(
         len(true) < len(told),
         bool(true) if kind == "crossing" else None,

@@ -31,7 +31,7 @@ def show(table: EfficiencyTable, *, first: bool) -> None:
     write_table(["model", *sizes], rows, right=sizes, drop=sizes)
     _show_needs(table)
     for pair in table.pretraining:
-        _show_gains(pair)
+        _show_gains(table, pair)
     crossings = [crossing for pair in table.pairs for crossing in pair.crossings]
     if crossings:
         typer.echo("\nCrossings")
@@ -44,17 +44,24 @@ def show(table: EfficiencyTable, *, first: bool) -> None:
 
 
 def _show_needs(table: EfficiencyTable) -> None:
+    from segbench.report.efficiency.words import intervals_in_brief
+
     titles = [f"for {need.score:g}" for need in table.rows[0].needs]
     if not titles:
         return
-    typer.echo("\nTraining images that are needed (95 % interval)")
+    typer.echo(f"\n{_broken(f'Training images that are needed ({intervals_in_brief(table)})')}")
     rows = [[printable(row.label), *map(str, row.needs)] for row in table.rows]
     write_table(["model", *titles], rows, right=titles, drop=titles)
 
 
-def _show_gains(pair: Pretraining) -> None:
-    """Write what pretrained weights add, one line a number of images."""
-    typer.echo(f"\n{_broken(f'{printable(pair.pretrained)} less {printable(pair.scratch)}')}")
+def _show_gains(table: EfficiencyTable, pair: Pretraining) -> None:
+    """Write what a pretrained network has more than from scratch, one line a number of images that both have."""
+    from segbench.report.efficiency.words import intervals_in_brief
+
+    if not pair.gains:
+        return  # the verdict says why
+    of = f"{printable(pair.pretrained)} less {printable(pair.scratch)} ({intervals_in_brief(table)})"
+    typer.echo(f"\n{_broken(of)}")
     rows = [
         [f"{size:,}", f"{gain:+.3f}", "-" if ends is None else f"{ends.low:+.3f} to {ends.high:+.3f}"]
         for size, (gain, ends) in pair.gains.items()

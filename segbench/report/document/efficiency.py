@@ -10,8 +10,15 @@ from typing import Any
 from segbench.metrics.uncertainty import Interval
 from segbench.report.blocks import Block, Bullets, Cell, Drawing, Heading, Paragraph, Table
 from segbench.report.efficiency.crossings import Crossing
-from segbench.report.efficiency.table import EfficiencyRow, EfficiencyTable, Point
-from segbench.report.efficiency.words import counted_orders, how_sure, missing, verdict
+from segbench.report.efficiency.table import EfficiencyRow, EfficiencyTable, Point, Pretraining
+from segbench.report.efficiency.words import (
+    counted_orders,
+    gain_in_words,
+    how_sure,
+    intervals_in_brief,
+    missing,
+    verdict,
+)
 from segbench.report.text import short_id, with_spread
 
 TITLE = "From less data"
@@ -67,8 +74,8 @@ def _needs(table: EfficiencyTable) -> list[Block]:
     rows: list[list[Cell | str]] = [[row.label, *_needed(row)] for row in table.rows]
     titles = ["network", *(f"images for {score:g}" for score in scores)]
     words = (
-        f"The training images with which a network reaches a {table.measure}, with their 95 % intervals; an end that "
-        "is open lies outside of the numbers of images that were tested, and 'never' is with all of them."
+        f"The training images with which a network reaches a {table.measure} ({intervals_in_brief(table)}). An end "
+        "that is open lies outside of the numbers of images that were tested, and 'never' is with all of them."
     )
     signs = ":" + "-" * len(scores)
     return [Paragraph.of(words), Table.of(f"images-needed-{short_id(table.key)}", titles, rows, signs)]
@@ -108,19 +115,19 @@ def _pretraining(table: EfficiencyTable) -> list[Block]:
         [
             pair.pretrained,
             pair.scratch,
-            *(_gain(*pair.gains[size]) if size in pair.gains else "-" for size in table.sizes),
+            *(_gain(pair, size) for size in table.sizes),
             "-" if pair.match is None else str(pair.match),
         ]
         for pair in table.pretraining
     ]
     words = (
-        f"What pretrained weights add to the {table.measure} of the same network, each with its own 95 % interval, and "
-        "the images with which it does as well as the one from scratch with all."
+        f"The {table.measure} of a pretrained network less that of the same one from scratch, paired "
+        f"({intervals_in_brief(table)}), and the images with which it does as well as the other one with the most "
+        "images that this was trained on."
     )
     signs = "::" + "-" * (len(table.sizes) + 1)
     return [Paragraph.of(words), Table.of(f"pretraining-{short_id(table.key)}", titles, rows, signs)]
 
 
-def _gain(difference: float, interval: Interval | None) -> Cell:
-    ends = "" if interval is None else f" ({interval.low:+.3f} to {interval.high:+.3f})"
-    return Cell(f"{difference:+.3f}{ends}", difference)
+def _gain(pair: Pretraining, size: int) -> Cell:
+    return Cell(gain_in_words(*pair.gains[size]), pair.gains[size][0]) if size in pair.gains else Cell("-")

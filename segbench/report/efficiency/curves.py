@@ -78,6 +78,11 @@ class CurveSet:
         """All numbers of training images, fewest first."""
         return tuple(sorted({size for curve in self.curves for size in curve.sizes}))
 
+    @property
+    def units(self) -> int:
+        """How many test images stand alone: groups of them, or images where there are no groups."""
+        return self.images if self.groups is None else len(set(self.groups))
+
 
 def curve_sets(runs: pd.DataFrame) -> list[CurveSet]:
     """Return the curves among stored runs; none where no recipe was trained on several fractions.

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.errors import UnknownNameError
+from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
 from segbench.metrics.scores import ClassCounts, summary_scores
 from segbench.metrics.trainings import Estimates, Scope, estimate, weighted_sums
 from segbench.report.efficiency.curves import Curve, CurveSet
 from segbench.report.ranking.intervals import LEAST_IMAGES
+from segbench.report.text import plural
 
 FloatArray = NDArray[np.float64]
 Score = Callable[[ClassCounts], FloatArray]
@@ -107,6 +108,29 @@ def score_of(counts: ClassCounts, score: Score) -> float:
     return float(score(ClassCounts(*(part.sum(axis=0) for part in counts))))
 
 
+def why_no_intervals(curves: CurveSet) -> str | None:
+    """Return why scores get no intervals; None where they get some."""
+    if curves.units >= LEAST_IMAGES:
+        return None
+    found = (
+        plural(curves.units, "test image")
+        if curves.groups is None
+        else f"{plural(curves.units, 'group')} of test images"
+    )
+    return f"{found} {'is' if curves.units == 1 else 'are'} too few for intervals, which need {LEAST_IMAGES}"
+
+
+def check_labelled(curves: CurveSet, name: str) -> None:
+    """Check that test images have labels of a class; without any, its IoU is not defined.
+
+    Raises:
+        UsageError: None of them has.
+    """
+    index = curves.classes.index(name)
+    if not any(run.labelled[:, index].any() for curve in curves.curves for cell in curve.cells for run in cell.runs):
+        raise UsageError(f"{curves.name}: no test image has a label of the class {name!r}; name another class")
+
+
 def estimate_curves(curves: CurveSet, score: Score, *, resamples: int | None = None) -> Estimated | None:
     """Estimate a score at every place; None where there are too few test images.
 
@@ -121,8 +145,7 @@ def estimate_curves(curves: CurveSet, score: Score, *, resamples: int | None = N
     places = [Place(curve.label, cell.images) for curve in curves.curves for cell in curve.cells]
     cells = [cell.runs for curve in curves.curves for cell in curve.cells]
     runs = [run for cell in cells for run in cell]
-    units = len(set(curves.groups)) if curves.groups is not None else curves.images
-    if units < LEAST_IMAGES:
+    if why_no_intervals(curves):
         return None
     drawn = resamples or resamples_for(len(runs))
     spread = _spread(runs, curves.groups or range(curves.images), score, drawn)

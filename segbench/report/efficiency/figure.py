@@ -82,11 +82,12 @@ def _caption(table: EfficiencyTable, rows: tuple[EfficiencyRow, ...], shown: lis
     of = f" of {len(table.rows)}" if len(rows) < len(table.rows) else ""
     several = any(point.spread is not None for row in rows for point in row.points)
     bands = "Bands: ± one sample standard deviation over seeds." if several else "One seed: no bands."
-    rings = (
-        " Rings: crossings that are told apart on both sides, with their 95 % intervals."
-        if shown
+    none = (
+        f" No crossing is told: {table.no_intervals}."
+        if table.no_intervals
         else " No crossing is told apart on both sides."
     )
+    rings = " Rings: crossings that are told apart on both sides, with their 95 % intervals." if shown else none
     return (
         f"{table.name}: {table.measure} of {len(rows)}{of} {'network' if len(rows) == 1 else 'networks'} by number of "
         f"training images, mean over n = {seeds} each; smaller numbers are subsets of larger ones; "

@@ -74,7 +74,7 @@ def need(curve: Curve, score: float, means: Sequence[float], estimated: Estimate
 
 
 def need_of_other(curve: Curve, other: Curve, estimated: Estimated) -> Need:
-    """Return how many images a network needs to do as well as another one does with all of its own.
+    """Return how many images a network needs to do as well as another one does with the most of its own.
 
     Args:
         curve: The network.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,10 +19,12 @@ from segbench.report.efficiency.estimates import (
     Estimated,
     Place,
     Score,
+    check_labelled,
     estimate_curves,
     iou_of,
     mean_iou,
     score_of,
+    why_no_intervals,
 )
 from segbench.report.efficiency.needs import Need, need, need_of_other, round_scores
 
@@ -78,13 +81,17 @@ class Pretraining:
     Attributes:
         pretrained: The label of the one.
         scratch: The label of the other.
-        gains: By number of images, pretrained less scratch with its 95 % interval; None where that is not known.
-        match: The images with which the pretrained network does as well as the other one with all of its own.
+        gains: By number of images that both have, pretrained less scratch with its paired 95 % interval, which is None
+            where it is not known.
+        goal: The most images that the one from scratch was trained on.
+        match: The images with which the pretrained network does as well as the other one with these; None where
+            nothing is known of networks.
     """
 
     pretrained: str
     scratch: str
     gains: dict[int, tuple[float, Interval | None]]
+    goal: int
     match: Need | None
 
 
@@ -103,6 +110,7 @@ class EfficiencyTable:
         scope: Whether intervals speak of networks or of these weights; None without.
         test_images: How many test images.
         resamples: How often these were drawn; None where they are too few.
+        no_intervals: Why there are no intervals; None where there are.
     """
 
     name: str
@@ -115,6 +123,13 @@ class EfficiencyTable:
     scope: Scope | None
     test_images: int
     resamples: int | None
+    no_intervals: str | None
+
+    @property
+    def borrows(self) -> bool:
+        """Whether some networks were trained once on a number of images, in a table that speaks of networks."""
+        once = any(point.seeds == 1 for row in self.rows for point in row.points)
+        return once and self.scope is Scope.NETWORKS
 
 
 def efficiency_tables(
@@ -134,7 +149,7 @@ def efficiency_tables(
 
     Raises:
         UnknownNameError: There is no such class.
-        UsageError: A score is no fraction of 1.
+        UsageError: A score is no fraction of 1, or no test image has a label of the class.
     """
     for score in scores:
         if not 0 < score < 1:
@@ -144,6 +159,8 @@ def efficiency_tables(
 
 def _table(curves: CurveSet, scores: Sequence[float], class_name: str | None, resamples: int | None) -> EfficiencyTable:
     score = mean_iou if class_name is None else iou_of(class_name, curves.classes)
+    if class_name is not None:
+        check_labelled(curves, class_name)
     estimated = estimate_curves(curves, score, resamples=resamples)
     points = {curve.label: _points(curve, score, estimated) for curve in curves.curves}
     wanted = scores or _wanted(list(points.values()))
@@ -167,6 +184,7 @@ def _table(curves: CurveSet, scores: Sequence[float], class_name: str | None, re
         scope=estimated.estimates.scope if estimated else None,
         test_images=curves.images,
         resamples=estimated.resamples if estimated else None,
+        no_intervals=why_no_intervals(curves),
     )
 
 
@@ -206,13 +224,13 @@ def _pretraining(
     found: list[Interval | None] = [None] * len(shared)
     if estimated and shared:
         weights = estimated.weights(pretrained, shared) - estimated.weights(scratch, shared)
-        found = list(plain_intervals(estimated.sums(weights)))
+        found = [None if math.isnan(one.low) else one for one in plain_intervals(estimated.sums(weights))]
     gains = {
         size: (scores[pretrained.label, size] - scores[scratch.label, size], interval)
         for size, interval in zip(shared, found, strict=True)
     }
-    match = need_of_other(pretrained, scratch, estimated) if estimated else None
-    return Pretraining(pretrained.label, scratch.label, gains, match)
+    match = need_of_other(pretrained, scratch, estimated) if estimated and estimated.of_networks else None
+    return Pretraining(pretrained.label, scratch.label, gains, scratch.sizes[-1], match)
 
 
 def orders(table: EfficiencyTable, order: Order) -> list[Pair]:

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from stored import HOSTILE
 
 from segbench.report import write as render
-from segbench.report.blocks import Drawing, Heading, Table
+from segbench.report.blocks import Drawing, Heading, Paragraph, Table
 from segbench.report.document.efficiency import efficiency_facts, efficiency_section
 from segbench.report.efficiency.figure import efficiency_curves
 from segbench.report.efficiency.table import efficiency_tables
@@ -104,6 +104,28 @@ def test_one_seed_has_no_band_and_no_ring(grow, table_of):
     assert not plot.figure.axes[0].collections
     assert "One seed: no bands." in plot.caption
     assert "No crossing is told apart" in plot.caption
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"images": 4}, "4 test images are too few for intervals, which need 10"),
+        ({"seeds": 1}, "95 % intervals of these weights; one seed: variation between trainings is not included"),
+    ],
+)
+def test_tables_say_why_intervals_lack_or_of_what_they_are(grow, table_of, changes, reason):
+    for label, hits in (("tuned", STEADY), ("plain", STEEP)):
+        options = {"pretrained": label == "tuned"}
+        grow(label, hits, name="unet", pretrained=label == "tuned", options=options, **changes)
+    table = table_of(scores=[0.6])
+    words = ["".join(map(str, block.parts)) for block in section(table) if isinstance(block, Paragraph)]
+    for beginning in ("The training images with which", "The mean IoU of a pretrained network less"):
+        (told,) = [text for text in words if text.startswith(beginning)]
+        assert f"({reason})" in told
+    (facts,) = efficiency_facts([table])
+    assert facts["no_intervals"] == (reason if "images" in changes else None)
+    if "images" in changes:
+        assert f"No crossing is told: {reason}." in efficiency_curves(table).caption
 
 
 def test_a_narrow_column_has_the_names_below_and_all_text_of_8_points(turned):

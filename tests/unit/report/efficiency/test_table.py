@@ -9,7 +9,7 @@ from stored import iou_of, matrices, write_run
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.trainings import Scope
-from segbench.metrics.uncertainty import Interval
+from segbench.metrics.uncertainty import Interval, compare_all
 from segbench.report.efficiency.crossings import Order
 from segbench.report.efficiency.curves import curve_sets
 from segbench.report.efficiency.estimates import estimate_curves, mean_iou
@@ -178,13 +178,136 @@ def test_pretrained_networks_stand_beside_the_same_from_scratch(grow, table_of):
     grow("plain", {50: 60, 400: 84}, name="unet", options={"encoder": "a", "pretrained": False})
     grow("other", {50: 62, 400: 82}, name="unet", options={"encoder": "b", "pretrained": False})
     (pair,) = table_of().pretraining
-    assert (pair.pretrained, pair.scratch) == ("tuned", "plain")
+    assert (pair.pretrained, pair.scratch, pair.goal) == ("tuned", "plain", 400)
     points = rows_of(table_of())
     for size, (gain, interval) in pair.gains.items():
         assert gain == pytest.approx(points["tuned"].at(size).score - points["plain"].at(size).score)
         assert interval.low < gain < interval.high
     assert pair.match.images < 100
-    assert "Pretrained weights are worth +" in verdict(table_of())
+    shown = " and ".join(
+        f"{gain:+.3f} ({interval.low:+.3f} to {interval.high:+.3f}) with {size} images"
+        for size, (gain, interval) in pair.gains.items()
+    )
+    told = verdict(table_of())
+    assert f"Pretraining (95 % intervals): tuned less plain is {shown}. To match plain with 400 images, tuned" in told
+    assert f"tuned needs {pair.match}." in told
+
+
+@pytest.fixture
+def both(grow):
+    """Write one network from pretrained weights and from scratch."""
+
+    def both(tuned, plain, **changes):
+        for label, hits in (("tuned", tuned), ("plain", plain)):
+            options = {"encoder": "a", "pretrained": label == "tuned"}
+            grow(label, hits, name="unet", pretrained=label == "tuned", options=options, **changes)
+
+    return both
+
+
+def test_the_interval_of_a_gain_is_paired(both, table_of):
+    """The same images are hard for both networks, so that their difference is surer than either score."""
+    both({50: 72, 400: 80}, {50: 70, 400: 78}, seeds=1)
+    table = table_of()
+    (pair,) = table.pretraining
+    for size, (_, gain) in pair.gains.items():
+        assert gain.high - gain.low < min(
+            ends.high - ends.low for ends in (row.at(size).interval for row in table.rows)
+        )
+
+
+def test_the_interval_of_a_gain_is_that_of_the_difference_in_a_leaderboard(both, table_of, tmp_path):
+    both({50: 72, 400: 80}, {50: 70, 400: 79}, wobble=2)
+    (curves,) = curve_sets(load_results(tmp_path / "toy"))
+    estimated = estimate_curves(curves, mean_iou, resamples=500)
+    for size, (gain, interval) in table_of().pretraining[0].gains.items():
+        (compared,) = compare_all(estimated.at(size))
+        sign = 1 if estimated.labels_at(size)[0] == "tuned" else -1
+        assert sign * gain == pytest.approx(compared.difference)
+        assert sorted(sign * end for end in interval) == pytest.approx(sorted(compared.interval))
+
+
+def test_one_seed_claims_nothing_of_pretraining_beyond_these_weights(both, table_of):
+    both({50: 84, 400: 88}, {50: 60, 400: 84}, seeds=1)
+    table = table_of()
+    told = verdict(table)
+    words = "95 % intervals of these weights; one seed: variation between trainings is not included"
+    assert f"Pretraining ({words}): tuned less plain is +" in told
+    assert "needs" not in told
+    assert table.pretraining[0].match is None
+    assert "One seed: variation between trainings is not included." in how_sure(table)
+
+
+def test_one_seed_beside_several_borrows_their_variation_and_says_so(both, grow, table_of):
+    both({50: 84, 400: 88}, {50: 60, 400: 84}, seeds=1)
+    grow("other", {50: 62, 400: 82})
+    table = table_of()
+    assert "networks with one seed borrow the others' largest variation" in verdict(table)
+    assert "Networks with one seed borrow the others' largest variation." in how_sure(table)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "plain", "gains", "words"),
+    [
+        ((50, 100), (200, 400), [], "tuned and plain have no number of images in common"),
+        ((50,), (100,), [], "tuned and plain have no number of images in common"),
+        ((50, 100), (100, 400), [100], "with 100 images. To match plain with 400 images, tuned needs"),
+        ((50, 100), (50, 100, 400), [50, 100], "with 100 images. To match plain with 400 images, tuned needs"),
+    ],
+)
+def test_pretraining_is_told_where_networks_lack_numbers_of_images(both, table_of, tuned, plain, gains, words):
+    both(dict.fromkeys(tuned, 84), {size: 60 + size / 50 for size in plain})
+    table = table_of()
+    assert list(table.pretraining[0].gains) == gains
+    assert table.pretraining[0].goal == plain[-1]
+    told = verdict(table)
+    assert words in told
+    assert told.count("with 100 images") <= 1 + (plain[-1] == 100)
+
+
+def test_networks_without_common_images_do_not_hide_the_gains_of_others(both, grow, table_of):
+    both({50: 84, 100: 88}, {200: 60, 400: 84})
+    for label, hits in (("second tuned", {50: 80, 400: 86}), ("second plain", {50: 70, 400: 82})):
+        tuned = label == "second tuned"
+        grow(label, hits, name="segnet", pretrained=tuned, options={"encoder": "a", "pretrained": tuned})
+    assert "second tuned less second plain is +" in verdict(table_of())
+
+
+def test_a_pretrained_network_that_stays_behind_is_not_seen_to_match(both, table_of):
+    both({50: 40, 400: 50}, {50: 60, 400: 84})
+    assert "With up to 400 images, tuned is not seen to match plain with 400 images." in verdict(table_of())
+
+
+def test_too_few_test_images_are_the_reason_for_gains_without_intervals(both, table_of):
+    both({50: 84, 400: 88}, {50: 60, 400: 84}, images=4)
+    table = table_of()
+    reason = "4 test images are too few for intervals, which need 10"
+    assert table.no_intervals == reason
+    assert [interval for _, interval in table.pretraining[0].gains.values()] == [None, None]
+    told = verdict(table)
+    assert f"Whether fewer images change the order of networks is not known: {reason}." in told
+    assert f"Pretraining ({reason}): tuned less plain is +" in told
+    assert "train more seeds" not in told
+    assert how_sure(table) == f"{reason}, so that no crossing is told."
+
+
+def test_no_order_is_told_of_networks_that_share_fewer_than_two_numbers_of_images(grow, table_of):
+    grow("one", {50: 70, 100: 75})
+    assert verdict(table_of()) == "One network has no order that could change."
+    grow("other", {100: 60, 400: 70})
+    told = "No two networks have two numbers of images in common, so that no order is compared."
+    assert verdict(table_of()) == told
+    grow("third", {50: 60, 100: 65})
+    assert "1 pair: 1 told apart somewhere" in verdict(table_of())
+    assert "2 other pairs without two numbers of images in common." in verdict(table_of())
+
+
+def test_a_class_that_no_test_image_has_is_refused(grow, table_of):
+    counted = matrices(80, images=12)
+    counted.matrices[:, 2, :] = counted.matrices[:, :, 2] = 0
+    grow("unet", {50: 80, 400: 84}, matrices=counted)
+    with pytest.raises(UsageError, match="no test image has a label of the class 'car'"):
+        table_of(class_name="car")
 
 
 def test_recipes_that_differ_in_more_than_the_fraction_make_tables_of_their_own(grow):
@@ -235,7 +358,8 @@ def test_images_of_one_group_are_drawn_together(grow, table_of):
     grow("unet", STEADY, fold=folds[0])
     table = table_of()
     assert (table.resamples, table.pairs) == (None, ())
-    assert "too few for intervals" in how_sure(table)
+    assert table.no_intervals == "3 groups of test images are too few for intervals, which need 10"
+    assert table.no_intervals in how_sure(table)
 
 
 def test_one_number_of_images_makes_no_table(grow):

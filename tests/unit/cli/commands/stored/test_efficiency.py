@@ -8,13 +8,13 @@ from stored import some_images, write_run
 STEADY, STEEP = {50: 70, 400: 84}, {50: 50, 400: 95}
 
 
-def network(root, label, hits, *, seeds=3, **changes):
+def network(root, label, hits, *, seeds=3, images=30, **changes):
     """Store a network with about these hits of 100 by number of training images."""
-    for images, right in hits.items():
-        recipe = {"dataset": {"name": "scenes", "fraction": images / 400}, "train": {"steps": 100}}
+    for trained, right in hits.items():
+        recipe = {"dataset": {"name": "scenes", "fraction": trained / 400}, "train": {"steps": 100}}
         for seed in range(seeds):
-            matrices = some_images(right + seed, images=30, seed=seed)
-            write_run(root, label, seed, recipe=recipe, matrices=matrices, train_images=images, **changes)
+            matrices = some_images(right + seed, images=images, seed=seed)
+            write_run(root, label, seed, recipe=recipe, matrices=matrices, train_images=trained, **changes)
 
 
 @pytest.fixture
@@ -76,3 +76,29 @@ def test_names_that_a_terminal_would_obey_are_spelled_out(tmp_path, segbench):
     assert answer.code == 0
     assert "\x1b[31m" not in answer.out
     assert "[red]x[/red]" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"images": 4}, "4 test images are too few for intervals, which need 10"),
+        ({"seeds": 1}, "95 % intervals of these weights; one seed: variation between trainings is not included"),
+    ],
+)
+def test_what_is_not_known_is_shown_with_its_reason(tmp_path, segbench, changes, reason):
+    for label, hits in (("tuned", STEADY), ("plain", STEEP)):
+        tuned = label == "tuned"
+        network(tmp_path, label, hits, name="unet", pretrained=tuned, options={"pretrained": tuned}, **changes)
+    out = segbench("efficiency", tmp_path / "toy", "--score", "0.6").out
+    assert f"Training images that are needed ({reason})" in out
+    assert f"tuned less plain ({reason})" in out
+    assert f"Pretraining ({reason}): tuned less plain is +" in out
+
+
+def test_networks_without_common_numbers_of_images_have_no_table_of_gains(tmp_path, segbench):
+    network(tmp_path, "tuned", {50: 80, 100: 84}, name="unet", pretrained=True, options={"pretrained": True})
+    network(tmp_path, "plain", {200: 80, 400: 84}, name="unet", options={"pretrained": False})
+    answer = segbench("efficiency", tmp_path / "toy")
+    assert answer.code == 0
+    assert "tuned less plain" not in answer.out
+    assert "tuned and plain have no number of images in common" in answer.out
