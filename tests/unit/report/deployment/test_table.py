@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from deployments import EAGER, INT8, deployment, timing
+from deployments import EAGER, INT8, ORT, deployment, timing
 from stored import iou_of, matrices, some_images, write_run
 
 from segbench.metrics.trainings import Scope
@@ -185,10 +185,31 @@ def test_deployments_of_an_earlier_run_are_left_out(tmp_path):
     assert found.runs[0].counts.keys() == {"eager-fp32"}
 
 
-def test_other_images_than_pytorchs_are_told(tmp_path):
+def test_a_target_tested_on_other_images_is_left_out_alone_and_told(tmp_path):
     run = write_run(tmp_path, "unet", matrices=some_images(80, images=12))
     deployment(run, EAGER, some_images(80, images=12))
+    deployment(run, ORT, some_images(80, images=12))
     deployment(run, INT8, some_images(80, images=10))
-    found = load_deployments(tmp_path / "toy")
-    assert found.runs == ()
-    assert "onnxruntime-int8 was tested on other images" in found.problems[0]
+    (problem,) = load_deployments(tmp_path / "toy").problems
+    assert problem.startswith("unet, seed 0, onnxruntime int8: left out, since it was tested on other images")
+    assert [row.target for row in table_of(tmp_path).rows] == ["eager-fp32", "onnxruntime-fp32"]
+
+
+def test_a_network_whose_options_changed_is_a_network_of_its_own(tmp_path):
+    for width in (0.5, 1.0):
+        run = write_run(tmp_path, "unet", matrices=some_images(80), options={"width": width})
+        deployment(run, EAGER, some_images(80))
+    assert load_deployments(tmp_path / "toy").problems == ()
+    assert {row.label for row in table_of(tmp_path).rows} == {"unet (width=0.5)", "unet (width=1.0)"}
+
+
+def test_a_run_in_two_folders_counts_once_with_the_deployments_of_both(tmp_path):
+    for place, target in (("here", INT8), ("there", ORT)):
+        run = write_run(tmp_path / place, "unet", matrices=some_images(80))
+        deployment(run, EAGER, some_images(80))
+        deployment(run, target, some_images(80))
+    found = load_deployments(tmp_path / "here" / "toy", tmp_path / "there" / "toy")
+    (one,) = found.runs
+    assert found.problems == ()
+    assert one.counts.keys() == {"eager-fp32", "onnxruntime-int8", "onnxruntime-fp32"}
+    assert len(one.images) == 20
