@@ -8,9 +8,12 @@ import pytest
 from deployments import EAGER, INT8, deployment
 from stored import HOSTILE, some_images, write_run
 
+from segbench.report.blocks import Drawing
 from segbench.report.deployment.figure import deployment_figure
 from segbench.report.deployment.load import load_deployments
+from segbench.report.deployment.section import deployment_section, deployments_of
 from segbench.report.deployment.table import deployment_tables
+from segbench.report.runs.load import load_results
 from segbench.report.write import write_report
 
 
@@ -40,7 +43,8 @@ def test_a_report_has_verdict_table_reasons_and_figure(report):
     text = report.markdown.read_text(encoding="utf-8")
     section = text.partition("## Other runtimes, smaller forms")[2].partition("\n## ")[0]
     assert "segbench deploy" in section
-    assert "One training cannot tell" in section
+    assert "one training cannot tell" in section
+    assert "so that this holds for these weights" in section
     assert section.count("| onnxruntime int8 |") == 3
     assert "opaque, onnxruntime int8: cannot be exported" in section
     assert "![" in section
@@ -75,6 +79,18 @@ def test_a_figure_shows_every_point_and_an_arrow_to_each_target(tmp_path):
     assert "2 networks" in plot.caption
     assert "20 test images" in plot.caption
     assert "unet in onnxruntime int8" in plot.alternative
+
+
+def test_figures_of_two_suites_of_one_protocol_have_names_of_their_own(tmp_path):
+    for suite in ("first", "second"):
+        run = write_run(tmp_path, suite=suite, matrices=some_images(80))
+        deployment(run, EAGER, some_images(80))
+        deployment(run, INT8, some_images(70))
+    ends = []
+    deployment_section(
+        deployments_of(load_results(tmp_path)), lambda plot, whose: ends.append(whose) or Drawing.of(plot, plot.name)
+    )
+    assert len(ends) == len(set(ends)) == 2
 
 
 def test_nothing_is_drawn_of_one_target(tmp_path):
