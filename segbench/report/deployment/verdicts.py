@@ -24,7 +24,7 @@ def ranking_verdicts(table: DeploymentTable) -> list[str]:
     targets: dict[str, list[str]] = {}
     for target, order in table.orders.items():
         targets.setdefault(_of_target(order, table.names[target]), []).append(table.names[target])
-    return [f"{', '.join(names)} {sentence}" for sentence, names in targets.items()]
+    return [f"{'; '.join(names)} {sentence}" for sentence, names in targets.items()]
 
 
 def _of_target(order: TargetOrder, name: str) -> str:
@@ -45,13 +45,18 @@ def _largest_loss(scored: Sequence[DeploymentRow]) -> str:
         return f"{_loss(worst)}; test images are too few to tell it apart from none."
     lost = [row for row in scored if row.changed and row.change < 0]
     if not lost:
-        return f"No loss is told apart from none; the largest: {_loss(worst)}."
+        where = f"{worst.label} in {worst.name}"
+        return f"No loss is told apart from none; the largest is that of {where}: {_size(worst)}."
     told = f"{len(lost)} of {plural(len(scored), 'change')} are losses told apart from none"
     return f"{_loss(min(lost, key=lambda row: row.change))}; {told}."
 
 
 def _loss(row: DeploymentRow) -> str:
-    return f"{row.label} loses most, in {row.name}: {signed(row.change)} mean IoU{_bounds(row)}"
+    return f"{row.label} loses most, in {row.name}: {_size(row)}"
+
+
+def _size(row: DeploymentRow) -> str:
+    return f"{signed(row.change)} mean IoU{_bounds(row)}"
 
 
 def _largest_gain(scored: Sequence[DeploymentRow]) -> list[str]:

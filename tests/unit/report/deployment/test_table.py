@@ -98,7 +98,7 @@ def test_each_target_has_its_own_verdict_and_equal_ones_are_told_together(tmp_pa
             for target in (ORT, COMPILED):
                 deployment(run, target, load_matrices(run / "confusion.npz"))
     same, changed = ranking_verdicts(table_of(tmp_path))
-    assert same.startswith("compile fp32, onnxruntime fp32 (2 networks, 3 seeds each): no order is seen to turn round")
+    assert same.startswith("compile fp32; onnxruntime fp32 (2 networks, 3 seeds each): no order is seen to turn round")
     assert changed.startswith("onnxruntime int8 (2 networks, 3 seeds each): the ranking changed")
 
 
@@ -144,7 +144,7 @@ def test_a_loss_that_may_be_chance_is_not_told_as_one(tmp_path):
     row = row_of(tmp_path, "unet", "onnxruntime-int8")
     assert row.change < -0.001
     assert not row.changed
-    assert costs(table_of(tmp_path))[0].startswith("No loss is told apart from none; the largest: unet loses most")
+    assert costs(table_of(tmp_path))[0].startswith("No loss is told apart from none; the largest is that of unet in")
     assert "*" not in columns_of(table_of(tmp_path))["change"][1].text
 
 
