@@ -10,8 +10,8 @@ makes the table. Counted are
 * coverage: how often the interval of a change holds the truth, which is 0;
 * false changes: tables that mark any change as told apart from none; and how many would without the correction for the
   30 changes of the table;
-* false verdicts: tables with a target whose verdict says that the ranking changed, or on which any two networks are told
-  apart;
+* false verdicts: tables with a target whose verdict says that the ranking changed, or on which any two networks are
+  told apart;
 * power: with a seventh network that loses 0.03 on the last target, how often this loss is told.
 
 Ends with 1 if coverage is outside 93 to 97 %, or more tables than 5 % claim falsely, by more than two standard errors
@@ -88,18 +88,8 @@ def main() -> int:
             rows.append(_row(fact))
             good &= not fact["failed"]
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    titles = [
-        "seeds",
-        "spread",
-        "of changes",
-        "coverage",
-        "false changes",
-        "uncorrected",
-        "false verdicts",
-        "power",
-        "",
-    ]
-    write_table(titles, rows, right=titles[:8])
+    titles = ["seeds", "spread", "of changes", "coverage", "false changes", "uncorrected", "false verdicts", "power"]
+    write_table([*titles, ""], rows, right=titles)
     if arguments.facts:
         arguments.facts.write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
     return 0 if good else 1
