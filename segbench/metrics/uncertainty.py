@@ -73,6 +73,19 @@ def plain_intervals(estimates: Estimates) -> list[Interval]:
     return found
 
 
+def plain_p_values(estimates: Estimates) -> list[float]:
+    """Return the two-sided p value of "the score is 0" for scores of any range, not adjusted; see ``plain_intervals``.
+
+    NaN if the score is undefined.
+    """
+    found = []
+    for index, mean in enumerate(estimates.means.tolist()):
+        images = (float(np.maximum(estimates.images[index, index], 0.0)), estimates.image_freedom)
+        error = _error(images, (float(estimates.trainings[index]), float(estimates.freedom[index])))
+        found.append(_p_value(mean, error))
+    return found
+
+
 def compare_all(estimates: Estimates) -> list[Comparison]:
     """Compare every pair of networks on the same images.
 
@@ -87,9 +100,18 @@ def compare_all(estimates: Estimates) -> list[Comparison]:
     Returns:
         One comparison for each pair, in the order of the networks.
     """
-    raw = [_compared(pair, estimates) for pair in combinations(range(len(estimates.means)), 2)]
-    adjusted = holm([one.p_value for one in raw])
-    return [replace(one, p_value=p_value) for one, p_value in zip(raw, adjusted, strict=True)]
+    return compare_families([estimates])[0]
+
+
+def compare_families(families: Sequence[Estimates]) -> list[list[Comparison]]:
+    """Compare every pair of networks within each family; p values are Holm-adjusted over the pairs of all families.
+
+    Returns:
+        By family what ``compare_all`` returns.
+    """
+    raw = [[_compared(pair, one) for pair in combinations(range(len(one.means)), 2)] for one in families]
+    adjusted = iter(holm([one.p_value for family in raw for one in family]))
+    return [[replace(one, p_value=next(adjusted)) for one in family] for family in raw]
 
 
 def rank_sets(networks: int, comparisons: Sequence[Comparison]) -> list[tuple[int, int]]:
@@ -170,10 +192,16 @@ def _compared(pair: tuple[int, int], estimates: Estimates) -> Comparison:
     if math.isnan(error.size + difference):
         return Comparison(one, other, difference, Interval(math.nan, math.nan), math.nan)
     bounds = Interval(max(-1.0, difference - error.half_width), min(1.0, difference + error.half_width))
+    return Comparison(one, other, difference, bounds, _p_value(difference, _Error(error.size, strict.freedom)))
+
+
+def _p_value(difference: float, error: _Error) -> float:
+    """Return the two-sided p value of "no difference", by Student's t; NaN if the difference is undefined."""
+    if math.isnan(error.size + difference):
+        return math.nan
     if not error.size:  # the predictions are equal
-        return Comparison(one, other, difference, bounds, float(difference == 0))
-    p_value = float(2 * special.stdtr(strict.freedom, -abs(difference) / error.size))
-    return Comparison(one, other, difference, bounds, p_value)
+        return float(difference == 0)
+    return float(2 * special.stdtr(error.freedom, -abs(difference) / error.size))
 
 
 def _error(*parts: tuple[float, float]) -> _Error:

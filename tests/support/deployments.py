@@ -13,6 +13,8 @@ from segbench.results.record import Status
 from segbench.results.speed.record import Memory, Restart, SpeedStatus
 
 EAGER = DeployedTo(runtime="eager", precision="fp32", device="cpu")
+COMPILED = DeployedTo(runtime="compile", precision="fp32", device="cpu")
+ORT = DeployedTo(runtime="onnxruntime", precision="fp32", device="cpu")
 INT8 = DeployedTo(runtime="onnxruntime", precision="int8", device="cpu")
 
 

@@ -87,9 +87,22 @@ def export_network(
     return Exported(files, made.difference, made.open_sizes, made.seconds, made.exporter)
 
 
-def onnx_that_agrees(
-    network: nn.Module, file: Path, shapes: Sequence[Shape], *, bound: float = BOUND
-) -> tuple[Exporter, Difference]:
+@dataclass(frozen=True)
+class OnnxExport:
+    """An ONNX file whose scores are those of PyTorch.
+
+    Attributes:
+        exporter: How it was made.
+        difference: How far its scores are from those of PyTorch.
+        checking_seconds: How long scores were compared, and exporters tried whose scores differed.
+    """
+
+    exporter: Exporter
+    difference: Difference
+    checking_seconds: float
+
+
+def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape], *, bound: float = BOUND) -> OnnxExport:
     """Export a network to ONNX by the first exporter whose scores are those of PyTorch, for every shape.
 
     Raises:
@@ -97,33 +110,36 @@ def onnx_that_agrees(
     """
     from segbench.deployment.export.onnx_session import OnnxSession
 
-    reasons = []
+    reasons, begun = [], time.perf_counter()
     for exporter in Exporter:
+        started = time.perf_counter()
         try:
             write_onnx(network, torch.randn(shapes[0]), file, exporter=exporter)
+            writing = time.perf_counter() - started
             found = difference_of(network, OnnxSession(file), shapes)
             refuse_large(found, bound=bound)
         except Exception as error:  # exporters raise whatever they like
             reasons.append(f"{exporter}: {_line(error)}")
             continue
-        return exporter, found
+        return OnnxExport(exporter, found, time.perf_counter() - begun - writing)
     raise ModelRefusal(f"cannot be exported to ONNX ({'; '.join(reasons)})")
 
 
 def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape, bound: float) -> Exported:
-    started = time.perf_counter()
+    started, checking = time.perf_counter(), 0.0
     exporter: Exporter | None = None
     forward: Callable[[Tensor], Tensor]
     try:
         if to in (Format.ONNX, Format.OPENVINO):
             onnx = file if to is Format.ONNX else file.with_suffix(".onnx")
-            exporter, _ = onnx_that_agrees(network, onnx, [shape], bound=bound)
+            exported = onnx_that_agrees(network, onnx, [shape], bound=bound)
+            exporter, checking = exported.exporter, exported.checking_seconds
             forward = _onnx_forward(onnx) if to is Format.ONNX else _openvino_forward(onnx, file)
         else:
             write, load = _TORCH[to]
             write(network, torch.randn(shape), file)
             forward = load(file)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started - checking
         found = difference_of(network, forward, [shape])
     except SegbenchError:
         raise

@@ -19,17 +19,25 @@ from segbench.engine.training.trainer import Trainer
 
 
 def shortened(train: Train, share: float) -> Train:
-    """Return a recipe of a share of the epochs or steps, at least one, whose last weights are taken."""
-    length = {"steps": _part(train.steps, share)} if train.steps is not None else {"epochs": _part(train.epochs, share)}
+    """Return a recipe of a share of the epochs or steps, at least one, whose last weights are taken.
+
+    The warm-up is shortened as the training is, rounded down, so that it never takes all of it.
+    """
+    unit, whole = ("steps", train.steps) if train.steps is not None else ("epochs", train.epochs)
+    assert whole is not None
+    length = max(1, round(share * whole))
     changes = {"select": "last", "early_stopping": None, "validate_every": None, "compile": False}
-    return Train.model_validate({**train.model_dump(mode="json"), **length, **changes})
+    short = Train.model_validate({**train.model_dump(mode="json"), **changes, unit: length})
+    warmup = train.schedule.warmup_steps * length // whole
+    return short.model_copy(update={"schedule": train.schedule.model_copy(update={"warmup_steps": warmup})})
 
 
 def fine_tune(network: nn.Module, run: Run, data: RunData, *, share: float, device: torch.device) -> int:
     """Train a network on, in place.
 
-    The optimizer starts anew, and the schedule has the whole of its course in the shorter time. The images come in the
-    order of the run's first epochs.
+    The optimizer starts anew, and so does the schedule: its warm-up is shortened, and ``poly`` and ``cosine`` have the
+    whole of their course in the shorter time; the others count epochs as ever. The images come in the order of the
+    run's first epochs.
 
     Args:
         network: The network.
@@ -66,7 +74,3 @@ def fine_tune(network: nn.Module, run: Run, data: RunData, *, share: float, devi
     network.load_state_dict(trained.network.state_dict())
     network.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     return trained.epochs
-
-
-def _part(length: int | None, share: float) -> int:
-    return max(1, round(share * (length or 1)))

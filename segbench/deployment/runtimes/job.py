@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from segbench.config.sections.deploy import Target
 from segbench.deployment.export.difference import Shape
+from segbench.engine.device import ComputeConfig
 
 Network = Callable[[], nn.Module]
-"""Returns the network in PyTorch, float32, on the CPU; another copy at each call."""
+"""Returns the network in PyTorch, float32, on the CPU; it may be changed, and is asked for once."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Job:
         sizes: Heights and widths of the images that the network is given, the most frequent first.
         threads: CPU threads of one operation.
         device: cpu, cuda:N or mps.
+        channels_last: Whether PyTorch lays images and weights out with channels last, as the suite says.
     """
 
     target: Target
@@ -36,6 +38,12 @@ class Job:
     sizes: tuple[tuple[int, int], ...]
     threads: int
     device: str
+    channels_last: bool = False
+
+    @property
+    def compute(self) -> ComputeConfig:
+        """The device, and how images are laid out."""
+        return ComputeConfig(self.place, channels_last=self.channels_last)
 
     @property
     def place(self) -> torch.device:
@@ -53,9 +61,11 @@ class Made:
 
     Attributes:
         exporter: How the ONNX file was made; None without one.
+        checking_seconds: How long its scores were compared with PyTorch's, and exporters tried whose scores differed.
     """
 
     exporter: str | None = None
+    checking_seconds: float = 0.0
 
 
 class Runtime(Protocol):

@@ -57,7 +57,7 @@ def write_typed(network: nn.Module, job: Job, calibration: list[Tensor], *, symm
     """
     final, full = job.folder / FINAL, job.folder / FULL
     wanted = final if job.target.precision == "fp32" else full
-    exporter, _ = onnx_that_agrees(network, wanted, job.shapes())
+    exported = onnx_that_agrees(network, wanted, job.shapes())
     if job.target.precision == "fp16":
         _halve(full, final)
     elif job.target.precision == "int8":
@@ -65,7 +65,7 @@ def write_typed(network: nn.Module, job: Job, calibration: list[Tensor], *, symm
     if wanted is full:
         for part in job.folder.glob(f"{FULL}*"):
             part.unlink()
-    return Made(exporter)
+    return Made(exported.exporter, exported.checking_seconds)
 
 
 def _halve(full: Path, final: Path) -> None:

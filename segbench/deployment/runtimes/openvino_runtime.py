@@ -28,14 +28,14 @@ class OpenVino:
     def make(self, network: nn.Module, job: Job, calibration: list[Tensor]) -> Made:
         """Write ``network.xml`` and ``network.bin``; see ``Runtime``."""
         onnx, final = job.folder / "network.onnx", job.folder / FINAL
-        exporter, _ = onnx_that_agrees(network, onnx, job.shapes())
+        exported = onnx_that_agrees(network, onnx, job.shapes())
         if job.target.precision == "int8":
             self._quantise(job, calibration)
         else:
             write_openvino(onnx, final, half=job.target.precision != "fp32")
         for part in job.folder.glob("network.onnx*"):
             part.unlink()
-        return Made(exporter)
+        return Made(exported.exporter, exported.checking_seconds)
 
     def load(self, network: Network, job: Job) -> nn.Module:
         """Return the compiled model."""

@@ -11,21 +11,22 @@ from torch import Tensor, nn
 
 from segbench.config.sections.deploy import Target
 from segbench.deployment.runtimes.job import Job, Made, Network
+from segbench.engine.device import ComputeConfig
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 WEIGHTS_FILE = "weights.safetensors"
 
 
 class Cast(nn.Module):
-    """A network whose weights are cast once: images are cast to their type, scores back to float32."""
+    """A network whose weights are cast and laid out once: images are made like them, scores float32 again."""
 
-    def __init__(self, network: nn.Module, kind: torch.dtype) -> None:
+    def __init__(self, network: nn.Module, kind: torch.dtype, compute: ComputeConfig) -> None:
         super().__init__()
-        self.network, self.kind = network.to(kind), kind
+        self.network, self.kind, self.compute = compute.place(network.to(kind)), kind, compute
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, C, H, W) float32 images to (N, classes, H, W) float32 scores."""
-        scores: Tensor = self.network(images.to(self.kind))
+        scores: Tensor = self.network(self.compute.images(images.to(self.kind)))
         return scores.float()
 
 
@@ -44,7 +45,7 @@ class Eager:
 
     def load(self, network: Network, job: Job) -> nn.Module:
         """Return the network on its device."""
-        return Cast(network(), _TYPES[job.target.precision]).to(job.place).eval()
+        return Cast(network(), _TYPES[job.target.precision], job.compute).eval()
 
 
 class Compiled(Eager):

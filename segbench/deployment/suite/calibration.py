@@ -11,7 +11,7 @@ from segbench.config.sections.training import Evaluate
 from segbench.data.base import SegmentationDataset
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.subset import take
-from segbench.results.deployments.record import Calibration
+from segbench.results.deployments.record import CalibrationSet
 
 
 class CalibrationImages(NamedTuple):
@@ -23,7 +23,7 @@ class CalibrationImages(NamedTuple):
     """
 
     images: list[Tensor]
-    record: Calibration
+    record: CalibrationSet
 
 
 def calibration_images(
@@ -47,7 +47,7 @@ def calibration_images(
         digest.update(name.encode())
         digest.update(image.numpy().tobytes())
         images.append(image)
-    return CalibrationImages(images, Calibration(images=tuple(chosen.names), digest=digest.hexdigest()))
+    return CalibrationImages(images, CalibrationSet(images=tuple(chosen.names), digest=digest.hexdigest()))
 
 
 def _tile(image: Tensor, settings: Evaluate) -> Tensor:

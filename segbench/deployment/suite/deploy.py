@@ -6,9 +6,7 @@ import copy
 import os
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
-import torch
 from torch import nn
 
 from segbench.data.base import SegmentationDataset
@@ -19,7 +17,7 @@ from segbench.data.subset import take
 from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.agreement import AgreementCounter, PredictionKeeper, is_whole
 from segbench.deployment.suite.prepare import is_reference, prepare
-from segbench.deployment.suite.task import Task
+from segbench.deployment.suite.task import Task, lays_channels_last
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.evaluation.evaluate import DetailRecorder, Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor
@@ -29,10 +27,7 @@ from segbench.engine.robustness.conditions import splits_of
 from segbench.errors import DataError, ModelRefusal, StoreError
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.deployments.record import DeploymentRecord
-from segbench.results.environment import capture
 from segbench.results.record import Status
-
-_VERSIONS = ("onnx", "onnxruntime", "openvino", "nncf", "torchao", "tensorrt", "torch-pruning")
 
 
 @dataclass(frozen=True)
@@ -77,9 +72,10 @@ def _completed(task: Task) -> Deployed:
     one = prepare(task, trained, images)
     if not is_reference(task) and not is_whole(task.predictions):
         network = copy.deepcopy(trained.checkpoint.network)
-        _evaluated(trained, network.to(device), images, device, PredictionKeeper(task.predictions))
+        compute = ComputeConfig(device, channels_last=lays_channels_last(task.run, "eager"))
+        _evaluated(trained, compute.place(network), images, compute, PredictionKeeper(task.predictions))
     details = (PredictionKeeper if is_reference(task) else AgreementCounter)(task.predictions)
-    found = _evaluated(trained, one.module, images, device, details)
+    found = _evaluated(trained, one.module, images, one.job.compute, details)
     record = task.record(Status.COMPLETED).model_copy(
         update={
             "images": len(found.matrices.names),
@@ -92,7 +88,6 @@ def _completed(task: Task) -> Deployed:
             "calibration": one.calibration,
             "pruning": one.pruning,
             "seconds": time.perf_counter() - started,
-            "environment": capture(str(device), {"runtimes": _versions()}, threads=task.run.threads),
         }
     )
     return Deployed(record, found.matrices, one.job)
@@ -107,20 +102,10 @@ def _images(task: Task) -> SegmentationDataset:
 
 
 def _evaluated(
-    trained: Ready, module: nn.Module, images: SegmentationDataset, device: torch.device, details: DetailRecorder
+    trained: Ready, module: nn.Module, images: SegmentationDataset, compute: ComputeConfig, details: DetailRecorder
 ) -> Evaluation:
     """Evaluate a module as the run's own test, one image at a time: compilers would compile every batch size."""
     recipe, classes = trained.checkpoint.run.recipe, len(trained.checkpoint.info.classes)
-    predictor = Predictor(module, recipe.evaluate, classes=classes, compute=ComputeConfig(device))
+    predictor = Predictor(module, recipe.evaluate, classes=classes, compute=compute)
     with EvaluationLoader(images, trained.pipeline, batch_size=1, workers=0) as loader:
         return evaluate(predictor, loader, details=details)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -20,7 +20,7 @@ from segbench.deployment.suite.task import Task, prune_where_wanted, trained_net
 from segbench.engine.inference.apply import Ready
 from segbench.engine.run.data import open_run_data
 from segbench.errors import ModelRefusal
-from segbench.results.deployments.record import Calibration, Pruning
+from segbench.results.deployments.record import CalibrationSet, Pruning
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Prepared:
         calibration: What int8 was calibrated on.
         pruning: How the network was pruned.
         exporter: How its ONNX file was made.
-        seconds: Export, quantisation, loading and the first call.
+        seconds: Export, quantisation, loading and the first call, without the comparison of scores.
         largest_difference: Of scores, from those of PyTorch.
         file_bytes: Size of its files.
     """
 
     module: nn.Module
     job: Job
-    calibration: Calibration | None
+    calibration: CalibrationSet | None
     pruning: Pruning | None
     exporter: str | None
     seconds: float
@@ -64,12 +64,13 @@ def prepare(task: Task, trained: Ready, images: SegmentationDataset) -> Prepared
     pruning = _pruning(task, trained)
     calibration = _calibration(task, trained)
     runtime, job = RUNTIMES[task.target.runtime], _job(task, trained, images)
+    network, again = trained_network(task), trained_network(task)
     started = time.perf_counter()
-    made = runtime.make(trained_network(task), job, calibration.images if calibration else [])
-    module = runtime.load(lambda: trained_network(task), job)
+    made = runtime.make(network, job, calibration.images if calibration else [])
+    module = runtime.load(lambda: again, job)
     with torch.inference_mode():
         module(torch.zeros(job.shapes()[0], device=job.place))
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started - made.checking_seconds
     found = difference_of(
         trained.checkpoint.network, lambda given: module(given.to(job.place)).cpu(), job.shapes(most=1)
     )
@@ -92,6 +93,7 @@ def _job(task: Task, trained: Ready, images: SegmentationDataset) -> Job:
         sizes=sizes_given(images, trained.pipeline, task.run.recipe.evaluate),
         threads=task.run.threads,
         device=task.device,
+        channels_last=task.channels_last,
     )
 
 

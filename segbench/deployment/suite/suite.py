@@ -21,7 +21,7 @@ from segbench.data.subset import take
 from segbench.deployment.packages import refuse_absent
 from segbench.deployment.runtimes.catalog import RUNTIMES, runs_on
 from segbench.deployment.suite.deploy import Deployed, deploy
-from segbench.deployment.suite.task import Task
+from segbench.deployment.suite.task import Task, lays_channels_last
 from segbench.deployment.suite.timing import timings
 from segbench.engine.device import choose_device
 from segbench.engine.events import Notice, Observer, Progress, ignore
@@ -32,6 +32,7 @@ from segbench.engine.run.splits import OpenedSplits
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.atomic_replace import FOREIGN_SECONDS
+from segbench.results.deployments.record import DeploymentRecord
 from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.files import host_mark, storing
 from segbench.results.record import Status
@@ -74,6 +75,8 @@ def refuse_absent_packages(block: Deploy, *, device: str) -> None:
 def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device: str = "auto") -> OpenDeployments:
     """Return what is to be deployed; a deployment is done where it is of the same run, images and settings.
 
+    What was skipped is done as long as the packages that its target needs are of the same versions.
+
     Raises:
         DataError: The data is missing or wrong.
         StoreError: A record cannot be read.
@@ -82,19 +85,18 @@ def open_deployments(runs: Iterable[Run], store: Store, block: Deploy, *, device
     place, work = choose_device(device), _work_folder(store)
     networks = trained_networks(runs, store)
     stored = {
-        (test.record.identity, test.record.weights, test.record.target.key, test.record.fingerprint)
+        (test.record.identity, test.record.weights, test.record.target.key, test.record.fingerprint): test.record
         for test in DEPLOYMENTS.scan(store.folder / DEPLOYMENTS.folder).tests
-        if test.record.status is not Status.FAILED
     }
     tasks, done = [], 0
     for group in sharing_images(networks.there):
         splits = splits_of(group[0].run)
         for network in group:
             for target in block.targets:
-                asked = _fingerprint(splits, target, block)
+                asked = _fingerprint(splits, target, block, network.run)
                 of = (network.run, network.checkpoint, network.weights)
                 task = Task(*of, target, block, asked, str(place), work / network.run.id)
-                if (network.run.identity, network.weights, task.deployed_to.key, asked) in stored:
+                if _stays(stored.get((network.run.identity, network.weights, task.deployed_to.key, asked)), task):
                     done += 1
                 else:
                     tasks.append(task)
@@ -145,7 +147,14 @@ def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Depl
     return Deployed(timed, found.matrices, found.job)
 
 
-def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy) -> str:
+def _stays(record: DeploymentRecord | None, task: Task) -> bool:
+    """Return whether a stored deployment needs not be done again: other versions may do what was skipped."""
+    if record is None or record.status is Status.FAILED:
+        return False
+    return record.status is Status.COMPLETED or record.environment.get("runtimes") == task.versions
+
+
+def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy, run: Run) -> str:
     """Return a hash of all that the result of a deployment depends on, beside the network and the packages."""
     images: SegmentationDataset = splits.test if block.images is None else take(splits.test, block.images)
     asked: list[Any] = [images.fingerprint(), target.model_dump(mode="json")]
@@ -155,6 +164,8 @@ def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy) -> str:
         asked += ["calibration", block.calibration_images, trained_on]
     if target.prune is not None:
         asked += ["fine_tune", block.fine_tune, trained_on]
+    if lays_channels_last(run, target.runtime):
+        asked.append("channels_last")
     return hash_of(asked)
 
 

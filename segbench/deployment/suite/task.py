@@ -13,11 +13,14 @@ from torch import nn
 
 from segbench.config.plan import Run
 from segbench.config.sections.deploy import Deploy, Target
+from segbench.deployment.packages import versions_for
 from segbench.deployment.pruning.prune import parameters_of, pruned
+from segbench.deployment.runtimes.catalog import FOLLOWS_LAYOUT
 from segbench.engine.checkpoint import Checkpoint, load_checkpoint
 from segbench.engine.run.data import RunData
 from segbench.errors import ModelRefusal
 from segbench.results.deployments.record import DeployedTo, DeploymentRecord, Pruning
+from segbench.results.environment import capture
 from segbench.results.record import Status
 
 SHAPE_OF_PRUNING = (64, 64)
@@ -63,6 +66,16 @@ class Task:
         return self.folder / "predictions"
 
     @property
+    def versions(self) -> dict[str, str | None]:
+        """The versions of the packages that the target needs; None if absent."""
+        return versions_for(self.target.runtime, *(["pruning"] if self.target.prune is not None else []))
+
+    @property
+    def channels_last(self) -> bool:
+        """See ``lays_channels_last``."""
+        return lays_channels_last(self.run, self.target.runtime)
+
+    @property
     def deployed_to(self) -> DeployedTo:
         """The target as it is recorded."""
         return DeployedTo(**self.target.model_dump(), device=torch.device(self.device).type)
@@ -79,7 +92,15 @@ class Task:
             fingerprint=self.fingerprint,
             status=status,
             reason=reason,
+            channels_last=self.channels_last,
+            environment=capture(self.device, {"runtimes": self.versions}, threads=self.run.threads),
         )
+
+
+def lays_channels_last(run: Run, runtime: str) -> bool:
+    """Return whether a runtime lays images and weights out with channels last: PyTorch, where the suite says so."""
+    train = run.recipe.train
+    return train is not None and train.channels_last and runtime in FOLLOWS_LAYOUT
 
 
 def trained_network(task: Task) -> nn.Module:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from segbench.deployment.runtimes.catalog import RUNTIMES
+from segbench.deployment.runtimes.catalog import RUNTIMES, import_code, knows_memory
 from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.task import Task, trained_network
-from segbench.engine.device import ComputeConfig, use_device
+from segbench.engine.device import use_device
 from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process
 from segbench.results.deployments.record import Timing
-from segbench.results.speed.record import Restart, SpeedCase, SpeedStatus
+from segbench.results.speed.record import Memory, Restart, SpeedCase, SpeedStatus
 from segbench.results.speed.record import Task as SpeedTask
 from segbench.speed.measure.case import set_threads
 from segbench.speed.measure.inputs import random_batches
@@ -41,18 +41,25 @@ def _restart(task: Task, job: Job, batch_size: int) -> Restart:
 
 
 def time_calls(task: Task, job: Job, batch_size: int, *, observer: Observer) -> Restart:
-    """Time calls in this process, on random images that are on the device."""
+    """Time calls in this process, on random images that are on the device, laid out as the network takes them.
+
+    What the runtime itself takes is in memory before memory is measured. On CUDA, the memory of runtimes that do not
+    allocate it by PyTorch is not known.
+    """
     del observer
     set_threads(job.threads)
-    device, before = use_device(task.device), resident_bytes()
+    device = use_device(task.device)
     timer = Timer(device, seconds=task.block.seconds)
     try:
+        import_code(job.target.runtime)
+        before = resident_bytes()
         module = RUNTIMES[task.target.runtime].load(lambda: trained_network(task), job).eval()
-        batches = random_batches(_case(task, job, batch_size), ComputeConfig(device))
+        batches = random_batches(_case(task, job, batch_size), job.compute)
         images = batches.next_images()
-        with torch.inference_mode():
+        with torch.inference_mode(), job.compute.matrix_precision():
             call = Prepared(lambda: module(images()), "eager", 0.0, batches.spare_bytes)
-            return sampled(call, timer, resident_before=before)
+            found = sampled(call, timer, resident_before=before)
+        return found if knows_memory(job.target.runtime, device) else found.model_copy(update={"memory": Memory()})
     except Exception as error:  # the record keeps what was found before
         text = " ".join(str(error).split())[:500]
         return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}")
@@ -69,7 +76,7 @@ def _case(task: Task, job: Job, batch_size: int) -> SpeedCase:
         size=job.sizes[0],
         batch_size=batch_size,
         precision="fp32",
-        channels_last=False,
+        channels_last=job.channels_last,
         mode="eager",
         device=job.place.type,
         threads=job.threads,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph
-from segbench.report.deployment.cells import shown
+from segbench.report.deployment.cells import facts_of, shown
 from segbench.report.deployment.figure import NAME, deployment_figure
 from segbench.report.deployment.load import FoundDeployments, load_deployments
 from segbench.report.deployment.rows import DeploymentTable
 from segbench.report.deployment.table import deployment_tables
+from segbench.report.deployment.verdicts import costs, ranking_verdicts
 from segbench.report.figures.plot import Plot
 from segbench.report.further_tests import folders_by_suite, run_ids
 from segbench.report.text import plural, short_id
@@ -26,12 +28,13 @@ FIGURES = (NAME,)
 
 _MEANINGS = {
     "change": "Change: mean IoU less that of PyTorch (eager, fp32), with its 95 % interval, paired over images and "
-    "trainings.",
+    "trainings; *: told apart from none, Holm-corrected over all networks and targets.",
     "agreement": "Agreement: the share of pixels that are predicted as by PyTorch.",
-    "rank": "Rank: what trainings and images leave open, PyTorch → target.",
-    "ms": "Times are medians of fresh processes on one batch at a time, with the threads of the runs.",
-    "memory": "Memory: the peak of a process above what it took before the network.",
-    "export s": "Export: with quantisation or compilation, and the first call.",
+    "rank": "Rank: what trainings and images leave open, PyTorch → target, corrected over all pairs and targets.",
+    "ms": "Times are medians of fresh processes on one batch at a time, with the threads of the runs; not steady: they "
+    "still changed by more than 2 % when sampling began.",
+    "memory": "Memory: the peak of a process above what it took before the network, with the smallest batch.",
+    "export s": "Export: with quantisation or compilation, loading and the first call.",
 }
 """What a column means that its title does not say."""
 
@@ -76,9 +79,9 @@ def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, 
         " on the same images; this changes no score of the ranking.",
     )
     blocks: list[Block] = [Heading(TITLE, anchor="deployment", link="Other runtimes"), words]
-    several = sum(len(one.tables) for one in found) > 1
+    several, numbers = sum(len(one.tables) for one in found) > 1, count()
     for one in found:
-        for number, table in enumerate(one.tables):
+        for table, number in zip(one.tables, numbers, strict=False):
             blocks += [Heading(_name(one, table), 3)] if several else []
             ending = short_id(table.protocol) + (f"-{number}" if several else "")
             blocks += _table_blocks(table, draw, ending)
@@ -90,7 +93,7 @@ def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, 
 def deployment_facts(found: Iterable[SuiteDeployments]) -> list[dict[str, Any]]:
     """Return the same for programs."""
     return [
-        {"suite": one.suite, "tables": [table.facts() for table in one.tables], "notes": list(one.problems)}
+        {"suite": one.suite, "tables": [facts_of(table) for table in one.tables], "notes": list(one.problems)}
         for one in found
     ]
 
@@ -111,7 +114,9 @@ def _name(one: SuiteDeployments, table: DeploymentTable) -> str:
 
 def _table_blocks(table: DeploymentTable, draw: Callable[[Plot, str], Drawing], ending: str) -> list[Block]:
     content = shown(table)
-    verdict: list[Block] = [Paragraph.of(" ".join(table.verdicts), lead=True)] if table.verdicts else []
+    told, rankings = costs(table), ranking_verdicts(table)
+    verdict: list[Block] = [Paragraph.of(" ".join(told), lead=True)] if told else []
+    verdict += [Bullets("Did it change the ranking?", tuple(rankings))] if rankings else []
     tested = f"Tested on {plural(table.images, 'image')}, on {table.device}."
     meant = [words for title, words in _MEANINGS.items() if title in content.columns]
     plot = deployment_figure(table)
@@ -119,6 +124,6 @@ def _table_blocks(table: DeploymentTable, draw: Callable[[Plot, str], Drawing], 
         *verdict,
         content.block("deployment"),
         Paragraph.of(" ".join([tested, *meant])),
-        *([Bullets("Without a result:", tuple(content.reasons))] if content.reasons else []),
+        *([Bullets("Missing, and why:", tuple(content.reasons))] if content.reasons else []),
         *([draw(plot, ending)] if plot is not None else []),
     ]

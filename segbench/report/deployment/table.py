@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from segbench.config.sections.deploy import PRECISIONS, REFERENCE
-from segbench.metrics.trainings import Scope
-from segbench.metrics.uncertainty import Interval, plain_intervals
+from segbench.metrics.uncertainty import Interval, holm, plain_intervals, plain_p_values
 from segbench.report.deployment.load import DeployedRun, FoundDeployments
-from segbench.report.deployment.rows import DeploymentRow, DeploymentTable
+from segbench.report.deployment.missing import fed_alike, missing_results
+from segbench.report.deployment.rows import DeploymentRow, DeploymentTable, TargetOrder
+from segbench.report.deployment.speeds import machines_of, speeds_of, speedup_of
 from segbench.report.ranking.intervals import LEAST_IMAGES
-from segbench.report.ranking.paired_order import PairedOrder, RunTests, mean_iou_of, paired_order
-from segbench.report.ranking.speed_summary import peak_memory_of
+from segbench.report.ranking.paired_order import PairedOrder, Ranks, RunTests, mean_iou_of, paired_orders
 from segbench.results.deployments.record import DeployedTo, DeploymentRecord
 from segbench.results.record import Status
-from segbench.results.speed.record import SpeedStatus
 
 
 class Network(NamedTuple):
@@ -35,20 +34,20 @@ class Network(NamedTuple):
     runs: tuple[DeployedRun, ...]
 
 
-class Speeds(NamedTuple):
-    """Times of a network on a target, of all its trainings.
+class Change(NamedTuple):
+    """What is known of a network's change on a target, beside its size.
 
     Attributes:
-        latency_ms: By process, the median call with the smallest batch.
-        images_per_second: The best throughput over batches.
-        peak_memory_bytes: The largest peak.
-        reason: Why there is no time.
+        interval: Its 95 % interval.
+        p_value: The p value of "no change", adjusted.
+        rank_before: The ranks that are left open in PyTorch; None where nothing is known of networks.
+        rank: The same on the target.
     """
 
-    latency_ms: tuple[float, ...]
-    images_per_second: float | None
-    peak_memory_bytes: int | None
-    reason: str | None
+    interval: Interval
+    p_value: float
+    rank_before: Ranks | None
+    rank: Ranks | None
 
 
 def deployment_tables(found: FoundDeployments, *, resamples: int | None = None) -> list[DeploymentTable]:
@@ -69,26 +68,22 @@ def deployment_tables(found: FoundDeployments, *, resamples: int | None = None) 
 def _table(networks: Sequence[Network], resamples: int | None) -> DeploymentTable:
     networks = sorted(networks, key=lambda network: -_mean_iou(network, REFERENCE))
     names = _targets(networks)
-    orders = {
-        target: order
-        for target in names
-        if target != REFERENCE and (order := _order(networks, target, resamples)) is not None
-    }
+    orders = _orders(networks, [target for target in names if target != REFERENCE], resamples)
+    changes = _changes(networks, orders)
     any_run = networks[0].runs[0]
-    scopes = {order.scope for order in orders.values()}
     return DeploymentTable(
         protocol=any_run.protocol,
         device=any_run.device,
         images=len(any_run.images),
         rows=tuple(
-            _row(network, target, name, networks, orders.get(target))
+            _row(network, target, name, changes.get((network.label, target)))
             for network in networks
             for target, name in names.items()
             if any(target in run.records for run in network.runs)
         ),
-        scope=Scope.NETWORKS if scopes == {Scope.NETWORKS} else Scope.WEIGHTS,
-        changes={target: order.changes for target, order in orders.items()},
+        orders={target: _target_order(networks, target, order) for target, order in orders.items()},
         names=names,
+        machines=machines_of(record for network in networks for run in network.runs for record in _all(run)),
     )
 
 
@@ -110,43 +105,57 @@ def _targets(networks: Iterable[Network]) -> dict[str, str]:
 
 def _deployed(networks: Sequence[Network], target: str) -> list[Network]:
     """Return the networks whose every training has a result on a target, fed as the others were."""
-    return [network for network in networks if all(_fed_alike(run, target) for run in network.runs)]
+    return [network for network in networks if all(fed_alike(run, target) for run in network.runs)]
 
 
-def _fed_alike(run: DeployedRun, target: str) -> bool:
-    """Return whether a run has a result on a target, and was fed with the same pixels as in PyTorch."""
-    if target not in run.counts:
-        return False
-    fed, reference = ([record.test_digest for record in run.records[key]] for key in (target, REFERENCE))
-    return fed == reference
-
-
-def _order(networks: Sequence[Network], target: str, resamples: int | None) -> PairedOrder | None:
-    there = _deployed(networks, target)
-    if not there:
-        return None
-    units = there[0].runs[0].groups or there[0].runs[0].images
+def _orders(networks: Sequence[Network], targets: Iterable[str], resamples: int | None) -> dict[str, PairedOrder]:
+    """Return by target the order of the networks that have a result on it; nothing where images are too few."""
+    units = networks[0].runs[0].groups or networks[0].runs[0].images
     if len(set(units)) < LEAST_IMAGES:
-        return None
-    tests = [
-        (network.label, [RunTests(run.counts[REFERENCE], [run.counts[target]]) for run in network.runs])
-        for network in there
+        return {}
+    tested = {
+        target: [
+            (network.label, [RunTests(run.counts[REFERENCE], [run.counts[target]]) for run in network.runs])
+            for network in _deployed(networks, target)
+        ]
+        for target in targets
+    }
+    return paired_orders({target: there for target, there in tested.items() if there}, units, resamples=resamples)
+
+
+def _target_order(networks: Sequence[Network], target: str, order: PairedOrder) -> TargetOrder:
+    there = _deployed(networks, target)
+    labels, seeds = tuple(one.label for one in there), tuple(len(one.runs) for one in there)
+    return TargetOrder(labels, seeds, order.scope, order.changes)
+
+
+def _changes(networks: Sequence[Network], orders: Mapping[str, PairedOrder]) -> dict[tuple[str, str], Change]:
+    """Return by network and target what is known of its change, corrected for the number of all of them."""
+    places = [
+        (network.label, target, place) for target in orders for place, network in enumerate(_deployed(networks, target))
     ]
-    return paired_order(tests, units, resamples=resamples)
+    raw = {target: plain_p_values(order.difference) for target, order in orders.items()}
+    intervals = {target: plain_intervals(order.difference) for target, order in orders.items()}
+    adjusted = holm([raw[target][place] for _, target, place in places])
+    return {
+        (label, target): Change(
+            intervals[target][place],
+            p_value,
+            orders[target].ranks_before[place] if orders[target].ranks_before else None,
+            orders[target].ranks_after[place] if orders[target].ranks_after else None,
+        )
+        for (label, target, place), p_value in zip(places, adjusted, strict=True)
+    }
 
 
-def _row(
-    network: Network, target: str, name: str, networks: Sequence[Network], order: PairedOrder | None
-) -> DeploymentRow:
-    records = [record for run in network.runs for record in run.records.get(target, ())]
+def _row(network: Network, target: str, name: str, change: Change | None) -> DeploymentRow:
+    records, whole = _records(network, target), all(fed_alike(run, target) for run in network.runs)
     completed = [record for record in records if record.status is Status.COMPLETED]
-    speeds, reference = _speeds(completed), _speeds(_records(network, REFERENCE))
-    there = [one.label for one in _deployed(networks, target)]
-    place = there.index(network.label) if network.label in there else None
-    latency = statistics.median(speeds.latency_ms) if speeds.latency_ms else None
-    score = _mean_iou(network, target) if place is not None else math.nan
+    speeds = speeds_of(completed)
+    speedup = speedup_of(completed, _records(network, REFERENCE))
     agreements = [record.agreement for record in completed if record.agreement]
-    ranked = order is not None and place is not None and bool(order.ranks_before)
+    score = _mean_iou(network, target) if whole else math.nan
+    reasons = [*missing_results(network.runs, target), speeds.reason if completed else None, speedup.reason]
     return DeploymentRow(
         label=network.label,
         target=target,
@@ -154,21 +163,28 @@ def _row(
         seeds=len(network.runs),
         mean_iou=score,
         change=score - _mean_iou(network, REFERENCE),
-        change_interval=_interval(order, place),
+        change_interval=change.interval if change else None,
+        change_p_value=change.p_value if change else None,
         agreement=sum(one.equal for one in agreements) / sum(one.pixels for one in agreements) if agreements else None,
         largest_difference=max((record.largest_difference or 0.0 for record in completed), default=None),
-        latency_ms=latency,
+        latency_ms=statistics.median(speeds.latency_ms) if speeds.latency_ms else None,
         latency_low_ms=min(speeds.latency_ms, default=None),
         latency_high_ms=max(speeds.latency_ms, default=None),
-        speedup=statistics.median(reference.latency_ms) / latency if latency and reference.latency_ms else None,
+        steady=speeds.steady,
+        speedup=speedup.ratio,
         images_per_second=speeds.images_per_second,
         peak_memory_bytes=speeds.peak_memory_bytes,
         file_bytes=max((record.file_bytes or 0 for record in completed), default=None),
         export_seconds=_median(record.export_seconds for record in completed),
-        rank_before=order.ranks_before[place] if order and ranked and place is not None else None,
-        rank=order.ranks_after[place] if order and ranked and place is not None else None,
-        reason=next((record.reason for record in records if record.reason), speeds.reason),
+        rank_before=change.rank_before if change else None,
+        rank=change.rank if change else None,
+        reason="; ".join(filter(None, reasons)) or None,
     )
+
+
+def _all(run: DeployedRun) -> Iterator[DeploymentRecord]:
+    for records in run.records.values():
+        yield from records
 
 
 def _records(network: Network, target: str) -> list[DeploymentRecord]:
@@ -178,34 +194,6 @@ def _records(network: Network, target: str) -> list[DeploymentRecord]:
 def _mean_iou(network: Network, target: str) -> float:
     return float(
         np.mean([mean_iou_of(run.counts[target]) if target in run.counts else math.nan for run in network.runs])
-    )
-
-
-def _interval(order: PairedOrder | None, place: int | None) -> Interval | None:
-    return None if order is None or place is None else plain_intervals(order.difference)[place]
-
-
-def _speeds(records: Sequence[DeploymentRecord]) -> Speeds:
-    timings = [timing for record in records for timing in record.timings]
-    smallest = min((timing.batch_size for timing in timings), default=0)
-    calls = [
-        restart.call_seconds
-        for timing in timings
-        if timing.batch_size == smallest
-        for restart in timing.restarts
-        if restart.status is SpeedStatus.MEASURED
-    ]
-    rates: dict[int, list[float]] = defaultdict(list)
-    for timing in timings:
-        if timing.images_per_second is not None:
-            rates[timing.batch_size].append(timing.images_per_second)
-    restarts = [restart for timing in timings for restart in timing.restarts]
-    peaks = [peak for restart in restarts if (peak := peak_memory_of(restart)) is not None]
-    return Speeds(
-        latency_ms=tuple(1000 * seconds for seconds in calls if seconds is not None),
-        images_per_second=max((statistics.median(found) for found in rates.values()), default=None),
-        peak_memory_bytes=max(peaks, default=None),
-        reason=next((f"not timed: {restart.reason}" for restart in restarts if restart.reason), None),
     )
 
 

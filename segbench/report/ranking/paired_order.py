@@ -5,7 +5,7 @@ Before and after are tested on the same images, so that differences are paired; 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
 from segbench.metrics.scores import ClassCounts, summary_scores
 from segbench.metrics.trainings import Estimates, Scope, estimate
-from segbench.metrics.uncertainty import Comparison, compare_all, rank_sets
+from segbench.metrics.uncertainty import Comparison, compare_all, compare_families, rank_sets
 
 FloatArray = NDArray[np.float64]
 
 Pair = tuple[str, str]
 """The labels of two networks, the better one first."""
+
+Networks = Sequence[tuple[str, Sequence["RunTests"]]]
+"""The labels of networks, and the tests of their trainings."""
 
 Ranks = tuple[int, int]
 """Best and worst rank that are left open."""
@@ -93,9 +96,7 @@ class PairedOrder:
     changes: OrderChanges
 
 
-def paired_order(
-    networks: Sequence[tuple[str, Sequence[RunTests]]], units: Sequence[Hashable], *, resamples: int | None = None
-) -> PairedOrder:
+def paired_order(networks: Networks, units: Sequence[Hashable], *, resamples: int | None = None) -> PairedOrder:
     """Compare networks before and after something is done to them.
 
     Args:
@@ -103,14 +104,51 @@ def paired_order(
         units: What each image belongs to, such as a patient; by itself, its name.
         resamples: How often to draw the images; as many as the number of tests allows by default.
     """
-    seeds, labels = [len(runs) for _, runs in networks], [label for label, _ in networks]
+    return paired_orders({"": networks}, units, resamples=resamples)[""]
+
+
+def paired_orders(
+    tested: Mapping[str, Networks], units: Sequence[Hashable], *, resamples: int | None = None
+) -> dict[str, PairedOrder]:
+    """Compare networks before and after each of several things is done to them, such as other runtimes.
+
+    Pairs are Holm-adjusted over all of these things together, so that none is told apart falsely more often for their
+    number; before, where the same networks are compared each time, over the pairs of one.
+
+    Args:
+        tested: By what is done, the networks it was done to.
+        units: See ``paired_order``.
+        resamples: See ``paired_order``.
+    """
+    found = {key: _estimated(networks, units, resamples) for key, networks in tested.items()}
+    known = [key for key, one in found.items() if one.before.scope is Scope.NETWORKS]
+    after = dict(zip(known, compare_families([found[key].after for key in known]), strict=True))
+    return {key: _ordered(one, after.get(key)) for key, one in found.items()}
+
+
+class _Estimated(NamedTuple):
+    """Estimates of networks before and after something was done to them, and of the difference."""
+
+    labels: Sequence[str]
+    before: Estimates
+    after: Estimates
+    difference: Estimates
+
+
+def _estimated(networks: Networks, units: Sequence[Hashable], resamples: int | None) -> _Estimated:
+    seeds = [len(runs) for _, runs in networks]
     spreads = _spreads([run for _, runs in networks for run in runs], units, resamples)
-    before, after, difference = (estimate(spread, seeds) for spread in spreads)
-    if before.scope is not Scope.NETWORKS:
-        return PairedOrder(difference, before.scope, (), (), OrderChanges())
-    pairs = compare_all(before), compare_all(after)
-    ranks = [tuple(rank_sets(len(networks), one)) for one in pairs]
-    return PairedOrder(difference, before.scope, ranks[0], ranks[1], _changes(labels, *pairs))
+    return _Estimated([label for label, _ in networks], *(estimate(spread, seeds) for spread in spreads))
+
+
+def _ordered(found: _Estimated, after: Sequence[Comparison] | None) -> PairedOrder:
+    """Return the order before and after; without pairs after, nothing is known of networks."""
+    scope = found.before.scope
+    if after is None:
+        return PairedOrder(found.difference, scope, (), (), OrderChanges())
+    pairs = compare_all(found.before), after
+    before, later = (tuple(rank_sets(len(found.labels), one)) for one in pairs)
+    return PairedOrder(found.difference, scope, before, later, _changes(found.labels, *pairs))
 
 
 def mean_iou_of(counts: ClassCounts) -> float:

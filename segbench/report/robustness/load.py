@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from segbench.metrics.calibration import CalibrationCounts
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
 from segbench.report.robustness.clean import clean_calibration, joined_calibration
+from segbench.report.runs.network_identity import labels_by_run
 from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import RunRecord, Status
@@ -29,7 +30,7 @@ class TestedRun:
 
     Attributes:
         ids: The ids of its runs: one, or of a cross-validation one for each fold.
-        label: The network.
+        label: The network, unique among networks of the suite.
         seed: The seed.
         protocol: The protocol, by which runs are comparable.
         images: Names of the test images that corruptions were made of.
@@ -75,6 +76,7 @@ class _Part(NamedTuple):
     """One run: of a cross-validation, one fold.
 
     Attributes:
+        label: The network, unique among networks of the suite.
         record: Its record.
         tests: Its tests that are of this run.
         matrices: By condition, those of its completed tests.
@@ -83,6 +85,7 @@ class _Part(NamedTuple):
         groups: What each of these images belongs to; None where each stands alone.
     """
 
+    label: str
     record: RunRecord
     tests: Sequence[StoredRetest]
     matrices: dict[str, ImageMatrices]
@@ -102,34 +105,38 @@ def load_retests(*folders: Path) -> Retested:
     problems: list[str] = []
     parts: dict[str, _Part] = {}
     conditions: dict[str, Condition] = {}
-    for folder in folders:
-        found = ROBUSTNESS.scan(folder / ROBUSTNESS.folder)
+    tested = [ROBUSTNESS.scan(folder / ROBUSTNESS.folder) for folder in folders]
+    stored = [list(scan(folder)) if found.tests else [] for folder, found in zip(folders, tested, strict=True)]
+    labels = labels_by_run([run.record for some in stored for run in some if run.record is not None])
+    for some, found in zip(stored, tested, strict=True):
         problems += found.problems
         conditions |= {test.record.condition.key: test.record.condition for test in found.tests}
-        for part in _parts(folder, found.tests, problems):
+        for part in _parts(some, found.tests, labels, problems):
             known = parts.get(part.record.id)
             if known is None or len(part.matrices) > len(known.matrices):
                 parts[part.record.id] = part
     by_training: dict[tuple[str, int, str], list[_Part]] = defaultdict(list)
     for part in parts.values():
-        by_training[part.record.label, part.record.seed, part.record.protocol_id].append(part)
-    runs = [tested for folds in by_training.values() if (tested := _together(folds, problems)) is not None]
-    problems += _fed_otherwise(runs)
+        by_training[part.label, part.record.seed, part.record.protocol_id].append(part)
+    runs = [run for folds in by_training.values() if (run := _together(folds, problems)) is not None]
+    problems += [*_fed_otherwise(runs), *_untested(runs, conditions)]
     return Retested(tuple(runs), dict(sorted(conditions.items(), key=_order)), tuple(problems))
 
 
-def _parts(folder: Path, tests: Sequence[StoredRetest], problems: list[str]) -> Iterator[_Part]:
-    """Yield the completed runs of a folder that have tests."""
+def _parts(
+    stored: Sequence[FoundRun], tests: Sequence[StoredRetest], labels: Mapping[str, str], problems: list[str]
+) -> Iterator[_Part]:
+    """Yield the completed runs of a folder that have tests, labelled as told."""
     by_run: dict[str, list[StoredRetest]] = defaultdict(list)
     for test in tests:
         by_run[test.record.run].append(test)
-    for run in scan(folder) if by_run else ():
+    for run in stored:
         record = run.record
         own = [] if record is None else by_run.get(record.id, [])
         if record is None or not own or record.outcome.status is not Status.COMPLETED:
             continue
         try:
-            yield _part(run, record, own, problems)
+            yield _part(run, record, own, problems)._replace(label=labels.get(record.id, record.label))
         except StoreError as error:
             problems.append(str(error))
 
@@ -146,6 +153,22 @@ def _fed_otherwise(runs: Sequence[TestedRun]) -> list[str]:
         for (_, _, key), found in digests.items()
         if len(found) > 1
     ]
+
+
+def _untested(runs: Sequence[TestedRun], conditions: Mapping[str, Condition]) -> list[str]:
+    """Return a sentence for each corruption that does not count, since some networks were not tested under it."""
+    tables: dict[tuple[str, tuple[str, ...]], list[TestedRun]] = defaultdict(list)
+    for run in runs:
+        tables[run.protocol, run.images].append(run)
+    found = []
+    for rivals in tables.values():
+        for key in (key for key, condition in conditions.items() if condition.kind == "corruption"):
+            tested = [run for run in rivals if key in run.conditions]
+            lacking = [run for run in rivals if key not in run.conditions and key not in run.failures]
+            if tested and lacking:
+                names = ", ".join(dict.fromkeys(f"{run.label}, seed {run.seed}" for run in lacking))
+                found.append(f"{key}: left out of the means, since these were not tested under it: {names}")
+    return found
 
 
 def _order(item: tuple[str, Condition]) -> tuple[int, str, int]:
@@ -173,7 +196,7 @@ def _part(run: FoundRun, record: RunRecord, tests: Sequence[StoredRetest], probl
         raise StoreError(f"{record.id}: its tests are of different images; run 'segbench robustness' again")
     few = _of(clean, names, record.id)
     calibration = clean_calibration(run.folder, names)
-    return _Part(record, current, matrices, few, calibration, _groups(record, clean.names, names))
+    return _Part(record.label, record, current, matrices, few, calibration, _groups(record, clean.names, names))
 
 
 def _groups(record: RunRecord, images: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...] | None:
@@ -197,20 +220,26 @@ def _of(matrices: ImageMatrices, names: Sequence[str], run: str) -> ImageMatrice
 
 
 def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
-    """Return all folds of a network and seed as one run; None, which is a problem, where some are missing."""
+    """Return all folds of a network and seed as one run; None, which is a problem, where they are not one."""
     first = parts[0].record
-    folds = first.fold.folds if first.fold is not None else 1
+    title, folds = f"{parts[0].label}, seed {first.seed}", first.fold.folds if first.fold is not None else 1
     if len({part.record.fold and part.record.fold.index for part in parts}) < folds:
-        problems.append(f"{first.label}, seed {first.seed}: only {len(parts)} of {folds} folds were tested; left out")
+        problems.append(
+            f"{parts[0].label}, seed {first.seed}: only {len(parts)} of {folds} folds were tested; left out"
+        )
         return None
     parts = sorted(parts, key=lambda part: part.record.fold.index if part.record.fold else 0)
     shared = [key for key in parts[0].matrices if all(key in part.matrices for part in parts)]
     tests = {(place, test.record.condition.key): test.record for place, part in enumerate(parts) for test in part.tests}
-    clean = joined([part.clean for part in parts])
+    try:
+        clean = joined([part.clean for part in parts])
+    except StoreError as error:
+        problems.append(f"{title}: {error}; left out")
+        return None
     groups = [part.groups for part in parts]
     return TestedRun(
         ids=tuple(part.record.id for part in parts),
-        label=first.label,
+        label=parts[0].label,
         seed=first.seed,
         protocol=first.protocol_id,
         images=clean.names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def robustness_section(found: Sequence[SuiteRobustness], draw: Callable[[Plot, s
         "; this changes no score of the ranking.",
     )
     blocks: list[Block] = [Heading(TITLE, anchor="robustness", link="Other weather"), Paragraph(words)]
-    several = sum(len(one.tables) for one in found) > 1
+    several, numbers = sum(len(one.tables) for one in found) > 1, count()
     for one in found:
-        for number, table in enumerate(one.tables):
+        for table, number in zip(one.tables, numbers, strict=False):
             blocks += [Heading(_name(one, table), 3, anchor="robustness-table")] if several else []
             ending = f"{short_id(table.protocol)}-{number}" if several else short_id(table.protocol)
             drawings = [replace(draw(plot, ending), level=4 if several else 3) for plot in _plots(table)]

@@ -18,13 +18,14 @@ from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import score
 from segbench.report.runs.folds import Score, folders_of, pool_folds
 from segbench.report.runs.label_counts import contradicted
+from segbench.report.runs.network_identity import options_of
 from segbench.report.runs.own_metrics import find_metrics
 from segbench.report.runs.trials import Stored, trials_apart
 from segbench.results.arrays.details import BOUNDARY, CALIBRATION, load_details, together
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.damage import damage_of
 from segbench.results.find_runs import FoundRun, scan
-from segbench.results.record import WEIGHTS_FACTS, ModelFacts, RunRecord, Status
+from segbench.results.record import WEIGHTS_FACTS, RunRecord, Status
 from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, HISTORY_FILE
 from segbench.results.speed.record import SpeedRecord, Task, speed_model
 from segbench.results.speed.store import SPEED_FOLDER, FoundSpeeds, scan_speeds
@@ -246,7 +247,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "evaluation_seconds": timings.evaluation_seconds,
         "total_seconds": timings.total_seconds,
         "device": _device(record.environment),
-        "options": _options(record.model),
+        "options": options_of(record.model),
         "weights_digest": record.model.weights_digest,
         "source_digest": record.model.source_digest,
         "recipe": record.recipe,
@@ -266,11 +267,6 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "early_stop": record.early_stop.model_dump() if record.early_stop else None,
         "parameter_groups": [group.model_dump() for group in record.model.parameter_groups or ()] or None,
     }
-
-
-def _options(model: ModelFacts) -> dict[str, Any]:
-    """Return a network's options with its class map, which may differ between rows of one checkpoint."""
-    return model.options if model.classes_map is None else {**model.options, "classes_map": model.classes_map}
 
 
 def _concerns(speed: SpeedRecord, run: RunRecord) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from segbench.report.runs.split_marks import split_marks
 from segbench.report.text import canonical, is_absent
+from segbench.results.record import ModelFacts, RunRecord
 
 
 class NetworkKey(NamedTuple):
@@ -34,6 +35,32 @@ def network_key(run: Any) -> NetworkKey:
     known = (run.name, run.weights_digest, run.source_digest)
     factory, weights, source = ("" if is_absent(value) else str(value) for value in known)
     return NetworkKey(str(run.model), factory, canonical(run.options), weights, source)
+
+
+def options_of(model: ModelFacts) -> dict[str, Any]:
+    """Return a network's options with its class map, which may differ between rows of one checkpoint."""
+    return model.options if model.classes_map is None else {**model.options, "classes_map": model.classes_map}
+
+
+def labels_by_run(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Return by run id the label of its network, as ``disambiguate_labels`` makes them unique.
+
+    Args:
+        records: Records of runs; trials of tunings are left out.
+    """
+    keys = {record.id: _key_of(record) for record in records if record.tuning is None or record.tuning.role == "tuned"}
+    kinds: dict[str, dict[NetworkKey, Mapping[str, Any]]] = {}
+    for record in records:
+        if record.id in keys:
+            kinds.setdefault(record.label, {})[keys[record.id]] = options_of(record.model)
+    labels = {key: label for rivals in kinds.values() for key, label in _distinct_labels(rivals).items()}
+    return {run: labels[key] for run, key in keys.items()}
+
+
+def _key_of(record: RunRecord) -> NetworkKey:
+    model = record.model
+    known = (model.name, canonical(options_of(model)), model.weights_digest or "", model.source_digest or "")
+    return NetworkKey(record.label, *known)
 
 
 def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:

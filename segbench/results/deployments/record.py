@@ -53,7 +53,7 @@ class Agreement(Facts):
         return self.equal / self.pixels
 
 
-class Calibration(Facts):
+class CalibrationSet(Facts):
     """What int8 was calibrated on."""
 
     images: tuple[str, ...]
@@ -106,10 +106,12 @@ class DeploymentRecord(TestRecord):
     exporter: str | None = None
     """How its ONNX file was made: trace or dynamo."""
     export_seconds: float | None = None
-    """Export, quantisation or compilation."""
+    """Export, quantisation or compilation, loading and the first call; without the comparison of scores."""
     file_bytes: int | None = None
     """Size of all its files; in PyTorch, of its weights."""
-    calibration: Calibration | None = None
+    channels_last: bool = False
+    """Whether PyTorch laid images and weights out with channels last, as the suite says; other runtimes choose."""
+    calibration: CalibrationSet | None = None
     pruning: Pruning | None = None
     timings: tuple[Timing, ...] = ()
     seconds: float | None = None

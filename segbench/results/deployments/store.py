@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from segbench.results.deployments.record import DEPLOYMENT_SCHEMA_VERSION, DeploymentRecord
-from segbench.results.retests.beside import FoundTests, StoredTest, TestStore
+from segbench.results.retests.beside import StoredTest, TestStore
 
 DEPLOYMENTS = TestStore("deployments", DeploymentRecord, DEPLOYMENT_SCHEMA_VERSION, "deploy")
 
 StoredDeployment = StoredTest[DeploymentRecord]
-FoundDeployments = FoundTests[DeploymentRecord]

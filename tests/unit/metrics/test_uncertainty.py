@@ -17,9 +17,12 @@ from segbench.metrics.uncertainty import (
     Comparison,
     Interval,
     compare_all,
+    compare_families,
     groups,
     holm,
     intervals,
+    plain_intervals,
+    plain_p_values,
     rank_sets,
 )
 
@@ -103,6 +106,29 @@ def test_without_seeds_the_p_value_is_that_of_the_normal_distribution():
 def test_no_interval_of_a_difference_is_wider_than_differences_are(first, second, error):
     (one,) = compare_all(estimates([first, second], 0.0, [error**2] * 2, [1, 1]))
     assert -1 <= one.interval.low <= one.difference <= one.interval.high <= 1
+
+
+def test_pairs_of_several_families_are_adjusted_together():
+    clear, unclear = (estimates([0.5 + gap, 0.5], 0.01**2 / 2) for gap in (0.04, 0.02))
+    alone = [compare_all(one)[0].p_value for one in (clear, unclear)]
+    together = [family[0].p_value for family in compare_families([clear, unclear])]
+    assert together == pytest.approx([2 * alone[0], alone[1]])  # Holm: the smallest counts for both
+    assert [len(family) for family in compare_families([estimates([0.1, 0.2, 0.3]), clear])] == [3, 1]
+
+
+@given(st.floats(-0.1, 0.1), st.floats(0.001, 0.1), st.floats(0.001, 0.1), st.integers(1, 9))
+def test_a_p_value_of_no_change_is_below_5_percent_where_the_interval_leaves_0_out(mean, images, trainings, freedom):
+    change = estimates([mean], images**2, [trainings**2], [float(freedom)], image_freedom=49)
+    (p_value,), (interval,) = plain_p_values(change), plain_intervals(change)
+    assert (p_value < 0.05) == (not interval.low <= 0 <= interval.high)
+
+
+def test_a_p_value_of_no_change_is_that_of_scipys_t_test():
+    values = np.random.default_rng(0).normal(0.02, 0.05, 8)
+    change = estimates([values.mean()], 0.0, [values.var(ddof=1) / len(values)], [len(values) - 1.0])
+    assert plain_p_values(change) == pytest.approx([stats.ttest_1samp(values, 0.0).pvalue])
+    assert plain_p_values(estimates([0.0, 0.1])) == [1.0, 0.0]
+    assert math.isnan(plain_p_values(estimates([math.nan]))[0])
 
 
 def test_holm_worked_by_hand():

@@ -69,3 +69,22 @@ def test_fine_tuning_is_the_recipe_for_a_share_of_its_length(recipe, share, expe
     assert getattr(short, expected[0]) == expected[1]
     assert (short.batch_size, short.optimizer, short.schedule) == (3, train.optimizer, train.schedule)
     assert not short.validates
+
+
+@pytest.mark.parametrize(
+    ("recipe", "share", "expected"),
+    [
+        ({"steps": 500}, 0.1, 10),
+        ({"epochs": 40}, 0.1, 10),
+        ({"epochs": 3}, 0.1, 33),  # one epoch is a third
+        ({"steps": 101}, 0.01, 0),  # one step has no warm-up
+        ({"steps": 500}, 1.0, 100),
+    ],
+)
+def test_the_warm_up_is_shortened_as_the_training_is(recipe, share, expected):
+    train = Train.model_validate({**recipe, "schedule": {"name": "poly", "power": 0.5, "warmup_steps": 100}})
+    short = shortened(train, share)
+    assert short.schedule.warmup_steps == expected
+    assert (short.schedule.name, short.schedule.options) == (train.schedule.name, train.schedule.options)
+    if short.steps is not None:
+        assert short.schedule.warmup_steps < short.steps

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
+import shutil
 import sys
+import time
 
 import numpy as np
 import onnxruntime
@@ -17,10 +20,16 @@ from segbench.config.load import check_part
 from segbench.config.plan import plan
 from segbench.config.sections.deploy import Deploy
 from segbench.config.suite import Suite
+from segbench.deployment import packages
+from segbench.deployment.export import export
+from segbench.deployment.export.difference import difference_of
+from segbench.deployment.runtimes.catalog import RUNTIMES, knows_memory
+from segbench.deployment.suite import timing
 from segbench.deployment.suite.calibration import calibration_images
 from segbench.deployment.suite.deploy import deploy
 from segbench.deployment.suite.sizes import sizes_given
 from segbench.deployment.suite.suite import deploy_networks, open_deployments, refuse_absent_packages
+from segbench.deployment.suite.task import trained_network
 from segbench.deployment.suite.timing import time_calls
 from segbench.engine.events import ignore
 from segbench.engine.inference.apply import ready
@@ -48,7 +57,7 @@ MODELS = [
 
 def trained_suite(folder, **changes):
     """Return a tiny suite and its store, trained for one epoch."""
-    suite = Suite.model_validate(document(train={"epochs": 1}, **changes))
+    suite = Suite.model_validate(document(train={"epochs": 1} | changes.pop("train", {}), **changes))
     run_suite(suite, results=folder, in_process=True)
     return suite, Store(folder, suite.name)
 
@@ -175,6 +184,34 @@ def test_calls_are_timed_with_samples_and_memory(trained):
     assert restart.memory.process_peak_bytes > 0
 
 
+def test_memory_does_not_count_the_runtime_itself(trained, monkeypatch):
+    task = tasks_of(trained, block("onnxruntime"))["onnxruntime-fp32"]
+    job, before = deployed_here(task).job, []
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    monkeypatch.setattr(timing, "resident_bytes", lambda: before.append("onnxruntime" in sys.modules) or 0)
+    assert time_calls(task, job, 1, observer=ignore).status is SpeedStatus.MEASURED
+    assert before == [True]
+
+
+def test_memory_of_other_allocators_is_not_known_on_cuda():
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert not knows_memory("onnxruntime", cuda)
+    assert knows_memory("onnxruntime", cpu)
+    assert knows_memory("eager", cuda)
+
+
+def test_the_time_of_an_export_does_not_hold_the_comparison_of_scores(trained, monkeypatch):
+    task = tasks_of(trained, block("onnxruntime"))["onnxruntime-fp32"]
+
+    def slow(*given, **options):
+        time.sleep(3.0)
+        return difference_of(*given, **options)
+
+    monkeypatch.setattr(export, "difference_of", slow)
+    record = deployed_here(task).record
+    assert record.seconds > 3.0 > record.export_seconds
+
+
 def test_a_deployment_whose_files_are_gone_is_not_timed_and_says_why(trained):
     task = tasks_of(trained, block("onnxruntime"))["onnxruntime-fp32"]
     job = deployed_here(task).job
@@ -213,6 +250,32 @@ def test_what_this_machine_cannot_run_is_a_row_with_its_reason(tmp_path):
     assert stored.record.reason == "TensorRT needs a CUDA device, this is cpu"
     again = open_deployments(planned(suite, store).shown, store, block("tensorrt"), device="cpu")
     assert (len(again.tasks), again.done) == (1, 1)
+
+
+def test_what_was_skipped_is_tried_again_once_its_packages_change(trained, monkeypatch, tmp_path):
+    suite, first = trained
+    runs = [run for run in planned(suite, first).shown if run.label == "cnn"]
+    store = Store(tmp_path, suite.name)
+    shutil.copytree(first.folder / runs[0].id, store.folder / runs[0].id)
+    wanted = block("openvino", "onnxruntime")
+    for task in open_deployments(runs, store, wanted).tasks:
+        DEPLOYMENTS.write(store.folder / DEPLOYMENTS.folder, task.record(Status.SKIPPED, "cannot"), None)
+    assert open_deployments(runs, store, wanted).tasks == ()
+    real = importlib.metadata.version
+    monkeypatch.setattr(packages, "version", lambda name: "99" if name == "openvino" else real(name))
+    assert [task.target.key for task in open_deployments(runs, store, wanted).tasks] == ["openvino-fp32"]
+
+
+def test_pytorch_lays_images_out_as_the_suite_says(tmp_path):
+    found = tasks_of(trained_suite(tmp_path, models=["cnn"], train={"channels_last": True}), block("onnxruntime"))
+    eager, onnx = (deployed_here(found[key]) for key in ("eager-fp32", "onnxruntime-fp32"))
+    assert (eager.record.channels_last, onnx.record.channels_last) == (True, False)
+    module = RUNTIMES["eager"].load(lambda: trained_network(found["eager-fp32"]), eager.job)
+    seen = []
+    first = next(layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d))
+    first.register_forward_hook(lambda layer, given, scores: seen.append((layer.weight, given[0])))
+    module(torch.randn(2, 3, 32, 32))
+    assert all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen[0])
 
 
 @pytest.mark.slow(reason="times in fresh processes, each of which imports PyTorch")

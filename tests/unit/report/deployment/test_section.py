@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from deployments import EAGER, INT8, deployment
+from deployments import EAGER, INT8, deployment, timing
 from stored import HOSTILE, some_images, write_run
 
+from segbench.report.blocks import Drawing
 from segbench.report.deployment.figure import deployment_figure
 from segbench.report.deployment.load import load_deployments
+from segbench.report.deployment.section import deployment_section, deployments_of
 from segbench.report.deployment.table import deployment_tables
+from segbench.report.runs.load import load_results
 from segbench.report.write import write_report
+from segbench.results.deployments.record import DeployedTo
 
 
 def stored(root, labels=("unet", "segnet"), seeds=1):
@@ -40,7 +44,8 @@ def test_a_report_has_verdict_table_reasons_and_figure(report):
     text = report.markdown.read_text(encoding="utf-8")
     section = text.partition("## Other runtimes, smaller forms")[2].partition("\n## ")[0]
     assert "segbench deploy" in section
-    assert "One training cannot tell" in section
+    assert "one training cannot tell" in section
+    assert "so that this holds for these weights" in section
     assert section.count("| onnxruntime int8 |") == 3
     assert "opaque, onnxruntime int8: cannot be exported" in section
     assert "![" in section
@@ -75,6 +80,47 @@ def test_a_figure_shows_every_point_and_an_arrow_to_each_target(tmp_path):
     assert "2 networks" in plot.caption
     assert "20 test images" in plot.caption
     assert "unet in onnxruntime int8" in plot.alternative
+
+
+def test_many_networks_and_targets_are_told_apart_and_their_names_fit(tmp_path):
+    labels = ("unet", "fcn8s", "enet", "pspnet", "segnet", "a-network-with-a-rather-long-name")
+    targets = [
+        (runtime, precision, prune)
+        for runtime in ("eager", "onnxruntime")
+        for precision in ("fp32", "fp16")
+        for prune in (None, 0.25, 0.5)
+    ]
+    for place, label in enumerate(labels):
+        run = write_run(tmp_path, label, matrices=some_images(90 - 4 * place))
+        for number, (runtime, precision, prune) in enumerate(targets):
+            target = DeployedTo(runtime=runtime, precision=precision, prune=prune, device="cpu")
+            deployment(run, target, some_images(88 - 4 * place - number), timings=(timing(10.0 + number),))
+    (table,) = deployment_tables(load_deployments(tmp_path / "toy"))
+    plot = deployment_figure(table)
+    left, right = plot.figure.axes
+    looks = [(line.get_color(), line.get_marker()) for line in left.lines]
+    assert len(looks) == len(set(looks)) == 4 * 10
+    assert {line.get_color() for line in left.lines} == {line.get_color() for line in right.lines}
+    assert "the best 4 of 6 networks" in plot.caption
+    assert "The table has 2 further targets." in plot.caption
+    plot.figure.draw_without_rendering()
+    (legend,) = plot.figure.legends
+    bounds, whole = legend.get_window_extent(), plot.figure.bbox
+    assert whole.x0 <= bounds.x0 < bounds.x1 <= whole.x1
+    colors = [handle.get_color() for handle in legend.legend_handles[:4]]
+    assert len(set(colors)) == 4
+
+
+def test_figures_of_two_suites_of_one_protocol_have_names_of_their_own(tmp_path):
+    for suite in ("first", "second"):
+        run = write_run(tmp_path, suite=suite, matrices=some_images(80))
+        deployment(run, EAGER, some_images(80))
+        deployment(run, INT8, some_images(70))
+    ends = []
+    deployment_section(
+        deployments_of(load_results(tmp_path)), lambda plot, whose: ends.append(whose) or Drawing.of(plot, plot.name)
+    )
+    assert len(ends) == len(set(ends)) == 2
 
 
 def test_nothing_is_drawn_of_one_target(tmp_path):

@@ -79,6 +79,18 @@ def test_a_report_without_further_tests_does_not_speak_of_them(tmp_path):
     assert blocks_of(tmp_path) == []
 
 
+def test_figures_of_two_suites_of_one_protocol_have_names_of_their_own(tmp_path):
+    for suite in ("first", "second"):
+        run = write_run(tmp_path, suite=suite, matrices=some_images(80))
+        retest(run, FOG, some_images(60))
+    ends = []
+    robustness_section(
+        robustness_of(load_results(tmp_path)),
+        lambda plot, whose: ends.append((plot.name, whose)) or Drawing.of(plot, plot.name),
+    )
+    assert len(ends) == len(set(ends)) > 1
+
+
 def test_the_heat_map_holds_the_share_of_the_clean_score_that_is_lost(tmp_path):
     run = write_run(tmp_path, hits=80)
     retest(run, FOG, matrices(60))

@@ -193,6 +193,27 @@ def test_networks_that_were_fed_other_pixels_are_not_compared_and_told(tmp_path)
     )
 
 
+def test_a_network_whose_options_changed_is_a_network_of_its_own(tmp_path):
+    for width in (0.5, 1.0):
+        run = write_run(tmp_path, matrices=some_images(80, images=40), options={"width": width})
+        retest(run, FOG, some_images(70, images=40))
+    other = write_run(tmp_path, "cnn", matrices=some_images(60, images=40))
+    retest(other, FOG, some_images(50, images=40))
+    found = load_retests(tmp_path / "toy")
+    assert found.problems == ()
+    assert {row.label for row in table_of(tmp_path).rows} == {"unet (width=0.5)", "unet (width=1.0)", "cnn"}
+
+
+def test_conditions_that_a_network_was_not_tested_under_are_told(tmp_path):
+    for label, conditions in (("whole", (FOG, NOISE)), ("half", (FOG,))):
+        run = write_run(tmp_path, label, matrices=some_images(80, images=40))
+        for condition in conditions:
+            retest(run, condition, some_images(70, images=40))
+    (problem,) = load_retests(tmp_path / "toy").problems
+    assert problem == "gaussian_noise-3: left out of the means, since these were not tested under it: half, seed 0"
+    assert table_of(tmp_path).corruptions == ("fog",)
+
+
 def test_networks_tested_on_other_images_stand_in_tables_of_their_own(tmp_path):
     whole = some_images(80, images=40)
     for label, last in (("a", 40), ("b", 25)):
