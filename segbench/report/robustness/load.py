@@ -167,7 +167,7 @@ def _untested(runs: Sequence[TestedRun], conditions: Mapping[str, Condition]) ->
             lacking = [run for run in rivals if key not in run.conditions and key not in run.failures]
             if tested and lacking:
                 names = ", ".join(dict.fromkeys(f"{run.label}, seed {run.seed}" for run in lacking))
-                found.append(f"{key}: left out of the means, since these were not tested under it: {names}")
+                found.append(f"{key}: left out of the means, since these have no result under it: {names}")
     return found
 
 

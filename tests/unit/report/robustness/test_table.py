@@ -210,7 +210,7 @@ def test_conditions_that_a_network_was_not_tested_under_are_told(tmp_path):
         for condition in conditions:
             retest(run, condition, some_images(70, images=40))
     (problem,) = load_retests(tmp_path / "toy").problems
-    assert problem == "gaussian_noise-3: left out of the means, since these were not tested under it: half, seed 0"
+    assert problem == "gaussian_noise-3: left out of the means, since these have no result under it: half, seed 0"
     assert table_of(tmp_path).corruptions == ("fog",)
 
 
