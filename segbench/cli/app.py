@@ -9,13 +9,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from segbench.cli.terminal.interruption import INTERRUPTED
 from segbench.cli.terminal.output import tell
 from segbench.cli.terminal.streams import make_usable, telling_full_disks
 from segbench.cli.terminal.waiting import sign_of_life
 from segbench.errors import SegbenchError, UsageError
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as in shells."""
 
 _COMMANDS = {
     "run": ("run.run", "Train and evaluate what a suite names, and rank it."),

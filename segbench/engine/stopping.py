@@ -1,4 +1,4 @@
-"""Decides when to stop: at a deadline, or after SIGTERM."""
+"""Decides when to stop: at a deadline, or after a signal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+_SIGNALS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP", "SIGINT") if name in signal.Signals.__members__)
+
 
 @dataclass(eq=False)
 class Stop:
@@ -18,10 +20,12 @@ class Stop:
     Attributes:
         deadline: Seconds since the Unix epoch; None sets no limit.
         terminated: Whether the process was asked to end.
+        interrupted: Whether Ctrl-C asked it.
     """
 
     deadline: float | None = None
     terminated: bool = False
+    interrupted: bool = False
     _also: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
@@ -55,26 +59,33 @@ class Stop:
             self._also.remove(tell)
 
     @contextmanager
-    def on_sigterm(self) -> Iterator[None]:
-        """Stop on SIGTERM within the context.
+    def on_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM, SIGHUP (the terminal was closed) and Ctrl-C within the context.
 
-        The previous handler is called too. Only the main thread can handle signals; in other threads nothing changes.
+        The previous handlers are called too. A second Ctrl-C raises KeyboardInterrupt. Signals that are ignored, as
+        under ``nohup``, stay so. Only the main thread can handle signals; in other threads nothing changes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.getsignal(signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        handled = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
 
         def handle(number: int, frame: FrameType | None) -> None:
-            self.terminate()
-            if callable(before):
-                before(number, frame)
+            first, earlier = not self.terminated, handled[signal.Signals(number)]
+            self.interrupted |= number == signal.SIGINT
+            if first:
+                self.terminate()
+            if callable(earlier) and not (first and earlier is signal.default_int_handler):
+                earlier(number, frame)
 
-        signal.signal(signal.SIGTERM, handle)
+        for number in handled:
+            signal.signal(number, handle)
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in handled.items():
+                signal.signal(number, handler)
 
 
 NEVER = Stop()

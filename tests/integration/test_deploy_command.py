@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import sys
 import time
 
@@ -15,6 +18,7 @@ from typer.testing import CliRunner
 from segbench.cli.app import app
 from segbench.engine.checkpoint import load_checkpoint
 from segbench.results.deployments.store import DEPLOYMENTS
+from segbench.results.record import Status
 
 BLOCK = {"targets": ["onnxruntime"], "restarts": 1, "seconds": 0.02, "images": 4}
 
@@ -40,7 +44,7 @@ def test_a_suite_with_a_deploy_block_is_deployed_after_its_runs(tiny_file, segbe
 
 
 @pytest.mark.slow(reason="trains, and times in fresh processes")
-def test_a_killed_command_goes_on_with_what_is_missing(tiny_file, segbench, start_segbench, tmp_path):
+def test_a_killed_or_interrupted_command_goes_on_with_what_is_missing(tiny_file, segbench, start_segbench, tmp_path):
     suite = tiny_file(models=["cnn"], train={"epochs": 1})
     assert segbench("run", suite, "--no-estimate", "--no-report", "--device", "cpu").returncode == 0
     asked = ("deploy", suite, "--targets", "onnxruntime,onnxruntime:int8", "--set", "deploy.restarts=1")
@@ -51,9 +55,16 @@ def test_a_killed_command_goes_on_with_what_is_missing(tiny_file, segbench, star
     killed.wait()
     assert any(folder.glob(".work-*"))
     first = next(folder.glob("cnn-*/eager-fp32.json")).read_bytes()
+    interrupted = start_segbench(*asked)
+    wait_for(lambda: any(folder.glob(f".work-*-{interrupted.pid}")))
+    os.killpg(interrupted.pid, signal.SIGINT)
+    _, told = interrupted.communicate(timeout=300)
+    assert interrupted.returncode == 130, told
+    assert "it was time to stop; the same command goes on with the deployments that are left" in told
+    assert all(test.record.status is Status.COMPLETED for test in DEPLOYMENTS.scan(folder).tests)
     done = segbench(*asked)
     assert done.returncode == 0, done.stderr
-    assert "1 done before" in done.stderr
+    assert re.search("[12] done before", done.stderr)
     assert len(DEPLOYMENTS.scan(folder).tests) == 3
     assert next(folder.glob("cnn-*/eager-fp32.json")).read_bytes() == first
     assert not any(folder.glob(".work-*"))

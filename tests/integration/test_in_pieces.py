@@ -49,20 +49,26 @@ def saved_steps(results):
 
 
 @pytest.mark.slow(reason="starts and stops two commands")
-@pytest.mark.parametrize("to_all", [False, True], ids=["its process", "all its processes"])
-def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file, tmp_path, to_all):
-    """Containers tell the first process alone; Slurm tells all, also those that read images."""
+@pytest.mark.parametrize(
+    ("number", "to_all", "code"),
+    [(signal.SIGTERM, False, 3), (signal.SIGTERM, True, 3), (signal.SIGHUP, True, 3), (signal.SIGINT, True, 130)],
+    ids=["its process", "all its processes", "closed terminal", "control-c"],
+)
+def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file, tmp_path, number, to_all, code):
+    """Containers tell the first process alone; Slurm and terminals tell all, also those that read images."""
     many = {"models": [*SLOW[:1]], "defaults": {}, "train": {"epochs": 20}, "loader": {"workers": 1}}
     tiny_file(**many)
     process = start(start_segbench, tmp_path)
     children = psutil.Process(process.pid).children(recursive=True)
     if to_all:
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, number)
     else:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
     _, told = process.communicate(timeout=600)
-    assert process.returncode == 3, told
-    assert "Traceback" not in told
+    assert process.returncode == code, told
+    assert ("Ctrl-C again ends at once" in told) is (code == 130)
+    if number != signal.SIGHUP:  # Python's own resource tracker dies of it, with words that no closed terminal shows
+        assert "Traceback" not in told
     (step,) = saved_steps(tmp_path / "results")
     assert f"stopped after step {step} of 60, which is saved" in told
     assert "1 run left, the same command goes on: one, seed 0" in told

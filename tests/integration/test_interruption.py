@@ -41,6 +41,9 @@ def kill(process):
 
 
 def press_control_c(process):
+    """Twice: a network that never comes to the end of a step cannot be saved."""
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
 
 

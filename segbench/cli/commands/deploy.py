@@ -95,9 +95,11 @@ def deploy(
     says that something is left.
     """
     from segbench.cli.support.further_tests import Request, deployment_tests, execute_command
+    from segbench.engine.stopping import Stop
 
     given = {"targets": None if targets is None else read_targets(targets), "images": images}
-    request = Request(selection_of(models, seeds), results, device, seconds_of(time_limit, option="--time-limit"))
+    stop = Stop.after(seconds_of(time_limit, option="--time-limit"))
+    request = Request(selection_of(models, seeds), results, device, stop)
     execute_command(deployment_tests(), suite, given, request, overrides=overrides, as_json=as_json)
 
 

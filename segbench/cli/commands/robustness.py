@@ -45,11 +45,13 @@ def robustness(  # noqa: PLR0913 - the options of one command
     RESULTS/<suite>/robustness/. With a time limit, exit code 3 says that something is left.
     """
     from segbench.cli.support.further_tests import Request, execute_command, robustness_tests
+    from segbench.engine.stopping import Stop
 
     given = {
         "corruptions": corruptions if corruptions == "all" else names(corruptions, option="--corruptions"),
         "severities": numbers(severities, option="--severities"),
         "images": images,
     }
-    request = Request(selection_of(models, seeds), results, device, seconds_of(time_limit, option="--time-limit"))
+    stop = Stop.after(seconds_of(time_limit, option="--time-limit"))
+    request = Request(selection_of(models, seeds), results, device, stop)
     execute_command(robustness_tests(), suite, given, request, overrides=overrides, as_json=as_json)

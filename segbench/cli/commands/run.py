@@ -69,11 +69,13 @@ def run(  # noqa: PLR0913 - the options of one command
     """Train and evaluate what a suite names, and rank it.
 
     Finished runs are kept. Time and memory are estimated first. Blocks of speed, robustness and deploy follow. At a
-    time limit or on SIGTERM, running runs save their state, and the exit code is 3; the same command then continues.
+    time limit, on SIGTERM or Ctrl-C (twice: at once), running runs save their state, and the exit code is 3 (130 after
+    Ctrl-C); the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
     from segbench.cli.support.suite_file import load
+    from segbench.cli.terminal.interruption import exit_code_of
 
     launching = LaunchOptions(
         launcher=launcher,
@@ -97,5 +99,5 @@ def run(  # noqa: PLR0913 - the options of one command
         measured = command.measure(outcome, speed=not no_speed)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
-    if code := exit_code(outcome, measured=measured):
+    if code := exit_code_of(command.stop, exit_code(outcome, measured=measured)):
         raise typer.Exit(code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import typer
 
 from segbench.cli.support.suite_file import load, naming
 from segbench.cli.terminal.further_tables import show_tables
+from segbench.cli.terminal.interruption import exit_code_of, stopping_on_signals
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.config.load import check_part
@@ -115,13 +116,13 @@ class Request:
         selection: Models and seeds of the networks.
         results: Folder of all results.
         device: auto, cpu, cuda, cuda:N or mps.
-        seconds: Time limit; None for no limit.
+        stop: When to stop.
     """
 
     selection: Selection
     results: Path
     device: str
-    seconds: float | None = None
+    stop: Stop = field(default_factory=Stop)
 
 
 def execute_block(
@@ -148,7 +149,7 @@ def execute_block(
     document = (written.model_dump(mode="json") if written else {}) | dict(given)
     block = check_part(tests.block, document, file=file, key=tests.key)
     tests.check(block, request.device)
-    store, stop = Store(request.results, suite.name), Stop.after(request.seconds)
+    store = Store(request.results, suite.name)
     runs = chosen(planned(suite, store).shown, request.selection.models, request.selection.seeds)
     found = tests.open(runs, store, block, request.device)
     if found.without_weights:
@@ -157,8 +158,8 @@ def execute_block(
         raise UsageError(f"{suite.name}: no trained network to test; 'segbench run' trains them first")
     tell(f"{counted(found.count, tests.one)} to do, {found.done} done before")
     try:
-        with stop.on_sigterm(), observing() as observer:
-            tests.execute(found, store, device=request.device, stop=stop, observer=observer)
+        with observing() as observer:
+            tests.execute(found, store, device=request.device, stop=request.stop, observer=observer)
     except RunInterrupted as interrupted:
         tell(str(interrupted))
         return False
@@ -190,12 +191,12 @@ def execute_command(
     """
     suite = load(file, overrides, seeds=request.selection.seeds)
     block = {key: value for key, value in given.items() if value is not None}
-    with naming(file):
+    with naming(file), stopping_on_signals(request.stop):
         complete = execute_block(tests, suite, block, request, file=file)
     show_tables(*tests.tables(request.results / suite.name), as_json=as_json)
     if not complete:
         tell("something is left, the same command goes on")
-        raise typer.Exit(SOMETHING_LEFT)
+        raise typer.Exit(exit_code_of(request.stop, SOMETHING_LEFT))
 
 
 def _robustness_tables(folder: Path) -> tuple[Sequence[ShownTable], Sequence[str]]:

@@ -14,13 +14,13 @@ from segbench.cli.support.launch_options import LaunchOptions
 from segbench.cli.support.speed_jobs import extent_of, measure_block
 from segbench.cli.support.suite_file import naming
 from segbench.cli.terminal.estimate import announce
+from segbench.cli.terminal.interruption import stopping_on_signals
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.cli.terminal.trackers import tracking
 from segbench.config.plan import Run
 from segbench.config.suite import Suite
 from segbench.engine.estimate.estimate import SuiteEstimate
-from segbench.engine.processes import terminate_calls
 from segbench.engine.stopping import Stop
 from segbench.engine.suite.planning import WantedRuns, wanted_runs
 from segbench.engine.suite.run_suite import SuiteOutcome, do_runs
@@ -73,8 +73,8 @@ class SuiteCommand:
 
     @contextmanager
     def stopping(self) -> Iterator[None]:
-        """Stop on SIGTERM as at the time limit: active runs save their state."""
-        with self.stop.on_sigterm(), self.stop.telling(terminate_calls):
+        """Stop on a signal, such as Ctrl-C, as at the time limit: active runs save their state."""
+        with stopping_on_signals(self.stop):
             yield
 
     def run(self, file: Path, *, estimated: bool, trackers: Mapping[str, Any]) -> SuiteOutcome:
@@ -157,7 +157,7 @@ class SuiteCommand:
         if not self.launching.can_be_tried_here or outcome.left:
             tell(f"the {tests.key} block is left; 'segbench {tests.key}' does it")
             return None if outcome.left else True
-        request = Request(self.selection, self.results, self.launching.device, self.stop.seconds_left)
+        request = Request(self.selection, self.results, self.launching.device, self.stop)
         try:
             complete = execute_block(tests, self.suite, {}, request)
         except SegbenchError as error:

@@ -25,17 +25,18 @@ from segbench.deployment.suite.task import Task, lays_channels_last
 from segbench.deployment.suite.timing import timings
 from segbench.engine.device import choose_device
 from segbench.engine.events import Notice, Observer, Progress, ignore
-from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.processes import CallStopped, ProcessDied, call_in_process
 from segbench.engine.robustness.conditions import splits_of
 from segbench.engine.robustness.suite import sharing_images, trained_networks
 from segbench.engine.run.splits import OpenedSplits
 from segbench.engine.stopping import NEVER, Stop
 from segbench.errors import RunInterrupted
 from segbench.results.atomic_replace import FOREIGN_SECONDS
-from segbench.results.deployments.record import DeploymentRecord
+from segbench.results.deployments.record import DeploymentRecord, Timing
 from segbench.results.deployments.store import DEPLOYMENTS
 from segbench.results.files import host_mark, storing
 from segbench.results.record import Status
+from segbench.results.speed.record import SpeedStatus
 from segbench.results.store import Store
 
 _WORK = ".work-"
@@ -119,16 +120,35 @@ def deploy_networks(
     folder, tasks = store.folder / DEPLOYMENTS.folder, open_ones.tasks
     with _working(folder):
         for number, task in enumerate(tasks):
-            if stop.due:
-                raise RunInterrupted("it was time to stop; the same command goes on with the deployments that are left")
+            _go_on(stop)
             observer(Progress("", "evaluation", number, len(tasks), "deployments"))
-            found = _deployed(task)
+            try:
+                found = _deployed(task)
+            except CallStopped as stopped:
+                _go_on(stop)
+                found = Deployed(task.record(Status.FAILED, str(stopped)))
+            if found.record.status is Status.FAILED or any(map(_was_cut_short, found.record.timings)):
+                _go_on(stop)  # its process was ended for that
             if found.record.reason is not None:
                 observer(Notice(f"{task.title}: {found.record.reason}"))
             DEPLOYMENTS.write(folder, found.record, found.matrices)
             following = tasks[number + 1].folder if number + 1 < len(tasks) else None
             shutil.rmtree(task.files if following == task.folder else task.folder, ignore_errors=True)
     observer(Progress("", "evaluation", len(tasks), len(tasks), "deployments"))
+
+
+def _was_cut_short(timing: Timing) -> bool:
+    return any(restart.status is SpeedStatus.FAILED for restart in timing.restarts)
+
+
+def _go_on(stop: Stop) -> None:
+    """Do nothing unless it is time to stop.
+
+    Raises:
+        RunInterrupted: It is.
+    """
+    if stop.due:
+        raise RunInterrupted("it was time to stop; the same command goes on with the deployments that are left")
 
 
 def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Deployed:

@@ -12,7 +12,7 @@ from segbench.config.files import read_digest
 from segbench.config.plan import Run
 from segbench.config.sections.robustness import Robustness
 from segbench.engine.events import Notice, Observer, Progress, ignore
-from segbench.engine.processes import ProcessDied, call_in_process
+from segbench.engine.processes import CallStopped, ProcessDied, call_in_process
 from segbench.engine.robustness.conditions import conditions_of, images_under, splits_of
 from segbench.engine.robustness.retest import Batch, Trained, record_of, retest
 from segbench.engine.stopping import NEVER, Stop
@@ -117,18 +117,30 @@ def retest_networks(
     """
     folder, done = store.folder / ROBUSTNESS.folder, 0
     for batch in tests.batches:
-        if stop.due:
-            raise RunInterrupted("it was time to stop; the same command goes on with the tests that are left")
+        _go_on(stop)
         observer(Progress("", "evaluation", done, tests.count, "tests"))
-        _test_batch(batch, folder, device, observer)
+        _test_batch(batch, folder, device, stop, observer)
         done += len(batch.networks)
     observer(Progress("", "evaluation", done, tests.count, "tests"))
 
 
-def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> None:
+def _go_on(stop: Stop) -> None:
+    """Do nothing unless it is time to stop.
+
+    Raises:
+        RunInterrupted: It is.
+    """
+    if stop.due:
+        raise RunInterrupted("it was time to stop; the same command goes on with the tests that are left")
+
+
+def _test_batch(batch: Batch, folder: Path, device: str, stop: Stop, observer: Observer) -> None:
     """Test a batch in a process of its own; where one network ends it, the others go on in another.
 
     Earlier tests of these networks are removed first, so that a stored one has been done now.
+
+    Raises:
+        RunInterrupted: The process was ended because it was time to stop.
     """
     left = batch.networks
     for network in left:
@@ -137,7 +149,8 @@ def _test_batch(batch: Batch, folder: Path, device: str, observer: Observer) -> 
         try:
             call_in_process(retest, replace(batch, networks=left), folder, device, observer=observer)
             return
-        except ProcessDied as death:
+        except (ProcessDied, CallStopped) as death:
+            _go_on(stop)
             written = {
                 test.record.identity
                 for test in ROBUSTNESS.scan(folder).tests

@@ -66,7 +66,7 @@ def execute_run(
     """
     chosen = use_device(device)
     stop = stop or Stop()
-    with torch_threads(run.threads), stop.on_sigterm(), store.writing(run.id) as folder:
+    with torch_threads(run.threads), stop.on_signals(), store.writing(run.id) as folder:
         execution = RunExecution(
             run,
             folder,
@@ -97,7 +97,7 @@ def join_run(run: Run, *, device: str, group: ProcessGroup) -> None:
         RunInterrupted: The first process decided to stop.
     """
     stop = Stop()
-    with torch_threads(run.threads), stop.on_sigterm(), TemporaryDirectory() as name:
+    with torch_threads(run.threads), stop.on_signals(), TemporaryDirectory() as name:
         folder = Path(name)
         states = StateFolder(folder / "none")
         execution = RunExecution(run, folder, use_device(device), ignore, states=states, group=group, stop=stop)

@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 
+import pytest
+
 from segbench.engine.stopping import Stop
 
 
@@ -26,7 +28,7 @@ def test_after_its_time_it_is_time_and_none_is_left():
 
 def test_sigterm_is_the_word_to_stop_inside_the_context_only():
     before, stop, told = signal.getsignal(signal.SIGTERM), Stop(), []
-    with stop.on_sigterm(), stop.telling(lambda: told.append("told")):
+    with stop.on_signals(), stop.telling(lambda: told.append("told")):
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.due
     assert told == ["told"]
@@ -35,16 +37,48 @@ def test_sigterm_is_the_word_to_stop_inside_the_context_only():
 
 def test_who_handled_sigterm_before_is_told_too():
     outer, inner = Stop(), Stop()
-    with outer.on_sigterm(), inner.on_sigterm():
+    with outer.on_signals(), inner.on_signals():
         os.kill(os.getpid(), signal.SIGTERM)
     assert (outer.due, inner.due) == (True, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_each_signal_is_the_word_to_stop_and_ctrl_c_is_remembered(number):
+    before, stop = signal.getsignal(number), Stop()
+    with stop.on_signals():
+        os.kill(os.getpid(), number)
+    assert stop.due
+    assert stop.interrupted is (number == signal.SIGINT)
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_ends_at_once_also_within_another_context():
+    stop, told = Stop(), []
+    with stop.on_signals(), Stop().on_signals(), stop.telling(lambda: told.append(1)):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert told == [1]
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert told == [1]
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = Stop()
+        with stop.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.due
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_another_thread_changes_no_handler():
     before, seen = signal.getsignal(signal.SIGTERM), []
 
     def work():
-        with Stop().on_sigterm():
+        with Stop().on_signals():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)

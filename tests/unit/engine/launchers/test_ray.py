@@ -39,7 +39,7 @@ def refuse(**options):
 def test_sigterm_is_the_word_to_stop_after_joining_a_cluster_too(install_ray):
     install_ray(exit_at_sigterm)
     stop = Stop()
-    with stop.on_sigterm():
+    with stop.on_signals():
         _joined(None)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.terminated
