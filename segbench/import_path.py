@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from segbench.errors import SegbenchError, UsageError, did_you_mean
 
 FAMILY = "python:"
 """Prefix of the names of such parts."""
-
+NO_CODE = "SEGBENCH_NO_CODE"
+"""Environment variable that forbids to import parts that are not segbench's."""
 
 _OTHERS = (str(Path(__file__).parent), "<frozen ")
 """Folders whose code does not belong to the part."""
@@ -22,6 +24,16 @@ _OTHERS = (str(Path(__file__).parent), "<frozen ")
 
 class ForeignPartError(UsageError):
     """An external part of a suite failed, or returned an invalid result."""
+
+
+def refuse_code(name: str) -> None:
+    """Refuse to import a part where that is forbidden.
+
+    Raises:
+        UsageError: It is.
+    """
+    if os.environ.get(NO_CODE, "0") not in ("", "0"):
+        raise UsageError(f"{name}: is code that is not segbench's, which {NO_CODE} or --no-code forbids to run")
 
 
 def import_attribute(name: str, target: str) -> Callable[..., Any]:
@@ -32,11 +44,12 @@ def import_attribute(name: str, target: str) -> Callable[..., Any]:
         target: ``package.module.attribute`` of a callable.
 
     Raises:
-        UsageError: There is no such module or attribute, it cannot be imported, or it is not callable.
+        UsageError: There is no such module or attribute, it cannot be imported or must not be, or it is not callable.
     """
     module_name, _, attribute = target.rpartition(".")
     if not module_name:
         raise UsageError(f"{name}: expected python:package.module.attribute")
+    refuse_code(name)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from segbench.errors import UnknownNameError
+from segbench.import_path import FAMILY, refuse_code
 from segbench.signature import Signature, read_signature
 
 
@@ -26,10 +27,21 @@ class Entry:
     reference: str
 
     def load(self) -> Callable[..., Any]:
-        """Import the factory: a function, or a class of options with a method ``build``."""
+        """Import the factory: a function, or a class of options with a method ``build``.
+
+        Raises:
+            UsageError: It belongs to another package, whose code must not run here.
+        """
         module, _, attribute = self.reference.partition(":")
+        if not self.built_in:
+            refuse_code(self.name)
         factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         return factory
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it belongs to segbench."""
+        return self.reference.startswith(f"{__name__.partition('.')[0]}.")
 
     @cached_property
     def signature(self) -> Signature:
@@ -107,8 +119,7 @@ class Registry:
             UnknownNameError: No member has this name.
         """
         entry = self.find(name).entry
-        package = __name__.partition(".")[0]
-        return entry.name == "python:" or not entry.reference.startswith(f"{package}.")
+        return entry.name == FAMILY or not entry.built_in
 
     def create(self, name: str, *arguments: Any, **options: Any) -> Any:
         """Import a member and call it."""

@@ -19,6 +19,7 @@ from segbench.cli.support.options import (
     LauncherOption,
     MLflowAddress,
     Models,
+    NoCode,
     NoEstimate,
     NoReport,
     NoSpeed,
@@ -60,6 +61,7 @@ def run(  # noqa: PLR0913 - the options of one command
     shared_results: SharedResults = False,
     no_estimate: NoEstimate = False,
     no_speed: NoSpeed = False,
+    no_code: NoCode = False,
     no_report: NoReport = False,
     per_class: PerClass = False,
     events: EventsFile = None,
@@ -74,7 +76,7 @@ def run(  # noqa: PLR0913 - the options of one command
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
-    from segbench.cli.support.suite_file import load
+    from segbench.cli.support.suite_file import load, mind_foreign_code
     from segbench.cli.terminal.interruption import exit_code_of
 
     launching = LaunchOptions(
@@ -90,6 +92,7 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
+    mind_foreign_code(checked, results, forbidden=no_code)
     trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)

@@ -47,6 +47,9 @@ PerClass = Annotated[
     bool, typer.Option("--per-class", help="Also show the IoU of every class; CSV and JSON always hold it.")
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Show the leaderboard, and write no report.")]
+NoCode = Annotated[
+    bool, typer.Option("--no-code", help="Refuse suites with parts that are not segbench's (python:, other packages).")
+]
 NoSpeed = Annotated[bool, typer.Option("--no-speed", help="Leave the suite's speed block out.")]
 EventsFile = Annotated[
     Path | None, typer.Option("--events", metavar="FILE", help="Append everything that happens as JSON lines.")

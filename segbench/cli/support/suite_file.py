@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segbench.cli.terminal.output import tell
+from segbench.config.foreign_code import foreign_modules, listed, refuse_foreign_code
 from segbench.config.load import load_suite
 from segbench.config.reading.dotted_keys import MODEL_OF_SUITE
 from segbench.config.suite import Suite
@@ -40,6 +41,23 @@ def _tell_added(seeds: Sequence[int]) -> None:
         tell(f"seed {named} is not in the suite; it is added for this command")
     else:
         tell(f"seeds {named} are not in the suite; they are added for this command")
+
+
+def mind_foreign_code(suite: Suite, results: Path, *, forbidden: bool) -> None:
+    """Refuse code that is not segbench's, or say before the first run of a suite which modules it imports.
+
+    Args:
+        suite: The suite.
+        results: Folder of all results.
+        forbidden: Whether such code is refused.
+
+    Raises:
+        UsageError: It is, and the suite has such parts.
+    """
+    if forbidden:
+        refuse_foreign_code(suite)
+    elif not (results / suite.name).exists() and (found := foreign_modules(suite)):
+        tell(f"this suite runs code that is not segbench's: {listed(found)}; --no-code refuses it")
 
 
 @contextmanager
