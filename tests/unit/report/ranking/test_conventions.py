@@ -22,11 +22,14 @@ from segbench.results.arrays.matrices import ImageMatrices
 PAIR = np.array([[[50, 0, 0], [0, 50, 0], [0, 0, 0]], [[98, 0, 0], [2, 0, 0], [0, 0, 0]]])
 """Image by image 0.745, over all pixels 0.974, and a third class that is nowhere."""
 
+WORSE = np.array([[[40, 0, 10], [10, 40, 0], [0, 0, 0]], [[98, 0, 0], [1, 1, 0], [0, 0, 0]]])
+"""On the same labels. By image, the second class has 40/50 and 1/2, the third 0 and nothing: 0.325 for both."""
+
 
 @pytest.fixture
 def toy(add, results):
     add("toy", matrices=ImageMatrices(("a", "b"), PAIR))
-    add("unet", hits=80)
+    add("unet", matrices=ImageMatrices(("a", "b"), WORSE))
     return results
 
 
@@ -69,7 +72,7 @@ def test_the_command_shows_one_convention_with_its_rule(toy):
     done = segbench(toy, "--convention", "nnunet")
     assert done.exit_code == 0, done.output
     assert "without the first (background)" in done.output
-    assert [line.split()[:3:2] for line in done.stdout.splitlines()[3:]] == [["-", "0.667"], ["-", "NaN"]]
+    assert [line.split()[:3:2] for line in done.stdout.splitlines()[3:]] == [["-", "0.325"], ["-", "NaN"]]
 
 
 def test_void_as_error_orders_and_ranks_the_table(add, results):

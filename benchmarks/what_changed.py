@@ -1,0 +1,88 @@
+"""Writes docs/what-changed.md: whether smaller forms, less data and other weather change the ranking of networks.
+
+    python benchmarks/what_changed.py > docs/what-changed.md
+
+Every sentence and number below the introductions comes from the stored results under published/results.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from segbench.report.blocks import Block, Drawing, Heading
+from segbench.report.deployment.section import deployment_section
+from segbench.report.document.efficiency import efficiency_section
+from segbench.report.formats.markdown import render_markdown
+from segbench.report.further import Further
+from segbench.report.robustness.section import robustness_section
+from segbench.report.runs.load import load_results
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "published" / "results"
+
+TITLE = "# What changed the ranking?"
+INTRODUCTION = """
+Three questions that a leaderboard leaves open: is the best network still the best in another runtime or at int8, with
+less data, and in fog? Below are the answers for small networks on two real data sets, trained and tested on two CPU
+cores. They hold for these networks and protocols. This page is written by `python benchmarks/what_changed.py` from the
+results under `published/results`; figures are in the reports.
+"""
+DEPLOYED = """
+Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
+[how](deploy.md), [report]({report}).
+"""
+LESS_DATA = """
+Eight small networks on 383 to 48 images of cell nuclei, three trainings each, with the same number of optimizer steps
+(`suites/data-efficiency.yaml`): [how](data-efficiency.md), [report]({report}).
+"""
+WEATHER = """
+The same ten networks of CamVid on 100 test images under eight corruptions at three severities:
+[how](robustness.md), [report]({report}).
+"""
+
+
+def main() -> int:
+    """Write the page."""
+    sys.stdout.write(page())
+    return 0
+
+
+def page() -> str:
+    """Return the page."""
+    challenges, nuclei = (Further.of(load_results(RESULTS / name)) for name in ("camvid-challenges", "data-efficiency"))
+    parts = {
+        "Other runtimes, int8": (DEPLOYED, "camvid-challenges", deployment_section(challenges.deployed, drawn)),
+        "Less data": (
+            LESS_DATA,
+            "data-efficiency",
+            efficiency_section(nuclei.efficiency, [drawn(None, "")] * len(nuclei.efficiency)),
+        ),
+        "Other weather": (WEATHER, "camvid-challenges", robustness_section(challenges.retested, drawn)),
+    }
+    sections = [
+        f"## {title}\n{words.format(report=link(suite))}\n{render_markdown(told(blocks)).strip()}"
+        for title, (words, suite, blocks) in parts.items()
+    ]
+    return "\n\n".join([f"{TITLE}\n{INTRODUCTION}".rstrip(), *sections]) + "\n"
+
+
+def told(blocks: Iterable[Block]) -> list[Block]:
+    """Return verdicts and tables, without headings and figures."""
+    return [block for block in blocks if not isinstance(block, Drawing | Heading)]
+
+
+def drawn(plot: object, ending: str) -> Drawing:
+    """Stand in the place of a figure."""
+    del plot, ending
+    return Drawing("", "", "", "", 0.0, 0.0)
+
+
+def link(suite: str) -> str:
+    """Return the address of a committed report."""
+    return f"../published/reports/{suite}/leaderboard.md"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
