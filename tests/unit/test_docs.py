@@ -204,3 +204,11 @@ def test_every_key_of_what_was_counted_in_a_split_is_explained():
     section = page[page.index("## data.json") : page.index("## confusion.npz")]
     explained = set(re.findall(r"^\| (`.+?) \|", section, flags=re.MULTILINE))
     assert {key for cell in explained for key in re.findall(r"`(\w+)`", cell)} == {*full, "notes"}
+
+
+def test_the_tests_that_reliability_names_exist():
+    named = re.findall(r"`(\S+\.py)::(\w+)`", text("reliability.md"))
+    tests = DOCS.parent / "tests"
+    missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in (tests / file).read_text("utf-8")]
+    assert len(named) >= 40
+    assert missing == []
