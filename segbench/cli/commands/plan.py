@@ -30,6 +30,7 @@ from segbench.config.suite import Suite
 from segbench.config.titles import in_words
 from segbench.config.trials import families, trials
 from segbench.engine.estimate.estimate import SuiteEstimate
+from segbench.engine.suite.changed_data import runs_on_changed_data
 from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
 from segbench.engine.suite.preflight_recipe import check_recipes
 from segbench.errors import SuiteError
@@ -82,7 +83,8 @@ def plan(
     with naming(suite):
         wanted = wanted_runs(checked, store)
     known = wanted.known
-    rows = [_row(run, _status(wanted.stored.get(run.id))) for run in known.runs]
+    changed = runs_on_changed_data(known.runs, wanted.stored)
+    rows = [_row(run, _status(wanted.stored.get(run.id), changed=run.id in changed)) for run in known.runs]
     if estimate:
         with naming(suite):
             found, extent = estimated(known, device=device), extent_of(checked, device=device)
@@ -171,9 +173,11 @@ def _names_file(text: str) -> bool:
     return bool(Path(text).suffix) or "/" in text or "\\" in text
 
 
-def _status(record: RunRecord | None) -> str:
+def _status(record: RunRecord | None, *, changed: bool) -> str:
     if record is None:
         return "to do"
+    if changed:
+        return "to do again (the data has changed)"
     return "done" if is_finished(record) else f"to do again ({record.outcome.status})"
 
 
