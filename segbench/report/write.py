@@ -17,6 +17,7 @@ from segbench.report.document.summary import Judged, verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
+from segbench.report.efficiency.curves import smaller_fractions
 from segbench.report.efficiency.figure import efficiency_curves
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
@@ -102,6 +103,10 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     return ReportFiles(folder, page, markdown, csv, json, latex, figures)
 
 
+_OF_EVERY_FRACTION = ("mean-iou-intervals",)
+"""Figures of smaller fractions of a training split; all figures of each would make pages of many megabytes."""
+
+
 @dataclass
 class _Report:
     """A report as it comes together.
@@ -118,13 +123,24 @@ class _Report:
 def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
-    changes, answers = tuning_answers(runs), verdicts(judged)
+    smaller = smaller_fractions(runs)
+    changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in smaller])
+    if smaller:
+        answers = [f"With all training images, {answer}" for answer in answers]
     titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
     concerning = [note for note in ranking.notes if note.concerns(titles)]
     report = _Report(top(runs, changes or answers, concerning))
     slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
     parts = [
-        (one, {plot.name: _drawn(report, plot, figures, _ids(one.table)) for plot in _plots(one)}) for one in judged
+        (
+            one,
+            {
+                plot.name: _drawn(report, plot, figures, _ids(one.table))
+                for plot in _plots(one)
+                if one.table.protocol not in smaller or plot.name in _OF_EVERY_FRACTION
+            },
+        )
+        for one in judged
     ]
     lead = [] if slopes or further.efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
@@ -132,6 +148,7 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     report.blocks += efficiency_section(further.efficiency, drawn)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
+    report.blocks += [Paragraph.of(sections.LARGEST_ALONE)] if smaller else []
     for one, drawings in parts:
         notes = of_table(concerning, one.table.protocol, one.table.test_data)
         leads = any(figure in lead for figure in drawings.values())

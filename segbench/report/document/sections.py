@@ -26,6 +26,7 @@ HOW_SCORED = (
     "Scores are fractions of 1, from confusion matrices over the whole test split; "
     "rows of different protocols, or tested on different data, are not ranked together."
 )
+LARGEST_ALONE = "Of recipes that differ in the fraction of the training split, the largest one has all figures."
 _DIGESTS = 12
 """Characters shown of a digest."""
 

@@ -11,7 +11,7 @@ from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import SIGNIFICANT
 from segbench.report.ranking.tables import RankedTable
 from segbench.report.runs.class_iou import class_iou
-from segbench.report.text import count, is_absent, printable, rate
+from segbench.report.text import count, is_absent, plural, printable, rate
 
 _NAMED = 4
 ADVICE = "To compare the networks, train each three times or more: segbench run SUITE --seeds 0,1,2."
@@ -123,5 +123,5 @@ def hardest_class(ranked: pd.DataFrame, runs: pd.DataFrame) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Return names as part of a sentence, the first four and how many others there are."""
-    shown = list(names[:_NAMED]) + ([f"{len(names) - _NAMED} others"] if len(names) > _NAMED else [])
+    shown = list(names[:_NAMED]) + ([plural(len(names) - _NAMED, "other")] if len(names) > _NAMED else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

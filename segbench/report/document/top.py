@@ -48,7 +48,7 @@ def _facts(runs: pd.DataFrame, notes: Sequence[Note]) -> Iterable[tuple[str, str
         "Suite": _suites(runs),
         "Networks": str(completed["model"].nunique()),
         "Data": ", ".join(_distinct(_data(run) for run in completed.itertuples())),
-        "Images": ", ".join(_distinct(_images(run) for run in completed.itertuples())),
+        "Images": ", ".join(_distinct(map(_images, sorted(completed.itertuples(), key=_training_images)))),
         "Test size": ", ".join(_distinct(_size(size) for size in completed["input_size"])),
         "Training": " | ".join(_distinct(filter(None, (_training(recipe) for recipe in recipes)))),
         "Runs": _runs(runs),
@@ -108,6 +108,10 @@ def _data(run: Any) -> str:
     name = ((run.recipe if not is_absent(run.recipe) else {}).get("dataset") or {}).get("name")
     classes = "" if is_absent(run.classes) else f" ({len(run.classes)} class{'es' if len(run.classes) > 1 else ''})"
     return f"{data_title(str(name))}{classes}" if name else ""
+
+
+def _training_images(run: Any) -> int:
+    return 0 if is_absent(run.train_images) else int(run.train_images)
 
 
 def _images(run: Any) -> str:

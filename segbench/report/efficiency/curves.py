@@ -107,6 +107,23 @@ def curve_sets(runs: pd.DataFrame) -> list[CurveSet]:
     return [_curve_set(found) for found in several]
 
 
+def smaller_fractions(runs: pd.DataFrame) -> frozenset[str]:
+    """Return the protocols that differ from another one in a smaller ``dataset.fraction`` alone.
+
+    Args:
+        runs: Rows of ``load_results``.
+    """
+    completed = runs[runs["status"] == Status.COMPLETED]
+    by_kind: dict[str, dict[str, int]] = defaultdict(dict)
+    run: Any
+    for run in completed.itertuples():
+        if not is_absent(run.train_images):
+            by_kind[_without_fraction(run.recipe)][str(run.protocol)] = int(run.train_images)
+    return frozenset(
+        protocol for sizes in by_kind.values() for protocol, images in sizes.items() if images < max(sizes.values())
+    )
+
+
 def _without_fraction(recipe: Mapping[str, Any]) -> str:
     """Return what the recipes of one set have in common."""
     dataset = {key: value for key, value in (recipe.get("dataset") or {}).items() if key != "fraction"}
