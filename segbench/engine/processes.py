@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -176,7 +177,8 @@ def _call(
     process = context.Process(  # type: ignore[attr-defined]
         target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
     )
-    process.start()
+    with _holding_interrupts():
+        process.start()
     _calls.began(process)
     sender.close()
     try:
@@ -195,6 +197,24 @@ def _call(
     if isinstance(outcome, Raised):
         raise outcome.error
     return outcome.value
+
+
+@contextmanager
+def _holding_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back while a process starts.
+
+    The new process inherits that, and the server that it is forked from: while they import, before they ignore it, it
+    would end them. This process gets it after the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, else within the block, would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def call_in_fresh_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:

@@ -11,7 +11,14 @@ import time
 import pytest
 
 from segbench.engine.events import Notice, ignore
-from segbench.engine.processes import Limit, ProcessDied, call_here, call_in_process, describe_exit
+from segbench.engine.processes import (
+    Limit,
+    ProcessDied,
+    call_here,
+    call_in_fresh_process,
+    call_in_process,
+    describe_exit,
+)
 from segbench.errors import NonFiniteLossError, SuiteError, UnknownNameError
 
 
@@ -145,3 +152,28 @@ def test_whatever_a_network_raises_is_told_with_its_place(kind, capfd):
         call_in_process(leave, kind, observer=lambda event: None)
     assert "in leave" in caught.value.traceback
     assert capfd.readouterr().err == ""
+
+
+def add_up(*, observer):
+    del observer
+    return 1 + 1
+
+
+@pytest.mark.parametrize("call", [call_in_process, call_in_fresh_process])
+def test_ctrl_c_while_a_process_starts_reaches_this_one_alone(call, monkeypatch):
+    """As from a terminal, which sends it to all processes at once; the new one has only begun to import."""
+    told = []
+    before = signal.signal(signal.SIGINT, lambda *_: told.append("here"))
+    started = multiprocessing.process.BaseProcess.start
+
+    def start_and_interrupt(process):
+        started(process)
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", start_and_interrupt)
+    try:
+        assert call(add_up, observer=ignore) == 2
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == ["here"]
