@@ -31,7 +31,7 @@ results under `published/results`; figures are in the reports.
 """
 DEPLOYED = """
 Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
-[how](deploy.md), [report]({report}).
+[how](deploy.md), [report]({report}). Times are of one process a case, while the other core was busy.
 """
 LESS_DATA = """
 Eight small networks on 383 to 48 images of cell nuclei, three trainings each, with the same number of optimizer steps

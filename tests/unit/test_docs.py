@@ -1,5 +1,6 @@
 """What the documents show is what the code does."""
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -212,3 +213,9 @@ def test_the_tests_that_reliability_names_exist():
     missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in (tests / file).read_text("utf-8")]
     assert len(named) >= 40
     assert missing == []
+
+
+@pytest.mark.slow(reason="reads the published results and resamples their images")
+def test_the_page_on_what_changed_is_what_its_command_writes(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS.parent / "benchmarks"))
+    assert text("what-changed.md") == importlib.import_module("what_changed").page()
