@@ -30,7 +30,6 @@ from segbench.config.suite import Suite
 from segbench.config.titles import in_words
 from segbench.config.trials import families, trials
 from segbench.engine.estimate.estimate import SuiteEstimate
-from segbench.engine.suite.changed_data import runs_on_changed_data
 from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
 from segbench.engine.suite.preflight_recipe import check_recipes
 from segbench.errors import SuiteError
@@ -77,8 +76,9 @@ def plan(
     With --estimate, also what each of them and all together will take on this machine: time, peak memory and disk; and
     what the suite asks for beside them. Of a cross-validation, also its folds, where the data is here.
     """
-    checked = load(suite, overrides)
+    from segbench.engine.suite.changed_data import runs_on_changed_data
 
+    checked = load(suite, overrides)
     store = Store(results, checked.name)
     with naming(suite):
         wanted = wanted_runs(checked, store)

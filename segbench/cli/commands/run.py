@@ -70,14 +70,12 @@ def run(  # noqa: PLR0913 - the options of one command
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
-    Finished runs are kept. Time and memory are estimated first. Blocks of speed, robustness and deploy follow. At a
-    time limit, on SIGTERM or Ctrl-C (twice: at once), running runs save their state, and the exit code is 3 (130 after
-    Ctrl-C); the same command then continues.
+    Finished runs are kept. Time and memory are estimated first; speed, robustness and deploy blocks follow. At a limit,
+    SIGTERM or Ctrl-C (twice: at once) runs save their state, exit code 3 or 130; the same command then continues.
     """
     from segbench.cli.support.launch_options import LaunchOptions
     from segbench.cli.support.suite_command import SuiteCommand, exit_code
-    from segbench.cli.support.suite_file import load, mind_foreign_code
-    from segbench.cli.terminal.interruption import exit_code_of
+    from segbench.cli.support.suite_file import load
 
     launching = LaunchOptions(
         launcher=launcher,
@@ -92,15 +90,13 @@ def run(  # noqa: PLR0913 - the options of one command
     launching.check()
     selection = selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
-    mind_foreign_code(checked, results, forbidden=no_code)
-    trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
     seconds = seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
-    command.check_blocks()
+    command.check(no_code=no_code)
     with command.stopping():
+        trackers = {"events": events, "tensorboard": tensorboard, "mlflow": mlflow}
         outcome = command.run(suite, estimated=not no_estimate, trackers=trackers)
         measured = command.measure(outcome, speed=not no_speed)
         if outcome.records:
             rank_and_report(outcome.store.folder, None if no_report else reports, per_class=per_class)
-    if code := exit_code_of(command.stop, exit_code(outcome, measured=measured)):
-        raise typer.Exit(code)
+    raise typer.Exit(exit_code(outcome, measured=measured, stop=command.stop))

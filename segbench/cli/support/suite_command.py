@@ -12,9 +12,9 @@ from typing import Any
 from segbench.cli.support.further_tests import SOMETHING_LEFT, FurtherTests, Request, blocks_of, execute_block
 from segbench.cli.support.launch_options import LaunchOptions
 from segbench.cli.support.speed_jobs import extent_of, measure_block
-from segbench.cli.support.suite_file import naming
+from segbench.cli.support.suite_file import mind_foreign_code, naming
 from segbench.cli.terminal.estimate import announce
-from segbench.cli.terminal.interruption import stopping_on_signals
+from segbench.cli.terminal.interruption import exit_code_of, stopping_on_signals
 from segbench.cli.terminal.output import counted, tell
 from segbench.cli.terminal.progress import observing
 from segbench.cli.terminal.trackers import tracking
@@ -138,12 +138,13 @@ class SuiteCommand:
             return None if self.stop.due else False
         return True
 
-    def check_blocks(self) -> None:
-        """Refuse blocks of further tests that cannot be done here, before anything is trained.
+    def check(self, *, no_code: bool) -> None:
+        """Refuse foreign code where that is asked for, and blocks of further tests that cannot be done here.
 
         Raises:
-            UsageError: A package is missing.
+            UsageError: The suite runs foreign code, or a package is missing.
         """
+        mind_foreign_code(self.suite, self.results, forbidden=no_code)
         if self.launching.can_be_tried_here:
             for tests in blocks_of(self.suite):
                 tests.check(getattr(self.suite, tests.key), self.launching.device)
@@ -198,10 +199,10 @@ class SuiteCommand:
         return announce(todo, device=self.launching.device, stop=self.stop, few=few)
 
 
-def exit_code(outcome: SuiteOutcome, *, measured: bool | None) -> int:
-    """Return 3 if something is left, 1 if something failed, else 0."""
+def exit_code(outcome: SuiteOutcome, *, measured: bool | None, stop: Stop) -> int:
+    """Return 3 if something is left, or 130 after Ctrl-C; 1 if something failed, else 0."""
     if outcome.left or measured is None:
-        return SOMETHING_LEFT
+        return exit_code_of(stop, SOMETHING_LEFT)
     return 0 if outcome.complete and measured else 1
 
 

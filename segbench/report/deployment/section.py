@@ -80,11 +80,12 @@ def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, 
     )
     blocks: list[Block] = [Heading(TITLE, anchor="deployment", link="Other runtimes"), words]
     several, numbers = sum(len(one.tables) for one in found) > 1, count()
+    level = 4 if several else 3
     for one in found:
         for table, number in zip(one.tables, numbers, strict=False):
             blocks += [Heading(_name(one, table), 3)] if several else []
             ending = short_id(table.protocol) + (f"-{number}" if several else "")
-            blocks += _table_blocks(table, draw, ending)
+            blocks += _table_blocks(table, lambda plot, whose: replace(draw(plot, whose), level=level), ending)
         if one.problems:
             blocks.append(Bullets("Missing from these tables:", one.problems))
     return blocks

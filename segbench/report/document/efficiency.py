@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from segbench.metrics.uncertainty import Interval
@@ -35,7 +35,7 @@ def efficiency_section(tables: Sequence[EfficiencyTable], drawings: Sequence[Dra
     for table, drawing in zip(tables, drawings, strict=True):
         title = TITLE if len(tables) == 1 else f"{TITLE}: {table.name}"
         blocks += [Heading(title, anchor=f"efficiency-{short_id(table.key)}", link=title)]
-        blocks += [Paragraph.of(verdict(table), lead=True), Paragraph.of(how_sure(table)), drawing]
+        blocks += [Paragraph.of(verdict(table), lead=True), Paragraph.of(how_sure(table)), replace(drawing, level=3)]
         lacking = tuple(missing(table))
         blocks += [Bullets("What is missing", lacking)] if lacking else []
         blocks += [_scores(table), *_needs(table), *_crossings(table), *_pretraining(table)]
