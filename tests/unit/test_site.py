@@ -99,3 +99,19 @@ def test_the_citation_says_what_the_package_says():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
     assert (cited["version"], cited["license"]) == (segbench.__version__, "Apache-2.0")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
+def test_pictures_are_published_of_generated_data_alone():
+    generated = ("quickstart", "quickstart-seeds", "tuned")
+    files = git("ls-files", "published")[1].splitlines()
+    pictures = [file for file in files if {"gallery", "samples"} & set(file.split("/")) or "figures/pictures-" in file]
+    assert pictures
+    assert {file.split("/")[2] for file in pictures} == set(generated)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
+@pytest.mark.parametrize("report", ["camvid-cpu", "camvid-gpu", "camvid-challenges", "data-efficiency"])
+def test_pages_of_others_data_show_no_pictures(report):
+    page = (ROOT / "published" / "reports" / report / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"data:image/(?:png|jpeg)", page)
