@@ -20,20 +20,15 @@ each.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from interval_coverage import CLASSES, COVERAGE, FALSE_TABLES, World
+from claims import Fact, are_too_many, is_outside, judge, parser_of, with_error
+from interval_coverage import CLASSES, World
 
-from segbench.cli.terminal.output import write_table
 from segbench.metrics.scores import ClassCounts
 from segbench.report.deployment.load import DeployedRun, FoundDeployments
 from segbench.report.deployment.rows import DeploymentTable
@@ -77,22 +72,19 @@ class Seen(NamedTuple):
 
 
 def main() -> int:
-    arguments = _arguments()
-    print(f"{arguments.worlds} worlds a row, {arguments.images} images, {len(TARGETS) - 1} targets\n")
-    rows, facts, good = [], [], True
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for situation in SITUATIONS:
-            one = partial(_look, situation, arguments.images)
-            fact = _summed(situation, list(pool.map(one, range(arguments.worlds), chunksize=5)))
-            facts.append(fact)
-            rows.append(_row(fact))
-            good &= not fact["failed"]
-            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    titles = ["seeds", "spread", "of changes", "coverage", "false changes", "uncorrected", "false verdicts", "power"]
-    write_table([*titles, ""], rows, right=titles)
-    if arguments.facts:
-        arguments.facts.write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
-    return 0 if good else 1
+    given = parser_of(__doc__, worlds=200).parse_args()
+    print(f"{given.worlds} worlds a row, {given.images} images, {len(TARGETS) - 1} targets\n")
+    columns = {
+        "seeds": lambda fact: str(fact["seeds"]),
+        "spread": lambda fact: f"{fact['spread']:g}",
+        "of changes": lambda fact: f"{fact['spread_of_changes']:g}",
+        "coverage": lambda fact: with_error(fact, "coverage"),
+        "false changes": lambda fact: f"{fact['false_changes']:.1%}",
+        "uncorrected": lambda fact: f"{fact['uncorrected']:.1%}",
+        "false verdicts": lambda fact: f"{fact['false_verdicts']:.1%}",
+        "power": lambda fact: f"{fact['power']:.0%}",
+    }
+    return judge(SITUATIONS, _look, _summed, columns, given)
 
 
 def _look(situation: tuple[int, float, float], images: int, number: int) -> Seen:
@@ -159,15 +151,14 @@ _RECORDS = {
 }
 
 
-def _summed(situation: tuple[int, float, float], worlds: Sequence[Seen]) -> dict[str, object]:
+def _summed(situation: tuple[int, float, float], worlds: Sequence[Seen]) -> Fact:
     """Return shares over worlds with their standard errors."""
     held = np.array([one.held for one in worlds])
     coverage, error = float(held.mean()), float(held.std(ddof=1) / math.sqrt(len(worlds)))
     names = ("changed", "uncorrected", "ranked")
     shares = {name: float(np.mean([getattr(one, name) for one in worlds])) for name in names}
-    bound = FALSE_TABLES + 2 * math.sqrt(FALSE_TABLES * (1 - FALSE_TABLES) / len(worlds))
-    failed = [] if COVERAGE[0] - 2 * error <= coverage <= COVERAGE[1] + 2 * error else ["coverage"]
-    failed += [name for name in ("changed", "ranked") if shares[name] > bound]
+    failed = ["coverage"] if is_outside(coverage, error) else []
+    failed += [name for name in ("changed", "ranked") if are_too_many(shares[name], len(worlds))]
     return {
         "seeds": situation[0],
         "spread": situation[1],
@@ -181,29 +172,6 @@ def _summed(situation: tuple[int, float, float], worlds: Sequence[Seen]) -> dict
         "power": float(np.mean([one.power for one in worlds if not math.isnan(one.power)])),
         "failed": failed,
     }
-
-
-def _row(fact: dict[str, object]) -> list[str]:
-    return [
-        str(fact["seeds"]),
-        f"{fact['spread']:g}",
-        f"{fact['spread_of_changes']:g}",
-        f"{fact['coverage']:.1%} ± {fact['coverage_error']:.1%}",
-        f"{fact['false_changes']:.1%}",
-        f"{fact['uncorrected']:.1%}",
-        f"{fact['false_verdicts']:.1%}",
-        f"{fact['power']:.0%}",
-        f"FAILS: {', '.join(fact['failed'])}" if fact["failed"] else "",  # type: ignore[arg-type]
-    ]
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=200, help="synthetic worlds in each row")
-    parser.add_argument("--images", type=int, default=100, help="test images in each")
-    parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core by default")
-    parser.add_argument("--facts", type=Path, help="also write the figures here, one JSON object a line")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

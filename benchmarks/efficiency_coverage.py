@@ -28,22 +28,18 @@ crossing, by more than two standard errors each.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from interval_coverage import CLASSES, COVERAGE, FALSE_TABLES, World
+from claims import Fact, are_too_many, is_outside, judge, parser_of, with_error
+from interval_coverage import CLASSES, World
 from numpy.typing import NDArray
 
-from segbench.cli.terminal.output import write_table
 from segbench.metrics.scores import ClassCounts
 from segbench.report.efficiency.crossings import Crossing, pairs_of
 from segbench.report.efficiency.curves import Cell, Curve, CurveSet
@@ -82,25 +78,21 @@ class Seen(NamedTuple):
 
 
 def main() -> int:
-    arguments = _arguments()
-    print(f"{arguments.worlds} worlds a row, {arguments.images} test images, {NETWORKS} networks\n")
-    rows, facts, good = [], [], True
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for situation in SITUATIONS:
-            if arguments.kind and situation[0] not in arguments.kind:
-                continue
-            one = partial(_look, situation, arguments.images)
-            fact = _summed(situation, list(pool.map(one, range(arguments.worlds), chunksize=10)))
-            facts.append(fact)
-            rows.append(_row(fact))
-            good &= not fact["failed"]
-            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    titles = ["world", "seeds", "spread", "false crossings", "power", "crossing held"]
-    titles += [f"need {kind}" for kind in WANTED]
-    write_table([*titles, ""], rows, right=titles[1:])
-    if arguments.facts:
-        arguments.facts.write_text("".join(json.dumps(fact) + "\n" for fact in facts), encoding="utf-8")
-    return 0 if good else 1
+    parser = parser_of(__doc__, worlds=400)
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only these worlds; may be given again")
+    given = parser.parse_args()
+    print(f"{given.worlds} worlds a row, {given.images} test images, {NETWORKS} networks\n")
+    columns = {
+        "world": lambda fact: str(fact["world"]),
+        "seeds": lambda fact: str(fact["seeds"]),
+        "spread": lambda fact: f"{fact['spread']:g}",
+        "false crossings": lambda fact: f"{fact['false_crossings']:.1%}",
+        "power": lambda fact: "" if fact["power"] is None else f"{fact['power']:.0%}",
+        "crossing held": lambda fact: with_error(fact, "crossing_held"),
+        **{f"need {kind}": partial(with_error, name=f"need_{kind}") for kind in WANTED},
+    }
+    wanted = [situation for situation in SITUATIONS if not given.kind or situation[0] in given.kind]
+    return judge(wanted, _look, _summed, columns, given, words=["world"])
 
 
 def gains_of(kind: str) -> NDArray[np.float64]:
@@ -191,19 +183,17 @@ def _holds(found: Need, above: NDArray[np.float64]) -> bool:
     return bool(low <= truth <= high)
 
 
-def _summed(situation: tuple[str, int, float], worlds: Sequence[Seen]) -> dict[str, object]:
+def _summed(situation: tuple[str, int, float], worlds: Sequence[Seen]) -> Fact:
     """Return shares over worlds with their standard errors."""
     false = float(np.mean([one.false for one in worlds]))
-    bound = FALSE_TABLES + 2 * math.sqrt(FALSE_TABLES * (1 - FALSE_TABLES) / len(worlds))
-    failed = ["false crossings"] if false > bound else []
+    failed = ["false crossings"] if are_too_many(false, len(worlds)) else []
     told = [one.told for one in worlds if one.told is not None]
     held = [float(one.held) for one in worlds if one.held is not None]
     shares = {f"need_{name}": [one.needs[name] for one in worlds] for name in WANTED}
     shares |= {"crossing_held": held} if len(held) > 1 else {}
     coverage = {name: (float(np.mean(found)), _error(found)) for name, found in shares.items()}
     for name, (share, error) in coverage.items():
-        two_sided = name in ("need_within", "crossing_held")
-        if share < COVERAGE[0] - 2 * error or (two_sided and share > COVERAGE[1] + 2 * error):
+        if is_outside(share, error, above=name in ("need_within", "crossing_held")):
             failed.append(name)
     return {
         "world": situation[0],
@@ -222,29 +212,6 @@ def _error(shares: Sequence[float]) -> float:
     """Return the standard error of a mean over worlds; where all are alike, that of a coverage of 95 %."""
     spread = float(np.std(shares, ddof=1)) or math.sqrt(0.95 * 0.05)
     return spread / math.sqrt(len(shares))
-
-
-def _row(fact: dict[str, object]) -> list[str]:
-    names = ("crossing_held", *(f"need_{name}" for name in WANTED))
-    return [
-        str(fact["world"]),
-        str(fact["seeds"]),
-        f"{fact['spread']:g}",
-        f"{fact['false_crossings']:.1%}",
-        "" if fact["power"] is None else f"{fact['power']:.0%}",
-        *(f"{fact[name]:.1%} ± {fact[f'{name}_error']:.1%}" if name in fact else "" for name in names),
-        f"FAILS: {', '.join(fact['failed'])}" if fact["failed"] else "",  # type: ignore[arg-type]
-    ]
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=400, help="synthetic worlds in each row")
-    parser.add_argument("--images", type=int, default=100, help="test images in each")
-    parser.add_argument("--kind", choices=KINDS, action="append", help="only these worlds; may be given again")
-    parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core by default")
-    parser.add_argument("--facts", type=Path, help="also write the figures here, one JSON object a line")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

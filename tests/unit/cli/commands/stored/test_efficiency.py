@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from short_of import NOT_KNOWN
 from stored import some_images, write_run
 
 STEADY, STEEP = {50: 70, 400: 84}, {50: 50, 400: 95}
@@ -78,13 +79,7 @@ def test_names_that_a_terminal_would_obey_are_spelled_out(tmp_path, segbench):
     assert "[red]x[/red]" in answer.out
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"images": 4}, "4 test images are too few for intervals, which need 10"),
-        ({"seeds": 1}, "95 % intervals of these weights; one seed: variation between trainings is not included"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "reason"), NOT_KNOWN)
 def test_what_is_not_known_is_shown_with_its_reason(tmp_path, segbench, changes, reason):
     for label, hits in (("tuned", STEADY), ("plain", STEEP)):
         tuned = label == "tuned"
