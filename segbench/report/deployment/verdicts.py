@@ -60,14 +60,16 @@ def _size(row: DeploymentRow) -> str:
 
 
 def _largest_gain(scored: Sequence[DeploymentRow]) -> list[str]:
-    """Return which network gains most speed; nothing where no times compare."""
+    """Return the largest speed-up that was measured; nothing where no times compare."""
     gains = [(row.speedup, row) for row in scored if row.speedup is not None]
     if not gains:
         return []
     gain, row = max(gains, key=lambda item: item[0])
     if gain <= 1:
         return ["No target is faster than PyTorch."]
-    return [f"{row.label} gains most, in {row.name}: {gain:.1f} times as fast as PyTorch."]
+    once = ", in one process, so that its spread is not known" if row.latency_low_ms == row.latency_high_ms else ""
+    where = f"that of {row.label} in {row.name}"
+    return [f"The largest speed-up measured is {where}: {gain:.1f} times as fast as PyTorch{once}."]
 
 
 def _held(table: DeploymentTable, scored: Sequence[DeploymentRow]) -> str:

@@ -250,6 +250,19 @@ def test_speed_ups_are_told_between_equal_measurements_only(tmp_path, changes, r
     assert reason in row.reason
 
 
+@pytest.mark.parametrize(
+    ("times", "ending"),
+    [((5.0, 6.0), "."), ((5.5,), ", in one process, so that its spread is not known.")],
+)
+def test_the_largest_speed_up_is_told_as_measured(tmp_path, times, ending):
+    run = write_run(tmp_path, "unet", matrices=some_images(80, images=40))
+    deployment(run, EAGER, some_images(80, images=40))
+    deployment(run, ORT, some_images(78, images=40), timings=(timing(*times),))
+    _, gain, _ = costs(table_of(tmp_path))
+    where = "that of unet in onnxruntime fp32"
+    assert gain == f"The largest speed-up measured is {where}: 2.0 times as fast as PyTorch{ending}"
+
+
 def test_a_time_that_never_became_steady_is_marked(tmp_path):
     warm = Warmup(first_call_seconds=1.0, calls=9, seconds=2.0, steady=True)
     times = timing(10.0, 12.0)
