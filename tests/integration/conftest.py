@@ -83,8 +83,10 @@ def start_segbench(tmp_path):
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: Any) -> subprocess.Popen[str]:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: commands would too
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+        for number, handler in usual.items():
+            if signal.getsignal(number) is signal.SIG_IGN:  # in a shell's background, under nohup: commands would too
+                signal.signal(number, handler)
         process = subprocess.Popen(
             command(*arguments),
             cwd=tmp_path,

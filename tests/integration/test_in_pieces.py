@@ -56,8 +56,6 @@ def saved_steps(results):
 )
 def test_a_terminated_suite_saves_its_step_and_goes_on(start_segbench, tiny_file, tmp_path, number, to_all, code):
     """Containers tell the first process alone; Slurm and terminals tell all, also those that read images."""
-    if signal.getsignal(number) is signal.SIG_IGN:
-        pytest.skip(f"{signal.Signals(number).name} is ignored here, as under nohup")
     many = {"models": [*SLOW[:1]], "defaults": {}, "train": {"epochs": 20}, "loader": {"workers": 1}}
     tiny_file(**many)
     process = start(start_segbench, tmp_path)

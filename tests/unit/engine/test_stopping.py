@@ -12,6 +12,16 @@ import pytest
 from segbench.engine.stopping import Stop
 
 
+@pytest.fixture(autouse=True)
+def _usual_signals():
+    """No signal is ignored, as some are in the background of a shell and under nohup."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_without_a_limit_it_is_never_time():
     stop = Stop.after(None)
     assert stop.seconds_left is None
@@ -44,16 +54,12 @@ def test_who_handled_sigterm_before_is_told_too():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_each_signal_is_the_word_to_stop_and_ctrl_c_is_remembered(number):
-    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-    before, stop = signal.signal(number, usual), Stop()  # under nohup, one of them is ignored
-    try:
-        with stop.on_signals():
-            os.kill(os.getpid(), number)
-        assert stop.due
-        assert stop.interrupted is (number == signal.SIGINT)
-        assert signal.getsignal(number) is usual
-    finally:
-        signal.signal(number, before)
+    usual, stop = signal.getsignal(number), Stop()
+    with stop.on_signals():
+        os.kill(os.getpid(), number)
+    assert stop.due
+    assert stop.interrupted is (number == signal.SIGINT)
+    assert signal.getsignal(number) is usual
 
 
 def test_a_second_ctrl_c_ends_at_once_also_within_another_context():
