@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import yaml
 
@@ -14,10 +15,7 @@ def excerpt_of(text: str, key: str) -> str:
 
     Of a key that is missing, it is the line of what should hold it.
     """
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError):
-        return ""
+    node = _composed(text)
     mark = None
     for name, index in _PART.findall(key):
         found = _below(node, name, index)
@@ -25,6 +23,14 @@ def excerpt_of(text: str, key: str) -> str:
             break
         mark, node = found
     return snippet(mark) if mark is not None else ""
+
+
+@lru_cache(maxsize=1)  # a suite with many mistakes is asked for the place of each
+def _composed(text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
 
 
 def snippet(mark: yaml.Mark) -> str:
