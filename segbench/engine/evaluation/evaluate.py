@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from segbench.data.loading.loader import EvaluationBatch, EvaluationLoader, InputDigest
 from segbench.engine.evaluation.predictor import Predictor, best_class, confidence, resized
-from segbench.metrics.confusion import PixelCounts, count_pixels
+from segbench.metrics.confusion import count_pixels
 from segbench.results.arrays.matrices import ImageMatrices
 
 
@@ -110,15 +110,24 @@ class Scored(NamedTuple):
 
 
 class EvaluationAccumulator:
-    """Accumulates the results of images; images added together are copied from the device at once."""
+    """Accumulates the results of images; images added together are copied from the device at once.
+
+    Args:
+        images: The number of images that will be added; a process with a small share may have none.
+        classes: The number of classes.
+        loss: Computed on scores at the label's size.
+        keep: Positions of the images whose predictions are kept.
+        details: Collects details of each image.
+    """
 
     def __init__(
-        self, classes: int, loss: nn.Module | None, keep: Collection[int], details: DetailRecorder | None
+        self, images: int, classes: int, loss: nn.Module | None, keep: Collection[int], details: DetailRecorder | None
     ) -> None:
         self.classes, self.loss, self.keep, self.details = classes, loss, keep, details
         self.detail_seconds = 0.0
         self.names: list[str] = []
-        self.counts: list[PixelCounts] = []
+        self.confusion = np.zeros((images, classes, classes), np.int64)
+        self.void_predicted = np.zeros((images, classes), np.int64)
         self.losses: list[float | None] = []
         self.pictures: list[Picture] = []
 
@@ -127,11 +136,13 @@ class EvaluationAccumulator:
         predictions = stacked_on_host([best_class(image.scores[0]) for image in images])
         for image, prediction in zip(images, predictions, strict=True):
             label = image.label.numpy()
-            counts = count_pixels(label, prediction, num_classes=self.classes, name=image.name)
+            index = len(self.names)
+            self.confusion[index], self.void_predicted[index] = count_pixels(
+                label, prediction, num_classes=self.classes, name=image.name
+            )
             if image.position in self.keep:
                 self.pictures.append(Picture(image.position, image.name, prediction))
             self.names.append(image.name)
-            self.counts.append(counts)
         self.losses += self._losses(images)
         if self.details is not None:
             with self.timing_details():
@@ -141,7 +152,8 @@ class EvaluationAccumulator:
 
     def _losses(self, images: Sequence[Scored]) -> list[float | None]:
         """Return the loss of each image just added; labels are known to be in range."""
-        counted = [bool(counts.confusion.any()) for counts in self.counts[len(self.counts) - len(images) :]]
+        added = self.confusion[len(self.names) - len(images) : len(self.names)]
+        counted = [bool(counts.any()) for counts in added]
         if self.loss is None or not any(counted):
             return [None] * len(images)
         losses = [
@@ -160,12 +172,8 @@ class EvaluationAccumulator:
         self.detail_seconds += time.perf_counter() - started
 
     def matrices(self) -> ImageMatrices:
-        """Return the counts of each image; a process with a small share may have none."""
-        matrices = np.zeros((len(self.counts), self.classes, self.classes), np.int64)
-        void_predicted = np.zeros((len(self.counts), self.classes), np.int64)
-        for index, counts in enumerate(self.counts):
-            matrices[index], void_predicted[index] = counts
-        return ImageMatrices(tuple(self.names), matrices, void_predicted)
+        """Return the counts of each image."""
+        return ImageMatrices(tuple(self.names), self.confusion, self.void_predicted)
 
 
 @torch.inference_mode()
@@ -192,8 +200,8 @@ def evaluate(
         DataError: An image cannot be read or a label is out of range.
         ModelRefusal: The network cannot take the images.
     """
-    accumulator = EvaluationAccumulator(predictor.classes, loss, keep, details)
     positions, digests = list(loader.positions), list[str]()
+    accumulator = EvaluationAccumulator(len(positions), predictor.classes, loss, keep, details)
     started = time.perf_counter()
     for batch in loader:
         _count(accumulator, predictor, batch, positions[len(digests) :])
