@@ -7,10 +7,13 @@ Every sentence and number below the introductions comes from the stored results 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from segbench.cli.terminal.output import duration
 from segbench.report.blocks import Block, Drawing, Heading
 from segbench.report.deployment.section import deployment_section
 from segbench.report.document.efficiency import efficiency_section
@@ -42,6 +45,9 @@ The same ten networks of CamVid on 100 test images under eight corruptions at th
 [how](robustness.md), [report]({report}).
 """
 
+FURTHER = {"Other runtimes, int8": "deployments", "Other weather": "robustness"}
+"""Folders of the further tests that a section tells of."""
+
 
 def main() -> int:
     """Write the page."""
@@ -62,10 +68,30 @@ def page() -> str:
         "Other weather": (WEATHER, "camvid-challenges", robustness_section(challenges.retested, drawn)),
     }
     sections = [
-        f"## {title}\n{words.format(report=link(suite))}\n{render_markdown(told(blocks)).strip()}"
+        f"## {title}\n{words.format(report=link(suite))}{cost(suite, FURTHER.get(title))}\n"
+        + render_markdown(told(blocks)).strip()
         for title, (words, suite, blocks) in parts.items()
     ]
     return "\n\n".join([f"{TITLE}\n{INTRODUCTION}".rstrip(), *sections]) + "\n"
+
+
+def cost(suite: str, further: str | None) -> str:
+    """Say how long a suite's runs took, and its further tests, as their records have it; added up over all of them."""
+    runs = [read_json(file) for file in sorted((RESULTS / suite).glob("*/run.json"))]
+    took = (
+        f"Training and testing {len(runs)} runs took {duration(sum(run['timings']['total_seconds'] for run in runs))}"
+    )
+    if further is not None:
+        tests = [read_json(file) for file in sorted((RESULTS / suite / further).glob("*/*.json"))]
+        took += f", and these {len(tests)} tests {duration(sum(test['seconds'] or 0.0 for test in tests))}"
+    machines = sorted({(run["environment"]["processor"], run["environment"]["cores"]) for run in runs})
+    where = "; ".join(f"{processor}, {cores} cores" for processor, cores in machines)
+    return f"{took} ({where}; the times of all runs added up, up to two at a time, one thread each).\n"
+
+
+def read_json(file: Path) -> Any:
+    """Read a record as it is stored."""
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def told(blocks: Iterable[Block]) -> list[Block]:
