@@ -11,18 +11,19 @@ its files, with a manifest that agrees.
 
 A reader may raise the errors that people are meant to see (``UsageError``, ``StoreError``, ``DataError``); anything
 else, and anything that takes longer than ten seconds, is printed with the number that makes it again: ``--seed NUMBER
---count 1``. So is growth of memory beyond 256 MB while one kind is fed. Ends with 1 if there was any.
+--count 1``. So is memory that has grown by more than 256 MB when one kind has been fed: what a single large image takes
+is given back. Ends with 1 if there was any.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import gc
 import io
 import logging
 import lzma
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
+from psutil import Process
 
 from segbench.config.load import check, load_suite, set_options
 from segbench.data.datasets.folder import folder
@@ -106,7 +108,7 @@ def main() -> int:
 def feed(kind: str, attempt: Callable[[random.Random], Any], numbers: range) -> int:
     """Feed one kind; return how many attempts went wrong."""
     ended, places = Counter[str](), Counter[str]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = Process().memory_info().rss
     for number in numbers:
         try:
             with at_most(MOST_SECONDS):
@@ -123,7 +125,8 @@ def feed(kind: str, attempt: Callable[[random.Random], Any], numbers: range) -> 
             places[where] += 1
             if places[where] == 1:
                 print(f"  {kind} {number}: {where}: {str(error)[:100]!r}")
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    gc.collect()
+    grown = (Process().memory_info().rss - before) / 1e6
     print(f"{kind}: {len(numbers):,} fed, {dict(ended)}, memory grew by {grown:.0f} MB", flush=True)
     return ended["wrong"] + (grown > MOST_GROWTH_MB)
 

@@ -17,7 +17,7 @@ from segbench.errors import DataError
 
 _DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
-    *(IndexError, KeyError, TypeError, AttributeError, OverflowError),
+    *(IndexError, KeyError, TypeError, AttributeError, ArithmeticError),
 )
 """Errors that Pillow raises for damaged files; the second line was found by altering files at random."""
 

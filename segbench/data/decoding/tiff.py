@@ -22,7 +22,10 @@ CODECS = "imagecodecs"
 """The package to install for compressions that tifffile delegates to imagecodecs."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_FAULTS = (OSError, ValueError, TypeError, LookupError, RuntimeError, ImportError, struct.error, zlib.error)
+_FAULTS = (
+    *(OSError, ValueError, TypeError, LookupError, RuntimeError, ImportError, struct.error, zlib.error),
+    *(ArithmeticError, AttributeError, AssertionError, MemoryError),
+)
 """Errors of tifffile and imagecodecs for damaged files and unknown compressions."""
 _ALPHA = (1, 2)
 """Values of the tag ExtraSamples that mark a band as alpha."""

@@ -116,6 +116,17 @@ def test_a_truncated_file_is_named(tmp_path, options, share):
         ImageReader(4)(file)
 
 
+def test_strips_of_no_rows_are_named(tmp_path):
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, np.zeros((6, 8), np.uint8), photometric="minisblack", rowsperstrip=6, compression="zlib")
+    content = bytearray(file.read_bytes())
+    rows_per_strip = content.index((278).to_bytes(2, "little"))
+    content[rows_per_strip + 8 : rows_per_strip + 12] = bytes(4)
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.tif"):
+        read_tiff(file)
+
+
 def test_a_compression_that_is_missing_is_named_with_its_remedy(tmp_path, monkeypatch):
     def lacking(page):
         raise ValueError("<COMPRESSION.LERC: 34887> requires the 'imagecodecs' package")
