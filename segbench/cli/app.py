@@ -39,7 +39,7 @@ _COMMANDS = {
     "doctor": ("doctor.doctor", "Show what this machine has and what it lacks."),
     "data": ("data_convert.app", "Check and fetch data sets."),
     "regress": ("regress_baseline.app", "Decide whether something became slower."),
-    "results": ("stored.results.app", "List, pack, merge and recount stored results."),
+    "results": ("stored.results.app", "List, pack, merge, recount and verify stored results."),
 }
 """By name: module and function of each command below ``segbench.cli.commands``, and its summary."""
 

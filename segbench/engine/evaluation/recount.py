@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segbench.config.component import DatasetEntry
-from segbench.config.load import check_part
-from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
-from segbench.data.open import open_dataset
 from segbench.engine.evaluation.predictions import read_prediction
+from segbench.engine.evaluation.tested_splits import TestedSplits
 from segbench.errors import DataError, StoreError
 from segbench.metrics.confusion import PixelCounts, count_pixels
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import flush_to_disk, storing, temporary_path
 from segbench.results.find_runs import FoundRun
-from segbench.results.record import RunRecord, Status
+from segbench.results.record import Status
 from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
 from segbench.results.store import write_record
 
@@ -51,8 +48,7 @@ class Recounter:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """Set options with the location of the data, such as ``root``, which records do not contain."""
-        self.options = dict(options or {})
-        self._splits: dict[str, SegmentationDataset] = {}
+        self._splits = TestedSplits(options)
 
     def recount(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> Recounted:
         """Add the void row to a run's matrices; the recounted matrices must equal the stored ones.
@@ -81,21 +77,15 @@ class Recounter:
         if not (found.folder / PREDICTIONS_FILE).is_file():
             return Recounted(name, counted=False, reason=f"its predictions were not kept ({PREDICTIONS_FILE})")
         try:
-            counted = count_predictions(found.folder / PREDICTIONS_FILE, stored, self._split(record), progress=progress)
+            counted = count_predictions(
+                found.folder / PREDICTIONS_FILE, stored, self._splits.of(record), progress=progress
+            )
         except (DataError, StoreError) as error:
             return Recounted(name, counted=False, reason=str(error), refused=True)
         _replace(found.folder / CONFUSION_FILE, counted)
         if record.checksums is not None:
             write_record(found.folder, record)
         return Recounted(name, counted=True)
-
-    def _split(self, record: RunRecord) -> SegmentationDataset:
-        document = record.recipe["dataset"] | self.options
-        key = repr(sorted(document.items()))
-        if key not in self._splits:
-            entry = check_part(DatasetEntry, document, key="dataset")
-            self._splits[key] = open_dataset(entry, entry.test_split, loader=Loader())
-        return self._splits[key]
 
 
 def count_predictions(

@@ -1,4 +1,4 @@
-"""Commands that manage stored results: results list, pack, merge, recount."""
+"""Commands that manage stored results: results list, pack, merge, recount, verify."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from segbench.cli.commands.stored.verify import verify
 from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import counting
@@ -31,7 +32,7 @@ from segbench.results.find_runs import scan
 from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.speed.store import SPEED_FOLDER
 
-app = typer.Typer(help="List, pack, merge and recount stored results.", no_args_is_help=True)
+app = typer.Typer(help="List, pack, merge, recount and verify stored results.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="A folder of results: of all suites, or of one.")]
 
@@ -127,6 +128,9 @@ def recount(
         refused |= done.refused
     if refused:
         raise typer.Exit(1)
+
+
+app.command()(verify)
 
 
 def _bytes(text: str | None) -> int | None:

@@ -1,0 +1,87 @@
+"""results verify."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from stored import matrices, write_run
+
+from segbench.results.arrays.matrices import load_matrices, save_matrices
+from segbench.results.store import read_record, write_record
+
+
+@pytest.fixture
+def small(done, tmp_path):
+    """A copy of the runs of a suite, which may be edited."""
+    return shutil.copytree(done[0] / "results" / "small", tmp_path / "small")
+
+
+def test_runs_as_they_were_stored_are_verified_and_what_is_trusted_is_said(small, segbench):
+    answer = segbench("results", "verify", small)
+    assert (answer.code, answer.err) == (0, "")
+    rows = [line.split() for line in answer.out.splitlines() if line.startswith(("U-Net-", "cnn-"))]
+    assert [row[1:] for row in rows] == [["yes", "yes", "-", "yes", "yes", "yes"]] * 2
+    assert "2 runs: nothing wrong was found. What no file can show" in answer.out
+
+
+def test_edited_matrices_end_with_1_and_are_named(small, segbench):
+    run = next(small.glob("cnn-*"))
+    stored = load_matrices(run / "confusion.npz")
+    save_matrices(run / "confusion.npz", replace(stored, matrices=stored.matrices * 2))
+    write_record(run, read_record(run / "run.json").model_copy(update={"checksums": None}))
+    answer = segbench("results", "verify", small, "--json")
+    assert answer.code == 1
+    found = {one["id"]: one["checks"] for one in answer.json["runs"]}
+    assert found[run.name]["files"]["verdict"] == "verified", "the checksum was written anew"
+    assert found[run.name]["labels"]["verdict"] == "wrong"
+    assert any(line.startswith(f"{run.name}: labels: ") for line in answer.json["wrong"])
+
+
+def test_without_the_data_other_runs_tell_edited_labels(tmp_path, segbench):
+    for seed in range(3):
+        write_run(tmp_path, "U-Net", seed, hits=70, test_digest="same")
+    edited = write_run(
+        tmp_path, "SegNet", 0, test_digest="same", matrices=replace(matrices(70), matrices=matrices(70).matrices * 2)
+    )
+    answer = segbench("results", "verify", tmp_path, "--no-data")
+    assert answer.code == 1
+    assert f"wrong: {edited.name}: counts other labels than most of the 4 runs" in answer.err
+
+
+def published(segbench, results, place):
+    """Return the leaderboard.json of a report of results."""
+    text = segbench("leaderboard", results, "--format", "json").out
+    place.write_text(text)
+    return place
+
+
+def test_a_leaderboard_is_compared_with_what_its_runs_give(small, segbench, tmp_path):
+    file = published(segbench, small, tmp_path / "leaderboard.json")
+    assert segbench("results", "verify", small, "--leaderboard", file).code == 0
+    document = json.loads(file.read_text())
+    document["rows"][0]["mean_iou"] += 0.01
+    document["rows"].append(document["rows"][1] | {"model": "Invented"})
+    file.write_text(json.dumps(document))
+    answer = segbench("results", "verify", small, "--leaderboard", file)
+    assert answer.code == 1
+    assert f"{document['rows'][0]['model']}: mean_iou is {document['rows'][0]['mean_iou']}" in answer.err
+    assert "Invented: is not among the runs" in answer.err
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 99, "rows": []}', '{"schema_version": 2, "rows": [1]}'])
+def test_what_is_no_leaderboard_is_refused(small, segbench, tmp_path, text):
+    file = tmp_path / "leaderboard.json"
+    file.write_text(text)
+    answer = segbench("results", "verify", small, "--leaderboard", file)
+    assert answer.code == 2
+    assert "leaderboard.json" in answer.err
+
+
+def test_data_that_lies_elsewhere_is_found_where_it_is_said_to_be(segbench, tmp_path):
+    data = {"name": "folder", "root": "gone", "classes": ["a", "b", "c"]}
+    write_run(tmp_path / "results", recipe={"dataset": data})
+    answer = segbench("results", "verify", tmp_path / "results", "--set", f"root={tmp_path / 'absent'}")
+    assert answer.code == 0
+    assert str(tmp_path / "absent") in answer.out
+    assert "not checked: labels of 1 run" in answer.out
