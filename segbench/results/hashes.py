@@ -1,14 +1,45 @@
-"""Recomputes the hashes of a stored record to detect edits."""
+"""Detects edits of stored documents by their checksums, and of runs by the hashes of what they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
 
 from segbench.config.plan import digest
 from segbench.results.record import RunRecord
 
+CHECKSUM = "checksum"
+"""Key of the SHA-256 of a document without this key: all records of one file, other than ``run.json``, have it."""
+EDITED = "was edited after it was written, by its checksum"
+
 _SHOWN = 12
 """Hash digits shown in messages."""
+
+
+def sealed_text(record: BaseModel) -> str:
+    """Return a record as JSON with its checksum; NaN and infinity, which JSON lacks, become null."""
+    document = json.loads(record.model_dump_json())
+    return json.dumps({**document, CHECKSUM: digest(document)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def is_edited(document: Any) -> bool:
+    """Return whether a stored document does not match its checksum; False without one, as earlier versions wrote them.
+
+    Raises:
+        ValueError: The document holds NaN or infinity.
+    """
+    sealed = isinstance(document, Mapping) and CHECKSUM in document
+    return sealed and document[CHECKSUM] != digest(without_checksum(document))
+
+
+def without_checksum(document: Any) -> Any:
+    """Return the content of a stored document; what is no mapping stays as it is."""
+    if not isinstance(document, Mapping):
+        return document
+    return {key: value for key, value in document.items() if key != CHECKSUM}
 
 
 def wrong_hash(record: RunRecord) -> str | None:

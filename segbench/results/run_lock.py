@@ -81,4 +81,4 @@ def _acquire(held: FileLock) -> bool:
 
 
 def _tell_unlocked(held: FileLock, reason: str | None) -> None:
-    _log.warning("%s: cannot be locked (%s); let no other command do this suite", held.lock_file, reason)
+    _log.warning("%s: cannot be locked (%s); let no other command do the same at once", held.lock_file, reason)

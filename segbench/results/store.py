@@ -13,11 +13,12 @@ from segbench.errors import DamagedRunError, StoreError
 from segbench.results.atomic_replace import Leftover, finish_swap, leftovers, remove, swap
 from segbench.results.damage import damage_of
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
-from segbench.results.hashes import wrong_hash
+from segbench.results.hashes import EDITED, wrong_hash
 from segbench.results.record import SCHEMA_VERSION, RunRecord
 from segbench.results.run_files import CHECKSUMS, RECORD_FILE, WEIGHTS_FILE, checksums_of, record_digest
 from segbench.results.run_lock import is_locked, lock
 from segbench.results.training_states import StateFolder
+from segbench.results.wording import newer_schema
 
 SUITE_FILE = "suite.yaml"
 LOCK_FILE = "suite.lock.json"
@@ -256,11 +257,8 @@ def _usable(folder: Path, run_id: str, identity: str | None) -> RunRecord | None
 
 
 def _upgrade(document: dict[str, Any], version: int, file: Path) -> dict[str, Any]:
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{file}: was written by a newer segbench (schema {version}, this one reads up to {SCHEMA_VERSION}); "
-            "update segbench, or choose another results folder"
-        )
+    if problem := newer_schema(document, SCHEMA_VERSION):
+        raise StoreError(f"{file}: {problem}, or choose another results folder")
     for step in range(version, SCHEMA_VERSION):
         if step not in UPGRADES:
             raise StoreError(f"{file}: schema {version} can no longer be read; use the segbench that wrote it")
@@ -277,7 +275,7 @@ def _edited(document: Mapping[str, Any]) -> str | None:
     checksums = document.get(CHECKSUMS)
     known = checksums.get(RECORD_FILE) if isinstance(checksums, Mapping) else None
     same = known is None or known == record_digest(document)
-    return None if same else "was edited after it was written, by its checksum"
+    return None if same else EDITED
 
 
 def _is_run(path: Path) -> bool:

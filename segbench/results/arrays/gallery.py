@@ -6,16 +6,19 @@ are. Labels and predictions are palette PNGs whose pixels are class indices.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from segbench.errors import StoreError
 from segbench.results.files import replace_text
+from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
 from segbench.results.record import Facts
+from segbench.results.wording import newer_schema
 
+GALLERY_SCHEMA_VERSION: Literal[1] = 1
+"""History: 1, the first."""
 GALLERY_FOLDER = "gallery"
 GALLERY_FILE = "gallery.json"
 
@@ -44,7 +47,7 @@ class GalleryImage(Facts):
 class Gallery(Facts):
     """The images of one protocol."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = GALLERY_SCHEMA_VERSION
     protocol_id: str
     test_digest: str | None
     test_images: int
@@ -58,7 +61,7 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    replace_text(folder / GALLERY_FILE, gallery.model_dump_json(indent=2) + "\n")
+    replace_text(folder / GALLERY_FILE, sealed_text(gallery))
 
 
 def find_galleries(suite: Path) -> dict[Path, Gallery]:
@@ -76,11 +79,16 @@ def read_gallery(file: Path) -> Gallery:
     """Read a gallery; its file names lead nowhere but into its folder.
 
     Raises:
-        StoreError: It cannot be read, or names files elsewhere.
+        StoreError: It cannot be read, was edited, is of a newer segbench, or names files elsewhere.
     """
     try:
-        gallery = Gallery.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, ValidationError) as error:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if problem := newer_schema(document, GALLERY_SCHEMA_VERSION):
+            raise StoreError(f"{file}: {problem}")
+        if is_edited(document):
+            raise StoreError(f"{file}: {EDITED}")
+        gallery = Gallery.model_validate(without_checksum(document))
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{file}: cannot be read: {' '.join(str(error).split())[:300]}") from None
     named = [name for image in gallery.images for name in (image.image, image.label, *image.predictions.values())]
     outside = [name for name in named if Path(name).name != name]

@@ -14,8 +14,9 @@ from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import checked_name, replace_text, storing, temporary_path
+from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
 from segbench.results.record import Facts, RunRecord, Status
-from segbench.results.wording import first_problem
+from segbench.results.wording import first_problem, newer_schema
 
 
 class Keyed(Protocol):
@@ -157,7 +158,7 @@ class TestStore(Generic[R]):
             finally:
                 temporary.unlink(missing_ok=True)
             record = record.model_copy(update={"matrices_digest": read_digest(file)})
-        replace_text(target, record.model_dump_json(indent=1) + "\n")
+        replace_text(target, sealed_text(record))
         return record
 
     def remove(self, folder: Path, run: str, key: str) -> None:
@@ -175,17 +176,15 @@ class TestStore(Generic[R]):
         """Read one test's record.
 
         Raises:
-            StoreError: It is missing, damaged or of a newer segbench, or its matrices are missing.
+            StoreError: It is missing, damaged, edited or of a newer segbench, or its matrices are missing or damaged.
         """
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-            version = document["schema_version"]
-            if type(version) is int and version > self.version:
-                raise StoreError(
-                    f"{file}: was written by a newer segbench (schema {version}, this one reads {self.version}); "
-                    "install that one to read it"
-                )
-            found = StoredTest(self.kind.model_validate(document), file.with_suffix(".npz"))
+            if problem := newer_schema(document, self.version):
+                raise StoreError(f"{file}: {problem}")
+            if is_edited(document):
+                raise StoreError(f"{file}: {EDITED}; {self.again}")
+            found = StoredTest(self.kind.model_validate(without_checksum(document)), file.with_suffix(".npz"))
         except OSError as error:
             raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:

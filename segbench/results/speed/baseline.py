@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from segbench.errors import StoreError
 from segbench.results.files import replace_text
+from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
 from segbench.results.record import Facts
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
-from segbench.results.wording import first_problem
+from segbench.results.wording import first_problem, newer_schema
 
+BASELINE_SCHEMA_VERSION: Literal[1] = 1
+"""History: 1, the first."""
 CASE_KEY = "segbench_case"
 """Key of the speed case in a benchmark's ``extra_info``."""
 ENVIRONMENT_KEY = "segbench_environment"
@@ -26,7 +27,7 @@ class Baseline(Facts):
     """A file of speed records with all samples."""
 
     kind: Literal["segbench speed baseline"] = "segbench speed baseline"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = BASELINE_SCHEMA_VERSION
     records: tuple[SpeedRecord, ...]
 
 
@@ -36,7 +37,7 @@ def write_baseline(file: Path, records: Iterable[SpeedRecord]) -> None:
     Raises:
         StoreError: The file cannot be written.
     """
-    replace_text(file, Baseline(records=tuple(records)).model_dump_json(indent=1) + "\n")
+    replace_text(file, sealed_text(Baseline(records=tuple(records))))
 
 
 def read_baseline(files: Sequence[Path]) -> list[SpeedRecord]:
@@ -45,8 +46,8 @@ def read_baseline(files: Sequence[Path]) -> list[SpeedRecord]:
     A file of pytest-benchmark holds one restart of each case, because it comes from one process.
 
     Raises:
-        StoreError: A file is missing or invalid, or holds no speed case; or one case was measured on different
-            machines.
+        StoreError: A file is missing, invalid, edited or of a newer segbench, or holds no speed case; or one case was
+            measured on different machines.
     """
     parts: dict[str, list[SpeedRecord]] = defaultdict(list)
     for file in files:
@@ -66,14 +67,28 @@ def _read(file: Path) -> tuple[SpeedRecord, ...]:
         if isinstance(document, dict) and "benchmarks" in document:
             records = tuple(_of_benchmark(part) for part in document["benchmarks"] if CASE_KEY in _extra(part))
         else:
-            records = Baseline.model_validate(document).records
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
+            records = _own(document, file)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{file}: is no speed baseline ({first_problem(error)}); 'segbench regress save' writes one"
         ) from None
     if not records:
         raise StoreError(f"{file}: holds no speed case, so nothing could be compared with it")
     return records
+
+
+def _own(document: Any, file: Path) -> tuple[SpeedRecord, ...]:
+    """Return the records of a baseline that segbench wrote.
+
+    Raises:
+        StoreError: It was edited, or is of a newer segbench.
+        ValueError: It is no baseline.
+    """
+    if problem := newer_schema(document, BASELINE_SCHEMA_VERSION):
+        raise StoreError(f"{file}: {problem}")
+    if is_edited(document):
+        raise StoreError(f"{file}: {EDITED}; save the baseline again")
+    return Baseline.model_validate(without_checksum(document)).records
 
 
 def _extra(benchmark: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.results.files import checked_name, replace_text
+from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
 from segbench.results.speed.record import SPEED_SCHEMA_VERSION, SpeedRecord
-from segbench.results.wording import first_problem
+from segbench.results.wording import first_problem, newer_schema
 
 SPEED_FOLDER = "speed"
+
+_AGAIN = "measure again with 'segbench speed'"
 
 
 def speed_folder(results: Path, suite: str) -> Path:
@@ -26,7 +29,7 @@ def write_speed(folder: Path, record: SpeedRecord) -> Path:
         StoreError: The file cannot be written.
     """
     file = folder / f"{record.id}.json"
-    replace_text(file, record.model_dump_json(indent=1) + "\n")
+    replace_text(file, sealed_text(record))
     return file
 
 
@@ -34,22 +37,19 @@ def read_speed(file: Path) -> SpeedRecord:
     """Read one case.
 
     Raises:
-        StoreError: The file is missing, damaged or of a newer segbench.
+        StoreError: The file is missing, damaged, edited or of a newer segbench.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        version = document["schema_version"]
-        if type(version) is int and version > SPEED_SCHEMA_VERSION:
-            raise StoreError(
-                f"{file}: was written by a newer segbench (speed schema {version}, this one reads "
-                f"{SPEED_SCHEMA_VERSION}); install that one to read it"
-            )
-        return SpeedRecord.model_validate(document)
+        if problem := newer_schema(document, SPEED_SCHEMA_VERSION):
+            raise StoreError(f"{file}: {problem}")
+        if is_edited(document):
+            raise StoreError(f"{file}: {EDITED}; {_AGAIN}")
+        return SpeedRecord.model_validate(without_checksum(document))
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        problem = first_problem(error)
-        raise StoreError(f"{file}: is no speed record ({problem}); measure again with 'segbench speed'") from None
+        raise StoreError(f"{file}: is no speed record ({first_problem(error)}); {_AGAIN}") from None
 
 
 @dataclass(frozen=True)

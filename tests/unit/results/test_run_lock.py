@@ -92,7 +92,7 @@ def test_a_file_system_without_locks_is_told_and_stops_nothing(tmp_path, monkeyp
     with store.locking("run") as mine:
         assert mine
     assert not is_locked(store.folder, "run")
-    assert "cannot be locked (No locks available); let no other command do this suite" in caplog.text
+    assert "cannot be locked (No locks available); let no other command do the same at once" in caplog.text
 
 
 def test_an_error_that_is_no_want_of_locks_is_told_as_it_is(tmp_path, monkeypatch):

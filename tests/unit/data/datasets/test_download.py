@@ -1,7 +1,11 @@
+import errno
+import hashlib
+import os
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
 
 import pytest
+from mirror import serving
 from voc_tree import pack_voc_tree
 
 from segbench.data.datasets.download import archives, download
@@ -9,39 +13,33 @@ from segbench.data.datasets.voc import voc2012
 from segbench.errors import DataError
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        content = self.server.content
-        self.send_response(200 if content is not None else 404)
-        self.send_header("Content-Length", str(len(content or b"")))
-        self.end_headers()
-        self.wfile.write((content or b"")[: self.server.send])
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def mirror(voc_tree, tmp_path, monkeypatch):
     """A web server on this machine that serves a small VOC archive under the official checksum's name."""
     file = tmp_path / "small.tar"
     checksum = pack_voc_tree(voc_tree, file)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.content, server.send = file.read_bytes(), None
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        monkeypatch.setenv("SEGBENCH_VOC2012_URL", f"http://127.0.0.1:{server.server_port}/VOC.tar")
+    with serving(file.read_bytes()) as server:
+        monkeypatch.setenv("SEGBENCH_VOC2012_URL", f"{server.url}/VOC.tar")
         monkeypatch.setenv("SEGBENCH_VOC2012_MD5", checksum)
         yield server
-        server.shutdown()
-        thread.join()
+
+
+def fetch(tmp_path, **options):
+    return download(
+        "voc2012", root=tmp_path / "new", **{"progress": lambda *_: None, "pause": lambda _: None, **options}
+    )
+
+
+def left(tmp_path):
+    """What is in the folder, but for the locks."""
+    return sorted(path.name for path in (tmp_path / "new").iterdir() if path.name != ".locks")
 
 
 def test_an_archive_is_fetched_verified_and_unpacked(mirror, tmp_path):
     seen = []
     place = download("voc2012", root=tmp_path / "new", progress=lambda done, total: seen.append((done, total)))
     assert place == tmp_path / "new"
-    assert sorted(path.name for path in place.iterdir()) == ["VOCdevkit"]
+    assert left(tmp_path) == ["VOCdevkit"]
     assert seen[-1] == (len(mirror.content), len(mirror.content))
     assert len(voc2012("train", root=str(place))) == 4
 
@@ -69,15 +67,73 @@ def test_what_is_there_is_not_fetched_again(mirror, tmp_path):
 def test_a_wrong_checksum_leaves_nothing_behind(mirror, tmp_path, monkeypatch):
     monkeypatch.setenv("SEGBENCH_VOC2012_MD5", "0" * 32)
     with pytest.raises(DataError, match=r"the checksum of what was received is \w{32}, expected 0{32}"):
-        download("voc2012", root=tmp_path / "new", progress=lambda *_: None)
-    assert list((tmp_path / "new").iterdir()) == []
+        fetch(tmp_path)
+    assert left(tmp_path) == []
 
 
-def test_a_transfer_that_breaks_off_leaves_nothing_behind(mirror, tmp_path):
-    mirror.send = len(mirror.content) // 2
-    with pytest.raises(DataError, match=r"broke off after [\d,]+ of [\d,]+ bytes"):
-        download("voc2012", root=tmp_path / "new", progress=lambda *_: None)
-    assert list((tmp_path / "new").iterdir()) == []
+def test_a_transfer_that_breaks_off_for_good_keeps_what_it_received_and_the_next_command_goes_on(mirror, tmp_path):
+    half = len(mirror.content) // 2
+    mirror.ends = [half, 0]
+    with pytest.raises(DataError, match=r"broke off after [\d,]+ of [\d,]+ bytes; the same command goes on from there"):
+        fetch(tmp_path)
+    assert all(name.startswith(".VOCtrainval") for name in left(tmp_path)), "hidden: never taken for data"
+    mirror.ends = [None]
+    fetch(tmp_path)
+    assert mirror.asked[-1]["Range"] == f"bytes={half}-"
+    assert left(tmp_path) == ["VOCdevkit"]
+    assert len(voc2012("train", root=str(tmp_path / "new"))) == 4
+
+
+def test_what_was_received_wrong_is_told_by_the_checksum_of_the_whole_and_removed(mirror, tmp_path):
+    mirror.ends = [1000, 0]
+    with pytest.raises(DataError, match="broke off"):
+        fetch(tmp_path)
+    (part,) = (tmp_path / "new").glob(".VOC*.part")
+    part.write_bytes(bytes(1000))
+    mirror.ends = [None]
+    with pytest.raises(DataError, match="the checksum of what was received"):
+        fetch(tmp_path)
+    assert left(tmp_path) == []
+    fetch(tmp_path)
+    assert left(tmp_path) == ["VOCdevkit"]
+
+
+def test_two_downloads_at_once_are_one(mirror, tmp_path, capsys):
+    """The second waits for the first, which is slow, and finds the data there."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(_received, _total):
+        arrived.set()
+        go_on.wait(30)
+
+    first = threading.Thread(target=fetch, args=(tmp_path,), kwargs={"progress": slow})
+    first.start()
+    assert arrived.wait(30)
+
+    def pause(_seconds):
+        go_on.set()
+        time.sleep(0.01)
+
+    fetch(tmp_path, pause=pause)
+    first.join()
+    assert len(mirror.asked) == 1
+    assert left(tmp_path) == ["VOCdevkit"]
+    assert capsys.readouterr().err.count("another command downloads it into") == 1
+
+
+@pytest.mark.parametrize("when", ["receiving", "unpacking"])
+def test_a_full_disk_is_named_and_what_was_received_is_kept(mirror, tmp_path, monkeypatch, when):
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = "tarfile.TarFile.extractall" if when == "unpacking" else "segbench.data.datasets.transfer._chunks"
+    with monkeypatch.context() as faulty:
+        faulty.setattr(place, full)
+        with pytest.raises(DataError, match=r"No space left on device.*: make room there"):
+            fetch(tmp_path)
+    fetch(tmp_path)
+    assert len(mirror.asked) == (1 if when == "unpacking" else 2)
+    assert left(tmp_path) == ["VOCdevkit"]
 
 
 def test_a_server_without_the_file_is_named(mirror, tmp_path):
@@ -96,13 +152,11 @@ def test_no_server_at_all_is_a_data_error(tmp_path, monkeypatch):
     ("content", "message"), [(b"no tar", "cannot be unpacked"), (b"\0" * 10240, "holds no folder")]
 )
 def test_an_archive_of_something_else_is_refused(mirror, tmp_path, monkeypatch, content, message):
-    import hashlib
-
     mirror.content = content
     monkeypatch.setenv("SEGBENCH_VOC2012_MD5", hashlib.md5(content).hexdigest())
     with pytest.raises(DataError, match=message):
-        download("voc2012", root=tmp_path / "new", progress=lambda *_: None)
-    assert list((tmp_path / "new").iterdir()) == []
+        fetch(tmp_path)
+    assert left(tmp_path) == []
 
 
 @pytest.mark.parametrize(

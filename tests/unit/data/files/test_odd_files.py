@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from PIL import Image
 
 from segbench.data.datasets.folder import folder
 from segbench.errors import MissingDataError
+
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -67,6 +71,35 @@ def test_a_loop_of_links_is_told(root):
     loop.symlink_to(loop)
     with pytest.raises(Exception, match=r"b\.png"):
         opened(root).read(1)
+
+
+@pytest.mark.parametrize("goal", [".", "..", "../.."])
+def test_a_folder_that_links_back_to_itself_is_read_once(root, goal):
+    for kind in ("images", "masks"):
+        (root / kind / "train" / "again").symlink_to(goal)
+    split = opened(root, recursive=True)
+    assert list(split.names) == ["a"]
+    assert list(split.problems) == []
+
+
+@pytest.mark.slow(reason="opens 20,000 files and traces the memory of it")
+def test_ten_thousand_files_are_all_there_in_order_and_none_stays_open(root):
+    for kind in ("images", "masks"):
+        for number in range(10_000):
+            os.link(root / kind / "train" / "a.png", root / kind / "train" / f"{number:05d}.png")
+        (root / kind / "train" / "a.png").unlink()
+    before = len(list(DESCRIPTORS.iterdir()))
+    tracemalloc.start()
+    try:
+        split = opened(root)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert list(split.names) == [f"{number:05d}" for number in range(10_000)]
+    assert list(split.problems) == []
+    assert peak_bytes < 40e6, "4 kB a pair"
+    assert len(list(DESCRIPTORS.iterdir())) == before
+    assert split.read(9_999).name == "09999"
 
 
 def test_a_name_that_is_not_utf8_is_told(root):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from stored import rewrite
 from tiny import document
 
 from segbench.config.load import check
@@ -117,9 +118,9 @@ def test_a_suite_without_pictures_has_no_gallery(tmp_path):
 def test_a_gallery_that_names_files_elsewhere_is_refused(done, tmp_path):
     outcome, _ = done
     ((folder, _),) = find_galleries(outcome.store.folder).items()
-    document = json.loads((folder / "gallery.json").read_text())
-    document["images"][0]["label"] = "../../secret.png"
-    (tmp_path / "gallery.json").write_text(json.dumps(document))
+    shutil.copyfile(folder / "gallery.json", tmp_path / "gallery.json")
+    first, *others = json.loads((folder / "gallery.json").read_text())["images"]
+    rewrite(tmp_path / "gallery.json", images=[first | {"label": "../../secret.png"}, *others])
     with pytest.raises(StoreError, match=r"outside its folder: '\.\./\.\./secret\.png'"):
         read_gallery(tmp_path / "gallery.json")
     (tmp_path / "gallery.json").write_text("{")

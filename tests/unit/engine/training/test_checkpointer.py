@@ -24,6 +24,7 @@ from segbench.engine.events import Notice
 from segbench.engine.run.facts import earlier_places
 from segbench.engine.stopping import NEVER, Stop
 from segbench.engine.suite.run_suite import run_suite
+from segbench.engine.training import checkpointer
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.engine.training.history import History
 from segbench.engine.training.losses.weighted_sum import build_loss
@@ -228,6 +229,19 @@ def test_states_of_other_data_or_of_another_recipe_are_not_used(tmp_path):
     with pytest.raises(KilledError):
         fitted(other)
     assert [state.step for state in other.checkpointer.files.files()] == [1]
+
+
+@pytest.mark.parametrize("step", [-1, 1], ids=["an earlier format", "a later format"])
+def test_states_of_another_format_are_not_used_and_not_removed(tmp_path, monkeypatch, step):
+    with monkeypatch.context() as other:
+        other.setattr(checkpointer, "FORMAT", checkpointer.FORMAT + step)
+        with pytest.raises(KilledError):
+            fitted(trainer(tmp_path, kill_at=5))
+    told = []
+    resumed = trainer(tmp_path, told=told)
+    assert resumed.step == 0
+    assert "the state of step 5 does not fit, because of another format; trying the one before" in told[0]
+    assert len(resumed.checkpointer.files.files()) == 2
 
 
 def test_states_of_re_encoded_data_are_used_and_those_of_other_pixels_are_not(tmp_path):

@@ -481,7 +481,10 @@ HOSTILE = {
         "its network, recipe or seed was edited: .* identity says",
     ),
     "newer record": (lambda a: forge(a, with_record(schema_version=99)), "was written by a newer segbench"),
-    "newer archive": (lambda a: forge(a, lambda d, _: d.update(schema_version=3)), "newer segbench .* update it"),
+    "newer archive": (
+        lambda a: forge(a, lambda d, _: d.update(schema_version=3)),
+        "newer segbench .* install the",
+    ),
     "no manifest": (lambda a: write_members(a, members_of(a)[1:]), "does not begin with manifest.json"),
     "unknown key": (lambda a: forge(a, lambda d, _: d.update(more=1)), "manifest.json: is damaged"),
     "part 0": (lambda a: forge(a, lambda d, _: d.update(part=0)), "manifest.json: is damaged"),

@@ -10,7 +10,7 @@ import pytest
 from deployments import EAGER, INT8, deployment
 from retests import FOG, NOISE, retest
 from spoilt_archives import forge, members_of, write_true_run
-from stored import some_images
+from stored import rewrite, some_images
 
 from segbench.config.files import read_digest
 from segbench.errors import ArchiveError
@@ -54,10 +54,6 @@ def fates(merged):
 
 def a_test(root, name="fog-3.json"):
     return sorted((root / "toy" / "robustness").glob(f"unet*/{name}"))[0]
-
-
-def change(file, **facts):
-    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
 
 
 def test_further_tests_are_packed_and_merged_byte_for_byte_and_give_the_same_table(results, tmp_path):
@@ -106,7 +102,7 @@ def test_damaged_further_tests_are_named_and_left_out_and_the_others_are_packed(
             "other images": {"images": 7},
             "another condition": {"condition": {"kind": "corruption", "name": "fog", "severity": 5}},
         }
-        change(record, **changed[harm])
+        rewrite(record, **changed[harm])
     file, found = packed(results, tmp_path)
     (problem,) = found.problems
     assert record.stem in problem
@@ -139,19 +135,19 @@ def test_what_is_there_gives_way_only_where_it_is_no_result_of_this_run(results,
     merge([file], tmp_path / "there")
     record = a_test(tmp_path / "there")
     if here == "same, slower":
-        change(record, seconds=99.0, environment={"device": "cuda"})
+        rewrite(record, seconds=99.0, environment={"device": "cuda"})
     elif here == "failed":
-        change(record, status="failed", reason="ran out of memory", images=0)
+        rewrite(record, status="failed", reason="ran out of memory", images=0)
     elif here == "damaged":
         record.write_text("{")
     elif here == "of an earlier run":
-        change(record, identity="0" * 64)
+        rewrite(record, identity="0" * 64)
     elif here == "other images":
-        change(record, fingerprint="g")
+        rewrite(record, fingerprint="g")
     else:
         other = a_test(results, "gaussian_noise-3.npz")
         shutil.copy(other, record.with_suffix(".npz"))
-        change(record, matrices_digest=read_digest(other))
+        rewrite(record, matrices_digest=read_digest(other))
     before = record.read_bytes()
     merged = merge([file], tmp_path / "there")
     (one,) = [one for one in merged.placed if one.name.endswith(f"{record.parent.name}/fog-3.json")]
@@ -165,7 +161,7 @@ def test_what_is_there_gives_way_only_where_it_is_no_result_of_this_run(results,
 def test_a_failed_test_of_an_archive_replaces_no_result(results, tmp_path):
     whole, _ = packed(results, tmp_path)
     merge([whole], tmp_path / "there")
-    change(a_test(results), status="failed", reason="ran out of memory", images=0)
+    rewrite(a_test(results), status="failed", reason="ran out of memory", images=0)
     failed, _ = packed(results, tmp_path, "b.tar.xz")
     assert fates(merge([failed], tmp_path / "there"))[Fate.KEPT] == 1
     assert json.loads(a_test(tmp_path / "there").read_text())["status"] == "completed"
@@ -206,9 +202,9 @@ def test_deployments_travel_too_and_other_times_are_no_other_result(results, tmp
     assert {file.name for file in place.iterdir()} == {
         *("eager-fp32.json", "eager-fp32.npz", "onnxruntime-int8.json", "onnxruntime-int8.npz")
     }
-    change(place / "onnxruntime-int8.json", export_seconds=99.0)
+    rewrite(place / "onnxruntime-int8.json", export_seconds=99.0)
     assert fates(merge([archive], there)) == {Fate.SAME: 14}
-    change(place / "onnxruntime-int8.json", largest_difference=0.5)
+    rewrite(place / "onnxruntime-int8.json", largest_difference=0.5)
     assert fates(merge([archive], there)) == {Fate.SAME: 13, Fate.CONFLICT: 1}
 
 

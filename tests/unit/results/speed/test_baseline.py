@@ -61,7 +61,7 @@ def test_files_of_different_machines_are_not_put_together(tmp_path):
         ('{"benchmarks": []}', "holds no speed case"),
         ('{"benchmarks": [{"extra_info": {"segbench_case": 1}}]}', "is no speed baseline"),
         ('{"kind": "other", "records": []}', "is no speed baseline"),
-        ('{"schema_version": 2, "records": []}', "is no speed baseline"),
+        ('{"schema_version": 2, "records": []}', "was written by a newer segbench"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path, text, message):
