@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.base import IGNORE_INDEX, Color, ImageArray, SegmentationDataset
-from segbench.engine.evaluation.evaluate import Picture
+
+if TYPE_CHECKING:
+    from segbench.engine.evaluation.evaluate import Picture  # imports torch
 
 VOID_COLOR: Color = (224, 224, 192)
 """Colour of void pixels, as in PASCAL VOC."""

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from programs import modules_after
 from stored import matrices, write_run
 
 from segbench.results.arrays.matrices import load_matrices, save_matrices
@@ -85,3 +86,14 @@ def test_data_that_lies_elsewhere_is_found_where_it_is_said_to_be(segbench, tmp_
     assert answer.code == 0
     assert str(tmp_path / "absent") in answer.out
     assert "not checked: labels of 1 run" in answer.out
+
+
+def test_verifying_without_data_needs_no_torch(tmp_path):
+    write_run(tmp_path / "results")
+    code = f"""
+from segbench.cli.app import build
+from typer.testing import CliRunner
+done = CliRunner().invoke(build(), ["results", "verify", {str(tmp_path / "results")!r}, "--no-data"])
+assert done.exit_code == 0, done.output
+"""
+    assert not {"torch", "torchvision", "timm"} & modules_after(code)

@@ -1,0 +1,103 @@
+"""Simulates a community's leaderboard: many people each train a network and pack it; one merges, verifies and ranks.
+
+    python benchmarks/submissions.py [--submissions 10000] [--seeds 5] [--images 233] [--classes 11]
+
+A submission is the archive of one run. Five of them, one a seed, make a row of the leaderboard. Each is packed by
+itself and deleted once it is merged, as if it came by mail; then `segbench results verify --no-data` looks at all of
+them, and `segbench leaderboard` ranks them, each as a whole process. Prints what a step takes in all and for one
+submission: time, memory and disk. Scores are drawn at random (`report_scale.py`), by default with as many images and
+classes as CamVid's test split. Ends with 1 where a step fails, where a network has no score in the end, or where the
+last tenth of the merges takes more than twice as long as the first: a leaderboard may not become slower to add to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from limits import Used, used_by
+from report_scale import networks_ranked, write_run
+
+from segbench.cli.terminal.output import byte_count, duration, write_table
+from segbench.results.archive.merge import merge
+from segbench.results.archive.pack import pack
+from segbench.results.environment import capture
+
+MOST_GROWTH = 2.0
+
+
+def main() -> int:
+    """Simulate it; see above."""
+    given = _arguments()
+    count, failed = given.submissions // given.seeds * given.seeds, list[str]()
+    with tempfile.TemporaryDirectory() as name:
+        results, reports = Path(name) / "results", Path(name) / "reports"
+        packing, merging, archived = submit(Path(name), results, count, given)
+        size = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
+        rows = [
+            ["pack", duration(sum(packing)), f"{1e3 * sum(packing) / count:.1f} ms", "", byte_count(archived // count)],
+            ["merge", duration(sum(merging)), f"{1e3 * sum(merging) / count:.1f} ms", "", byte_count(size // count)],
+        ]
+        command = ("-m", "segbench", "results", "verify", str(results), "--no-data")
+        rows.append(row("verify", used_by(*command), count, failed))
+        command = ("-m", "segbench", "leaderboard", str(results), "--reports", str(reports))
+        rows.append(row("leaderboard and report", used_by(*command), count, failed))
+        ranked = networks_ranked(reports)
+    write_table(
+        ["step", "in all", "a submission", "memory", "disk, a submission"], rows, right=["in all", "a submission"]
+    )
+    growth = sum(merging[-count // 10 :]) / sum(merging[: count // 10])
+    machine = capture("cpu")
+    print(
+        f"{count:,} submissions of {count // given.seeds:,} networks, {given.images} images, {given.classes} classes; "
+        f"the last tenth of the merges took {growth:.2f} times as long as the first\n"
+        f"{machine['processor']}, {machine['cores']} cores"
+    )
+    if ranked != count // given.seeds:
+        failed.append(f"{ranked} of {count // given.seeds} networks have a score")
+    if growth > MOST_GROWTH:
+        failed.append("merging becomes slower")
+    for reason in failed:
+        print(f"missed: {reason}")
+    return 1 if failed else 0
+
+
+def submit(place: Path, results: Path, count: int, given: argparse.Namespace) -> tuple[list[float], list[float], int]:
+    """Pack and merge each submission; return the seconds of each packing and merge, and the bytes of all archives."""
+    packing, merging, archived = list[float](), list[float](), 0
+    for number in range(count):
+        network, seed = divmod(number, given.seeds)
+        with tempfile.TemporaryDirectory(dir=place) as outbox:
+            theirs, archive = Path(outbox) / "results", Path(outbox) / "run.tar.xz"
+            write_run(theirs, network, seed, images=given.images, classes=given.classes)
+            start = time.perf_counter()
+            pack(theirs, archive)
+            packing.append(time.perf_counter() - start)
+            archived += archive.stat().st_size
+            start = time.perf_counter()
+            merge([archive], results)
+            merging.append(time.perf_counter() - start)
+    return packing, merging, archived
+
+
+def row(step: str, used: Used, count: int, failed: list[str]) -> list[str]:
+    """Return the row of a command."""
+    if used.exit_code:
+        failed.append(f"{step}: exit code {used.exit_code}")
+    return [step, duration(used.seconds), f"{1e3 * used.seconds / count:.1f} ms", byte_count(used.peak_bytes), ""]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--submissions", type=int, default=10_000)
+    parser.add_argument("--seeds", type=int, default=5, help="submissions of each network")
+    parser.add_argument("--images", type=int, default=233, help="test images")
+    parser.add_argument("--classes", type=int, default=11)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
