@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import torch
 
@@ -23,6 +23,27 @@ STEPS_BETWEEN_CLOCKS = 10
 
 Tell = Callable[[str], None]
 State = dict[str, Any]
+
+
+class _Output:
+    """Passes on what torch writes, and keeps the error of a full disk, which torch hides behind one of its own.
+
+    As it ends its archive after the error, it complains of a wrong position in the file.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.error: OSError | None = None
+        self._stream = stream
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._stream.write(content)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 class Resumable(Protocol):
@@ -95,7 +116,13 @@ class TrainingCheckpointer:
 
     def _write(self, step: int, state: State) -> None:
         with self.files.writing(step) as file, file.open("wb") as stream:
-            torch.save(state, stream)  # given a path, torch would hide a full disk behind a generic error
+            output = _Output(stream)
+            try:
+                torch.save(state, output)
+            except RuntimeError as hiding:
+                if output.error is None:
+                    raise
+                raise output.error from hiding
 
     def restore(self, trainer: Resumable, *, tell: Tell) -> None:
         """Restore the newest usable state; without one, the trainer stays at the start.
