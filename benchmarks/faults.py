@@ -129,7 +129,6 @@ def tally(bench: Bench, name: str, kind: Kind, given: argparse.Namespace) -> Tal
     """Inject all faults of a kind."""
     count = max(1, round(kind.count * given.count_scale))
     numbers = range(count) if given.only is None else [given.only]
-    bench.reference()
     try:
         with ThreadPoolExecutor(given.jobs) as pool:
             found = list(pool.map(partial(injected, bench, name, kind, count, given.seed), numbers))

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from fault_kinds.bench import Cold, Injected, Place, processes_of
+from fault_kinds.bench import Injected, Place, processes_of
 from fault_kinds.look import Whole, whole_runs
 
 COLD_SHARE = 0.1
@@ -72,14 +72,14 @@ def _killed(place: Place, moment: float, blow: Blow) -> Injected | None:
 
 
 def killed_child(place: Place, moment: float) -> Injected | None:
-    """``kill -9`` of one of the command's processes: of a run, of a check before it, or of the pictures after it."""
+    """``kill -9`` of one of the command's processes: of a run, of a check before it, of the pictures after it, or of their server."""
     if (found := struck(place, moment, _kill_one)) is None:
         return None
     command, before = found
     code, told, wrong = place.ended(command)
     if code not in (0, 1):
         wrong.append(f"ended with {code}: {told[-500:]}")
-    if code == 1 and "killed by SIGKILL" not in told:
+    if code == 1 and not any(words in told for words in ("killed by SIGKILL", "its server ended")):
         wrong.append(f"does not say what was killed: {told[-500:]}")
     return place.judge(before, wrong)
 
@@ -87,7 +87,7 @@ def killed_child(place: Place, moment: float) -> Injected | None:
 def _kill_one(place: Place, command: Any) -> bool:
     while command.poll() is None:
         children = [process for process in processes_of(command.pid) if process.pid != command.pid]
-        children = [process for process in children if not _is_helper(process, command)]
+        children = [process for process in children if not _counts_others(process)]
         if children:
             with suppress(psutil.Error):
                 place.draw.choice(children).kill()
@@ -96,12 +96,10 @@ def _kill_one(place: Place, command: Any) -> bool:
     return False
 
 
-def _is_helper(process: psutil.Process, command: Any) -> bool:
-    """Return whether a process is Python's own, which counts others, or which begins those of a fresh interpreter."""
+def _counts_others(process: psutil.Process) -> bool:
+    """Return whether a process is Python's own resource tracker, which no result depends on."""
     try:
-        words = " ".join(process.cmdline())
-        begins = isinstance(command, Cold) and "forkserver" in words and process.ppid() == command.pid
-        return begins or "resource_tracker" in words
+        return "resource_tracker" in " ".join(process.cmdline())
     except psutil.Error:
         return True
 

@@ -182,7 +182,9 @@ def _call(
             process.start()
     except (EOFError, ConnectionError) as error:  # a signal to all processes ends the server that forks them, too
         receiver.close()
-        raise ProcessDied(f"the run's process could not be started: its server ended ({type(error).__name__})") from None
+        raise ProcessDied(
+            f"the run's process could not be started: its server ended ({type(error).__name__})"
+        ) from None
     finally:
         sender.close()
     _calls.began(process)
