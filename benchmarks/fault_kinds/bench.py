@@ -198,6 +198,8 @@ class Place:
                 *arguments, cwd=self.folder, environment=environment(self.folder), prepare=partial(_apart, prepare)
             )
         self._started.append(command)
+        while command.poll() is None and not _is_apart(command.pid):
+            time.sleep(0.002)
         return command
 
     def finished(self, *options: str, cold: bool = False) -> subprocess.CompletedProcess[str]:
@@ -329,6 +331,13 @@ def write_images(root: Path) -> None:
             image = draw.integers(0, 60, (16, 16, 3), dtype=np.uint8) + 90 * label[..., None]
             Image.fromarray(image.astype(np.uint8)).save(root / "images" / split / f"{number}.png")
             Image.fromarray(label).save(root / "masks" / split / f"{number}.png")
+
+
+def _is_apart(pid: int) -> bool:
+    """Return whether a process has begun a session, which comes before the command's first line."""
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return True
 
 
 def _apart(prepare: Callable[[], None] | None) -> None:

@@ -80,7 +80,7 @@ def root_gone(place: Place, moment: float) -> Injected | None:
         return None
     command, before = found
     code, told, wrong = place.ended(command)
-    if code not in (0, 1, 2) or (code == 2 and "data" not in told):
+    if code not in (0, 2) or (code == 2 and "data" not in told):
         wrong.append(f"{how}: ended with {code}: {told[-1500:]}")
     if how in ("emptied", "moved"):
         shutil.rmtree(real, ignore_errors=True)

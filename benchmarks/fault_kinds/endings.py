@@ -72,7 +72,7 @@ def _killed(place: Place, moment: float, blow: Blow) -> Injected | None:
 
 
 def killed_child(place: Place, moment: float) -> Injected | None:
-    """``kill -9`` of one of the command's processes: of a run, of a check before it, of the pictures after it, or of their server."""
+    """``kill -9`` of one of its processes: of a run, of a check before it, of pictures after it, or of their server."""
     if (found := struck(place, moment, _kill_one)) is None:
         return None
     command, before = found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Protocol
+from io import BufferedWriter
+from typing import Any, Protocol
 
 import torch
 
@@ -25,25 +26,20 @@ Tell = Callable[[str], None]
 State = dict[str, Any]
 
 
-class _Output:
-    """Passes on what torch writes, and keeps the error of a full disk, which torch hides behind one of its own.
+class _Output(BufferedWriter):
+    """A file that keeps the error of a full disk, which torch hides behind one of its own.
 
     As it ends its archive after the error, it complains of a wrong position in the file.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.error: OSError | None = None
-        self._stream = stream
+    error: OSError | None = None
 
-    def write(self, content: bytes) -> int:
+    def write(self, content: Any) -> int:
         try:
-            return self._stream.write(content)
+            return super().write(content)
         except OSError as error:
             self.error = self.error or error
             raise
-
-    def flush(self) -> None:
-        self._stream.flush()
 
 
 class Resumable(Protocol):
@@ -115,8 +111,7 @@ class TrainingCheckpointer:
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
 
     def _write(self, step: int, state: State) -> None:
-        with self.files.writing(step) as file, file.open("wb") as stream:
-            output = _Output(stream)
+        with self.files.writing(step) as file, _Output(file.open("wb", buffering=0)) as output:
             try:
                 torch.save(state, output)
             except RuntimeError as hiding:
