@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+import forked
 from fault_kinds import company, damage, data, disks, endings, networks
 from fault_kinds.bench import Bench, Injected, NotHere, Place
 
@@ -119,6 +120,7 @@ def main(arguments: Sequence[str] | None = None, *, kinds: dict[str, Kind] | Non
     kinds = kinds or KINDS
     given = _arguments(kinds, arguments)
     begun = time.monotonic()
+    forked.heed_signals()
     with tempfile.TemporaryDirectory(prefix="segbench-faults-") as name:
         bench = Bench(Path(name))
         tallies = [tally(bench, kind, kinds[kind], given) for kind in given.kinds.split(",")]

@@ -20,6 +20,9 @@ COLD_SHARE = 0.1
 LATE = 1.25
 """The last moment, in durations of the undisturbed command, which may be slower among others."""
 
+NEARLY_DONE = 2
+"""With so many of the three runs stored, the last one may be at its end when the signal comes, and the command done."""
+
 Blow = Callable[[Place, Any], bool]
 """Strikes a command; returns whether there was anything to strike."""
 
@@ -141,10 +144,12 @@ def _asked(
     code, told, wrong = place.ended(command)
     if number == signal.SIGHUP:  # Python's own resource tracker dies of it, with words that no closed terminal shows
         wrong = [text for text in wrong if "resource_tracker" not in text]
+    if code == 0 and len(before) < NEARLY_DONE:
+        wrong.append(f"went on to its end: {told[-500:]}")
     begun = "[1/" in told
     if code not in codes and (begun or code != -number):  # nothing is told before the command has begun
         wrong.append(f"ended with {code}: {told[-1500:]}")
-    if code in (3, 130) and not any(words in told for words in ("the same command goes on", "could be stopped")):
+    if code in (3, 130) and "the same command goes on" not in told:
         wrong.append(f"does not say how to go on: {told[-1500:]}")
     return place.judge(before, wrong)
 

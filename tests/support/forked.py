@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +74,14 @@ def context() -> BaseContext:
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload([*PRELOADED, *_MORE])
     return forking
+
+
+def heed_signals() -> None:
+    """Have children end by signals as at a terminal, also where a shell's background or nohup ignores them."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    for number, handler in usual.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def start(
