@@ -144,6 +144,8 @@ def _asked(
     code, told, wrong = place.ended(command)
     if number == signal.SIGHUP:  # Python's own resource tracker dies of it, with words that no closed terminal shows
         wrong = [text for text in wrong if "resource_tracker" not in text]
+    if code == -number:  # Python itself was still starting: what follows is segbench's
+        wrong = [text for text in wrong if "segbench/cli" in text]
     if code == 0 and len(before) < NEARLY_DONE:
         wrong.append(f"went on to its end: {told[-500:]}")
     begun = "[1/" in told
