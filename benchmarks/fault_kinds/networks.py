@@ -63,7 +63,7 @@ def hanging(place: Place, moment: float) -> Injected:
 def out_of_memory(place: Place, moment: float) -> Injected:
     """Memory runs out: the kernel kills the child in a control group of little memory, or there is none to be had."""
     if moment < 0.5:
-        return _ordered(place, "address space", "MemoryError")
+        return _ordered(place, "address space", "out of memory on cpu with batches of 4 images: MemoryError")
     with little_memory() as enter:
         return _ordered(place, "memory", "killed by SIGKILL, probably because memory ran out", prepare=enter)
 

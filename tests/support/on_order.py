@@ -47,7 +47,7 @@ def _leave_a_thread() -> None:
 def _fill_memory() -> None:
     held = []
     while len(held) * _CHUNK_BYTES < _MOST_BYTES:
-        held.append(bytearray(b"x") * _CHUNK_BYTES)
+        held.append(b"x" * _CHUNK_BYTES)
     raise AssertionError("memory was to run out; nothing limits it here")
 
 
