@@ -10,8 +10,6 @@ bits as in one go. A piece in which no run is done, because the longest does not
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import subprocess
 import sys
@@ -19,14 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from safetensors.numpy import load_file
+from run_facts import facts
 
 from segbench.cli.terminal.output import write_table
 from segbench.results.environment import capture
 
 SOMETHING_LEFT = 3
-_TIMES = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
-_FILES = ("confusion.npz", "details.npz", "predictions.zip")
 
 
 def main() -> int:
@@ -69,21 +65,6 @@ def piece(arguments: argparse.Namespace, results: Path, *options: str) -> tuple[
     if done.returncode not in (0, SOMETHING_LEFT):
         raise SystemExit(done.stderr)
     return time.perf_counter() - started, done.returncode
-
-
-def facts(results: Path) -> dict[str, list[object]]:
-    """Return all that has to be equal of each run."""
-    return {file.parent.name: _facts(file.parent) for file in sorted(results.glob("*/*/run.json"))}
-
-
-def _facts(run: Path) -> list[object]:
-    record = json.loads((run / "run.json").read_text())
-    checkpoint = run / "checkpoint.safetensors"
-    weights = {name: array.tobytes() for name, array in load_file(checkpoint).items()} if checkpoint.exists() else None
-    with (run / "history.csv").open() as stream:
-        curve = [{key: value for key, value in line.items() if key not in _TIMES} for line in csv.DictReader(stream)]
-    files = [(run / name).read_bytes() for name in _FILES]
-    return [record["outcome"], record["data"], record["test_loss"], weights, curve, files]
 
 
 def _arguments() -> argparse.Namespace:

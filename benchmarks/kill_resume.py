@@ -16,7 +16,6 @@ bit for bit.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
@@ -31,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from safetensors.numpy import load_file
+from run_facts import facts
 
 from segbench.cli.terminal.output import counted, write_table
 from segbench.results.environment import capture
@@ -63,7 +62,6 @@ SUITE = {
     "train": {"epochs": 200, "batch_size": 4, "optimizer": {"name": "adamw", "lr": 0.003}, "schedule": "poly"},
     "seeds": [0],
 }
-_TIMES = ("seconds", "images_per_second", "data_wait_share", "peak_memory_bytes")
 
 
 @dataclass
@@ -101,14 +99,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         peace = Path(name) / "peace"
         worn_out(peace, kills=0, draw=draw)
-        if len(facts(peace)) != len(SUITE["models"]):
+        if len(facts(peace / "results")) != len(SUITE["models"]):
             raise SystemExit("the suite in peace has not all its results")
         found: list[Again] = []
         equal: list[bool] = []
         while (left := arguments.kills - sum(again.before.training for again in found)) > 0:
             copy = Path(name) / f"copy-{len(equal)}"
             found += begun_again(worn_out(copy, kills=left, draw=draw, by=arguments.signal))
-            equal.append(facts(copy) == facts(peace))
+            equal.append(facts(copy / "results") == facts(peace / "results"))
             print(f"copy {len(equal)} is at its end after {len(found)} kills in all", flush=True)
     return verdict(found, equal, by=arguments.signal)
 
@@ -201,20 +199,6 @@ def begun_again(starts: list[list[Leg]]) -> Iterator[Again]:
         if leg.run_id in before:
             yield Again(before[leg.run_id], leg)
         before[leg.run_id] = leg
-
-
-def facts(folder: Path) -> dict[str, list[object]]:
-    """Return all that has to be equal of each run of a copy."""
-    return {file.parent.name: _facts(file.parent) for file in sorted(folder.glob("results/killed/*/run.json"))}
-
-
-def _facts(run: Path) -> list[object]:
-    record = json.loads((run / "run.json").read_text())
-    weights = {name: array.tobytes() for name, array in load_file(run / "checkpoint.safetensors").items()}
-    with (run / "history.csv").open() as stream:
-        curve = [{key: value for key, value in line.items() if key not in _TIMES} for line in csv.DictReader(stream)]
-    files = [(run / name).read_bytes() for name in ("confusion.npz", "details.npz", "predictions.zip")]
-    return [record["data"], record["test_loss"], record["selected_epoch"], weights, curve, files]
 
 
 def _arguments() -> argparse.Namespace:

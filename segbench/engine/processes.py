@@ -177,10 +177,17 @@ def _call(
     process = context.Process(  # type: ignore[attr-defined]
         target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
     )
-    with _holding_interrupts():
-        process.start()
+    try:
+        with _holding_interrupts():
+            process.start()
+    except (EOFError, ConnectionError) as error:  # a signal to all processes ends the server that forks them, too
+        receiver.close()
+        raise ProcessDied(
+            f"the run's process could not be started: its server ended ({type(error).__name__})"
+        ) from None
+    finally:
+        sender.close()
     _calls.began(process)
-    sender.close()
     try:
         outcome = _listen(receiver, observer, limit)
         process.join(ENDING_SECONDS)

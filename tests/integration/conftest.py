@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -83,10 +82,7 @@ def start_segbench(tmp_path):
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: Any) -> subprocess.Popen[str]:
-        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-        for number, handler in usual.items():
-            if signal.getsignal(number) is signal.SIG_IGN:  # in a shell's background, under nohup: commands would too
-                signal.signal(number, handler)
+        forked.heed_signals()
         process = subprocess.Popen(
             command(*arguments),
             cwd=tmp_path,

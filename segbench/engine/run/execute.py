@@ -160,4 +160,5 @@ def explain(error: Exception, execution: RunExecution) -> str:
         return f"{type(error).__name__}: {text}"
     train = execution.run.recipe.train
     batch = train.batch_size if train else execution.run.recipe.evaluate.batch_size
-    return f"out of memory on {execution.device} with batches of {batch} images: {text}"
+    what = text or type(error).__name__  # Python's own MemoryError says nothing
+    return f"out of memory on {execution.device} with batches of {batch} images: {what}"

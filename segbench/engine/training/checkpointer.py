@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from io import BufferedWriter
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +24,22 @@ STEPS_BETWEEN_CLOCKS = 10
 
 Tell = Callable[[str], None]
 State = dict[str, Any]
+
+
+class _Output(BufferedWriter):
+    """A file that keeps the error of a full disk, which torch hides behind one of its own.
+
+    As it ends its archive after the error, it complains of a wrong position in the file.
+    """
+
+    error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
 
 class Resumable(Protocol):
@@ -94,8 +111,13 @@ class TrainingCheckpointer:
         self._saved_at, self._saved_step = time.monotonic(), trainer.step
 
     def _write(self, step: int, state: State) -> None:
-        with self.files.writing(step) as file, file.open("wb") as stream:
-            torch.save(state, stream)  # given a path, torch would hide a full disk behind a generic error
+        with self.files.writing(step) as file, _Output(file.open("wb", buffering=0)) as output:
+            try:
+                torch.save(state, output)
+            except RuntimeError as hiding:
+                if output.error is None:
+                    raise
+                raise output.error from hiding
 
     def restore(self, trainer: Resumable, *, tell: Tell) -> None:
         """Restore the newest usable state; without one, the trainer stays at the start.

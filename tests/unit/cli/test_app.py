@@ -1,7 +1,9 @@
 """The command line starts at once, and every error is one message and an exit code."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -31,6 +33,16 @@ def test_help_imports_nothing_heavy():
         "assert not heavy, heavy\n"
     )
     assert "Usage: segbench" in python(code)
+
+
+def test_control_c_while_the_command_line_is_imported_gives_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt  # as Python raises it in the midst of an import\n")
+    command = [sys.executable, "-m", "segbench", "--help"]
+    root = os.pathsep.join([str(tmp_path), str(Path(application.__file__).parents[2])])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_no_help_screen_imports_torch_or_pandas():

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
 from segbench.engine.events import Notice, ignore
@@ -53,6 +54,20 @@ def test_the_result_and_the_events_come_back_from_another_process():
     assert call_in_process(double, 21, observer=events.append) == 42
     assert len(events) == 1
     assert str(os.getpid()) not in events[0].text.split()[-1:]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals of Unix")
+def test_a_server_that_is_killed_while_it_begins_a_process_is_told_and_the_next_call_begins_another():
+    """As SIGTERM to all processes does: EOFError would end the command with nothing but 'Aborted!'."""
+    assert call_in_process(double, 1, observer=ignore) == 2
+    (server,) = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    server.suspend()
+    killing = threading.Timer(0.3, server.kill)
+    killing.start()
+    with pytest.raises(ProcessDied, match="the run's process could not be started: its server ended"):
+        call_in_process(double, 21, observer=ignore)
+    killing.join()
+    assert call_in_process(double, 21, observer=ignore) == 42
 
 
 def test_calling_here_is_the_same_without_a_process():

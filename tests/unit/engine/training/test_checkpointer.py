@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import resource
 import shutil
 import subprocess
 
@@ -293,6 +294,24 @@ def test_a_disk_that_fills_while_a_state_is_saved_is_told_as_such_and_the_state_
         assert trainer(tmp_path).step == 2
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs limits of Unix")
+def test_a_state_that_fits_but_in_part_is_told_as_a_full_disk_wherever_it_ends(tmp_path):
+    """After the error torch ends its archive, and raised 'unexpected pos 99712 vs 99600' in its place."""
+    with pytest.raises(KilledError):
+        fitted(trainer(tmp_path, kill_at=2))
+    kept = StateFolder(tmp_path / "states").files()
+    size = kept[0].path.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in range(size // 20, size, size // 20):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            with pytest.raises(StoreError, match="File too large"):
+                fitted(trainer(tmp_path))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert StateFolder(tmp_path / "states").files() == kept
 
 
 def test_time_that_was_spent_before_an_interruption_is_counted(tmp_path):

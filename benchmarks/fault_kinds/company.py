@@ -1,0 +1,120 @@
+"""Faults of company and of time: two commands, a folder that is copied in mid-run, a clock that is set back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+from fault_kinds.bench import Injected, Place
+from fault_kinds.endings import LATE
+from fault_kinds.look import half_done, lost, whole_runs
+
+HOUR, TEN_YEARS = 3600.0, 10 * 365 * 24 * 3600.0
+
+
+def two_commands(place: Place, moment: float) -> Injected | None:
+    """A second command on the same suite and folder, while the first runs: each run is trained once."""
+    missing = place.draw.choice([2, 3])
+    place.set_up(missing)
+    before = whole_runs(place.results)
+    one = place.start("--no-report", "--events", "one.jsonl")
+    time.sleep(moment * LATE * place.bench.seconds(missing, cold=False))
+    if one.poll() is not None:
+        return None
+    other = place.start("--no-report", "--events", "other.jsonl")
+    wrong = []
+    for command in (one, other):
+        code, told, found = place.ended(command)
+        wrong += found + ([f"ended with {code}: {told[-500:]}"] if code != 0 else [])
+    trained = [run for name in ("one", "other") for run in sorted(_trained(place.folder / f"{name}.jsonl"))]
+    if len(trained) != missing or len(set(trained)) != missing:
+        wrong.append(f"{missing} runs were to be trained, once each; trained were {trained}")
+    return place.judge(before, [*wrong, *(f"{run} differs" for run in place.differing(place.results))])
+
+
+def copied(place: Place, moment: float) -> Injected | None:
+    """A copy of the results in mid-run holds whole runs only and is gone on with; the original goes on undisturbed."""
+    missing = place.draw.choice([1, 2])
+    place.set_up(missing)
+    command = place.start("--no-report")
+    time.sleep(moment * LATE * place.bench.seconds(missing, cold=False))
+    before = whole_runs(place.results)
+    copy = place.folder / "copy"
+    if command.poll() is not None:
+        return None
+    subprocess.run(["cp", "-a", place.results, copy], capture_output=True, check=False)  # files vanish meanwhile
+    wrong = [f"{run} of the copy is not whole, and counts as done" for run in half_done(copy)]
+    wrong += [f"{run} is not in the copy" for run in lost(before, whole_runs(copy))]
+    code, told, found = place.ended(command)
+    wrong += found + ([f"ended with {code}: {told[-500:]}"] if code != 0 else [])
+    wrong += [f"{run} of the original differs" for run in place.differing(place.results)]
+    return place.judge(before, wrong, results=copy)
+
+
+def clock_set_back(place: Place, moment: float) -> Injected | None:
+    """The time of day jumps back, by up to ten years: while the command runs, or between two of which one was killed.
+
+    A process's ``time.time``, ``time.time_ns`` and ``datetime.now`` are shifted, as no other clock can be set for it
+    alone; files keep the true time, which is then in its future.
+    """
+    missing = place.draw.choice([1, 2])
+    place.set_up(missing)
+    shift = HOUR * (TEN_YEARS / HOUR) ** place.draw.random()
+    after = moment * LATE * place.bench.seconds(missing, cold=False)
+    if place.draw.random() < 0.5:
+        before = whole_runs(place.results)
+        code, told, wrong = place.ended(place.start("--no-report", prepare=partial(set_back, shift, after=after)))
+        wrong += [f"ended with {code}: {told[-500:]}"] if code != 0 else []
+        return place.judge(before, wrong)
+    command = place.start("--no-report", prepare=partial(set_back, -shift, after=0.0))
+    time.sleep(after)
+    before = whole_runs(place.results)
+    if command.poll() is not None:
+        return None
+    os.killpg(command.pid, 9)
+    _, _, wrong = place.ended(command)
+    later = time.time() + shift
+    for path in (place.results, *place.results.rglob("*")):
+        os.utime(path, (later, later))
+    return place.judge(before, wrong)
+
+
+def set_back(seconds: float, *, after: float) -> None:
+    """Set this process's time of day back, some time from now, for itself and all that it will begin."""
+    if after:
+        timer = threading.Timer(after, set_back, [seconds], {"after": 0.0})
+        timer.daemon = True
+        timer.start()
+        return
+    true, true_ns, true_datetime = time.time, time.time_ns, dt.datetime
+
+    class Shifted(true_datetime):  # type: ignore[misc, valid-type]
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return true_datetime.now(tz) - dt.timedelta(seconds=seconds)
+
+    time.time = lambda: true() - seconds
+    time.time_ns = lambda: true_ns() - int(seconds * 1e9)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("segbench.") and vars(module).get("datetime") is true_datetime:
+            module.datetime = Shifted  # type: ignore[attr-defined]
+
+
+def _trained(events: Path) -> list[str]:
+    """Return the runs that a command began to train, as often as it did."""
+    found: list[str] = []
+    for line in events.read_text(encoding="utf-8").splitlines() if events.exists() else []:
+        event = json.loads(line)
+        if event["event"] == "RunStarted":
+            begun = True
+        elif event.get("stage") == "training" and begun:
+            found.append(event["run_id"])
+            begun = False
+    return found
