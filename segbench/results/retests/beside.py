@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
-from segbench.results.files import checked_name, replace_text, storing, temporary_path
+from segbench.results.files import checked_name, replace_text, replacing, storing
 from segbench.results.record import Facts, RunRecord, Status
 from segbench.results.wording import first_problem
 
@@ -149,13 +149,8 @@ class TestStore(Generic[R]):
             target.unlink(missing_ok=True)
         if matrices is not None:
             file = target.with_suffix(".npz")
-            temporary = temporary_path(file)
-            try:
+            with storing(folder), replacing(file) as temporary:
                 save_matrices(temporary, matrices)
-                with storing(folder):
-                    temporary.replace(file)
-            finally:
-                temporary.unlink(missing_ok=True)
             record = record.model_copy(update={"matrices_digest": read_digest(file)})
         replace_text(target, record.model_dump_json(indent=1) + "\n")
         return record
