@@ -14,7 +14,6 @@ from segbench.cli.support.options import Casting, Device, Modes, Overrides, Prec
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
 from segbench.report.text import escape_markdown
@@ -149,7 +148,7 @@ def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, devic
     from segbench.speed.run_cases import Settings, measure_cases
 
     settings = Settings(str(choose_device(device)), 1, seconds, energy=False)
-    machine = call_in_process(fingerprint, settings.device, _threads(stored), observer=ignore)
+    machine = call_in_process(fingerprint, settings.device, _threads(stored))
 
     def measure(cases: Sequence[SpeedCase], restarts: int) -> list[SpeedRecord]:
         tell(f"measuring {len(cases)} cases, {restarts} restarts each")

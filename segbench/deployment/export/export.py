@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from segbench.deployment.export.difference import BOUND, Difference, Shape, difference_of, refuse_large
 from segbench.deployment.export.onnx_file import Exporter, write_onnx
-from segbench.deployment.export.openvino_files import write_openvino
+from segbench.deployment.export.openvino_model import write_openvino
 from segbench.deployment.export.torch_files import load_pt2, load_torchscript, write_pt2, write_torchscript
 from segbench.errors import ModelRefusal, SegbenchError
 from segbench.models.base import constraint_of

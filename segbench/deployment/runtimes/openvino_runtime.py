@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from segbench.config.sections.deploy import Target
 from segbench.deployment.export.export import onnx_that_agrees
-from segbench.deployment.export.openvino_files import write_openvino
-from segbench.deployment.export.openvino_model import OpenVinoModel
+from segbench.deployment.export.openvino_model import OpenVinoModel, write_openvino
 from segbench.deployment.export.quiet import quiet
 from segbench.deployment.runtimes.job import Job, Made, Network
 from segbench.errors import ModelRefusal

@@ -21,7 +21,6 @@ from segbench.deployment.suite.task import Task, lays_channels_last
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.evaluation.evaluate import DetailRecorder, Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor
-from segbench.engine.events import Observer
 from segbench.engine.inference.apply import Ready, ready
 from segbench.engine.robustness.conditions import splits_of
 from segbench.errors import DataError, ModelRefusal, StoreError
@@ -45,14 +44,13 @@ class Deployed:
     job: Job | None = None
 
 
-def deploy(task: Task, *, observer: Observer) -> Deployed:
+def deploy(task: Task) -> Deployed:
     """Deploy and test one network; what it or the runtime cannot do becomes the record's reason.
 
     Raises:
         DataError: An image cannot be read.
         StoreError: Files cannot be written.
     """
-    del observer
     os.environ.setdefault("NNCF_CI", "1")  # nncf would report its use over the network
     try:
         with torch_threads(task.run.threads):

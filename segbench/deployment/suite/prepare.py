@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from torch import nn
 
 from segbench.config.sections.deploy import REFERENCE
-from segbench.data.base import SegmentationDataset
+from segbench.config.sections.training import Evaluate
+from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.loading.pipeline import Pipeline
 from segbench.deployment.export.difference import difference_of
 from segbench.deployment.runtimes.catalog import RUNTIMES
 from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.calibration import CalibrationImages, calibration_images
-from segbench.deployment.suite.sizes import sizes_given
 from segbench.deployment.suite.task import Task, prune_where_wanted, trained_network
+from segbench.engine.evaluation.predictor import scaled_size
 from segbench.engine.inference.apply import Ready
 from segbench.engine.run.data import open_run_data
 from segbench.errors import ModelRefusal
@@ -95,6 +100,31 @@ def _job(task: Task, trained: Ready, images: SegmentationDataset) -> Job:
         device=task.device,
         channels_last=task.channels_last,
     )
+
+
+def sizes_given(images: SegmentationDataset, pipeline: Pipeline, settings: Evaluate) -> tuple[tuple[int, int], ...]:
+    """Return heights and widths of all that a network is given, scales and tiles included, the most frequent first.
+
+    Raises:
+        DataError: An image cannot be read.
+    """
+    channels, dtype = images.info.channels, images.info.dtype
+
+    @cache
+    def transformed(height: int, width: int) -> tuple[int, int]:
+        blank = Sample("blank", np.zeros((height, width, channels), dtype), np.zeros((height, width), np.uint8))
+        _, *size = pipeline(blank).image.shape
+        return size[0], size[1]
+
+    found: Counter[tuple[int, int]] = Counter()
+    for index in range(len(images)):
+        height, width = images.read(index).label.shape
+        for scale in settings.scales:
+            size = scaled_size(*transformed(height, width), scale)
+            if settings.window is not None:
+                size = min(size[0], settings.window.size[0]), min(size[1], settings.window.size[1])
+            found[size] += 1
+    return tuple(size for size, _ in found.most_common())
 
 
 def _pruning(task: Task, trained: Ready) -> Pruning | None:

@@ -158,7 +158,7 @@ def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Depl
         return Deployed(task.record(Status.SKIPPED, refusal))
     task.folder.mkdir(parents=True, exist_ok=True)
     try:
-        found: Deployed = call(deploy, task, observer=ignore)
+        found: Deployed = call(deploy, task)
     except ProcessDied as death:
         return Deployed(task.record(Status.FAILED, " ".join(str(death).split())))
     if found.job is None:

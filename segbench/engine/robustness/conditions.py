@@ -13,7 +13,6 @@ from segbench.data.corruptions.corrupt import CorruptedDataset
 from segbench.data.open import open_dataset
 from segbench.data.other_classes import OtherClasses
 from segbench.data.subset import take
-from segbench.engine.events import Observer
 from segbench.engine.run.splits import OpenedSplits, open_splits
 from segbench.errors import DataError, SuiteError
 from segbench.results.retests.record import Condition
@@ -55,14 +54,13 @@ def images_under(condition: Condition, splits: OpenedSplits, block: Robustness) 
     return _few(splits.train, block)
 
 
-def check_conditions(runs: Sequence[Run], block: Robustness, *, observer: Observer) -> None:
+def check_conditions(runs: Sequence[Run], block: Robustness) -> None:
     """Refuse conditions that the networks of a suite cannot be tested under, before they are trained.
 
     Raises:
         DataError: A corruption is not for images of this kind.
         SuiteError: A data set is missing or wrong, or has classes that stand for none.
     """
-    del observer
     first = {run.recipe.dataset.model_dump_json(): run for run in reversed(runs) if run.role != "trial"}
     for run in first.values():
         splits = splits_of(run)

@@ -12,7 +12,6 @@ from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.config.plan import Run
 from segbench.engine.device import ComputeConfig, use_device
-from segbench.engine.events import Observer, ignore
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.run.facts import compute_facts
 from segbench.errors import DataError, ModelRefusal
@@ -23,15 +22,7 @@ from segbench.speed.measure.memory import resident_bytes
 from segbench.speed.measure.timer import Timer
 
 
-def measure(
-    case: SpeedCase,
-    device: str,
-    seconds: float,
-    run: Run | None = None,
-    energy: bool = True,
-    *,
-    observer: Observer = ignore,  # noqa: ARG001 - required of functions that are called in a process
-) -> Restart:
+def measure(case: SpeedCase, device: str, seconds: float, run: Run | None = None, energy: bool = True) -> Restart:
     """Measure a case once; refusals and errors become the restart's status.
 
     Args:
@@ -40,7 +31,6 @@ def measure(
         seconds: Time to spend on the samples.
         run: The run whose data is loaded; only for the task ``loading``.
         energy: Whether the accelerator's energy is measured too.
-        observer: Not used.
     """
     set_threads(case.threads)
     chosen = use_device("cpu" if case.task is Task.LOADING else device)
@@ -100,12 +90,7 @@ def _ended(error: Exception, case: SpeedCase) -> Restart:
     return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}{hint}")
 
 
-def fingerprint(
-    device: str,
-    threads: int | None,
-    *,
-    observer: Observer = ignore,  # noqa: ARG001 - see measure
-) -> dict[str, Any]:
+def fingerprint(device: str, threads: int | None) -> dict[str, Any]:
     """Return the machine's fingerprint for measurements with ``threads`` threads on ``device``."""
     set_threads(threads)
     chosen = use_device(device)
