@@ -16,7 +16,7 @@ from segbench.deployment.export.difference import BOUND, Difference, Shape, diff
 from segbench.deployment.export.onnx_file import Exporter, write_onnx
 from segbench.deployment.export.openvino_model import write_openvino
 from segbench.deployment.export.torch_files import load_pt2, load_torchscript, write_pt2, write_torchscript
-from segbench.errors import ModelRefusal, SegbenchError
+from segbench.errors import ModelRefusal, SegbenchError, one_line, typed_line
 from segbench.models.base import constraint_of
 from segbench.results.files import storing
 
@@ -182,5 +182,4 @@ def _takes_other_sizes(network: nn.Module, forward: Callable[[Tensor], Tensor], 
 
 def _line(error: BaseException) -> str:
     """Return an error in one line."""
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, SegbenchError) else f"{type(error).__name__}: {text}"
+    return one_line(error, most=300) if isinstance(error, SegbenchError) else typed_line(error, most=300)

@@ -21,7 +21,7 @@ from segbench.deployment.runtimes.catalog import RUNTIMES
 from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.calibration import CalibrationImages, calibration_images
 from segbench.deployment.suite.task import Task, prune_where_wanted, trained_network
-from segbench.engine.evaluation.predictor import scaled_size
+from segbench.engine.evaluation.predictor import input_sizes
 from segbench.engine.inference.apply import Ready
 from segbench.engine.run.data import open_run_data
 from segbench.errors import ModelRefusal
@@ -118,12 +118,8 @@ def sizes_given(images: SegmentationDataset, pipeline: Pipeline, settings: Evalu
 
     found: Counter[tuple[int, int]] = Counter()
     for index in range(len(images)):
-        height, width = images.read(index).label.shape
-        for scale in settings.scales:
-            size = scaled_size(*transformed(height, width), scale)
-            if settings.window is not None:
-                size = min(size[0], settings.window.size[0]), min(size[1], settings.window.size[1])
-            found[size] += 1
+        height, width = transformed(*images.read(index).label.shape)
+        found.update(input_sizes(height, width, settings))
     return tuple(size for size, _ in found.most_common())
 
 

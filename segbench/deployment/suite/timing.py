@@ -9,6 +9,7 @@ from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.task import Task, trained_network
 from segbench.engine.device import use_device
 from segbench.engine.processes import ProcessDied, call_in_fresh_process
+from segbench.errors import typed_line
 from segbench.results.deployments.record import Timing
 from segbench.results.speed.record import Memory, Restart, SpeedCase, SpeedStatus
 from segbench.results.speed.record import Task as SpeedTask
@@ -58,8 +59,7 @@ def time_calls(task: Task, job: Job, batch_size: int) -> Restart:
             found = sampled(call, timer, resident_before=before)
         return found if knows_memory(job.target.runtime, device) else found.model_copy(update={"memory": Memory()})
     except Exception as error:  # the record keeps what was found before
-        text = " ".join(str(error).split())[:500]
-        return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}")
+        return Restart(status=SpeedStatus.FAILED, reason=typed_line(error))
 
 
 def _case(task: Task, job: Job, batch_size: int) -> SpeedCase:

@@ -46,12 +46,12 @@ def images_under(condition: Condition, splits: OpenedSplits, block: Robustness) 
     """
     if condition.kind == "corruption":
         assert condition.severity is not None
-        return CorruptedDataset(_few(splits.test, block), condition.name, condition.severity)
+        return CorruptedDataset(take(splits.test, block.images), condition.name, condition.severity)
     if condition.kind == "dataset":
-        return _few(_other_data(condition.name, splits, block), block)
+        return take(_other_data(condition.name, splits, block), block.images)
     if splits.train is None:
         raise DataError(f"{splits.run.label}: was not trained here, so that there are no training images to test it on")
-    return _few(splits.train, block)
+    return take(splits.train, block.images)
 
 
 def check_conditions(runs: Sequence[Run], block: Robustness) -> None:
@@ -77,7 +77,3 @@ def _other_data(label: str, splits: OpenedSplits, block: Robustness) -> Segmenta
         return OtherClasses(split, splits.info, other.classes_map)
     except DataError as error:
         raise SuiteError(str(error), key=f"robustness.datasets[{place}]") from None
-
-
-def _few(split: SegmentationDataset, block: Robustness) -> SegmentationDataset:
-    return split if block.images is None else take(split, block.images)

@@ -236,7 +236,7 @@ def _of(matrices: ImageMatrices, names: Sequence[str], run: str) -> ImageMatrice
     places = {name: place for place, name in enumerate(matrices.names)}
     if not set(names) <= places.keys():
         raise StoreError(f"{run}: its tests are of images that it was not tested on; run 'segbench robustness' again")
-    return ImageMatrices(tuple(names), matrices.matrices[[places[name] for name in names]])
+    return matrices.at([places[name] for name in names])
 
 
 def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:

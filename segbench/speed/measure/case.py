@@ -14,7 +14,7 @@ from segbench.config.plan import Run
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.run.facts import compute_facts
-from segbench.errors import DataError, ModelRefusal
+from segbench.errors import DataError, ModelRefusal, one_line, typed_line
 from segbench.results.environment import capture
 from segbench.results.speed.record import Restart, SpeedCase, SpeedStatus, Task
 from segbench.speed.measure.execution_modes import UnsupportedMode
@@ -82,12 +82,11 @@ def compute_config_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
 
 
 def _ended(error: Exception, case: SpeedCase) -> Restart:
-    text = " ".join(str(error).split())[:500]
     if is_out_of_memory(error):
-        reason = f"out of memory with batches of {case.batch_size} images: {text}"
+        reason = f"out of memory with batches of {case.batch_size} images: {one_line(error)}"
         return Restart(status=SpeedStatus.OUT_OF_MEMORY, reason=reason)
     hint = "; 'casting: autocast' leaves its weights in float32" if case.casting else ""
-    return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}{hint}")
+    return Restart(status=SpeedStatus.FAILED, reason=f"{typed_line(error)}{hint}")
 
 
 def fingerprint(device: str, threads: int | None) -> dict[str, Any]:
