@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from segbench.errors import StoreError
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
 from segbench.results.run_files import WEIGHTS_FILE
-from segbench.results.wording import joined
+from segbench.results.wording import first_problem, joined
 
 SCHEMA_VERSION = 2
 """History. 2: ``confusion.npz`` holds the void row. If ``void_count`` is absent (runs of version 1, and copies of them
@@ -32,6 +35,37 @@ class Facts(BaseModel):
     """Base class of the parts of a record: frozen, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+Read = TypeVar("Read", bound=Facts)
+
+
+def read_facts(file: Path, kind: type[Read], *, newest: int, what: str, again: str) -> Read:
+    """Read a record of JSON.
+
+    Args:
+        file: The file.
+        kind: The class of the record.
+        newest: The newest schema version that can be read.
+        what: What the file should be, for messages.
+        again: How a damaged one is made again.
+
+    Raises:
+        StoreError: The file is missing, damaged or of a newer segbench.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        version = document["schema_version"]
+        if type(version) is int and version > newest:
+            raise StoreError(
+                f"{file}: was written by a newer segbench (schema {version}, this one reads {newest}); "
+                "install that one to read it"
+            )
+        return kind.model_validate(document)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{file}: is no {what} ({first_problem(error)}); {again}") from None
 
 
 class Outcome(Facts):

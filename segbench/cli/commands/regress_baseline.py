@@ -137,7 +137,8 @@ def _markdown(result: CheckResult) -> str:
 
 
 def _notes(result: CheckResult) -> list[str]:
-    return [*_reasons(result), *result.notes]
+    reasons = [f"{checked.case.key}: {checked.decision.reason}" for checked in result.cases if checked.decision.reason]
+    return [*reasons, *result.notes]
 
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
@@ -176,10 +177,6 @@ def _row(checked: Checked) -> list[str]:
 
     base, head = checked.base_seconds, checked.head_seconds
     return verdict_row(checked.case.key, checked.decision, base_seconds=base, head_seconds=head, restarts=len(head))
-
-
-def _reasons(result: CheckResult) -> list[str]:
-    return [f"{checked.case.key}: {checked.decision.reason}" for checked in result.cases if checked.decision.reason]
 
 
 def _document(result: CheckResult) -> dict[str, Any]:

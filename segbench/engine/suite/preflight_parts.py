@@ -14,7 +14,7 @@ from segbench.data.base import DatasetInfo
 from segbench.data.open import create_dataset
 from segbench.engine.training.optim.parameter_groups import GroupShare, shares, trainable_parameters
 from segbench.errors import DataError, ModelRefusal, SuiteError, UsageError
-from segbench.metrics.foreign import Metric, as_metric
+from segbench.metrics.foreign import as_metric
 from segbench.models.build import check_weights
 from segbench.models.skeleton import skeleton_if_possible
 from segbench.models.weights.classes_map import for_classes
@@ -64,18 +64,9 @@ def check_metrics(entries: Iterable[MetricEntry], *, classes: int) -> None:
     counts = np.random.default_rng(0).integers(1, 100, (classes, classes))
     for index, entry in enumerate(entries):
         try:
-            create_metric(entry)(counts)
+            as_metric(entry.name, METRICS.create(entry.name, **entry.options))(counts)
         except UsageError as error:
             raise SuiteError(str(error), key=f"metrics[{index}]") from error
-
-
-def create_metric(entry: MetricEntry) -> Metric:
-    """Import a metric.
-
-    Raises:
-        UsageError: It cannot be imported, or created with its options.
-    """
-    return as_metric(entry.name, METRICS.create(entry.name, **entry.options))
 
 
 def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:

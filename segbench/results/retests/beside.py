@@ -5,7 +5,6 @@ The record is written after its matrices, so that a file ``.json`` means that bo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -14,8 +13,7 @@ from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import checked_name, replace_text, replacing, storing
-from segbench.results.record import Facts, RunRecord, Status
-from segbench.results.wording import first_problem
+from segbench.results.record import Facts, RunRecord, Status, read_facts
 
 
 class Keyed(Protocol):
@@ -172,19 +170,8 @@ class TestStore(Generic[R]):
         Raises:
             StoreError: It is missing, damaged or of a newer segbench, or its matrices are missing.
         """
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            version = document["schema_version"]
-            if type(version) is int and version > self.version:
-                raise StoreError(
-                    f"{file}: was written by a newer segbench (schema {version}, this one reads {self.version}); "
-                    "install that one to read it"
-                )
-            found = StoredTest(self.kind.model_validate(document), file.with_suffix(".npz"))
-        except OSError as error:
-            raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(f"{file}: is no record of a test ({first_problem(error)}); {self.again}") from None
+        record = read_facts(file, self.kind, newest=self.version, what="record of a test", again=self.again)
+        found = StoredTest(record, file.with_suffix(".npz"))
         if found.record.status is Status.COMPLETED and not found.matrices_file.is_file():
             raise StoreError(f"{found.matrices_file}: is missing; {self.again}")
         known = found.record.matrices_digest

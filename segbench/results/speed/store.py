@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.results.files import checked_name, replace_text
+from segbench.results.record import read_facts
 from segbench.results.speed.record import SPEED_SCHEMA_VERSION, SpeedRecord
-from segbench.results.wording import first_problem
 
 SPEED_FOLDER = "speed"
 
@@ -36,20 +35,8 @@ def read_speed(file: Path) -> SpeedRecord:
     Raises:
         StoreError: The file is missing, damaged or of a newer segbench.
     """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        version = document["schema_version"]
-        if type(version) is int and version > SPEED_SCHEMA_VERSION:
-            raise StoreError(
-                f"{file}: was written by a newer segbench (speed schema {version}, this one reads "
-                f"{SPEED_SCHEMA_VERSION}); install that one to read it"
-            )
-        return SpeedRecord.model_validate(document)
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        problem = first_problem(error)
-        raise StoreError(f"{file}: is no speed record ({problem}); measure again with 'segbench speed'") from None
+    again = "measure again with 'segbench speed'"
+    return read_facts(file, SpeedRecord, newest=SPEED_SCHEMA_VERSION, what="speed record", again=again)
 
 
 @dataclass(frozen=True)
