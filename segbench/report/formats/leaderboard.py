@@ -19,13 +19,13 @@ from segbench.report.text import is_absent
 _UNRANKED = ("model", "status", "reason")
 
 
-def board_blocks(board: pd.DataFrame, *, level: int = 3, per_class: bool = False) -> list[Block]:
+def board_blocks(board: pd.DataFrame, *, per_class: bool = False) -> list[Block]:
     """Return a leaderboard's tables, each followed by the IoU of every class where that is asked for."""
     if board.empty:
         return [Paragraph.of("No runs.")]
     found: list[Block] = []
     for table in tables_of(board):
-        found += [*table_blocks(table, level=level), *(class_block(table.scored) if per_class else [])]
+        found += [*table_blocks(table), *(class_block(table.scored) if per_class else [])]
     return found
 
 
