@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from segbench.report.deployment import section as deployment
 from segbench.report.document import sections
 from segbench.report.document.efficiency import efficiency_section
 from segbench.report.document.speed import speed_section
-from segbench.report.document.summary import Judged, verdicts
+from segbench.report.document.summary import verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
@@ -29,7 +29,6 @@ from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.further import FURTHER_FIGURES, Further
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
-from segbench.report.ranking.tables import RankedTable
 from segbench.report.robustness import section as robustness
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
@@ -135,8 +134,8 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         (
             one,
             {
-                plot.name: _drawn(report, plot, figures, _ids(one.table))
-                for plot in _plots(one)
+                plot.name: _drawn(report, plot, figures, one.table.file_id)
+                for plot in plots(one.table.rows, one.runs, load_histories(one.runs), one.pairs)
                 if one.table.protocol not in smaller or plot.name in _OF_EVERY_FRACTION
             },
         )
@@ -168,17 +167,6 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         report.blocks += sections.protocol(str(protocol), group)
     report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs)]
     return report
-
-
-def _plots(judged: Judged) -> Iterator[Plot]:
-    table, runs, pairs = judged
-    return plots(table.rows, runs, load_histories(runs), pairs)
-
-
-def _ids(table: RankedTable) -> str:
-    """Return what tells the figures of one table from those of another."""
-    ids = [table.protocol, *([table.test_data] if table.rivals else [])]
-    return "-".join(safe_name(short_id(part)) for part in ids)
 
 
 def _drawn(report: _Report, plot: Plot, figures: Path, whose: str) -> Drawing:

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from segbench.deployment.export.difference import Difference, Shape, difference_of, refuse_large
-from segbench.deployment.export.onnx_file import Exporter, write_onnx
-from segbench.deployment.export.onnx_session import OnnxSession
+from segbench.deployment.export.onnx_model import Exporter, OnnxSession, write_onnx
 from segbench.deployment.export.openvino_model import OpenVinoModel, write_openvino
 from segbench.deployment.export.torch_files import load_pt2, load_torchscript, write_pt2, write_torchscript
 from segbench.errors import ModelRefusal, SegbenchError, one_line, typed_line

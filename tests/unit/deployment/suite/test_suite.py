@@ -25,9 +25,8 @@ from segbench.deployment.export import export
 from segbench.deployment.export.difference import difference_of
 from segbench.deployment.runtimes.catalog import RUNTIMES, knows_memory
 from segbench.deployment.suite import timing
-from segbench.deployment.suite.calibration import calibration_images
 from segbench.deployment.suite.deploy import deploy
-from segbench.deployment.suite.prepare import sizes_given
+from segbench.deployment.suite.prepare import calibration_images, sizes_given
 from segbench.deployment.suite.suite import deploy_networks, open_deployments, refuse_absent_packages
 from segbench.deployment.suite.task import trained_network
 from segbench.deployment.suite.timing import time_calls
