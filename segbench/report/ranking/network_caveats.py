@@ -37,7 +37,7 @@ def _of_run(run: Any) -> Iterator[str]:
         tensors = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
         yield f"the checkpoint of {name} holds {tensors} beside the network, not used: {first(_shown(names), _SHOWN)}."
     if not is_absent(run.classes_map):
-        outputs = "; ".join(f"{printable(one)}: {_listed(given)}" for one, given in run.classes_map.items())
+        outputs = "; ".join(f"{printable(one)}: {', '.join(map(str, given))}" for one, given in run.classes_map.items())
         yield (
             f"{name} has outputs of its own, and each pixel the most probable of the classes that these stand for "
             f"({outputs}); outputs that are not named are left out."
@@ -56,10 +56,6 @@ def _partial(name: str, run: Any) -> str:
 
 def _shown(names: Sequence[str]) -> list[str]:
     return [printable(name) for name in names]
-
-
-def _listed(outputs: list[int]) -> str:
-    return ", ".join(map(str, outputs))
 
 
 def output_notes(runs: pd.DataFrame) -> Iterator[str]:
