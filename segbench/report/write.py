@@ -121,20 +121,24 @@ class _Report:
 
 def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     """Put the report together and write its figures."""
-    runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
+    runs, judged, report = drop_copies(ranking.runs), judged_tables(ranking), _Report()
+
+    def draw(plot: Plot, whose: str) -> Drawing:
+        return _drawn(report, plot, figures, whose)
+
     smaller = smaller_fractions(runs)
     changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in smaller])
     if smaller:
         answers = [f"With all training images, {answer}" for answer in answers]
     titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
     concerning = [note for note in ranking.notes if note.concerns(titles)]
-    report = _Report(top(runs, changes or answers, concerning))
-    slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
+    report.blocks += top(runs, changes or answers, concerning)
+    slopes = [draw(plot, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
     parts = [
         (
             one,
             {
-                plot.name: _drawn(report, plot, figures, one.table.file_id)
+                plot.name: draw(plot, one.table.file_id)
                 for plot in plots(one.table.rows, one.runs, load_histories(one.runs), one.pairs)
                 if one.table.protocol not in smaller or plot.name in _OF_EVERY_FRACTION
             },
@@ -143,7 +147,7 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     ]
     lead = [] if slopes or further.efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
-    drawn = [_drawn(report, efficiency_curves(table), figures, short_id(table.key)) for table in further.efficiency]
+    drawn = [draw(efficiency_curves(table), short_id(table.key)) for table in further.efficiency]
     report.blocks += efficiency_section(further.efficiency, drawn)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
@@ -153,12 +157,8 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
-    report.blocks += robustness.robustness_section(
-        further.retested, lambda plot, whose: _drawn(report, plot, figures, whose)
-    )
-    report.blocks += deployment.deployment_section(
-        further.deployed, lambda plot, whose: _drawn(report, plot, figures, whose)
-    )
+    report.blocks += robustness.robustness_section(further.retested, draw)
+    report.blocks += deployment.deployment_section(further.deployed, draw)
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
