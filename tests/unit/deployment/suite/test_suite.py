@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -259,8 +258,8 @@ def test_what_was_skipped_is_tried_again_once_its_packages_change(trained, monke
     for task in open_deployments(runs, store, wanted).tasks:
         DEPLOYMENTS.write(store.folder / DEPLOYMENTS.folder, task.record(Status.SKIPPED, "cannot"), None)
     assert open_deployments(runs, store, wanted).tasks == ()
-    real = importlib.metadata.version
-    monkeypatch.setattr(packages, "version", lambda name: "99" if name == "openvino" else real(name))
+    real = packages.package_version
+    monkeypatch.setattr(packages, "package_version", lambda name: "99" if name == "openvino" else real(name))
     assert [task.target.key for task in open_deployments(runs, store, wanted).tasks] == ["openvino-fp32"]
 
 
@@ -281,7 +280,7 @@ def test_a_stopped_command_goes_on_and_leaves_no_files(tmp_path):
     suite, store = trained_suite(tmp_path, models=["cnn"])
     runs, wanted = planned(suite, store).shown, block("onnxruntime")
 
-    class AfterOne:
+    class AfterOne(Stop):
         """Is due once one deployment is stored."""
 
         @property
