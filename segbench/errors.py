@@ -126,6 +126,16 @@ class NonFiniteLossError(TrainingError):
         )
 
 
+def one_line(error: BaseException, *, most: int = 500) -> str:
+    """Return the message of an error in one line, of so many characters at most."""
+    return " ".join(str(error).split())[:most]
+
+
+def typed_line(error: BaseException, *, most: int = 500) -> str:
+    """Return the message of an error in one line, after its type."""
+    return f"{type(error).__name__}: {one_line(error, most=most)}"
+
+
 _NEAR = 0.75
 """Names with at least this similarity ratio (difflib) are suggested: 'unet' for 'unett', but not 'segnet' for
 'resnet'."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from segbench.errors import SegbenchError, UsageError, did_you_mean
+from segbench.errors import SegbenchError, UsageError, did_you_mean, one_line
 
 FAMILY = "python:"
 """Prefix of the names of such parts."""
@@ -104,7 +104,7 @@ def naming_part(name: str, problem: str) -> Iterator[None]:
 
 def described(error: Exception) -> str:
     """Describe an error in one line, with the line of code that raised it."""
-    text = " ".join(str(error).split())[:500]
+    text = one_line(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [
         frame for frame in frames if not frame.filename.startswith(_OTHERS) and "site-packages" not in frame.filename

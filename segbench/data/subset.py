@@ -59,9 +59,9 @@ def take_fraction(dataset: SegmentationDataset, fraction: float) -> Segmentation
     return take(dataset, max(1, round(fraction * len(dataset)))) if fraction < 1 else dataset
 
 
-def take(dataset: SegmentationDataset, count: int) -> SegmentationDataset:
-    """Return a number of images of a split: the first in a fixed order of name hashes."""
-    if count >= len(dataset):
+def take(dataset: SegmentationDataset, count: int | None) -> SegmentationDataset:
+    """Return a number of images of a split: the first in a fixed order of name hashes; None takes all."""
+    if count is None or count >= len(dataset):
         return dataset
     names = dataset.names
     order = sorted(range(len(names)), key=lambda index: (hashlib.sha256(names[index].encode()).digest(), index))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from segbench.errors import UsageError
+from segbench.results.environment import package_version
 
 _ONNX = ("onnx", "onnxscript")
 
@@ -29,7 +29,7 @@ def versions_for(*needs: str) -> dict[str, str | None]:
     """Return the versions of PyTorch and of all packages that runtimes, formats or pruning need; None if absent."""
     modules = dict.fromkeys(module for what in needs for module in NEEDS.get(what, ("", ()))[1])
     names = [name for module in modules for name in _DISTRIBUTIONS.get(module, (module,))]
-    return {name: _version(name) for name in ("torch", *names)}
+    return {name: package_version(name) for name in ("torch", *names)}
 
 
 def absent(what: str) -> list[str]:
@@ -51,10 +51,3 @@ def refuse_absent(needed: Iterable[str]) -> None:
     extras = ",".join(dict.fromkeys(NEEDS[what][0] for what in missing))
     by_hand = " and 'pip install tensorrt'" if any("tensorrt" in modules for modules in missing.values()) else ""
     raise UsageError(f"{lacking}: install with pip install 'segbench[{extras}]'{by_hand}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

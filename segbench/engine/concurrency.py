@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from segbench.data.cache.limits import free_memory_bytes
-from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_process
 
 UNKNOWN_PEAK_BYTES = 2 * 10**9
 """Assumed memory of a run without an estimate: Python with torch, a batch, and a medium network."""
 
 
-def runs_at_once(
-    pending: int, *, device: str, threads: int, peak_memory_bytes: int = 0, observer: Observer = ignore
-) -> int:
+def runs_at_once(pending: int, *, device: str, threads: int, peak_memory_bytes: int = 0) -> int:
     """Return the number of parallel runs: on the CPU as many as cores and memory allow, on an accelerator one.
 
     Args:
@@ -21,7 +18,6 @@ def runs_at_once(
         threads: CPU threads per operation in each run.
         peak_memory_bytes: Largest known peak memory of a run, assumed for all runs. 0 if none is known; then
             ``UNKNOWN_PEAK_BYTES`` is assumed.
-        observer: Receives events of the process that looks for the device.
 
     Raises:
         UsageError: The device does not exist.
@@ -29,7 +25,7 @@ def runs_at_once(
     fitting = free_memory_bytes() // (peak_memory_bytes or UNKNOWN_PEAK_BYTES)
     most = min(pending, usable_cores() // threads, fitting)
     try:
-        return most if most > 1 and device_type(device, observer=observer) == "cpu" else 1
+        return most if most > 1 and device_type(device) == "cpu" else 1
     except ProcessDied:  # stopped together with the command: no run will start
         return 1
 
@@ -41,17 +37,16 @@ def usable_cores() -> int:
     return int(cpu_count())
 
 
-def device_type(device: str, *, observer: Observer = ignore) -> str:
+def device_type(device: str) -> str:
     """Return the type of a device here; asks a process that has imported torch.
 
     Raises:
         UsageError: The device does not exist.
     """
-    return "cpu" if device == "cpu" else str(call_in_process(_type, device, observer=observer))
+    return "cpu" if device == "cpu" else call_in_process(_type, device)
 
 
-def _type(device: str, *, observer: Observer) -> str:
+def _type(device: str) -> str:
     from segbench.engine.device import choose_device
 
-    del observer
     return choose_device(device).type

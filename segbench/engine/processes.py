@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import Any, TypeVar
 
-from segbench.engine.events import Event, Observer
+from segbench.engine.events import Event, Observer, ignore
 from segbench.errors import SegbenchError
+
+T = TypeVar("T")
 
 ENDING_SECONDS = 10.0
 """A process that has sent its result gets so long to end; threads that it left behind may keep it for ever."""
@@ -155,8 +157,12 @@ def let_calls_begin() -> None:
     _calls.let_begin()
 
 
-def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Observer, limit: Limit = NO_LIMIT) -> Any:
-    """Call ``function(*arguments, observer=…)`` in a separate process and return its result.
+def call_in_process(
+    function: Callable[..., T], *arguments: Any, observer: Observer | None = None, limit: Limit = NO_LIMIT
+) -> T:
+    """Call ``function(*arguments)`` in a separate process and return its result.
+
+    With an observer the function is given one too, ``observer=…``, which sends its events here.
 
     Raises:
         SegbenchError: Raised by the function.
@@ -168,14 +174,14 @@ def call_in_process(function: Callable[..., Any], *arguments: Any, observer: Obs
 
 def _call(
     context: BaseContext,
-    function: Callable[..., Any],
+    function: Callable[..., T],
     arguments: tuple[Any, ...],
-    observer: Observer,
+    observer: Observer | None = None,
     limit: Limit = NO_LIMIT,
-) -> Any:
+) -> T:
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
-        target=_serve, args=(sender, function, arguments), name=f"segbench {function.__name__}"
+        target=_serve, args=(sender, function, arguments, observer is not None), name=f"segbench {function.__name__}"
     )
     try:
         with _holding_interrupts():
@@ -189,7 +195,7 @@ def _call(
         sender.close()
     _calls.began(process)
     try:
-        outcome = _listen(receiver, observer, limit)
+        outcome = _listen(receiver, observer or ignore, limit)
         process.join(ENDING_SECONDS)
     finally:
         if process.is_alive():
@@ -203,7 +209,8 @@ def _call(
         raise ProcessDied(describe_exit(process.exitcode or 0))
     if isinstance(outcome, Raised):
         raise outcome.error
-    return outcome.value
+    value: T = outcome.value
+    return value
 
 
 @contextmanager
@@ -224,19 +231,21 @@ def _holding_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def call_in_fresh_process(function: Callable[..., Any], *arguments: Any, observer: Observer) -> Any:
+def call_in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
     """Like ``call_in_process``, but in a newly started interpreter.
 
     Forked processes share the memory layout of their libraries, which affects speed. So repeated timings need newly
     started processes.
     """
-    return _call(multiprocessing.get_context("spawn"), function, arguments, observer)
+    return _call(multiprocessing.get_context("spawn"), function, arguments)
 
 
-def call_here(function: Callable[..., Any], *arguments: Any, observer: Observer, limit: Limit = NO_LIMIT) -> Any:
-    """Call a function in this process, for debugging; nothing ends it at a limit."""
+def call_here(
+    function: Callable[..., T], *arguments: Any, observer: Observer | None = None, limit: Limit = NO_LIMIT
+) -> T:
+    """Like ``call_in_process``, but in this process, for debugging; nothing ends it at a limit."""
     del limit
-    return function(*arguments, observer=observer)
+    return function(*arguments) if observer is None else function(*arguments, observer=observer)
 
 
 def describe_exit(exit_code: int) -> str:
@@ -281,12 +290,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
-def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _serve(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...], observed: bool) -> None:
     """Call the function and send its events and outcome; runs in the separate process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sender.send(Returned(function(*arguments, observer=sender.send)))
+        sender.send(Returned(call_here(function, *arguments, observer=sender.send if observed else None)))
     except SegbenchError as error:
         sender.send(Raised(error))
     except BaseException as error:  # a network may raise anything, and the parent can show it

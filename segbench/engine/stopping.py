@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from segbench.errors import RunInterrupted
+
 _SIGNALS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGHUP", "SIGINT") if name in signal.Signals.__members__)
 
 
@@ -42,6 +44,18 @@ class Stop:
     def seconds_left(self) -> float | None:
         """The seconds left, at least 0; None without a limit."""
         return None if self.deadline is None else max(0.0, self.deadline - time.time())
+
+    def raise_if_due(self, left: str) -> None:
+        """Do nothing unless it is time to stop.
+
+        Args:
+            left: What the same command goes on with.
+
+        Raises:
+            RunInterrupted: It is time.
+        """
+        if self.due:
+            raise RunInterrupted(f"it was time to stop; the same command goes on with the {left} that are left")
 
     def terminate(self) -> None:
         """Mark the process as asked to end, and call all listeners."""

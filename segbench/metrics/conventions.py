@@ -164,7 +164,7 @@ def _smp_ratios(counts: ClassCounts) -> tuple[FloatArray, FloatArray, FloatArray
 
 
 def _pooled(matrices: NDArray[np.int64]) -> ClassCounts:
-    return ClassCounts(*(part.sum(axis=0) for part in counts_by_image(matrices)))
+    return counts_by_image(matrices).total
 
 
 def _accuracy(counts: ClassCounts) -> float:

@@ -81,11 +81,11 @@ def image_spread(
     """
     images = _number_of_images(runs)
     runs, units = by_group(runs, list(range(images)) if groups is None else groups)
-    drawn = _scores(runs, _weights(units, resamples, seed=seed))
-    full = summary_scores(ClassCounts(*(np.stack(parts) for parts in zip(*map(_totals, runs), strict=True))))
+    chunks = [summary_scores(counts) for counts in resampled(runs, units, resamples, seed=seed)]
+    full = summary_scores(ClassCounts(*map(np.stack, zip(*(counts.total for counts in runs), strict=True))))
     return {
-        name: ImageSpread(scores, _covariance(values, units), units)
-        for name, scores, values in zip(SummaryScores._fields, full, drawn, strict=True)
+        name: ImageSpread(scores, _covariance(np.concatenate(values), units), units)
+        for name, scores, *values in zip(SummaryScores._fields, full, *chunks, strict=True)
     }
 
 
@@ -100,12 +100,24 @@ def spread_of_values(scores: FloatArray, drawn: FloatArray, *, units: int) -> Im
     return ImageSpread(scores, _covariance(drawn, units), units)
 
 
-def weights_of(units: int, resamples: int, *, chunk: int, seed: int = 0) -> Iterator[FloatArray]:
+def weights_of(units: int, resamples: int, *, chunk: int = _CHUNK, seed: int = 0) -> Iterator[FloatArray]:
     """Yield (b, N) counts of how often each of N images (or groups) was drawn, up to ``chunk`` resamples at once.
 
     Equal seeds and chunks give equal weights.
     """
-    return _weights(units, resamples, seed=seed, chunk=chunk)
+    generator = np.random.default_rng([seed, 0])
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        drawn = generator.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+
+
+def resampled(runs: Sequence[ClassCounts], units: int, resamples: int, *, seed: int = 0) -> Iterator[ClassCounts]:
+    """Yield the (b, R, C) counts of R runs, some resamples at once; equal seeds draw equal images (or groups)."""
+    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
+    for chunk in weights_of(units, resamples, seed=seed):
+        totals = np.stack([(chunk @ counts).reshape(len(chunk), 3, -1) for counts in stacked], axis=1)
+        yield ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])
 
 
 def _number_of_images(runs: Sequence[ClassCounts]) -> int:
@@ -134,25 +146,6 @@ def _summed(counts: NDArray[np.int64], member: NDArray[np.int64], groups: int) -
     return found
 
 
-def _weights(units: int, resamples: int, *, seed: int, chunk: int = _CHUNK) -> Iterator[FloatArray]:
-    """Yield (b, N) counts of how often each image was drawn, up to ``chunk`` resamples at once."""
-    generator = np.random.default_rng([seed, 0])
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
-        drawn = generator.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
-
-
-def _scores(runs: Sequence[ClassCounts], weights: Iterator[FloatArray]) -> SummaryScores:
-    """Return the (B, R) values of each score: of every run in every resample."""
-    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
-    chunks = []
-    for chunk in weights:
-        totals = np.stack([(chunk @ counts).reshape(len(chunk), 3, -1) for counts in stacked], axis=1)
-        chunks.append(summary_scores(ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])))
-    return SummaryScores(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
-
-
 def _covariance(values: FloatArray, units: int) -> FloatArray:
     """Return the (R, R) covariance of (B, R) scores, corrected for the sample size."""
     runs = values.shape[1]
@@ -161,7 +154,3 @@ def _covariance(values: FloatArray, units: int) -> FloatArray:
         return np.full((runs, runs), np.nan)
     covariance: FloatArray = np.atleast_2d(np.cov(known, rowvar=False)) * units / (units - 1)
     return covariance
-
-
-def _totals(counts: ClassCounts) -> ClassCounts:
-    return ClassCounts(*(part.sum(axis=0) for part in counts))

@@ -124,6 +124,11 @@ class ClassCounts(NamedTuple):
         union: NDArray[Any] = self.labelled + self.predicted - self.hits
         return union
 
+    @property
+    def total(self) -> ClassCounts:
+        """The sum over the first dimension, such as that of images."""
+        return ClassCounts(*(part.sum(axis=0) for part in self))
+
 
 class ClassScores(NamedTuple):
     """Scores of each class, (..., C) each; NaN where undefined. See ``Scores``."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from segbench.errors import ModelRefusal
+from segbench.errors import ModelRefusal, one_line
 from segbench.models.external import ExternalNetwork
 from segbench.models.padding import pad
 from segbench.models.tryout import copied
@@ -93,5 +93,5 @@ def _error(network: ExternalNetwork, channels: int, size: tuple[int, int], step:
         with torch.no_grad():
             network.model(pad(pad(images, network.step), step))
     except Exception as error:  # any error of an external network
-        return " ".join(str(error).split())[:200] or type(error).__name__
+        return one_line(error, most=200) or type(error).__name__
     return None

@@ -57,6 +57,14 @@ def skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
     return labelling_every_pixel(bare_skeleton(entry, classes=classes, channels=channels))
 
 
+def skeleton_if_possible(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module | None:
+    """Like ``skeleton``; None for a network that cannot be built there, which its run will show."""
+    try:
+        return skeleton(entry, classes=classes, channels=channels)
+    except Exception:  # an external network may fail there in any way
+        return None
+
+
 def bare_skeleton(entry: ModelEntry, *, classes: int, channels: int) -> nn.Module:
     """Like ``skeleton``, but without mirrored borders for valid convolutions."""
     try:

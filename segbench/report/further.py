@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 
 from segbench.report.deployment import section as deployment
+from segbench.report.deployment.rows import DeploymentTable
 from segbench.report.document.efficiency import efficiency_facts
 from segbench.report.efficiency.figure import NAME as EFFICIENCY
 from segbench.report.efficiency.table import EfficiencyTable, efficiency_tables
+from segbench.report.further_tests import SuiteTests
 from segbench.report.robustness import section as robustness
+from segbench.report.robustness.rows import RobustnessTable
 
 FURTHER_FIGURES = (*robustness.FIGURES, *deployment.FIGURES, EFFICIENCY)
 """Names of the figures about it."""
@@ -29,8 +32,8 @@ class Further:
     """
 
     efficiency: Sequence[EfficiencyTable]
-    retested: Sequence[robustness.SuiteRobustness]
-    deployed: Sequence[deployment.SuiteDeployments]
+    retested: Sequence[SuiteTests[RobustnessTable]]
+    deployed: Sequence[SuiteTests[DeploymentTable]]
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Further:

@@ -18,12 +18,11 @@ from segbench.report.formats.bibtex import to_bibtex
 from segbench.report.formats.paper_table import paper_table
 from segbench.report.ranking.citations import Reference, papers_of_data, papers_of_network
 from segbench.report.ranking.ranking import Ranking
-from segbench.report.ranking.tables import tables_of
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
-from segbench.report.runs.protocols import comparisons
 from segbench.report.text import is_absent, short_id
-from segbench.results.files import replace_text, safe_name
+from segbench.report.verdict import judged_tables
+from segbench.results.files import replace_text
 from segbench.results.record import Status
 
 FOLDER = "paper"
@@ -78,14 +77,9 @@ def write_paper(ranking: Ranking, report: Path) -> PaperFiles:
 
 def _plots(ranking: Ranking) -> Iterator[tuple[str, Plot]]:
     """Yield every figure of a report with the stem of its files."""
-    compared = {(one.protocol, one.test_data): drop_copies(one.runs) for one in comparisons(ranking.runs)}
-    for table in tables_of(ranking.board):
-        runs = compared[table.protocol, table.test_data]
-        ids = [table.protocol, *([table.test_data] if table.rivals else [])]
-        whose = "-".join(safe_name(short_id(part)) for part in ids)
-        pairs = ranking.pairs[[pair.protocol == table.protocol for pair in ranking.pairs.itertuples()]]
+    for table, runs, pairs in judged_tables(ranking):
         for plot in plots(table.rows, runs, load_histories(runs), pairs):
-            yield f"{plot.name}-{whose}", plot
+            yield f"{plot.name}-{table.file_id}", plot
     for protocol, plot in tuning_plots(drop_copies(ranking.runs)):
         yield f"{plot.name}-{short_id(protocol)}", plot
     for found in efficiency_tables(ranking.runs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from segbench.report.deployment import section as deployment
 from segbench.report.document import sections
 from segbench.report.document.efficiency import efficiency_section
 from segbench.report.document.speed import speed_section
-from segbench.report.document.summary import Judged, verdicts
+from segbench.report.document.summary import verdicts
 from segbench.report.document.table_part import lead_figure, table_part
 from segbench.report.document.top import top
 from segbench.report.document.tuning import tuning_answers, tuning_facts, tuning_plots, tuning_section
@@ -29,7 +29,6 @@ from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.further import FURTHER_FIGURES, Further
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
-from segbench.report.ranking.tables import RankedTable
 from segbench.report.robustness import section as robustness
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
@@ -122,21 +121,25 @@ class _Report:
 
 def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     """Put the report together and write its figures."""
-    runs, judged = drop_copies(ranking.runs), judged_tables(ranking)
+    runs, judged, report = drop_copies(ranking.runs), judged_tables(ranking), _Report()
+
+    def draw(plot: Plot, whose: str) -> Drawing:
+        return _drawn(report, plot, figures, whose)
+
     smaller = smaller_fractions(runs)
     changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in smaller])
     if smaller:
         answers = [f"With all training images, {answer}" for answer in answers]
     titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
     concerning = [note for note in ranking.notes if note.concerns(titles)]
-    report = _Report(top(runs, changes or answers, concerning))
-    slopes = [_drawn(report, plot, figures, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
+    report.blocks += top(runs, changes or answers, concerning)
+    slopes = [draw(plot, short_id(protocol)) for protocol, plot in tuning_plots(runs)]
     parts = [
         (
             one,
             {
-                plot.name: _drawn(report, plot, figures, _ids(one.table))
-                for plot in _plots(one)
+                plot.name: draw(plot, one.table.file_id)
+                for plot in plots(one.table.rows, one.runs, load_histories(one.runs), one.pairs)
                 if one.table.protocol not in smaller or plot.name in _OF_EVERY_FRACTION
             },
         )
@@ -144,7 +147,7 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
     ]
     lead = [] if slopes or further.efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
-    drawn = [_drawn(report, efficiency_curves(table), figures, short_id(table.key)) for table in further.efficiency]
+    drawn = [draw(efficiency_curves(table), short_id(table.key)) for table in further.efficiency]
     report.blocks += efficiency_section(further.efficiency, drawn)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
@@ -154,12 +157,8 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         leads = any(figure in lead for figure in drawings.values())
         report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
     report.blocks += tuning_section(runs, ranking.trials)
-    report.blocks += robustness.robustness_section(
-        further.retested, lambda plot, whose: _drawn(report, plot, figures, whose)
-    )
-    report.blocks += deployment.deployment_section(
-        further.deployed, lambda plot, whose: _drawn(report, plot, figures, whose)
-    )
+    report.blocks += robustness.robustness_section(further.retested, draw)
+    report.blocks += deployment.deployment_section(further.deployed, draw)
     report.blocks += speed_section(runs)
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
@@ -168,17 +167,6 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         report.blocks += sections.protocol(str(protocol), group)
     report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs)]
     return report
-
-
-def _plots(judged: Judged) -> Iterator[Plot]:
-    table, runs, pairs = judged
-    return plots(table.rows, runs, load_histories(runs), pairs)
-
-
-def _ids(table: RankedTable) -> str:
-    """Return what tells the figures of one table from those of another."""
-    ids = [table.protocol, *([table.test_data] if table.rivals else [])]
-    return "-".join(safe_name(short_id(part)) for part in ids)
 
 
 def _drawn(report: _Report, plot: Plot, figures: Path, whose: str) -> Drawing:

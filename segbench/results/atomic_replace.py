@@ -76,6 +76,13 @@ def leftovers(folder: Path) -> list[Leftover]:
     return [leftover for leftover in parsed if leftover is not None]
 
 
+def sweep(folder: Path) -> None:
+    """Remove the temporary files and folders of dead processes directly below a folder."""
+    for leftover in leftovers(folder):
+        if not leftover.in_use():
+            remove(leftover.path)
+
+
 def swap(new: Path, target: Path, *, old: Path) -> None:
     """Replace ``target`` by ``new``; another process may do the same at the same time."""
     for _ in range(_ATTEMPTS):

@@ -50,7 +50,7 @@ def capture(
 
 def package_versions() -> dict[str, str | None]:
     """Return the versions of the packages that results depend on; None if not installed."""
-    return {name: _version(name) for name in PACKAGES}
+    return {name: package_version(name) for name in PACKAGES}
 
 
 def precision_in_words(train: str | None, evaluate: str | None) -> str:
@@ -111,7 +111,8 @@ def commit(folder: Path | None = None) -> str | None:
     )
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -75,24 +75,30 @@ def temporary_path(target: Path, kind: Literal["tmp", "old"] = "tmp") -> Path:
     return target.with_name(f".{target.name}.{host_mark()}-{os.getpid()}.{kind}")
 
 
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; what is there replaces the file at once if the block succeeds."""
+    temporary = temporary_path(file)
+    try:
+        yield temporary
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def replace_text(file: Path, text: str) -> None:
     """Atomically write a UTF-8 text file; creates its folder if needed.
 
     Raises:
         StoreError: The file cannot be written; the earlier content is kept.
     """
-    temporary = temporary_path(file)
     with storing(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def flush_to_disk(path: Path) -> None:

@@ -1,15 +1,18 @@
-"""Detects edits of stored documents by their checksums, and of runs by the hashes of what they hold."""
+"""Writes and reads documents with a checksum that tells edits, and detects edits of runs by their hashes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from segbench.config.plan import digest
-from segbench.results.record import RunRecord
+from segbench.errors import StoreError
+from segbench.results.record import Facts, RunRecord
+from segbench.results.wording import first_problem, newer_schema
 
 CHECKSUM = "checksum"
 """Key of the SHA-256 of a document without this key: all records of one file, other than ``run.json``, have it."""
@@ -17,6 +20,7 @@ EDITED = "was edited after it was written, by its checksum"
 
 _SHOWN = 12
 """Hash digits shown in messages."""
+Read = TypeVar("Read", bound=Facts)
 
 
 def sealed_text(record: BaseModel) -> str:
@@ -40,6 +44,32 @@ def without_checksum(document: Any) -> Any:
     if not isinstance(document, Mapping):
         return document
     return {key: value for key, value in document.items() if key != CHECKSUM}
+
+
+def read_sealed(file: Path, kind: type[Read], *, newest: int, what: str, again: str) -> Read:
+    """Read a record that ``sealed_text`` wrote, or an earlier version without a checksum.
+
+    Args:
+        file: The file.
+        kind: The class of the record.
+        newest: The newest schema version that can be read.
+        what: What the file should be, for messages.
+        again: How a damaged one is made again.
+
+    Raises:
+        StoreError: The file is missing, damaged, edited or of a newer segbench.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if problem := newer_schema(document, newest):
+            raise StoreError(f"{file}: {problem}")
+        if is_edited(document):
+            raise StoreError(f"{file}: {EDITED}; {again}")
+        return kind.model_validate(without_checksum(document))
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(f"{file}: is no {what} ({first_problem(error)}); {again}") from None
 
 
 def wrong_hash(record: RunRecord) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segbench.errors import DamagedRunError, StoreError
-from segbench.results.atomic_replace import Leftover, finish_swap, leftovers, remove, swap
+from segbench.results.atomic_replace import Leftover, finish_swap, leftovers, remove, swap, sweep
 from segbench.results.damage import damage_of
 from segbench.results.files import checked_name, flush_to_disk, replace_text, storing, temporary_path
 from segbench.results.hashes import EDITED, wrong_hash
@@ -159,7 +159,7 @@ class Store:
                 remove(path)
             for run_id in self.saved():
                 if not is_locked(self.folder, run_id):
-                    self.states_of(run_id).sweep()
+                    sweep(self.states_of(run_id).folder)
         return removed
 
     def saved(self) -> list[str]:

@@ -6,7 +6,6 @@ and the start of the SHA-256 of its content, so truncated or altered files are d
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -14,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from segbench.results.atomic_replace import leftovers, remove
+from segbench.config.files import read_digest
+from segbench.results.atomic_replace import remove, sweep
 from segbench.results.files import storing, temporary_path
 
 KEPT = 2
 """Number of states kept: the last one, and the one before in case the last is damaged."""
 
 STATE_NAME = re.compile(r"step-(\d{9})-([0-9a-f]{32})\.state")
-_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class StateFolder:
         """
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.sweep()
+            sweep(self.folder)
             temporary = temporary_path(self.folder / f"step-{step:09d}")
             try:
                 yield temporary
@@ -90,12 +89,6 @@ class StateFolder:
             finally:
                 temporary.unlink(missing_ok=True)
             self._keep(target, step)
-
-    def sweep(self) -> None:
-        """Remove unfinished files of dead processes."""
-        for leftover in leftovers(self.folder):
-            if not leftover.in_use():
-                remove(leftover.path)
 
     def _keep(self, newest: Path, step: int) -> None:
         """Remove all states except the one just written and the last ones before it.
@@ -114,8 +107,4 @@ class StateFolder:
 
 
 def _digest(path: Path) -> str:
-    state = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            state.update(chunk)
-    return state.hexdigest()[:32]
+    return read_digest(path)[:32]

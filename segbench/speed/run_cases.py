@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from segbench.config.plan import source_digest
 from segbench.config.suite import Speed
 from segbench.engine.device import choose_device
-from segbench.engine.events import ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process, call_in_process
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
 from segbench.speed.cases import PlannedCase
@@ -82,7 +81,7 @@ def measure_cases(
     Args:
         planned: The cases.
         settings: Device, restarts, seconds.
-        call: Calls a function with arguments and an observer; by default in a fresh process.
+        call: Calls a function with arguments; by default in a fresh process.
         describe: Calls the function that returns the machine's fingerprint, in the same way.
         tell: Progress callback.
 
@@ -96,7 +95,7 @@ def measure_cases(
     def record_of(planned: PlannedCase, restarts: Sequence[Restart]) -> SpeedRecord:
         threads = planned.case.threads
         if threads not in machines:
-            machines[threads] = describe(fingerprint, settings.device, threads, observer=ignore)
+            machines[threads] = describe(fingerprint, settings.device, threads)
         return SpeedRecord(
             case=planned.case,
             restarts=tuple(restarts),
@@ -160,9 +159,7 @@ def _interleaved(
 
 def _restart(planned: PlannedCase, settings: Settings, call: Callable[..., Any]) -> Restart:
     try:
-        restart: Restart = call(
-            measure, planned.case, settings.device, settings.seconds, planned.run, settings.energy, observer=ignore
-        )
+        restart: Restart = call(measure, planned.case, settings.device, settings.seconds, planned.run, settings.energy)
     except ProcessDied as death:
         killed = "SIGKILL" in str(death)
         return Restart(

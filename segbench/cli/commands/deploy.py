@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segbench.cli.support.options import (
-    AsJson,
-    Device,
-    Models,
-    Overrides,
-    Results,
-    Seeds,
-    SuiteFile,
-    TimeLimit,
-    seconds_of,
-    selection_of,
-)
-from segbench.cli.support.options import size as size_of
+from segbench.cli.support import options
 from segbench.cli.terminal.output import tell, write_json
 from segbench.config.sections.deploy import read_targets
 from segbench.errors import SegbenchError, UsageError
@@ -45,7 +33,7 @@ def export(
         str | None,
         typer.Option("--size", metavar="HxW", help="Size of the images of the check; that of its test by default."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Export a trained network, and check its outputs.
 
@@ -62,14 +50,14 @@ def export(
     form = Format(to)
     refuse_absent([to])
     loaded = load_checkpoint(checkpoint)
-    chosen = size_of(size) if size is not None else _tested_size(checkpoint)
+    chosen = options.size(size) if size is not None else _tested_size(checkpoint)
     file = out or checkpoint.with_suffix(form.suffix)
     made = export_network(loaded.network, form, file, channels=loaded.info.channels, size=chosen)
     _tell_exported(made, loaded, chosen, as_json=as_json)
 
 
 def deploy(
-    suite: SuiteFile,
+    suite: options.SuiteFile,
     *,
     targets: Annotated[
         str | None,
@@ -79,14 +67,14 @@ def deploy(
             help="Runtimes, each with a precision (fp32, bf16, fp16, int8); /0.5 behind it prunes a half.",
         ),
     ] = None,
-    models: Models = None,
-    seeds: Seeds = None,
+    models: options.Models = None,
+    seeds: options.Seeds = None,
     images: Annotated[int | None, typer.Option("--images", metavar="N", min=1, help="How many test images.")] = None,
-    overrides: Overrides = None,
-    device: Device = "auto",
-    results: Results = Path("results"),
-    time_limit: TimeLimit = None,
-    as_json: AsJson = False,
+    overrides: options.Overrides = None,
+    device: options.Device = "auto",
+    results: options.Results = Path("results"),
+    time_limit: options.TimeLimit = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Test trained networks in other runtimes, at int8, pruned.
 
@@ -98,8 +86,8 @@ def deploy(
     from segbench.engine.stopping import Stop
 
     given = {"targets": None if targets is None else read_targets(targets), "images": images}
-    stop = Stop.after(seconds_of(time_limit, option="--time-limit"))
-    request = Request(selection_of(models, seeds), results, device, stop)
+    stop = Stop.after(options.seconds_of(time_limit, option="--time-limit"))
+    request = Request(options.selection_of(models, seeds), results, device, stop)
     execute_command(deployment_tests(), suite, given, request, overrides=overrides, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ import shutil
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from segbench.cli.terminal.output import write_facts, write_json
 from segbench.data.paths import candidates
 from segbench.errors import SegbenchError, UsageError
 from segbench.registry import DATASETS
-from segbench.results.environment import capture
+from segbench.results.environment import capture, package_version
 
 COMMAND_CLASS = JsonCommand
 """The class that parses the arguments of the command."""
@@ -178,13 +178,7 @@ def _declared_versions() -> dict[str, str | None]:
     except PackageNotFoundError:  # run from its source without being installed
         return {}
     names = [re.split(r"[^\w.-]", line)[0] for line in declared if "extra ==" not in line]
-    found: dict[str, str | None] = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
+    return {name: package_version(name) for name in names}
 
 
 def _data_set(name: str) -> Presence:

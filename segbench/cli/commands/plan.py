@@ -248,19 +248,11 @@ def _show_plan(rows: Sequence[Mapping[str, Any]]) -> None:
         "tuning": "tuning",
         "status": "status",
     }
-    if not any("fold" in row for row in rows):
-        del columns["fold"]
-    if not any("pad_to" in row for row in rows):
-        del columns["pad_to"]
-    if not any(row["point"] for row in rows):
-        del columns["point"]
-    if not any("teacher" in row for row in rows):
-        del columns["teacher"]
-    if not any("tuning" in row for row in rows):
-        del columns["tuning"]
     words = [{**row, "point": _point(row["point"]), "tuning": _part(row.get("tuning"))} for row in rows]
-    table = [[row.get(key, "") for key in columns] for row in words]
-    write_table(list(columns.values()), table, right=["seed", "fold", "padded to"], whole=["run"])
+    shown = [key for key in columns if any(str(row.get(key, "")) for row in words)]
+    table = [[row.get(key, "") for key in shown] for row in words]
+    titles = [columns[key] for key in shown]
+    write_table(titles, table, right=["seed", "fold", "padded to"], whole=["run"])
 
 
 def _show_folds(runs: Sequence[Run], store: Store) -> None:

@@ -14,7 +14,6 @@ from segbench.cli.support.options import Casting, Device, Modes, Overrides, Prec
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import UsageError
 from segbench.report.text import escape_markdown
@@ -138,7 +137,8 @@ def _markdown(result: CheckResult) -> str:
 
 
 def _notes(result: CheckResult) -> list[str]:
-    return [*_reasons(result), *result.notes]
+    reasons = [f"{checked.case.key}: {checked.decision.reason}" for checked in result.cases if checked.decision.reason]
+    return [*reasons, *result.notes]
 
 
 def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, device: str) -> CheckResult:
@@ -149,7 +149,7 @@ def _measured(stored: Sequence[SpeedRecord], rule: Any, *, seconds: float, devic
     from segbench.speed.run_cases import Settings, measure_cases
 
     settings = Settings(str(choose_device(device)), 1, seconds, energy=False)
-    machine = call_in_process(fingerprint, settings.device, _threads(stored), observer=ignore)
+    machine = call_in_process(fingerprint, settings.device, _threads(stored))
 
     def measure(cases: Sequence[SpeedCase], restarts: int) -> list[SpeedRecord]:
         tell(f"measuring {len(cases)} cases, {restarts} restarts each")
@@ -177,10 +177,6 @@ def _row(checked: Checked) -> list[str]:
 
     base, head = checked.base_seconds, checked.head_seconds
     return verdict_row(checked.case.key, checked.decision, base_seconds=base, head_seconds=head, restarts=len(head))
-
-
-def _reasons(result: CheckResult) -> list[str]:
-    return [f"{checked.case.key}: {checked.decision.reason}" for checked in result.cases if checked.decision.reason]
 
 
 def _document(result: CheckResult) -> dict[str, Any]:

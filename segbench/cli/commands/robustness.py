@@ -7,37 +7,24 @@ from typing import Annotated
 
 import typer
 
-from segbench.cli.support.options import (
-    AsJson,
-    Device,
-    Models,
-    Overrides,
-    Results,
-    Seeds,
-    SuiteFile,
-    TimeLimit,
-    names,
-    numbers,
-    seconds_of,
-    selection_of,
-)
+from segbench.cli.support import options
 
 
 def robustness(  # noqa: PLR0913 - the options of one command
-    suite: SuiteFile,
+    suite: options.SuiteFile,
     *,
-    models: Models = None,
-    seeds: Seeds = None,
+    models: options.Models = None,
+    seeds: options.Seeds = None,
     corruptions: Annotated[
         str | None, typer.Option("--corruptions", metavar="A,B", help="Which corruptions; 'all' of them.")
     ] = None,
     severities: Annotated[str | None, typer.Option("--severities", metavar="1,3,5", help="How strong, 1 to 5.")] = None,
     images: Annotated[int | None, typer.Option("--images", metavar="N", min=1, help="How many test images.")] = None,
-    overrides: Overrides = None,
-    device: Device = "auto",
-    results: Results = Path("results"),
-    time_limit: TimeLimit = None,
-    as_json: AsJson = False,
+    overrides: options.Overrides = None,
+    device: options.Device = "auto",
+    results: options.Results = Path("results"),
+    time_limit: options.TimeLimit = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Test trained networks on corrupted images and other data.
 
@@ -48,10 +35,10 @@ def robustness(  # noqa: PLR0913 - the options of one command
     from segbench.engine.stopping import Stop
 
     given = {
-        "corruptions": corruptions if corruptions == "all" else names(corruptions, option="--corruptions"),
-        "severities": numbers(severities, option="--severities"),
+        "corruptions": corruptions if corruptions == "all" else options.names(corruptions, option="--corruptions"),
+        "severities": options.numbers(severities, option="--severities"),
         "images": images,
     }
-    stop = Stop.after(seconds_of(time_limit, option="--time-limit"))
-    request = Request(selection_of(models, seeds), results, device, stop)
+    stop = Stop.after(options.seconds_of(time_limit, option="--time-limit"))
+    request = Request(options.selection_of(models, seeds), results, device, stop)
     execute_command(robustness_tests(), suite, given, request, overrides=overrides, as_json=as_json)

@@ -7,66 +7,37 @@ from pathlib import Path
 import typer
 
 from segbench.cli.commands.stored.report import rank_and_report
-from segbench.cli.support.options import (
-    Address,
-    CpusPerRun,
-    Device,
-    EventsFile,
-    GpusPerRun,
-    InProcess,
-    Jobs,
-    LauncherName,
-    LauncherOption,
-    MLflowAddress,
-    Models,
-    NoCode,
-    NoEstimate,
-    NoReport,
-    NoSpeed,
-    OnlyRuns,
-    OrderOption,
-    Overrides,
-    PerClass,
-    Reports,
-    Results,
-    Seeds,
-    SharedResults,
-    SuiteFile,
-    TensorBoardFolder,
-    TimeLimit,
-    seconds_of,
-    selection_of,
-)
+from segbench.cli.support import options
 from segbench.engine.suite.selection import RunOrder
 
 
 def run(  # noqa: PLR0913 - the options of one command
-    suite: SuiteFile,
+    suite: options.SuiteFile,
     *,
-    results: Results = Path("results"),
-    reports: Reports = Path("reports"),
-    overrides: Overrides = None,
-    models: Models = None,
-    seeds: Seeds = None,
-    device: Device = "auto",
-    in_process: InProcess = False,
-    only: OnlyRuns = None,
-    order: OrderOption = RunOrder.SUITE,
-    time_limit: TimeLimit = None,
-    jobs: Jobs = None,
-    launcher: LauncherOption = LauncherName.LOCAL,
-    address: Address = None,
-    cpus_per_run: CpusPerRun = None,
-    gpus_per_run: GpusPerRun = None,
-    shared_results: SharedResults = False,
-    no_estimate: NoEstimate = False,
-    no_speed: NoSpeed = False,
-    no_code: NoCode = False,
-    no_report: NoReport = False,
-    per_class: PerClass = False,
-    events: EventsFile = None,
-    tensorboard: TensorBoardFolder = None,
-    mlflow: MLflowAddress = None,
+    results: options.Results = Path("results"),
+    reports: options.Reports = Path("reports"),
+    overrides: options.Overrides = None,
+    models: options.Models = None,
+    seeds: options.Seeds = None,
+    device: options.Device = "auto",
+    in_process: options.InProcess = False,
+    only: options.OnlyRuns = None,
+    order: options.OrderOption = RunOrder.SUITE,
+    time_limit: options.TimeLimit = None,
+    jobs: options.Jobs = None,
+    launcher: options.LauncherOption = options.LauncherName.LOCAL,
+    address: options.Address = None,
+    cpus_per_run: options.CpusPerRun = None,
+    gpus_per_run: options.GpusPerRun = None,
+    shared_results: options.SharedResults = False,
+    no_estimate: options.NoEstimate = False,
+    no_speed: options.NoSpeed = False,
+    no_code: options.NoCode = False,
+    no_report: options.NoReport = False,
+    per_class: options.PerClass = False,
+    events: options.EventsFile = None,
+    tensorboard: options.TensorBoardFolder = None,
+    mlflow: options.MLflowAddress = None,
 ) -> None:
     """Train and evaluate what a suite names, and rank it.
 
@@ -88,9 +59,9 @@ def run(  # noqa: PLR0913 - the options of one command
         shared_results=shared_results,
     )
     launching.check()
-    selection = selection_of(models, seeds, only)
+    selection = options.selection_of(models, seeds, only)
     checked = load(suite, overrides, seeds=selection.seeds)
-    seconds = seconds_of(time_limit, option="--time-limit")
+    seconds = options.seconds_of(time_limit, option="--time-limit")
     command = SuiteCommand(checked, selection, launching, results=results, order=order, seconds=seconds)
     command.check(no_code=no_code)
     with command.stopping():

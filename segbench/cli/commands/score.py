@@ -11,23 +11,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from segbench.cli.support import score_options
 from segbench.cli.support.options import AsJson, names
 from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, refuse_ignored
-from segbench.cli.support.score_options import (
-    MOST_CLASSES,
-    Allow,
-    ClassCount,
-    IgnoreColor,
-    IgnoreIndex,
-    Labels,
-    LabelSuffix,
-    Palette,
-    Predictions,
-    PredictionSuffix,
-    PredictionValues,
-    Recursive,
-    Values,
-)
 from segbench.cli.support.score_pairs import paired
 from segbench.cli.support.score_tables import Tables, tables
 from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
@@ -41,18 +27,18 @@ from segbench.metrics.scores import score as scores_of
 
 def score(  # noqa: PLR0913 - each is an option
     *,
-    predictions: Predictions,
-    labels: Labels,
-    classes: ClassCount = None,
-    values: Values = None,
-    prediction_values: PredictionValues = None,
-    palette: Palette = None,
-    ignore_index: IgnoreIndex = None,
-    ignore_color: IgnoreColor = None,
-    prediction_suffix: PredictionSuffix = "",
-    label_suffix: LabelSuffix = "",
-    recursive: Recursive = False,
-    allow: Allow = None,
+    predictions: score_options.Predictions,
+    labels: score_options.Labels,
+    classes: score_options.ClassCount = None,
+    values: score_options.Values = None,
+    prediction_values: score_options.PredictionValues = None,
+    palette: score_options.Palette = None,
+    ignore_index: score_options.IgnoreIndex = None,
+    ignore_color: score_options.IgnoreColor = None,
+    prediction_suffix: score_options.PredictionSuffix = "",
+    label_suffix: score_options.LabelSuffix = "",
+    recursive: score_options.Recursive = False,
+    allow: score_options.Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Score masks made by any tool against true ones.
@@ -71,7 +57,7 @@ def score(  # noqa: PLR0913 - each is an option
         palette=palette,
         ignore_index=ignore_index,
         ignore_color=ignore_color,
-        most=MOST_CLASSES,
+        most=score_options.MOST_CLASSES,
     )
     pairs = paired(
         predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix, recursive=recursive

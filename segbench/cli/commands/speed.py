@@ -8,21 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segbench.cli.support.options import (
-    AsJson,
-    Casting,
-    Device,
-    Energy,
-    MemoryLayout,
-    Modes,
-    Outputs,
-    Overrides,
-    Precisions,
-    Results,
-    Tasks,
-    names,
-    size,
-)
+from segbench.cli.support import options
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
 from segbench.cli.terminal.output import byte_count, write_json, write_table
 from segbench.report.text import printable, rate
@@ -43,20 +29,20 @@ def speed(  # noqa: PLR0913 - the options of one command
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="1,8|sweep", help="Batches of inference; 'sweep' doubles.")
     ] = None,
-    precision: Precisions = None,
-    casting: Casting = None,
-    mode: Modes = None,
-    output: Outputs = None,
-    task: Tasks = None,
-    channels_last: MemoryLayout = None,
+    precision: options.Precisions = None,
+    casting: options.Casting = None,
+    mode: options.Modes = None,
+    output: options.Outputs = None,
+    task: options.Tasks = None,
+    channels_last: options.MemoryLayout = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads on the processor.")] = None,
     restarts: Annotated[int | None, typer.Option("--restarts", min=1, help="Fresh processes for each case.")] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.01, help="Sampling time of a restart.")] = None,
-    energy: Energy = None,
-    overrides: Overrides = None,
-    device: Device = "auto",
-    results: Results = Path("results"),
-    as_json: AsJson = False,
+    energy: options.Energy = None,
+    overrides: options.Overrides = None,
+    device: options.Device = "auto",
+    results: options.Results = Path("results"),
+    as_json: options.AsJson = False,
 ) -> None:
     """Measure how fast networks are, and what that costs.
 
@@ -64,13 +50,13 @@ def speed(  # noqa: PLR0913 - the options of one command
     RESULTS/<suite>/speed/. Out of memory is a row, never a smaller batch.
     """
     changes = {
-        "size": size(image_size) if image_size else None,
+        "size": options.size(image_size) if image_size else None,
         "batch_sizes": batches(batch),
-        "precisions": names(precision, option="--precision"),
-        "casting": names(casting, option="--casting"),
-        "modes": names(mode, option="--mode"),
-        "outputs": names(output, option="--output"),
-        "tasks": names(task, option="--task"),
+        "precisions": options.names(precision, option="--precision"),
+        "casting": options.names(casting, option="--casting"),
+        "modes": options.names(mode, option="--mode"),
+        "outputs": options.names(output, option="--output"),
+        "tasks": options.names(task, option="--task"),
         "channels_last": None if channels_last is None else [channels_last],
         "threads": threads,
         "restarts": restarts,

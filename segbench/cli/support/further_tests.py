@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import typer
 
 from segbench.cli.support.suite_file import load, naming
-from segbench.cli.terminal.further_tables import show_tables
 from segbench.cli.terminal.interruption import exit_code_of, stopping_on_signals
-from segbench.cli.terminal.output import counted, tell
+from segbench.cli.terminal.output import counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import observing
 from segbench.config.load import check_part
 from segbench.config.plan import Run
@@ -193,10 +192,32 @@ def execute_command(
     block = {key: value for key, value in given.items() if value is not None}
     with naming(file), stopping_on_signals(request.stop):
         complete = execute_block(tests, suite, block, request, file=file)
-    show_tables(*tests.tables(request.results / suite.name), as_json=as_json)
+    _show_tables(*tests.tables(request.results / suite.name), as_json=as_json)
     if not complete:
         tell("something is left, the same command goes on")
         raise typer.Exit(exit_code_of(request.stop, SOMETHING_LEFT))
+
+
+def _show_tables(tables: Sequence[ShownTable], problems: Sequence[str], *, as_json: bool) -> None:
+    """Write tables with what is missing from them and what follows from them.
+
+    Args:
+        tables: The tables.
+        problems: What could not be read.
+        as_json: Whether to write JSON instead.
+    """
+    if as_json:
+        write_json([table.facts for table in tables])
+        return
+    for table in tables:
+        right = [title for title in table.titles if title not in table.words]
+        write_table(table.titles, [[cell.text for cell in row] for row in table.rows], right=right, whole=table.whole)
+        for reason in table.reasons:
+            tell(f"note: {reason}")
+        if table.ending:
+            tell(table.ending)
+    for problem in problems:
+        tell(f"note: {problem}")
 
 
 def _robustness_tables(folder: Path) -> tuple[Sequence[ShownTable], Sequence[str]]:

@@ -21,7 +21,6 @@ from segbench.config.load import load_suite
 from segbench.config.plan import Run, plan
 from segbench.config.suite import Suite
 from segbench.engine.doctor.record import NetworkCheck
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.engine.suite.selection import chosen
 from segbench.errors import UsageError
@@ -206,8 +205,7 @@ def _machine(device: torch.device) -> dict[str, Any]:
     """Describe the machine, in a separate process so that this one opens no device."""
     from segbench.speed.measure.case import fingerprint
 
-    found: dict[str, Any] = call_in_process(fingerprint, str(device), None, observer=ignore)
-    return found
+    return call_in_process(fingerprint, str(device), None)
 
 
 def _title(suite: Suite, findings: Findings, cases: Sequence[NetworkCase]) -> str:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from segbench.config.sections.training import Speed
 from segbench.config.suite import Suite
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.errors import SegbenchError
-from segbench.results.speed.record import Restart, SpeedStatus
+from segbench.results.speed.record import SpeedStatus
 
 if TYPE_CHECKING:
     from segbench.engine.doctor.cases import Images
@@ -72,7 +71,7 @@ def _timed_loading(suite: Suite, left: float | None) -> Loading:
     (planned,) = suite_cases(suite.model_copy(update={"speed": block}), device="cpu")
     seconds = LOADER_SECONDS if left is None else min(LOADER_SECONDS, left)
     with stopping_after(left):
-        found: Restart = call_in_process(measure, planned.case, "cpu", seconds, planned.run, False, observer=ignore)
+        found = call_in_process(measure, planned.case, "cpu", seconds, planned.run, False)
     if found.status is not SpeedStatus.MEASURED:
         return Loading(problem=found.reason)
     return Loading(

@@ -24,6 +24,9 @@ ModelOptions = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set an option, such as width=0.5; may be repeated."),
 ]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of all results.")]
+StoredResults = Annotated[
+    list[Path], typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs.")
+]
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]

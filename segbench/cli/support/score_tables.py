@@ -91,7 +91,7 @@ def tables(
     named = known.classes if known else tuple(map(str, range(count)))
     everything: dict[str, Any] = {
         "palette": colors,
-        "ignore_color": OTHERS if ignore_color == OTHERS else _color(ignore_color),
+        "ignore_color": OTHERS if ignore_color == OTHERS else _list(ignore_color, "--ignore-color"),
     }
     plain = label_table(named, values=own, ignore=None, source="score", terms=TERMS, **everything)
     of_classes = [number for number in void if number in plain.class_numbers]
@@ -186,10 +186,6 @@ _EXAMPLES = {
     "--palette": "[0,0,0],[255,0,0], or a file of such a list",
     "--ignore-color": "[255,255,255]",
 }
-
-
-def _color(text: str | None) -> list[Any] | None:
-    return _list(text, "--ignore-color")
 
 
 def _numeric(value: Any) -> bool:

@@ -13,7 +13,6 @@ from segbench.cli.terminal.progress import counting
 from segbench.config.component import ModelEntry
 from segbench.config.load import check_part, load_suite
 from segbench.config.suite import Speed, Suite, Train
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.engine.stopping import Stop
 from segbench.errors import RunInterrupted, UsageError
@@ -129,7 +128,7 @@ def _missing(name: str, planned: list[PlannedCase], settings: Settings, results:
     if not stored:
         return planned
     threads = {one.case.threads for one in planned}
-    machines = {number: call_in_process(fingerprint, settings.device, number, observer=ignore) for number in threads}
+    machines = {number: call_in_process(fingerprint, settings.device, number) for number in threads}
     return missing(planned, stored, settings=settings, machines=machines)
 
 

@@ -144,7 +144,7 @@ def _channel_lines(found: Found) -> list[str]:
 def _folder_lines(found: Found) -> list[str]:
     layout = found.layout
     lines = []
-    if layout.split_file is None or not _names_pairs(found):
+    if layout.split_file is None or not found.layout.lists_pairs:
         lines += [f"images: {_text(layout.images)}", f"masks: {_text(layout.masks)}"]
         lines += ["recursive: true  # they hold folders"] if layout.recursive and layout.split_file is None else []
         endings = (("image_suffix", layout.suffixes.image), ("mask_suffix", layout.suffixes.mask))
@@ -152,11 +152,6 @@ def _folder_lines(found: Found) -> list[str]:
     if layout.split_file is not None:
         lines.append(f"split_file: {_text(layout.split_file)}")
     return lines
-
-
-def _names_pairs(found: Found) -> bool:
-    """Whether existing lists name both images and masks, so that no folder is needed."""
-    return found.layout.lists_pairs
 
 
 def _batch_size(found: Found | None) -> int:

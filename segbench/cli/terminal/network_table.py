@@ -78,7 +78,7 @@ def summary_line(networks: Sequence[NetworkCheck], *, loads: bool) -> str:
     end = "" if loads else "; and the loader has a problem"
     if not wrong:
         return f"{total}: all ok{end}"
-    named = "; ".join(f"{printable(network.label)}: {printable(_short(network.problems[0]))}" for network in wrong)
+    named = "; ".join(f"{printable(network.label)}: {printable(_cut(network.problems[0], 60))}" for network in wrong)
     return _wrapped(f"{total}: {len(networks) - len(wrong)} ok, {len(wrong)} with a problem: {named}{end}")
 
 
@@ -101,10 +101,6 @@ def _time(milliseconds: float | None) -> str:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _short(problem: str) -> str:
-    return _cut(problem, 60)
 
 
 def _indented(text: str) -> str:

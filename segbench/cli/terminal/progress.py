@@ -135,12 +135,8 @@ class PlainObserver:
                     unit=_unit(event),
                     note=_note(event),
                 )
-            case RunEnded():
+            case RunEnded() | RunStopped():
                 self._line(f"  {self._whose(event.run_id)}{ending(event)}")
-                for known in (self.labels, self.meters):
-                    known.pop(event.run_id, None)
-            case RunStopped():
-                self._line(f"  {self._whose(event.run_id)}{event.reason}")
                 for known in (self.labels, self.meters):
                     known.pop(event.run_id, None)
             case Notice():
@@ -176,14 +172,10 @@ class BarObserver:
                 self._start(event)
             case Progress():
                 self._advance(event)
-            case RunEnded():
+            case RunEnded() | RunStopped():
                 self._end(event.run_id)
                 self._line(f"{event.label}: {ending(event)}")
-                self.ended += 1
-                self._count()
-            case RunStopped():
-                self._end(event.run_id)
-                self._line(f"{event.label}: {event.reason}")
+                self.ended += isinstance(event, RunEnded)
                 self._count()
             case Notice():
                 self._line(f"note: {event.text}")
@@ -236,8 +228,10 @@ def write_line(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def ending(event: RunEnded) -> str:
-    """Describe the outcome of a run."""
+def ending(event: RunEnded | RunStopped) -> str:
+    """Describe the outcome of a run, or why it was stopped."""
+    if isinstance(event, RunStopped):
+        return event.reason
     text = f"{event.status} after {duration(event.seconds)}"
     if event.status is Status.COMPLETED:
         return text if event.mean_iou is None else f"{text}, mIoU {event.mean_iou:.3f}"

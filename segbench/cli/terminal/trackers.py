@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from segbench.cli.terminal.output import plain
 from segbench.engine.events import EpochEnded, Event, Notice, Observer, RunEnded, RunStarted, RunStopped
-from segbench.errors import StoreError, UsageError
+from segbench.errors import StoreError, UsageError, typed_line
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -56,8 +56,8 @@ def tracking(
         trackers.append(MLflow(mlflow, suite))
 
     def lose(tracker: Tracker, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:200]
-        observer(Notice(f"{tracker.name} cannot be written, and is told no more: {type(error).__name__}: {reason}"))
+        reason = typed_line(error, most=200)
+        observer(Notice(f"{tracker.name} cannot be written, and is told no more: {reason}"))
 
     def tell(event: Event) -> None:
         observer(event)
@@ -176,8 +176,7 @@ class MLflow:
             found = self._client.get_experiment_by_name(suite)
             self._experiment = found.experiment_id if found else self._client.create_experiment(suite)
         except Exception as error:  # MLflow's own, and those of the libraries that it reaches its store with
-            reason = " ".join(str(error).split())[:300]
-            raise UsageError(f"--mlflow {address}: cannot be used: {type(error).__name__}: {reason}") from None
+            raise UsageError(f"--mlflow {address}: cannot be used: {typed_line(error, most=300)}") from None
 
     def __call__(self, event: Event) -> None:
         """Log the values of an event."""

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from segbench.errors import one_line
+
 MOST_LEVELS = 64
 """Deepest nesting; suites have about six levels."""
 MOST_VALUES = 200_000
@@ -67,7 +69,7 @@ class _Loader(yaml.SafeLoader):
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             kind = node.tag.rpartition(":")[2]
             raise yaml.constructor.ConstructorError(
-                None, None, f"this is no {kind} ({_short(error)})", node.start_mark
+                None, None, f"this is no {kind} ({one_line(error, most=80)})", node.start_mark
             ) from None
 
 
@@ -122,7 +124,3 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80]

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from segbench.data.annotations.images import ImageFinder, check_size, is_image_name, relative_name
+from segbench.data.annotations.images import ImageFinder, check_size, is_image_name, relative_name, shown_size
 from segbench.data.annotations.labelme_shapes import region_of
 from segbench.data.annotations.regions import AnnotatedImage, Region, Size
 from segbench.data.annotations.source import AnnotationSource, entries, size_of
@@ -79,8 +79,8 @@ def _image(
     found = _beside(file, named, images)
     size = size_of(content, ("imageHeight", "imageWidth"), str(file)) if content.get("imageHeight") else None
     if found is not None:
-        is_turned = check_size(found, given=size or _any_size(found), source=file)
-        size = size or _any_size(found)
+        size = size or shown_size(found)[0]
+        is_turned = check_size(found, given=size, source=file)
         return AnnotatedImage(f"{place}{found.name}", size, file, regions, file=found, is_turned=is_turned)
     embedded = _embedded(content, file)
     if embedded is None:
@@ -93,12 +93,6 @@ def _image(
     if size is not None and size != stored:
         raise DataError(f"{file}: says that its image is {size}, but the one in it is {stored} (height, width)")
     return AnnotatedImage(f"{place}{file.stem}{suffix}", stored, file, regions, content=bytes_)
-
-
-def _any_size(file: Path) -> Size:
-    from segbench.data.annotations.images import shown_size
-
-    return shown_size(file)[0]
 
 
 def _beside(file: Path, named: str, images: ImageFinder) -> Path | None:

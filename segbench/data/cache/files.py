@@ -7,16 +7,16 @@ import logging
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from segbench.data.base import DatasetInfo, SegmentationDataset
 from segbench.errors import DataError
-from segbench.results.atomic_replace import leftovers
-from segbench.results.files import temporary_path
+from segbench.results.atomic_replace import sweep
+from segbench.results.files import replacing
 
 MAGIC = b"segbench-cache-2"
 """Magic bytes at both ends of a cache file, changed with the layout: samples, index as JSON, length of the index,
@@ -67,8 +67,8 @@ def write_cache(file: Path, dataset: SegmentationDataset) -> None:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(file.parent)
-        with _replacing(file) as output:
+        sweep(file.parent)
+        with replacing(file) as temporary, temporary.open("wb") as output:
             places = list(_write_samples(output, dataset))
             index = json.dumps(places).encode()
             output.write(index + len(index).to_bytes(8, "little") + MAGIC)
@@ -77,26 +77,6 @@ def write_cache(file: Path, dataset: SegmentationDataset) -> None:
             f"{file}: the cache of decoded images cannot be written: {error}; free space there, set "
             "loader.cache_folder to another place, or loader.cache: none"
         ) from None
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Yield a stream whose content becomes the file if the block succeeds."""
-    temporary = temporary_path(file)
-    with temporary.open("wb") as output:
-        try:
-            yield output
-            output.flush()
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove unfinished caches of dead processes."""
-    for leftover in leftovers(folder):
-        if not leftover.in_use():
-            leftover.path.unlink(missing_ok=True)
 
 
 def _write_samples(output: Any, dataset: SegmentationDataset) -> Iterator[SampleLocation]:

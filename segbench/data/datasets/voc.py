@@ -52,13 +52,13 @@ SBD_REMEDY = (
 )
 
 
-def voc_palette(count: int = 21) -> tuple[tuple[int, int, int], ...]:
-    """Return the first colours of the VOC devkit: the bits of the class index, distributed over three channels."""
+def voc_palette() -> tuple[tuple[int, int, int], ...]:
+    """Return the colours of the VOC devkit: the bits of the class index, distributed over three channels."""
 
     def channel(index: int, offset: int) -> int:
         return sum((index >> (3 * bit + offset) & 1) << (7 - bit) for bit in range(8))
 
-    return tuple((channel(index, 0), channel(index, 1), channel(index, 2)) for index in range(count))
+    return tuple((channel(index, 0), channel(index, 1), channel(index, 2)) for index in range(len(CLASSES)))
 
 
 INFO = DatasetInfo(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.decoding.pixel_limit import check_pixels
-from segbench.errors import DataError
+from segbench.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -179,7 +179,7 @@ def _opened(path: Path) -> Iterator[TiffFile]:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except _FAULTS as error:
-        text = " ".join(str(error).split())[:200]
+        text = one_line(error, most=200)
         if "imagecodecs" in text or isinstance(error, ImportError):
             raise MissingCodecError(
                 f"{path}: its compression cannot be read here ({text}); install it with "

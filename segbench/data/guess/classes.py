@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from segbench.data.base import Color
@@ -199,7 +199,7 @@ def _beside(
             return _of_numbers(rest, named, ignore=(*ignore, BORDER_NUMBER), notes=(*notes, told))
     if _named_all(named, rest):
         assert named is not None
-        is_void = f"{_listed(apart)} {'is' if len(apart) == 1 else 'are'} void here"
+        is_void = f"{' and '.join(map(str, apart))} {'is' if len(apart) == 1 else 'are'} void here"
         told = f"{is_void}: {named.path.name} does not name {'it' if len(apart) == 1 else 'them'}"
         return _of_numbers(rest, named, ignore=(*ignore, *apart), notes=(*notes, told))
     classes = _of_numbers(rest, named, ignore=ignore, notes=notes)
@@ -216,10 +216,6 @@ def _beside(
         values=(*(classes.values or range(classes.count)), *apart),
         open_values=apart,
     )
-
-
-def _listed(values: Iterable[int]) -> str:
-    return " and ".join(map(str, values))
 
 
 def _of_numbers(

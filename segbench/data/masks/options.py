@@ -63,13 +63,13 @@ def table_of_map(given: LabelMap) -> LabelTable:
     return label_table(given.classes, values=given.values, ignore=given.ignore)
 
 
-def class_colors(palette: Palette, *, source: str = "folder") -> tuple[Color, ...]:
+def class_colors(palette: Palette) -> tuple[Color, ...]:
     """Return the (first) colour of each class.
 
     Raises:
         DataError: One is no colour.
     """
-    return tuple(_color_list(given, _Told(source, KEYS))[0] for given in palette)
+    return tuple(_color_list(given, _Told("folder", KEYS))[0] for given in palette)
 
 
 class _Told(NamedTuple):

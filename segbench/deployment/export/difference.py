@@ -73,13 +73,13 @@ def difference_of(network: nn.Module, exported: Forward, shapes: Iterable[Shape]
     return Difference(float(differences.max()), float(differences.mean()), float(magnitudes.mean()))
 
 
-def refuse_large(found: Difference, *, bound: float = BOUND) -> None:
+def refuse_large(found: Difference) -> None:
     """Refuse an export whose scores differ by more than rounding.
 
     Raises:
         ModelRefusal: The mean difference is above the bound.
     """
-    if not found.share <= bound:
+    if not found.share <= BOUND:
         raise ModelRefusal(
-            f"its scores are not those of PyTorch: {found}; the mean may be {bound:g} of the scores' magnitude"
+            f"its scores are not those of PyTorch: {found}; the mean may be {BOUND:g} of the scores' magnitude"
         )

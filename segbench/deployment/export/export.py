@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from segbench.deployment.export.difference import BOUND, Difference, Shape, difference_of, refuse_large
-from segbench.deployment.export.onnx_file import Exporter, write_onnx
-from segbench.deployment.export.openvino_files import write_openvino
+from segbench.deployment.export.difference import Difference, Shape, difference_of, refuse_large
+from segbench.deployment.export.onnx_model import Exporter, OnnxSession, write_onnx
+from segbench.deployment.export.openvino_model import OpenVinoModel, write_openvino
 from segbench.deployment.export.torch_files import load_pt2, load_torchscript, write_pt2, write_torchscript
-from segbench.errors import ModelRefusal, SegbenchError
+from segbench.errors import ModelRefusal, SegbenchError, one_line, typed_line
 from segbench.models.base import constraint_of
 from segbench.results.files import storing
 
@@ -62,9 +62,7 @@ class Exported:
         return sum(file.stat().st_size for file in self.files)
 
 
-def export_network(
-    network: nn.Module, to: Format, file: Path, *, channels: int, size: tuple[int, int], bound: float = BOUND
-) -> Exported:
+def export_network(network: nn.Module, to: Format, file: Path, *, channels: int, size: tuple[int, int]) -> Exported:
     """Export a network for float32 images of open size, and compare its scores with PyTorch's.
 
     Args:
@@ -73,7 +71,6 @@ def export_network(
         file: The file to write; nothing is written where the export is refused.
         channels: Channels of the images.
         size: Height and width of the images for the comparison.
-        bound: See ``segbench.deployment.export.difference.BOUND``.
 
     Raises:
         ModelRefusal: The network cannot be exported, or its scores are not those of PyTorch.
@@ -82,7 +79,7 @@ def export_network(
     with storing(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
-            made = _first_that_agrees(network.eval(), to, Path(folder) / file.name, (1, channels, *size), bound)
+            made = _first_that_agrees(network.eval(), to, Path(folder) / file.name, (1, channels, *size))
             files = tuple(one.replace(file.parent / one.name) for one in made.files)
     return Exported(files, made.difference, made.open_sizes, made.seconds, made.exporter)
 
@@ -102,14 +99,12 @@ class OnnxExport:
     checking_seconds: float
 
 
-def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape], *, bound: float = BOUND) -> OnnxExport:
+def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape]) -> OnnxExport:
     """Export a network to ONNX by the first exporter whose scores are those of PyTorch, for every shape.
 
     Raises:
         ModelRefusal: None is; tells why.
     """
-    from segbench.deployment.export.onnx_session import OnnxSession
-
     reasons, begun = [], time.perf_counter()
     for exporter in Exporter:
         started = time.perf_counter()
@@ -117,7 +112,7 @@ def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape], *,
             write_onnx(network, torch.randn(shapes[0]), file, exporter=exporter)
             writing = time.perf_counter() - started
             found = difference_of(network, OnnxSession(file), shapes)
-            refuse_large(found, bound=bound)
+            refuse_large(found)
         except Exception as error:  # exporters raise whatever they like
             reasons.append(f"{exporter}: {_line(error)}")
             continue
@@ -125,16 +120,16 @@ def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape], *,
     raise ModelRefusal(f"cannot be exported to ONNX ({'; '.join(reasons)})")
 
 
-def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape, bound: float) -> Exported:
+def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape) -> Exported:
     started, checking = time.perf_counter(), 0.0
     exporter: Exporter | None = None
     forward: Callable[[Tensor], Tensor]
     try:
         if to in (Format.ONNX, Format.OPENVINO):
             onnx = file if to is Format.ONNX else file.with_suffix(".onnx")
-            exported = onnx_that_agrees(network, onnx, [shape], bound=bound)
+            exported = onnx_that_agrees(network, onnx, [shape])
             exporter, checking = exported.exporter, exported.checking_seconds
-            forward = _onnx_forward(onnx) if to is Format.ONNX else _openvino_forward(onnx, file)
+            forward = OnnxSession(onnx) if to is Format.ONNX else _openvino_forward(onnx, file)
         else:
             write, load = _TORCH[to]
             write(network, torch.randn(shape), file)
@@ -145,36 +140,28 @@ def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape,
         raise
     except Exception as error:  # exporters raise whatever they like
         raise ModelRefusal(f"cannot be exported to {to}: {_line(error)}") from error
-    refuse_large(found, bound=bound)
+    refuse_large(found)
     files = sorted(file.parent.iterdir(), key=lambda one: one != file)
-    return Exported(tuple(files), found, _takes_other_sizes(network, forward, shape, bound), seconds, exporter)
+    return Exported(tuple(files), found, _takes_other_sizes(network, forward, shape), seconds, exporter)
 
 
 _TORCH = {Format.TORCHSCRIPT: (write_torchscript, load_torchscript), Format.PT2: (write_pt2, load_pt2)}
 
 
-def _onnx_forward(file: Path) -> Callable[[Tensor], Tensor]:
-    from segbench.deployment.export.onnx_session import OnnxSession
-
-    return OnnxSession(file)
-
-
 def _openvino_forward(onnx: Path, file: Path) -> Callable[[Tensor], Tensor]:
     """Convert an ONNX file, which is removed, and load what comes of it."""
-    from segbench.deployment.export.openvino_model import OpenVinoModel
-
     write_openvino(onnx, file)
     for part in onnx.parent.glob(f"{onnx.name}*"):
         part.unlink()
     return OpenVinoModel(file)
 
 
-def _takes_other_sizes(network: nn.Module, forward: Callable[[Tensor], Tensor], shape: Shape, bound: float) -> bool:
+def _takes_other_sizes(network: nn.Module, forward: Callable[[Tensor], Tensor], shape: Shape) -> bool:
     """Return whether scores are those of PyTorch for two larger images, too."""
     _, channels, height, width = shape
     taller, wider = (constraint_of(network).next(side + OTHER_SIZE_STEP) for side in (height, width))
     try:
-        refuse_large(difference_of(network, forward, [(2, channels, taller, wider)]), bound=bound)
+        refuse_large(difference_of(network, forward, [(2, channels, taller, wider)]))
     except Exception:  # runtimes raise whatever they like
         return False
     return True
@@ -182,5 +169,4 @@ def _takes_other_sizes(network: nn.Module, forward: Callable[[Tensor], Tensor], 
 
 def _line(error: BaseException) -> str:
     """Return an error in one line."""
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, SegbenchError) else f"{type(error).__name__}: {text}"
+    return one_line(error, most=300) if isinstance(error, SegbenchError) else typed_line(error, most=300)

@@ -1,4 +1,4 @@
-"""A model that OpenVINO compiled, as a module."""
+"""OpenVINO's own format: written from ONNX files, and run as a module."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ class OpenVinoModel(nn.Module):
         """Map (N, C, H, W) images to (N, classes, h, w) scores."""
         (scores,) = self.compiled(images.contiguous().numpy()).values()
         return torch.from_numpy(scores.copy())
+
+
+def write_openvino(onnx: Path, file: Path, *, half: bool = False) -> None:
+    """Write a network as ``.xml`` with its weights as ``.bin`` beside it.
+
+    Args:
+        onnx: The network in ONNX.
+        file: The ``.xml`` file.
+        half: Whether weights are stored in fp16.
+    """
+    import openvino
+
+    openvino.save_model(openvino.Core().read_model(onnx), file, compress_to_fp16=half)

@@ -10,7 +10,7 @@ from torch import nn
 
 from segbench.deployment.export.difference import Shape
 from segbench.deployment.export.quiet import quiet
-from segbench.errors import ModelRefusal
+from segbench.errors import ModelRefusal, typed_line
 from segbench.models.initial import find_score_layers
 
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -55,8 +55,7 @@ def pruned(network: nn.Module, ratio: float, shape: Shape, *, classes: int) -> n
         with torch.inference_mode():
             expected, found = network.eval()(example).shape, smaller(example).shape
     except Exception as error:  # torch-pruning and networks raise whatever they like
-        text = " ".join(str(error).split())[:300]
-        raise ModelRefusal(f"cannot be pruned: {type(error).__name__}: {text}") from error
+        raise ModelRefusal(f"cannot be pruned: {typed_line(error, most=300)}") from error
     if found != expected:
         raise ModelRefusal(f"cannot be pruned: it would give scores {tuple(found)} in place of {tuple(expected)}")
     if parameters_of(smaller) >= parameters_of(network):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segbench.config.sections.deploy import Target
 from segbench.deployment.export.export import onnx_that_agrees
-from segbench.deployment.export.onnx_session import CUDA, OnnxSession
+from segbench.deployment.export.onnx_model import CUDA, OnnxSession
 from segbench.deployment.export.quiet import quiet
 from segbench.deployment.runtimes.job import Job, Made, Network
 

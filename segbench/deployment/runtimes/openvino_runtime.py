@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 from segbench.config.sections.deploy import Target
 from segbench.deployment.export.export import onnx_that_agrees
-from segbench.deployment.export.openvino_files import write_openvino
-from segbench.deployment.export.openvino_model import OpenVinoModel
+from segbench.deployment.export.openvino_model import OpenVinoModel, write_openvino
 from segbench.deployment.export.quiet import quiet
 from segbench.deployment.runtimes.job import Job, Made, Network
-from segbench.errors import ModelRefusal
+from segbench.errors import ModelRefusal, typed_line
 
 FINAL = "network.xml"
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -53,6 +52,5 @@ class OpenVino:
                 images = nncf.Dataset([image.numpy() for image in calibration])
                 quantised = nncf.quantize(model, images, subset_size=len(calibration))
         except Exception as error:  # nncf raises whatever it likes
-            text = " ".join(str(error).split())[:300]
-            raise ModelRefusal(f"NNCF cannot quantise it: {type(error).__name__}: {text}") from error
+            raise ModelRefusal(f"NNCF cannot quantise it: {typed_line(error, most=300)}") from error
         openvino.save_model(quantised, job.folder / FINAL, compress_to_fp16=False)

@@ -21,10 +21,9 @@ from segbench.deployment.suite.task import Task, lays_channels_last
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.evaluation.evaluate import DetailRecorder, Evaluation, evaluate
 from segbench.engine.evaluation.predictor import Predictor
-from segbench.engine.events import Observer
 from segbench.engine.inference.apply import Ready, ready
 from segbench.engine.robustness.conditions import splits_of
-from segbench.errors import DataError, ModelRefusal, StoreError
+from segbench.errors import DataError, ModelRefusal, StoreError, typed_line
 from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.deployments.record import DeploymentRecord
 from segbench.results.record import Status
@@ -45,14 +44,13 @@ class Deployed:
     job: Job | None = None
 
 
-def deploy(task: Task, *, observer: Observer) -> Deployed:
+def deploy(task: Task) -> Deployed:
     """Deploy and test one network; what it or the runtime cannot do becomes the record's reason.
 
     Raises:
         DataError: An image cannot be read.
         StoreError: Files cannot be written.
     """
-    del observer
     os.environ.setdefault("NNCF_CI", "1")  # nncf would report its use over the network
     try:
         with torch_threads(task.run.threads):
@@ -62,13 +60,13 @@ def deploy(task: Task, *, observer: Observer) -> Deployed:
     except ModelRefusal as refusal:
         return Deployed(task.record(Status.SKIPPED, str(refusal)))
     except Exception as error:  # runtimes raise whatever they like; one target's fault must not stop the others
-        text = " ".join(str(error).split())[:500]
-        return Deployed(task.record(Status.FAILED, f"{type(error).__name__}: {text}"))
+        return Deployed(task.record(Status.FAILED, typed_line(error)))
 
 
 def _completed(task: Task) -> Deployed:
     started, device = time.perf_counter(), use_device(task.device)
-    trained, images = ready(task.checkpoint, device="cpu"), _images(task)
+    trained, memory = ready(task.checkpoint, device="cpu"), task.run.loader.model_copy(update={"cache": "memory"})
+    images = cached(take(splits_of(task.run).test, task.block.images), memory)
     one = prepare(task, trained, images)
     if not is_reference(task) and not is_whole(task.predictions):
         network = copy.deepcopy(trained.checkpoint.network)
@@ -91,14 +89,6 @@ def _completed(task: Task) -> Deployed:
         }
     )
     return Deployed(record, found.matrices, one.job)
-
-
-def _images(task: Task) -> SegmentationDataset:
-    """Return the test images that are taken, kept in memory once they are decoded."""
-    images = splits_of(task.run).test
-    if task.block.images is not None:
-        images = take(images, task.block.images)
-    return cached(images, task.run.loader.model_copy(update={"cache": "memory"}))
 
 
 def _evaluated(

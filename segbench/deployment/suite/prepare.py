@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segbench.config.sections.deploy import REFERENCE
-from segbench.data.base import SegmentationDataset
+from segbench.config.sections.training import Evaluate
+from segbench.data.base import Sample, SegmentationDataset
+from segbench.data.loading.pipeline import Pipeline
+from segbench.data.subset import take
 from segbench.deployment.export.difference import difference_of
 from segbench.deployment.runtimes.catalog import RUNTIMES
 from segbench.deployment.runtimes.job import Job
-from segbench.deployment.suite.calibration import CalibrationImages, calibration_images
-from segbench.deployment.suite.sizes import sizes_given
 from segbench.deployment.suite.task import Task, prune_where_wanted, trained_network
+from segbench.engine.evaluation.predictor import input_sizes
 from segbench.engine.inference.apply import Ready
 from segbench.engine.run.data import open_run_data
 from segbench.errors import ModelRefusal
@@ -46,6 +53,18 @@ class Prepared:
     seconds: float
     largest_difference: float
     file_bytes: int
+
+
+class CalibrationImages(NamedTuple):
+    """Images to calibrate on.
+
+    Attributes:
+        images: (1, C, H, W) float32 each.
+        record: Their names and their digest.
+    """
+
+    images: list[Tensor]
+    record: CalibrationSet
 
 
 def prepare(task: Task, trained: Ready, images: SegmentationDataset) -> Prepared:
@@ -97,6 +116,27 @@ def _job(task: Task, trained: Ready, images: SegmentationDataset) -> Job:
     )
 
 
+def sizes_given(images: SegmentationDataset, pipeline: Pipeline, settings: Evaluate) -> tuple[tuple[int, int], ...]:
+    """Return heights and widths of all that a network is given, scales and tiles included, the most frequent first.
+
+    Raises:
+        DataError: An image cannot be read.
+    """
+    channels, dtype = images.info.channels, images.info.dtype
+
+    @cache
+    def transformed(height: int, width: int) -> tuple[int, int]:
+        blank = Sample("blank", np.zeros((height, width, channels), dtype), np.zeros((height, width), np.uint8))
+        _, *size = pipeline(blank).image.shape
+        return size[0], size[1]
+
+    found: Counter[tuple[int, int]] = Counter()
+    for index in range(len(images)):
+        height, width = transformed(*images.read(index).label.shape)
+        found.update(input_sizes(height, width, settings))
+    return tuple(size for size, _ in found.most_common())
+
+
 def _pruning(task: Task, trained: Ready) -> Pruning | None:
     if task.target.prune is None:
         return None
@@ -116,3 +156,35 @@ def _calibration(task: Task, trained: Ready) -> CalibrationImages | None:
         raise ModelRefusal("was not trained here, so that there are no training images to calibrate int8 on")
     settings = task.run.recipe.evaluate
     return calibration_images(train, trained.pipeline, settings, count=task.block.calibration_images)
+
+
+def calibration_images(
+    train: SegmentationDataset, pipeline: Pipeline, settings: Evaluate, *, count: int
+) -> CalibrationImages:
+    """Return training images after the test transforms, chosen by their names; under a window, their middle tile.
+
+    Args:
+        train: The training split.
+        pipeline: The transforms of test images.
+        settings: How networks are evaluated.
+        count: How many.
+
+    Raises:
+        DataError: An image cannot be read.
+    """
+    chosen = take(train, count)
+    images, digest = [], hashlib.sha256()
+    for index, name in enumerate(chosen.names):
+        image = _tile(pipeline(chosen.read(index)).image, settings)[None].contiguous()
+        digest.update(name.encode())
+        digest.update(image.numpy().tobytes())
+        images.append(image)
+    return CalibrationImages(images, CalibrationSet(images=tuple(chosen.names), digest=digest.hexdigest()))
+
+
+def _tile(image: Tensor, settings: Evaluate) -> Tensor:
+    if settings.window is None:
+        return image
+    height, width = (min(side, tile) for side, tile in zip(image.shape[-2:], settings.window.size, strict=True))
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    return image[:, top : top + height, left : left + width]

@@ -16,7 +16,7 @@ import torch
 
 from segbench.config.plan import Run
 from segbench.config.sections.deploy import Deploy, Target
-from segbench.data.base import SegmentationDataset, hash_of
+from segbench.data.base import hash_of
 from segbench.data.subset import take
 from segbench.deployment.packages import refuse_absent
 from segbench.deployment.runtimes.catalog import RUNTIMES, runs_on
@@ -30,7 +30,6 @@ from segbench.engine.robustness.conditions import splits_of
 from segbench.engine.robustness.suite import sharing_images, trained_networks
 from segbench.engine.run.splits import OpenedSplits
 from segbench.engine.stopping import NEVER, Stop
-from segbench.errors import RunInterrupted
 from segbench.results.atomic_replace import FOREIGN_SECONDS
 from segbench.results.deployments.record import DeploymentRecord, Timing
 from segbench.results.deployments.store import DEPLOYMENTS
@@ -40,6 +39,7 @@ from segbench.results.speed.record import SpeedStatus
 from segbench.results.store import Store
 
 _WORK = ".work-"
+_LEFT = "deployments"
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,15 @@ def deploy_networks(
     folder, tasks = store.folder / DEPLOYMENTS.folder, open_ones.tasks
     with _working(folder):
         for number, task in enumerate(tasks):
-            _go_on(stop)
+            stop.raise_if_due(_LEFT)
             observer(Progress("", "evaluation", number, len(tasks), "deployments"))
             try:
                 found = _deployed(task)
             except CallStopped as stopped:
-                _go_on(stop)
+                stop.raise_if_due(_LEFT)
                 found = Deployed(task.record(Status.FAILED, str(stopped)))
             if found.record.status is Status.FAILED or any(map(_was_cut_short, found.record.timings)):
-                _go_on(stop)  # its process was ended for that
+                stop.raise_if_due(_LEFT)  # its process was ended for that
             if found.record.reason is not None:
                 observer(Notice(f"{task.title}: {found.record.reason}"))
             DEPLOYMENTS.write(folder, found.record, found.matrices)
@@ -141,16 +141,6 @@ def _was_cut_short(timing: Timing) -> bool:
     return any(restart.status is SpeedStatus.FAILED for restart in timing.restarts)
 
 
-def _go_on(stop: Stop) -> None:
-    """Do nothing unless it is time to stop.
-
-    Raises:
-        RunInterrupted: It is.
-    """
-    if stop.due:
-        raise RunInterrupted("it was time to stop; the same command goes on with the deployments that are left")
-
-
 def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Deployed:
     """Deploy, test and time one network."""
     refusal = RUNTIMES[task.target.runtime].refusal(task.target, torch.device(task.device))
@@ -158,7 +148,7 @@ def _deployed(task: Task, *, call: Callable[..., Any] = call_in_process) -> Depl
         return Deployed(task.record(Status.SKIPPED, refusal))
     task.folder.mkdir(parents=True, exist_ok=True)
     try:
-        found: Deployed = call(deploy, task, observer=ignore)
+        found: Deployed = call(deploy, task)
     except ProcessDied as death:
         return Deployed(task.record(Status.FAILED, " ".join(str(death).split())))
     if found.job is None:
@@ -176,8 +166,7 @@ def _stays(record: DeploymentRecord | None, task: Task) -> bool:
 
 def _fingerprint(splits: OpenedSplits, target: Target, block: Deploy, run: Run) -> str:
     """Return a hash of all that the result of a deployment depends on, beside the network and the packages."""
-    images: SegmentationDataset = splits.test if block.images is None else take(splits.test, block.images)
-    asked: list[Any] = [images.fingerprint(), target.model_dump(mode="json")]
+    asked: list[Any] = [take(splits.test, block.images).fingerprint(), target.model_dump(mode="json")]
     asked += [list(block.batch_sizes), block.restarts, block.seconds]
     trained_on = splits.train.fingerprint() if splits.train is not None else None
     if target.precision == "int8":

@@ -8,8 +8,8 @@ from segbench.deployment.runtimes.catalog import RUNTIMES, import_code, knows_me
 from segbench.deployment.runtimes.job import Job
 from segbench.deployment.suite.task import Task, trained_network
 from segbench.engine.device import use_device
-from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import ProcessDied, call_in_fresh_process
+from segbench.errors import typed_line
 from segbench.results.deployments.record import Timing
 from segbench.results.speed.record import Memory, Restart, SpeedCase, SpeedStatus
 from segbench.results.speed.record import Task as SpeedTask
@@ -34,19 +34,17 @@ def timings(task: Task, job: Job) -> tuple[Timing, ...]:
 
 def _restart(task: Task, job: Job, batch_size: int) -> Restart:
     try:
-        found: Restart = call_in_fresh_process(time_calls, task, job, batch_size, observer=ignore)
+        return call_in_fresh_process(time_calls, task, job, batch_size)
     except ProcessDied as death:
         return Restart(status=SpeedStatus.FAILED, reason=str(death))
-    return found
 
 
-def time_calls(task: Task, job: Job, batch_size: int, *, observer: Observer) -> Restart:
+def time_calls(task: Task, job: Job, batch_size: int) -> Restart:
     """Time calls in this process, on random images that are on the device, laid out as the network takes them.
 
     What the runtime itself takes is in memory before memory is measured. On CUDA, the memory of runtimes that do not
     allocate it by PyTorch is not known.
     """
-    del observer
     set_threads(job.threads)
     device = use_device(task.device)
     timer = Timer(device, seconds=task.block.seconds)
@@ -61,8 +59,7 @@ def time_calls(task: Task, job: Job, batch_size: int, *, observer: Observer) -> 
             found = sampled(call, timer, resident_before=before)
         return found if knows_memory(job.target.runtime, device) else found.model_copy(update={"memory": Memory()})
     except Exception as error:  # the record keeps what was found before
-        text = " ".join(str(error).split())[:500]
-        return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}")
+        return Restart(status=SpeedStatus.FAILED, reason=typed_line(error))
 
 
 def _case(task: Task, job: Job, batch_size: int) -> SpeedCase:

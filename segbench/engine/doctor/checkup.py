@@ -19,7 +19,7 @@ from segbench.engine.doctor.trial import Trial
 from segbench.engine.events import Event, Notice, Observer
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.processes import CallStopped, call_in_process, stop_calls
-from segbench.errors import SegbenchError
+from segbench.errors import SegbenchError, one_line, typed_line
 
 
 def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
@@ -62,10 +62,9 @@ def check_network(case: NetworkCase, *, observer: Observer) -> NetworkCheck:
 
 
 def _in_words(error: Exception) -> str:
-    text = " ".join(str(error).split())[:600]
     if is_out_of_memory(error):
-        return f"out of memory: {text}"
-    return text if isinstance(error, SegbenchError) else f"{type(error).__name__}: {text}"
+        return f"out of memory: {one_line(error, most=600)}"
+    return one_line(error, most=600) if isinstance(error, SegbenchError) else typed_line(error, most=600)
 
 
 def _device_is_lost(error: Exception) -> bool:

@@ -18,7 +18,6 @@ from segbench.engine.estimate.cost_model import (
     validation_seconds,
     workload_key,
 )
-from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import Limit, ProcessDied, call_in_process
 from segbench.errors import ModelRefusal, TrainingError
 
@@ -127,7 +126,7 @@ def survey_runs(runs: Sequence[Run]) -> dict[str, Survey]:
         for run in runs
     }
     first = {keys[run.data_key]: run for run in reversed(runs)}
-    found = dict(zip(first, call_in_process(_surveys, list(first.values()), observer=ignore), strict=True))
+    found = dict(zip(first, call_in_process(_surveys, list(first.values())), strict=True))
     return {data_key: found[key] for data_key, key in keys.items()}
 
 
@@ -216,9 +215,9 @@ def _networks_key(run: Run) -> str:
 
 def process_start_seconds() -> float:
     """Time the start of a process with preloaded modules."""
-    call_in_process(_nothing, observer=ignore)  # the first one loads them
+    call_in_process(_nothing)  # the first one loads them
     started = time.perf_counter()
-    call_in_process(_nothing, observer=ignore)
+    call_in_process(_nothing)
     return time.perf_counter() - started
 
 
@@ -226,26 +225,23 @@ def _probe_or_problem(run: Run, device: str, seconds: float) -> Probe | str:
     """Probe a network, or return why that fails; its run would fail likewise."""
     try:
         limit = Limit(_PROBE_SECONDS, keys=("the limit of an estimate",) * 2)
-        probe: Probe = call_in_process(_probe, run, device, seconds, observer=ignore, limit=limit)
+        return call_in_process(_probe, run, device, seconds, limit=limit)
     except (ModelRefusal, TrainingError, ProcessDied) as error:
         return str(error)
-    return probe
 
 
-def _nothing(*, observer: Observer) -> None:
-    del observer
+def _nothing() -> None:
+    """What a process does whose start is timed."""
 
 
-def _surveys(runs: Sequence[Run], *, observer: Observer) -> list[Survey]:
+def _surveys(runs: Sequence[Run]) -> list[Survey]:
     """Survey several runs in one process, so that only this process imports torch."""
     from segbench.engine.estimate.data_survey import survey
 
-    del observer
     return [survey(run) for run in runs]
 
 
-def _probe(run: Run, device: str, seconds: float, *, observer: Observer) -> Probe:
+def _probe(run: Run, device: str, seconds: float) -> Probe:
     from segbench.engine.estimate.model_probe import probe
 
-    del observer
     return probe(run, device=device, seconds=seconds)

@@ -13,7 +13,6 @@ from segbench.config.plan import Run
 from segbench.config.sections.robustness import Robustness
 from segbench.data.base import SegmentationDataset
 from segbench.engine.estimate.estimate import RunEstimate, process_start_seconds
-from segbench.engine.events import Observer, ignore
 from segbench.engine.processes import call_in_process
 from segbench.engine.robustness.conditions import conditions_of, images_under, splits_of
 from segbench.metrics.calibration import calibration_counts
@@ -69,7 +68,7 @@ def estimate_robustness(runs: Sequence[Run], estimates: Sequence[RunEstimate], b
     start, conditions = process_start_seconds(), conditions_of(block)
     images, seconds = 0, 0.0
     for group in sharing.values():
-        costs: list[ConditionCost] = call_in_process(_costs, group[0][0], block, observer=ignore)
+        costs = call_in_process(_costs, group[0][0], block)
         images += len(group) * sum(cost.images for cost in costs)
         seconds += sum(seconds_under(cost, [known for _, known in group], start_seconds=start) for cost in costs)
     return RobustnessEstimate(len(conditions), len(pairs) * len(conditions), images, seconds)
@@ -82,9 +81,8 @@ def seconds_under(cost: ConditionCost, networks: Sequence[RunEstimate], *, start
     return start_seconds + cost.images * cost.image_seconds + sum(each)
 
 
-def _costs(run: Run, block: Robustness, *, observer: Observer) -> list[ConditionCost]:
+def _costs(run: Run, block: Robustness) -> list[ConditionCost]:
     """Measure every condition for the networks that share a data set and a fold; of a corruption, one severity."""
-    del observer
     splits = splits_of(run)
     splits.test.read(0)  # the first image is slower
     middle = sorted(block.severities)[len(block.severities) // 2]

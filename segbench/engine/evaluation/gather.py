@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segbench.engine.distributed import ProcessGroup
 from segbench.engine.evaluation.evaluate import Evaluation, mean_loss
 from segbench.results.arrays.details import ImageDetails
-from segbench.results.arrays.matrices import ImageMatrices
+from segbench.results.arrays.matrices import joined
 
 T = TypeVar("T")
 
@@ -70,21 +70,12 @@ def _evaluation(parts: Sequence[Evaluation], order: Sequence[int]) -> Evaluation
     pictures = [picture for part in parts for picture in part.pictures]
     return Evaluation(
         positions=tuple(_ordered([part.positions for part in parts], order)),
-        matrices=_matrices([part.matrices for part in parts], order),
+        matrices=joined([part.matrices for part in parts]).at(order),
         losses=tuple(_ordered([part.losses for part in parts], order)),
         digests=tuple(_ordered([part.digests for part in parts], order)),
         seconds=max(part.seconds for part in parts),
         detail_seconds=max(part.detail_seconds for part in parts),
         pictures=tuple(sorted(pictures, key=lambda picture: picture.index)),
-    )
-
-
-def _matrices(parts: Sequence[ImageMatrices], order: Sequence[int]) -> ImageMatrices:
-    void = [part.void_predicted for part in parts if part.void_predicted is not None]
-    return ImageMatrices(
-        tuple(_ordered([part.names for part in parts], order)),
-        np.concatenate([part.matrices for part in parts])[order],
-        np.concatenate(void)[order] if len(void) == len(parts) else None,
     )
 
 

@@ -103,6 +103,15 @@ def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def input_sizes(height: int, width: int, settings: Evaluate) -> list[tuple[int, int]]:
+    """Return what a network is given of an image: its size at each scale, or that of a window's tiles."""
+    sizes = [scaled_size(height, width, scale) for scale in settings.scales]
+    if settings.window is None:
+        return sizes
+    tallest, widest = settings.window.size
+    return [(min(height, tallest), min(width, widest)) for height, width in sizes]
+
+
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (N, C, H, W) maps bilinearly (``align_corners=False``) if the size differs."""
     if tuple(maps.shape[-2:]) == tuple(size):

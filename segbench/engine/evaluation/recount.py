@@ -17,7 +17,7 @@ from segbench.engine.evaluation.tested_splits import TestedSplits
 from segbench.errors import DataError, StoreError
 from segbench.metrics.confusion import PixelCounts, count_pixels
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
-from segbench.results.files import flush_to_disk, storing, temporary_path
+from segbench.results.files import flush_to_disk, replacing, storing
 from segbench.results.find_runs import FoundRun
 from segbench.results.record import Status
 from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
@@ -82,7 +82,9 @@ class Recounter:
             )
         except (DataError, StoreError) as error:
             return Recounted(name, counted=False, reason=str(error), refused=True)
-        _replace(found.folder / CONFUSION_FILE, counted)
+        with storing(found.folder), replacing(found.folder / CONFUSION_FILE) as file:
+            save_matrices(file, counted)
+            flush_to_disk(file)
         if record.checksums is not None:
             write_record(found.folder, record)
         return Recounted(name, counted=True)
@@ -136,15 +138,3 @@ def _counts(archive: Path, index: int, split: SegmentationDataset, *, classes: i
         return count_pixels(label, prediction, num_classes=classes, name=f"{archive}: prediction {index}")
     except (DataError, OSError, SyntaxError, ValueError) as error:
         raise StoreError(f"{archive}: the prediction of image {index} cannot be counted: {error}") from None
-
-
-def _replace(file: Path, matrices: ImageMatrices) -> None:
-    """Atomically write matrices."""
-    temporary = temporary_path(file)
-    with storing(file.parent):
-        try:
-            save_matrices(temporary, matrices)
-            flush_to_disk(temporary)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)

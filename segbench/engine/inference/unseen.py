@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from segbench.config.component import DatasetEntry
@@ -98,11 +97,7 @@ def _options(entry: DatasetEntry, checkpoint: Checkpoint) -> dict[str, Any]:
 def _trained_images(run: Run, entry: DatasetEntry) -> frozenset[str]:
     """Return the keys of the training images at the data's current location; decodes no images."""
     trained = run.recipe.dataset
-    options = trained.options | _only(entry.options, _LOCAL)
+    options = trained.options | {key: entry.options[key] for key in _LOCAL if key in entry.options}
     recipe = run.recipe.model_copy(update={"dataset": trained.model_copy(update={"options": options})})
     train = open_splits(run.model_copy(update={"recipe": recipe, "loader": Loader()})).train
     return frozenset() if train is None else frozenset(train.image_ids)
-
-
-def _only(options: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: options[key] for key in keys if key in options}

@@ -13,7 +13,6 @@ from segbench.data.corruptions.corrupt import CorruptedDataset
 from segbench.data.open import open_dataset
 from segbench.data.other_classes import OtherClasses
 from segbench.data.subset import take
-from segbench.engine.events import Observer
 from segbench.engine.run.splits import OpenedSplits, open_splits
 from segbench.errors import DataError, SuiteError
 from segbench.results.retests.record import Condition
@@ -47,22 +46,21 @@ def images_under(condition: Condition, splits: OpenedSplits, block: Robustness) 
     """
     if condition.kind == "corruption":
         assert condition.severity is not None
-        return CorruptedDataset(_few(splits.test, block), condition.name, condition.severity)
+        return CorruptedDataset(take(splits.test, block.images), condition.name, condition.severity)
     if condition.kind == "dataset":
-        return _few(_other_data(condition.name, splits, block), block)
+        return take(_other_data(condition.name, splits, block), block.images)
     if splits.train is None:
         raise DataError(f"{splits.run.label}: was not trained here, so that there are no training images to test it on")
-    return _few(splits.train, block)
+    return take(splits.train, block.images)
 
 
-def check_conditions(runs: Sequence[Run], block: Robustness, *, observer: Observer) -> None:
+def check_conditions(runs: Sequence[Run], block: Robustness) -> None:
     """Refuse conditions that the networks of a suite cannot be tested under, before they are trained.
 
     Raises:
         DataError: A corruption is not for images of this kind.
         SuiteError: A data set is missing or wrong, or has classes that stand for none.
     """
-    del observer
     first = {run.recipe.dataset.model_dump_json(): run for run in reversed(runs) if run.role != "trial"}
     for run in first.values():
         splits = splits_of(run)
@@ -79,7 +77,3 @@ def _other_data(label: str, splits: OpenedSplits, block: Robustness) -> Segmenta
         return OtherClasses(split, splits.info, other.classes_map)
     except DataError as error:
         raise SuiteError(str(error), key=f"robustness.datasets[{place}]") from None
-
-
-def _few(split: SegmentationDataset, block: Robustness) -> SegmentationDataset:
-    return split if block.images is None else take(split, block.images)

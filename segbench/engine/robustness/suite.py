@@ -16,13 +16,13 @@ from segbench.engine.processes import CallStopped, ProcessDied, call_in_process
 from segbench.engine.robustness.conditions import conditions_of, images_under, splits_of
 from segbench.engine.robustness.retest import Batch, Trained, record_of, retest
 from segbench.engine.stopping import NEVER, Stop
-from segbench.errors import RunInterrupted
 from segbench.results.record import Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS
 from segbench.results.store import Store
 
 KEEP_WEIGHTS = "their weights were not kept (train.keep_weights: true keeps them)"
+_LEFT = "tests"
 
 
 @dataclass(frozen=True)
@@ -117,21 +117,11 @@ def retest_networks(
     """
     folder, done = store.folder / ROBUSTNESS.folder, 0
     for batch in tests.batches:
-        _go_on(stop)
+        stop.raise_if_due(_LEFT)
         observer(Progress("", "evaluation", done, tests.count, "tests"))
         _test_batch(batch, folder, device, stop, observer)
         done += len(batch.networks)
     observer(Progress("", "evaluation", done, tests.count, "tests"))
-
-
-def _go_on(stop: Stop) -> None:
-    """Do nothing unless it is time to stop.
-
-    Raises:
-        RunInterrupted: It is.
-    """
-    if stop.due:
-        raise RunInterrupted("it was time to stop; the same command goes on with the tests that are left")
 
 
 def _test_batch(batch: Batch, folder: Path, device: str, stop: Stop, observer: Observer) -> None:
@@ -150,7 +140,7 @@ def _test_batch(batch: Batch, folder: Path, device: str, stop: Stop, observer: O
             call_in_process(retest, replace(batch, networks=left), folder, device, observer=observer)
             return
         except (ProcessDied, CallStopped) as death:
-            _go_on(stop)
+            stop.raise_if_due(_LEFT)
             written = {
                 test.record.identity
                 for test in ROBUSTNESS.scan(folder).tests

@@ -15,7 +15,7 @@ from segbench.data.base import ChannelStatistics, ImageArray, ImageFormat, Sampl
 from segbench.data.loading.loader import WHOLE, EvaluationLoader, Shard, TrainingLoader
 from segbench.data.loading.pipeline import Pipeline
 from segbench.data.loading.statistics import measure, measures
-from segbench.engine.evaluation.predictor import scaled_size
+from segbench.engine.evaluation.predictor import input_sizes
 from segbench.engine.run.splits import OpenedSplits, open_splits
 
 STATISTICS_KEY = "channel_statistics"
@@ -73,13 +73,8 @@ class RunData(OpenedSplits):
         """Return all input sizes of the network, including all scales and the tiles of a window."""
         training = self.first_training_size()
         seen = {training} if training else set()
-        evaluation = self.run.recipe.evaluate
         for height, width in {self.test_size(*size) for size in test_sizes}:
-            for scale in evaluation.scales:
-                size = scaled_size(height, width, scale)
-                if evaluation.window is not None:
-                    size = min(size[0], evaluation.window.size[0]), min(size[1], evaluation.window.size[1])
-                seen.add(size)
+            seen.update(input_sizes(height, width, self.run.recipe.evaluate))
         return seen
 
     def training_loader(self, *, pin_memory: bool = False, shard: Shard = WHOLE) -> TrainingLoader:

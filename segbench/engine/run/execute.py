@@ -25,6 +25,7 @@ from segbench.errors import (
     StoreError,
     SuiteError,
     TrainingError,
+    one_line,
 )
 from segbench.results.data_checks import read_checks
 from segbench.results.files import is_write_fault
@@ -153,7 +154,7 @@ def unexpected_outcome(error: Exception, execution: RunExecution) -> Outcome:
 
 def explain(error: Exception, execution: RunExecution) -> str:
     """Describe an unexpected error in one sentence; out-of-memory errors get their own text."""
-    text = " ".join(str(error).split())[:500]
+    text = one_line(error)
     if is_lone_image(error):
         text = f"{text}: batch norm met a batch of one image; {REMEDY}"
     if not is_out_of_memory(error.__cause__ or error):

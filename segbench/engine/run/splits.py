@@ -93,7 +93,7 @@ def splits_of_fold(run: Run, folds: Folds) -> OpenedSplits:
     held_out = [following] if is_trial or (recipe is not None and recipe.validates) else []
     train = take_fraction(folds.train(fold, but=held_out), entry.fraction)
     scored = {number: folds.test(number) for number in (fold, *held_out)}
-    limited = {number: _limited(split, entry.limit) for number, split in scored.items()}
+    limited = {number: take(split, entry.limit) for number, split in scored.items()}
     return OpenedSplits(
         run,
         test=limited[following if is_trial else fold],
@@ -101,7 +101,3 @@ def splits_of_fold(run: Run, folds: Folds) -> OpenedSplits:
         validation=limited[following] if held_out and not is_trial else None,
         folds=folds,
     )
-
-
-def _limited(split: SegmentationDataset, limit: int | None) -> SegmentationDataset:
-    return split if limit is None else take(split, limit)

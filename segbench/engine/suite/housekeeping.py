@@ -57,7 +57,7 @@ def renew_gallery(
     """
     try:
         found = {**store.find_all({run.id: run.identity for run in runs if run.id not in records}), **records}
-        call(_make_gallery, runs, list(filter(is_finished, found.values())), store, observer=observer)
+        call(_make_gallery, runs, list(filter(is_finished, found.values())), store)
     except (ProcessDied, DataError, StoreError) as error:  # the disk may be full, or another command may be writing it
         observer(Notice(f"the gallery of test images was not written: {error}"))
 
@@ -82,8 +82,7 @@ def _lock_line(run: Run) -> dict[str, Any]:
     return line | {"tuning": {"role": run.tuning.role, "values": run.tuning.values}} if run.tuning else line
 
 
-def _make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store, *, observer: Observer) -> None:
+def _make_gallery(runs: Sequence[Run], records: Sequence[RunRecord], store: Store) -> None:
     from segbench.engine.suite.gallery import make_gallery
 
-    del observer
     make_gallery(runs, records, store)

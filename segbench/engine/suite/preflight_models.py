@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from segbench.config.component import ModelEntry
 from segbench.config.plan import Run, canonical_model, digest
 from segbench.data.base import DatasetInfo
@@ -21,7 +19,7 @@ from segbench.errors import ModelRefusal, SuiteError, UsageError
 from segbench.models.build import check_input, check_pretrained
 from segbench.models.build import check_weights as check_checkpoint
 from segbench.models.fitting_sizes import refuse_sizes
-from segbench.models.skeleton import skeleton
+from segbench.models.skeleton import skeleton, skeleton_if_possible
 from segbench.models.weights.classes_map import for_classes
 
 
@@ -156,16 +154,8 @@ def try_training(
         known[key] = None
         if not needs_network(train):
             try_optimizer(train, None, batches=batches)
-        elif (network := _buildable(run, classes=classes, channels=channels)) is not None:
+        elif (network := skeleton_if_possible(run.model, classes=classes, channels=channels)) is not None:
             try_optimizer(train, network, batches=batches, label=run.model.label)
-
-
-def _buildable(run: Run, *, classes: int, channels: int) -> nn.Module | None:
-    """Return a run's network on the meta device; None for an external one that cannot be built there."""
-    try:
-        return skeleton(run.model, classes=classes, channels=channels)
-    except Exception:  # as in refusal
-        return None
 
 
 def check_weights(model: ModelEntry, info: DatasetInfo) -> None:

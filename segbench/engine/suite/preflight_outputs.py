@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from segbench.config.plan import Run, canonical_model, digest
-from segbench.engine.events import Observer
 from segbench.engine.processes import ProcessDied, ending_this_process
 from segbench.engine.suite.housekeeping import Call
 from segbench.models import CATALOG
@@ -19,14 +18,13 @@ TRIAL_SECONDS = 20.0
 """Time limit of a trial, so that one network cannot delay the others."""
 
 
-def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observer: Observer) -> dict[str, str]:
+def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call) -> dict[str, str]:
     """Return why a run's network returns no scores or fails on an image, by run id.
 
     Args:
         runs: The runs; built-in networks and runs that are refused already are skipped.
         found: The results of the preflight checks so far.
         call: Calls a function in a separate process.
-        observer: Not used.
     """
     tried: dict[str, Run] = {}
     keys: dict[str, str] = {}
@@ -35,26 +33,20 @@ def output_refusals(runs: Sequence[Run], found: Preflight, *, call: Call, observ
             weights = run.recipe.train.model_dump(mode="json")["auxiliary"] if run.recipe.train is not None else None
             keys[run.id] = digest([canonical_model(run.model), found.inputs[run.id], weights])
             tried.setdefault(keys[run.id], run)
-    reasons = {key: _reason(run, found.inputs[run.id], call, observer) for key, run in tried.items()}
+    reasons = {key: _reason(run, found.inputs[run.id], call) for key, run in tried.items()}
     return {run_id: reason for run_id, key in keys.items() if (reason := reasons[key]) is not None}
 
 
-def _reason(run: Run, inputs: NetworkInputs, call: Call, observer: Observer) -> str | None:
+def _reason(run: Run, inputs: NetworkInputs, call: Call) -> str | None:
     """Try one network; a crash or timeout is ignored here, since its run will show it."""
     try:
-        reason: str | None = call(_try_outputs, run, inputs, TRIAL_SECONDS, observer=observer)
+        reason: str | None = call(_try_outputs, run, inputs, TRIAL_SECONDS)
     except ProcessDied:
         return None
     return reason
 
 
-def _try_outputs(
-    run: Run,
-    inputs: NetworkInputs,
-    seconds: float,
-    *,
-    observer: Observer,  # noqa: ARG001 - required of functions that are called in a process
-) -> str | None:
+def _try_outputs(run: Run, inputs: NetworkInputs, seconds: float) -> str | None:
     """Import torch only in the process that needs it."""
     from segbench.engine.suite.preflight_models import output_refusal
 

@@ -14,9 +14,9 @@ from segbench.data.base import DatasetInfo
 from segbench.data.open import create_dataset
 from segbench.engine.training.optim.parameter_groups import GroupShare, shares, trainable_parameters
 from segbench.errors import DataError, ModelRefusal, SuiteError, UsageError
-from segbench.metrics.foreign import Metric, as_metric
+from segbench.metrics.foreign import as_metric
 from segbench.models.build import check_weights
-from segbench.models.skeleton import skeleton
+from segbench.models.skeleton import skeleton_if_possible
 from segbench.models.weights.classes_map import for_classes
 from segbench.models.weights.foreign_states import read_contents
 from segbench.registry import METRICS
@@ -42,7 +42,7 @@ def check_groups(suite: Suite, *, classes: int, channels: int = 3) -> list[str]:
     for _, variant in variants(suite):
         for train in variant.recipes:
             for index, group in enumerate(train.optimizer.groups or ()):
-                networks = [_built(model, classes, channels) for model in variant.models]
+                networks = [skeleton_if_possible(model, classes=classes, channels=channels) for model in variant.models]
                 taken = [None if network is None else shares([group], network)[0] for network in networks]
                 if not any(share is None or share.tensors for share in taken):
                     parts = "; ".join(map(_parts_in_words, variant.models, networks))
@@ -64,26 +64,9 @@ def check_metrics(entries: Iterable[MetricEntry], *, classes: int) -> None:
     counts = np.random.default_rng(0).integers(1, 100, (classes, classes))
     for index, entry in enumerate(entries):
         try:
-            create_metric(entry)(counts)
+            as_metric(entry.name, METRICS.create(entry.name, **entry.options))(counts)
         except UsageError as error:
             raise SuiteError(str(error), key=f"metrics[{index}]") from error
-
-
-def create_metric(entry: MetricEntry) -> Metric:
-    """Import a metric.
-
-    Raises:
-        UsageError: It cannot be imported, or created with its options.
-    """
-    return as_metric(entry.name, METRICS.create(entry.name, **entry.options))
-
-
-def _built(model: ModelEntry, classes: int, channels: int) -> nn.Module | None:
-    """Return a network on the meta device; None if it cannot be built there, which its run will show."""
-    try:
-        return skeleton(model, classes=classes, channels=channels)
-    except Exception:
-        return None
 
 
 def _parts_in_words(model: ModelEntry, network: nn.Module | None) -> str:

@@ -129,8 +129,8 @@ class SuiteRunner:
         if len(finished) < len(runs):
             self._check_suite_parts(call, found)
             if self.suite.robustness is not None and self.launcher.here:
-                call(_check_conditions, runs, self.suite.robustness, observer=self.observer)
-        refusals = output_refusals(runs, found, call=call, observer=self.observer)
+                call(_check_conditions, runs, self.suite.robustness)
+        refusals = output_refusals(runs, found, call=call)
         return replace(found, refusals=found.refusals | refusals)
 
     def _check_suite_parts(self, call: Call, found: Preflight) -> None:
@@ -339,10 +339,10 @@ def _check_parts(suite: Suite, classes: int, channels: int, *, observer: Observe
         observer(Notice(line))
 
 
-def _check_conditions(runs: Sequence[Run], block: Robustness, *, observer: Observer) -> None:
+def _check_conditions(runs: Sequence[Run], block: Robustness) -> None:
     from segbench.engine.robustness.conditions import check_conditions
 
-    check_conditions(runs, block, observer=observer)
+    check_conditions(runs, block)
 
 
 def _preflight(

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from segbench.errors import StoreError
 from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph
 from segbench.report.deployment.cells import facts_of, shown
 from segbench.report.deployment.figure import NAME, deployment_figure
-from segbench.report.deployment.load import FoundDeployments, load_deployments
+from segbench.report.deployment.load import load_deployments
 from segbench.report.deployment.rows import DeploymentTable
 from segbench.report.deployment.table import deployment_tables
 from segbench.report.deployment.verdicts import costs, ranking_verdicts
 from segbench.report.figures.plot import Plot
-from segbench.report.further_tests import folders_by_suite, run_ids
+from segbench.report.further_tests import SuiteTests, facts_by_suite, tests_by_suite
 from segbench.report.text import plural, short_id
 
 TITLE = "Other runtimes, smaller forms"
@@ -39,32 +37,14 @@ _MEANINGS = {
 """What a column means that its title does not say."""
 
 
-@dataclass(frozen=True, eq=False)
-class SuiteDeployments:
-    """The deployments of one suite.
-
-    Attributes:
-        suite: The suite's name.
-        tables: What they say, a table for each protocol, device and set of images.
-        problems: What could not be read, and what does not belong together.
-    """
-
-    suite: str
-    tables: tuple[DeploymentTable, ...]
-    problems: tuple[str, ...]
+def deployments_of(runs: pd.DataFrame) -> list[SuiteTests[DeploymentTable]]:
+    """Return the deployments of runs, by suite; see ``tests_by_suite``."""
+    return tests_by_suite(runs, load_deployments, deployment_tables)
 
 
-def deployments_of(runs: pd.DataFrame) -> list[SuiteDeployments]:
-    """Return the deployments of runs, by suite; folders of one suite belong together.
-
-    Args:
-        runs: The rows of ``load_results``.
-    """
-    found = [_of_suite(suite, places, run_ids(runs)) for suite, places in folders_by_suite(runs).items()]
-    return [one for one in found if one.tables or one.problems]
-
-
-def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, str], Drawing]) -> list[Block]:
+def deployment_section(
+    found: Sequence[SuiteTests[DeploymentTable]], draw: Callable[[Plot, str], Drawing]
+) -> list[Block]:
     """Return verdicts, tables and figures; nothing where no network was deployed.
 
     Args:
@@ -91,24 +71,12 @@ def deployment_section(found: Sequence[SuiteDeployments], draw: Callable[[Plot, 
     return blocks
 
 
-def deployment_facts(found: Iterable[SuiteDeployments]) -> list[dict[str, Any]]:
+def deployment_facts(found: Iterable[SuiteTests[DeploymentTable]]) -> list[dict[str, Any]]:
     """Return the same for programs."""
-    return [
-        {"suite": one.suite, "tables": [facts_of(table) for table in one.tables], "notes": list(one.problems)}
-        for one in found
-    ]
+    return facts_by_suite(found, facts_of)
 
 
-def _of_suite(suite: str, folders: Sequence[Path], ids: set[str]) -> SuiteDeployments:
-    try:
-        found = load_deployments(*folders)
-    except StoreError as error:
-        found = FoundDeployments((), (str(error),))
-    found = replace(found, runs=tuple(run for run in found.runs if ids.intersection(run.ids)))
-    return SuiteDeployments(suite, tuple(deployment_tables(found)), found.problems)
-
-
-def _name(one: SuiteDeployments, table: DeploymentTable) -> str:
+def _name(one: SuiteTests[DeploymentTable], table: DeploymentTable) -> str:
     protocol = f"protocol {short_id(table.protocol)}"
     return f"{one.suite}, {protocol}, {plural(table.images, 'test image')} on {table.device}"
 

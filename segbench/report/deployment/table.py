@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,25 +12,17 @@ import numpy as np
 from segbench.config.sections.deploy import PRECISIONS, REFERENCE
 from segbench.metrics.uncertainty import Interval, holm, plain_intervals, plain_p_values
 from segbench.report.deployment.load import DeployedRun, FoundDeployments
-from segbench.report.deployment.missing import fed_alike, missing_results
 from segbench.report.deployment.rows import DeploymentRow, DeploymentTable, TargetOrder
 from segbench.report.deployment.speeds import machines_of, speeds_of, speedup_of
+from segbench.report.further_tests import Network, networks_by_table
 from segbench.report.ranking.intervals import LEAST_IMAGES
 from segbench.report.ranking.paired_order import PairedOrder, Ranks, RunTests, mean_iou_of, paired_orders
 from segbench.results.deployments.record import DeployedTo, DeploymentRecord
 from segbench.results.record import Status
 
+OTHER_PIXELS = "was fed other pixels than PyTorch, so that it is not compared: 'segbench deploy' both on one machine"
 
-class Network(NamedTuple):
-    """One network with its trainings.
-
-    Attributes:
-        label: Its label.
-        runs: Its runs, by seed.
-    """
-
-    label: str
-    runs: tuple[DeployedRun, ...]
+Deployed = Network[DeployedRun]
 
 
 class Change(NamedTuple):
@@ -57,15 +48,11 @@ def deployment_tables(found: FoundDeployments, *, resamples: int | None = None) 
         found: The deployments of a suite.
         resamples: How often to draw the images; as many as the number of tests allows by default.
     """
-    tables: dict[tuple[str, str, tuple[str, ...]], dict[str, list[DeployedRun]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for run in found.runs:
-        tables[run.protocol, run.device, run.images][run.label].append(run)
-    return [_table([Network(label, tuple(runs)) for label, runs in one.items()], resamples) for one in tables.values()]
+    tables = networks_by_table(found.runs, lambda run: (run.protocol, run.device, run.images))
+    return [_table(networks, resamples) for networks in tables]
 
 
-def _table(networks: Sequence[Network], resamples: int | None) -> DeploymentTable:
+def _table(networks: Sequence[Deployed], resamples: int | None) -> DeploymentTable:
     networks = sorted(networks, key=lambda network: -_mean_iou(network, REFERENCE))
     names = _targets(networks)
     orders = _orders(networks, [target for target in names if target != REFERENCE], resamples)
@@ -87,7 +74,7 @@ def _table(networks: Sequence[Network], resamples: int | None) -> DeploymentTabl
     )
 
 
-def _targets(networks: Iterable[Network]) -> dict[str, str]:
+def _targets(networks: Iterable[Deployed]) -> dict[str, str]:
     """Return all targets with their names, PyTorch first, in the order of runtimes and precisions."""
     found: dict[str, DeployedTo] = {}
     for network in networks:
@@ -103,12 +90,12 @@ def _targets(networks: Iterable[Network]) -> dict[str, str]:
     return {key: str(target) for key, target in sorted(on_cpu.items(), key=place)}
 
 
-def _deployed(networks: Sequence[Network], target: str) -> list[Network]:
+def _deployed(networks: Sequence[Deployed], target: str) -> list[Deployed]:
     """Return the networks whose every training has a result on a target, fed as the others were."""
-    return [network for network in networks if all(fed_alike(run, target) for run in network.runs)]
+    return [network for network in networks if all(_fed_alike(run, target) for run in network.runs)]
 
 
-def _orders(networks: Sequence[Network], targets: Iterable[str], resamples: int | None) -> dict[str, PairedOrder]:
+def _orders(networks: Sequence[Deployed], targets: Iterable[str], resamples: int | None) -> dict[str, PairedOrder]:
     """Return by target the order of the networks that have a result on it; nothing where images are too few."""
     units = networks[0].runs[0].groups or networks[0].runs[0].images
     if len(set(units)) < LEAST_IMAGES:
@@ -123,13 +110,13 @@ def _orders(networks: Sequence[Network], targets: Iterable[str], resamples: int 
     return paired_orders({target: there for target, there in tested.items() if there}, units, resamples=resamples)
 
 
-def _target_order(networks: Sequence[Network], target: str, order: PairedOrder) -> TargetOrder:
+def _target_order(networks: Sequence[Deployed], target: str, order: PairedOrder) -> TargetOrder:
     there = _deployed(networks, target)
     labels, seeds = tuple(one.label for one in there), tuple(len(one.runs) for one in there)
     return TargetOrder(labels, seeds, order.scope, order.changes)
 
 
-def _changes(networks: Sequence[Network], orders: Mapping[str, PairedOrder]) -> dict[tuple[str, str], Change]:
+def _changes(networks: Sequence[Deployed], orders: Mapping[str, PairedOrder]) -> dict[tuple[str, str], Change]:
     """Return by network and target what is known of its change, corrected for the number of all of them."""
     places = [
         (network.label, target, place) for target in orders for place, network in enumerate(_deployed(networks, target))
@@ -148,14 +135,14 @@ def _changes(networks: Sequence[Network], orders: Mapping[str, PairedOrder]) -> 
     }
 
 
-def _row(network: Network, target: str, name: str, change: Change | None) -> DeploymentRow:
-    records, whole = _records(network, target), all(fed_alike(run, target) for run in network.runs)
+def _row(network: Deployed, target: str, name: str, change: Change | None) -> DeploymentRow:
+    records, whole = _records(network, target), all(_fed_alike(run, target) for run in network.runs)
     completed = [record for record in records if record.status is Status.COMPLETED]
     speeds = speeds_of(completed)
     speedup = speedup_of(completed, _records(network, REFERENCE))
     agreements = [record.agreement for record in completed if record.agreement]
     score = _mean_iou(network, target) if whole else math.nan
-    reasons = [*missing_results(network.runs, target), speeds.reason if completed else None, speedup.reason]
+    reasons = [*_missing_results(network.runs, target), speeds.reason if completed else None, speedup.reason]
     return DeploymentRow(
         label=network.label,
         target=target,
@@ -187,11 +174,11 @@ def _all(run: DeployedRun) -> Iterator[DeploymentRecord]:
         yield from records
 
 
-def _records(network: Network, target: str) -> list[DeploymentRecord]:
+def _records(network: Deployed, target: str) -> list[DeploymentRecord]:
     return [record for run in network.runs for record in run.records.get(target, ())]
 
 
-def _mean_iou(network: Network, target: str) -> float:
+def _mean_iou(network: Deployed, target: str) -> float:
     return float(
         np.mean([mean_iou_of(run.counts[target]) if target in run.counts else math.nan for run in network.runs])
     )
@@ -200,3 +187,35 @@ def _mean_iou(network: Network, target: str) -> float:
 def _median(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
+
+
+def _fed_alike(run: DeployedRun, target: str) -> bool:
+    """Return whether a run has a result on a target, and was fed with the same pixels as in PyTorch."""
+    if target not in run.counts:
+        return False
+    fed, reference = ([record.test_digest for record in run.records[key]] for key in (target, REFERENCE))
+    return fed == reference
+
+
+def _missing_results(runs: Sequence[DeployedRun], target: str) -> list[str]:
+    """Return why trainings have no result on a target, those of one reason together; empty where all have one."""
+    seeds: dict[str, list[int]] = {}
+    for run in runs:
+        if (reason := _missing(run, target)) is not None:
+            seeds.setdefault(reason, []).append(run.seed)
+    return [reason if len(found) == len(runs) else f"{_named(found)}: {reason}" for reason, found in seeds.items()]
+
+
+def _missing(run: DeployedRun, target: str) -> str | None:
+    """Return why a training has no result on a target; None where it has one."""
+    if _fed_alike(run, target):
+        return None
+    if target in run.counts:
+        return OTHER_PIXELS
+    records = run.records.get(target, ())
+    reasons = [record.reason or str(record.status) for record in records if record.status is not Status.COMPLETED]
+    return reasons[0] if reasons else "was not deployed, or not all of its folds; 'segbench deploy' does it"
+
+
+def _named(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

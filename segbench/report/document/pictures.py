@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from segbench.report.blocks import Drawing, Gallery, PicturedImage, Tile
 from segbench.report.figures.predictions import MOST_TILES, page_caption
+from segbench.report.formats.html_blocks import data_address
 from segbench.report.runs.pictures import Pixels, Seen, find_pictures, mark_of, role_in_words, wrong
 from segbench.report.text import is_absent
 
@@ -71,31 +71,27 @@ def _pictured(one: Seen, networks: list[tuple[str, str]]) -> PicturedImage:
 def _photograph(pixels: Pixels) -> str:
     png = _saved(Image.fromarray(pixels), format="PNG", optimize=True)
     if len(png) <= _LOSSLESS_BYTES:
-        return _address(png, "image/png")
-    return _address(_saved(Image.fromarray(pixels), format="JPEG", quality=85), "image/jpeg")
+        return data_address(png, "image/png")
+    return data_address(_saved(Image.fromarray(pixels), format="JPEG", quality=85), "image/jpeg")
 
 
 def _indexed(classes: Pixels, palette: list[int]) -> str:
     picture = Image.fromarray(np.ascontiguousarray(classes))
     picture.putpalette(palette)
-    return _address(_saved(picture, format="PNG", optimize=True), "image/png")
+    return data_address(_saved(picture, format="PNG", optimize=True), "image/png")
 
 
 def _marked(mistaken: Any, mark: tuple[int, int, int]) -> str:
     """Return the errors in one colour; all else is transparent."""
     picture = Image.fromarray(np.ascontiguousarray(mistaken).astype(np.uint8))
     picture.putpalette([0, 0, 0, *mark])
-    return _address(_saved(picture, format="PNG", optimize=True, transparency=0), "image/png")
+    return data_address(_saved(picture, format="PNG", optimize=True, transparency=0), "image/png")
 
 
 def _saved(picture: Image.Image, **how: Any) -> bytes:
     content = io.BytesIO()
     picture.save(content, **how)
     return content.getvalue()
-
-
-def _address(content: bytes, media_type: str) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _hex(color: Any) -> str:

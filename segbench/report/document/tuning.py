@@ -70,40 +70,34 @@ def tuning_section(runs: pd.DataFrame, trials: pd.DataFrame) -> list[Block]:
     return blocks
 
 
-def both_protocols(search: Search, runs: pd.DataFrame) -> pd.DataFrame:
+def both_protocols(search: Search, runs: pd.DataFrame) -> pd.DataFrame | None:
     """Compare each network by the identical recipe (first) and tuned (second), with the columns of ``compare``.
 
     Args:
         search: The tuned protocol.
         runs: Rows of ``load_results``.
 
-    Raises:
-        StoreError: No network was completed by both.
+    Returns:
+        The comparison; None if no network was completed by both.
     """
     untuned = runs[[protocol == search.untuned for protocol in runs["protocol"]]]
-    return compare(untuned, search.runs.assign(tuning=None)).networks
+    try:
+        return compare(untuned, search.runs.assign(tuning=None)).networks
+    except StoreError:
+        return None
 
 
 def tuning_plots(runs: pd.DataFrame) -> Iterator[tuple[str, Plot]]:
     """Yield a figure for each tuning, with its protocol; none if no network was completed with both recipes."""
     for search in searches(runs):
-        try:
-            found = both_protocols(search, runs)
-        except StoreError:
-            continue
-        yield search.protocol, tuning_slopes(found, (search.untuned, search.protocol))
+        if (found := both_protocols(search, runs)) is not None:
+            yield search.protocol, tuning_slopes(found, (search.untuned, search.protocol))
 
 
 def tuning_answers(runs: pd.DataFrame) -> list[str]:
     """Return two sentences on each tuning; none if no network was completed with both recipes."""
-    answers = []
-    for search in searches(runs):
-        try:
-            found = both_protocols(search, runs)
-        except StoreError:
-            continue
-        answers.append(f"{_changes(found)} {_certainty(found)}")
-    return answers
+    compared = (both_protocols(search, runs) for search in searches(runs))
+    return [f"{_changes(found)} {_certainty(found)}" for found in compared if found is not None]
 
 
 def _changes(found: pd.DataFrame) -> str:
@@ -154,9 +148,8 @@ def tuning_facts(runs: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, Any
 
 
 def _records(search: Search, runs: pd.DataFrame) -> list[dict[str, Any]]:
-    try:
-        found = both_protocols(search, runs)
-    except StoreError:
+    found = both_protocols(search, runs)
+    if found is None:
         return []
     names = ["first", "first_value", "second_value", "difference", "low", "high", "p_value"]
     renamed = {"first": "network", "first_value": "identical_recipe", "second_value": "tuned"}
@@ -217,9 +210,8 @@ def _scored(one: Tried) -> list[Cell | str]:
 
 
 def _both(search: Search, runs: pd.DataFrame) -> list[Block]:
-    try:
-        found = both_protocols(search, runs)
-    except StoreError:
+    found = both_protocols(search, runs)
+    if found is None:
         return [Paragraph.of("No network was completed by both the identical recipe and its tuned one.")]
     completed = search.runs[search.runs["status"] == Status.COMPLETED]
     chosen = {str(run.model): values_in_words(run.tuning) for run in completed.itertuples()}

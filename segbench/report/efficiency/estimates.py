@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import UnknownNameError, UsageError
-from segbench.metrics.resampling import ImageSpread, by_group, resamples_for, spread_of_values, weights_of
+from segbench.metrics.resampling import ImageSpread, by_group, resampled, resamples_for, spread_of_values
 from segbench.metrics.scores import ClassCounts, summary_scores
 from segbench.metrics.trainings import Estimates, Scope, estimate, weighted_sums
 from segbench.report.efficiency.curves import Curve, CurveSet
@@ -21,8 +21,6 @@ from segbench.report.text import plural
 FloatArray = NDArray[np.float64]
 Score = Callable[[ClassCounts], FloatArray]
 """Returns a score of (..., C) counts."""
-
-_CHUNK = 1000
 
 
 class Place(NamedTuple):
@@ -105,7 +103,7 @@ def iou_of(name: str, classes: Sequence[str]) -> Score:
 
 def score_of(counts: ClassCounts, score: Score) -> float:
     """Return the score of one run over all its test images."""
-    return float(score(ClassCounts(*(part.sum(axis=0) for part in counts))))
+    return float(score(counts.total))
 
 
 def why_no_intervals(curves: CurveSet) -> str | None:
@@ -157,12 +155,8 @@ def _spread(runs: Sequence[ClassCounts], groups: Sequence[Hashable], score: Scor
     """Return how the test images make the score of every run scatter."""
     scores = np.array([score_of(run, score) for run in runs])
     grouped, units = by_group(runs, groups)
-    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in grouped]
-    chunks = []
-    for weights in weights_of(units, resamples, chunk=_CHUNK):
-        totals = np.stack([(weights @ counts).reshape(len(weights), 3, -1) for counts in stacked], axis=1)
-        chunks.append(score(ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])))
-    return spread_of_values(scores, np.concatenate(chunks), units=units)
+    drawn = np.concatenate([score(counts) for counts in resampled(grouped, units, resamples)])
+    return spread_of_values(scores, drawn, units=units)
 
 
 def _by_size(spread: ImageSpread, seeds: Sequence[int], sizes: Sequence[int]) -> Estimates:

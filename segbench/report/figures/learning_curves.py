@@ -40,14 +40,13 @@ def learning_curves(board: pd.DataFrame, histories: pd.DataFrame) -> Plot | None
     with styled():
         figure, axes = panels(len(measures), max(3.9, 0.24 * len(models)), width=5.6 * len(measures))
         for panel, measure in zip(axes, measures, strict=True):
-            for model, look in zip(models, looks(models), strict=True):
-                draw_curve(panel, found[measure][model], model, look)
+            draw_curves(panel, found[measure])
             finish(panel, "Epoch", _MEASURES[measure])
             whole_numbers(panel)
             name_ends(panel, found[measure])
     drawn = sample(shown, board, known=known, those="whose curve was kept")
     caption = f"Learning curves, mean over seeds. {drawn} {spread_words(shown, 'Bands')}"
-    data = chart.curves([_panel(measure, found[measure], models) for measure in measures], x="Epoch")
+    data = chart.curves([curves_panel(_MEASURES[measure], found[measure]) for measure in measures], x="Epoch")
     return Plot("learning-curves", "Learning curves", caption, figure, chart=data)
 
 
@@ -59,15 +58,21 @@ def by_epoch(curve: pd.DataFrame, measure: str) -> pd.DataFrame:
     return pd.DataFrame({"mean": mean, "low": mean - spread, "high": mean + spread})
 
 
-def _panel(measure: str, found: dict[str, pd.DataFrame], models: list[str]) -> dict[str, Any]:
+def curves_panel(measure: str, found: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the curves of one measure as data, by network; see ``draw_curve``."""
     lines = []
-    for model, look in zip(models, looks(models), strict=True):
-        curve = found[model]
+    for (model, curve), look in zip(found.items(), looks(list(found)), strict=True):
         if len(curve):
             values = {"x": curve.index.tolist(), "y": curve["mean"].tolist()}
             values |= {name: curve[name].tolist() for name in ("low", "high") if curve[name].notna().any()}
             lines.append(chart.line(model, look, values))
-    return {"y": _MEASURES[measure], "lines": lines}
+    return {"y": measure, "lines": lines}
+
+
+def draw_curves(axes: Axes, found: dict[str, pd.DataFrame]) -> None:
+    """Draw the curves of one measure, by network; see ``draw_curve``."""
+    for (model, curve), look in zip(found.items(), looks(list(found)), strict=True):
+        draw_curve(axes, curve, model, look)
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, model: str, look: Look) -> None:

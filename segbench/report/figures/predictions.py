@@ -60,29 +60,30 @@ def picture_grid(board: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     with styled():
         figure = _drawn(seen, pictured, classes)
     words = ", ".join(f"{role_in_words(image.role)} ({image.name}, {image.mean_iou:.3f})" for image in images)
-    rows = scored_rows(board)
-    pool = rows[rows["model"].isin([network.model for network in found.networks])]
-    drawn = networks(pool.head(most), board, known=pool, those="whose predictions were kept")
     caption = (
         f"Test images by the mean over networks of their own mean IoU, of {found.gallery.test_images}: {words}. Above: "
         "the image and what each network predicted, with the mean IoU of this image; below: the label, and the image "
-        f"in grey with what is wrong in a colour of its own. {whole(board)}; {drawn}, one seed of each, so that no "
-        f"spread is known.{how_shown(images)}"
+        f"in grey with what is wrong in a colour of its own. {_which(board, found, most)}, one seed of each, so that "
+        f"no spread is known.{how_shown(images)}"
     )
     return Plot("pictures", "Predictions", caption, figure, caption)
 
 
 def page_caption(board: pd.DataFrame, found: Pictures) -> str:
     """Return what a page shows of a gallery."""
-    rows = scored_rows(board)
-    pool = rows[rows["model"].isin([network.model for network in found.networks])]
-    drawn = networks(pool.head(MOST_TILES), board, known=pool, those="whose predictions were kept")
     roles = ", ".join(role_in_words(image.role) for image in found.images)
     return (
         f"Of {found.gallery.test_images} test images: {roles}, by the mean over networks of the image's own mean IoU. "
         "A row holds the image, its label and, for each network, what the buttons above choose; the number is the mean "
-        f"IoU of this image. {whole(board)}; {drawn}, one seed of each.{how_shown(found.images)}"
+        f"IoU of this image. {_which(board, found, MOST_TILES)}, one seed of each.{how_shown(found.images)}"
     )
+
+
+def _which(board: pd.DataFrame, found: Pictures, most: int) -> str:
+    """Return of which table, and of how many networks of how many, predictions are shown."""
+    rows = scored_rows(board)
+    pool = rows[rows["model"].isin([network.model for network in found.networks])]
+    return f"{whole(board)}; {networks(pool.head(most), board, known=pool, those='whose predictions were kept')}"
 
 
 def how_shown(images: Sequence[GalleryImage]) -> str:

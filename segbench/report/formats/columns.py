@@ -81,10 +81,12 @@ def _yes(name: str) -> Callable[[pd.Series[Any]], str]:
     return lambda row: "yes" if not is_absent(row[name]) and row[name] else ""
 
 
-def _interval(row: pd.Series[Any]) -> str:
-    """Return the interval of the mean IoU."""
-    low, high = row["mean_iou_low"], row["mean_iou_high"]
-    return "" if is_absent(low) else f"{low:.3f} to {high:.3f}"
+def _interval(name: str) -> Callable[[pd.Series[Any]], str]:
+    def show(row: pd.Series[Any]) -> str:
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        return "" if is_absent(low) else f"{low:.3f} to {high:.3f}"
+
+    return show
 
 
 def _ranks(row: pd.Series[Any]) -> str:
@@ -129,7 +131,7 @@ COLUMNS = (
     Column("model", _word("model"), 0, right=False),
     Column("tuned", _word("tuned"), 2, right=False),
     Column("mIoU", _fraction("mean_iou"), 0, "mean_iou"),
-    Column("95 % interval", _interval, 2, "mean_iou_low"),
+    Column("95 % interval", _interval("mean_iou"), 2, "mean_iou_low"),
     Column("ranks", _ranks, 14, "rank_best"),
     Column("group", _word("group"), 4, right=False),
     Column("differs in", _word("environment_differs"), 3, right=False),
@@ -195,12 +197,7 @@ def _of_metric(label: str) -> list[Column]:
     """Return the columns of one of the suites' own metrics: its mean and spread, and its interval."""
     name, known = f"{PREFIX}{label}", {column.title for column in COLUMNS}
     title = printable(label) if label not in known else f"{printable(label)} (own)"
-
-    def interval(row: pd.Series[Any]) -> str:
-        low, high = row[f"{name}_low"], row[f"{name}_high"]
-        return "" if is_absent(low) else f"{low:.3f} to {high:.3f}"
-
     return [
         Column(title, _fraction(name), 7, name),
-        Column(f"{title} 95 %", interval, 31, f"{name}_low"),
+        Column(f"{title} 95 %", _interval(name), 31, f"{name}_low"),
     ]

@@ -3,6 +3,7 @@ r"""A leaderboard as LaTeX tables, for papers: needs ``\usepackage{booktabs}``."
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -49,20 +50,28 @@ def label_of(table: RankedTable) -> str:
 
 def _table(table: RankedTable) -> str:
     columns = [column for column in filled_columns(table.scored) if column.importance <= MOST_IMPORTANCE]
-    lines = [" & ".join(escape_latex(column.title) for column in columns) + r" \\"]
-    lines.append(r"\midrule")
-    for _, row in table.scored.iterrows():
-        lines.append(" & ".join(escape_latex(column.show(row)) for column in columns) + r" \\")
+    rows = [[escape_latex(column.show(row)) for column in columns] for _, row in table.scored.iterrows()]
     alignment = "".join("r" if column.right else "l" for column in columns)
     caption = " ".join(escape_latex(text) for text in (f"{table.heading}.", table.certainty) if text)
+    titles = [escape_latex(column.title) for column in columns]
+    return table_environment(titles, rows, alignment, caption=caption, label=label_of(table))
+
+
+def table_environment(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str, *, caption: str, label: str
+) -> str:
+    """Return cells that are escaped already as a ``table`` environment with booktabs rules."""
+    head, *lines = (" & ".join(cells) + r" \\" for cells in (titles, *rows))
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{caption}}}",
-            rf"\label{{tab:{label_of(table)}}}",
+            rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
+            head,
+            r"\midrule",
             *lines,
             r"\bottomrule",
             r"\end{tabular}",

@@ -19,13 +19,13 @@ from segbench.report.text import is_absent
 _UNRANKED = ("model", "status", "reason")
 
 
-def board_blocks(board: pd.DataFrame, *, level: int = 3, per_class: bool = False) -> list[Block]:
+def board_blocks(board: pd.DataFrame, *, per_class: bool = False) -> list[Block]:
     """Return a leaderboard's tables, each followed by the IoU of every class where that is asked for."""
     if board.empty:
         return [Paragraph.of("No runs.")]
     found: list[Block] = []
     for table in tables_of(board):
-        found += [*table_blocks(table, level=level), *(class_block(table.scored) if per_class else [])]
+        found += [*table_blocks(table), *(class_block(table.scored) if per_class else [])]
     return found
 
 
@@ -45,7 +45,7 @@ def table_blocks(table: RankedTable, *, level: int = 3, facts: Sequence[RowFacts
     if table.certainty:
         blocks.append(Paragraph.of(table.certainty))
     if len(table.others):
-        rows = [[_text(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
+        rows = [[str(row[name]) for name in _UNRANKED] for _, row in table.others.iterrows()]
         blocks.append(Table.of("not-ranked", ["not ranked", "outcome", "reason"], rows))
     return blocks
 
@@ -87,7 +87,3 @@ def _cell(column: Column, row: pd.Series[Any], ranked: pd.DataFrame) -> Cell:
     ends = (row["mean_iou_low"], row["mean_iou"], row["mean_iou_high"])
     first, middle, last = ((float(end) - low) / ((high - low) or 1.0) for end in ends)
     return replace(cell, bar=(first, middle, last))
-
-
-def _text(value: Any) -> str:
-    return str(value)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.report import text
-from segbench.report.formats.latex import escape_latex, label_of
+from segbench.report.formats.latex import escape_latex, label_of, table_environment
 from segbench.report.ranking.citations import papers_of_network
 from segbench.report.ranking.tables import RankedTable, tables_of
 from segbench.report.text import is_absent, name_of_test_data, plural, short_id
@@ -38,29 +38,14 @@ def paper_table(board: pd.DataFrame, factories: dict[str, str]) -> str:
 def _table(table: RankedTable, factories: dict[str, str]) -> str:
     columns = [column for column in _columns(table.scored) if table.scored[column.name].notna().any()]
     best = {column.title: _best(table.scored, column) for column in columns}
-    lines = []
+    rows = []
     for _, row in table.scored.iterrows():
         cells = [column.show(row) for column in columns]
         set_cells = [_set(cell, bold=cell in best[column.title]) for cell, column in zip(cells, columns, strict=True)]
-        lines.append(" & ".join([_network(str(row["model"]), factories), *set_cells]) + r" \\")
-    titles = " & ".join(["Network", *(escape_latex(column.title) for column in columns)])
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escape_latex(_caption(table))}}}",
-            rf"\label{{tab:{label_of(table)}-paper}}",
-            rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
-            r"\toprule",
-            rf"{titles} \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+        rows.append([_network(str(row["model"]), factories), *set_cells])
+    titles = ["Network", *(escape_latex(column.title) for column in columns)]
+    caption, label = escape_latex(_caption(table)), f"{label_of(table)}-paper"
+    return table_environment(titles, rows, f"l{'r' * len(columns)}", caption=caption, label=label)
 
 
 def _columns(scored: pd.DataFrame) -> tuple[_Column, ...]:

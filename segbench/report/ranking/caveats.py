@@ -8,11 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from segbench.report.ranking.checkpoint_caveats import checkpoint_notes
+from segbench.report.ranking.network_caveats import checkpoint_notes, output_notes, teacher_notes
 from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
-from segbench.report.ranking.output_caveats import output_notes
 from segbench.report.ranking.speed_columns import speed_figures
-from segbench.report.ranking.teacher_caveats import teacher_notes
 from segbench.report.ranking.unpredicted import unpredicted_notes
 from segbench.report.runs.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.runs.network_identity import network_key

@@ -9,12 +9,10 @@ import pandas as pd
 
 from segbench.metrics.conventions import CONVENTIONS, ConventionScores, convention
 from segbench.report.ranking.leaderboard import ranked
-from segbench.report.runs.folds import folders_of
+from segbench.report.runs.folds import matrices_of
 from segbench.report.runs.network_identity import disambiguate_labels, drop_copies
 from segbench.report.runs.protocols import comparisons
-from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.record import Status
-from segbench.results.run_files import CONFUSION_FILE
 
 COLUMNS = ("protocol", "test_data", "rank", "model", "seeds", "convention", *ConventionScores._fields, "reason")
 
@@ -41,10 +39,7 @@ def rescored(runs: pd.DataFrame, names: Sequence[str] = tuple(CONVENTIONS)) -> p
     for protocol, test_data, group in comparisons(runs):
         completed = drop_copies(group[group["status"] == Status.COMPLETED])
         for model, seeds in completed.groupby("model", sort=False):
-            stored = [
-                joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)])
-                for run in seeds.itertuples()
-            ]
+            stored = [matrices_of(run) for run in seeds.itertuples()]
             scores[protocol, test_data, str(model)] = {
                 name: _mean([one.score(each.matrices, each.void_predicted) for each in stored])
                 for name, one in chosen.items()

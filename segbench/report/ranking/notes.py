@@ -65,8 +65,3 @@ def about_columns(columns: tuple[str, ...], sentences: Iterable[str]) -> Iterato
 def of_table(notes: Iterable[Note], protocol: str | None, test_data: str | None) -> list[Note]:
     """Return the notes on one table."""
     return [note for note in notes if note.is_of(protocol, test_data)]
-
-
-def of_no_row(notes: Iterable[Note]) -> list[Note]:
-    """Return the notes that are about no network in particular."""
-    return [note for note in notes if not note.models]

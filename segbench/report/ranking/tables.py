@@ -9,6 +9,7 @@ import pandas as pd
 
 from segbench.metrics.trainings import Scope
 from segbench.report.text import is_absent, name_of_test_data, plural, printable, short_id
+from segbench.results.files import safe_name
 
 INTERVAL, GROUP = "95 % interval", "group"
 """Titles of the columns that need an explanation."""
@@ -58,6 +59,12 @@ class RankedTable:
         known = "; ".join(part for part in (self.kind, self.values) if part)
         name = f"Protocol {short_id(self.protocol)}" + (f" ({known})" if known else "")
         return f"{name} · {name_of_test_data(self.test_data)}" if self.rivals else name
+
+    @property
+    def file_id(self) -> str:
+        """What tells the files of its figures from those of another table."""
+        ids = [self.protocol, *([self.test_data] if self.rivals else [])]
+        return "-".join(safe_name(short_id(part)) for part in ids)
 
     @property
     def short_name(self) -> str:

@@ -14,14 +14,14 @@ from segbench.errors import StoreError
 from segbench.metrics.calibration import CalibrationCounts
 from segbench.metrics.resampling import counts_by_image
 from segbench.metrics.scores import ClassCounts
-from segbench.report.robustness.clean import clean_calibration, joined_calibration
 from segbench.report.runs.network_identity import labels_by_run
+from segbench.results.arrays.details import CALIBRATION, load_details
 from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import RunRecord, Status
 from segbench.results.retests.record import Condition
 from segbench.results.retests.store import ROBUSTNESS, StoredRetest
-from segbench.results.run_files import CONFUSION_FILE
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +195,28 @@ def _part(run: FoundRun, record: RunRecord, tests: Sequence[StoredRetest], probl
     if any(one.names != names for one in corrupted):
         raise StoreError(f"{record.id}: its tests are of different images; run 'segbench robustness' again")
     few = _of(clean, names, record.id)
-    calibration = clean_calibration(run.folder, names)
+    calibration = _clean_calibration(run.folder, names)
     return _Part(record.label, record, current, matrices, few, calibration, _groups(record, clean.names, names))
+
+
+def _clean_calibration(folder: Path, images: Sequence[str]) -> CalibrationCounts | None:
+    """Return the pixels of some images of a run's own test by confidence; None where they were not counted.
+
+    Raises:
+        StoreError: The counts cannot be read.
+    """
+    details = load_details(folder / DETAILS_FILE)
+    if details is None or not details.part(CALIBRATION) or not set(images) <= set(details.names):
+        return None
+    places = {name: place for place, name in enumerate(details.names)}
+    chosen = [places[name] for name in images]
+    return CalibrationCounts(**{name: counts[chosen] for name, counts in details.part(CALIBRATION).items()})
+
+
+def _joined_calibration(folds: Sequence[CalibrationCounts | None]) -> CalibrationCounts | None:
+    """Return the counts of all folds; None where one has none."""
+    known = [fold for fold in folds if fold is not None]
+    return CalibrationCounts(*map(np.concatenate, zip(*known, strict=True))) if len(known) == len(folds) else None
 
 
 def _groups(record: RunRecord, images: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...] | None:
@@ -216,7 +236,7 @@ def _of(matrices: ImageMatrices, names: Sequence[str], run: str) -> ImageMatrice
     places = {name: place for place, name in enumerate(matrices.names)}
     if not set(names) <= places.keys():
         raise StoreError(f"{run}: its tests are of images that it was not tested on; run 'segbench robustness' again")
-    return ImageMatrices(tuple(names), matrices.matrices[[places[name] for name in names]])
+    return matrices.at([places[name] for name in names])
 
 
 def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
@@ -245,7 +265,7 @@ def _together(parts: Sequence[_Part], problems: list[str]) -> TestedRun | None:
         images=clean.names,
         groups=tuple(group for part in groups if part for group in part) if all(groups) else None,
         clean=counts_by_image(clean.matrices),
-        clean_calibration=joined_calibration([part.calibration for part in parts]),
+        clean_calibration=_joined_calibration([part.calibration for part in parts]),
         conditions={key: _counts([part.matrices[key] for part in parts]) for key in shared},
         digests={key: tuple(tests[place, key].test_digest for place in range(len(parts))) for key in shared},
         calibration={key: found for key in shared if (found := _calibration(parts, key)) is not None},

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from segbench.errors import StoreError
 from segbench.report.blocks import Block, Bullets, Code, Drawing, Heading, Paragraph
 from segbench.report.figures.plot import Plot
-from segbench.report.further_tests import folders_by_suite, run_ids
+from segbench.report.further_tests import SuiteTests, facts_by_suite, tests_by_suite
 from segbench.report.robustness.cells import reasons_of, shown
 from segbench.report.robustness.heat_map import HEAT_MAP, heat_map
-from segbench.report.robustness.load import Retested, load_retests
+from segbench.report.robustness.load import load_retests
 from segbench.report.robustness.rows import RobustnessTable
 from segbench.report.robustness.severity_curves import SEVERITY_CURVES, severity_curves
 from segbench.report.robustness.table import robustness_tables
@@ -35,32 +33,14 @@ _MEANINGS = {
 """What a column means that its title does not say."""
 
 
-@dataclass(frozen=True, eq=False)
-class SuiteRobustness:
-    """The further tests of one suite.
-
-    Attributes:
-        suite: The suite's name.
-        found: The tests.
-        tables: What they say, a table for each protocol and set of images.
-    """
-
-    suite: str
-    found: Retested
-    tables: tuple[RobustnessTable, ...]
+def robustness_of(runs: pd.DataFrame) -> list[SuiteTests[RobustnessTable]]:
+    """Return the further tests of runs, by suite; see ``tests_by_suite``."""
+    return tests_by_suite(runs, load_retests, robustness_tables)
 
 
-def robustness_of(runs: pd.DataFrame) -> list[SuiteRobustness]:
-    """Return the further tests of runs, by suite; folders of one suite belong together.
-
-    Args:
-        runs: The rows of ``load_results``.
-    """
-    found = [_of_suite(suite, places, run_ids(runs)) for suite, places in folders_by_suite(runs).items()]
-    return [one for one in found if one.tables or one.found.problems]
-
-
-def robustness_section(found: Sequence[SuiteRobustness], draw: Callable[[Plot, str], Drawing]) -> list[Block]:
+def robustness_section(
+    found: Sequence[SuiteTests[RobustnessTable]], draw: Callable[[Plot, str], Drawing]
+) -> list[Block]:
     """Return verdicts, tables and figures; nothing where no network was tested again.
 
     Args:
@@ -86,24 +66,12 @@ def robustness_section(found: Sequence[SuiteRobustness], draw: Callable[[Plot, s
     return blocks
 
 
-def robustness_facts(found: Iterable[SuiteRobustness]) -> list[dict[str, Any]]:
+def robustness_facts(found: Iterable[SuiteTests[RobustnessTable]]) -> list[dict[str, Any]]:
     """Return the same for programs."""
-    return [
-        {"suite": one.suite, "tables": [table.facts() for table in one.tables], "notes": list(one.found.problems)}
-        for one in found
-    ]
+    return facts_by_suite(found, RobustnessTable.facts)
 
 
-def _of_suite(suite: str, folders: Sequence[Path], ids: set[str]) -> SuiteRobustness:
-    try:
-        found = load_retests(*folders)
-    except StoreError as error:
-        return SuiteRobustness(suite, Retested((), {}, (str(error),)), ())
-    found = replace(found, runs=tuple(run for run in found.runs if ids.intersection(run.ids)))
-    return SuiteRobustness(suite, found, tuple(robustness_tables(found)))
-
-
-def _name(one: SuiteRobustness, table: RobustnessTable) -> str:
+def _name(one: SuiteTests[RobustnessTable], table: RobustnessTable) -> str:
     return f"{one.suite}, protocol {short_id(table.protocol)}, {plural(table.images, 'test image')}"
 
 
@@ -134,8 +102,8 @@ def _tested(table: RobustnessTable) -> list[str]:
     return [f"Corrupted: mean over {what}, the same pixels for every network."]
 
 
-def _left_out(one: SuiteRobustness) -> list[Block]:
+def _left_out(one: SuiteTests[RobustnessTable]) -> list[Block]:
     """Return what is missing and why; nothing where nothing is."""
     failed = [reason for table in one.tables for reason in reasons_of(table)]
-    lines = tuple(dict.fromkeys([*failed, *one.found.problems]))
+    lines = tuple(dict.fromkeys([*failed, *one.problems]))
     return [Bullets("Missing from these tables:", lines)] if lines else []

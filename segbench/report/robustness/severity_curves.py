@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from segbench.report import chart
 from segbench.report.figures.canvas import panels
 from segbench.report.figures.captions import spread_words
-from segbench.report.figures.learning_curves import draw_curve, name_ends
-from segbench.report.figures.looks import looks
+from segbench.report.figures.learning_curves import curves_panel, draw_curves, name_ends
 from segbench.report.figures.plot import Plot
 from segbench.report.figures.style import finish, styled
 from segbench.report.figures.tradeoffs import MIOU
 from segbench.report.robustness.rows import AtSeverity, RobustnessRow, RobustnessTable
 from segbench.report.robustness.words import sample, shown_rows
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SEVERITY_CURVES = "robustness-severities"
 _SEVERITY = "Severity (0: clean)"
@@ -41,13 +36,16 @@ def severity_curves(table: RobustnessTable) -> Plot | None:
     with styled():
         figure, axes = panels(len(known), max(3.9, 0.24 * len(rows)), width=5.6 * len(known))
         for panel, (measure, curves) in zip(axes, known.items(), strict=True):
-            _draw(panel, measure, curves)
+            draw_curves(panel, curves)
+            finish(panel, _SEVERITY, measure)
+            panel.set_xticks(sorted({severity for curve in curves.values() for severity in curve.index}))
+            name_ends(panel, curves)
     measured = " and ".join(_WORDS[name] for name in known)
     caption = (
         f"{measured[0].upper()}{measured[1:]} by severity, mean over corruptions and seeds; 0 is the clean images. "
         f"{sample(table, rows)} {spread_words(pd.DataFrame({'seeds': [row.seeds for row in rows]}), 'Bands')}"
     )
-    data = chart.curves([_panel(measure, curves) for measure, curves in known.items()], x=_SEVERITY)
+    data = chart.curves([curves_panel(measure, curves) for measure, curves in known.items()], x=_SEVERITY)
     return Plot(SEVERITY_CURVES, "By severity", caption, figure, f"{caption} {_listed(rows)}", data)
 
 
@@ -56,26 +54,6 @@ def curve_of(row: RobustnessRow, measure: str) -> pd.DataFrame:
     values = pd.DataFrame({at.severity: _MEASURES[measure](at) for at in row.by_severity}, dtype="float64").dropna()
     mean, spread = values.mean(), values.std()
     return pd.DataFrame({"mean": mean, "low": mean - spread, "high": mean + spread}).dropna(subset="mean")
-
-
-def _draw(axes: Axes, measure: str, curves: dict[str, pd.DataFrame]) -> None:
-    """Draw the curves of one measure, each named at its end."""
-    for (label, curve), look in zip(curves.items(), looks(list(curves)), strict=True):
-        draw_curve(axes, curve, label, look)
-    finish(axes, _SEVERITY, measure)
-    axes.set_xticks(sorted({severity for curve in curves.values() for severity in curve.index}))
-    name_ends(axes, curves)
-
-
-def _panel(measure: str, curves: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """Return the curves of one measure as data."""
-    lines = []
-    for (label, curve), look in zip(curves.items(), looks(list(curves)), strict=True):
-        if len(curve):
-            values = {"x": curve.index.tolist(), "y": curve["mean"].tolist()}
-            values |= {name: curve[name].tolist() for name in ("low", "high") if curve[name].notna().any()}
-            lines.append(chart.line(label, look, values))
-    return {"y": measure, "lines": lines}
 
 
 def _listed(rows: Sequence[RobustnessRow]) -> str:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from segbench.metrics.calibration import calibration_error
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval, plain_intervals
+from segbench.report.further_tests import Network, networks_by_table
 from segbench.report.ranking.intervals import LEAST_IMAGES
 from segbench.report.ranking.paired_order import OrderChanges, PairedOrder, RunTests, mean_iou_of, paired_order
 from segbench.report.robustness.load import Retested, TestedRun
-from segbench.report.robustness.rows import RobustnessRow, RobustnessTable
-from segbench.report.robustness.severities import by_severity, clean_calibration_error
+from segbench.report.robustness.rows import AtSeverity, RobustnessRow, RobustnessTable
+from segbench.results.retests.record import Condition
 
-
-class Network(NamedTuple):
-    """One network with its trainings.
-
-    Attributes:
-        label: Its label.
-        runs: Its runs, by seed.
-    """
-
-    label: str
-    runs: tuple[TestedRun, ...]
+Tested = Network[TestedRun]
 
 
 def robustness_tables(found: Retested, *, resamples: int | None = None) -> list[RobustnessTable]:
@@ -38,16 +27,11 @@ def robustness_tables(found: Retested, *, resamples: int | None = None) -> list[
         found: The further tests of a suite.
         resamples: How often to draw the images; as many as the number of tests allows by default.
     """
-    tables: dict[tuple[str, tuple[str, ...]], dict[str, list[TestedRun]]] = defaultdict(lambda: defaultdict(list))
-    for run in found.runs:
-        tables[run.protocol, run.images][run.label].append(run)
-    return [
-        _table(found, [Network(label, tuple(runs)) for label, runs in one.items()], resamples)
-        for one in tables.values()
-    ]
+    tables = networks_by_table(found.runs, lambda run: (run.protocol, run.images))
+    return [_table(found, networks, resamples) for networks in tables]
 
 
-def _table(found: Retested, networks: Sequence[Network], resamples: int | None) -> RobustnessTable:
+def _table(found: Retested, networks: Sequence[Tested], resamples: int | None) -> RobustnessTable:
     runs = [run for network in networks for run in network.runs]
     corruptions = [
         key for key, condition in found.conditions.items() if condition.kind == "corruption" and _fed_alike(runs, key)
@@ -70,7 +54,7 @@ def _table(found: Retested, networks: Sequence[Network], resamples: int | None) 
 
 
 def _order(
-    networks: Sequence[Network], corruptions: Sequence[str], units: Sequence[Hashable], resamples: int | None
+    networks: Sequence[Tested], corruptions: Sequence[str], units: Sequence[Hashable], resamples: int | None
 ) -> PairedOrder:
     tests = [
         (network.label, [RunTests(run.clean, [run.conditions[key] for key in corruptions]) for run in network.runs])
@@ -92,7 +76,7 @@ def _fed_alike(runs: Sequence[TestedRun], key: str) -> bool:
 
 
 def _row(
-    network: Network,
+    network: Tested,
     names: dict[str, str],
     found: Retested,
     loss: Interval | None,
@@ -121,8 +105,8 @@ def _row(
         rank_clean=ranks.get("clean"),
         rank_corrupted=ranks.get("corrupted"),
         calibration_error=float(np.mean(errors)) if errors else math.nan,
-        clean_calibration_error=float(np.mean([clean_calibration_error(run) for run in runs])),
-        by_severity=by_severity(runs, [found.conditions[key] for key in names]),
+        clean_calibration_error=float(np.mean([_clean_calibration_error(run) for run in runs])),
+        by_severity=_by_severity(runs, [found.conditions[key] for key in names]),
         elsewhere={key: by_condition[key] for key in by_condition if kinds[key] == "dataset"},
         train=next((by_condition[key] for key in by_condition if kinds[key] == "train_split"), None),
         failures={key: reason for run in runs for key, reason in run.failures.items()},
@@ -131,3 +115,41 @@ def _row(
 
 def _mean(runs: Sequence[TestedRun], key: str) -> float:
     return float(np.mean([mean_iou_of(run.conditions[key]) for run in runs]))
+
+
+def _by_severity(runs: Sequence[TestedRun], corruptions: Sequence[Condition]) -> tuple[AtSeverity, ...]:
+    """Return the means over corruptions at each severity, clean images first; empty without corruptions.
+
+    Only corruptions that have every severity count, so that all severities are means over the same ones.
+
+    Args:
+        runs: The trainings of one network.
+        corruptions: The conditions under which all networks were tested.
+    """
+    severities = sorted({condition.severity for condition in corruptions if condition.severity is not None})
+    whole = [
+        name
+        for name in dict.fromkeys(condition.name for condition in corruptions)
+        if sum(condition.name == name for condition in corruptions) == len(severities)
+    ]
+    if not whole:
+        return ()
+    clean = AtSeverity(0, tuple(mean_iou_of(run.clean) for run in runs), tuple(map(_clean_calibration_error, runs)))
+    return (clean, *(_at(runs, severity, [f"{name}-{severity}" for name in whole]) for severity in severities))
+
+
+def _clean_calibration_error(run: TestedRun) -> float:
+    """Return a run's expected calibration error on the clean images; NaN where it is not known."""
+    return math.nan if run.clean_calibration is None else calibration_error(run.clean_calibration)
+
+
+def _at(runs: Sequence[TestedRun], severity: int, keys: Sequence[str]) -> AtSeverity:
+    return AtSeverity(
+        severity,
+        tuple(float(np.mean([mean_iou_of(run.conditions[key]) for key in keys])) for run in runs),
+        tuple(float(np.mean([_calibration_error(run, key) for key in keys])) for run in runs),
+    )
+
+
+def _calibration_error(run: TestedRun, key: str) -> float:
+    return calibration_error(run.calibration[key]) if key in run.calibration else math.nan

@@ -12,8 +12,10 @@ import pandas as pd
 
 from segbench.errors import SegbenchError, StoreError
 from segbench.report.text import canonical, is_absent
+from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.data_identity import joint_digest
 from segbench.results.record import WEIGHTS_FACTS, Status
+from segbench.results.run_files import CONFUSION_FILE
 
 INCOMPLETE = "incomplete"
 """The status of a network and seed with missing folds."""
@@ -58,6 +60,15 @@ def pool_folds(rows: pd.DataFrame, *, score: Score, damaged: str) -> pd.DataFram
 def folders_of(run: Any) -> list[Path]:
     """Return the folders of a row of ``load_results``: those of its folds, or its own."""
     return [Path(str(run.path))] if is_absent(run.fold_paths) else [Path(path) for path in run.fold_paths]
+
+
+def matrices_of(run: Any) -> ImageMatrices:
+    """Return the matrices of a row of ``load_results``, those of its folds together.
+
+    Raises:
+        StoreError: They cannot be read.
+    """
+    return joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)])
 
 
 def _units(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -48,13 +49,9 @@ def labels_by_run(records: Sequence[RunRecord]) -> dict[str, str]:
     Args:
         records: Records of runs; trials of tunings are left out.
     """
-    keys = {record.id: _key_of(record) for record in records if record.tuning is None or record.tuning.role == "tuned"}
-    kinds: dict[str, dict[NetworkKey, Mapping[str, Any]]] = {}
-    for record in records:
-        if record.id in keys:
-            kinds.setdefault(record.label, {})[keys[record.id]] = options_of(record.model)
-    labels = {key: label for rivals in kinds.values() for key, label in _distinct_labels(rivals).items()}
-    return {run: labels[key] for run, key in keys.items()}
+    known = [record for record in records if record.tuning is None or record.tuning.role == "tuned"]
+    labels = _unique_labels((_key_of(record), options_of(record.model)) for record in known)
+    return {record.id: labels[_key_of(record)] for record in known}
 
 
 def _key_of(record: RunRecord) -> NetworkKey:
@@ -66,10 +63,7 @@ def _key_of(record: RunRecord) -> NetworkKey:
 def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs, renumbered from 0, with differing options added to labels that several networks share."""
     runs = runs.reset_index(drop=True)
-    kinds: dict[str, dict[NetworkKey, Any]] = {}
-    for run in runs[runs["options"].notna()].itertuples():
-        kinds.setdefault(str(run.model), {})[network_key(run)] = run.options
-    labels = {key: label for rivals in kinds.values() for key, label in _distinct_labels(rivals).items()}
+    labels = _unique_labels((network_key(run), run.options) for run in runs[runs["options"].notna()].itertuples())
     return runs.assign(model=[labels.get(network_key(run), str(run.model)) for run in runs.itertuples()])
 
 
@@ -89,6 +83,14 @@ def drop_copies(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _tested_on(run: Any, split: str) -> str:
     return split if is_absent(run.test_digest) else canonical(run.test_digest)
+
+
+def _unique_labels(networks: Iterable[tuple[NetworkKey, Any]]) -> dict[NetworkKey, str]:
+    """Return a label for each network, given their options."""
+    by_label: dict[str, dict[NetworkKey, Any]] = defaultdict(dict)
+    for key, options in networks:
+        by_label[key.label][key] = options
+    return {key: label for rivals in by_label.values() for key, label in _distinct_labels(rivals).items()}
 
 
 def _distinct_labels(rivals: Mapping[NetworkKey, Mapping[str, Any]]) -> dict[NetworkKey, str]:

@@ -19,10 +19,8 @@ from segbench.metrics.resampling import ImageSpread, spread_of_values, weights_o
 from segbench.metrics.trainings import estimate, estimate_weights
 from segbench.metrics.uncertainty import plain_intervals
 from segbench.registry import METRICS
-from segbench.report.runs.folds import folders_of
+from segbench.report.runs.folds import matrices_of
 from segbench.report.text import canonical, printable
-from segbench.results.arrays.matrices import joined, load_matrices
-from segbench.results.run_files import CONFUSION_FILE
 from segbench.results.store import SUITE_FILE
 
 PREFIX = "metric_"
@@ -153,7 +151,7 @@ def bounds(networks: Sequence[pd.DataFrame], metrics: Mapping[str, Metric], *, t
 
 def _resampled(run: Any, metrics: Mapping[str, Metric], groups: Sequence[str] | None) -> NDArray[np.float64]:
     """Return every metric of one run in every resample, (B, M); NaN where it cannot be computed."""
-    matrices = joined([load_matrices(folder / CONFUSION_FILE) for folder in folders_of(run)]).matrices
+    matrices = matrices_of(run).matrices
     classes = matrices.shape[1]
     flat = matrices.reshape(len(matrices), -1)
     if groups is not None:

@@ -87,6 +87,11 @@ class ImageMatrices:
         """The number of classes C."""
         return int(self.matrices.shape[1])
 
+    def at(self, places: Sequence[int]) -> ImageMatrices:
+        """Return the matrices of the images at some places, in the order of these."""
+        void = None if self.void_predicted is None else self.void_predicted[places]
+        return ImageMatrices(tuple(self.names[place] for place in places), self.matrices[places], void)
+
 
 def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
     """Concatenate the matrices of several sets of images, in order.

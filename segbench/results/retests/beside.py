@@ -5,7 +5,6 @@ The record is written after its matrices, so that a file ``.json`` means that bo
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -13,10 +12,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from segbench.config.files import read_digest
 from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
-from segbench.results.files import checked_name, replace_text, storing, temporary_path
-from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
+from segbench.results.files import checked_name, replace_text, replacing, storing
+from segbench.results.hashes import read_sealed, sealed_text
 from segbench.results.record import Facts, RunRecord, Status
-from segbench.results.wording import first_problem, newer_schema
 
 
 class Keyed(Protocol):
@@ -150,13 +148,8 @@ class TestStore(Generic[R]):
             target.unlink(missing_ok=True)
         if matrices is not None:
             file = target.with_suffix(".npz")
-            temporary = temporary_path(file)
-            try:
+            with storing(folder), replacing(file) as temporary:
                 save_matrices(temporary, matrices)
-                with storing(folder):
-                    temporary.replace(file)
-            finally:
-                temporary.unlink(missing_ok=True)
             record = record.model_copy(update={"matrices_digest": read_digest(file)})
         replace_text(target, sealed_text(record))
         return record
@@ -178,17 +171,8 @@ class TestStore(Generic[R]):
         Raises:
             StoreError: It is missing, damaged, edited or of a newer segbench, or its matrices are missing or damaged.
         """
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            if problem := newer_schema(document, self.version):
-                raise StoreError(f"{file}: {problem}")
-            if is_edited(document):
-                raise StoreError(f"{file}: {EDITED}; {self.again}")
-            found = StoredTest(self.kind.model_validate(without_checksum(document)), file.with_suffix(".npz"))
-        except OSError as error:
-            raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(f"{file}: is no record of a test ({first_problem(error)}); {self.again}") from None
+        record = read_sealed(file, self.kind, newest=self.version, what="record of a test", again=self.again)
+        found = StoredTest(record, file.with_suffix(".npz"))
         if found.record.status is Status.COMPLETED and not found.matrices_file.is_file():
             raise StoreError(f"{found.matrices_file}: is missing; {self.again}")
         known = found.record.matrices_digest

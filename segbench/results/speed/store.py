@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from segbench.errors import StoreError
 from segbench.results.files import checked_name, replace_text
-from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
+from segbench.results.hashes import read_sealed, sealed_text
 from segbench.results.speed.record import SPEED_SCHEMA_VERSION, SpeedRecord
-from segbench.results.wording import first_problem, newer_schema
 
 SPEED_FOLDER = "speed"
 
@@ -39,17 +37,7 @@ def read_speed(file: Path) -> SpeedRecord:
     Raises:
         StoreError: The file is missing, damaged, edited or of a newer segbench.
     """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        if problem := newer_schema(document, SPEED_SCHEMA_VERSION):
-            raise StoreError(f"{file}: {problem}")
-        if is_edited(document):
-            raise StoreError(f"{file}: {EDITED}; {_AGAIN}")
-        return SpeedRecord.model_validate(without_checksum(document))
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"{file}: is no speed record ({first_problem(error)}); {_AGAIN}") from None
+    return read_sealed(file, SpeedRecord, newest=SPEED_SCHEMA_VERSION, what="speed record", again=_AGAIN)
 
 
 @dataclass(frozen=True)

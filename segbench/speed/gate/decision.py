@@ -20,7 +20,7 @@ confirmation reduce it further.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
@@ -141,20 +141,23 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class _Estimate:
-    """The mean of log ratios, the half width of its interval, and its p value before any correction."""
+class Estimate:
+    """The mean of log ratios, its standard error and the degrees of freedom of its t test."""
 
     mean: float
-    half_width: float
-    p_value: float
+    error: float
+    freedom: float
+
+    def half_width(self, rate: float) -> float:
+        """Return the half width of the two-sided t interval with this error rate."""
+        return self.error * float(special.stdtrit(self.freedom, 1 - rate / 2)) if self.error else 0.0
 
     @property
-    def upper(self) -> float:
-        return self.mean + self.half_width
-
-    @property
-    def ratios(self) -> Interval:
-        return Interval(math.exp(self.mean - self.half_width), math.exp(self.upper))
+    def p_value(self) -> float:
+        """One-sided p value of "not slower than the base", before any correction."""
+        if not self.error:  # all restarts are equal, as in worked examples
+            return 0.0 if self.mean > 0 else 1.0
+        return float(special.stdtr(self.freedom, -self.mean / self.error))
 
 
 def restart_log_ratio(base_seconds: Sequence[float], head_seconds: Sequence[float]) -> float:
@@ -188,36 +191,49 @@ def decide(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) 
     Raises:
         ValueError: A log ratio is not finite.
     """
+    return decide_in_looks(_counts(log_ratios), lambda case, restarts: _estimate(log_ratios[case][:restarts]), rule)
+
+
+def decide_in_looks(
+    restarts: Mapping[str, int], estimate: Callable[[str, int], Estimate], rule: Rule | None = None
+) -> dict[str, Decision]:
+    """Decide every case by the rule of this module, however its estimate is made.
+
+    Args:
+        restarts: The number of restarts measured of each case.
+        estimate: Returns the estimate of a case from its first so many restarts.
+        rule: Threshold, looks and error rate.
+    """
     rule = rule or Rule()
-    decisions = dict.fromkeys(log_ratios, Decision(Verdict.INCONCLUSIVE))
-    for look, restarts in enumerate(rule.looks, start=1):
+    decisions = dict.fromkeys(restarts, Decision(Verdict.INCONCLUSIVE))
+    for look, used in enumerate(rule.looks, start=1):
         judged = {
-            case: _estimate(values[:restarts], rule)
-            for case, values in log_ratios.items()
-            if decisions[case].verdict is Verdict.INCONCLUSIVE and len(values) >= restarts
+            case: estimate(case, used)
+            for case, measured in restarts.items()
+            if decisions[case].verdict is Verdict.INCONCLUSIVE and measured >= used
         }
         family = sum(decision.verdict is not Verdict.REGRESSED for decision in decisions.values())
-        p_values = holm({case: estimate.p_value for case, estimate in judged.items()}, family=family)
-        for case, estimate in judged.items():
-            decisions[case] = Decision(
-                verdict=_verdict(estimate, p_values[case], rule),
-                ratio=math.exp(estimate.mean),
-                interval=estimate.ratios,
-                restarts=restarts,
-                p_value=p_values[case],
-                look=look,
-            )
+        p_values = holm({case: found.p_value for case, found in judged.items()}, family=family)
+        for case, found in judged.items():
+            decisions[case] = _decision(found, p_values[case], rule, restarts=used, look=look)
     return decisions
 
 
 def more_needed(log_ratios: Mapping[str, Sequence[float]], rule: Rule | None = None) -> dict[str, int]:
     """Return the open cases with the number of further restarts until their next look."""
+    return until_next_look(decide(log_ratios, rule), _counts(log_ratios), rule)
+
+
+def until_next_look(
+    decisions: Mapping[str, Decision], restarts: Mapping[str, int], rule: Rule | None = None
+) -> dict[str, int]:
+    """Return the open cases among these with the number of further restarts until their next look."""
     rule = rule or Rule()
     needed = {}
-    for case, decision in decide(log_ratios, rule).items():
-        ahead = [look for look in rule.looks if look > len(log_ratios[case])]
+    for case, decision in decisions.items():
+        ahead = [look for look in rule.looks if look > restarts[case]]
         if decision.verdict is Verdict.INCONCLUSIVE and ahead:
-            needed[case] = ahead[0] - len(log_ratios[case])
+            needed[case] = ahead[0] - restarts[case]
     return needed
 
 
@@ -272,19 +288,28 @@ def percent(ratio: float | None) -> str:
     return "-" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
-def _estimate(log_ratios: Sequence[float], rule: Rule) -> _Estimate:
+def _counts(log_ratios: Mapping[str, Sequence[float]]) -> dict[str, int]:
+    return {case: len(values) for case, values in log_ratios.items()}
+
+
+def _estimate(log_ratios: Sequence[float]) -> Estimate:
     values = np.asarray(log_ratios, dtype=float)
     if not np.isfinite(values).all():
         raise ValueError("expected finite log ratios")
-    mean, freedom = float(values.mean()), len(values) - 1
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    if error == 0:  # all restarts are equal, as in worked examples
-        return _Estimate(mean, 0.0, 0.0 if mean > 0 else 1.0)
-    half_width = error * float(special.stdtrit(freedom, 1 - rule.rate_of_a_look / 2))
-    return _Estimate(mean, half_width, float(special.stdtr(freedom, -mean / error)))
+    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1)
 
 
-def _verdict(estimate: _Estimate, p_value: float, rule: Rule) -> Verdict:
-    if estimate.mean >= rule.log_threshold / 2 and p_value <= rule.rate_of_a_look / 2:
-        return Verdict.REGRESSED
-    return Verdict.PASSED if estimate.upper < rule.log_threshold else Verdict.INCONCLUSIVE
+def _decision(estimate: Estimate, p_value: float, rule: Rule, *, restarts: int, look: int) -> Decision:
+    rate, half = rule.rate_of_a_look, estimate.half_width(rule.rate_of_a_look)
+    if estimate.mean >= rule.log_threshold / 2 and p_value <= rate / 2:
+        verdict = Verdict.REGRESSED
+    else:
+        verdict = Verdict.PASSED if estimate.mean + half < rule.log_threshold else Verdict.INCONCLUSIVE
+    return Decision(
+        verdict=verdict,
+        ratio=math.exp(estimate.mean),
+        interval=Interval(math.exp(estimate.mean - half), math.exp(estimate.mean + half)),
+        restarts=restarts,
+        p_value=p_value,
+        look=look,
+    )

@@ -13,9 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from segbench.speed.gate.decision import LEAST_RESTARTS, Decision, Interval, Rule, Verdict, holm
+from segbench.speed.gate.decision import (
+    LEAST_RESTARTS,
+    Decision,
+    Estimate,
+    Rule,
+    Verdict,
+    decide_in_looks,
+    until_next_look,
+)
 
 
 class Times(NamedTuple):
@@ -28,23 +35,6 @@ class Times(NamedTuple):
 
     base: Sequence[float]
     head: Sequence[float]
-
-
-class _Estimate(NamedTuple):
-    """The difference of mean log times, its standard error and its degrees of freedom."""
-
-    mean: float
-    error: float
-    freedom: float
-
-    def half_width(self, rate: float) -> float:
-        return self.error * float(special.stdtrit(self.freedom, 1 - rate / 2)) if self.error else 0.0
-
-    def p_value(self) -> float:
-        """One-sided p value of "not slower than the base"."""
-        if not self.error:
-            return 0.0 if self.mean > 0 else 1.0
-        return float(special.stdtr(self.freedom, -self.mean / self.error))
 
 
 def decide_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dict[str, Decision]:
@@ -60,32 +50,24 @@ def decide_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dic
     Raises:
         ValueError: A time is not finite and above zero.
     """
-    rule = rule or Rule()
-    decisions = {case: _undecided(found) for case, found in times.items()}
-    for look, restarts in enumerate(rule.looks, start=1):
-        judged = {
-            case: _estimate(Times(found.base, found.head[:restarts]))
-            for case, found in times.items()
-            if decisions[case].verdict is Verdict.INCONCLUSIVE
-            and len(found.head) >= restarts
-            and len(found.base) >= LEAST_RESTARTS
-        }
-        family = sum(decision.verdict is not Verdict.REGRESSED for decision in decisions.values())
-        p_values = holm({case: estimate.p_value() for case, estimate in judged.items()}, family=family)
-        for case, estimate in judged.items():
-            decisions[case] = _decision(estimate, p_values[case], rule, restarts=restarts, look=look)
-    return decisions
+    decisions = decide_in_looks(
+        {case: len(found.head) if _has_spread(found) else 0 for case, found in times.items()},
+        lambda case, restarts: _estimate(Times(times[case].base, times[case].head[:restarts])),
+        rule,
+    )
+    return {case: decision if decision.look else _undecided(times[case]) for case, decision in decisions.items()}
 
 
 def more_needed_unpaired(times: Mapping[str, Times], rule: Rule | None = None) -> dict[str, int]:
     """Return the open cases with the number of further restarts of the head until the next look."""
-    rule = rule or Rule()
-    needed = {}
-    for case, decision in decide_unpaired(times, rule).items():
-        ahead = [look for look in rule.looks if look > len(times[case].head)]
-        if decision.verdict is Verdict.INCONCLUSIVE and ahead and len(times[case].base) >= LEAST_RESTARTS:
-            needed[case] = ahead[0] - len(times[case].head)
-    return needed
+    decisions = decide_unpaired(times, rule)
+    able = {case: decisions[case] for case, found in times.items() if _has_spread(found)}
+    return until_next_look(able, {case: len(times[case].head) for case in able}, rule)
+
+
+def _has_spread(found: Times) -> bool:
+    """Return whether the base has the restarts that a spread needs."""
+    return len(found.base) >= LEAST_RESTARTS
 
 
 def _undecided(found: Times) -> Decision:
@@ -96,14 +78,14 @@ def _undecided(found: Times) -> Decision:
     return Decision(Verdict.INCONCLUSIVE)
 
 
-def _estimate(times: Times) -> _Estimate:
+def _estimate(times: Times) -> Estimate:
     logs = [_logs(side) for side in times]
     parts = [float(side.var(ddof=1)) / len(side) for side in logs]
     mean, variance = float(logs[1].mean() - logs[0].mean()), sum(parts)
     if variance == 0:  # all restarts are equal, as in worked examples
-        return _Estimate(mean, 0.0, 1.0)
+        return Estimate(mean, 0.0, 1.0)
     freedom = variance**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, logs, strict=True))
-    return _Estimate(mean, math.sqrt(variance), freedom)
+    return Estimate(mean, math.sqrt(variance), freedom)
 
 
 def _logs(seconds: Sequence[float]) -> NDArray[np.float64]:
@@ -112,19 +94,3 @@ def _logs(seconds: Sequence[float]) -> NDArray[np.float64]:
         raise ValueError("expected times that are finite and above zero")
     logs: NDArray[np.float64] = np.log(values)
     return logs
-
-
-def _decision(estimate: _Estimate, p_value: float, rule: Rule, *, restarts: int, look: int) -> Decision:
-    rate, half = rule.rate_of_a_look, estimate.half_width(rule.rate_of_a_look)
-    if estimate.mean >= rule.log_threshold / 2 and p_value <= rate / 2:
-        verdict = Verdict.REGRESSED
-    else:
-        verdict = Verdict.PASSED if estimate.mean + half < rule.log_threshold else Verdict.INCONCLUSIVE
-    return Decision(
-        verdict=verdict,
-        ratio=math.exp(estimate.mean),
-        interval=Interval(math.exp(estimate.mean - half), math.exp(estimate.mean + half)),
-        restarts=restarts,
-        p_value=p_value,
-        look=look,
-    )

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from segbench.results.wording import markdown_table
-from segbench.speed.gate.compare import Calibration, CaseResult, GateResult, NoiseFloor
+from segbench.speed.gate.compare import Calibration, CaseResult, GateResult
 from segbench.speed.gate.decision import Decision, ExitCode, Rule, Verdict, percent
 from segbench.speed.gate.environments import Environment
 from segbench.speed.gate.interleaved import Restart, Side
@@ -79,7 +79,16 @@ def rows(result: GateResult) -> list[list[str]]:
 
 def calibration_rows(found: Calibration) -> list[list[str]]:
     """Return a row for each case: name, restarts, spread, bias, and the smallest slowdown that a gate detects."""
-    return [_noise_row(one) for one in found.cases]
+    return [
+        [
+            one.case.key,
+            str(len(one.restarts)),
+            f"{100 * one.spread:.2f} %",
+            f"{100 * one.bias:+.2f} %",
+            "-" if one.smallest_slowdown is None else f"{100 * one.smallest_slowdown:.1f} %",
+        ]
+        for one in found.cases
+    ]
 
 
 def notes(result: GateResult) -> list[str]:
@@ -172,17 +181,6 @@ def _row(one: CaseResult) -> list[str]:
     measured = one.confirming_restarts or one.restarts
     base, head = (seconds_of(measured, side) for side in Side)
     return verdict_row(one.case.key, one.decision, base_seconds=base, head_seconds=head, restarts=one.decision.restarts)
-
-
-def _noise_row(one: NoiseFloor) -> list[str]:
-    smallest = one.smallest_slowdown
-    return [
-        one.case.key,
-        str(len(one.restarts)),
-        f"{100 * one.spread:.2f} %",
-        f"{100 * one.bias:+.2f} %",
-        "-" if smallest is None else f"{100 * smallest:.1f} %",
-    ]
 
 
 def _notes(one: CaseResult) -> list[str]:

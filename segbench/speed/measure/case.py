@@ -12,10 +12,9 @@ from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.config.plan import Run
 from segbench.engine.device import ComputeConfig, use_device
-from segbench.engine.events import Observer, ignore
 from segbench.engine.out_of_memory import is_out_of_memory
 from segbench.engine.run.facts import compute_facts
-from segbench.errors import DataError, ModelRefusal
+from segbench.errors import DataError, ModelRefusal, one_line, typed_line
 from segbench.results.environment import capture
 from segbench.results.speed.record import Restart, SpeedCase, SpeedStatus, Task
 from segbench.speed.measure.execution_modes import UnsupportedMode
@@ -23,15 +22,7 @@ from segbench.speed.measure.memory import resident_bytes
 from segbench.speed.measure.timer import Timer
 
 
-def measure(
-    case: SpeedCase,
-    device: str,
-    seconds: float,
-    run: Run | None = None,
-    energy: bool = True,
-    *,
-    observer: Observer = ignore,  # noqa: ARG001 - required of functions that are called in a process
-) -> Restart:
+def measure(case: SpeedCase, device: str, seconds: float, run: Run | None = None, energy: bool = True) -> Restart:
     """Measure a case once; refusals and errors become the restart's status.
 
     Args:
@@ -40,7 +31,6 @@ def measure(
         seconds: Time to spend on the samples.
         run: The run whose data is loaded; only for the task ``loading``.
         energy: Whether the accelerator's energy is measured too.
-        observer: Not used.
     """
     set_threads(case.threads)
     chosen = use_device("cpu" if case.task is Task.LOADING else device)
@@ -92,20 +82,14 @@ def compute_config_of(case: SpeedCase, device: torch.device) -> ComputeConfig:
 
 
 def _ended(error: Exception, case: SpeedCase) -> Restart:
-    text = " ".join(str(error).split())[:500]
     if is_out_of_memory(error):
-        reason = f"out of memory with batches of {case.batch_size} images: {text}"
+        reason = f"out of memory with batches of {case.batch_size} images: {one_line(error)}"
         return Restart(status=SpeedStatus.OUT_OF_MEMORY, reason=reason)
     hint = "; 'casting: autocast' leaves its weights in float32" if case.casting else ""
-    return Restart(status=SpeedStatus.FAILED, reason=f"{type(error).__name__}: {text}{hint}")
+    return Restart(status=SpeedStatus.FAILED, reason=f"{typed_line(error)}{hint}")
 
 
-def fingerprint(
-    device: str,
-    threads: int | None,
-    *,
-    observer: Observer = ignore,  # noqa: ARG001 - see measure
-) -> dict[str, Any]:
+def fingerprint(device: str, threads: int | None) -> dict[str, Any]:
     """Return the machine's fingerprint for measurements with ``threads`` threads on ``device``."""
     set_threads(threads)
     chosen = use_device(device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from speed_cases import case, record, restart
 
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_fresh_process
 from segbench.errors import UsageError
 from segbench.results.speed.record import SpeedStatus, Task
@@ -23,7 +22,7 @@ class Machine:
     def __init__(self, seconds_of_batch, most=LARGEST_BATCH):
         self.seconds_of_batch, self.most, self.calls = seconds_of_batch, most, []
 
-    def __call__(self, function, *arguments, observer):
+    def __call__(self, function, *arguments):
         if function.__name__ == "fingerprint":
             return {"processor": "made up"}
         batch = arguments[0].batch_size
@@ -76,8 +75,8 @@ def test_slow_calls_want_fewer_processes_where_that_is_allowed():
 
 def test_what_cannot_be_done_here_is_tried_once():
     class Refusing(Machine):
-        def __call__(self, function, *arguments, observer):
-            answer = super().__call__(function, *arguments, observer=observer)
+        def __call__(self, function, *arguments):
+            answer = super().__call__(function, *arguments)
             refused = restart(status=SpeedStatus.SKIPPED, reason="cannot take 8x8 images", warmup=None)
             return answer if function.__name__ == "fingerprint" else refused
 
@@ -134,11 +133,11 @@ def test_a_loader_that_delivers_in_bursts_counts_by_its_whole_time():
 
 
 def test_every_restart_is_an_interpreter_of_its_own():
-    calls = [call_in_fresh_process(address_of_malloc, observer=ignore) for _ in range(4)]
+    calls = [call_in_fresh_process(address_of_malloc) for _ in range(4)]
     assert len(set(calls)) > 1
 
 
-def address_of_malloc(*, observer):
+def address_of_malloc():
     """Return where the C library lies, which forked processes share and started ones do not."""
     import ctypes
 

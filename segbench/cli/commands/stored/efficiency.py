@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segbench.cli.support.options import AsJson
+from segbench.cli.support.options import AsJson, StoredResults
 from segbench.cli.terminal.output import write_json
 from segbench.errors import UsageError
 
 
 def efficiency(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs."),
-    ],
+    results: StoredResults,
     *,
     scores: Annotated[
         list[float] | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segbench.cli.support.options import PerClass
+from segbench.cli.support.options import PerClass, StoredResults
 from segbench.cli.terminal.output import emphasized, tell
 from segbench.cli.terminal.waiting import doing
 from segbench.errors import UsageError
@@ -33,10 +33,7 @@ class Format(StrEnum):
 
 
 def leaderboard(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs."),
-    ],
+    results: StoredResults,
     *,
     form: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help=f"How to write it: {', '.join(Format)}.")
@@ -75,10 +72,7 @@ def leaderboard(
 
 
 def report(
-    results: Annotated[
-        list[Path],
-        typer.Argument(metavar="RESULTS", help="Folders of results: of all suites, of one, or of single runs."),
-    ],
+    results: StoredResults,
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of all reports.")] = Path("reports"),
     paper: Annotated[

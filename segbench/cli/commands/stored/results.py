@@ -17,7 +17,7 @@ from segbench.cli.terminal.progress import counting
 from segbench.config.load import set_options
 from segbench.errors import UsageError
 from segbench.metrics.scores import score
-from segbench.report.text import printable
+from segbench.report.text import printable, short_id
 from segbench.results.archive.further_tests import FURTHER_TESTS, packed_files
 from segbench.results.archive.inventory import HeldRun, held_runs, size_of, suite_folders
 from segbench.results.archive.members import Kind
@@ -191,16 +191,12 @@ def _columns(facts: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
         "mIoU": ["" if one["mean_iou"] is None else f"{one['mean_iou']:.4f}" for one in facts],
         "date": [(one["started"] or "")[:10] for one in facts],
         "size": [byte_count(one["bytes"]) for one in facts],
-        "protocol": [_short(one["protocol_id"]) for one in facts],
+        "protocol": [short_id(one["protocol_id"]) for one in facts],
         "beside facts": [", ".join(one["has"]) for one in facts],
     }
     if len(set(columns["protocol"]) - {""}) < 2:
         del columns["protocol"]  # the line above the table tells it
     return {title: cells for title, cells in columns.items() if title == "run" or any(cells)}
-
-
-def _short(protocol: str | None) -> str:
-    return protocol[:8] if protocol else ""
 
 
 def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
@@ -211,7 +207,7 @@ def _totals(suite: Path, runs: Sequence[HeldRun]) -> str:
     parts += [counted(speeds, "speed record")] if speeds else []
     tests = sum(len(packed_files(suite / kind)) for kind in FURTHER_TESTS)
     parts += [counted(tests, "further test")] if tests else []
-    protocols = sorted({_short(run.record.protocol_id) for run in runs if run.record})
+    protocols = sorted({short_id(run.record.protocol_id) for run in runs if run.record})
     told = f", {'protocol' if len(protocols) == 1 else 'protocols'} {', '.join(protocols)}" if protocols else ""
     return f"{counted(len(runs), 'run')} ({', '.join(parts)}), {byte_count(size_of([suite]))}{told}"
 

@@ -76,7 +76,7 @@ def test_runs_that_could_not_be_tried_are_taken_to_need_what_the_largest_does_th
 
 def test_without_jobs_an_accelerator_does_one_run_at_a_time(machine, monkeypatch):
     machine(cores=8)
-    monkeypatch.setattr("segbench.engine.concurrency.device_type", lambda device, observer: "cuda")
+    monkeypatch.setattr("segbench.engine.concurrency.device_type", lambda device: "cuda")
     assert LaunchOptions().jobs_for(8, threads=1) == 1
 
 

@@ -12,7 +12,7 @@ from segbench.config.component import ModelEntry
 from segbench.config.load import check_part
 from segbench.deployment.export.difference import difference_of
 from segbench.deployment.export.export import Format, export_network
-from segbench.deployment.export.onnx_file import Exporter, write_onnx
+from segbench.deployment.export.onnx_model import Exporter, write_onnx
 from segbench.errors import ModelRefusal
 from segbench.models.build import build_network
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -25,13 +24,11 @@ from segbench.deployment.export import export
 from segbench.deployment.export.difference import difference_of
 from segbench.deployment.runtimes.catalog import RUNTIMES, knows_memory
 from segbench.deployment.suite import timing
-from segbench.deployment.suite.calibration import calibration_images
 from segbench.deployment.suite.deploy import deploy
-from segbench.deployment.suite.sizes import sizes_given
+from segbench.deployment.suite.prepare import calibration_images, sizes_given
 from segbench.deployment.suite.suite import deploy_networks, open_deployments, refuse_absent_packages
 from segbench.deployment.suite.task import trained_network
 from segbench.deployment.suite.timing import time_calls
-from segbench.engine.events import ignore
 from segbench.engine.inference.apply import ready
 from segbench.engine.run.splits import open_splits
 from segbench.engine.stopping import Stop
@@ -82,7 +79,7 @@ def tasks_of(trained, wanted, label="cnn"):
 def deployed_here(task):
     """Deploy in this process, and leave the files."""
     task.folder.mkdir(parents=True, exist_ok=True)
-    return deploy(task, observer=ignore)
+    return deploy(task)
 
 
 def predictions(task, run) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -177,7 +174,7 @@ def test_sizes_are_those_that_the_network_is_given(trained):
 
 def test_calls_are_timed_with_samples_and_memory(trained):
     task = tasks_of(trained, block("onnxruntime"))["onnxruntime-fp32"]
-    restart = time_calls(task, deployed_here(task).job, 2, observer=ignore)
+    restart = time_calls(task, deployed_here(task).job, 2)
     assert restart.status is SpeedStatus.MEASURED, restart.reason
     assert len(restart.host_seconds) >= 2
     assert restart.warmup.calls >= 1
@@ -189,7 +186,7 @@ def test_memory_does_not_count_the_runtime_itself(trained, monkeypatch):
     job, before = deployed_here(task).job, []
     monkeypatch.delitem(sys.modules, "onnxruntime")
     monkeypatch.setattr(timing, "resident_bytes", lambda: before.append("onnxruntime" in sys.modules) or 0)
-    assert time_calls(task, job, 1, observer=ignore).status is SpeedStatus.MEASURED
+    assert time_calls(task, job, 1).status is SpeedStatus.MEASURED
     assert before == [True]
 
 
@@ -216,7 +213,7 @@ def test_a_deployment_whose_files_are_gone_is_not_timed_and_says_why(trained):
     task = tasks_of(trained, block("onnxruntime"))["onnxruntime-fp32"]
     job = deployed_here(task).job
     (task.files / "network.onnx").unlink()
-    restart = time_calls(task, job, 1, observer=ignore)
+    restart = time_calls(task, job, 1)
     assert restart.status is SpeedStatus.FAILED
     assert "network.onnx" in restart.reason
 
@@ -261,8 +258,8 @@ def test_what_was_skipped_is_tried_again_once_its_packages_change(trained, monke
     for task in open_deployments(runs, store, wanted).tasks:
         DEPLOYMENTS.write(store.folder / DEPLOYMENTS.folder, task.record(Status.SKIPPED, "cannot"), None)
     assert open_deployments(runs, store, wanted).tasks == ()
-    real = importlib.metadata.version
-    monkeypatch.setattr(packages, "version", lambda name: "99" if name == "openvino" else real(name))
+    real = packages.package_version
+    monkeypatch.setattr(packages, "package_version", lambda name: "99" if name == "openvino" else real(name))
     assert [task.target.key for task in open_deployments(runs, store, wanted).tasks] == ["openvino-fp32"]
 
 
@@ -283,7 +280,7 @@ def test_a_stopped_command_goes_on_and_leaves_no_files(tmp_path):
     suite, store = trained_suite(tmp_path, models=["cnn"])
     runs, wanted = planned(suite, store).shown, block("onnxruntime")
 
-    class AfterOne:
+    class AfterOne(Stop):
         """Is due once one deployment is stored."""
 
         @property

@@ -7,7 +7,6 @@ from tiny import document
 
 from segbench.config.load import check
 from segbench.config.plan import plan
-from segbench.engine.events import ignore
 from segbench.engine.processes import call_in_process
 from segbench.engine.run.network_inputs import NetworkInputs
 from segbench.engine.suite import preflight_outputs as output_trials
@@ -55,13 +54,13 @@ def test_a_network_that_does_not_come_to_an_end_is_left_to_its_run_and_the_other
     monkeypatch.setattr(output_trials, "TRIAL_SECONDS", 5.0)
     calls = []
 
-    def call(function, *arguments, observer):
+    def call(function, *arguments):
         calls.append(arguments[0].model.label)
-        return call_in_process(function, *arguments, observer=observer)
+        return call_in_process(function, *arguments)
 
     inputs = {run.id: NetworkInputs(3, 3, ((32, 32),)) for run in runs}
     found = Preflight({}, {}, {}, [], inputs)
-    refusals = output_refusals(runs, found, call=call, observer=ignore)
+    refusals = output_refusals(runs, found, call=call)
     assert calls == ["Endless", "Usual", "Crashing", "Wrong"], "equal networks are tried once"
     refused = {run.model.label: refusals[run.id] for run in runs if run.id in refusals}
     assert refused.keys() == {"Wrong", "again"}
