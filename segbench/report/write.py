@@ -87,7 +87,7 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
     further = Further.of(ranking.runs)
     report = _composed(ranking, further, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": _json(ranking, further), "tex": to_latex(ranking.board)}
+    texts = {"csv": to_csv(ranking.board), "json": report_json(ranking, further), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -185,7 +185,8 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def _json(ranking: Ranking, further: Further) -> str:
+def report_json(ranking: Ranking, further: Further) -> str:
+    """Return the ``leaderboard.json`` of a report."""
     runs = drop_copies(ranking.runs)
     return to_json(
         ranking.board,

@@ -19,12 +19,23 @@ def damage_of(folder: Path, record: RunRecord, *, every_file: bool = False) -> s
         every_file: Whether to read all files, as the trained weights, and not only those that tables are made from.
     """
     known = record.checksums or {}
+    if problem := _unsealed(folder, record):
+        return problem
     names = known.keys() - {RECORD_FILE} if every_file else known.keys() & set(SCORED_FILES)
     for name in sorted(names):
         if problem := _changed(folder / name, known[name], needed=name in SCORED_FILES):
             return problem
     unknown = record.outcome.status is Status.COMPLETED and CONFUSION_FILE not in known
     return _unreadable(folder / CONFUSION_FILE) if unknown else None
+
+
+def _unsealed(folder: Path, record: RunRecord) -> str | None:
+    """Return which file has no checksum in a record that has those of others: somebody removed it."""
+    if record.checksums is None:
+        return None
+    stored = [RECORD_FILE, *(name for name in SCORED_FILES if (folder / name).exists())]
+    missing = [name for name in stored if name not in record.checksums]
+    return f"{folder / missing[0]}: has no checksum in {RECORD_FILE}, where other files have" if missing else None
 
 
 def _unreadable(file: Path) -> str | None:

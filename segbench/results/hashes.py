@@ -39,6 +39,11 @@ def is_edited(document: Any) -> bool:
     return sealed and document[CHECKSUM] != digest(without_checksum(document))
 
 
+def is_sealed(file: Path) -> bool:
+    """Return whether a readable document has a checksum; earlier versions wrote none."""
+    return CHECKSUM in json.loads(file.read_text(encoding="utf-8"))
+
+
 def without_checksum(document: Any) -> Any:
     """Return the content of a stored document; what is no mapping stays as it is."""
     if not isinstance(document, Mapping):

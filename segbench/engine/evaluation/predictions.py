@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,20 @@ from numpy.typing import NDArray
 from segbench.data.base import Color
 from segbench.engine.evaluation.sample_pictures import palette_image
 from segbench.errors import StoreError
+
+_PNG_HEADER_BYTES = 65_536
+"""Room for palette and other chunks beside the pixels of a PNG."""
+_ZIP_FAULTS = (
+    OSError,
+    KeyError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""Errors of zipfile for damaged archives."""
 
 
 class PredictionArchive:
@@ -59,16 +74,24 @@ def write_archive(file: Path, pictures: Sequence[bytes]) -> None:
             _append(archive, index, picture)
 
 
-def read_prediction(file: Path, index: int) -> bytes:
+def read_prediction(file: Path, index: int, *, pixels: int) -> bytes:
     """Return the PNG of the prediction for an image's index in the test split.
+
+    Args:
+        file: The archive.
+        index: The index.
+        pixels: The pixels of the image; a PNG of more bytes than so many pixels can need is not read.
 
     Raises:
         StoreError: The archive cannot be read, or lacks the prediction.
     """
     try:
         with zipfile.ZipFile(file) as archive:
+            size = archive.getinfo(prediction_name(index)).file_size
+            if size > 2 * pixels + _PNG_HEADER_BYTES:
+                raise StoreError(f"{file}: the prediction of image {index} has {size:,} bytes for {pixels:,} pixels")
             return archive.read(prediction_name(index))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except _ZIP_FAULTS as error:
         raise StoreError(f"{file}: the prediction of image {index} cannot be read: {error}") from None
 
 

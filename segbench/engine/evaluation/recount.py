@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from segbench.data.base import SegmentationDataset
 from segbench.engine.evaluation.predictions import read_prediction
 from segbench.engine.evaluation.tested_splits import TestedSplits
 from segbench.errors import DataError, StoreError
+from segbench.metrics.boundary import boundary_counts
 from segbench.metrics.confusion import PixelCounts, count_pixels
+from segbench.results.arrays.details import BOUNDARY, ImageDetails
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import flush_to_disk, replacing, storing
 from segbench.results.find_runs import FoundRun
 from segbench.results.record import Status
-from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, PREDICTIONS_FILE
 from segbench.results.store import write_record
 
 Progress = Callable[[int, int], None]
@@ -95,6 +98,7 @@ def count_predictions(
     stored: ImageMatrices,
     split: SegmentationDataset,
     *,
+    details: ImageDetails | None = None,
     progress: Progress = lambda done, total: None,
 ) -> ImageMatrices:
     """Count the predictions of an archive against a split's labels.
@@ -103,13 +107,14 @@ def count_predictions(
         archive: The zip archive of predictions.
         stored: The stored matrices, which the counts must equal.
         split: The test split.
+        details: Stored details, whose counts of boundaries are counted again, too.
         progress: Called with the images done and the total.
 
     Returns:
         The stored matrices with their void row.
 
     Raises:
-        StoreError: The archive cannot be read, or the matrices differ; nothing was written.
+        StoreError: The archive cannot be read, or the counts differ; nothing was written.
         DataError: A label cannot be read.
     """
     if tuple(split.names) != stored.names:
@@ -118,23 +123,55 @@ def count_predictions(
             "give the data that was tested on"
         )
     void_predicted = np.zeros(stored.matrices.shape[:2], np.int64)
+    boundaries = {} if details is None else details.part(BOUNDARY)
     for index, name in enumerate(stored.names):
-        counts = _counts(archive, index, split, classes=stored.num_classes)
+        label = split.read(index).label
+        prediction = _prediction(archive, index, label)
+        counts = _counted(archive, index, label, prediction, classes=stored.num_classes)
         if not np.array_equal(counts.confusion, stored.matrices[index]):
             raise StoreError(
                 f"{archive}: the prediction for {name} and its label here do not give the stored matrix, so one of "
                 "them is not what was scored; nothing was changed"
             )
+        if boundaries and not _same_boundaries(boundaries, index, label, prediction, classes=stored.num_classes):
+            raise StoreError(f"{archive}: the prediction for {name} does not give the boundaries in {DETAILS_FILE}")
         void_predicted[index] = counts.void_predicted
         progress(index + 1, len(stored.names))
     return ImageMatrices(stored.names, stored.matrices, void_predicted)
 
 
-def _counts(archive: Path, index: int, split: SegmentationDataset, *, classes: int) -> PixelCounts:
-    label, picture = split.read(index).label, BytesIO(read_prediction(archive, index))
+def _prediction(archive: Path, index: int, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Read a prediction of the label's size.
+
+    Raises:
+        StoreError: It cannot be read, or has another size.
+    """
+    picture = BytesIO(read_prediction(archive, index, pixels=label.size))
     try:
         with Image.open(picture) as image:
-            prediction = np.asarray(image)
+            if image.size != label.shape[::-1]:
+                raise StoreError(f"{archive}: the prediction of image {index} has another size than its label")
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise StoreError(f"{archive}: the prediction of image {index} cannot be read: {error}") from None
+
+
+def _counted(
+    archive: Path, index: int, label: NDArray[np.uint8], prediction: NDArray[np.uint8], *, classes: int
+) -> PixelCounts:
+    try:
         return count_pixels(label, prediction, num_classes=classes, name=f"{archive}: prediction {index}")
-    except (DataError, OSError, SyntaxError, ValueError) as error:
+    except DataError as error:
         raise StoreError(f"{archive}: the prediction of image {index} cannot be counted: {error}") from None
+
+
+def _same_boundaries(
+    stored: Mapping[str, NDArray[Any]],
+    index: int,
+    label: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    *,
+    classes: int,
+) -> bool:
+    counted = boundary_counts(label, prediction, num_classes=classes)._asdict()
+    return all(name in stored and np.array_equal(stored[name][index], count) for name, count in counted.items())

@@ -11,6 +11,7 @@ from segbench.config.suite import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.folds.folds import open_folds
 from segbench.data.open import open_dataset
+from segbench.errors import DataError
 from segbench.results.record import RunRecord
 
 
@@ -32,10 +33,13 @@ class TestedSplits:
         """Return the test split of a run; in a cross-validation, its fold.
 
         Raises:
-            DataError: The data is missing or cannot be read.
+            DataError: The data is missing or cannot be read, or the record does not name it.
             SuiteError: The data set does not have an option.
         """
-        document = record.recipe["dataset"] | self.options
+        known = record.recipe.get("dataset")
+        if not isinstance(known, dict):
+            raise DataError(f"{record.id}: its recipe names no data set")
+        document = known | self.options
         fold = record.fold.index if record.fold else None
         key = repr((sorted(document.items()), fold))
         if key not in self._opened:

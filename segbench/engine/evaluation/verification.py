@@ -16,11 +16,12 @@ from segbench.engine.evaluation.recount import count_predictions
 from segbench.engine.evaluation.tested_splits import TestedSplits
 from segbench.errors import SegbenchError, StoreError
 from segbench.results.archive.further_tests import FURTHER_TESTS, verified_test
+from segbench.results.arrays.details import load_details
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices
 from segbench.results.find_runs import FoundRun
-from segbench.results.hashes import identities
+from segbench.results.hashes import identities, is_sealed
 from segbench.results.record import RunRecord, Status
-from segbench.results.run_files import CONFUSION_FILE, PREDICTIONS_FILE
+from segbench.results.run_files import CONFUSION_FILE, DETAILS_FILE, PREDICTIONS_FILE
 from segbench.results.verify import verified_record
 
 Progress = Callable[[int, int], None]
@@ -40,7 +41,7 @@ class Check(StrEnum):
     LABELS = "labels"
     """The pixels of each class in each label here, against the rows of the stored matrices."""
     PREDICTIONS = "predictions"
-    """Kept predictions, counted against the labels here, against the stored matrices."""
+    """Kept predictions, counted against the labels here, against the stored matrices and boundaries."""
 
 
 class Verdict(StrEnum):
@@ -60,7 +61,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verified:
+class RunChecks:
     """What was found of a run.
 
     Attributes:
@@ -80,6 +81,7 @@ class Verified:
 
 
 _VERIFIED = Finding(Verdict.VERIFIED)
+_NO_CHECKSUM = "without checksums, as earlier versions stored them: nothing would tell an edit"
 
 
 class Verifier:
@@ -96,21 +98,18 @@ class Verifier:
         self._fingerprints: dict[int, str] = {}
         self._pixels: dict[int, NDArray[np.int64]] = {}
 
-    def verify(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> Verified:
+    def verify(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> RunChecks:
         """Verify a run.
 
         Args:
             found: The run.
             progress: Called with the images done and the total, first for labels, then for predictions.
-
-        Raises:
-            SuiteError: The data set does not have an option.
         """
         folder, unknown = found.folder, Finding(Verdict.UNKNOWN, "its record cannot be read")
         findings = dict.fromkeys(Check, unknown)
         if found.record is None:
             findings[Check.RECORD] = Finding(Verdict.WRONG, found.problem or "cannot be read")
-            return Verified(folder, None, findings)
+            return RunChecks(folder, None, findings)
         record = found.record
         findings[Check.RECORD] = _record(record)
         findings[Check.FILES] = files = _files(folder, record)
@@ -118,30 +117,55 @@ class Verifier:
         if record.outcome.status is not Status.COMPLETED or files.verdict is Verdict.WRONG:
             reason = "the run was not completed" if files.verdict is not Verdict.WRONG else "its files are damaged"
             unseen = dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), Finding(Verdict.UNKNOWN, reason))
-            return Verified(folder, record, findings | unseen)
-        return Verified(folder, record, findings | self._against_data(folder, record, progress))
+            return RunChecks(folder, record, findings | unseen)
+        return RunChecks(folder, record, findings | self._against_data(folder, record, progress))
 
     def _against_data(self, folder: Path, record: RunRecord, progress: Progress) -> dict[Check, Finding]:
         """Compare a completed run with the data here."""
         stored = load_matrices(folder / CONFUSION_FILE)
-        try:
-            split = self._here(record)
-        except SegbenchError as error:
-            data = Finding(Verdict.UNKNOWN, " ".join(str(error).split()))
-            return dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), data)
-        if split is None:
+        if not self.with_data:
             unseen = Finding(Verdict.UNKNOWN, "data was not to be looked at")
             return dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), unseen)
-        data = self._data(record, split)
-        labels = _judged(lambda: _compare_labels(stored, split, self._label_pixels(split, progress)), data)
-        predictions = Finding(Verdict.UNKNOWN, f"they were not kept ({PREDICTIONS_FILE})")
-        if (folder / PREDICTIONS_FILE).is_file():
-            archive = folder / PREDICTIONS_FILE
-            predictions = _judged(lambda: count_predictions(archive, stored, split, progress=progress), data)
+        try:
+            split = self._splits.of(record)
+            data = self._data(record, split)
+        except SegbenchError as error:
+            absent = Finding(Verdict.UNKNOWN, " ".join(str(error).split()))
+            return dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), absent)
+        labels = self._labels(stored, split, data, progress)
+        archive = folder / PREDICTIONS_FILE
+        if not archive.is_file():
+            predictions = Finding(Verdict.UNKNOWN, f"they were not kept ({PREDICTIONS_FILE})")
+        elif labels.verdict is Verdict.UNKNOWN:
+            predictions = labels
+        else:
+            predictions = _VERIFIED
+            try:
+                count_predictions(
+                    archive, stored, split, details=load_details(folder / DETAILS_FILE), progress=progress
+                )
+            except SegbenchError as error:
+                predictions = Finding(Verdict.WRONG, str(error))
         return {Check.DATA: data, Check.LABELS: labels, Check.PREDICTIONS: predictions}
 
-    def _here(self, record: RunRecord) -> SegmentationDataset | None:
-        return self._splits.of(record) if self.with_data else None
+    def _labels(self, stored: ImageMatrices, split: SegmentationDataset, data: Finding, progress: Progress) -> Finding:
+        """Compare the labels' pixels of each class with the matrices' rows, and void pixels with the void row."""
+        other = data.verdict is not Verdict.VERIFIED
+        if tuple(split.names) != stored.names:
+            reason = f"{CONFUSION_FILE} is of {len(stored.names)} images, the split here of {len(split)} other ones"
+            return Finding(Verdict.UNKNOWN, data.reason) if other else Finding(Verdict.WRONG, reason)
+        try:
+            pixels = self._label_pixels(split, progress)
+        except SegbenchError as error:
+            return Finding(Verdict.UNKNOWN, " ".join(str(error).split()))
+        same = (pixels[:, : stored.num_classes] == stored.matrices.sum(axis=2)).all(axis=1)
+        if stored.void_predicted is not None:
+            same &= pixels[:, IGNORE_INDEX] == stored.void_predicted.sum(axis=1)
+        if same.all():
+            return _VERIFIED
+        name = stored.names[int(np.argmin(same))]
+        whose = f"either they were edited, or {data.reason}" if other else "they were edited"
+        return Finding(Verdict.WRONG, f"{CONFUSION_FILE}: the rows of {name} are not the pixels of its label: {whose}")
 
     def _label_pixels(self, split: SegmentationDataset, progress: Progress) -> NDArray[np.int64]:
         """Return the pixels of each value in each label, (N, 256) int64.
@@ -179,11 +203,11 @@ def _record(record: RunRecord) -> Finding:
 
 def _files(folder: Path, record: RunRecord) -> Finding:
     try:
-        verified_record(folder, record.id)
+        verified_record(folder, record.id if folder.name.startswith(".") else folder.name)  # hidden: being replaced
     except StoreError as error:
         return Finding(Verdict.WRONG, str(error))
     if record.checksums is None:
-        return Finding(Verdict.UNKNOWN, "it is of an earlier version, which stored no checksums")
+        return Finding(Verdict.UNKNOWN, _NO_CHECKSUM)
     return _VERIFIED
 
 
@@ -199,32 +223,7 @@ def _further_tests(folder: Path, record: RunRecord) -> Finding:
             return Finding(Verdict.WRONG, str(error))
         if not test.record.is_of(record):
             return Finding(Verdict.WRONG, f"{file}: is of other weights than the run has")
-    return _VERIFIED if files else Finding(Verdict.UNKNOWN, "there are none")
-
-
-def _judged(compare: Callable[[], object], data: Finding) -> Finding:
-    """Judge a comparison with the data here; what differs on other data says nothing."""
-    try:
-        compare()
-    except SegbenchError as error:
-        other = data.verdict is not Verdict.VERIFIED
-        return Finding(Verdict.UNKNOWN, data.reason) if other else Finding(Verdict.WRONG, str(error))
-    return _VERIFIED
-
-
-def _compare_labels(stored: ImageMatrices, split: SegmentationDataset, pixels: NDArray[np.int64]) -> None:
-    """Compare the labels' pixels of each value, (N, 256), with the matrices' rows and the void row.
-
-    Raises:
-        StoreError: They differ; says where.
-    """
-    if tuple(split.names) != stored.names:
-        raise StoreError(
-            f"{CONFUSION_FILE} is of {len(stored.names)} images, the split here of {len(split)} other ones"
-        )
-    same = (pixels[:, : stored.num_classes] == stored.matrices.sum(axis=2)).all(axis=1)
-    if stored.void_predicted is not None:
-        same &= pixels[:, IGNORE_INDEX] == stored.void_predicted.sum(axis=1)
-    if not same.all():
-        name = stored.names[int(np.argmin(same))]
-        raise StoreError(f"{CONFUSION_FILE}: the rows of {name} are not the pixels of its label: they were edited")
+    if not files:
+        return Finding(Verdict.UNKNOWN, "there are none")
+    unsealed = any(not is_sealed(file) for _, file in files)
+    return Finding(Verdict.UNKNOWN, _NO_CHECKSUM) if unsealed else _VERIFIED

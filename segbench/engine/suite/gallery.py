@@ -199,7 +199,9 @@ def _picture(folder: Path, role: Role, index: int, split: SegmentationDataset, f
     for number, one in enumerate(found):
         file = f"{role}-{number:03d}.png"
         (folder / file).write_bytes(
-            read_prediction(one.places[index].folder / PREDICTIONS_FILE, one.places[index].position)
+            read_prediction(
+                one.places[index].folder / PREDICTIONS_FILE, one.places[index].position, pixels=sample.label.size
+            )
         )
         predictions[one.run.id] = file
     scores = {one.run.id: float(one.scores[index]) for one in found}

@@ -7,50 +7,59 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from segbench.errors import UsageError
-from segbench.report.formats.tables import JSON_SCHEMA_VERSION, to_json
+from segbench.report.formats.tables import JSON_SCHEMA_VERSION
 
 _TOLERANCE = 1e-9
 """Relative difference of equal numbers, which may be summed in another order elsewhere."""
+_ROWS = "rows"
 
 
-def differences(text: str, board: pd.DataFrame, *, source: str) -> list[str]:
-    """Return how the rows of a leaderboard's JSON differ from those of a leaderboard; empty if they do not.
+def differences(given: str, expected: str, *, source: str) -> list[str]:
+    """Return how a leaderboard's JSON differs from the one that its runs give; empty if it does not.
+
+    Rows are compared figure by figure, other sections as a whole. ``segbench leaderboard --format json`` writes rows
+    alone; what a report has beside them is compared where it is given.
 
     Args:
-        text: The JSON, as ``to_json`` writes it.
-        board: What ``leaderboard`` returns for the runs.
-        source: Where the JSON is from, for messages.
+        given: The JSON to judge.
+        expected: The JSON of a report of the runs.
+        source: Where the first is from, for messages.
 
     Raises:
-        UsageError: The text is no leaderboard's JSON, or one of another version.
+        UsageError: It is no leaderboard's JSON, or one of another version.
     """
-    given = _rows(text, source)
-    expected = json.loads(to_json(board))["rows"]
-    here, there = _by_name(expected), _by_name(given)
-    lines = [f"{name}: is not among the runs" for name in there if name not in here]
+    document, right = _parsed(given, source), json.loads(expected)
+    lines = [
+        f"{_short(key)}: is not what its runs give" if key in right else f"{_short(key)}: is nothing that its runs give"
+        for key in document
+        if key != _ROWS and not (key in right and _same(document[key], right[key]))
+    ]
+    here, there = _by_name(right[_ROWS]), _by_name(document[_ROWS])
+    lines += [f"{name}: is not among the runs" for name in there if name not in here]
     lines += [f"{name}: is not in {source}" for name in here if name not in there]
     for name in there.keys() & here.keys():
+        mine, theirs = here[name], there[name]
         lines += [
-            f"{name}: {key} is {_short(there[name].get(key))} in {source}; its runs give {_short(value)}"
-            for key, value in here[name].items()
-            if not _same(there[name].get(key), value)
+            f"{name}: {key} is {_short(theirs.get(key))} in {source}; its runs give {_short(mine.get(key))}"
+            for key in {**mine, **theirs}
+            if (key in mine) != (key in theirs) or not _same(theirs[key], mine[key])
         ]
     return sorted(lines)
 
 
-def _rows(text: str, source: str) -> list[dict[str, Any]]:
+def _parsed(text: str, source: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-        version, rows = document["schema_version"], document["rows"]
-        known = [row for row in rows if isinstance(row["model"], str) and isinstance(row["status"], str)]
+        version, rows = document["schema_version"], document[_ROWS]
+        named = all(isinstance(row["model"], str) for row in rows)
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise UsageError(f"{source}: is no leaderboard of segbench: expected leaderboard.json of a report") from None
+        named, document, version = False, {}, None
+    if not named or not isinstance(document, dict):
+        raise UsageError(f"{source}: is no leaderboard of segbench: expected the leaderboard.json of a report")
     if version != JSON_SCHEMA_VERSION:
         raise UsageError(f"{source}: has version {_short(version)}; this segbench compares {JSON_SCHEMA_VERSION}")
-    return known
+    return document
 
 
 def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -68,13 +77,20 @@ def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
 
 
 def _same(given: Any, expected: Any) -> bool:
-    if isinstance(given, float | int) and isinstance(expected, float | int):
-        return math.isclose(given, expected, rel_tol=_TOLERANCE)
     if isinstance(given, list) and isinstance(expected, list):
         return len(given) == len(expected) and all(map(_same, given, expected))
     if isinstance(given, dict) and isinstance(expected, dict):
         return given.keys() == expected.keys() and all(_same(given[key], value) for key, value in expected.items())
-    return bool(given == expected)
+    if type(given) is bool or type(expected) is bool or not _are_numbers(given, expected):
+        return type(given) is type(expected) and bool(given == expected)
+    try:
+        return math.isclose(given, expected, rel_tol=_TOLERANCE)
+    except OverflowError:  # an integer beyond any float
+        return False
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, float | int) for value in values)
 
 
 def _short(value: Any) -> str:

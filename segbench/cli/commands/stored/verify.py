@@ -18,9 +18,9 @@ from segbench.report.text import printable
 from segbench.results.find_runs import scan
 
 if TYPE_CHECKING:
-    from segbench.engine.evaluation.verification import Verified
+    from segbench.engine.evaluation.verification import RunChecks
 
-_DIFFERENCES_SHOWN = 10
+_WRONG_SHOWN = 20
 _TRUSTED = (
     "What no file can show: that these networks made these predictions, and were trained as their recipes say. "
     "Training one again shows it."
@@ -54,20 +54,28 @@ def verify(
     given: dict[str, Any] = {}
     set_options(given, options)
     published = None if leaderboard is None else _text_of(leaderboard)
-    verifier, verified = Verifier(given, with_data=data), []
-    for found in scan(*results):
-        with counting(found.folder.name, "images") as advance:
-            verified.append(verifier.verify(found, progress=advance))
-    wrong = [f"{one.folder.name}: {check}: {reason}" for one in verified for check, reason in one.wrong.items()]
-    wrong += _contradictions(results, known={one.folder.name for one in verified if one.wrong})
+    runs, verifier = scan(*results), Verifier(given, with_data=data)
+    if not runs:
+        raise UsageError(f"{', '.join(map(str, results))}: holds no runs; there is nothing to verify")
+    checked = []
+    for run in runs:
+        with counting(run.folder.name, "images") as advance:
+            checked.append(verifier.verify(run, progress=advance))
+    wrong = [f"{_name(one)}: {check}: {reason}" for one in checked for check, reason in one.wrong.items()]
+    wrong += _contradictions(results, known=[one.folder for one in checked if one.wrong])
     if leaderboard is not None and published is not None:
         wrong += _differences(results, leaderboard, published)
     if as_json:
-        write_json({"runs": [_facts(one) for one in verified], "wrong": wrong})
+        write_json({"runs": [_facts(one) for one in checked], "wrong": wrong})
     else:
-        _show(verified, wrong)
+        _show(checked, wrong)
     if wrong:
         raise typer.Exit(1)
+
+
+def _name(one: RunChecks) -> str:
+    """Name a run with its suite's folder; ids of runs are unique in a suite alone."""
+    return f"{one.folder.absolute().parent.name}/{one.folder.name}"
 
 
 def _text_of(file: Path) -> str:
@@ -77,54 +85,61 @@ def _text_of(file: Path) -> str:
         raise UsageError(f"--leaderboard {file}: cannot be read: {error}") from None
 
 
-def _contradictions(results: Sequence[Path], *, known: Collection[str]) -> list[str]:
+def _contradictions(results: Sequence[Path], *, known: Collection[Path]) -> list[str]:
     """Return a line for each run that only the comparison with others shows to be wrong."""
     from segbench.report.runs.load import DAMAGED, load_results
 
     runs = load_results(*results)
-    damaged = runs[(runs["status"] == DAMAGED) & ~runs["run"].isin(list(known))]
-    return [f"{run.run}: {run.reason}" for run in damaged.itertuples()]
+    damaged = runs[runs["status"] == DAMAGED]
+    paths = zip(map(Path, damaged["path"].astype(str)), damaged["reason"], strict=True)
+    found = [(folder, reason) for folder, reason in paths if folder not in known]
+    return [f"{folder.absolute().parent.name}/{folder.name}: {reason}" for folder, reason in found]
 
 
 def _differences(results: Sequence[Path], file: Path, published: str) -> list[str]:
     from segbench.report.formats.json_differences import differences
+    from segbench.report.further import Further
     from segbench.report.ranking.ranking import rank
+    from segbench.report.write import report_json
 
     with doing("ranking the runs"):
-        board = rank(*results).board
-    found = differences(published, board, source=str(file))
-    more = len(found) - _DIFFERENCES_SHOWN
-    return [*found[:_DIFFERENCES_SHOWN], *([f"and {counted(more, 'other difference')} in {file}"] if more > 0 else [])]
+        ranking = rank(*results)
+        expected = report_json(ranking, Further.of(ranking.runs))
+    return differences(published, expected, source=str(file))
 
 
-def _facts(one: Verified) -> dict[str, Any]:
+def _facts(one: RunChecks) -> dict[str, Any]:
     return {
         "id": one.folder.name,
-        "checks": {check: {"verdict": found.verdict, "reason": found.reason} for check, found in one.findings.items()},
+        "suite": one.folder.absolute().parent.name,
+        "checks": {check: {"verdict": made.verdict, "reason": made.reason} for check, made in one.findings.items()},
     }
 
 
-def _show(verified: Sequence[Verified], wrong: Sequence[str]) -> None:
+def _show(checked: Sequence[RunChecks], wrong: Sequence[str]) -> None:
     """Write a table of runs and checks, what was not checked and why, and what is wrong."""
     from segbench.engine.evaluation.verification import Check, Verdict
 
     cells = {Verdict.VERIFIED: "yes", Verdict.WRONG: "WRONG", Verdict.UNKNOWN: "-"}
-    rows = [[one.folder.name, *(cells[one.findings[check].verdict] for check in Check)] for one in verified]
-    if not rows:
-        tell("there are no runs")
-        return
+    several = len({one.folder.absolute().parent for one in checked}) > 1
+    rows = [
+        [_name(one) if several else one.folder.name, *(cells[one.findings[check].verdict] for check in Check)]
+        for one in checked
+    ]
     write_table(["run", *Check], rows)
     typer.echo()
     unknown: dict[tuple[str, str], int] = {}
-    for one in verified:
-        for check, found in one.findings.items():
-            if found.verdict is Verdict.UNKNOWN:
-                unknown[check, found.reason] = unknown.get((check, found.reason), 0) + 1
+    for one in checked:
+        for check, made in one.findings.items():
+            if made.verdict is Verdict.UNKNOWN:
+                unknown[check, made.reason] = unknown.get((check, made.reason), 0) + 1
     for line in _unchecked(unknown):
         typer.echo(line)
-    for line in wrong:
+    for line in wrong[:_WRONG_SHOWN]:
         tell(f"wrong: {printable(line)}")
-    typer.echo(f"{counted(len(verified), 'run')}: {_sum(wrong)}" + (f" {_TRUSTED}" if not wrong else ""))
+    if len(wrong) > _WRONG_SHOWN:
+        tell(f"and {len(wrong) - _WRONG_SHOWN:,} more, which --json lists")
+    typer.echo(f"{counted(len(checked), 'run')}: {_sum(wrong)}" + (f" {_TRUSTED}" if not wrong else ""))
 
 
 def _unchecked(unknown: Mapping[tuple[str, str], int]) -> list[str]:

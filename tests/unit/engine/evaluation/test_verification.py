@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -16,6 +17,8 @@ from stored import some_images, write_run
 
 from segbench.engine.evaluation.predictions import PredictionArchive, prediction_picture
 from segbench.engine.evaluation.verification import Check, Verdict, Verifier
+from segbench.metrics.boundary import boundary_counts
+from segbench.results.arrays.details import BOUNDARY, ImageDetails, save_details
 from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.find_runs import scan
 from segbench.results.record import Outcome, Status
@@ -104,24 +107,101 @@ def test_an_edited_recipe_is_a_wrong_record(data, sealed):
     assert "recipe was edited" in outcome.wrong[Check.RECORD]
 
 
-def other_labels(data):
-    Image.fromarray(np.zeros((5, 6), np.uint8)).save(f"{data['root']}/masks/test/2.png")
-
-
-def lost_data(data):
+def test_data_that_is_not_here_says_nothing_about_a_run(data, sealed):
     data["root"] += "-elsewhere"
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"), [(other_labels, "not those that it was tested on"), (lost_data, "-else")]
-)
-def test_other_data_or_none_says_nothing_about_a_run(data, sealed, change, reason):
-    change(data)
     outcome = verified(data, sealed)
     assert outcome.wrong == {}
     for check in (Check.DATA, Check.LABELS, Check.PREDICTIONS):
         assert outcome.findings[check].verdict is Verdict.UNKNOWN
-        assert reason in outcome.findings[check].reason
+        assert "-elsewhere" in outcome.findings[check].reason
+
+
+def test_other_images_with_the_same_labels_are_told(data, sealed):
+    Image.fromarray(np.full((5, 6, 3), 9, np.uint8)).save(f"{data['root']}/images/test/2.png")
+    outcome = verified(data, sealed)
+    assert outcome.findings[Check.DATA].reason == "the files here are not those that it was tested on"
+    assert outcome.findings[Check.LABELS].verdict is Verdict.VERIFIED
+
+
+def test_other_labels_are_wrong_whatever_hash_of_the_data_a_record_claims(data, sealed):
+    invented_pixel(data, sealed)
+    document = json.loads((sealed / "run.json").read_text())
+    document["data"]["fingerprints"]["test"] = "f" * 64
+    del document["checksums"]
+    (sealed / "run.json").write_text(json.dumps(document))
+    seal(sealed)
+    outcome = verified(data, sealed)
+    assert set(outcome.wrong) == {Check.LABELS, Check.PREDICTIONS}
+    assert "either they were edited, or the files here are not those" in outcome.wrong[Check.LABELS]
+
+
+@pytest.mark.parametrize("gone", ["confusion.npz", "run.json", "history.csv"])
+def test_a_checksum_that_was_removed_is_wrong(data, sealed, gone):
+    document = json.loads((sealed / "run.json").read_text())
+    del document["checksums"][gone]
+    (sealed / "run.json").write_text(json.dumps(document))
+    outcome = verified(data, sealed)
+    assert set(outcome.wrong) == {Check.FILES}
+    assert f"{gone}: has no checksum in run.json" in outcome.wrong[Check.FILES]
+
+
+def test_a_copy_under_another_name_is_wrong(data, sealed):
+    copy = sealed.rename(sealed.with_name("another-name"))
+    assert "is the record of another run" in verified(data, copy).wrong[Check.FILES]
+
+
+@pytest.mark.parametrize("named", [None, "camvid", {}, {"name": "nowhere"}])
+def test_a_record_that_names_no_data_set_cannot_be_compared_with_data(data, tmp_path, named):
+    folder = write_run(tmp_path / "results", recipe={"dataset": named} if named is not None else {"train": None})
+    outcome = verified(data, folder)
+    assert outcome.findings[Check.LABELS].verdict is Verdict.UNKNOWN
+
+
+def with_first_prediction(folder, content):
+    with zipfile.ZipFile(folder / "predictions.zip") as archive:
+        pictures = [archive.read(name) for name in archive.namelist()]
+    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
+        for picture in [content, *pictures[1:]]:
+            archive.add(picture)
+    seal(folder)
+
+
+def png_of(width, height):
+    stream = BytesIO()
+    Image.new("1", (width, height)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (png_of(30_000, 20_000), "has 7|another size|cannot be read"),
+        (png_of(5, 5), "another size than its label"),
+        (bytes(100_000), "100,000 bytes for 30 pixels"),
+        (b"no picture", "cannot be read"),
+    ],
+)
+def test_predictions_of_another_size_are_refused_before_they_are_decoded(data, sealed, content, problem):
+    with_first_prediction(sealed, content)
+    outcome = verified(data, sealed)
+    assert set(outcome.wrong) == {Check.PREDICTIONS}
+    assert re.search(problem, outcome.wrong[Check.PREDICTIONS])
+
+
+def test_edited_boundaries_are_told_by_the_predictions(data, sealed):
+    labels = [np.asarray(Image.open(f"{data['root']}/masks/test/{index}.png")) for index in range(3)]
+    with zipfile.ZipFile(sealed / "predictions.zip") as archive:
+        predictions = [np.asarray(Image.open(BytesIO(archive.read(name)))) for name in archive.namelist()]
+    counts = [boundary_counts(*pair, num_classes=2)._asdict() for pair in zip(labels, predictions, strict=True)]
+    arrays = {f"{BOUNDARY}{name}": np.stack([count[name] for count in counts]) for name in counts[0]}
+    names = load_matrices(sealed / "confusion.npz").names
+    save_details(sealed / "details.npz", ImageDetails(names, arrays))
+    seal(sealed)
+    assert verified(data, sealed).wrong == {}
+    arrays[f"{BOUNDARY}predicted_near"] = arrays[f"{BOUNDARY}predicted"] + 1
+    save_details(sealed / "details.npz", ImageDetails(names, arrays))
+    seal(sealed)
+    assert set(verified(data, sealed).wrong) == {Check.PREDICTIONS}
 
 
 def test_data_is_not_opened_if_it_is_not_wanted(data, sealed):
@@ -135,7 +215,7 @@ def test_what_cannot_be_recomputed_is_named(data, run, tmp_path):
     folder, _ = run
     (folder / "predictions.zip").unlink()
     found = verified(data, folder).findings
-    assert "stored no checksums" in found[Check.FILES].reason
+    assert "without checksums" in found[Check.FILES].reason
     assert "not kept" in found[Check.PREDICTIONS].reason
     pretrained = write_run(tmp_path / "results", "p", pretrained=True, identity="0" * 64)
     assert "files of weights" in verified(data, pretrained).findings[Check.RECORD].reason
@@ -148,6 +228,10 @@ def test_matrices_of_a_further_test_that_were_exchanged_are_wrong(data, sealed):
         retest(sealed, condition, some_images(hits))
     assert verdicts(verified(data, sealed))[Check.TESTS] is Verdict.VERIFIED
     beside = sealed.parent / "robustness" / sealed.name
+    record = next(beside.glob("*.json"))
+    document = json.loads(record.read_text())
+    record.write_text(json.dumps({key: value for key, value in document.items() if key != "checksum"}))
+    assert verdicts(verified(data, sealed))[Check.TESTS] is Verdict.UNKNOWN, "an edit would not be told"
     first, second = sorted(beside.glob("*.npz"))
     first.write_bytes(second.read_bytes())
     assert set(verified(data, sealed).wrong) == {Check.TESTS}

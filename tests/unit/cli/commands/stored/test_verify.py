@@ -8,6 +8,7 @@ import pytest
 from programs import modules_after
 from stored import matrices, write_run
 
+from segbench.report.write import write_report
 from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.store import read_record, write_record
 
@@ -36,7 +37,7 @@ def test_edited_matrices_end_with_1_and_are_named(small, segbench):
     found = {one["id"]: one["checks"] for one in answer.json["runs"]}
     assert found[run.name]["files"]["verdict"] == "verified", "the checksum was written anew"
     assert found[run.name]["labels"]["verdict"] == "wrong"
-    assert any(line.startswith(f"{run.name}: labels: ") for line in answer.json["wrong"])
+    assert any(line.startswith(f"small/{run.name}: labels: ") for line in answer.json["wrong"])
 
 
 def test_without_the_data_other_runs_tell_edited_labels(tmp_path, segbench):
@@ -47,7 +48,7 @@ def test_without_the_data_other_runs_tell_edited_labels(tmp_path, segbench):
     )
     answer = segbench("results", "verify", tmp_path, "--no-data")
     assert answer.code == 1
-    assert f"wrong: {edited.name}: counts other labels than most of the 4 runs" in answer.err
+    assert f"wrong: toy/{edited.name}: counts other labels than most of the 4 runs" in answer.err
 
 
 def published(segbench, results, place):
@@ -63,14 +64,39 @@ def test_a_leaderboard_is_compared_with_what_its_runs_give(small, segbench, tmp_
     document = json.loads(file.read_text())
     document["rows"][0]["mean_iou"] += 0.01
     document["rows"].append(document["rows"][1] | {"model": "Invented"})
+    document["rows"][1] |= {"parameters": 10**400, "invented": 0.99}
+    document["pairs"] = [{"row": "cnn", "column": "U-Net"}]
     file.write_text(json.dumps(document))
     answer = segbench("results", "verify", small, "--leaderboard", file)
     assert answer.code == 1
     assert f"{document['rows'][0]['model']}: mean_iou is {document['rows'][0]['mean_iou']}" in answer.err
     assert "Invented: is not among the runs" in answer.err
+    assert f"{document['rows'][1]['model']}: invented is 0.99" in answer.err
+    assert f"{document['rows'][1]['model']}: parameters is 1000" in answer.err
+    assert 'pairs": is not what its runs give' in answer.err
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 99, "rows": []}', '{"schema_version": 2, "rows": [1]}'])
+@pytest.mark.slow(reason="writes a report with all its figures")
+def test_the_leaderboard_of_a_report_is_compared_in_all_its_parts(small, segbench, tmp_path):
+    write_report(small, tmp_path / "reports")
+    assert segbench("results", "verify", small, "--leaderboard", tmp_path / "reports/small/leaderboard.json").code == 0
+
+
+def test_a_folder_without_runs_is_refused(tmp_path, segbench):
+    answer = segbench("results", "verify", tmp_path)
+    assert (answer.code, "holds no runs" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"schema_version": 99, "rows": []}',
+        '{"schema_version": 2, "rows": [1]}',
+        '{"schema_version": 2, "rows": [{"model": null}]}',
+    ],
+)
 def test_what_is_no_leaderboard_is_refused(small, segbench, tmp_path, text):
     file = tmp_path / "leaderboard.json"
     file.write_text(text)
