@@ -1,13 +1,15 @@
 """Feeds damaged suites, masks, lists, archives and records to their readers: each must be read or refused in words.
 
-    python benchmarks/fuzz.py [--kinds suites,documents,masks,lists,records,archives] [--count 2000] [--seed 0]
+    python benchmarks/fuzz.py [--kinds suites,documents,masks,lists,…] [--count 2000] [--seed 0]
 
 A suite is altered in its text (characters and lines are lost, doubled or replaced) or in its values (any becomes one of
 a list that once caused trouble); nine in ten are first cut down to one or two networks, some of the sections and no
 comments, which reads several times as fast. A document is such a suite as a mapping, with altered values; half of them
 are given a ``--set`` line with a key or a value of that list. A file is altered in its bytes: cut off, flipped, filled
 with zeros, overwritten, put together with itself. An archive is altered as it is, in the tar file within, or in one of
-its files, with a manifest that agrees.
+its files, with a manifest that agrees. Beside runs lie further tests, speed records, galleries and baselines: those of
+tests/golden are altered in their bytes or, with a new checksum, in their values, and verified as `segbench results
+verify` does. Leaderboards are altered alike and compared with their runs.
 
 A reader may raise the errors that people are meant to see (``UsageError``, ``StoreError``, ``DataError``); anything
 else, and anything that takes longer than ten seconds, is printed with the number that makes it again: ``--seed NUMBER
@@ -21,9 +23,11 @@ import argparse
 import copy
 import gc
 import io
+import json
 import logging
 import lzma
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -31,7 +35,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +45,20 @@ from PIL import Image
 from psutil import Process
 
 from segbench.config.load import check, load_suite, set_options
+from segbench.config.plan import digest
 from segbench.data.datasets.folder import folder
 from segbench.data.masks.stored import read_stored
+from segbench.engine.evaluation.verification import Verifier
 from segbench.errors import SegbenchError
+from segbench.report.formats.json_differences import differences
 from segbench.report.runs.load import load_results
 from segbench.results.archive.merge import merge
 from segbench.results.archive.pack import pack
+from segbench.results.arrays.gallery import GALLERY_FILE, read_gallery
+from segbench.results.find_runs import scan
+from segbench.results.hashes import CHECKSUM, without_checksum
+from segbench.results.speed.baseline import read_baseline
+from segbench.results.speed.store import scan_speeds
 from segbench.results.store import read_record
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +67,8 @@ from spoilt_archives import forge  # noqa: E402 - after its folder is known
 
 SUITES = sorted((ROOT / "suites").glob("*.yaml"))
 FACTS = ROOT / "published" / "results" / "quickstart"
+GOLDEN = ROOT / "tests" / "golden" / "newest"
+LEADERBOARD = ROOT / "published" / "reports" / "quickstart" / "leaderboard.json"
 MOST_SECONDS = 10
 MOST_GROWTH_MB = 256
 NASTY = (
@@ -356,14 +370,59 @@ def archives(place: Path) -> Callable[[random.Random], Any]:
     return attempt
 
 
-KINDS = {
-    "suites": suites,
-    "documents": documents,
-    "masks": masks,
-    "lists": lists,
-    "records": records,
-    "archives": archives,
-}
+def altered_json(content: bytes, chance: random.Random) -> bytes:
+    """Return a JSON document of which some values are others, with a checksum that agrees where it had one."""
+    document = altered_values(json.loads(content), chance)
+    if isinstance(document, dict) and CHECKSUM in document:
+        with suppress(ValueError, UnicodeEncodeError):  # NaN and lone surrogates have no hash
+            document[CHECKSUM] = digest(without_checksum(document))
+    return json.dumps(document).encode("utf-8", "surrogatepass")
+
+
+def altered_either_way(file: Path, content: bytes, chance: random.Random) -> bytes:
+    """Return a file altered in its bytes or, if it is JSON, in its values."""
+    by_value = file.suffix == ".json" and chance.random() < 0.5
+    return altered_json(content, chance) if by_value else altered_bytes(content, chance)
+
+
+def beside(place: Path) -> Callable[[random.Random], Any]:
+    """Return what verifies a suite's results of which one file is damaged, and reads what lies beside its runs."""
+    suite = place / "beside" / "toy"
+    shutil.copytree(GOLDEN / "toy", suite)
+    baseline = shutil.copy(GOLDEN / "baseline.json", place / "baseline.json")
+    whole = {file: file.read_bytes() for file in (*sorted(suite.rglob("*.[jnc]*")), Path(baseline))}
+
+    def attempt(chance: random.Random) -> Any:
+        spoilt = chance.choice(list(whole))
+        spoilt.write_bytes(altered_either_way(spoilt, whole[spoilt], chance))
+        try:
+            verifier = Verifier({"root": str(place / "nowhere")})
+            checked = [verifier.verify(found) for found in scan(suite)]
+            scan_speeds(suite)
+            for gallery in (suite / "gallery").iterdir():
+                read_gallery(gallery / GALLERY_FILE)
+            read_baseline([Path(baseline)])
+            return checked
+        finally:
+            spoilt.write_bytes(whole[spoilt])
+
+    return attempt
+
+
+def leaderboards(place: Path) -> Callable[[random.Random], Any]:
+    """Return what compares a damaged leaderboard with the whole one."""
+    del place
+    whole = LEADERBOARD.read_bytes()
+
+    def attempt(chance: random.Random) -> Any:
+        altered = altered_either_way(LEADERBOARD, whole, chance)
+        text = altered.decode("utf-8", "surrogateescape")
+        return differences(text, whole.decode(), source="leaderboard.json")
+
+    return attempt
+
+
+KINDS = {one.__name__: one for one in (suites, documents, masks, lists, records, archives, beside, leaderboards)}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -32,6 +32,8 @@ MOST_GROWTH = 2.0
 def main() -> int:
     """Simulate it; see above."""
     given = _arguments()
+    if given.submissions < 10 * given.seeds:
+        sys.exit(f"--submissions {given.submissions}: expected at least {10 * given.seeds}, ten networks")
     count, failed = given.submissions // given.seeds * given.seeds, list[str]()
     with tempfile.TemporaryDirectory() as name:
         results, reports = Path(name) / "results", Path(name) / "reports"
