@@ -33,6 +33,7 @@ from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, S
 from segbench.results.run_files import DETAILS_FILE
 from segbench.results.store import Store, write_record
 
+SUITE = "synthetic"
 MOST_SECONDS = 20.0
 MOST_BYTES = 2_000_000_000
 
@@ -62,14 +63,23 @@ def main() -> int:
     return 0 if done.returncode == 0 and seconds <= MOST_SECONDS and peak <= MOST_BYTES else 1
 
 
-def networks_ranked(reports: Path) -> int:
+def networks_ranked(reports: Path, suite: str = SUITE) -> int:
     """Return how many networks of a leaderboard of synthetic runs have a score."""
-    file = reports / "synthetic" / "leaderboard.json"
+    file = reports / suite / "leaderboard.json"
     rows = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.is_file() else []
     return sum(row["mean_iou"] is not None for row in rows)
 
 
-def write_run(results: Path, network: int, seed: int, *, images: int, classes: int, present: int | None = None) -> None:
+def write_run(
+    results: Path,
+    network: int,
+    seed: int,
+    *,
+    images: int,
+    classes: int,
+    present: int | None = None,
+    suite: str = SUITE,
+) -> None:
     """Store one run whose counts are drawn at random, a better network's with more on the diagonal.
 
     Args:
@@ -79,6 +89,7 @@ def write_run(results: Path, network: int, seed: int, *, images: int, classes: i
         images: How many test images it has.
         classes: How many classes there are.
         present: How many of them, next to each other, are labelled and predicted in an image; all by default.
+        suite: The suite's name.
     """
     rng, labelling = np.random.default_rng([network, seed]), np.random.default_rng([images, classes])
     here = min(present or classes, classes)
@@ -97,7 +108,7 @@ def write_run(results: Path, network: int, seed: int, *, images: int, classes: i
     run_id = f"network-{network}-{id_end(seed, None, identity)}"
     record = RunRecord(
         id=run_id,
-        suite="synthetic",
+        suite=suite,
         label=f"network {network}",
         seed=seed,
         point={},
@@ -119,12 +130,12 @@ def write_run(results: Path, network: int, seed: int, *, images: int, classes: i
         timings=Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0, evaluation_images_per_second=10.0),
         environment={"device": "cpu"},
     )
-    with Store(results, "synthetic").writing(run_id) as folder:
-        write_record(folder, record)
+    with Store(results, suite).writing(run_id) as folder:
         save_matrices(folder / "confusion.npz", ImageMatrices(names, matrices))
         save_details(folder / DETAILS_FILE, ImageDetails(names, details(rng, network, images=images, classes=classes)))
         lines = "".join(f"{epoch},{epoch},{1 / epoch},1\n" for epoch in range(1, 51))
         (folder / "history.csv").write_text(f"epoch,step,loss,seconds\n{lines}", encoding="utf-8")
+        write_record(folder, record)  # with the checksums of all that is there
 
 
 def share_right(network: int) -> float:

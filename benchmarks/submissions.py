@@ -1,13 +1,14 @@
 """Simulates a community's leaderboard: many people each train a network and pack it; one merges, verifies and ranks.
 
-    python benchmarks/submissions.py [--submissions 10000] [--seeds 5] [--images 233] [--classes 11]
+    python benchmarks/submissions.py [--submissions 10000] [--suites 10] [--seeds 5] [--images 233] [--classes 11]
 
-A submission is the archive of one run. Five of them, one a seed, make a row of the leaderboard. Each is packed by
-itself and deleted once it is merged, as if it came by mail; then `segbench results verify --no-data` looks at all of
-them, and `segbench leaderboard` ranks them, each as a whole process. Prints what a step takes in all and for one
-submission: time, memory and disk. Scores are drawn at random (`report_scale.py`), by default with as many images and
-classes as CamVid's test split. Ends with 1 where a step fails, where a network has no score in the end, or where the
-last tenth of the merges takes more than twice as long as the first: a leaderboard may not become slower to add to.
+A submission is the archive of one run. Five of them, one a seed, make a row of a leaderboard, of which there is one for
+each suite. Each is packed by itself and deleted once it is merged, as if it came by mail; then `segbench results verify
+--no-data` looks at all of them, and `segbench leaderboard` ranks each suite, as whole processes. Prints what a step
+takes in all and for one submission: time, memory and disk. Scores are drawn at random (`report_scale.py`), by default
+with as many images and classes as CamVid's test split. Ends with 1 where a step fails, where a network has no score in
+the end, or where the last tenth of the merges takes more than twice as long as the first: a leaderboard may not become
+slower to add to.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from limits import Used, used_by
@@ -32,9 +34,10 @@ MOST_GROWTH = 2.0
 def main() -> int:
     """Simulate it; see above."""
     given = _arguments()
-    if given.submissions < 10 * given.seeds:
-        sys.exit(f"--submissions {given.submissions}: expected at least {10 * given.seeds}, ten networks")
-    count, failed = given.submissions // given.seeds * given.seeds, list[str]()
+    rows_each = given.submissions // (given.seeds * given.suites)
+    count, failed = rows_each * given.seeds * given.suites, list[str]()
+    if rows_each < 2:
+        sys.exit(f"--submissions {given.submissions}: expected two networks of {given.seeds} seeds for each suite")
     with tempfile.TemporaryDirectory() as name:
         results, reports = Path(name) / "results", Path(name) / "reports"
         packing, merging, archived = submit(Path(name), results, count, given)
@@ -44,22 +47,24 @@ def main() -> int:
             ["merge", duration(sum(merging)), f"{1e3 * sum(merging) / count:.1f} ms", "", byte_count(size // count)],
         ]
         command = ("-m", "segbench", "results", "verify", str(results), "--no-data")
-        rows.append(row("verify", used_by(*command), count, failed))
-        command = ("-m", "segbench", "leaderboard", str(results), "--reports", str(reports))
-        rows.append(row("leaderboard and report", used_by(*command), count, failed))
-        ranked = networks_ranked(reports)
+        rows.append(row("verify", [used_by(*command)], count, failed))
+        used = list[Used]()
+        for suite in suites_of(given):
+            command = ("-m", "segbench", "leaderboard", str(results / suite), "--reports", str(reports))
+            used.append(used_by(*command))
+            if networks_ranked(reports, suite) != rows_each:
+                failed.append(f"{suite}: {networks_ranked(reports, suite)} of {rows_each} networks have a score")
+        rows.append(row("leaderboards and reports", used, count, failed))
     write_table(
         ["step", "in all", "a submission", "memory", "disk, a submission"], rows, right=["in all", "a submission"]
     )
     growth = sum(merging[-count // 10 :]) / sum(merging[: count // 10])
     machine = capture("cpu")
     print(
-        f"{count:,} submissions of {count // given.seeds:,} networks, {given.images} images, {given.classes} classes; "
-        f"the last tenth of the merges took {growth:.2f} times as long as the first\n"
+        f"{count:,} submissions of {given.suites} suites with {rows_each} networks each, {given.images} images, "
+        f"{given.classes} classes; the last tenth of the merges took {growth:.2f} times as long as the first\n"
         f"{machine['processor']}, {machine['cores']} cores"
     )
-    if ranked != count // given.seeds:
-        failed.append(f"{ranked} of {count // given.seeds} networks have a score")
     if growth > MOST_GROWTH:
         failed.append("merging becomes slower")
     for reason in failed:
@@ -71,10 +76,11 @@ def submit(place: Path, results: Path, count: int, given: argparse.Namespace) ->
     """Pack and merge each submission; return the seconds of each packing and merge, and the bytes of all archives."""
     packing, merging, archived = list[float](), list[float](), 0
     for number in range(count):
-        network, seed = divmod(number, given.seeds)
+        turn, suite = divmod(number, given.suites)
+        network, seed = divmod(turn, given.seeds)
         with tempfile.TemporaryDirectory(dir=place) as outbox:
             theirs, archive = Path(outbox) / "results", Path(outbox) / "run.tar.xz"
-            write_run(theirs, network, seed, images=given.images, classes=given.classes)
+            write_run(theirs, network, seed, images=given.images, classes=given.classes, suite=suites_of(given)[suite])
             start = time.perf_counter()
             pack(theirs, archive)
             packing.append(time.perf_counter() - start)
@@ -85,16 +91,22 @@ def submit(place: Path, results: Path, count: int, given: argparse.Namespace) ->
     return packing, merging, archived
 
 
-def row(step: str, used: Used, count: int, failed: list[str]) -> list[str]:
-    """Return the row of a command."""
-    if used.exit_code:
-        failed.append(f"{step}: exit code {used.exit_code}")
-    return [step, duration(used.seconds), f"{1e3 * used.seconds / count:.1f} ms", byte_count(used.peak_bytes), ""]
+def suites_of(given: argparse.Namespace) -> list[str]:
+    """Return the names of the suites."""
+    return [f"suite{number}" for number in range(given.suites)]
+
+
+def row(step: str, commands: Sequence[Used], count: int, failed: list[str]) -> list[str]:
+    """Return the row of commands, with the most memory that one had."""
+    failed += [f"{step}: exit code {used.exit_code}" for used in commands if used.exit_code]
+    seconds, peak = sum(used.seconds for used in commands), max(used.peak_bytes for used in commands)
+    return [step, duration(seconds), f"{1e3 * seconds / count:.1f} ms", byte_count(peak), ""]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--submissions", type=int, default=10_000)
+    parser.add_argument("--suites", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5, help="submissions of each network")
     parser.add_argument("--images", type=int, default=233, help="test images")
     parser.add_argument("--classes", type=int, default=11)
