@@ -86,7 +86,7 @@ def download(
         typer.Option("--root", metavar="DIR", help="Where to put it; the folder where it is looked for by default."),
     ] = None,
 ) -> None:
-    """Fetch a data set, or the rest of it after a break, and verify its checksum."""
+    """Fetch a data set, or what is left of it, and verify it."""
     with counting(f"downloading {name}", "MB") as advance:
 
         def tell_progress(received: int, total: int | None) -> None:
