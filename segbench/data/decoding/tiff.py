@@ -24,7 +24,7 @@ CODECS = "imagecodecs"
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FAULTS = (
     *(OSError, ValueError, TypeError, LookupError, RuntimeError, ImportError, struct.error, zlib.error),
-    *(ArithmeticError, AttributeError, AssertionError, MemoryError),
+    *(ArithmeticError, AttributeError, AssertionError),
 )
 """Errors of tifffile and imagecodecs for damaged files and unknown compressions."""
 _ALPHA = (1, 2)
