@@ -66,15 +66,25 @@ def read_sealed(file: Path, kind: type[Read], *, newest: int, what: str, again: 
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        if problem := newer_schema(document, newest):
-            raise StoreError(f"{file}: {problem}")
-        if is_edited(document):
-            raise StoreError(f"{file}: {EDITED}; {again}")
-        return kind.model_validate(without_checksum(document))
+        return sealed_record(document, kind, file=file, newest=newest, again=again)
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"{file}: is no {what} ({first_problem(error)}); {again}") from None
+
+
+def sealed_record(document: Any, kind: type[Read], *, file: Path, newest: int, again: str) -> Read:
+    """Return the record in a document that ``sealed_text`` wrote; the arguments are those of ``read_sealed``.
+
+    Raises:
+        StoreError: It was edited, or is of a newer segbench.
+        ValueError: It is no such record.
+    """
+    if problem := newer_schema(document, newest):
+        raise StoreError(f"{file}: {problem}")
+    if is_edited(document):
+        raise StoreError(f"{file}: {EDITED}; {again}")
+    return kind.model_validate(without_checksum(document))
 
 
 def wrong_hash(record: RunRecord) -> str | None:

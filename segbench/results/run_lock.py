@@ -25,8 +25,6 @@ _log = logging.getLogger(__name__)
 def lock(folder: Path, name: str) -> Iterator[bool]:
     """Lock a run within the block; yields whether the lock was free.
 
-    Where the file system has no locks, this yields True and logs it: two commands may then do the same run.
-
     Args:
         folder: The suite's folder.
         name: The run's id.
@@ -34,10 +32,23 @@ def lock(folder: Path, name: str) -> Iterator[bool]:
     Raises:
         StoreError: The lock cannot be written.
     """
-    file = lock_file(folder, name)
-    held = FileLock(file)
     with storing(folder):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        (folder / LOCKS_FOLDER).mkdir(parents=True, exist_ok=True)
+    with lock_by(lock_file(folder, name)) as free:
+        yield free
+
+
+@contextmanager
+def lock_by(file: Path) -> Iterator[bool]:
+    """Lock a file within the block, which is created if needed and stays; yields whether the lock was free.
+
+    Where the file system has no locks, this yields True and logs it: two commands may then do the same at once.
+
+    Raises:
+        StoreError: The lock cannot be written.
+    """
+    held = FileLock(file)
+    with storing(file.parent):
         free = _acquire(held)
     try:
         yield free

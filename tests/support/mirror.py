@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -18,6 +18,8 @@ class Mirror(ThreadingHTTPServer):
         ranges: Whether parts are served.
         etag, modified: What is told of the file's version.
         total: Whether its size is told.
+        surplus: What is sent behind the file's end, where its size is not told or a part is sent.
+        partial: Whether a part is sent that was not asked for: all but the first byte.
         moved: The path that is redirected to ``/moved``.
         asked: The headers of each request.
     """
@@ -29,7 +31,8 @@ class Mirror(ThreadingHTTPServer):
         self.content: bytes | None = content
         self.ends: list[int | None] = [None]
         self.statuses: list[int | None] = []
-        self.ranges, self.total = True, True
+        self.ranges, self.total, self.partial = True, True, False
+        self.surplus = b""
         self.etag: str | None = '"one"'
         self.modified: str | None = None
         self.moved: str | None = None
@@ -67,7 +70,7 @@ class _Answer(BaseHTTPRequestHandler):
         if status is not None or server.content is None:
             return self._only(status or 404)
         ends = server.ends.pop(0) if len(server.ends) > 1 else server.ends[0]
-        start = self._start()
+        start = 1 if server.partial else self._start()
         if start >= len(server.content):
             return self._only(416)
         self.send_response(206 if start else 200)
@@ -75,10 +78,10 @@ class _Answer(BaseHTTPRequestHandler):
             shown = start - 1 if server.wrong_range else start
             self.send_header("Content-Range", f"bytes {shown}-{len(server.content) - 1}/{len(server.content)}")
         if server.total:
-            self.send_header("Content-Length", str(len(server.content) - start))
+            self.send_header("Content-Length", str(len(server.content) - start + (len(server.surplus) if start else 0)))
         self._send_version()
         self.end_headers()
-        return self._send(server.content[start:][:ends])
+        return self._send((server.content + server.surplus)[start:][:ends])
 
     def _start(self) -> int:
         """Return the first byte to send: of the rest, if its version is still the file's."""
@@ -93,7 +96,8 @@ class _Answer(BaseHTTPRequestHandler):
                 self.send_header(name, value)
 
     def _send(self, content: bytes) -> None:
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # whoever asked has enough
+            self.wfile.write(content)
 
     def _only(self, status: int, **headers: str) -> None:
         self.send_response(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -72,7 +73,15 @@ def _masks(folder: Path, suffix: str, *, option: str, recursive: bool) -> dict[s
 def _files(folders: Iterable[Path]) -> Iterable[Path]:
     from segbench.data.files.image_folder import visible
 
-    return (Path(entry.path) for folder in folders for entry in visible(folder) if entry.is_file())
+    return (Path(entry.path) for folder in folders for entry in visible(folder) if _is_file(entry))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a file; also of a link to itself, so that reading it fails with its name."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return True
 
 
 def _files_below(folder: Path) -> Iterable[Path]:

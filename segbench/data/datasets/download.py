@@ -18,7 +18,7 @@ from segbench.data.datasets.transfer import Partial, Pause, Progress, receive
 from segbench.data.paths import candidates
 from segbench.errors import DataError, StoreError, did_you_mean
 from segbench.results.files import is_write_fault
-from segbench.results.run_lock import lock
+from segbench.results.run_lock import lock_by
 
 _LOCK_S = 1.0
 """Seconds between two looks whether another command's download is over."""
@@ -85,8 +85,8 @@ def download(
         The folder with the unpacked data.
 
     Raises:
-        DataError: The download fails or breaks off, or the disk is full, and what was received is kept; or the checksum
-            is wrong, or unpacking fails, and nothing is kept.
+        DataError: The download fails or breaks off, or the disk is full, and what was received is kept if it can be
+            resumed; or the checksum is wrong, or unpacking fails, and nothing is kept.
     """
     if name in BY_HAND:
         raise DataError(f"{name} {BY_HAND[name]}")
@@ -106,9 +106,12 @@ def _fetch_into(place: Path, archive: Archive, progress: Progress, pause: Pause)
         with _alone(place, archive, pause):
             if (place / archive.product).is_dir():  # another command's work
                 return
-            receive(archive.url, partial, progress=progress, pause=pause)
-            _place(partial, place, archive)
-            partial.remove_all()
+            try:
+                receive(archive.url, partial, progress=progress, pause=pause)
+                _place(partial, place, archive)
+                partial.remove_all()
+            finally:
+                partial.remove_useless()
     except (OSError, HTTPException, ValueError, StoreError) as error:
         raise DataError(f"{archive.url}: cannot be fetched into {place}: {_with_remedy(error, partial)}") from None
 
@@ -139,11 +142,14 @@ def _alone(place: Path, archive: Archive, pause: Pause) -> Iterator[None]:
     Raises:
         StoreError: The folder cannot be written.
     """
-    told = False
+    file, told = place / f".{archive.filename}.lock", False
     while True:
-        with lock(place, archive.filename) as free:
+        with lock_by(file) as free:
             if free:
-                yield
+                try:
+                    yield
+                finally:
+                    file.unlink(missing_ok=True)  # whoever waits locks a new one
                 return
         if not told:
             sys.stderr.write(f"{archive.filename}: another command downloads it into {place}; waiting for that\n")

@@ -69,7 +69,7 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
     except Image.DecompressionBombError:
         raise too_large(path, "more pixels") from None
     except _DECODE_ERRORS as error:
-        if path.stat().st_size == 0:
+        if _is_empty(path):
             raise DataError(f"{path}: is empty (0 bytes), as files are that were not copied to their end") from None
         raise DataError(f"{path}: cannot be read as an image ({error}); is it complete?") from None
 
@@ -167,6 +167,13 @@ def turned_images(files: Sequence[Path], digests: Sequence[str]) -> frozenset[st
         if digest not in _known_turned:
             _known_turned[digest] = is_turned(file)
     return frozenset(digest for digest in digests if _known_turned[digest])
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:  # a link to itself, or a path through a file
+        return False
 
 
 def _pages_of(image: Image.Image, path: Path) -> int:

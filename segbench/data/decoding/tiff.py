@@ -24,12 +24,17 @@ CODECS = "imagecodecs"
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FAULTS = (
     *(OSError, ValueError, TypeError, LookupError, RuntimeError, ImportError, struct.error, zlib.error),
-    *(ArithmeticError, AttributeError, AssertionError, MemoryError),
+    *(ArithmeticError, AttributeError, AssertionError),
 )
 """Errors of tifffile and imagecodecs for damaged files and unknown compressions."""
 _ALPHA = (1, 2)
 """Values of the tag ExtraSamples that mark a band as alpha."""
 _ORIENTATION = 274
+_UNCOMPRESSED = 1
+_UNPACKING, _COMPRESSION = 8, 10_000
+"""How often larger than stored the pixels may be: bits as bytes; the best compression of a constant image."""
+_PLAUSIBLE_BYTES = 1 << 30
+"""Smaller images are tried, whatever their header says."""
 
 
 class MissingCodecError(DataError):
@@ -219,6 +224,10 @@ def _complete(path: Path, page: Any) -> NDArray[Any]:
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if max(ends, default=0) > size:
         raise ValueError(f"it ends after {size} bytes, its pixels at {max(ends)}")
+    stored_bytes = sum(page.databytecounts)
+    most_expansion = _UNPACKING if page.compression == _UNCOMPRESSED else _COMPRESSION
+    if page.nbytes > max(_PLAUSIBLE_BYTES, stored_bytes * most_expansion):
+        raise ValueError(f"its header tells of {page.nbytes:,} bytes of pixels, and {stored_bytes:,} are stored")
     array: NDArray[Any] = page.asarray()
     return array
 

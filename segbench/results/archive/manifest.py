@@ -77,6 +77,8 @@ class Contents(Strict):
 
     kind: Literal["segbench results"] = "segbench results"
     schema_version: Literal[1, 2] = 1
+    segbench: str | None = None
+    """The version of segbench that packed it; None, and absent, in archives of earlier versions."""
     pack_id: Sha256
     """SHA-256 over everything that was packed together; the same in all parts."""
     part: Annotated[int, Field(ge=1)]
@@ -119,7 +121,7 @@ class Manifest(Contents):
     @classmethod
     def sealed(cls, contents: Contents) -> Manifest:
         """Return contents with their checksum."""
-        return cls(**dict(contents), digest=digest(contents.model_dump(mode="json")))
+        return cls(**dict(contents), digest=digest(contents.model_dump(mode="json", exclude_none=True)))
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ class Manifest(Contents):
 
     def text(self) -> str:
         """Return the manifest as it is stored in an archive."""
-        return self.model_dump_json(indent=1) + "\n"
+        return self.model_dump_json(indent=1, exclude_none=True) + "\n"
 
 
 def read_manifest(text: bytes) -> Manifest:
@@ -160,6 +162,6 @@ def read_manifest(text: bytes) -> Manifest:
         manifest = Manifest.model_validate_json(text)
     except (ValidationError, ValueError, RecursionError) as error:
         raise ArchiveError(f"is damaged or no manifest of segbench: {first_problem(error)}") from None
-    if digest(manifest.model_dump(mode="json", exclude={"digest"})) != manifest.digest:
+    if digest(manifest.model_dump(mode="json", exclude={"digest"}, exclude_none=True)) != manifest.digest:
         raise ArchiveError("was altered: its checksum does not match")
     return manifest

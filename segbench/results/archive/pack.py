@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segbench import __version__
 from segbench.config.plan import digest
 from segbench.errors import UsageError
 from segbench.results.archive.container import END, ChangedError, compress_unit, write_archive
@@ -176,6 +177,7 @@ def _written(parts: Sequence[Sequence[PackedUnit]], out: Path) -> dict[Path, Man
         files = tuple(packed for one in part for packed in one.files)
         contents = Contents(
             schema_version=2 if any(packed.member.kind is Kind.RETEST for packed in files) else 1,
+            segbench=__version__,
             pack_id=pack_id,
             part=number,
             parts=len(parts),

@@ -6,21 +6,21 @@ are. Labels and predictions are palette PNGs whose pixels are class indices.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from segbench import __version__
 from segbench.errors import StoreError
 from segbench.results.files import replace_text
-from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
+from segbench.results.hashes import read_sealed, sealed_text
 from segbench.results.record import Facts
-from segbench.results.wording import newer_schema
 
 GALLERY_SCHEMA_VERSION: Literal[1] = 1
 """History: 1, the first."""
 GALLERY_FOLDER = "gallery"
 GALLERY_FILE = "gallery.json"
+_AGAIN = "'segbench run' draws it again"
 
 
 class GalleryImage(Facts):
@@ -48,6 +48,8 @@ class Gallery(Facts):
     """The images of one protocol."""
 
     schema_version: Literal[1] = GALLERY_SCHEMA_VERSION
+    segbench: str | None = None
+    """The version of segbench that wrote it; None in galleries of earlier versions."""
     protocol_id: str
     test_digest: str | None
     test_images: int
@@ -56,12 +58,12 @@ class Gallery(Facts):
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
-    """Write what the pictures in a folder are.
+    """Write what the pictures in a folder are, and this version of segbench.
 
     Raises:
         StoreError: It cannot be written.
     """
-    replace_text(folder / GALLERY_FILE, sealed_text(gallery))
+    replace_text(folder / GALLERY_FILE, sealed_text(gallery.model_copy(update={"segbench": __version__})))
 
 
 def find_galleries(suite: Path) -> dict[Path, Gallery]:
@@ -81,15 +83,7 @@ def read_gallery(file: Path) -> Gallery:
     Raises:
         StoreError: It cannot be read, was edited, is of a newer segbench, or names files elsewhere.
     """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        if problem := newer_schema(document, GALLERY_SCHEMA_VERSION):
-            raise StoreError(f"{file}: {problem}")
-        if is_edited(document):
-            raise StoreError(f"{file}: {EDITED}")
-        gallery = Gallery.model_validate(without_checksum(document))
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{file}: cannot be read: {' '.join(str(error).split())[:300]}") from None
+    gallery = read_sealed(file, Gallery, newest=GALLERY_SCHEMA_VERSION, what="gallery", again=_AGAIN)
     named = [name for image in gallery.images for name in (image.image, image.label, *image.predictions.values())]
     outside = [name for name in named if Path(name).name != name]
     if outside:

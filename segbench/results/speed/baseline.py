@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from segbench.errors import StoreError
 from segbench.results.files import replace_text
-from segbench.results.hashes import EDITED, is_edited, sealed_text, without_checksum
+from segbench.results.hashes import sealed_record, sealed_text
 from segbench.results.record import Facts
 from segbench.results.speed.record import Restart, SpeedCase, SpeedRecord, SpeedStatus
-from segbench.results.wording import first_problem, newer_schema
+from segbench.results.wording import first_problem
 
 BASELINE_SCHEMA_VERSION: Literal[1] = 1
 """History: 1, the first."""
@@ -67,7 +67,9 @@ def _read(file: Path) -> tuple[SpeedRecord, ...]:
         if isinstance(document, dict) and "benchmarks" in document:
             records = tuple(_of_benchmark(part) for part in document["benchmarks"] if CASE_KEY in _extra(part))
         else:
-            records = _own(document, file)
+            records = sealed_record(
+                document, Baseline, file=file, newest=BASELINE_SCHEMA_VERSION, again="save the baseline again"
+            ).records
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{file}: is no speed baseline ({first_problem(error)}); 'segbench regress save' writes one"
@@ -75,20 +77,6 @@ def _read(file: Path) -> tuple[SpeedRecord, ...]:
     if not records:
         raise StoreError(f"{file}: holds no speed case, so nothing could be compared with it")
     return records
-
-
-def _own(document: Any, file: Path) -> tuple[SpeedRecord, ...]:
-    """Return the records of a baseline that segbench wrote.
-
-    Raises:
-        StoreError: It was edited, or is of a newer segbench.
-        ValueError: It is no baseline.
-    """
-    if problem := newer_schema(document, BASELINE_SCHEMA_VERSION):
-        raise StoreError(f"{file}: {problem}")
-    if is_edited(document):
-        raise StoreError(f"{file}: {EDITED}; save the baseline again")
-    return Baseline.model_validate(without_checksum(document)).records
 
 
 def _extra(benchmark: dict[str, Any]) -> dict[str, Any]:

@@ -218,3 +218,16 @@ def test_a_palette_of_nearly_equal_colours_is_read_exactly(scored):
     assert scored(near[CLASSES], near[CLASSES], "--palette", palette, "--json").json["mean_iou"] == 1
     near[1] = (13, 10, 10)
     assert scored(near[CLASSES], near[CLASSES], "--palette", palette).code == 2
+
+
+@pytest.mark.parametrize("folder", ["labels", "predictions"])
+def test_a_link_to_itself_is_told(tmp_path, scored, segbench, folder):
+    scored(CLASSES, CLASSES, "--classes", 3)
+    for name in ("labels", "predictions"):
+        save(tmp_path / name, CLASSES, "loop.png")
+    (tmp_path / folder / "loop.png").unlink()
+    (tmp_path / folder / "loop.png").symlink_to("loop.png")
+    folders = ("--predictions", tmp_path / "predictions", "--labels", tmp_path / "labels")
+    answer = segbench("score", *folders, "--classes", 3)
+    assert answer.code == 2
+    assert f"{folder}/loop.png: cannot be read as an image" in answer.err

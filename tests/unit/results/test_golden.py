@@ -53,6 +53,8 @@ READ = {
     "gallery": read_gallery,
     "archive": lambda file: read_manifest(file.read_bytes()),
 }
+NAMED = ("gallery", "archive")
+"""Kinds that have no environment, but name the segbench that wrote them."""
 RUNS = sorted(file.parent for file in GOLDEN.glob(FILES["run"][1]))
 
 
@@ -176,8 +178,11 @@ def test_a_newer_version_is_refused_with_the_segbench_to_install(kind, newest, t
     document = document_of(the(newest, kind))
     document["schema_version"] = 99
     file = tmp_path / "new.json"
-    for one in (document, *document.get("records", ())):
-        one["environment"] = {"versions": {"segbench": "7.1.0"}}
+    for one in document.get("records", [document]):
+        if kind in NAMED:
+            one["segbench"] = "7.1.0"
+        else:
+            one["environment"]["versions"]["segbench"] = "7.1.0"
     file.write_text(json.dumps(document))
     with pytest.raises(StoreError, match=r"newer segbench, 7\.1\.0 \(schema 99, .*install segbench 7\.1\.0 or a newer"):
         READ[kind](file)

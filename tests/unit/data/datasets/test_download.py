@@ -31,8 +31,8 @@ def fetch(tmp_path, **options):
 
 
 def left(tmp_path):
-    """What is in the folder, but for the locks."""
-    return sorted(path.name for path in (tmp_path / "new").iterdir() if path.name != ".locks")
+    """All that is in the folder, also what is hidden."""
+    return sorted(path.name for path in (tmp_path / "new").iterdir())
 
 
 def test_an_archive_is_fetched_verified_and_unpacked(mirror, tmp_path):
@@ -134,6 +134,20 @@ def test_a_full_disk_is_named_and_what_was_received_is_kept(mirror, tmp_path, mo
     fetch(tmp_path)
     assert len(mirror.asked) == (1 if when == "unpacking" else 2)
     assert left(tmp_path) == ["VOCdevkit"]
+
+
+@pytest.mark.parametrize("when", ["receiving", "unpacking"])
+def test_a_full_disk_keeps_nothing_that_no_command_could_resume(mirror, tmp_path, monkeypatch, when):
+    def full(*_arguments, **_options):
+        yield b"some"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = "tarfile.TarFile.extractall" if when == "unpacking" else "segbench.data.datasets.transfer._chunks"
+    monkeypatch.setattr(place, (lambda *_, **__: list(full())) if when == "unpacking" else full)
+    mirror.etag = None
+    with pytest.raises(DataError, match=r"No space left on device: make room there"):
+        fetch(tmp_path)
+    assert left(tmp_path) == []
 
 
 def test_a_server_without_the_file_is_named(mirror, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 import signal
 
@@ -11,7 +12,8 @@ import pytest
 from forked import context
 from mirror import serving
 
-from segbench.data.datasets.transfer import CHUNK_BYTES, WAITS_S, BrokenTransferError, Partial, receive
+from segbench.data.datasets.transfer import CHUNK_BYTES, MOST_TRIES, WAITS_S, BrokenTransferError, Partial, receive
+from segbench.errors import DataError
 
 CONTENT = bytes(index * 7 % 251 for index in range(100_000))
 
@@ -127,6 +129,110 @@ def test_an_answer_that_is_not_the_rest_is_not_put_behind_what_is_there(mirror, 
     vars(mirror).update(wrong)
     assert fetch() == CONTENT
     assert ranges(mirror) == ["bytes=30000-", None]
+
+
+def test_a_part_that_was_not_asked_for_is_refused(mirror, fetch):
+    mirror.partial = True
+    with pytest.raises(DataError, match=r"the server sends a part of the file, but was asked for all of it"):
+        fetch()
+    assert fetch.partial.received == 0
+
+
+def test_a_part_that_was_not_asked_for_is_not_put_behind_what_is_there(mirror, fetch):
+    broken(mirror, fetch, 30_000)
+    fetch.partial.file.with_suffix(".json").unlink()
+    mirror.partial = True
+    with pytest.raises(DataError, match="asked for all of it"):
+        fetch()
+    assert fetch.partial.received <= 30_000
+
+
+@pytest.mark.parametrize("mark", ['"one"', None])
+def test_waits_grow_where_each_try_starts_anew_and_brings_no_more_than_an_earlier_one(mirror, fetch, mark):
+    mirror.ranges, mirror.etag = False, mark
+    mirror.ends = [500, 100] * 50
+    with pytest.raises(BrokenTransferError, match="broke off after 500"):
+        fetch()
+    assert fetch.waits == list(WAITS_S)
+
+
+def test_tries_end_even_if_each_brings_a_byte(mirror, fetch):
+    mirror.ends = [1]
+    with pytest.raises(BrokenTransferError, match=rf"after {MOST_TRIES} of 100,000 bytes; the same command goes on"):
+        fetch()
+    assert len(mirror.asked) == MOST_TRIES
+
+
+def test_what_no_command_could_resume_is_removed_and_said(mirror, fetch, tmp_path):
+    mirror.etag = None
+    mirror.ends = [30_000, 0]
+    with pytest.raises(BrokenTransferError, match="it is removed, since the server names no version"):
+        fetch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_received_behind_the_end(mirror, fetch):
+    broken(mirror, fetch, 30_000)
+    mirror.surplus = bytes(50_000)
+    assert fetch() == CONTENT
+    assert ranges(mirror) == ["bytes=30000-"]
+
+
+def test_a_file_without_a_stated_size_has_a_bound(mirror, fetch, tmp_path, monkeypatch):
+    monkeypatch.setattr("segbench.data.datasets.transfer.MOST_BYTES", 150_000)
+    mirror.total = False
+    assert fetch() == CONTENT
+    fetch.partial.remove()
+    mirror.surplus = bytes(10 << 20)
+    with pytest.raises(DataError, match=r"does not state the file's size and sent 150,000 bytes without an end"):
+        fetch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def linked(part, other):
+    part.unlink()
+    part.symlink_to(other)
+
+
+def linked_hard(part, other):
+    part.unlink()
+    part.hardlink_to(other)
+
+
+@pytest.mark.parametrize("link", [linked, linked_hard])
+def test_a_link_in_place_of_what_was_received_is_not_written_through(mirror, fetch, tmp_path, link):
+    broken(mirror, fetch, 30_000)
+    other = tmp_path / "other"
+    other.write_bytes(CONTENT[:30_000])
+    link(fetch.partial.file, other)
+    assert fetch() == CONTENT
+    assert ranges(mirror) == [None]
+    assert other.read_bytes() == CONTENT[:30_000]
+
+
+def test_a_link_that_appears_while_the_server_answers_is_not_written_through(mirror, fetch, tmp_path, monkeypatch):
+    broken(mirror, fetch, 30_000)
+    other = tmp_path / "other"
+    other.write_bytes(CONTENT[:30_000])
+    part, resume = fetch.partial.file, Partial.resume
+
+    def linked_meanwhile(partial):
+        linked(part, other)
+        return resume(partial)
+
+    monkeypatch.setattr(Partial, "resume", linked_meanwhile)
+    with pytest.raises(OSError, match=re.escape(str(part))):
+        fetch()
+    assert other.read_bytes() == CONTENT[:30_000]
+
+
+def test_links_in_place_of_the_facts_are_not_written_through(mirror, fetch, tmp_path):
+    partial = Partial(tmp_path, "file.tar", f"{mirror.url}/file.tar")
+    partial.file.with_suffix(".json").symlink_to(tmp_path / "other")
+    partial.file.symlink_to(tmp_path / "another")
+    assert fetch() == CONTENT
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "another").exists()
 
 
 def test_a_redirected_file_is_resumed_too(mirror, fetch):

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segbench.data.datasets.folder import folder
@@ -90,3 +91,34 @@ def test_cmyk_is_no_mask(tmp_path, suffix):
     Image.new("CMYK", (4, 4)).save(tmp_path / f"mask.{suffix}")
     with pytest.raises(DataError, match=rf"mask\.{suffix}: .*; save (it|the mask) as a grey"):
         read_stored(tmp_path / f"mask.{suffix}")
+
+
+def link_to_itself(folder):
+    (folder / "loop.png").symlink_to("loop.png")
+    return folder / "loop.png"
+
+
+def path_through_a_file(folder):
+    (folder / "file.txt").write_text("text")
+    return folder / "file.txt" / "a.png"
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    "place", [link_to_itself, path_through_a_file, lambda folder: folder / f"{'n' * 300}.png"], ids=["1", "2", "3"]
+)
+def test_what_the_system_cannot_even_look_at_is_named(tmp_path, read, place):
+    with pytest.raises(DataError, match=r"\.png: cannot be read as an image"):
+        read(place(tmp_path))
+
+
+def test_a_lack_of_memory_is_not_called_a_damaged_image(tmp_path, monkeypatch):
+    """Read by tifffile, since Pillow has no images of three 16-bit bands."""
+    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((4, 4, 3), np.uint16))
+
+    def short(*_arguments, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr("tifffile.TiffPage.asarray", short)
+    with pytest.raises(MemoryError):
+        read_bands(tmp_path / "deep.tif")

@@ -127,6 +127,17 @@ def test_strips_of_no_rows_are_named(tmp_path):
         read_tiff(file)
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_header_of_far_more_bands_than_are_stored_is_named_as_damage(tmp_path, compression):
+    """Decoding would ask for 44 GB."""
+    file, kind = tmp_path / "bands.tif", {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(file, np.zeros((600, 600, 5), np.uint16), compression=compression, **kind)
+    with tifffile.TiffFile(file, mode="r+b") as tiff:
+        tiff.pages[0].tags["SamplesPerPixel"].overwrite(65_000)
+    with pytest.raises(DataError, match=r"bands\.tif: cannot be read .*its header tells of 46,800,000,000 bytes"):
+        read_tiff(file)
+
+
 def test_a_compression_that_is_missing_is_named_with_its_remedy(tmp_path, monkeypatch):
     def lacking(page):
         raise ValueError("<COMPRESSION.LERC: 34887> requires the 'imagecodecs' package")

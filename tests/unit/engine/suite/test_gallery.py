@@ -14,6 +14,7 @@ from PIL import Image
 from stored import rewrite
 from tiny import document
 
+import segbench
 from segbench.config.load import check
 from segbench.config.plan import plan
 from segbench.engine.evaluation.predictions import read_prediction
@@ -72,6 +73,7 @@ def test_a_suite_hangs_its_pictures_when_its_runs_are_done(done):
     assert folder.name == outcome.records[0].protocol_id[:8]
     assert {image.role for image in gallery.images} == {"hardest", "median", "easiest", "disagreement"}
     assert gallery.test_images == 6
+    assert gallery.segbench == segbench.__version__
     first_seeds = {record.id for record in outcome.records if record.seed == 0}
     for image in gallery.images:
         assert set(image.predictions) == first_seeds
@@ -124,7 +126,7 @@ def test_a_gallery_that_names_files_elsewhere_is_refused(done, tmp_path):
     with pytest.raises(StoreError, match=r"outside its folder: '\.\./\.\./secret\.png'"):
         read_gallery(tmp_path / "gallery.json")
     (tmp_path / "gallery.json").write_text("{")
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match=r"is no gallery .*'segbench run' draws it again"):
         read_gallery(tmp_path / "gallery.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tarfile
@@ -12,6 +13,7 @@ from spoilt_archives import members_of, write_true_run
 from stored import without_checksums, write_speed_of
 
 from segbench.errors import StoreError, UsageError
+from segbench.results.archive.manifest import read_manifest
 from segbench.results.archive.pack import pack, part_names
 from segbench.results.archive.units import Extra
 from segbench.results.files import temporary_path
@@ -43,6 +45,14 @@ def test_a_suites_folder_is_packed_as_the_root_that_holds_nothing_else(results, 
     pack(results, tmp_path / "a.tar.xz")
     pack(results / "toy", tmp_path / "b.tar.xz")
     assert (tmp_path / "a.tar.xz").read_bytes() == (tmp_path / "b.tar.xz").read_bytes()
+
+
+def test_an_archive_names_the_segbench_that_packed_it_and_is_read_by_it(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("segbench.results.archive.pack.__version__", "7.1.0")
+    ((file, manifest),) = pack(results, tmp_path / "a.tar.xz").archives.items()
+    stored = members_of(file)[0][1]
+    assert json.loads(stored)["segbench"] == manifest.segbench == "7.1.0"
+    assert read_manifest(stored) == manifest
 
 
 def test_an_archive_is_an_ordinary_tar_file_of_nobody_without_dates(results, tmp_path):
