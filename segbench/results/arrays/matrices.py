@@ -26,6 +26,7 @@ file without segbench::
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,10 @@ from segbench.errors import StoreError
 
 _CELLS = ("image", "label", "prediction", "count")
 _VOID_CELLS = ("void_image", "void_prediction", "void_count")
-DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+    *(AttributeError, TypeError, SyntaxError, tokenize.TokenError),
+)
 """Errors that numpy and zipfile raise on truncated or altered files, and on files that are no archive."""
 
 
