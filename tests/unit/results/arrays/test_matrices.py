@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,24 @@ def test_a_file_cut_short_is_named_as_damaged(tmp_path, share):
     save_matrices(path, example())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(StoreError, match=r"confusion\.npz: is damaged"):
+        load_matrices(path)
+
+
+def unclosed(header: bytes) -> bytes:
+    """Return an array of version 1 whose header has no end."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@pytest.mark.parametrize("content", [b"no array", unclosed(b"{'descr': '<i4', 'shape': (\n"), unclosed(b'"""\n')])
+def test_an_array_that_is_none_is_named_as_damaged(tmp_path, content):
+    path = tmp_path / "confusion.npz"
+    save_matrices(path, example())
+    with zipfile.ZipFile(path) as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(path, "w") as damaged:
+        for name, member in (members | {"image.npy": content}).items():
+            damaged.writestr(name, member)
     with pytest.raises(StoreError, match=r"confusion\.npz: is damaged"):
         load_matrices(path)
 
