@@ -17,36 +17,36 @@ from typing import Any
 
 from voc_tree import build_voc_tree, pack_voc_tree
 
-from fault_kinds.bench import Injected, Place
-from fault_kinds.endings import struck
+from fault_kinds.endings import during
+from fault_kinds.workspace import Injected, Workspace
 
 RESET = struct.pack("ii", 1, 0)
 """``SO_LINGER`` by which a closed connection is reset."""
 
 
-def download(place: Place, moment: float) -> Injected:
+def download(workspace: Workspace, moment: float) -> Injected:
     """The connection of a download closes, or is reset, after some of its bytes, or before its first; then it is back.
 
     An archive that was unpacked before stands for the results.
     """
-    whole, archive = place.folder / "whole", place.folder / "small.tar"
-    checksum = pack_voc_tree(build_voc_tree(whole, seed=place.draw.randrange(100)), archive)
-    root = place.folder / "fetched"
+    whole, archive = workspace.folder / "whole", workspace.folder / "small.tar"
+    checksum = pack_voc_tree(build_voc_tree(whole, seed=workspace.draw.randrange(100)), archive)
+    root = workspace.folder / "fetched"
     (root / "benchmark_RELEASE" / "dataset").mkdir(parents=True)
     (root / "benchmark_RELEASE" / "dataset" / "train.txt").write_text("there before\n")
     before = _tree(root)
     content = archive.read_bytes()
-    with serving(content, send=int(moment * len(content)), reset=place.draw.random() < 0.5) as server:
+    with serving(content, send=int(moment * len(content)), reset=workspace.draw.random() < 0.5) as server:
         url = f"http://127.0.0.1:{server.server_port}/VOC.tar"
         begin = partial(_mirrored, url, checksum)
-        command = place.start_any("data", "download", "voc2012", "--root", str(root), prepare=begin)
-        code, told, wrong = place.ended(command)
+        command = workspace.start_any("data", "download", "voc2012", "--root", str(root), prepare=begin)
+        code, told, wrong = workspace.ended(command)
         if code != 2 or "try again" not in told or url not in told:
             wrong.append(f"ended with {code}: {told[-500:]}")
         lost = [] if _tree(root) == before else ["what was there before, or no more than that"]
         server.send = len(content)
-        code, told, more = place.ended(
-            place.start_any("data", "download", "voc2012", "--root", str(root), prepare=begin)
+        code, told, more = workspace.ended(
+            workspace.start_any("data", "download", "voc2012", "--root", str(root), prepare=begin)
         )
     wrong += [f"repeated: {text}" for text in more]
     if code != 0 or _tree(root) != before | _tree(whole):
@@ -54,32 +54,32 @@ def download(place: Place, moment: float) -> Injected:
     return Injected(1, tuple(lost), tuple(wrong))
 
 
-def root_gone(place: Place, moment: float) -> Injected | None:
+def root_gone(workspace: Workspace, moment: float) -> Injected | None:
     """The root of the data, a link, dangles, leads to itself or is gone, or its folder is emptied; then it is back."""
-    place.data = "folder"
-    how = place.draw.choice(["dangling", "circle", "gone", "emptied", "moved"])
-    root, real, away = (place.folder / name for name in ("data", "real", "away"))
+    workspace.data = "folder"
+    how = workspace.draw.choice(["dangling", "circle", "gone", "emptied", "moved"])
+    root, real, away = (workspace.folder / name for name in ("data", "real", "away"))
 
-    def link(place: Place, command: Any) -> bool:
+    def link(workspace: Workspace, command: Any) -> bool:
         del command
         if how in ("dangling", "circle", "gone"):
             root.unlink()
             if how != "gone":
-                root.symlink_to(place.folder / "nowhere" if how == "dangling" else root)
+                root.symlink_to(workspace.folder / "nowhere" if how == "dangling" else root)
         else:
             real.rename(away)
             if how == "emptied":
                 real.mkdir()
         return True
 
-    def hide(place: Place) -> None:
-        (place.folder / "data").rename(real)
+    def hide(workspace: Workspace) -> None:
+        (workspace.folder / "data").rename(real)
         root.symlink_to(real)
 
-    if (found := struck(place, moment, link, then=hide)) is None:
+    if (found := during(workspace, moment, link, then=hide)) is None:
         return None
     command, before = found
-    code, told, wrong = place.ended(command)
+    code, told, wrong = workspace.ended(command)
     if code not in (0, 2) or (code == 2 and "data" not in told):
         wrong.append(f"{how}: ended with {code}: {told[-1500:]}")
     if how in ("emptied", "moved"):
@@ -87,7 +87,7 @@ def root_gone(place: Place, moment: float) -> Injected | None:
         away.rename(real)
     root.unlink(missing_ok=True)
     root.symlink_to(real)
-    return place.judge(before, wrong)
+    return workspace.judge(before, wrong)
 
 
 @contextmanager

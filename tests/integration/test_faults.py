@@ -22,32 +22,32 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def modules():
-    """The script and its bench."""
+    """The script and its fixture."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))
-        yield importlib.import_module("faults"), importlib.import_module("fault_kinds.bench")
+        yield importlib.import_module("faults"), importlib.import_module("fault_kinds.workspace")
 
 
 @pytest.fixture(scope="module")
-def bench(modules, tmp_path_factory):
-    """A bench whose undisturbed suite has run."""
-    made = modules[1].Bench(tmp_path_factory.mktemp("faults"))
+def fixture(modules, tmp_path_factory):
+    """A fixture whose undisturbed suite has run."""
+    made = modules[1].Fixture(tmp_path_factory.mktemp("faults"))
     made.reference()
     return made
 
 
-def first(place):
+def first(workspace):
     """The folder of the first run."""
-    return min(file.parent for file in place.runs.glob("[!.]*/run.json"))
+    return min(file.parent for file in workspace.runs.glob("[!.]*/run.json"))
 
 
-def deletes_a_result(place):
-    shutil.rmtree(first(place))
+def deletes_a_result(workspace):
+    shutil.rmtree(first(workspace))
 
 
-def edits_a_result(place):
+def edits_a_result(workspace):
     """Change the matrices, and every checksum with them."""
-    run = first(place)
+    run = first(workspace)
     with np.load(run / "confusion.npz") as file:
         arrays = dict(file)
     arrays["prediction"] = arrays["prediction"][::-1].copy()
@@ -58,23 +58,23 @@ def edits_a_result(place):
     (run / RECORD_FILE).write_text(json.dumps(record))
 
 
-def changes_nothing(place):
+def changes_nothing(workspace):
     pass
 
 
-def breaks_the_suite(place):
-    (place.folder / "faults.yaml").write_text("models: 3\n")
+def breaks_the_suite(workspace):
+    (workspace.folder / "faults.yaml").write_text("models: 3\n")
 
 
 def injecting(fault):
     from fault_kinds.look import whole_runs
 
-    def inject(place, moment):
-        place.set_up(0)
-        before = whole_runs(place.results)
+    def inject(workspace, moment):
+        workspace.set_up(0)
+        before = whole_runs(workspace.results)
         assert len(before) == 3
-        fault(place)
-        return place.judge(before)
+        fault(workspace)
+        return workspace.judge(before)
 
     return inject
 
@@ -88,68 +88,68 @@ def injecting(fault):
         (breaks_the_suite, 0, False),
     ],
 )
-def test_a_result_that_is_deleted_or_altered_is_lost_whatever_the_repeated_command_restores(bench, fault, lost, told):
-    place = bench.place(random.Random(0))
+def test_a_result_that_is_deleted_or_altered_is_lost_whatever_the_repeated_command_restores(fixture, fault, lost, told):
+    workspace = fixture.workspace(random.Random(0))
     try:
-        found = injecting(fault)(place, 0.0)
+        found = injecting(fault)(workspace, 0.0)
     finally:
-        place.close()
+        workspace.close()
     assert found.stored == 3
     assert len(found.lost) == lost
     assert (not found.wrong) is told
 
 
-def test_what_the_repeated_command_does_not_restore_is_lost(bench):
-    place = bench.place(random.Random(0))
+def test_what_the_repeated_command_does_not_restore_is_lost(fixture):
+    workspace = fixture.workspace(random.Random(0))
     try:
-        place.set_up(1)
-        place.write_suite(seeds=[1])
-        found = place.judge({})
+        workspace.set_up(1)
+        workspace.write_suite(seeds=[1])
+        found = workspace.judge({})
     finally:
-        place.close()
+        workspace.close()
     assert len(found.lost) == 1
 
 
-def test_a_half_written_run_that_counts_as_done_is_found(bench, monkeypatch):
+def test_a_half_written_run_that_counts_as_done_is_found(fixture, monkeypatch):
     """Of a segbench that trusts a record without looking at its files."""
     look = importlib.import_module("fault_kinds.look")
-    place = bench.place(random.Random(0))
+    workspace = fixture.workspace(random.Random(0))
     try:
-        place.set_up(0)
-        (first(place) / "confusion.npz").write_bytes(b"half")
-        assert look.half_done(place.results) == []
+        workspace.set_up(0)
+        (first(workspace) / "confusion.npz").write_bytes(b"half")
+        assert look.half_done(workspace.results) == []
         monkeypatch.setattr("segbench.results.store.damage_of", lambda folder, record: None)
-        assert look.half_done(place.results) == [first(place).name]
+        assert look.half_done(workspace.results) == [first(workspace).name]
     finally:
-        place.close()
+        workspace.close()
 
 
-def test_a_command_that_hangs_and_one_with_a_traceback_are_told_wrongly(bench, modules, monkeypatch):
+def test_a_command_that_hangs_and_one_with_a_traceback_are_unexpected(fixture, modules, monkeypatch):
     monkeypatch.setattr(modules[1], "PATIENCE_SECONDS", 1.0)
-    place = bench.place(random.Random(0))
+    workspace = fixture.workspace(random.Random(0))
     try:
-        place.set_up(3)
-        code, _, wrong = place.ended(place.start(prepare=partial(time.sleep, 600)))
+        workspace.set_up(3)
+        code, _, wrong = workspace.ended(workspace.start(prepare=partial(time.sleep, 600)))
         assert (code, wrong) == (None, ["took longer than 1 s"])
         monkeypatch.setattr(modules[1], "PATIENCE_SECONDS", 300.0)
-        code, _, wrong = place.ended(place.start(prepare=partial(divmod, 1, 0)))
+        code, _, wrong = workspace.ended(workspace.start(prepare=partial(divmod, 1, 0)))
         assert code == 1
         assert "a traceback" in wrong[0]
         assert "ZeroDivisionError" in wrong[0]
     finally:
-        place.close()
+        workspace.close()
 
 
 def test_the_script_ends_with_1_where_a_result_was_lost(modules, capsys):
-    faults, bench = modules
+    faults, fixture = modules
     found = {"fine": (), "theft": ("a",)}
     kinds = {
-        name: faults.Kind(name, 2, lambda place, moment, lost=lost: bench.Injected(3, lost))
+        name: faults.Kind(name, 2, lambda workspace, moment, lost=lost: fixture.Injected(3, lost))
         for name, lost in found.items()
     }
     kinds["absent"] = faults.Kind("absent", 2, refuse)
     assert faults.main(["--kinds", "fine,absent", "--jobs", "1"], kinds=kinds) == 0
-    assert "2 faults injected, 0 results lost, 0 not told as promised" in capsys.readouterr().out
+    assert "2 faults injected, 0 results lost, 0 not as expected" in capsys.readouterr().out
     assert faults.main(["--jobs", "1"], kinds=kinds) == 1
     told = capsys.readouterr().out
     assert "| theft | 2 | 2 | 6 | 2 | 2 of 2 |" in told
@@ -157,12 +157,12 @@ def test_the_script_ends_with_1_where_a_result_was_lost(modules, capsys):
     assert "4 faults injected, 2 results lost" in told
 
 
-def refuse(place, moment):
-    from fault_kinds.bench import NotHere
+def refuse(workspace, moment):
+    from fault_kinds.workspace import NotHere
 
     raise NotHere("no such thing here")
 
 
 def test_at_least_five_hundred_faults_are_injected_by_default(modules):
     assert sum(kind.count for kind in modules[0].KINDS.values()) >= 500
-    assert sys.modules["fault_kinds.bench"] is modules[1]
+    assert sys.modules["fault_kinds.workspace"] is modules[1]

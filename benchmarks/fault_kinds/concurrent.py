@@ -1,4 +1,4 @@
-"""Faults of company and of time: two commands, a folder that is copied in mid-run, a clock that is set back."""
+"""Faults of concurrent access and of time: two commands, a copy in mid-run, a clock set back."""
 
 from __future__ import annotations
 
@@ -12,78 +12,80 @@ import time
 from functools import partial
 from pathlib import Path
 
-from fault_kinds.bench import Injected, Place
 from fault_kinds.endings import LATE
 from fault_kinds.look import half_done, lost, whole_runs
+from fault_kinds.workspace import Injected, Workspace
 
 HOUR, TEN_YEARS = 3600.0, 10 * 365 * 24 * 3600.0
 
 
-def two_commands(place: Place, moment: float) -> Injected | None:
+def two_commands(workspace: Workspace, moment: float) -> Injected | None:
     """A second command on the same suite and folder, while the first runs: each run is trained once."""
-    missing = place.draw.choice([2, 3])
-    place.set_up(missing)
-    before = whole_runs(place.results)
-    one = place.start("--no-report", "--events", "one.jsonl")
-    time.sleep(moment * LATE * place.bench.seconds(missing, cold=False))
+    missing = workspace.draw.choice([2, 3])
+    workspace.set_up(missing)
+    before = whole_runs(workspace.results)
+    one = workspace.start("--no-report", "--events", "one.jsonl")
+    time.sleep(moment * LATE * workspace.fixture.seconds(missing, cold=False))
     if one.poll() is not None:
         return None
-    other = place.start("--no-report", "--events", "other.jsonl")
+    other = workspace.start("--no-report", "--events", "other.jsonl")
     wrong = []
     for command in (one, other):
-        code, told, found = place.ended(command)
+        code, told, found = workspace.ended(command)
         wrong += found + ([f"ended with {code}: {told[-500:]}"] if code != 0 else [])
-    trained = [run for name in ("one", "other") for run in sorted(_trained(place.folder / f"{name}.jsonl"))]
+    trained = [run for name in ("one", "other") for run in sorted(_trained(workspace.folder / f"{name}.jsonl"))]
     if len(trained) != missing or len(set(trained)) != missing:
         wrong.append(f"{missing} runs were to be trained, once each; trained were {trained}")
-    return place.judge(before, [*wrong, *(f"{run} differs" for run in place.differing(place.results))])
+    return workspace.judge(before, [*wrong, *(f"{run} differs" for run in workspace.differing(workspace.results))])
 
 
-def copied(place: Place, moment: float) -> Injected | None:
+def copied(workspace: Workspace, moment: float) -> Injected | None:
     """A copy of the results in mid-run holds whole runs only and is gone on with; the original goes on undisturbed."""
-    missing = place.draw.choice([1, 2])
-    place.set_up(missing)
-    command = place.start("--no-report")
-    time.sleep(moment * LATE * place.bench.seconds(missing, cold=False))
-    before = whole_runs(place.results)
-    copy = place.folder / "copy"
+    missing = workspace.draw.choice([1, 2])
+    workspace.set_up(missing)
+    command = workspace.start("--no-report")
+    time.sleep(moment * LATE * workspace.fixture.seconds(missing, cold=False))
+    before = whole_runs(workspace.results)
+    copy = workspace.folder / "copy"
     if command.poll() is not None:
         return None
-    subprocess.run(["cp", "-a", place.results, copy], capture_output=True, check=False)  # files vanish meanwhile
+    subprocess.run(["cp", "-a", workspace.results, copy], capture_output=True, check=False)  # files vanish meanwhile
     wrong = [f"{run} of the copy is not whole, and counts as done" for run in half_done(copy)]
     wrong += [f"{run} is not in the copy" for run in lost(before, whole_runs(copy))]
-    code, told, found = place.ended(command)
+    code, told, found = workspace.ended(command)
     wrong += found + ([f"ended with {code}: {told[-500:]}"] if code != 0 else [])
-    wrong += [f"{run} of the original differs" for run in place.differing(place.results)]
-    return place.judge(before, wrong, results=copy)
+    wrong += [f"{run} of the original differs" for run in workspace.differing(workspace.results)]
+    return workspace.judge(before, wrong, results=copy)
 
 
-def clock_set_back(place: Place, moment: float) -> Injected | None:
+def clock_set_back(workspace: Workspace, moment: float) -> Injected | None:
     """The time of day jumps back, by up to ten years: while the command runs, or between two of which one was killed.
 
     A process's ``time.time``, ``time.time_ns`` and ``datetime.now`` are shifted, as no other clock can be set for it
     alone; files keep the true time, which is then in its future.
     """
-    missing = place.draw.choice([1, 2])
-    place.set_up(missing)
-    shift = HOUR * (TEN_YEARS / HOUR) ** place.draw.random()
-    after = moment * LATE * place.bench.seconds(missing, cold=False)
-    if place.draw.random() < 0.5:
-        before = whole_runs(place.results)
-        code, told, wrong = place.ended(place.start("--no-report", prepare=partial(set_back, shift, after=after)))
+    missing = workspace.draw.choice([1, 2])
+    workspace.set_up(missing)
+    shift = HOUR * (TEN_YEARS / HOUR) ** workspace.draw.random()
+    after = moment * LATE * workspace.fixture.seconds(missing, cold=False)
+    if workspace.draw.random() < 0.5:
+        before = whole_runs(workspace.results)
+        code, told, wrong = workspace.ended(
+            workspace.start("--no-report", prepare=partial(set_back, shift, after=after))
+        )
         wrong += [f"ended with {code}: {told[-500:]}"] if code != 0 else []
-        return place.judge(before, wrong)
-    command = place.start("--no-report", prepare=partial(set_back, -shift, after=0.0))
+        return workspace.judge(before, wrong)
+    command = workspace.start("--no-report", prepare=partial(set_back, -shift, after=0.0))
     time.sleep(after)
-    before = whole_runs(place.results)
+    before = whole_runs(workspace.results)
     if command.poll() is not None:
         return None
     os.killpg(command.pid, 9)
-    _, _, wrong = place.ended(command)
+    _, _, wrong = workspace.ended(command)
     later = time.time() + shift
-    for path in (place.results, *place.results.rglob("*")):
+    for path in (workspace.results, *workspace.results.rglob("*")):
         os.utime(path, (later, later))
-    return place.judge(before, wrong)
+    return workspace.judge(before, wrong)
 
 
 def set_back(seconds: float, *, after: float) -> None:
