@@ -37,13 +37,13 @@ from fault_kinds.workspace import Fixture, Injected, NotHere, Workspace
 from segbench.results.environment import capture
 
 MOST_TRIES = 10
-"""How often an injection is tried whose command ended before the fault; each time, earlier."""
+"""How often a fault is tried that came after the command's end, or did not hinder it; each time, earlier."""
 
 EARLIER = 0.75
 TITLES = ["fault", "injected", "commands repeated", "results stored before", "results lost", "as expected"]
 
-Injection = Callable[[Workspace, float], Injected | None]
-"""Injects a fault at a moment, 0 to 1, and looks what comes of it; None if the command had ended before."""
+Injection = Callable[[Workspace, float], Injected]
+"""Injects a fault at a moment, 0 to 1, and looks what comes of it, also where the command ended before the fault."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Tally:
     @property
     def row(self) -> list[object]:
         """The kind's row of the table."""
-        told = f"{self.as_expected} of {len(self.found)}" if not self.absent else f"left out: {self.absent}"
+        outcome = f"{self.as_expected} of {len(self.found)}" if not self.absent else f"left out: {self.absent}"
         stored, repeated = (sum(getattr(one, name) for one in self.found) for name in ("stored", "repeated"))
-        return [self.kind.title, len(self.found), repeated, stored, self.lost, told]
+        return [self.kind.title, len(self.found), repeated, stored, self.lost, outcome]
 
 
 def main(arguments: Sequence[str] | None = None, *, kinds: dict[str, Kind] | None = None) -> int:
@@ -151,7 +151,7 @@ def injected(fixture: Fixture, name: str, kind: Kind, count: int, seed: int, num
             found = kind.inject(workspace, moment)
         finally:
             workspace.close()
-        if found is not None:
+        if found.took_effect or found.lost or found.wrong:
             for text in (*(f"LOST {run}" for run in found.lost), *found.wrong):
                 print(f"{name} {number}: {text}", file=sys.stderr, flush=True)
             return found

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+SITE = "site"
+"""Folder of a workspace whose ``sitecustomize.py``, if there is one, changes fresh interpreters."""
 
 
 class Cold:
@@ -50,7 +52,7 @@ class Cold:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return the environment of a command that runs in a folder."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+    path = os.pathsep.join([str(folder / SITE), str(ROOT), str(ROOT / "tests" / "support")])
     changes = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "COLUMNS": "200", "XDG_CACHE_HOME": str(folder / "cache")}
     return {**os.environ, **changes}
 
@@ -73,6 +75,20 @@ def gone_within(session: int, *, seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def tracebacks(text: str) -> list[str]:
+    """Return the tracebacks in a text, each from its first line to that of its error."""
+    found: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        begins = "Traceback (most" in line
+        if begins:
+            found.append(line)
+        elif inside:
+            found[-1] += f"\n{line}"
+        inside = begins or (inside and line.startswith(" "))
+    return found
 
 
 def has_own_session(pid: int) -> bool:

@@ -22,7 +22,7 @@ LEAST_FILE_BYTES = 4096
 """Smallest limit on files, which the command's own words fit into."""
 
 
-def full(workspace: Workspace, moment: float) -> Injected | None:
+def full(workspace: Workspace, moment: float) -> Injected:
     """A tmpfs that has too little room: at the first of the moments for nothing, at the last for nearly everything."""
     missing = workspace.draw.choice([1, 2])
     with mounted(workspace.results, "-t", "tmpfs", "-o", f"size={WHOLE_BYTES}", "tmpfs"):
@@ -32,15 +32,13 @@ def full(workspace: Workspace, moment: float) -> Injected | None:
         _mount("-o", f"remount,size={room}", workspace.results)
         before = whole_runs(workspace.results)
         code, told, wrong = workspace.ended(workspace.start("--no-report"))
-        if code == 0:
-            return None
         wrong += _named(code, told, "No space left on device", workspace)
         wrong += _gone_at_once(before, workspace)
         _mount("-o", f"remount,size={WHOLE_BYTES}", workspace.results)
-        return workspace.judge(before, wrong)
+        return workspace.judge(before, wrong, took_effect=code != 0)
 
 
-def limited(workspace: Workspace, moment: float) -> Injected | None:
+def limited(workspace: Workspace, moment: float) -> Injected:
     """No file may become as large as the largest of a run, at the first of the moments none but the smallest."""
     workspace.set_up(workspace.draw.choice([1, 2]))
     largest = max(file.stat().st_size for file in workspace.fixture.reference().rglob("*") if file.is_file())
@@ -48,12 +46,11 @@ def limited(workspace: Workspace, moment: float) -> Injected | None:
     before = whole_runs(workspace.results)
     command = workspace.start("--no-report", prepare=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)))
     code, told, wrong = workspace.ended(command)
-    if code == 0:
-        return None
-    return workspace.judge(before, [*wrong, *_named(code, told, "File too large", workspace)])
+    wrong += _named(code, told, "File too large", workspace)
+    return workspace.judge(before, wrong, took_effect=code != 0)
 
 
-def read_only(workspace: Workspace, moment: float) -> Injected | None:
+def read_only(workspace: Workspace, moment: float) -> Injected:
     """Before the command a read-only mount; in its midst a folder that nothing can be written into any more."""
     if workspace.draw.random() < 0.5:
         return _frozen(workspace, moment)
@@ -68,22 +65,24 @@ def read_only(workspace: Workspace, moment: float) -> Injected | None:
         return workspace.judge(before, wrong)
 
 
-def _frozen(workspace: Workspace, moment: float) -> Injected | None:
+def _frozen(workspace: Workspace, moment: float) -> Injected:
     def freeze(workspace: Workspace, command: object) -> bool:
         del command
-        return subprocess.run(["chattr", "+i", workspace.runs], capture_output=True, check=False).returncode == 0
+        done = subprocess.run(["chattr", "+i", workspace.runs], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotHere(done.stderr.strip())
+        return True
 
     try:
-        if (found := during(workspace, moment, freeze)) is None:
-            return None
-        command, before = found
+        command, before, injected = during(workspace, moment, freeze)
+        if not injected:
+            return workspace.without_fault(command, before)
         code, told, wrong = workspace.ended(command)
-        if code != 0:  # it had nothing more to write
-            wrong += _named(code, told, "Operation not permitted", workspace)
+        wrong += _named(code, told, "Operation not permitted", workspace)
         wrong += _gone_at_once(before, workspace)
     finally:
         subprocess.run(["chattr", "-i", workspace.runs], capture_output=True, check=False)
-    return workspace.judge(before, wrong)
+    return workspace.judge(before, wrong, took_effect=code != 0)
 
 
 @contextmanager
@@ -118,7 +117,9 @@ def _used(folder: Path) -> int:
 
 
 def _named(code: int | None, told: str, reason: str, workspace: Workspace) -> list[str]:
-    """Return what is wrong with how a command ended that could not write: it has to name the reason and the folder."""
+    """Return what is wrong with how a command ended: it completes the suite, or says why and where it cannot write."""
+    if code == 0:
+        return workspace.incomplete(code, told)
     named = reason in told and str(workspace.results.name) in told and "another folder" in told
     return [] if code == 2 and named else [f"ended with {code}: {told[-1500:]}"]
 

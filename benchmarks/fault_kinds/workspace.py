@@ -23,7 +23,7 @@ import yaml
 from PIL import Image
 from run_facts import facts
 
-from fault_kinds.commands import Cold, begin_session, environment, gone_within, has_own_session
+from fault_kinds.commands import Cold, begin_session, environment, gone_within, has_own_session, tracebacks
 from fault_kinds.look import SUITE, Whole, half_done, lost, whole_runs
 
 PATIENCE_SECONDS = 180.0
@@ -47,6 +47,10 @@ FOLDER = {"name": "folder", "root": "data", "classes": ["one", "two", "three"]}
 OPTIONS = ("--device", "cpu", "--jobs", "1", "--no-estimate")
 
 
+Excuse = Callable[[int | None, str], bool]
+"""Says of a command's exit code and a traceback whether the fault excuses the traceback."""
+
+
 class NotHere(Exception):  # noqa: N818 - a reason, not an error
     """A kind of fault cannot be injected on this machine."""
 
@@ -60,12 +64,14 @@ class Injected:
         lost: The results that were stored and are not any more, and those that the repeated command did not restore.
         wrong: What else was not as expected.
         repeated: How many commands were repeated.
+        took_effect: Whether the fault came before the command's end, and hindered it; else it is tried again, earlier.
     """
 
     stored: int
     lost: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     repeated: int = 1
+    took_effect: bool = True
 
 
 class Fixture:
@@ -208,13 +214,27 @@ class Workspace:
             raise SystemExit(f"the undisturbed suite failed: {done.stderr}")
         return done
 
-    def judge(self, before: Whole, wrong: Sequence[str] = (), *, results: Path | None = None) -> Injected:
-        """Look what is left, repeat the command without the fault, and look again.
+    def without_fault(self, command: Any, before: Whole) -> Injected:
+        """Judge a command that ended before the fault: it has to have completed the suite."""
+        code, told, wrong = self.ended(command)
+        return self.judge(before, [*wrong, *self.incomplete(code, told)], took_effect=False)
+
+    def incomplete(self, code: int | None, told: str) -> list[str]:
+        """Return what is wrong with a command that should have completed the suite."""
+        if code != 0:
+            return [f"ended with {code}: {told[-500:]}"]
+        return [f"ended with 0, but {run} is missing or differs" for run in self.differing(self.results)]
+
+    def judge(
+        self, before: Whole, wrong: Sequence[str] = (), *, results: Path | None = None, took_effect: bool = True
+    ) -> Injected:
+        """Look what is left, repeat the command without the fault, and look again: what was there has to be untouched.
 
         Args:
             before: The runs that were whole before the fault.
             wrong: What was wrong already.
             results: The results folder, if another.
+            took_effect: Whether the fault came before the command's end, and hindered it.
         """
         folder = results or self.results
         gone = lost(before, whole_runs(folder))
@@ -223,9 +243,9 @@ class Workspace:
         found += [f"repeated: {text}" for text in more]
         if again != 0:
             found.append(f"repeated: ended with {again}: {told[-500:]}")
-        gone += self.differing(folder)
+        gone += lost(before, whole_runs(folder)) + self.differing(folder)
         found += [f"repeated: left {path.name}" for path in folder.glob(f"{SUITE}/.*.tmp")]
-        return Injected(len(before), tuple(dict.fromkeys(gone)), tuple(found))
+        return Injected(len(before), tuple(dict.fromkeys(gone)), tuple(found), took_effect=took_effect)
 
     def differing(self, results: Path) -> list[str]:
         """Return the runs that are not bit for bit those of the undisturbed suite."""
@@ -237,18 +257,22 @@ class Workspace:
             return [f"the repeated command left what cannot be read: {error}"]
         return [run for run in expected if run not in whole or found.get(run) != expected[run]]
 
-    def ended(self, command: Any, *, alone: bool = True) -> tuple[int | None, str, list[str]]:
+    def ended(
+        self, command: Any, *, alone: bool = True, excused: Excuse = lambda code, traceback: False
+    ) -> tuple[int | None, str, list[str]]:
         """Wait for a command; return its exit code, what it told, and what is wrong with that whatever happened.
 
         Args:
             command: What was started.
             alone: Whether no process may be left of it.
+            excused: Says of a traceback whether the fault excuses it.
         """
         try:
             done = command.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as late:
             return None, str(late.stderr), [f"took longer than {PATIENCE_SECONDS:g} s"]
-        wrong = [f"a traceback: {done.stderr[-1500:]}"] if "Traceback (most" in done.stderr else []
+        found = [text for text in tracebacks(done.stderr) if not excused(done.returncode, text)]
+        wrong = [f"a traceback: {text[-1500:]}" for text in found]
         if alone and not gone_within(command.pid, seconds=30):
             wrong.append("its processes go on without it")
         return done.returncode, done.stderr, wrong

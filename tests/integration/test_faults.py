@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import random
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from functools import partial
@@ -26,6 +29,12 @@ def modules():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))
         yield importlib.import_module("faults"), importlib.import_module("fault_kinds.workspace")
+
+
+@pytest.fixture(scope="module")
+def look(modules):
+    """Its independent look at results."""
+    return importlib.import_module("fault_kinds.look")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,119 @@ def test_a_result_that_is_deleted_or_altered_is_lost_whatever_the_repeated_comma
     assert (not found.wrong) is told
 
 
+def test_a_stored_result_that_the_repeated_command_trains_again_is_lost(fixture, look, monkeypatch):
+    """Its scores are the same; its record, with the times, is not."""
+    workspace = fixture.workspace(random.Random(0))
+    start = workspace.start
+
+    def forgets_a_result(*arguments, **options):
+        shutil.rmtree(first(workspace))
+        return start(*arguments, **options)
+
+    try:
+        workspace.set_up(0)
+        before = look.whole_runs(workspace.results)
+        monkeypatch.setattr(workspace, "start", forgets_a_result)
+        found = workspace.judge(before)
+        assert workspace.differing(workspace.results) == []
+    finally:
+        workspace.close()
+    assert list(found.lost) == [min(before)]
+
+
+def test_a_command_that_ends_well_before_its_fault_is_judged_all_the_same(fixture, look):
+    workspace = fixture.workspace(random.Random(0))
+    try:
+        workspace.set_up(1)
+        command = workspace.start("--no-report")
+        assert fine(workspace.without_fault(command, look.whole_runs(workspace.results)))
+        run = first(workspace)
+        shutil.rmtree(run)
+        assert [text for text in workspace.incomplete(0, "") if run.name in text]
+        assert workspace.incomplete(2, "no room") == ["ended with 2: no room"]
+    finally:
+        workspace.close()
+
+
+def fine(found):
+    return not (found.took_effect or found.lost or found.wrong)
+
+
+def test_a_fault_without_effect_is_tried_again_earlier_unless_something_was_found(modules, capsys):
+    faults, workspace = modules
+    moments = []
+
+    def inject(_, moment, *, wrong=()):
+        moments.append(moment)
+        return workspace.Injected(3, (), wrong, took_effect=len(moments) > 2)
+
+    late = {"late": faults.Kind("late", 1, inject)}
+    assert faults.main(["--jobs", "1"], kinds=late) == 0
+    assert len(moments) == 3
+    assert moments == sorted(moments, reverse=True)
+    moments.clear()
+    assert faults.main(["--jobs", "1"], kinds={"odd": faults.Kind("odd", 1, partial(inject, wrong=("a hang",)))}) == 1
+    assert len(moments) == 1
+
+
+def test_only_the_tracebacks_of_python_itself_are_excused_after_a_signal(modules, tmp_path):
+    commands, endings = (importlib.import_module(f"fault_kinds.{name}") for name in ("commands", "endings"))
+    ours = f'Traceback (most recent call last):\n  File "{ROOT}/segbench/cli/app.py", line 1, in main\nOSError: broken'
+    tracker = 'Traceback (most recent call last):\n  File "/lib/resource_tracker.py", line 9, in main\nKeyError: 1'
+    assert commands.tracebacks(f"a line\n{tracker}\nanother line\n{ours}\nthe last") == [tracker, ours]
+    assert commands.tracebacks("resource_tracker: process died unexpectedly") == []
+    assert endings.is_excused(signal.SIGHUP, 3, tracker)
+    assert not endings.is_excused(signal.SIGHUP, 3, ours)
+    assert not endings.is_excused(signal.SIGHUP, 3, ours.replace("cli/app", "resource_tracker"))
+    assert not endings.is_excused(signal.SIGTERM, 3, tracker)
+    assert endings.is_excused(signal.SIGINT, -signal.SIGINT, tracker)
+    assert not endings.is_excused(signal.SIGINT, -signal.SIGINT, ours)
+
+
+def test_a_process_that_is_left_behind_is_found_also_after_the_signal_ended_the_command(fixture, monkeypatch):
+    monkeypatch.setattr("fault_kinds.workspace.gone_within", lambda session, *, seconds: False)
+    endings = importlib.import_module("fault_kinds.endings")
+    workspace = fixture.workspace(random.Random(0))
+    try:
+        workspace.set_up(1)
+        command = workspace.start("--no-report", prepare=partial(os.kill, 0, signal.SIGKILL))
+        code, _, wrong = workspace.ended(command, excused=partial(endings.is_excused, signal.SIGKILL))
+    finally:
+        workspace.close()
+    assert (code, wrong) == (-signal.SIGKILL, ["its processes go on without it"])
+
+
+def test_a_download_that_breaks_off_is_resumed_and_what_was_there_before_is_counted(fixture):
+    """Near the end, so that the first command asks for the rest, and the second for what is still missing."""
+    data = importlib.import_module("fault_kinds.data")
+    workspace = fixture.workspace(random.Random(1))
+    try:
+        found = data.download(workspace, 0.9)
+        assert (found.stored, found.lost, found.wrong) == (1, (), ())
+        assert list((workspace.folder / "fetched").glob("VOCdevkit/VOC2012/JPEGImages/*.jpg"))
+    finally:
+        workspace.close()
+    assert data.not_resumed([None, "bytes=3-", "bytes=5-"], 2, 5) == []
+    assert data.not_resumed([None, None], 1, 0) == []
+    assert "asked for the whole file" in data.not_resumed([None, "bytes=3-", None], 2, 5)[0]
+    assert "each try" in data.not_resumed([None, None, "bytes=5-"], 2, 5)[0]
+
+
+def test_a_clock_that_is_set_back_is_so_in_every_process_of_a_fresh_interpreter(tmp_path):
+    concurrent = importlib.import_module("fault_kinds.concurrent")
+    (tmp_path / "sitecustomize.py").write_text(concurrent.SET_BACK.format(begin=0.0, seconds=7200.0))
+    script = (
+        "import copy, pickle, subprocess, sys, time; from datetime import UTC, datetime;"
+        "now = datetime.now(UTC); assert pickle.loads(pickle.dumps(now)) == now;"
+        "assert isinstance(datetime.fromisoformat('2026-01-01'), datetime);"
+        "print(time.time(), time.time_ns() / 1e9, now.timestamp(), flush=True);"
+        "subprocess.run([sys.executable, '-c', 'import time; print(time.time())'])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert [time.time() - float(text) for text in done.stdout.split()] == pytest.approx([7200.0] * 4, abs=30)
+
+
 def test_what_the_repeated_command_does_not_restore_is_lost(fixture):
     workspace = fixture.workspace(random.Random(0))
     try:
@@ -110,9 +232,8 @@ def test_what_the_repeated_command_does_not_restore_is_lost(fixture):
     assert len(found.lost) == 1
 
 
-def test_a_half_written_run_that_counts_as_done_is_found(fixture, monkeypatch):
+def test_a_half_written_run_that_counts_as_done_is_found(fixture, look, monkeypatch):
     """Of a segbench that trusts a record without looking at its files."""
-    look = importlib.import_module("fault_kinds.look")
     workspace = fixture.workspace(random.Random(0))
     try:
         workspace.set_up(0)
