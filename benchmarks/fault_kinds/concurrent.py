@@ -22,26 +22,27 @@ from fault_kinds.workspace import Injected, Workspace
 HOUR, TEN_YEARS = 3600.0, 10 * 365 * 24 * 3600.0
 
 SET_BACK = """
-import datetime, time
+import time
+from datetime import datetime
+from importlib.machinery import SourceFileLoader
 
-true, true_ns, true_datetime = time.time, time.time_ns, datetime.datetime
+true, true_ns, executed = time.time, time.time_ns, SourceFileLoader.exec_module
 
 def shift():
     return {seconds!r} if true() >= {begin!r} else 0.0
 
-class Kind(type):
-    def __instancecheck__(cls, instance):
-        return isinstance(instance, true_datetime)
-
-class Shifted(true_datetime, metaclass=Kind):
+class Shifted(datetime):
     @classmethod
     def now(cls, tz=None):
-        return cls.fromtimestamp(true() - shift(), tz)
+        return datetime.fromtimestamp(true() - shift(), tz)
 
-Shifted.__name__ = Shifted.__qualname__ = "datetime"
-Shifted.__module__ = "datetime"
+def execute(loader, module):
+    executed(loader, module)
+    if module.__name__.startswith("segbench.") and vars(module).get("datetime") is datetime:
+        module.datetime = Shifted
+
 time.time, time.time_ns = lambda: true() - shift(), lambda: true_ns() - int(shift() * 1e9)
-datetime.datetime = Shifted
+SourceFileLoader.exec_module = execute
 """
 """What a fresh interpreter, and each that it starts, does first to set back its time of day."""
 
@@ -57,8 +58,8 @@ def two_commands(workspace: Workspace, moment: float) -> Injected:
     other = workspace.start("--no-report", "--events", "other.jsonl")
     wrong = []
     for command in (one, other):
-        code, told, found = workspace.ended(command)
-        wrong += found + workspace.incomplete(code, told)
+        code, stderr, found = workspace.ended(command)
+        wrong += found + workspace.incomplete(code, stderr)
     trained = [run for name in ("one", "other") for run in sorted(_trained(workspace.folder / f"{name}.jsonl"))]
     if len(trained) != missing or len(set(trained)) != missing:
         wrong.append(f"{missing} runs were to be trained, once each; trained were {trained}")
@@ -78,8 +79,8 @@ def copied(workspace: Workspace, moment: float) -> Injected:
     subprocess.run(["cp", "-a", workspace.results, copy], capture_output=True, check=False)  # files vanish meanwhile
     wrong = [f"{run} of the copy is not whole, and counts as done" for run in half_done(copy)]
     wrong += [f"{run} is not in the copy" for run in lost(before, whole_runs(copy))]
-    code, told, found = workspace.ended(command)
-    wrong += found + workspace.incomplete(code, told)
+    code, stderr, found = workspace.ended(command)
+    wrong += found + workspace.incomplete(code, stderr)
     return workspace.judge(before, wrong, results=copy)
 
 
@@ -97,8 +98,8 @@ def clock_set_back(workspace: Workspace, moment: float) -> Injected:
     if workspace.draw.random() < 0.5:
         command = _with_clock(workspace, shift, after=after, cold=cold)
         in_time = runs_for(command, after)
-        code, told, wrong = workspace.ended(command)
-        return workspace.judge(before, [*wrong, *workspace.incomplete(code, told)], took_effect=in_time)
+        code, stderr, wrong = workspace.ended(command)
+        return workspace.judge(before, [*wrong, *workspace.incomplete(code, stderr)], took_effect=in_time)
     command = _with_clock(workspace, -shift, after=0.0, cold=cold)
     if not runs_for(command, after):
         return workspace.without_fault(command, before)

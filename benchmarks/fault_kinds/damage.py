@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from fault_kinds.look import SCORED, is_told_as_damaged, whole_runs
+from fault_kinds.look import SCORED, is_reported_as_damaged, whole_runs
 from fault_kinds.workspace import Injected, Workspace
 
 FILES = ("run.json", *SCORED)
@@ -76,9 +76,9 @@ def _harmed(workspace: Workspace, moment: float, harm: Harm) -> Injected:
         moment = workspace.draw.random()
     hit = {path.parent.name for path, content in untouched.items() if not path.exists() or _content(path) != content}
     wrong = [
-        f"{file.name} of {name} is not told as damaged"
+        f"{file.name} of {name} is not reported as damaged"
         for name in sorted(hit)
-        if not (is_told_as_damaged(workspace.results, name) or _harmless(workspace, name, untouched))
+        if not (is_reported_as_damaged(workspace.results, name) or _harmless(workspace, name, untouched))
     ]
     return workspace.judge({name: checksums for name, checksums in stored.items() if name not in hit}, wrong)
 

@@ -65,17 +65,17 @@ def download(workspace: Workspace, moment: float) -> Injected:
     network = Network(content, piece, budget, reset=workspace.draw.random() < 0.5)
     with serving(network) as url:
         arguments, begin = ("data", "download", "sbd", "--root", str(root)), partial(_prepared, url, checksum)
-        code, told, wrong = workspace.ended(workspace.start_any(*arguments, prepare=begin))
+        code, stderr, wrong = workspace.ended(workspace.start_any(*arguments, prepare=begin))
         received, requests = sum(file.stat().st_size for file in root.glob(".*.part")), len(network.ranges)
-        if code != 2 or url not in told or ("goes on from there" if received else "try again") not in told:
-            wrong.append(f"ended with {code}: {told[-500:]}")
+        if code != 2 or url not in stderr or ("goes on from there" if received else "try again") not in stderr:
+            wrong.append(f"ended with {code}: {stderr[-500:]}")
         lost = [] if visible(root) == before else ["what was there before, or no more than that"]
         network.come_back()
-        code, told, more = workspace.ended(workspace.start_any(*arguments, prepare=begin))
+        code, stderr, more = workspace.ended(workspace.start_any(*arguments, prepare=begin))
     wrong += [f"repeated: {text}" for text in more] + not_resumed(network.ranges, requests, received)
     wrong += [f"repeated: left {file.name}" for file in root.glob(".*.part")]
     if code != 0 or visible(root) != before | visible(whole):
-        lost.append(f"the data set after a second attempt, which ended with {code}: {told[-500:]}")
+        lost.append(f"the data set after a second attempt, which ended with {code}: {stderr[-500:]}")
     return Injected(1, tuple(lost), tuple(wrong))
 
 
@@ -122,11 +122,11 @@ def root_gone(workspace: Workspace, moment: float) -> Injected:
     command, before, injected = during(workspace, moment, link, then=hide)
     if not injected:
         return workspace.without_fault(command, before)
-    code, told, wrong = workspace.ended(command)
-    if code not in (0, 2) or (code == 2 and "data" not in told):
-        wrong.append(f"{how}: ended with {code}: {told[-1500:]}")
+    code, stderr, wrong = workspace.ended(command)
+    if code not in (0, 2) or (code == 2 and "data" not in stderr):
+        wrong.append(f"{how}: ended with {code}: {stderr[-1500:]}")
     if code == 0:
-        wrong += workspace.incomplete(code, told)
+        wrong += workspace.incomplete(code, stderr)
     if how in ("emptied", "moved"):
         shutil.rmtree(real, ignore_errors=True)
         away.rename(real)

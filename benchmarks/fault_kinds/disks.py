@@ -31,8 +31,8 @@ def full(workspace: Workspace, moment: float) -> Injected:
         room = _used(workspace.results) + int(moment * needed) // 4096 * 4096
         _mount("-o", f"remount,size={room}", workspace.results)
         before = whole_runs(workspace.results)
-        code, told, wrong = workspace.ended(workspace.start("--no-report"))
-        wrong += _named(code, told, "No space left on device", workspace)
+        code, stderr, wrong = workspace.ended(workspace.start("--no-report"))
+        wrong += _named(code, stderr, "No space left on device", workspace)
         wrong += _gone_at_once(before, workspace)
         _mount("-o", f"remount,size={WHOLE_BYTES}", workspace.results)
         return workspace.judge(before, wrong, took_effect=code != 0)
@@ -45,8 +45,8 @@ def limited(workspace: Workspace, moment: float) -> Injected:
     limit = int(LEAST_FILE_BYTES + moment * (largest - LEAST_FILE_BYTES))
     before = whole_runs(workspace.results)
     command = workspace.start("--no-report", prepare=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)))
-    code, told, wrong = workspace.ended(command)
-    wrong += _named(code, told, "File too large", workspace)
+    code, stderr, wrong = workspace.ended(command)
+    wrong += _named(code, stderr, "File too large", workspace)
     return workspace.judge(before, wrong, took_effect=code != 0)
 
 
@@ -58,8 +58,8 @@ def read_only(workspace: Workspace, moment: float) -> Injected:
         workspace.set_up(workspace.draw.choice([1, 2]))
         _mount("-o", "remount,bind,ro", workspace.results)
         before = whole_runs(workspace.results)
-        code, told, wrong = workspace.ended(workspace.start("--no-report"))
-        wrong += _named(code, told, "Read-only file system", workspace)
+        code, stderr, wrong = workspace.ended(workspace.start("--no-report"))
+        wrong += _named(code, stderr, "Read-only file system", workspace)
         wrong += _gone_at_once(before, workspace)
         _mount("-o", "remount,bind,rw", workspace.results)
         return workspace.judge(before, wrong)
@@ -77,8 +77,8 @@ def _frozen(workspace: Workspace, moment: float) -> Injected:
         command, before, injected = during(workspace, moment, freeze)
         if not injected:
             return workspace.without_fault(command, before)
-        code, told, wrong = workspace.ended(command)
-        wrong += _named(code, told, "Operation not permitted", workspace)
+        code, stderr, wrong = workspace.ended(command)
+        wrong += _named(code, stderr, "Operation not permitted", workspace)
         wrong += _gone_at_once(before, workspace)
     finally:
         subprocess.run(["chattr", "-i", workspace.runs], capture_output=True, check=False)
@@ -116,12 +116,12 @@ def _used(folder: Path) -> int:
     return sum(-(-file.stat().st_size // 4096) * 4096 for file in folder.rglob("*") if file.is_file())
 
 
-def _named(code: int | None, told: str, reason: str, workspace: Workspace) -> list[str]:
+def _named(code: int | None, stderr: str, reason: str, workspace: Workspace) -> list[str]:
     """Return what is wrong with how a command ended: it completes the suite, or says why and where it cannot write."""
     if code == 0:
-        return workspace.incomplete(code, told)
-    named = reason in told and str(workspace.results.name) in told and "another folder" in told
-    return [] if code == 2 and named else [f"ended with {code}: {told[-1500:]}"]
+        return workspace.incomplete(code, stderr)
+    named = reason in stderr and str(workspace.results.name) in stderr and "another folder" in stderr
+    return [] if code == 2 and named else [f"ended with {code}: {stderr[-1500:]}"]
 
 
 def _gone_at_once(before: Whole, workspace: Workspace) -> list[str]:

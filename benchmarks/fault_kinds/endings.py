@@ -1,4 +1,4 @@
-"""Faults that end processes: kills and signals, at moments that are spread over the whole life of the command."""
+"""Faults that end processes: kills and signals, at moments that are spread over the command's whole duration."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def _killed(workspace: Workspace, moment: float, fault: Fault) -> Injected:
     command, before, injected = during(workspace, moment, fault)
     if not injected:
         return workspace.without_fault(command, before)
-    code, told, wrong = workspace.ended(command)
+    code, stderr, wrong = workspace.ended(command)
     if code != -signal.SIGKILL:  # it ended in the same moment
-        wrong += workspace.incomplete(code, told)
+        wrong += workspace.incomplete(code, stderr)
     return workspace.judge(before, wrong, took_effect=code == -signal.SIGKILL)
 
 
@@ -110,11 +110,11 @@ def killed_child(workspace: Workspace, moment: float) -> Injected:
     command, before, injected = during(workspace, moment, _kill_one, cold_share=LARGE_COLD_SHARE)
     if not injected:
         return workspace.without_fault(command, before)
-    code, told, wrong = workspace.ended(command)
+    code, stderr, wrong = workspace.ended(command)
     if code != 1:
-        wrong += workspace.incomplete(code, told)
-    if code == 1 and not any(words in told for words in ("killed by SIGKILL", "its server ended")):
-        wrong.append(f"does not say what was killed: {told[-500:]}")
+        wrong += workspace.incomplete(code, stderr)
+    if code == 1 and not any(words in stderr for words in ("killed by SIGKILL", "its server ended")):
+        wrong.append(f"does not say what was killed: {stderr[-500:]}")
     return workspace.judge(before, wrong)
 
 
@@ -178,16 +178,16 @@ def _asked(
     command, before, injected = during(workspace, moment, signalled, cold_share=cold_share)
     if not injected:
         return workspace.without_fault(command, before)
-    code, told, wrong = workspace.ended(command, excused=partial(is_excused, number))
+    code, stderr, wrong = workspace.ended(command, excused=partial(is_excused, number))
     if code == 0 and len(before) < NEARLY_DONE:
-        wrong.append(f"went on to its end: {told[-500:]}")
+        wrong.append(f"went on to its end: {stderr[-500:]}")
     if code == 0:
-        wrong += workspace.incomplete(code, told)
-    begun = "[1/" in told
-    if code not in codes and (begun or code != -number):  # nothing is told before the command has begun
-        wrong.append(f"ended with {code}: {told[-1500:]}")
-    if code in (3, 130) and "the same command goes on" not in told:
-        wrong.append(f"does not say how to go on: {told[-1500:]}")
+        wrong += workspace.incomplete(code, stderr)
+    begun = "[1/" in stderr
+    if code not in codes and (begun or code != -number):  # nothing is written before the command has begun
+        wrong.append(f"ended with {code}: {stderr[-1500:]}")
+    if code in (3, 130) and "the same command goes on" not in stderr:
+        wrong.append(f"does not say how to go on: {stderr[-1500:]}")
     return workspace.judge(before, wrong)
 
 

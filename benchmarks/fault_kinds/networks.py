@@ -37,7 +37,7 @@ ODD: dict[str, str | None] = {
     "exit 0": "ended with exit code 0 and no result",
     "exit 7": "ended with exit code 7 and no result",
 }
-"""By what a network does: how its run is told of; None for one that completes all the same."""
+"""By what a network does: how its run is reported; None for one that completes all the same."""
 
 _numbers = itertools.count()
 
@@ -76,7 +76,7 @@ def _ordered(
     prepare: Callable[[], None] | None = None,
     **changes: object,
 ) -> Injected:
-    """Have one of the two networks misbehave, and look how its run is told of."""
+    """Have one of the two networks misbehave, and look how its run is reported."""
     workspace.set_up(0, **changes)
     label, width = workspace.draw.choice([("one", 4), ("two", 6)])
     _remove(workspace, label)
@@ -86,12 +86,12 @@ def _ordered(
     order = workspace.folder / ORDER
     order.write_text(json.dumps({"what": what, "width": width, "step": workspace.draw.randint(*STEPS)}))
     left_behind = what == "fork"  # the process that it leaves is the network's own, and nothing waits for it
-    code, told, wrong = workspace.ended(workspace.start("--no-report", prepare=prepare), alone=not left_behind)
+    code, stderr, wrong = workspace.ended(workspace.start("--no-report", prepare=prepare), alone=not left_behind)
     order.unlink()
     if expected is None:
         wrong += [f"{run} differs" for run in workspace.differing(workspace.results)]
-    if code != (0 if expected is None else 1) or (expected or "") not in told:
-        wrong.append(f"{what}: ended with {code}: {told[-1500:]}")
+    if code != (0 if expected is None else 1) or (expected or "") not in stderr:
+        wrong.append(f"{what}: ended with {code}: {stderr[-1500:]}")
     if expected is not None:
         statuses = {file.parent.name: json.loads(file.read_text()) for file in workspace.runs.glob("*/run.json")}
         found = {record["label"]: record["outcome"]["status"] for record in statuses.values()}

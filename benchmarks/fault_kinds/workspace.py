@@ -216,13 +216,13 @@ class Workspace:
 
     def without_fault(self, command: Any, before: Whole) -> Injected:
         """Judge a command that ended before the fault: it has to have completed the suite."""
-        code, told, wrong = self.ended(command)
-        return self.judge(before, [*wrong, *self.incomplete(code, told)], took_effect=False)
+        code, stderr, wrong = self.ended(command)
+        return self.judge(before, [*wrong, *self.incomplete(code, stderr)], took_effect=False)
 
-    def incomplete(self, code: int | None, told: str) -> list[str]:
+    def incomplete(self, code: int | None, stderr: str) -> list[str]:
         """Return what is wrong with a command that should have completed the suite."""
         if code != 0:
-            return [f"ended with {code}: {told[-500:]}"]
+            return [f"ended with {code}: {stderr[-500:]}"]
         return [f"ended with 0, but {run} is missing or differs" for run in self.differing(self.results)]
 
     def judge(
@@ -239,10 +239,10 @@ class Workspace:
         folder = results or self.results
         gone = lost(before, whole_runs(folder))
         found = [*wrong, *(f"{run} is not whole, and counts as done" for run in half_done(folder))]
-        again, told, more = self.ended(self.start("--no-report", results=results))
+        again, stderr, more = self.ended(self.start("--no-report", results=results))
         found += [f"repeated: {text}" for text in more]
         if again != 0:
-            found.append(f"repeated: ended with {again}: {told[-500:]}")
+            found.append(f"repeated: ended with {again}: {stderr[-500:]}")
         gone += lost(before, whole_runs(folder)) + self.differing(folder)
         found += [f"repeated: left {path.name}" for path in folder.glob(f"{SUITE}/.*.tmp")]
         return Injected(len(before), tuple(dict.fromkeys(gone)), tuple(found), took_effect=took_effect)
@@ -260,7 +260,7 @@ class Workspace:
     def ended(
         self, command: Any, *, alone: bool = True, excused: Excuse = lambda code, traceback: False
     ) -> tuple[int | None, str, list[str]]:
-        """Wait for a command; return its exit code, what it told, and what is wrong with that whatever happened.
+        """Wait for a command; return its exit code, its standard error, and what is wrong with it whatever the fault.
 
         Args:
             command: What was started.
