@@ -97,7 +97,7 @@ def injecting(fault):
         (breaks_the_suite, 0, False),
     ],
 )
-def test_a_result_that_is_deleted_or_altered_is_lost_whatever_the_repeated_command_restores(
+def test_a_result_that_is_deleted_or_altered_is_lost_though_the_repeated_command_restores_it(
     fixture, fault, lost, expected
 ):
     workspace = fixture.workspace(random.Random(0))
