@@ -1,12 +1,15 @@
-"""Injects faults into real commands on small suites, and counts the results that are lost: there may be none.
+"""Injects faults into commands on small suites, and counts the results that are lost: there may be none.
 
     python benchmarks/faults.py [--kinds kill-parent,disk-full,...] [--count-scale 1.0] [--seed 0] [--jobs 2]
 
 The suite trains three networks in about a second; most faults are injected while one or two of its runs are missing,
-at moments that are spread over its whole duration. Commands run in forked processes, one in ten of those
-that are killed in a fresh interpreter. After each injection the results folder is looked at independently, by its own
-reading of records, checksums and matrices. A result is lost if it was stored before the fault and is no longer there
-bit for bit, or if the same command, repeated without the fault, does not end with the bits of an undisturbed suite.
+at moments that are spread over its whole duration. Commands run in forked processes, whose runs are forked from them;
+one in ten of those that get signals, and four in ten of some kinds, start in a fresh interpreter, with the fork server
+that a user's command has. After each injection the results folder is inspected independently, by its own reading of
+records, checksums and matrices. A result is lost if it was stored before the fault and is no longer there bit for bit,
+after the fault or after the same command, repeated without the fault; or if the repeated command does not end with the
+bits of an undisturbed suite. A command that ended before its fault is checked too, and the fault injected
+again, earlier.
 As expected means: the exit code and the words of the documentation, no traceback, no process left, no hang, and
 nothing half written that counts as done or is ranked.
 
