@@ -1,16 +1,19 @@
-"""Injects faults into real commands on small suites, and counts the results that are lost: there may be none.
+"""Injects faults into commands on small suites, and counts the results that are lost: there may be none.
 
     python benchmarks/faults.py [--kinds kill-parent,disk-full,...] [--count-scale 1.0] [--seed 0] [--jobs 2]
 
-The suite trains three networks in about a second; most faults strike it while one or two of its runs are to be done,
-at moments that are spread over the whole life of the command. Commands run in forked processes, one in ten of those
-that are killed in a fresh interpreter. After each injection the results folder is looked at independently, by its own
-reading of records, checksums and matrices. A result is lost if it was stored before the fault and is no longer there
-bit for bit, or if the same command, repeated without the fault, does not end with the bits of an undisturbed suite.
-Told as promised means: the exit code and the words of the documentation, no traceback, no process left, no hang, and
+The suite trains three networks in about a second; most faults are injected while one or two of its runs are missing,
+at moments that are spread over its whole duration. Commands run in forked processes, whose runs are forked from them;
+one in ten of those that get signals, and four in ten of some kinds, start in a fresh interpreter, with the fork server
+that a user's command has. After each injection the results folder is inspected independently, by its own reading of
+records, checksums and matrices. A result is lost if it was stored before the fault and is no longer there bit for bit,
+after the fault or after the same command, repeated without the fault; or if the repeated command does not end with the
+bits of an undisturbed suite. A command that ended before its fault is checked too, and the fault injected
+again, earlier.
+As expected means: the exit code and the words of the documentation, no traceback, no process left, no hang, and
 nothing half written that counts as done or is ranked.
 
-Ends with 1 if a result was lost or anything was not as promised; prints which, with the kind and number that make it
+Ends with 1 if a result was lost or an outcome was not as expected; prints which, with the kind and number that make it
 again: ``--kinds KIND --only NUMBER``. Kinds that a machine does not allow, such as mounting without being root, are
 left out with the reason.
 """
@@ -31,19 +34,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 import forked
-from fault_kinds import company, damage, data, disks, endings, networks
-from fault_kinds.bench import Bench, Injected, NotHere, Place
+from fault_kinds import concurrent, damage, data, disks, endings, networks
+from fault_kinds.workspace import Fixture, Injected, NotHere, Workspace
 
 from segbench.results.environment import capture
 
 MOST_TRIES = 10
-"""How often an injection is tried whose command ended before it was struck; each time, earlier."""
+"""How often a fault is tried that came after the command's end, or did not hinder it; each time, earlier."""
 
 EARLIER = 0.75
-TITLES = ["fault", "injected", "commands repeated", "results stored before", "results lost", "told as promised"]
+TITLES = ["fault", "injected", "commands repeated", "results stored before", "results lost", "as expected"]
 
-Injection = Callable[[Place, float], Injected | None]
-"""Injects a fault at a moment, 0 to 1, and looks what comes of it; None if the command had ended before."""
+Injection = Callable[[Workspace, float], Injected]
+"""Injects a fault at a moment, 0 to 1, and looks what comes of it, also where the command ended before the fault."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,9 @@ KINDS = {
     "disk-full": Kind("full disk", 30, disks.full),
     "file-limit": Kind("limit on the size of files", 20, disks.limited),
     "read-only": Kind("read-only results", 20, disks.read_only),
-    "two-commands": Kind("two commands at once", 15, company.two_commands),
-    "copied": Kind("results copied in mid-run", 20, company.copied),
-    "clock": Kind("clock set back", 20, company.clock_set_back),
+    "two-commands": Kind("two commands at once", 15, concurrent.two_commands),
+    "copied": Kind("results copied in mid-run", 20, concurrent.copied),
+    "clock": Kind("clock set back", 20, concurrent.clock_set_back),
     "memory": Kind("memory runs out", 12, networks.out_of_memory),
     "nan": Kind("NaN in training", 10, networks.not_finite),
     "hang": Kind("network that hangs", 6, networks.hanging),
@@ -103,16 +106,16 @@ class Tally:
         return sum(len(one.lost) for one in self.found)
 
     @property
-    def as_promised(self) -> int:
-        """How many injections were told as promised."""
+    def as_expected(self) -> int:
+        """How many injections were as expected."""
         return sum(not one.wrong for one in self.found)
 
     @property
     def row(self) -> list[object]:
         """The kind's row of the table."""
-        told = f"{self.as_promised} of {len(self.found)}" if not self.absent else f"left out: {self.absent}"
+        outcome = f"{self.as_expected} of {len(self.found)}" if not self.absent else f"left out: {self.absent}"
         stored, repeated = (sum(getattr(one, name) for one in self.found) for name in ("stored", "repeated"))
-        return [self.kind.title, len(self.found), repeated, stored, self.lost, told]
+        return [self.kind.title, len(self.found), repeated, stored, self.lost, outcome]
 
 
 def main(arguments: Sequence[str] | None = None, *, kinds: dict[str, Kind] | None = None) -> int:
@@ -122,18 +125,18 @@ def main(arguments: Sequence[str] | None = None, *, kinds: dict[str, Kind] | Non
     begun = time.monotonic()
     forked.heed_signals()
     with tempfile.TemporaryDirectory(prefix="segbench-faults-") as name:
-        bench = Bench(Path(name))
-        tallies = [tally(bench, kind, kinds[kind], given) for kind in given.kinds.split(",")]
+        fixture = Fixture(Path(name))
+        tallies = [tally(fixture, kind, kinds[kind], given) for kind in given.kinds.split(",")]
     return verdict(tallies, seconds=time.monotonic() - begun, jobs=given.jobs)
 
 
-def tally(bench: Bench, name: str, kind: Kind, given: argparse.Namespace) -> Tally:
+def tally(fixture: Fixture, name: str, kind: Kind, given: argparse.Namespace) -> Tally:
     """Inject all faults of a kind."""
     count = max(1, round(kind.count * given.count_scale))
     numbers = range(count) if given.only is None else [given.only]
     try:
         with ThreadPoolExecutor(given.jobs) as pool:
-            found = list(pool.map(partial(injected, bench, name, kind, count, given.seed), numbers))
+            found = list(pool.map(partial(injected, fixture, name, kind, count, given.seed), numbers))
     except NotHere as reason:
         return Tally(kind, (), str(reason))
     done = Tally(kind, found)
@@ -141,32 +144,32 @@ def tally(bench: Bench, name: str, kind: Kind, given: argparse.Namespace) -> Tal
     return done
 
 
-def injected(bench: Bench, name: str, kind: Kind, count: int, seed: int, number: int) -> Injected:
+def injected(fixture: Fixture, name: str, kind: Kind, count: int, seed: int, number: int) -> Injected:
     """Inject one fault, at its own of as many moments as there are injections."""
     draw = random.Random(f"{seed} {name} {number}")
     moment = (number % count + draw.random()) / count
     for _ in range(MOST_TRIES):
-        place = bench.place(draw)
+        workspace = fixture.workspace(draw)
         try:
-            found = kind.inject(place, moment)
+            found = kind.inject(workspace, moment)
         finally:
-            place.close()
-        if found is not None:
+            workspace.close()
+        if found.took_effect or found.lost or found.wrong:
             for text in (*(f"LOST {run}" for run in found.lost), *found.wrong):
                 print(f"{name} {number}: {text}", file=sys.stderr, flush=True)
             return found
         moment *= EARLIER
-    raise SystemExit(f"{name} {number}: the command ended {MOST_TRIES} times before it was struck")
+    raise SystemExit(f"{name} {number}: the command ended {MOST_TRIES} times before the fault")
 
 
 def verdict(tallies: Sequence[Tally], *, seconds: float, jobs: int) -> int:
     """Write the table, the sum and the machine; return the exit code."""
     print("\n".join(map(_line, (TITLES, ["---", *["---:"] * 4, "---"], *(each.row for each in tallies)))))
     count, lost = sum(len(each.found) for each in tallies), sum(each.lost for each in tallies)
-    wrong = count - sum(each.as_promised for each in tallies)
+    wrong = count - sum(each.as_expected for each in tallies)
     machine = capture("cpu")
     print(
-        f"\n{count} faults injected, {lost} results lost, {wrong} not told as promised\n"
+        f"\n{count} faults injected, {lost} results lost, {wrong} not as expected\n"
         f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}, "
         f"{jobs} at a time, {seconds / 60:.0f} min"
     )

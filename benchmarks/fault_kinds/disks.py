@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from fault_kinds.bench import Injected, NotHere, Place
-from fault_kinds.endings import struck
+from fault_kinds.endings import during
 from fault_kinds.look import Whole, lost, whole_runs
+from fault_kinds.workspace import Injected, NotHere, Workspace
 
 WHOLE_BYTES = 2**26
 """Size of a disk with room for everything."""
@@ -22,68 +22,67 @@ LEAST_FILE_BYTES = 4096
 """Smallest limit on files, which the command's own words fit into."""
 
 
-def full(place: Place, moment: float) -> Injected | None:
+def full(workspace: Workspace, moment: float) -> Injected:
     """A tmpfs that has too little room: at the first of the moments for nothing, at the last for nearly everything."""
-    missing = place.draw.choice([1, 2])
-    with mounted(place.results, "-t", "tmpfs", "-o", f"size={WHOLE_BYTES}", "tmpfs"):
-        place.set_up(missing)
-        needed = _used(place.bench.reference()) * missing / 3
-        room = _used(place.results) + int(moment * needed) // 4096 * 4096
-        _mount("-o", f"remount,size={room}", place.results)
-        before = whole_runs(place.results)
-        code, told, wrong = place.ended(place.start("--no-report"))
-        if code == 0:
-            return None
-        wrong += _named(code, told, "No space left on device", place)
-        wrong += _gone_at_once(before, place)
-        _mount("-o", f"remount,size={WHOLE_BYTES}", place.results)
-        return place.judge(before, wrong)
+    missing = workspace.draw.choice([1, 2])
+    with mounted(workspace.results, "-t", "tmpfs", "-o", f"size={WHOLE_BYTES}", "tmpfs"):
+        workspace.set_up(missing)
+        needed = _used(workspace.fixture.reference()) * missing / 3
+        room = _used(workspace.results) + int(moment * needed) // 4096 * 4096
+        _mount("-o", f"remount,size={room}", workspace.results)
+        before = whole_runs(workspace.results)
+        code, stderr, wrong = workspace.ended(workspace.start("--no-report"))
+        wrong += _named(code, stderr, "No space left on device", workspace)
+        wrong += _gone_at_once(before, workspace)
+        _mount("-o", f"remount,size={WHOLE_BYTES}", workspace.results)
+        return workspace.judge(before, wrong, took_effect=code != 0)
 
 
-def limited(place: Place, moment: float) -> Injected | None:
+def limited(workspace: Workspace, moment: float) -> Injected:
     """No file may become as large as the largest of a run, at the first of the moments none but the smallest."""
-    place.set_up(place.draw.choice([1, 2]))
-    largest = max(file.stat().st_size for file in place.bench.reference().rglob("*") if file.is_file())
+    workspace.set_up(workspace.draw.choice([1, 2]))
+    largest = max(file.stat().st_size for file in workspace.fixture.reference().rglob("*") if file.is_file())
     limit = int(LEAST_FILE_BYTES + moment * (largest - LEAST_FILE_BYTES))
-    before = whole_runs(place.results)
-    command = place.start("--no-report", prepare=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)))
-    code, told, wrong = place.ended(command)
-    if code == 0:
-        return None
-    return place.judge(before, [*wrong, *_named(code, told, "File too large", place)])
+    before = whole_runs(workspace.results)
+    command = workspace.start("--no-report", prepare=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit)))
+    code, stderr, wrong = workspace.ended(command)
+    wrong += _named(code, stderr, "File too large", workspace)
+    return workspace.judge(before, wrong, took_effect=code != 0)
 
 
-def read_only(place: Place, moment: float) -> Injected | None:
+def read_only(workspace: Workspace, moment: float) -> Injected:
     """Before the command a read-only mount; in its midst a folder that nothing can be written into any more."""
-    if place.draw.random() < 0.5:
-        return _frozen(place, moment)
-    with mounted(place.results, "--bind", str(place.results)):
-        place.set_up(place.draw.choice([1, 2]))
-        _mount("-o", "remount,bind,ro", place.results)
-        before = whole_runs(place.results)
-        code, told, wrong = place.ended(place.start("--no-report"))
-        wrong += _named(code, told, "Read-only file system", place)
-        wrong += _gone_at_once(before, place)
-        _mount("-o", "remount,bind,rw", place.results)
-        return place.judge(before, wrong)
+    if workspace.draw.random() < 0.5:
+        return _frozen(workspace, moment)
+    with mounted(workspace.results, "--bind", str(workspace.results)):
+        workspace.set_up(workspace.draw.choice([1, 2]))
+        _mount("-o", "remount,bind,ro", workspace.results)
+        before = whole_runs(workspace.results)
+        code, stderr, wrong = workspace.ended(workspace.start("--no-report"))
+        wrong += _named(code, stderr, "Read-only file system", workspace)
+        wrong += _gone_at_once(before, workspace)
+        _mount("-o", "remount,bind,rw", workspace.results)
+        return workspace.judge(before, wrong)
 
 
-def _frozen(place: Place, moment: float) -> Injected | None:
-    def freeze(place: Place, command: object) -> bool:
+def _frozen(workspace: Workspace, moment: float) -> Injected:
+    def freeze(workspace: Workspace, command: object) -> bool:
         del command
-        return subprocess.run(["chattr", "+i", place.runs], capture_output=True, check=False).returncode == 0
+        done = subprocess.run(["chattr", "+i", workspace.runs], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotHere(done.stderr.strip())
+        return True
 
     try:
-        if (found := struck(place, moment, freeze)) is None:
-            return None
-        command, before = found
-        code, told, wrong = place.ended(command)
-        if code != 0:  # it had nothing more to write
-            wrong += _named(code, told, "Operation not permitted", place)
-        wrong += _gone_at_once(before, place)
+        command, before, injected = during(workspace, moment, freeze)
+        if not injected:
+            return workspace.without_fault(command, before)
+        code, stderr, wrong = workspace.ended(command)
+        wrong += _named(code, stderr, "Operation not permitted", workspace)
+        wrong += _gone_at_once(before, workspace)
     finally:
-        subprocess.run(["chattr", "-i", place.runs], capture_output=True, check=False)
-    return place.judge(before, wrong)
+        subprocess.run(["chattr", "-i", workspace.runs], capture_output=True, check=False)
+    return workspace.judge(before, wrong, took_effect=code != 0)
 
 
 @contextmanager
@@ -117,11 +116,13 @@ def _used(folder: Path) -> int:
     return sum(-(-file.stat().st_size // 4096) * 4096 for file in folder.rglob("*") if file.is_file())
 
 
-def _named(code: int | None, told: str, reason: str, place: Place) -> list[str]:
-    """Return what is wrong with how a command ended that could not write: it has to name the reason and the place."""
-    named = reason in told and str(place.results.name) in told and "another folder" in told
-    return [] if code == 2 and named else [f"ended with {code}: {told[-1500:]}"]
+def _named(code: int | None, stderr: str, reason: str, workspace: Workspace) -> list[str]:
+    """Return what is wrong with how a command ended: it completes the suite, or says why and where it cannot write."""
+    if code == 0:
+        return workspace.incomplete(code, stderr)
+    named = reason in stderr and str(workspace.results.name) in stderr and "another folder" in stderr
+    return [] if code == 2 and named else [f"ended with {code}: {stderr[-1500:]}"]
 
 
-def _gone_at_once(before: Whole, place: Place) -> list[str]:
-    return [f"{run} cannot be read while nothing can be written" for run in lost(before, whole_runs(place.results))]
+def _gone_at_once(before: Whole, workspace: Workspace) -> list[str]:
+    return [f"{run} cannot be read while nothing can be written" for run in lost(before, whole_runs(workspace.results))]

@@ -41,7 +41,7 @@ def half_done(results: Path, suite: str = SUITE) -> list[str]:
     return sorted((_done(results, suite) | _ranked(results)) - whole.keys())
 
 
-def is_told_as_damaged(results: Path, run: str) -> bool:
+def is_reported_as_damaged(results: Path, run: str) -> bool:
     """Return whether a run is a damaged row, neither ranked nor done."""
     table = load_results(results)
     rows = table[table["path"].map(lambda path: Path(path).name == run)]
@@ -84,4 +84,4 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-logging.getLogger("segbench").setLevel(logging.ERROR)  # a damaged run is told of at each look
+logging.getLogger("segbench").setLevel(logging.ERROR)  # a damaged run is logged at each look

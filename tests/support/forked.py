@@ -1,6 +1,8 @@
 """Processes forked from one that has imported torch already: each starts in a tenth of a second, not in four.
 
-What a test claims about a fresh interpreter or about a group of processes and its signals needs a real command.
+The processes of such a command's runs are forked from the command itself, not from a fork server of its own as a user's
+are. What a test claims about that server, about a fresh interpreter or about a group of processes and its signals needs
+a real command.
 """
 
 from __future__ import annotations

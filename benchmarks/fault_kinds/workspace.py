@@ -1,14 +1,12 @@
-"""The suite that faults are injected into: its undisturbed results, and a place of its own for each injection."""
+"""The suite that faults are injected into: its undisturbed results, and a workspace of its own for each injection."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,14 +19,13 @@ from typing import Any
 
 import forked
 import numpy as np
-import psutil
 import yaml
 from PIL import Image
 from run_facts import facts
 
+from fault_kinds.commands import Cold, begin_session, environment, gone_within, has_own_session, tracebacks
 from fault_kinds.look import SUITE, Whole, half_done, lost, whole_runs
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180.0
 """A command that takes longer hangs."""
 
@@ -50,6 +47,10 @@ FOLDER = {"name": "folder", "root": "data", "classes": ["one", "two", "three"]}
 OPTIONS = ("--device", "cpu", "--jobs", "1", "--no-estimate")
 
 
+Excuse = Callable[[int | None, str], bool]
+"""Says of a command's exit code and a traceback whether the fault excuses the traceback."""
+
+
 class NotHere(Exception):  # noqa: N818 - a reason, not an error
     """A kind of fault cannot be injected on this machine."""
 
@@ -61,17 +62,19 @@ class Injected:
     Attributes:
         stored: How many results were stored before the fault.
         lost: The results that were stored and are not any more, and those that the repeated command did not restore.
-        wrong: What was told wrongly, or took too long.
+        wrong: What else was not as expected.
         repeated: How many commands were repeated.
+        took_effect: Whether the fault came before the command's end, and hindered it; else it is tried again, earlier.
     """
 
     stored: int
     lost: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     repeated: int = 1
+    took_effect: bool = True
 
 
-class Bench:
+class Fixture:
     """What all injections share.
 
     Args:
@@ -85,65 +88,64 @@ class Bench:
         self.folder = folder
         self.facts: dict[str, dict[str, list[object]]] = {}
         self._seconds: dict[tuple[bool, int], float] = {}
-        self._numbers = itertools.count()
         self._lock = threading.RLock()
 
-    def place(self, draw: random.Random) -> Place:
-        """Return a new place for one injection."""
-        folder = Path(tempfile.mkdtemp(prefix="place-", dir=self.folder))
-        return Place(self, folder, draw)
+    def workspace(self, draw: random.Random) -> Workspace:
+        """Return a new workspace for one injection."""
+        folder = Path(tempfile.mkdtemp(prefix="workspace-", dir=self.folder))
+        return Workspace(self, folder, draw)
 
     def reference(self, data: str = "scenes") -> Path:
         """Return the results of the undisturbed suite on scenes or on a folder of images."""
         with self._lock:
-            place = Place(self, self.folder / f"reference-{data}", random.Random(0), data=data)
+            workspace = Workspace(self, self.folder / f"reference-{data}", random.Random(0), data=data)
             if data not in self.facts:
-                place.folder.mkdir()
+                workspace.folder.mkdir()
                 if data == "folder":
-                    write_images(place.folder / "data")
-                place.write_suite()
-                place.finished("--no-report")
+                    write_images(workspace.folder / "data")
+                workspace.write_suite()
+                workspace.finished("--no-report")
                 if not self._seconds:  # this was the first one, which imported torch
-                    shutil.rmtree(place.results)
-                    self._seconds = {(False, missing): _seconds(place) for missing in (3, 0)}
-                if len(whole_runs(place.results)) != len(DOCUMENT["models"]):
+                    shutil.rmtree(workspace.results)
+                    self._seconds = {(False, missing): _seconds(workspace) for missing in (3, 0)}
+                if len(whole_runs(workspace.results)) != len(DOCUMENT["models"]):
                     raise SystemExit(f"the undisturbed suite on {data} is not whole")
-                self.facts[data] = facts(place.results)
-            return place.results
+                self.facts[data] = facts(workspace.results)
+            return workspace.results
 
     def seconds(self, missing: int, *, cold: bool) -> float:
         """Return how long the undisturbed command takes with so many runs to do."""
         with self._lock:
             self.reference()
             if cold and (True, 3) not in self._seconds:
-                place = self.place(random.Random(0))
-                place.write_suite()
-                self._seconds[True, 3] = _seconds(place, cold=True)
-                self._seconds[True, 0] = _seconds(place, cold=True)
-                if facts(place.results) != self.facts["scenes"]:
+                workspace = self.workspace(random.Random(0))
+                workspace.write_suite()
+                self._seconds[True, 3] = _seconds(workspace, cold=True)
+                self._seconds[True, 0] = _seconds(workspace, cold=True)
+                if facts(workspace.results) != self.facts["scenes"]:
                     raise SystemExit("a command in a fresh interpreter has other results than one in a forked process")
             none, all_three = self._seconds[cold, 0], self._seconds[cold, 3]
             return none + (all_three - none) * missing / 3
 
 
-def _seconds(place: Place, *, cold: bool = False) -> float:
+def _seconds(workspace: Workspace, *, cold: bool = False) -> float:
     begun = time.monotonic()
-    place.finished("--no-report", cold=cold)
+    workspace.finished("--no-report", cold=cold)
     return time.monotonic() - begun
 
 
 @dataclass
-class Place:
+class Workspace:
     """A folder with the suite, for one injection.
 
     Attributes:
-        bench: What all injections share.
+        fixture: What all injections share.
         folder: The folder.
         draw: The random numbers of this injection.
         data: The suite's data, ``scenes`` or ``folder``.
     """
 
-    bench: Bench
+    fixture: Fixture
     folder: Path
     draw: random.Random
     data: str = "scenes"
@@ -166,13 +168,13 @@ class Place:
 
     def set_up(self, missing: int, *, into: Path | None = None, **changes: Any) -> None:
         """Write the suite's file, and all its results but so many, chosen at random."""
-        reference = self.bench.reference(self.data)
+        reference = self.fixture.reference(self.data)
         self.write_suite(**changes)
         if self.data == "folder":
             shutil.copytree(reference.parent / "data", self.folder / "data")
         results = into or self.results
         shutil.copytree(reference, results, dirs_exist_ok=True)
-        for run in self.draw.sample(sorted(self.bench.facts[self.data]), missing):
+        for run in self.draw.sample(sorted(self.fixture.facts[self.data]), missing):
             shutil.rmtree(results / SUITE / run)
 
     def start(
@@ -195,10 +197,13 @@ class Place:
             command: Any = Cold(arguments, self.folder)
         else:
             command = forked.start(
-                *arguments, cwd=self.folder, environment=environment(self.folder), prepare=partial(_apart, prepare)
+                *arguments,
+                cwd=self.folder,
+                environment=environment(self.folder),
+                prepare=partial(begin_session, prepare),
             )
         self._started.append(command)
-        while command.poll() is None and not _is_apart(command.pid):
+        while command.poll() is None and not has_own_session(command.pid):
             time.sleep(0.002)
         return command
 
@@ -209,28 +214,42 @@ class Place:
             raise SystemExit(f"the undisturbed suite failed: {done.stderr}")
         return done
 
-    def judge(self, before: Whole, wrong: Sequence[str] = (), *, results: Path | None = None) -> Injected:
-        """Look what is left, repeat the command without the fault, and look again.
+    def without_fault(self, command: Any, before: Whole) -> Injected:
+        """Judge a command that ended before the fault: it has to have completed the suite."""
+        code, stderr, wrong = self.ended(command)
+        return self.judge(before, [*wrong, *self.incomplete(code, stderr)], took_effect=False)
+
+    def incomplete(self, code: int | None, stderr: str) -> list[str]:
+        """Return what is wrong with a command that should have completed the suite."""
+        if code != 0:
+            return [f"ended with {code}: {stderr[-500:]}"]
+        return [f"ended with 0, but {run} is missing or differs" for run in self.differing(self.results)]
+
+    def judge(
+        self, before: Whole, wrong: Sequence[str] = (), *, results: Path | None = None, took_effect: bool = True
+    ) -> Injected:
+        """Look what is left, repeat the command without the fault, and look again: what was there has to be untouched.
 
         Args:
             before: The runs that were whole before the fault.
             wrong: What was wrong already.
             results: The results folder, if another.
+            took_effect: Whether the fault came before the command's end, and hindered it.
         """
-        place = results or self.results
-        gone = lost(before, whole_runs(place))
-        found = [*wrong, *(f"{run} is not whole, and counts as done" for run in half_done(place))]
-        again, told, more = self.ended(self.start("--no-report", results=results))
+        folder = results or self.results
+        gone = lost(before, whole_runs(folder))
+        found = [*wrong, *(f"{run} is not whole, and counts as done" for run in half_done(folder))]
+        again, stderr, more = self.ended(self.start("--no-report", results=results))
         found += [f"repeated: {text}" for text in more]
         if again != 0:
-            found.append(f"repeated: ended with {again}: {told[-500:]}")
-        gone += self.differing(place)
-        found += [f"repeated: left {path.name}" for path in place.glob(f"{SUITE}/.*.tmp")]
-        return Injected(len(before), tuple(dict.fromkeys(gone)), tuple(found))
+            found.append(f"repeated: ended with {again}: {stderr[-500:]}")
+        gone += lost(before, whole_runs(folder)) + self.differing(folder)
+        found += [f"repeated: left {path.name}" for path in folder.glob(f"{SUITE}/.*.tmp")]
+        return Injected(len(before), tuple(dict.fromkeys(gone)), tuple(found), took_effect=took_effect)
 
     def differing(self, results: Path) -> list[str]:
         """Return the runs that are not bit for bit those of the undisturbed suite."""
-        expected = self.bench.facts[self.data]
+        expected = self.fixture.facts[self.data]
         whole = whole_runs(results)
         try:
             found = facts(results)
@@ -238,18 +257,22 @@ class Place:
             return [f"the repeated command left what cannot be read: {error}"]
         return [run for run in expected if run not in whole or found.get(run) != expected[run]]
 
-    def ended(self, command: Any, *, alone: bool = True) -> tuple[int | None, str, list[str]]:
-        """Wait for a command; return its exit code, what it told, and what is wrong with that whatever happened.
+    def ended(
+        self, command: Any, *, alone: bool = True, excused: Excuse = lambda code, traceback: False
+    ) -> tuple[int | None, str, list[str]]:
+        """Wait for a command; return its exit code, its standard error, and what is wrong with it whatever the fault.
 
         Args:
             command: What was started.
             alone: Whether no process may be left of it.
+            excused: Says of a traceback whether the fault excuses it.
         """
         try:
             done = command.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as late:
             return None, str(late.stderr), [f"took longer than {PATIENCE_SECONDS:g} s"]
-        wrong = [f"a traceback: {done.stderr[-1500:]}"] if "Traceback (most" in done.stderr else []
+        found = [text for text in tracebacks(done.stderr) if not excused(done.returncode, text)]
+        wrong = [f"a traceback: {text[-1500:]}" for text in found]
         if alone and not gone_within(command.pid, seconds=30):
             wrong.append("its processes go on without it")
         return done.returncode, done.stderr, wrong
@@ -260,64 +283,6 @@ class Place:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(command.pid, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Cold:
-    """A command in a fresh interpreter, as ``forked.Forked`` is one in a forked process."""
-
-    def __init__(self, arguments: Sequence[str], folder: Path) -> None:
-        self.errors = Path(tempfile.mkstemp(prefix="stderr-", dir=folder)[1])
-        with self.errors.open("w") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "segbench", *arguments],
-                cwd=folder,
-                env=environment(folder),
-                stdout=subprocess.DEVNULL,
-                stderr=stream,
-                start_new_session=True,
-            )
-        self.pid = self.process.pid
-
-    def poll(self) -> int | None:
-        return self.process.poll()
-
-    def told(self) -> str:
-        return self.errors.read_text(encoding="utf-8", errors="replace")
-
-    def wait(self, timeout: float) -> subprocess.CompletedProcess[str]:
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired as late:
-            self.process.kill()
-            raise subprocess.TimeoutExpired("segbench", timeout, None, self.told().encode()) from late
-        return subprocess.CompletedProcess("segbench", code, "", self.told())
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a command that runs in a folder."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
-    changes = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "COLUMNS": "200", "XDG_CACHE_HOME": str(folder / "cache")}
-    return {**os.environ, **changes}
-
-
-def processes_of(session: int) -> list[psutil.Process]:
-    """Return the processes of a command that still run, which all belong to its session."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-def gone_within(session: int, *, seconds: float) -> bool:
-    """Return whether all processes of a command end in so many seconds."""
-    end = time.monotonic() + seconds
-    while processes_of(session):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def write_images(root: Path) -> None:
@@ -331,20 +296,3 @@ def write_images(root: Path) -> None:
             image = draw.integers(0, 60, (16, 16, 3), dtype=np.uint8) + 90 * label[..., None]
             Image.fromarray(image.astype(np.uint8)).save(root / "images" / split / f"{number}.png")
             Image.fromarray(label).save(root / "masks" / split / f"{number}.png")
-
-
-def _is_apart(pid: int) -> bool:
-    """Return whether a process has begun a session, which comes before the command's first line."""
-    with suppress(ProcessLookupError):
-        return os.getsid(pid) == pid
-    return True
-
-
-def _apart(prepare: Callable[[], None] | None) -> None:
-    """Begin a session, with signals as a terminal has them."""
-    os.setsid()
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if prepare is not None:
-        prepare()
