@@ -21,6 +21,7 @@ left out with the reason.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import sys
@@ -195,4 +196,5 @@ def _arguments(kinds: dict[str, Kind], arguments: Sequence[str] | None) -> argpa
 
 
 if __name__ == "__main__":
+    logging.getLogger("segbench").setLevel(logging.ERROR)  # a damaged run is logged at each look
     sys.exit(main())

@@ -11,7 +11,7 @@ Writes synthetic results into a temporary folder and makes a leaderboard of them
 Then it evaluates a network on 5,000 images of 21 classes: memory may grow by twice what is stored of them (matrices,
 contours, confidences), since contours and confidences are stacked at the end, and names and hashes come on top. That is
 measured on Linux alone. Ends with 1 where memory grows by more, where a command fails, or where the report of 1,000
-runs takes more than 20 seconds.
+runs takes more than 20 seconds of processor time.
 """
 
 from __future__ import annotations
@@ -74,11 +74,13 @@ class Used(NamedTuple):
 
     Attributes:
         seconds: From its start to its end.
+        processor_seconds: Of all its cores, which other work on the machine hardly changes.
         peak_bytes: The most memory it had.
         exit_code: How it ended.
     """
 
     seconds: float
+    processor_seconds: float
     peak_bytes: int
     exit_code: int
 
@@ -91,7 +93,8 @@ def main() -> int:
     kinds, failed = given.kinds.split(","), []
     rows = [row for kind in kinds for case in CASES.get(kind, ()) for row in [leaderboard(case, failed)]]
     if rows:
-        write_table(["results", "time", "memory", "on disk"], rows, right=["time", "memory", "on disk"])
+        titles = ["results", "time", "processor time", "memory", "on disk"]
+        write_table(titles, rows, right=titles[1:])
     if "evaluation" in kinds:
         evaluation(failed)
     machine = capture("cpu")
@@ -112,9 +115,12 @@ def leaderboard(case: Case, failed: list[str]) -> list[str]:
         ranked = networks_ranked(reports)
     if used.exit_code or ranked != case.networks:
         failed.append(f"{case}: exit code {used.exit_code}, {ranked} of {case.networks} networks have a score")
-    if case == CASES["runs"][0] and used.seconds > MOST_SECONDS:
-        failed.append(f"{case}: {duration(used.seconds)}; at most {duration(MOST_SECONDS)} wanted")
-    return [str(case), duration(used.seconds), byte_count(used.peak_bytes), byte_count(size)]
+    if case == CASES["runs"][0] and used.processor_seconds > MOST_SECONDS:
+        failed.append(
+            f"{case}: {duration(used.processor_seconds)} of processor time; at most {duration(MOST_SECONDS)} wanted"
+        )
+    times = duration(used.seconds), duration(used.processor_seconds)
+    return [str(case), *times, byte_count(used.peak_bytes), byte_count(size)]
 
 
 def write(case: Case, results: Path) -> None:
@@ -161,7 +167,7 @@ def used_by(*arguments: str) -> Used:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Used(time.monotonic() - start, peak, process.returncode)
+    return Used(time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak, process.returncode)
 
 
 def evaluated_images(count: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -20,14 +19,6 @@ def pytest_collection_modifyitems(items):
     unexplained = {item.nodeid for item in items for mark in item.iter_markers("slow") if not mark.kwargs.get("reason")}
     if unexplained:
         raise pytest.UsageError(f"write @pytest.mark.slow(reason=…) at {', '.join(sorted(unexplained))}")
-
-
-@pytest.fixture(autouse=True)
-def _logging_stays_on():
-    """Have a test that leaves logging disabled fail itself, and not others that look for messages."""
-    yield
-    left, logging.root.manager.disable = logging.root.manager.disable, 0
-    assert left == 0, f"logging is left disabled up to level {left}"
 
 
 @pytest.fixture

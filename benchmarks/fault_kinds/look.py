@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import zipfile
 from pathlib import Path
 
@@ -82,6 +81,3 @@ def _checksums(run: Path) -> tuple[str, ...]:
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-logging.getLogger("segbench").setLevel(logging.ERROR)  # a damaged run is logged at each look

@@ -151,4 +151,4 @@ def test_predictions_that_cannot_be_read_are_named(harm, tmp_path):
     else:
         file.write_bytes(harm)
     with pytest.raises(StoreError, match=r"predictions\.zip: the prediction of image 3 cannot be read"):
-        read_prediction(file, 3)
+        read_prediction(file, 3, pixels=4)

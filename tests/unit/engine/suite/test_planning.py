@@ -41,9 +41,9 @@ def write(store, run, *, hits=None, outcome=None):
     ended = outcome or Outcome(status=Status.COMPLETED)
     with store.writing(run.id) as folder:
         timings = Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0)
-        write_record(folder, build_record(run, ended, timings=timings, environment={}))
         if outcome is None:
             save_matrices(folder / "confusion.npz", matrices(hits))
+        write_record(folder, build_record(run, ended, timings=timings, environment={}))
 
 
 def write_all(store, suite, *results):

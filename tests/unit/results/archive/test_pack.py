@@ -139,7 +139,7 @@ def test_a_run_that_is_larger_than_the_limit_is_named_and_nothing_written(result
         (lambda run: (run / "run.json").unlink(), "is missing"),
         (lambda run: (run / "confusion.npz").write_bytes(b"PK"), "is damaged"),
         (lambda run: (run / "confusion.npz").unlink(), "is missing"),
-        (lambda run: (run / "details.npz").write_bytes(b"PK"), "is damaged"),
+        (lambda run: (run / "details.npz").write_bytes(b"PK"), "has no checksum in run.json"),
         (lambda run: run.rename(run.with_name("other-seed0-0123456789")), "another run"),
         (lambda run: alter(run, '"epochs": 2', '"epochs": 3'), "its recipe was edited"),
         (lambda run: alter(run, '"width": 1.0', '"width": 2.0'), "its network, recipe or seed was edited"),
