@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from segbench.errors import StoreError, WeightsError
 from segbench.models.weights.foreign_states import SHOWN, Contents, State, first, read_contents, why_no_weights
 from segbench.models.weights.state_choice import WRAPPERS, Found, choose
 from segbench.models.weights.tensor_matching import Change, is_counter
+from segbench.results.files import storing
 from segbench.results.wording import in_words, percent
 
 MIN_FIT = 0.5
@@ -128,6 +130,9 @@ def read_state(path: str | Path) -> State:
     return state
 
 
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
 def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str, str]) -> None:
     """Atomically write a network's tensors as safetensors.
 
@@ -143,13 +148,23 @@ def save_weights(network: nn.Module, path: str | Path, *, metadata: Mapping[str,
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(state, partial, metadata=dict(metadata))
-        partial.replace(path)
+        with storing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                save_file(state, partial, metadata=dict(metadata))
+            except SafetensorError as error:
+                raise _system_error(error, path) from error
+            partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise StoreError(f"{path}: cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _system_error(error: SafetensorError, path: Path) -> Exception:
+    """Return the operating system's error, such as a full disk, that safetensors tells as text alone; else itself."""
+    number = _OS_ERROR.search(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error
 
 
 def file_digest(path: str | Path) -> str:

@@ -261,3 +261,16 @@ def test_the_digest_is_sha256(tmp_path: Path) -> None:
     assert file_digest(tmp_path / "file") == hashlib.sha256(b"abc" * 300_000).hexdigest()
     with pytest.raises(WeightsError, match="absent"):
         file_digest(tmp_path / "absent")
+
+
+def test_a_disk_that_is_full_for_weights_is_told_with_what_to_do(tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"weights\.safetensors: cannot be written: File too large; .* another"):
+            save_weights(nn.Linear(40, 40), tmp_path / "weights.safetensors", metadata={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
