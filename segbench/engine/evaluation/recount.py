@@ -14,7 +14,7 @@ from PIL import Image
 
 from segbench.data.base import SegmentationDataset
 from segbench.engine.evaluation.predictions import read_prediction
-from segbench.engine.evaluation.tested_splits import TestedSplits
+from segbench.engine.evaluation.recorded_splits import RecordedSplits
 from segbench.errors import DataError, StoreError
 from segbench.metrics.boundary import boundary_counts
 from segbench.metrics.confusion import PixelCounts, count_pixels
@@ -51,7 +51,7 @@ class Recounter:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         """Set options with the location of the data, such as ``root``, which records do not contain."""
-        self._splits = TestedSplits(options)
+        self._splits = RecordedSplits(options)
 
     def recount(self, found: FoundRun, *, progress: Progress = lambda done, total: None) -> Recounted:
         """Add the void row to a run's matrices; the recounted matrices must equal the stored ones.

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.data.base import IGNORE_INDEX, SegmentationDataset
+from segbench.engine.evaluation.recorded_splits import RecordedSplits
 from segbench.engine.evaluation.recount import count_predictions
-from segbench.engine.evaluation.tested_splits import TestedSplits
 from segbench.errors import SegbenchError, StoreError
 from segbench.results.archive.further_tests import FURTHER_TESTS, verified_test
 from segbench.results.arrays.details import load_details
@@ -94,7 +94,7 @@ class Verifier:
 
     def __init__(self, options: Mapping[str, Any] | None = None, *, with_data: bool = True) -> None:
         self.with_data = with_data
-        self._splits = TestedSplits(options)
+        self._splits = RecordedSplits(options)
         self._fingerprints: dict[int, str] = {}
         self._pixels: dict[int, NDArray[np.int64]] = {}
 
@@ -122,7 +122,6 @@ class Verifier:
 
     def _against_data(self, folder: Path, record: RunRecord, progress: Progress) -> dict[Check, Finding]:
         """Compare a completed run with the data here."""
-        stored = load_matrices(folder / CONFUSION_FILE)
         if not self.with_data:
             unseen = Finding(Verdict.UNKNOWN, "data was not to be looked at")
             return dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), unseen)
@@ -132,6 +131,7 @@ class Verifier:
         except SegbenchError as error:
             absent = Finding(Verdict.UNKNOWN, " ".join(str(error).split()))
             return dict.fromkeys((Check.DATA, Check.LABELS, Check.PREDICTIONS), absent)
+        stored = load_matrices(folder / CONFUSION_FILE)
         labels = self._labels(stored, split, data, progress)
         archive = folder / PREDICTIONS_FILE
         if not archive.is_file():

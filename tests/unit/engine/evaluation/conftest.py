@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from predictions import COLOURS
 from stored import without_checksums, write_run
 
 from segbench.config.component import DatasetEntry
@@ -15,7 +16,6 @@ from segbench.metrics.confusion import count_pixels
 from segbench.results.arrays.matrices import ImageMatrices
 
 NAMES = ("sky", "road")
-COLOURS = ((0, 0, 0), (9, 9, 9))
 
 
 @pytest.fixture

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from predictions import replace_prediction
 from stored import write_run
 
-from segbench.engine.evaluation.predictions import PredictionArchive, prediction_picture
 from segbench.engine.evaluation.recount import Recounter
 from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.damage import damage_of
 from segbench.results.find_runs import scan
 from segbench.results.record import Outcome, Status
 from segbench.results.store import read_record, write_record
-
-COLOURS = ((0, 0, 0), (9, 9, 9))
 
 
 def recounted(data, folder):
@@ -49,13 +45,7 @@ def test_a_record_with_checksums_gets_that_of_the_new_matrices(data, run):
 
 
 def altered_prediction(data, folder):
-    with zipfile.ZipFile(folder / "predictions.zip") as archive:
-        pictures = [archive.read(name) for name in archive.namelist()]
-    with Image.open(BytesIO(pictures[1])) as image:
-        pictures[1] = prediction_picture(1 - np.asarray(image), COLOURS)
-    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
-        for picture in pictures:
-            archive.add(picture)
+    replace_prediction(folder, 1)
 
 
 def altered_label(data, folder):

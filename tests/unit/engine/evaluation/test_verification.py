@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from predictions import replace_prediction
 from retests import FOG, NOISE, retest
 from stored import some_images, write_run
 
-from segbench.engine.evaluation.predictions import PredictionArchive, prediction_picture
 from segbench.engine.evaluation.verification import Check, Verdict, Verifier
 from segbench.metrics.boundary import boundary_counts
 from segbench.results.arrays.details import BOUNDARY, ImageDetails, save_details
@@ -23,8 +23,6 @@ from segbench.results.arrays.matrices import load_matrices, save_matrices
 from segbench.results.find_runs import scan
 from segbench.results.record import Outcome, Status
 from segbench.results.store import read_record, write_record
-
-COLOURS = ((0, 0, 0), (9, 9, 9))
 
 
 @pytest.fixture
@@ -73,13 +71,7 @@ def invented_pixel(data, folder):
 
 
 def other_prediction(data, folder):
-    with zipfile.ZipFile(folder / "predictions.zip") as archive:
-        pictures = [archive.read(name) for name in archive.namelist()]
-    with Image.open(BytesIO(pictures[0])) as image:
-        pictures[0] = prediction_picture(1 - np.asarray(image), COLOURS)
-    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
-        for picture in pictures:
-            archive.add(picture)
+    replace_prediction(folder, 0)
 
 
 @pytest.mark.parametrize(
@@ -157,15 +149,6 @@ def test_a_record_that_names_no_data_set_cannot_be_compared_with_data(data, tmp_
     assert outcome.findings[Check.LABELS].verdict is Verdict.UNKNOWN
 
 
-def with_first_prediction(folder, content):
-    with zipfile.ZipFile(folder / "predictions.zip") as archive:
-        pictures = [archive.read(name) for name in archive.namelist()]
-    with PredictionArchive(folder / "predictions.zip", COLOURS) as archive:
-        for picture in [content, *pictures[1:]]:
-            archive.add(picture)
-    seal(folder)
-
-
 def png_of(width, height):
     stream = BytesIO()
     Image.new("1", (width, height)).save(stream, format="PNG")
@@ -182,7 +165,8 @@ def png_of(width, height):
     ],
 )
 def test_predictions_of_another_size_are_refused_before_they_are_decoded(data, sealed, content, problem):
-    with_first_prediction(sealed, content)
+    replace_prediction(sealed, 0, content)
+    seal(sealed)
     outcome = verified(data, sealed)
     assert set(outcome.wrong) == {Check.PREDICTIONS}
     assert re.search(problem, outcome.wrong[Check.PREDICTIONS])

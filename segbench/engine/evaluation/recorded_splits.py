@@ -1,4 +1,4 @@
-"""Opens the test splits of stored runs."""
+"""Opens the test splits that records of stored runs name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from segbench.errors import DataError
 from segbench.results.record import RunRecord
 
 
-class TestedSplits:
-    """Opens the images that runs were tested on, each split once.
+class RecordedSplits:
+    """Opens the images that runs were tested on by their records, each split once.
 
     Args:
         options: Options with the location of the data, such as ``root``, which records do not contain.
     """
-
-    __test__ = False
-    """Not a test of pytest."""
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.options = dict(options or {})
