@@ -102,8 +102,18 @@ def write_facts(facts: Mapping[str, Any]) -> None:
     """Write names and values to standard output, one pair per line; long values are wrapped on a terminal."""
     width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        line = printable(f"{name:<{width}}  {shown(value)}").rstrip()
-        typer.echo(wrapped(line, indent=" " * (width + 2)) if sys.stdout.isatty() else line)
+        write_line(f"{name:<{width}}  {shown(value)}".rstrip(), indent=" " * (width + 2))
+
+
+def write_line(text: str, *, indent: str = "") -> None:
+    """Write a line to standard output; wrapped on a terminal, with control characters escaped.
+
+    Args:
+        text: The line.
+        indent: Indentation of further lines on a terminal.
+    """
+    line = printable(text)
+    typer.echo(wrapped(line, indent=indent) if sys.stdout.isatty() else line)
 
 
 def shown(value: Any) -> str:

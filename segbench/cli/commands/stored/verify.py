@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from segbench.cli.support.options import AsJson
-from segbench.cli.terminal.output import counted, tell, write_json, write_table
+from segbench.cli.terminal.output import counted, tell, write_json, write_line, write_table
 from segbench.cli.terminal.progress import counting
 from segbench.cli.terminal.waiting import doing
 from segbench.config.load import set_options
 from segbench.errors import UsageError
-from segbench.report.text import printable
 from segbench.results.find_runs import scan
 
 if TYPE_CHECKING:
@@ -128,26 +128,17 @@ def _show(checked: Sequence[RunChecks], wrong: Sequence[str]) -> None:
     ]
     write_table(["run", *Check], rows)
     typer.echo()
-    unknown: dict[tuple[str, str], int] = {}
-    for one in checked:
-        for check, made in one.findings.items():
-            if made.verdict is Verdict.UNKNOWN:
-                unknown[check, made.reason] = unknown.get((check, made.reason), 0) + 1
-    for line in _unchecked(unknown):
-        typer.echo(line)
+    unknown = Counter(
+        (check, made.reason)
+        for one in checked
+        for check, made in one.findings.items()
+        if made.verdict is Verdict.UNKNOWN
+    )
+    for (check, reason), runs in unknown.items():
+        write_line(f"not checked: {check} of {counted(runs, 'run')}: {reason}")
     for line in wrong[:_WRONG_SHOWN]:
-        tell(f"wrong: {printable(line)}")
+        tell(f"wrong: {line}")
     if len(wrong) > _WRONG_SHOWN:
         tell(f"and {len(wrong) - _WRONG_SHOWN:,} more, which --json lists")
-    typer.echo(f"{counted(len(checked), 'run')}: {_sum(wrong)}" + (f" {_TRUSTED}" if not wrong else ""))
-
-
-def _unchecked(unknown: Mapping[tuple[str, str], int]) -> list[str]:
-    return [
-        f"not checked: {check} of {counted(runs, 'run')}: {printable(reason)}"
-        for (check, reason), runs in unknown.items()
-    ]
-
-
-def _sum(wrong: Sequence[str]) -> str:
-    return f"{counted(len(wrong), 'thing')} wrong." if wrong else "nothing wrong was found."
+    found = f"{counted(len(wrong), 'thing')} wrong." if wrong else f"nothing wrong was found. {_TRUSTED}"
+    write_line(f"{counted(len(checked), 'run')}: {found}")
