@@ -185,7 +185,7 @@ def _call(
     )
     try:
         with _holding_interrupts():
-            process.start()
+            _start(process)
     except (EOFError, ConnectionError) as error:  # a signal to all processes ends the server that forks them, too
         receiver.close()
         raise ProcessDied(
@@ -211,6 +211,24 @@ def _call(
         raise outcome.error
     value: T = outcome.value
     return value
+
+
+def _start(process: Any) -> None:
+    """Start a process; its server may just have been killed, and refuse connections until it is gone.
+
+    Raises:
+        EOFError: The server ended meanwhile.
+        ConnectionError: Likewise, or it goes on refusing.
+    """
+    until = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            process.start()
+            return
+        except ConnectionRefusedError:  # nothing was sent, so that nothing has begun
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ _MOST_SCORED = 500_000
 """Upper bound on resamples times runs; with very many runs, fewer than ``RESAMPLES`` are drawn."""
 _CHUNK = 1_000
 """Number of resamples drawn at once; takes a few megabytes of weights for a thousand images."""
+_MOST_TOTALS = 500_000
+"""Number of totals (runs times classes times three) of some resamples at once, 8 bytes each: a few megabytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +117,12 @@ def weights_of(units: int, resamples: int, *, chunk: int = _CHUNK, seed: int = 0
 def resampled(runs: Sequence[ClassCounts], units: int, resamples: int, *, seed: int = 0) -> Iterator[ClassCounts]:
     """Yield the (b, R, C) counts of R runs, some resamples at once; equal seeds draw equal images (or groups)."""
     stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
-    for chunk in weights_of(units, resamples, seed=seed):
-        totals = np.stack([(chunk @ counts).reshape(len(chunk), 3, -1) for counts in stacked], axis=1)
-        yield ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])
+    size = max(1, _MOST_TOTALS // sum(counts.shape[1] for counts in stacked))
+    for weights in weights_of(units, resamples, seed=seed):
+        for start in range(0, len(weights), size):
+            block = weights[start : start + size]
+            totals = np.stack([(block @ counts).reshape(len(block), 3, -1) for counts in stacked], axis=1)
+            yield ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])
 
 
 def _number_of_images(runs: Sequence[ClassCounts]) -> int:
