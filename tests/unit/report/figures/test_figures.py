@@ -101,9 +101,17 @@ def test_the_scatter_shows_means_and_spread(add, read):
 def test_speeds_of_runs_that_shared_a_device_are_not_drawn(add, read):
     add("a")
     add("b", runs_at_once=2)
+    add("c")
     labels = [line.get_label() for line in accuracy_throughput(read()[0]).figure.axes[0].get_lines()]
-    assert "a" in labels
+    assert {"a", "c"} <= set(labels)
     assert "b" not in labels
+
+
+def test_the_speed_of_one_network_of_several_is_no_comparison_and_not_drawn(add, read):
+    add("a")
+    assert accuracy_throughput(read()[0]) is not None
+    add("b", runs_at_once=2)
+    assert accuracy_throughput(read()[0]) is None
 
 
 def test_pretrained_networks_have_hollow_marks(add, read):
