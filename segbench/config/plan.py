@@ -31,6 +31,7 @@ _LATER_KEYS: dict[str, dict[str, Any]] = {
     "dataset": {"channels": None, "pages": None, "recursive": False, "things": None},
     "train": {
         "auxiliary": None,
+        "batch_norm_statistics": "running",
         "deterministic": False,
         "distill": None,
         "early_stopping": None,

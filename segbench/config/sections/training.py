@@ -118,6 +118,9 @@ class Train(Section):
     pixels. ``auto`` splits only batches that do not fit into memory; null never splits."""
     sync_batch_norm: bool = False
     """Whether batch norm is synchronized over all processes of a run; CUDA only, and not with ``micro_batch``."""
+    batch_norm_statistics: Literal["running", "precise"] = "running"
+    """Which statistics batch norm has in evaluation: ``running`` averages of training, or ``precise`` ones, computed
+    anew over the training images with dropout off, at the end and before each validation."""
     drop_last: bool = True
     """Whether to skip an incomplete last batch (batch norm is poor on small batches)."""
     loss: Annotated[tuple[LossEntry, ...], ONE_OR_SEVERAL] = ("cross_entropy",)  # type: ignore[assignment]

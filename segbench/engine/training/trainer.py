@@ -26,6 +26,7 @@ from segbench.engine.training.accumulation import (
 )
 from segbench.engine.training.activation_checkpointing import keep_activations, recompute_blocks
 from segbench.engine.training.auxiliary_losses import split, supervised
+from segbench.engine.training.batch_norm import compute_statistics
 from segbench.engine.training.distillation import TERM, Teacher, distilled
 from segbench.engine.training.epoch_meter import EpochMeter
 from segbench.engine.training.history import History
@@ -125,8 +126,8 @@ class Trainer:
             self.history.add(self.line | scores)
             self.line = None
         keep_activations(self.network)
-        self.group.broadcast_weights(self.eval_network)
         best, patience = self.selection.best, self.selection.patience
+        self._settle(with_statistics=best is None)
         if best:
             self.eval_network.load_state_dict(best.weights)
         self._check_weights()
@@ -231,8 +232,10 @@ class Trainer:
     def _micro_batches(self, batches: Iterable[Batch]) -> Iterator[MicroBatch]:
         for batch in batches:
             self._fed_since.append(batch.digests)
-            size = self.recipe.batch_size
-            yield from micro_batches(batch, images=self.micro_batch, batch_size=size, group=self.group)
+            yield from self._parts_of(batch)
+
+    def _parts_of(self, batch: Batch) -> Iterator[MicroBatch]:
+        return micro_batches(batch, images=self.micro_batch, batch_size=self.recipe.batch_size, group=self.group)
 
     def _backward(self, loss: Tensor) -> None:
         """Compute gradients; DDP synchronizes them between processes.
@@ -314,12 +317,19 @@ class Trainer:
         terms = self.loss.terms(outputs, labels)
         return terms if self.teacher is None else terms | {TERM: self.teacher.loss(images, logits, labels)}
 
+    def _settle(self, *, with_statistics: bool = True) -> None:
+        """Make the network to evaluate ready for it: its statistics of batch norm, equal weights in all processes."""
+        if with_statistics and self.recipe.batch_norm_statistics == "precise":
+            parts = (part.batch.images for batch in self.loader.epoch(0) for part in self._parts_of(batch))
+            compute_statistics(self.eval_network, parts, compute=self.compute, group=self.group)
+        self.group.broadcast_weights(self.eval_network)
+
     def _validate(self) -> dict[str, float]:
         """Return validation scores if they are due, and apply model selection."""
         every = self.recipe.validation_interval
         if self.validate is None or every is None or (self.epoch % every and self.step < self.total_steps):
             return {}
-        self.group.broadcast_weights(self.eval_network)
+        self._settle()
         scores = dict(self.validate(self.eval_network))
         self.selection.consider(self.eval_network, scores[SCORE], epoch=self.epoch)
         if self.selection.patience is not None:

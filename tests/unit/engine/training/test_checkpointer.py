@@ -114,6 +114,7 @@ RECIPES = {
     "whole epochs": {"accumulate": "epoch", "epochs": 6},
     "steps": {"epochs": None, "steps": 7},
     "best": {"select": "best"},
+    "precise batch norm": {"batch_norm_statistics": "precise", "validate_every": 1},
     "clipped": {"clip_gradient_norm": 0.1, "optimizer": {"name": "sgd", "lr": 0.1}},
 }
 
