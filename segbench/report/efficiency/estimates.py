@@ -155,8 +155,7 @@ def _spread(runs: Sequence[ClassCounts], groups: Sequence[Hashable], score: Scor
     """Return how the test images make the score of every run scatter."""
     scores = np.array([score_of(run, score) for run in runs])
     grouped, units = by_group(runs, groups)
-    drawn = np.concatenate([score(counts) for counts in resampled(grouped, units, resamples)])
-    return spread_of_values(scores, drawn, units=units)
+    return spread_of_values(scores, resampled(grouped, units, resamples, score), units=units)
 
 
 def _by_size(spread: ImageSpread, seeds: Sequence[int], sizes: Sequence[int]) -> Estimates:

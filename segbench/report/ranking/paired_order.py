@@ -173,7 +173,7 @@ def _spreads(runs: Sequence[RunTests], units: Sequence[Hashable], resamples: int
 
 def _drawn(tests: Sequence[ClassCounts], units: int, resamples: int) -> FloatArray:
     """Return (B, T) mean IoU of a run's tests in every resample; every run draws the same ones."""
-    return np.concatenate([summary_scores(counts).mean_iou for counts in resampled(tests, units, resamples)])
+    return resampled(tests, units, resamples, lambda counts: summary_scores(counts).mean_iou)
 
 
 def _changes(labels: Sequence[str], before: Sequence[Comparison], after: Sequence[Comparison]) -> OrderChanges:
