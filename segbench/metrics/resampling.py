@@ -148,9 +148,9 @@ def resampled(
 
 def _weighted(runs: Sequence[ClassCounts], weights: FloatArray) -> ClassCounts:
     """Return the (b, R, C) counts of R runs in b resamples: whole numbers below 2^53, so that all sums are exact."""
-    counts = np.concatenate([part for run in runs for part in run], axis=1).astype(np.float64)
-    totals = (weights @ counts).reshape(len(weights), len(runs), 3, -1)
-    return ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])
+    counts = np.concatenate([part for parts in zip(*runs, strict=True) for part in parts], axis=1).astype(np.float64)
+    totals = (weights @ counts).reshape(len(weights), 3, len(runs), -1)
+    return ClassCounts(totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 def _number_of_images(runs: Sequence[ClassCounts]) -> int:

@@ -53,6 +53,8 @@ def together(parts: Sequence[ImageDetails]) -> ImageDetails | None:
     Raises:
         StoreError: The sets do not hold the same arrays.
     """
+    if len(parts) == 1:
+        return parts[0]
     if len({frozenset(part.arrays) for part in parts}) != 1:
         if parts:
             raise StoreError("the counts to join are not of one kind")

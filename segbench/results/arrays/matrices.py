@@ -105,6 +105,8 @@ def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
     Raises:
         StoreError: Two sets hold an image of the same name, or have different numbers of classes.
     """
+    if len(parts) == 1:
+        return parts[0]
     if len({part.num_classes for part in parts}) > 1:
         raise StoreError("the matrices to join count different classes")
     names = tuple(name for part in parts for name in part.names)
