@@ -10,7 +10,7 @@ B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,11 @@ _MOST_SCORED = 500_000
 _CHUNK = 1_000
 """Number of resamples drawn at once; takes a few megabytes of weights for a thousand images."""
 _MOST_TOTALS = 500_000
-"""Number of totals (runs times classes times three) of some resamples at once, 8 bytes each: a few megabytes."""
+"""Number of totals (resamples times runs times classes times three) at once, 8 bytes each: a few megabytes."""
+
+_FEW_UNITS = 2_000
+"""With fewer images (or groups), products are so small that threads of BLAS would wait for each other most of the time:
+half of all processor time on two cores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +87,11 @@ def image_spread(
     """
     images = _number_of_images(runs)
     runs, units = by_group(runs, list(range(images)) if groups is None else groups)
-    chunks = [summary_scores(counts) for counts in resampled(runs, units, resamples, seed=seed)]
+    drawn = resampled(runs, units, resamples, lambda counts: np.stack(summary_scores(counts)), seed=seed)
     full = summary_scores(ClassCounts(*map(np.stack, zip(*(counts.total for counts in runs), strict=True))))
     return {
-        name: ImageSpread(scores, _covariance(np.concatenate(values), units), units)
-        for name, scores, *values in zip(SummaryScores._fields, full, *chunks, strict=True)
+        name: spread_of_values(scores, values, units=units)
+        for name, scores, values in zip(SummaryScores._fields, full, drawn, strict=True)
     }
 
 
@@ -114,15 +118,39 @@ def weights_of(units: int, resamples: int, *, chunk: int = _CHUNK, seed: int = 0
         yield np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
 
 
-def resampled(runs: Sequence[ClassCounts], units: int, resamples: int, *, seed: int = 0) -> Iterator[ClassCounts]:
-    """Yield the (b, R, C) counts of R runs, some resamples at once; equal seeds draw equal images (or groups)."""
-    stacked = [np.concatenate(counts, axis=1).astype(np.float64) for counts in runs]
-    size = max(1, _MOST_TOTALS // sum(counts.shape[1] for counts in stacked))
-    for weights in weights_of(units, resamples, seed=seed):
-        for start in range(0, len(weights), size):
-            block = weights[start : start + size]
-            totals = np.stack([(block @ counts).reshape(len(block), 3, -1) for counts in stacked], axis=1)
-            yield ClassCounts(totals[:, :, 0], totals[:, :, 1], totals[:, :, 2])
+def resampled(
+    runs: Sequence[ClassCounts],
+    units: int,
+    resamples: int,
+    score: Callable[[ClassCounts], FloatArray],
+    *,
+    seed: int = 0,
+) -> FloatArray:
+    """Return the (..., B, R) scores of R runs in B resamples; equal seeds draw equal images (or groups).
+
+    Args:
+        runs: Counts of the N images (or groups) of each run, (N, C) each.
+        units: N.
+        resamples: B.
+        score: Takes the (b, n, C) counts of some runs in some resamples, and returns their (..., b, n) scores.
+        seed: Seed of the generator.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows = []
+    with threadpool_limits(1 if units < _FEW_UNITS else None, user_api="blas"):
+        for weights in weights_of(units, resamples, seed=seed):
+            size = max(1, _MOST_TOTALS // (len(weights) * 3 * runs[0].hits.shape[1]))
+            blocks = (runs[start : start + size] for start in range(0, len(runs), size))
+            rows.append(np.concatenate([score(_weighted(block, weights)) for block in blocks], axis=-1))
+    return np.concatenate(rows, axis=-2)
+
+
+def _weighted(runs: Sequence[ClassCounts], weights: FloatArray) -> ClassCounts:
+    """Return the (b, R, C) counts of R runs in b resamples: whole numbers below 2^53, so that all sums are exact."""
+    counts = np.concatenate([part for parts in zip(*runs, strict=True) for part in parts], axis=1).astype(np.float64)
+    totals = (weights @ counts).reshape(len(weights), 3, len(runs), -1)
+    return ClassCounts(totals[:, 0], totals[:, 1], totals[:, 2])
 
 
 def _number_of_images(runs: Sequence[ClassCounts]) -> int:

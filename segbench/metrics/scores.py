@@ -176,6 +176,11 @@ def summary_scores(counts: ClassCounts) -> SummaryScores:
     )
 
 
+def mean_iou(counts: ClassCounts) -> FloatArray:
+    """Return the mean IoU alone, as in ``summary_scores``; a fifth of its time."""
+    return _mean_of_defined(_ratio(counts.hits, counts.union))
+
+
 def _without(scores: Scores, left_out: list[int]) -> Scores:
     """Return the scores with some classes left out of all means."""
     recall, precision, iou, dice = (

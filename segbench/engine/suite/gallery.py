@@ -22,7 +22,7 @@ from segbench.engine.evaluation.predictions import read_prediction
 from segbench.engine.evaluation.sample_pictures import displayed, palette_image
 from segbench.errors import StoreError
 from segbench.metrics.resampling import counts_by_image
-from segbench.metrics.scores import summary_scores
+from segbench.metrics.scores import mean_iou
 from segbench.results.arrays.gallery import GALLERY_FOLDER, Gallery, GalleryImage, find_galleries, write_gallery
 from segbench.results.arrays.matrices import joined, load_matrices
 from segbench.results.data_identity import joint_digest
@@ -151,7 +151,7 @@ def _shown(runs: Sequence[Run], completed: Mapping[str, RunRecord], store: Store
         matrices = joined(parts)
     except StoreError:
         return None  # the leaderboard tells of it
-    scores = summary_scores(counts_by_image(matrices.matrices)).mean_iou
+    scores = mean_iou(counts_by_image(matrices.matrices))
     places = [
         Place(folder, index) for folder, part in zip(folders, parts, strict=True) for index in range(len(part.names))
     ]

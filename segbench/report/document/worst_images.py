@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from segbench.metrics.scores import ClassCounts, summary_scores
+from segbench.metrics.scores import ClassCounts, mean_iou
 from segbench.report.blocks import Block, Cell, Heading, Paragraph, Table
 from segbench.report.figures.captions import best
 from segbench.report.text import with_spread
@@ -25,7 +25,7 @@ def image_scores(board: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     for model in best(board)["model"]:
         seeds = completed[completed["model"] == model]
         by_seed = [
-            pd.Series(summary_scores(ClassCounts(*counts)).mean_iou, index=list(names))
+            pd.Series(mean_iou(ClassCounts(*counts)), index=list(names))
             for counts, names in zip(seeds["image_counts"], seeds["image_names"], strict=True)
         ]
         if by_seed:

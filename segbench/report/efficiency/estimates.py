@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segbench.errors import UnknownNameError, UsageError
 from segbench.metrics.resampling import ImageSpread, by_group, resampled, resamples_for, spread_of_values
-from segbench.metrics.scores import ClassCounts, summary_scores
+from segbench.metrics.scores import ClassCounts
 from segbench.metrics.trainings import Estimates, Scope, estimate, weighted_sums
 from segbench.report.efficiency.curves import Curve, CurveSet
 from segbench.report.ranking.intervals import LEAST_IMAGES
@@ -76,11 +76,6 @@ class Estimated:
         labels = list(dict.fromkeys(place.label for place in self.places))
         families = [labels.index(place.label) for place in self.places]
         return weighted_sums(self.estimates, weights, families=families, correlation=self.correlation)
-
-
-def mean_iou(counts: ClassCounts) -> FloatArray:
-    """Return the mean IoU of (..., C) counts."""
-    return np.asarray(summary_scores(counts).mean_iou)
 
 
 def iou_of(name: str, classes: Sequence[str]) -> Score:
@@ -155,8 +150,7 @@ def _spread(runs: Sequence[ClassCounts], groups: Sequence[Hashable], score: Scor
     """Return how the test images make the score of every run scatter."""
     scores = np.array([score_of(run, score) for run in runs])
     grouped, units = by_group(runs, groups)
-    drawn = np.concatenate([score(counts) for counts in resampled(grouped, units, resamples)])
-    return spread_of_values(scores, drawn, units=units)
+    return spread_of_values(scores, resampled(grouped, units, resamples, score), units=units)
 
 
 def _by_size(spread: ImageSpread, seeds: Sequence[int], sizes: Sequence[int]) -> Estimates:

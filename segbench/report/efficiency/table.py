@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segbench.errors import UsageError
+from segbench.metrics.scores import mean_iou
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval, intervals, plain_intervals
 from segbench.report.efficiency.crossings import Order, Pair, pairs_of
@@ -22,7 +23,6 @@ from segbench.report.efficiency.estimates import (
     check_labelled,
     estimate_curves,
     iou_of,
-    mean_iou,
     score_of,
     why_no_intervals,
 )

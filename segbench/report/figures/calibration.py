@@ -80,7 +80,7 @@ def _counts(runs: pd.DataFrame, model: str) -> CalibrationCounts | None:
     for run in runs[(runs["status"] == Status.COMPLETED) & (runs["model"] == model)].itertuples():
         for folder in folders_of(run):
             try:
-                details = load_details(folder / DETAILS_FILE)
+                details = load_details(folder / DETAILS_FILE, CALIBRATION)
             except StoreError:  # the leaderboard reports it
                 return None
             if details is None or not details.part(CALIBRATION):

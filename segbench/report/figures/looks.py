@@ -7,10 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from segbench.report.figures.style import INK, PAPER, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
 COLORS = (
     *("#0173b2", "#c97f00", "#029e73", "#d55e00", "#c25fae"),
@@ -113,12 +117,13 @@ def name_points(
     size = float(mpl.rcParams["font.size"]) * _NAME_SIZE / 10.0
     figure = axes.figure
     figure.draw_without_rendering()  # type: ignore[union-attr]
-    inside = axes.get_window_extent()
+    within = _edges([axes.get_window_extent()])
     pixels = axes.transData.transform(points)
     reach = 5.0 * figure.dpi / 72
     taken = [Bbox.from_bounds(x - reach, y - reach, 2 * reach, 2 * reach) for x, y in pixels]
-    crossed = [Bbox(axes.transData.transform(line)).padded(figure.dpi / 72) for line in lines]
+    crossed = _edges([Bbox(axes.transData.transform(line)).padded(figure.dpi / 72) for line in lines])
     for name, point, (x, y) in zip(names, points, pixels, strict=True):
+        filled = _edges(taken)
         best: tuple[float, tuple[float, float, str, str], Bbox] | None = None
         for place in _PLACES:
             across, up, horizontal, vertical = place
@@ -127,8 +132,8 @@ def name_points(
             left = x + across * reach * 1.5 - {"left": 0.0, "center": 0.5, "right": 1.0}[horizontal] * wide
             low = y + up * reach * 1.5 - {"bottom": 0.0, "center": 0.5, "top": 1.0}[vertical] * high
             box = Bbox.from_bounds(left, low, wide, high)
-            covered = sum(_shared(box, other) for other in taken) + 2 * sum(_shared(box, line) for line in crossed)
-            cost = covered + 4 * (wide * high - _shared(box, inside))
+            covered = _shared(box, filled) + 2 * _shared(box, crossed)
+            cost = covered + 4 * (wide * high - _shared(box, within))
             if best is None or cost < best[0] - 1e-6:
                 best = (cost, place, box)
         assert best is not None
@@ -157,9 +162,14 @@ _PLACES = (
 """Candidate positions of a name: steps to the right and up, with its alignment."""
 
 
-def _shared(one: object, other: object) -> float:
-    """Return the overlap of two boxes in square pixels."""
-    from matplotlib.transforms import Bbox
+def _edges(boxes: Sequence[Bbox]) -> NDArray[np.float64]:
+    """Return the left, lower, right and upper edges of N boxes, (4, N)."""
+    return np.array([(box.xmin, box.ymin, box.xmax, box.ymax) for box in boxes], np.float64).reshape(-1, 4).T
 
-    both = Bbox.intersection(one, other)  # type: ignore[arg-type]
-    return 0.0 if both is None else float(both.width * both.height)
+
+def _shared(box: Bbox, others: NDArray[np.float64]) -> float:
+    """Return the overlap of a box with each of the others, given by their edges, in square pixels, summed."""
+    left, low, right, high = others
+    wide = np.minimum(box.xmax, right) - np.maximum(box.xmin, left)
+    tall = np.minimum(box.ymax, high) - np.maximum(box.ymin, low)
+    return float(np.where((wide > 0) & (tall > 0), wide * tall, 0.0).sum())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.metrics.resampling import ImageSpread, by_group, resampled, resamples_for, spread_of_values
-from segbench.metrics.scores import ClassCounts, summary_scores
+from segbench.metrics.scores import ClassCounts, mean_iou
 from segbench.metrics.trainings import Estimates, Scope, estimate
 from segbench.metrics.uncertainty import Comparison, compare_all, compare_families, rank_sets
 
@@ -153,7 +153,7 @@ def _ordered(found: _Estimated, after: Sequence[Comparison] | None) -> PairedOrd
 
 def mean_iou_of(counts: ClassCounts) -> float:
     """Return the mean IoU of (N, C) counts of images, all images together."""
-    return float(summary_scores(counts.total).mean_iou)
+    return float(mean_iou(counts.total))
 
 
 def _spreads(runs: Sequence[RunTests], units: Sequence[Hashable], resamples: int | None) -> tuple[ImageSpread, ...]:
@@ -173,7 +173,7 @@ def _spreads(runs: Sequence[RunTests], units: Sequence[Hashable], resamples: int
 
 def _drawn(tests: Sequence[ClassCounts], units: int, resamples: int) -> FloatArray:
     """Return (B, T) mean IoU of a run's tests in every resample; every run draws the same ones."""
-    return np.concatenate([summary_scores(counts).mean_iou for counts in resampled(tests, units, resamples)])
+    return resampled(tests, units, resamples, mean_iou)
 
 
 def _changes(labels: Sequence[str], before: Sequence[Comparison], after: Sequence[Comparison]) -> OrderChanges:

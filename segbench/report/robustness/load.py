@@ -205,7 +205,7 @@ def _clean_calibration(folder: Path, images: Sequence[str]) -> CalibrationCounts
     Raises:
         StoreError: The counts cannot be read.
     """
-    details = load_details(folder / DETAILS_FILE)
+    details = load_details(folder / DETAILS_FILE, CALIBRATION)
     if details is None or not details.part(CALIBRATION) or not set(images) <= set(details.names):
         return None
     places = {name: place for place, name in enumerate(details.names)}

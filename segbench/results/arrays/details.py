@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import StoreError
+from segbench.results.arrays.archive import read_arrays
 from segbench.results.arrays.matrices import DAMAGE, describe
 
 BOUNDARY = "boundary_"
@@ -52,6 +53,8 @@ def together(parts: Sequence[ImageDetails]) -> ImageDetails | None:
     Raises:
         StoreError: The sets do not hold the same arrays.
     """
+    if len(parts) == 1:
+        return parts[0]
     if len({frozenset(part.arrays) for part in parts}) != 1:
         if parts:
             raise StoreError("the counts to join are not of one kind")
@@ -73,8 +76,12 @@ def save_details(path: Path, details: ImageDetails) -> None:
         raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
-def load_details(path: Path) -> ImageDetails | None:
+def load_details(path: Path, prefix: str = "") -> ImageDetails | None:
     """Read the counts; None if there is no file (runs of earlier versions have none).
+
+    Args:
+        path: The file.
+        prefix: Start of the names of the arrays to read; all by default.
 
     Raises:
         StoreError: The file is damaged or has another layout.
@@ -82,8 +89,7 @@ def load_details(path: Path) -> ImageDetails | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, wanted=lambda name: name == _NAMES or name.startswith(prefix))
         return ImageDetails(tuple(map(str, arrays.pop(_NAMES))), arrays)
     except (*DAMAGE, TypeError, StoreError) as error:
         raise StoreError(f"{path}: is damaged ({describe(error)}); delete the run's folder to do it again") from error

@@ -38,9 +38,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.errors import StoreError
+from segbench.results.arrays.archive import read_arrays
 
 _CELLS = ("image", "label", "prediction", "count")
 _VOID_CELLS = ("void_image", "void_prediction", "void_count")
+_READ = frozenset((*_CELLS, *_VOID_CELLS, "names", "num_classes"))
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
     *(AttributeError, TypeError, SyntaxError, tokenize.TokenError),
@@ -103,6 +105,8 @@ def joined(parts: Sequence[ImageMatrices]) -> ImageMatrices:
     Raises:
         StoreError: Two sets hold an image of the same name, or have different numbers of classes.
     """
+    if len(parts) == 1:
+        return parts[0]
     if len({part.num_classes for part in parts}) > 1:
         raise StoreError("the matrices to join count different classes")
     names = tuple(name for part in parts for name in part.names)
@@ -149,11 +153,7 @@ def load_matrices(path: str | Path) -> ImageMatrices:
         StoreError: The file is missing or damaged, or has another layout.
     """
     try:
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            void = _VOID_CELLS if any(key in file for key in _VOID_CELLS) else ()
-            arrays = {key: file[key] for key in (*_CELLS, *void, "names", "num_classes")}
-        _check(arrays)
-        return _from_cells(arrays)
+        return _from_cells(read_arrays(Path(path), wanted=_READ.__contains__))
     except FileNotFoundError as error:
         raise StoreError(f"{path}: there is no such file; the run that should have written it is incomplete") from error
     except (*DAMAGE, StoreError) as error:
@@ -167,34 +167,25 @@ def _void_cells(void_predicted: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def _from_cells(arrays: Mapping[str, NDArray[Any]]) -> ImageMatrices:
-    names, num_classes = tuple(str(name) for name in arrays["names"]), int(arrays["num_classes"])
-    matrices = np.zeros((len(names), num_classes, num_classes), dtype=np.int64)
-    matrices[arrays["image"], arrays["label"], arrays["prediction"]] = arrays["count"]
-    if _VOID_CELLS[-1] not in arrays:
-        return ImageMatrices(names, matrices)
-    void_predicted = np.zeros((len(names), num_classes), dtype=np.int64)
-    void_predicted[arrays["void_image"], arrays["void_prediction"]] = arrays["void_count"]
-    return ImageMatrices(names, matrices, void_predicted)
-
-
-def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Check that the arrays are consistent.
+    """Return the matrices of a file's arrays.
 
     Raises:
-        StoreError: Says which.
+        KeyError: An array is missing.
+        StoreError: Says which arrays are not consistent.
     """
     names, num_classes = arrays["names"], arrays["num_classes"]
     if names.ndim != 1 or names.dtype.kind != "U":
         raise StoreError("names is no list of texts")
     if num_classes.ndim != 0 or num_classes.dtype.kind not in "iu" or num_classes < 1:
         raise StoreError("num_classes is no positive whole number")
-    _check_cells(arrays, _CELLS, (names.size, int(num_classes), int(num_classes)))
-    if _VOID_CELLS[-1] in arrays:
-        _check_cells(arrays, _VOID_CELLS, (names.size, int(num_classes)))
+    shape = (names.size, int(num_classes), int(num_classes))
+    matrices = _filled(arrays, _CELLS, shape)
+    void = _filled(arrays, _VOID_CELLS, shape[:2]) if any(key in arrays for key in _VOID_CELLS) else None
+    return ImageMatrices(tuple(names.tolist()), matrices, void)
 
 
-def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Check that lists of cells are consistent.
+def _filled(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return an array of some shape, filled with the cells that are listed; others are 0.
 
     Args:
         arrays: The file's arrays.
@@ -202,9 +193,11 @@ def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape:
         shape: Shape of the array that the cells belong to.
 
     Raises:
-        StoreError: Says which.
+        KeyError: An array is missing.
+        StoreError: Says which arrays are not consistent.
     """
-    if len({arrays[key].shape for key in keys}) > 1 or arrays[keys[-1]].ndim != 1:
+    *indices, counts = (arrays[key] for key in keys)
+    if len({values.shape for values in (*indices, counts)}) > 1 or counts.ndim != 1:
         raise StoreError(f"{', '.join(keys[:-1])} and {keys[-1]} differ in length")
     for key, limit in zip(keys, (*shape, None), strict=True):
         values = arrays[key]
@@ -212,12 +205,16 @@ def _check_cells(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape:
             raise StoreError(f"{key} holds {values.dtype}, not integers")
         if values.size and (values.min() < 0 or (limit is not None and values.max() >= limit)):
             raise StoreError(f"{key} holds a value outside its range")
-    cells = np.zeros(arrays[keys[-1]].size, np.int64)
-    for key, size in zip(keys, shape, strict=False):
-        cells = cells * size + arrays[key].astype(np.int64)
-    in_order = bool((np.diff(cells) > 0).all())  # our files are sorted; sorting is 100 times slower
+    cells = np.zeros(counts.size, np.int64)
+    for values, size in zip(indices, shape, strict=True):
+        cells *= size
+        cells += values.astype(np.int64, copy=False)
+    in_order = bool((cells[1:] > cells[:-1]).all())  # our files are sorted; sorting is 100 times slower
     if not in_order and np.unique(cells).size < cells.size:
         raise StoreError("a cell is listed twice")
+    filled = np.zeros(shape, np.int64)
+    filled.reshape(-1)[cells] = counts
+    return filled
 
 
 def describe(error: BaseException) -> str:

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from segbench.errors import UsageError
-from segbench.metrics.resampling import LEAST_RESAMPLES, RESAMPLES, counts_by_image, image_spread, resamples_for
+from segbench.metrics.resampling import (
+    LEAST_RESAMPLES,
+    RESAMPLES,
+    counts_by_image,
+    image_spread,
+    resampled,
+    resamples_for,
+    weights_of,
+)
 from segbench.metrics.scores import SummaryScores, score
 
 SCORES = SummaryScores._fields
@@ -44,6 +53,36 @@ def test_two_images_worked_by_hand(name):
     assert found.scores == pytest.approx([both])
     assert found.covariance[0, 0] == pytest.approx(2 * drawn.var(), rel=0.05)  # N / (N - 1) of two images is 2
     assert found.images == 2
+
+
+def test_many_runs_are_scored_some_at_once_on_the_same_resamples_in_their_order():
+    runs = [counts_by_image(random_matrices(5, classes=21, seed=seed)) for seed in range(20)]
+    blocks = []
+
+    def hits(counts):
+        blocks.append(counts.hits.shape)
+        return counts.hits.sum(axis=-1)
+
+    found = resampled(runs, 5, 1_100, hits)
+    weights = np.concatenate([*weights_of(5, 1_100)])
+    expected = weights @ np.stack([counts.hits.sum(axis=1) for counts in runs], axis=1)
+    np.testing.assert_array_equal(found, expected)
+    assert max(math.prod(shape) for shape in blocks) < 1_000 * 20 * 21 / 2  # bounded memory, however many runs
+
+
+def test_products_of_few_images_are_computed_by_one_thread():
+    threads = []
+
+    def ask(counts):
+        threads.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return counts.hits.sum(axis=-1)
+
+    with threadpool_limits(2, user_api="blas"):
+        resampled([counts_by_image(random_matrices(5))], 5, 10, ask)
+        ask(counts_by_image(random_matrices(1)))
+    if threads[1] != {2}:
+        pytest.skip("NumPy has no BLAS here whose threads can be counted")
+    assert threads == [{1}, {2}]
 
 
 @pytest.mark.slow(reason="repeats a bootstrap in a plain loop")

@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 from segbench.errors import DataError
 from segbench.metrics.confusion import confusion_matrix
-from segbench.metrics.scores import score
+from segbench.metrics.scores import ClassCounts, mean_iou, score, summary_scores
 
 VOID = 255
 MEANS = ("pixel_accuracy", "mean_recall", "mean_iou", "frequency_weighted_iou", "mean_dice", "mean_precision")
@@ -115,6 +115,11 @@ def test_mean_iou_agrees_with_torchmetrics_within_its_float32(classes, label, pr
     metric = MulticlassJaccardIndex(num_classes=classes, average="macro", ignore_index=VOID)
     theirs = metric(torch.from_numpy(prediction).long(), torch.from_numpy(label).long())
     assert scores.mean_iou == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_the_mean_iou_alone_is_that_among_all_scores():
+    counts = ClassCounts(*np.random.default_rng(0).integers(0, 5, (3, 40, 6)))
+    np.testing.assert_array_equal(mean_iou(counts), summary_scores(counts).mean_iou, strict=True)
 
 
 def test_an_all_void_image_scores_nan_and_averages_no_class():

@@ -8,11 +8,12 @@ import pytest
 from stored import iou_of, matrices, write_run
 
 from segbench.errors import UnknownNameError, UsageError
+from segbench.metrics.scores import mean_iou
 from segbench.metrics.trainings import Scope
 from segbench.metrics.uncertainty import Interval, compare_all
 from segbench.report.efficiency.crossings import Order
 from segbench.report.efficiency.curves import curve_sets
-from segbench.report.efficiency.estimates import estimate_curves, mean_iou
+from segbench.report.efficiency.estimates import estimate_curves
 from segbench.report.efficiency.needs import Need, round_scores
 from segbench.report.efficiency.table import efficiency_tables
 from segbench.report.efficiency.words import how_sure, missing, verdict

@@ -21,6 +21,14 @@ def test_counts_come_back_as_they_were_written(tmp_path):
     assert found.part("boundary_").keys() == {"predicted"}
 
 
+def test_only_the_arrays_of_a_prefix_are_read_where_no_others_are_used(tmp_path):
+    save_details(tmp_path / "details.npz", DETAILS)
+    found = load_details(tmp_path / "details.npz", "boundary_")
+    assert found is not None
+    assert found.names == DETAILS.names
+    assert found.arrays.keys() == {"boundary_predicted"}
+
+
 def test_equal_counts_give_equal_files(tmp_path):
     for name in "ab":
         save_details(tmp_path / f"{name}.npz", DETAILS)
