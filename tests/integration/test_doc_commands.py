@@ -139,6 +139,7 @@ def test_commands_come_to_their_end_without_an_error(block, tree, tmp_path, monk
     print("not run:", *reasons or ["nothing"], sep="\n")
     doc_tree.copy(tree, tmp_path, results=not any("segbench run" in command for command in block.commands))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # for networks that the documents show
     for command in filter(runs, block.commands):
         error = error_of(command, monkeypatch)
         assert error is None, error
