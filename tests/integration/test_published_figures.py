@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 
 import foreign_checkpoint
 import numpy as np
@@ -75,7 +76,9 @@ def scores(name, *options):
     return {row["model"]: row["mean_iou"] for row in (found if options else found["rows"])}
 
 
+@cache
 def leaderboard(name, *options):
+    """Return a leaderboard as it is printed; results are complete before the first one is asked for."""
     return segbench("leaderboard", f"results/{name}", *options)
 
 
