@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import foreign_checkpoint
 import numpy as np
 from PIL import Image
 
@@ -68,6 +69,7 @@ def build(folder: Path) -> None:
     _draw_images(folder / "my-data")
     _draw_masks(folder / "masks", folder / "out")
     _annotate_images(folder / "coco")
+    foreign_checkpoint.build(folder)
     first, *others = (folder / "stored" / name for name in RESULTS)
     suite = load_suite(folder / "suite.yaml", overrides=[f"name={first.name}"])
     run_suite(suite, results=first.parent, in_process=True)

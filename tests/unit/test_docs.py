@@ -102,7 +102,9 @@ def test_the_smallest_suite_is_a_suite():
     ]
 
 
-@pytest.mark.parametrize("block", blocks("suites.md", "yaml"), ids=lambda block: block.split("\n")[0])
+@pytest.mark.parametrize(
+    "block", [*blocks("suites.md", "yaml"), *blocks("checkpoints.md", "yaml")], ids=lambda block: block.split("\n")[0]
+)
 def test_every_excerpt_of_a_suite_is_right(block):
     excerpt: dict = {}
     for document in yaml.safe_load_all(re.sub(r"^optimizer: adamw$", "---", block, flags=re.MULTILINE)):

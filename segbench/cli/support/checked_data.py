@@ -19,7 +19,7 @@ from segbench.data.validation.facts import facts_of
 from segbench.data.validation.findings import Finding, Level, problems_first
 from segbench.data.validation.judging import CheckedSplit, Judge, judge, wrong_files
 from segbench.data.validation.overlap import shared_images
-from segbench.errors import DataError, SuiteError
+from segbench.errors import DataError, MissingDataError, SuiteError
 from segbench.registry import DATASETS
 
 _USUAL_SPLITS = ("train", "val", "test")
@@ -57,6 +57,11 @@ class Asked(NamedTuple):
         if entry.validation_split is not None and train is not None and (train.validates or self.suite.tuning):
             roles["validation"] = entry.validation_split
         return {**roles, "test": entry.test_split}
+
+    def may_lack(self, split: str, fault: DataError) -> bool:
+        """Return whether a split that cannot be opened is missing, and its suite trains nothing and tests another."""
+        trains = self.suite is None or self.suite.train is not None
+        return not trains and split != self.entry.test_split and isinstance(fault, MissingDataError)
 
     @property
     def is_one_folder(self) -> bool:
@@ -132,7 +137,7 @@ def _known_splits(name: str) -> list[str]:
 
 
 def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
-    """Read splits, and check them as a run does; a split that cannot be opened is a problem.
+    """Read splits, and check them as a run does; a split that cannot be opened is a problem, unless no run needs it.
 
     Args:
         asked: What is to be checked.
@@ -148,7 +153,9 @@ def check_splits(asked: Asked, splits: Sequence[str], *, chosen: bool) -> Found:
         try:
             opened[split] = create_dataset(asked.entry, split)
         except DataError as fault:
-            faults[split] = fault
+            if chosen or not asked.may_lack(split, fault):
+                faults[split] = fault
+    splits = [split for split in splits if split in opened or split in faults]
     if len(faults) == len(splits):
         raise next(iter(faults.values()))
     reports = {

@@ -90,6 +90,25 @@ def test_a_split_that_is_missing_does_not_stop_the_others(own, segbench):
     assert len(splits["holdout"]["problems"]) == 1
 
 
+def test_a_suite_that_trains_nothing_needs_no_training_split(own, segbench):
+    for part in ("images", "masks"):
+        shutil.rmtree(own.parent / part / "train")
+    answer = segbench("data", "check", own, "--json")
+    assert answer.code == 0, answer.err
+    assert list(answer.json["splits"]) == ["test"]
+    asked = segbench("data", "check", own, "--split", "train", "--split", "test")
+    assert (asked.code, "train does not exist" in asked.err) == (2, True)
+    assert segbench("data", "check", trained(own)).code == 2
+
+
+def test_a_suite_that_trains_nothing_needs_its_test_split(own, segbench):
+    for part in ("images", "masks"):
+        shutil.rmtree(own.parent / part / "test")
+    answer = segbench("data", "check", own)
+    assert answer.code == 2
+    assert "test does not exist" in answer.err
+
+
 def with_a_class_too_many(suite):
     suite.write_text(suite.read_text(encoding="utf-8").replace("thing]", "thing, ghost]"), encoding="utf-8")
     return suite
