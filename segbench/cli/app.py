@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cached_property
 from importlib import import_module
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from segbench.cli.terminal.completion import is_completing
 from segbench.cli.terminal.interruption import INTERRUPTED
 from segbench.cli.terminal.output import tell
 from segbench.cli.terminal.streams import make_usable, telling_full_disks
@@ -135,5 +137,5 @@ app = build()
 def main() -> None:
     """Run the command line."""
     make_usable()
-    with telling_full_disks(), sign_of_life():
+    with telling_full_disks(), nullcontext() if is_completing() else sign_of_life():
         app(prog_name="segbench")

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from segbench.cli.app import app
 
 _INSTALLS = "installs packages"
+_DOCKER = "needs Docker; tests/unit/test_container.py reads its file"
 _MINUTES = "takes minutes on a processor"
 _FRESH = f"{_MINUTES}: many fresh processes; tests/integration/test_regress_ab.py and _stored.py do the same, smaller"
 
@@ -34,6 +35,10 @@ NOT_RUN = {
     ".venv/bin/pip install -q -c constraints.txt -e '.[test]'": _INSTALLS,
     "pip install -e '.[ray]'": _INSTALLS,
     "pip install ../segbench": _INSTALLS,
+    "docker build --file docker/Dockerfile --tag segbench .": _DOCKER,
+    'docker run --rm --gpus all --shm-size 8g --user "$(id -u):$(id -g)" -v "$PWD:/work" segbench run quickstart': (
+        _DOCKER
+    ),
     '.venv/bin/pytest -n 2 --dist worksteal -m "not slow"': "is these tests",
     "segbench doctor --networks suites/voc.yaml --seconds 240 --json doctor.json": (
         f"{_MINUTES}; tests/unit/cli/test_network_doctor.py does the same, smaller"

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -93,12 +94,13 @@ def test_what_a_person_makes_is_ignored_and_lies_where_nothing_is_published(path
     assert git("ls-files", path.partition("/")[0]) == (0, "")
 
 
-def test_the_citation_says_what_the_package_says():
-    import segbench
-
+def test_the_citation_and_the_newest_changes_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= cited.keys()
-    assert (cited["version"], cited["license"]) == (segbench.__version__, "Apache-2.0")
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", changes, flags=re.MULTILINE)[0] == project["version"]
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")

@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 if not WORKFLOWS:
     pytest.skip("an unpacked package has no workflows", allow_module_level=True)
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+")
@@ -21,20 +22,25 @@ def problems(text):
     return [name for name in used if not name.startswith("./") and not PINNED.fullmatch(name)]
 
 
-def steps(workflow):
-    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values()
-    return [step for job in jobs for step in job["steps"]]
+def steps(file):
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return [step for job in document.get("jobs", {"runs": document.get("runs")}).values() for step in job["steps"]]
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.name)
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, *ACTIONS], ids=lambda file: file.name)
 def test_every_action_is_pinned_by_its_hash_with_the_version_beside_it(workflow):
     text = workflow.read_text(encoding="utf-8")
     assert problems(text) == []
-    assert len(re.findall(PINNED, text)) == sum("uses" in step for step in steps(workflow))
+    assert len(re.findall(PINNED, text)) == sum(not step.get("uses", "./").startswith("./") for step in steps(workflow))
+
+
+def test_an_action_of_ones_own_exists_where_a_workflow_uses_it():
+    own = {step["uses"] for file in WORKFLOWS for step in steps(file) if step.get("uses", "").startswith("./")}
+    assert own == {f"./{file.parent.relative_to(ROOT)}" for file in ACTIONS}
 
 
 def test_one_version_of_an_action_has_one_hash_everywhere():
-    pins = {pin for file in WORKFLOWS for pin in re.findall(PINNED, file.read_text(encoding="utf-8"))}
+    pins = {pin for file in [*WORKFLOWS, *ACTIONS] for pin in re.findall(PINNED, file.read_text(encoding="utf-8"))}
     assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
 
 
@@ -74,4 +80,9 @@ def test_the_pinned_packages_are_audited_every_week_and_when_they_change():
 
 def test_pins_are_moved_by_dependabot():
     document = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))
-    assert {update["package-ecosystem"] for update in document["updates"]} == {"github-actions", "pip"}
+    updates = {update["package-ecosystem"]: update for update in document["updates"]}
+    assert {"github-actions", "pip"} <= set(updates)
+    assert set(updates["github-actions"]["directories"]) == {
+        "/",
+        *(f"/{file.parent.relative_to(ROOT)}" for file in ACTIONS),
+    }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.support.options import AsJson, ModelOptions, size
+from segbench.cli.terminal.completion import complete_model
 from segbench.cli.terminal.output import byte_count, tell, write_facts, write_json, write_table
 from segbench.errors import ModelRefusal, UsageError
 from segbench.registry import CATALOGS, Entry
@@ -65,7 +66,12 @@ def list_catalog(
 
 
 def describe(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model; 'segbench list models' shows them.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model; 'segbench list models' shows them.", autocompletion=complete_model
+        ),
+    ],
     *,
     classes: Annotated[
         int, typer.Option("--classes", metavar="N", min=1, help="How many classes it tells apart.")

@@ -11,6 +11,7 @@ import typer
 
 from segbench.cli.support.checked_data import asked_for, check_splits
 from segbench.cli.support.options import AsJson
+from segbench.cli.terminal.completion import complete_dataset
 from segbench.cli.terminal.fold_table import fold_facts, show_folds
 from segbench.cli.terminal.output import counted, shown, tell, write_facts, write_json, write_table
 from segbench.cli.terminal.progress import counting
@@ -34,7 +35,12 @@ MEGABYTE = 10**6
 @app.command()
 def check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A data set ('segbench list datasets'), or a suite file for its own.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A data set ('segbench list datasets'), or a suite file for its own.",
+            autocompletion=complete_dataset,
+        ),
     ],
     *,
     splits: Annotated[

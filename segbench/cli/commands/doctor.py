@@ -18,6 +18,7 @@ import typer
 
 from segbench.cli.support.network_doctor import JsonCommand, JsonOrFile, NetworkOptions, Seconds, check_suite
 from segbench.cli.support.options import Device, Models, Overrides
+from segbench.cli.terminal.completion import complete_suite
 from segbench.cli.terminal.output import write_facts, write_json
 from segbench.data.paths import candidates
 from segbench.errors import SegbenchError, UsageError
@@ -68,7 +69,12 @@ class Presence:
 
 def doctor(
     suite: Annotated[
-        Path | None, typer.Argument(metavar="[SUITE]", help="With --networks: a suite; the catalogue without.")
+        Path | None,
+        typer.Argument(
+            metavar="[SUITE]",
+            help="With --networks: a suite; the catalogue without.",
+            autocompletion=complete_suite,
+        ),
     ] = None,
     *,
     networks: Annotated[bool, typer.Option("--networks", help="Try networks on this machine instead.")] = False,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.support.options import names, size
+from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
 from segbench.config.load import load_suite, set_options
@@ -55,11 +56,21 @@ class Precision(StrEnum):
 
 
 Suite = Annotated[
-    Path | None, typer.Argument(metavar="[SUITE]", help="A suite whose networks to take; or name them by --models.")
+    Path | None,
+    typer.Argument(
+        metavar="[SUITE]",
+        help="A suite whose networks to take; or name them by --models.",
+        autocompletion=complete_suite,
+    ),
 ]
 Models = Annotated[
     str | None,
-    typer.Option("--models", metavar="A,B", help="Networks, by name or import path; of a suite, by label or name."),
+    typer.Option(
+        "--models",
+        metavar="A,B",
+        help="Networks, by name or import path; of a suite, by label or name.",
+        autocompletion=complete_models,
+    ),
 ]
 Sets = Annotated[
     list[str] | None,

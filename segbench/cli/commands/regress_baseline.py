@@ -12,6 +12,7 @@ import typer
 from segbench.cli.commands.regress import app, crashes_told, save_text
 from segbench.cli.support.options import Casting, Device, Modes, Overrides, Precisions, names, size
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
+from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.cli.terminal.progress import counting
 from segbench.engine.processes import call_in_process
@@ -32,10 +33,16 @@ Baselines = Annotated[
 
 @app.command()
 def save(  # noqa: PLR0913 - the options of one command
-    suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="A suite; or give --models.")] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SUITE]", help="A suite; or give --models.", autocompletion=complete_suite),
+    ] = None,
     *,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the baseline.")],
-    models: Annotated[str | None, typer.Option("--models", metavar="A,B", help="Models by name or label.")] = None,
+    models: Annotated[
+        str | None,
+        typer.Option("--models", metavar="A,B", help="Models by name or label.", autocompletion=complete_models),
+    ] = None,
     image_size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Height and width of images.")] = None,
     classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,
     batch: Annotated[str | None, typer.Option("--batch", metavar="1,8", help="Batches of inference.")] = None,

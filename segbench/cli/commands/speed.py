@@ -10,6 +10,7 @@ import typer
 
 from segbench.cli.support import options
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, batches, measure_work, work_of
+from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.cli.terminal.output import byte_count, write_json, write_table
 from segbench.report.text import printable, rate
 from segbench.results.speed.record import SpeedRecord
@@ -19,10 +20,19 @@ _Row = dict[Hashable, Any]
 
 
 def speed(  # noqa: PLR0913 - the options of one command
-    suite: Annotated[Path | None, typer.Argument(metavar="[SUITE]", help="A suite; or give --models.")] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SUITE]", help="A suite; or give --models.", autocompletion=complete_suite),
+    ] = None,
     *,
     models: Annotated[
-        str | None, typer.Option("--models", metavar="A,B", help="Models by name or label; 'all' without a suite.")
+        str | None,
+        typer.Option(
+            "--models",
+            metavar="A,B",
+            help="Models by name or label; 'all' without a suite.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     image_size: Annotated[str | None, typer.Option("--size", metavar="HxW", help="Height and width of images.")] = None,
     classes: Annotated[int, typer.Option("--classes", metavar="N", min=1, help="Without a suite.")] = DEFAULT_CLASSES,

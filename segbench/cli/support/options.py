@@ -9,11 +9,15 @@ from typing import Annotated
 
 import typer
 
+from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.engine.suite.selection import RunOrder, Selection
 from segbench.errors import UsageError
 
 SuiteFile = Annotated[
-    Path, typer.Argument(metavar="SUITE", help="A YAML file, or the name of one of 'segbench suites'.")
+    Path,
+    typer.Argument(
+        metavar="SUITE", help="A YAML file, or the name of one of 'segbench suites'.", autocompletion=complete_suite
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -30,7 +34,12 @@ StoredResults = Annotated[
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Folder of all reports.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Only these models, by label or name.")]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models", metavar="A,B", help="Only these models, by label or name.", autocompletion=complete_models
+    ),
+]
 Seeds = Annotated[
     str | None, typer.Option("--seeds", metavar="0,1", help="Only these seeds; those the suite lacks are added.")
 ]
