@@ -109,7 +109,7 @@ def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape]) ->
     for exporter in Exporter:
         started = time.perf_counter()
         try:
-            write_onnx(network, torch.randn(shapes[0]), file, exporter=exporter)
+            write_onnx(network, _example(shapes[0]), file, exporter=exporter)
             writing = time.perf_counter() - started
             found = difference_of(network, OnnxSession(file), shapes)
             refuse_large(found)
@@ -118,6 +118,11 @@ def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape]) ->
             continue
         return OnnxExport(exporter, found, time.perf_counter() - begun - writing)
     raise ModelRefusal(f"cannot be exported to ONNX ({'; '.join(reasons)})")
+
+
+def _example(shape: Shape) -> Tensor:
+    """Return the images to export with, always the same; other ones than the check's, which shows what stayed of them."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
 def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape) -> Exported:
@@ -132,7 +137,7 @@ def _first_that_agrees(network: nn.Module, to: Format, file: Path, shape: Shape)
             forward = OnnxSession(onnx) if to is Format.ONNX else _openvino_forward(onnx, file)
         else:
             write, load = _TORCH[to]
-            write(network, torch.randn(shape), file)
+            write(network, _example(shape), file)
             forward = load(file)
         seconds = time.perf_counter() - started - checking
         found = difference_of(network, forward, [shape])

@@ -33,7 +33,7 @@ class Constant(nn.Module):
     """Takes a factor out of PyTorch's sight, so that a trace holds that of the example."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images * float(str(images.std().item()))  # a text in between
+        return images * float(str(images[0, 0, 0, 0].item()))  # a text in between
 
 
 class NotFinite(nn.Module):
