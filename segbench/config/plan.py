@@ -236,7 +236,7 @@ def plan(suite: Suite) -> tuple[Run, ...]:
         SuiteError: A grid key changes no run, or two models are identical.
     """
     runs = once_each(run for point, variant in variants(suite) for run in runs_at(point, variant))
-    for key, values in suite.grid.items():
+    for key, values in [item for grid in suite.grid for item in grid.items()]:
         if len(values) > 1 and not any(key in run.point for run in runs):
             raise SuiteError("changes no run; its values would all give the same results", key=f"grid.{key}")
     return runs

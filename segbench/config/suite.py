@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_serializer, field_validator, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from segbench.config.component import DatasetEntry, MetricEntry, ModelEntry
 from segbench.config.grid import expand
+from segbench.config.reading.one_or_several import ONE_OR_SEVERAL
 from segbench.config.reading.spelling import Spellings, respelled
 from segbench.config.reading.validation_errors import line_error
 from segbench.config.sections.channels import given_channels, mismatches
@@ -77,8 +78,9 @@ class Suite(Section):
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     """One run for each network and seed. A single seed cannot distinguish trained networks. With ``train: null`` the
     default is 0, since loaded weights do not depend on the seed."""
-    grid: dict[str, list[Any]] = Field(default_factory=dict)
-    """Dotted keys with lists of values; the suite is run for all combinations."""
+    grid: Annotated[tuple[dict[str, list[Any]], ...], ONE_OR_SEVERAL] = ({},)
+    """Dotted keys with lists of values; the suite is run for all combinations. Of a list of such grids, each is run
+    by itself; ``{}`` is the suite as written."""
     tuning: Tuning | None = None
     """A search over the recipe, the same for every network, in addition to the shared recipe; none by default."""
     loader: Loader = Field(default_factory=Loader)
@@ -122,7 +124,12 @@ class Suite(Section):
     @cached_property
     def variants(self) -> list[tuple[dict[str, Any], Suite]]:
         """Each grid point with its suite; without a grid, one empty point with this suite."""
-        return expand(self.written, self.grid, validate=Suite.model_validate) if self.grid else [({}, self)]
+        return expand(self.written, self.grid, validate=Suite.model_validate) if self.has_grid else [({}, self)]
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether it is run at several points, or at one with other values."""
+        return self.grid != ({},)
 
     @cached_property
     def tuning_points(self) -> list[TuningPoint]:
@@ -130,7 +137,7 @@ class Suite(Section):
         if self.tuning is None:
             return []
         document = {key: value for key, value in self.written.items() if key not in ("grid", "tuning")}
-        found = expand(document, self.tuning.grid, validate=Suite.model_validate, at=("tuning", "grid"))
+        found = expand(document, [self.tuning.grid], validate=Suite.model_validate, at=("tuning", "grid"))
         return [TuningPoint(values, suite.train) for values, suite in found if suite.train is not None]
 
     @property
@@ -145,13 +152,27 @@ class Suite(Section):
             copy.__dict__.pop(derived, None)
         return copy
 
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        for key, values in given.items():  # here, since an error below would be located in a list that nobody wrote
+            if not isinstance(values, list | tuple):
+                raise line_error(cls.__name__, (str(key),), "should be a list", values)
+        return [given]
+
+    @field_serializer("grid")
+    def _write_one_alone(self, grid: tuple[dict[str, list[Any]], ...]) -> Any:
+        return grid[0] if len(grid) == 1 else grid
+
     @model_validator(mode="wrap")
     @classmethod
     def _remember_and_expand(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         suite = handler(given)
         if isinstance(given, Mapping):
             suite.__dict__["written"] = _plain(given)
-        if suite.grid:
+        if suite.has_grid:
             _ = suite.variants
         return suite
 

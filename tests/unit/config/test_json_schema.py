@@ -22,6 +22,7 @@ RIGHT = [
     {"train": {"steps": 5, "accumulate": "epoch", "optimizer": "adamw", "schedule": {"name": "poly", "power": 1}}},
     {"evaluate": {"window": {"size": [8, 8], "stride": [4, 4]}, "scales": [0.5, 1]}},
     {"grid": {"train.epochs": [1, 2]}, "defaults": {"width": 0.5}},
+    {"grid": [{}, {"train.epochs": [1, 2]}, {"train.loss": ["dice", "cross_entropy"], "train.epochs": [3]}]},
     {"deploy": {"targets": ["eager", "onnxruntime:int8", {"runtime": "eager", "prune": 0.5}]}},
     {
         "dataset": {"name": "pictures", "validation_split": "val"},
@@ -47,6 +48,8 @@ WRONG = [
     {"loader": {"cache": "ram"}},
     {"dataset": {"name": "pictures", "fraction": 0}},
     {"tuning": {"grid": {}}},
+    {"grid": []},
+    {"grid": [{"train.epochs": 1}]},
     {"deploy": {"targets": ["onnxruntime:int4"]}},
     {"deploy": {"targets": [{"runtime": "onnx"}]}},
     {"deploy": {"targets": []}},

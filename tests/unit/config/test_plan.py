@@ -334,6 +334,43 @@ def test_a_grid_is_the_product_of_its_values(lengths, mini):
         assert run.identity == first_run(with_keys(alone, point)).identity
 
 
+def test_several_grids_are_run_one_after_the_other_and_a_point_of_two_once(mini):
+    grid = [{}, {"train.epochs": [1, 2]}, {"train.batch_size": [3], "train.epochs": [1, 2]}, {"train.epochs": [2, 5]}]
+    document = read_yaml(mini) | {"grid": grid, "seeds": [0]}
+    suite = check(document)
+    both = [{"train.batch_size": 3, "train.epochs": epochs} for epochs in (1, 2)]
+    points = [{}, {"train.epochs": 1}, {"train.epochs": 2}, *both, {"train.epochs": 5}]
+    assert [point for point, _ in variants(suite)] == points
+    alone = {key: value for key, value in document.items() if key != "grid"}
+    expected = [run.identity for point in points for run in plan(check(with_keys(alone, point)))]
+    assert [run.identity for run in plan(suite)] == list(dict.fromkeys(expected))
+    assert Suite.model_validate(suite.model_dump()).grid == suite.grid
+
+
+def test_a_single_grid_is_stored_as_it_always_was(mini):
+    grid = {"train.epochs": [1, 2]}
+    assert check(read_yaml(mini) | {"grid": grid}).model_dump(mode="json")["grid"] == grid
+    assert check(read_yaml(mini) | {"grid": [grid]}).model_dump(mode="json")["grid"] == grid
+    assert check(read_yaml(mini)).model_dump(mode="json")["grid"] == {}
+
+
+@pytest.mark.parametrize(
+    ("grid", "problem"),
+    [
+        ([{}, {"train.epochs": []}], r"grid\[1\]\.train\.epochs: needs at least one value"),
+        ([{}, {"train.epochs": [1, "x"]}], r"grid\[1\]: with train\.epochs='x': train\.epochs"),
+        ([{}, {"name": ["a"]}], r"grid\[1\]\.name: cannot vary"),
+        ([{}, {"train.epochs": 1}], r"grid\[1\]\.train\.epochs: should be a list"),
+        ([], r"grid: needs at least 1 entry"),
+        ({"train.epochs": 1}, r"grid\.train\.epochs: should be a list"),
+        ([{}, {"train.epochs": list(range(1, 10_001))}], r"grid: has 10,001 combinations"),
+    ],
+)
+def test_a_wrong_grid_among_several_is_named(grid, problem, mini):
+    with pytest.raises(SuiteError, match=problem):
+        check(read_yaml(mini) | {"grid": grid})
+
+
 def test_a_suite_without_a_grid_has_one_point(mini):
     suite = check(read_yaml(mini))
     assert variants(suite) == [({}, suite)]
