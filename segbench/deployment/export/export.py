@@ -121,7 +121,7 @@ def onnx_that_agrees(network: nn.Module, file: Path, shapes: Sequence[Shape]) ->
 
 
 def _example(shape: Shape) -> Tensor:
-    """Return the images to export with, always the same; other ones than the check's, which shows what stayed of them."""
+    """Return the images to export with: always the same, and not the check's, which finds what stayed of them."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
