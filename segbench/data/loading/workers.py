@@ -102,8 +102,9 @@ class Workers(Generic[B]):
 
 
 def _start_worker(worker: int) -> None:
-    """Use one thread, and ignore Ctrl-C and SIGTERM, which the parent handles."""
+    """Use one thread, and ignore Ctrl-C, SIGTERM and a closed terminal, which the parent handles."""
     del worker
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

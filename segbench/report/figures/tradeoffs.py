@@ -35,18 +35,18 @@ _WIDE = 5
 
 
 def accuracy_throughput(board: pd.DataFrame) -> Plot | None:
-    """Draw mean IoU against images a second; None without such rows, or with one alone of several networks.
+    """Draw mean IoU against images a second; None without such rows.
 
     Where speed was measured it is that, with the range of the restarts and the front of networks that no other one
     beats in both; elsewhere images a second in evaluation, with standard deviations, of rows whose runs had their
-    device for themselves.
+    device for themselves, unless that is one network alone of several.
     """
     measured = board[_MEASURED].notna().any()
     name = _MEASURED if measured else _EVALUATED
     given = board if measured else board[~board["runs_at_once"].gt(1).fillna(value=False)]
     known = scored_rows(given[given[name].gt(0)])
     shown = best(known)
-    if shown.empty or len(shown) == 1 < len(board):
+    if shown.empty or (not measured and len(shown) == 1 < len(board)):
         return None
     unit = f"Throughput{'' if measured else ' in evaluation'} (images/s)"
     front = shown[shown["pareto"].fillna(value=False).astype(bool)] if measured else shown.head(0)
