@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -27,24 +26,16 @@ from segbench.data.open import open_dataset
 from segbench.engine.device import ComputeConfig, use_device
 from segbench.engine.inference.apply import Ready, ready
 from segbench.engine.training.batch_norm import compute_statistics
+from segbench.metrics.resampling import RESAMPLES, counts_by_image, resampled
+from segbench.metrics.scores import ClassCounts, mean_iou
 
-RESAMPLES = 10_000
 
-
-def matrices(loaded: Ready) -> NDArray[np.float64]:
-    """Return the confusion matrices of the test images, (N, C, C)."""
+def counts(loaded: Ready) -> ClassCounts:
+    """Return the counts of the test images, (N, C) each."""
     recipe = loaded.checkpoint.run.recipe
     images = loaded.open_split(recipe.dataset, recipe.dataset.test_split)
     found = loaded.evaluate(images, workers=0, progress=lambda done, total: None)
-    return np.asarray(found.matrices.matrices, dtype=np.float64)
-
-
-def mean_iou(totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean IoU of summed matrices (…, C, C); classes that nothing holds are left out."""
-    hits = np.diagonal(totals, axis1=-2, axis2=-1)
-    union = totals.sum(-1) + totals.sum(-2) - hits
-    iou = np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
-    return np.asarray(np.nanmean(iou, axis=-1))
+    return counts_by_image(found.matrices.matrices)
 
 
 def renew(loaded: Ready, device: torch.device) -> None:
@@ -66,13 +57,12 @@ def row(file: Path, device: str) -> str:
     parts = list(loaded.checkpoint.network.modules())
     norms = sum(isinstance(part, _BatchNorm) for part in parts)
     drops = sum(isinstance(part, nn.Dropout | nn.Dropout2d) and part.p > 0 for part in parts)
-    before = matrices(loaded)
+    before = counts(loaded)
     renew(loaded, use_device(device))
-    after = matrices(loaded)
-    draws = np.random.default_rng(0).multinomial(len(before), np.full(len(before), 1 / len(before)), RESAMPLES)
-    scores = [mean_iou(np.tensordot(draws.astype(np.float64), part, axes=1)) for part in (before, after)]
-    low, high = np.quantile(scores[1] - scores[0], [0.025, 0.975])
-    running, precise = (float(mean_iou(part.sum(0))) for part in (before, after))
+    both = [before, counts(loaded)]
+    drawn = resampled(both, len(before.hits), RESAMPLES, mean_iou)
+    low, high = np.quantile(drawn[:, 1] - drawn[:, 0], [0.025, 0.975])
+    running, precise = (float(mean_iou(part.total)) for part in both)
     return (
         f"| {loaded.checkpoint.run.model.label} | {norms} | {drops} | {running:.3f} | {precise:.3f} | "
         f"{precise - running:+.3f} ({low:+.3f} to {high:+.3f}) |"

@@ -28,7 +28,7 @@ def recipe_values(point: Mapping[str, Any]) -> str:
             values |= {name: part for name, part in (value or {}).items() if name != "teacher"}
         elif not concerns_model(key) and key != f"{DISTILL_KEY}.teacher":
             values[key] = value
-    return in_words(values)
+    return recipe_in_words(values)
 
 
 def with_teacher(title: str, teacher: str | None) -> str:
@@ -49,6 +49,24 @@ def id_end(seed: int, fold: int | None, identity: str) -> str:
 def in_words(values: Mapping[str, Any]) -> str:
     """Return values with shortened keys, such as ``lr=0.1, weight_decay=0``."""
     return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in values.items())
+
+
+def recipe_in_words(values: Mapping[str, Any]) -> str:
+    """Return values of a recipe as ``in_words`` does, with components as one writes them in a sentence."""
+    return in_words({key: component_in_words(value) for key, value in values.items()})
+
+
+def component_in_words(value: Any) -> Any:
+    """Return a loss, an optimizer or a list of steps in short, such as ``resize(scale=0.5) + normalize``.
+
+    Other values are returned unchanged.
+    """
+    if isinstance(value, Mapping) and "name" in value:
+        options = ", ".join(f"{key}={option}" for key, option in value.items() if key != "name")
+        return f"{value['name']}({options})" if options else str(value["name"])
+    if isinstance(value, list | tuple) and value and all(isinstance(part, str | Mapping) for part in value):
+        return " + ".join(str(component_in_words(part)) for part in value)
+    return value
 
 
 def concerns_model(key: str) -> bool:

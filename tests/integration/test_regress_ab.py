@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
 import typer
+from repositories import git
 from typer.testing import CliRunner
 
 from segbench.cli.app import Commands
@@ -42,11 +42,6 @@ REVISIONS = {
     "broken": "raise RuntimeError('the head is broken')",
 }
 """By tag: what the network does besides its work."""
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 
 import pytest
 import yaml
 from composite_action import execute
 from installed import ROOT, Environment
+from repositories import git
 
 ACTION = ROOT / ".github" / "actions" / "speed-gate" / "action.yml"
 if not ACTION.exists():
@@ -40,12 +40,6 @@ done
 exit {code}
 """
 """Stands in for segbench where only the action's own script is tried."""
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

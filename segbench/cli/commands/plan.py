@@ -27,7 +27,7 @@ from segbench.config.plan import Run, variants
 from segbench.config.plan import plan as runs_of
 from segbench.config.sections.channels import given_channels
 from segbench.config.suite import Suite
-from segbench.config.titles import in_words
+from segbench.config.titles import component_in_words, in_words
 from segbench.config.trials import families, trials
 from segbench.engine.estimate.estimate import SuiteEstimate
 from segbench.engine.suite.planning import PlannedRuns, is_finished, wanted_runs
@@ -268,7 +268,7 @@ def _show_folds(runs: Sequence[Run], store: Store) -> None:
 
 
 def _point(point: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in point.items())
+    return ", ".join(f"{key}={component_in_words(value)}" for key, value in point.items())
 
 
 def _part(tuning: Mapping[str, Any] | None) -> str:

@@ -15,26 +15,29 @@ from segbench.engine.distributed import ALONE, ProcessGroup
 
 
 class _Moments:
-    """Sums over what a layer was given, in float64, for each channel: count, sum and sum of squares, (C,)."""
+    """Sums over what a layer was given: number of values, sum and sum of squares of each channel, (C,).
+
+    They are float64, so they are kept on the CPU: not every device has it.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total, self.squares = torch.zeros(()), torch.zeros(())
+        self.values = 0
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.squares = torch.zeros((), dtype=torch.float64)
 
     def __call__(self, _layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Add a layer's input, (N, C, …), as a forward hook."""
         features = given[0].detach().float()
         across = [axis for axis in range(features.dim()) if axis != 1]
+        variance, mean = (part.cpu().double() for part in torch.var_mean(features, across, correction=0))
         count = features.numel() // features.shape[1]
-        variance, mean = torch.var_mean(features, across, correction=0)
-        mean = mean.double()
-        self.count += count
-        self.total = self.total.to(mean) + count * mean
-        self.squares = self.squares.to(mean) + count * (variance.double() + mean.square())
+        self.values += count
+        self.total = self.total + count * mean
+        self.squares = self.squares + count * (variance + mean.square())
 
     def sums(self) -> _Sums:
         """Return what processes exchange."""
-        return _Sums(self.count, self.total.cpu(), self.squares.cpu())
+        return _Sums(self.values, self.total, self.squares)
 
 
 class _Sums(NamedTuple):

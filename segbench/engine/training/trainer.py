@@ -127,7 +127,7 @@ class Trainer:
             self.line = None
         keep_activations(self.network)
         best, patience = self.selection.best, self.selection.patience
-        self._settle(with_statistics=best is None)
+        self._prepare_evaluation(with_statistics=best is None)
         if best:
             self.eval_network.load_state_dict(best.weights)
         self._check_weights()
@@ -317,8 +317,8 @@ class Trainer:
         terms = self.loss.terms(outputs, labels)
         return terms if self.teacher is None else terms | {TERM: self.teacher.loss(images, logits, labels)}
 
-    def _settle(self, *, with_statistics: bool = True) -> None:
-        """Make the network to evaluate ready for it: its statistics of batch norm, equal weights in all processes."""
+    def _prepare_evaluation(self, *, with_statistics: bool = True) -> None:
+        """Give the network to evaluate its statistics of batch norm, and the same weights in all processes."""
         if with_statistics and self.recipe.batch_norm_statistics == "precise":
             parts = (part.batch.images for batch in self.loader.epoch(0) for part in self._parts_of(batch))
             compute_statistics(self.eval_network, parts, compute=self.compute, group=self.group)
@@ -329,7 +329,7 @@ class Trainer:
         every = self.recipe.validation_interval
         if self.validate is None or every is None or (self.epoch % every and self.step < self.total_steps):
             return {}
-        self._settle()
+        self._prepare_evaluation()
         scores = dict(self.validate(self.eval_network))
         self.selection.consider(self.eval_network, scores[SCORE], epoch=self.epoch)
         if self.selection.patience is not None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from segbench.config.titles import DISTILL_KEY, concerns_model, in_words
+from segbench.config.titles import DISTILL_KEY, concerns_model, in_words, recipe_in_words
 from segbench.config.trials import best_position
 from segbench.report.text import is_absent, plural
 
@@ -118,7 +118,7 @@ def grid_values(runs: pd.DataFrame) -> str | None:
     """
     points = (point for point in runs["point"] if not is_absent(point))
     found = dict.fromkeys(
-        in_words({key: point[key] for key in point if not (concerns_model(key) or key.startswith(DISTILL_KEY))})
+        recipe_in_words({key: point[key] for key in point if not (concerns_model(key) or key.startswith(DISTILL_KEY))})
         for point in points
     )
     named = [words for words in found if words]

@@ -42,7 +42,9 @@ def test_a_folder_of_that_name_does_not_hide_the_suite(elsewhere):
     assert suite_path("voc").resolve() == (SUITES / "voc.yaml").resolve()
 
 
-@pytest.mark.parametrize(("given", "said"), [("quickstrat", "did you mean 'quickstart'?"), ("mine", "known: ablation, camvid, ")])
+@pytest.mark.parametrize(
+    ("given", "said"), [("quickstrat", "did you mean 'quickstart'?"), ("mine", "known: ablation, camvid, ")]
+)
 def test_an_unknown_name_is_told_with_the_near_one(elsewhere, given, said):
     with pytest.raises(SuiteError, match="there is no such file") as caught:
         load_suite(given)
