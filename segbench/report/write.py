@@ -27,6 +27,7 @@ from segbench.report.formats.leaderboard import filled_columns
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.further import FURTHER_FIGURES, Further
+from segbench.report.joint import section as joint
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
 from segbench.report.robustness import section as robustness
@@ -102,8 +103,8 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     return ReportFiles(folder, page, markdown, csv, json, latex, figures)
 
 
-_OF_EVERY_FRACTION = ("mean-iou-intervals",)
-"""Figures of smaller fractions of a training split; all figures of each would make pages of many megabytes."""
+_OF_EVERY_TABLE = ("mean-iou-intervals",)
+"""Figures of tables that are told in brief; all figures of each would make pages of many megabytes."""
 
 
 @dataclass
@@ -127,9 +128,12 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         return _drawn(report, plot, figures, whose)
 
     smaller = smaller_fractions(runs)
-    changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in smaller])
+    brief = smaller | joint.told_in_brief(further.joint)
+    changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in brief])
     if smaller:
         answers = [f"With all training images, {answer}" for answer in answers]
+    if brief > smaller:
+        answers = joint.of_first_table(further.joint, answers)
     titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
     concerning = [note for note in ranking.notes if note.concerns(titles)]
     report.blocks += top(runs, changes or answers, concerning)
@@ -140,18 +144,21 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
             {
                 plot.name: draw(plot, one.table.file_id)
                 for plot in plots(one.table.rows, one.runs, load_histories(one.runs), one.pairs)
-                if one.table.protocol not in smaller or plot.name in _OF_EVERY_FRACTION
+                if one.table.protocol not in brief or plot.name in _OF_EVERY_TABLE
             },
         )
         for one in judged
     ]
-    lead = [] if slopes or further.efficiency else lead_figure([(one.table, drawings) for one, drawings in parts])
+    opens = not (slopes or further.efficiency or brief)
+    lead = lead_figure([(one.table, drawings) for one, drawings in parts if opens])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
     drawn = [draw(efficiency_curves(table), short_id(table.key)) for table in further.efficiency]
     report.blocks += efficiency_section(further.efficiency, drawn)
+    report.blocks += joint.joint_section(further.joint, draw)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     report.blocks += [Paragraph.of(sections.LARGEST_ALONE)] if smaller else []
+    report.blocks += [Paragraph.of(joint.FIRST_ALONE)] if brief > smaller else []
     for one, drawings in parts:
         notes = of_table(concerning, one.table.protocol, one.table.test_data)
         leads = any(figure in lead for figure in drawings.values())

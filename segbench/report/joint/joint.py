@@ -1,4 +1,4 @@
-"""The networks that several leaderboards share: their ranks on each data set, and how near they come to the best.
+"""The networks that several leaderboards share: their ranks in each table, and how near they come to the best.
 
 Scores of different data sets have no common scale, so that their mean says which data set is easy. Ranks have one, and
 so has the ratio to the best network of a data set, of which performance profiles are made (E. Dolan and J. Moré,
@@ -7,37 +7,35 @@ so has the ratio to the best network of a data set, of which performance profile
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from segbench.errors import StoreError
-from segbench.metrics.resampling import image_spread, resamples_for
-from segbench.metrics.trainings import Scope, estimate
-from segbench.metrics.uncertainty import compare_all, rank_sets
-from segbench.report.ranking.intervals import LEAST_IMAGES
+from segbench.report.joint.names import in_order, names_of
+from segbench.report.joint.orders import TableOrder, order_of
 from segbench.report.runs.network_identity import drop_copies
-from segbench.report.runs.protocols import comparisons
+from segbench.report.runs.protocols import Comparison, comparisons
 from segbench.report.text import is_absent
 from segbench.results.record import Status
 
 RATIOS = (0.99, 0.95, 0.9, 0.8)
-"""Shares of the best score of a data set at which profiles are told in tables."""
+"""Shares of the best score of a table at which profiles are told."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One network on one data set.
+    """One network in one table.
 
     Attributes:
         mean_iou: Its mean over seeds, a fraction of 1.
         rank: By that mean; equal ones share the better rank.
-        best_rank: The best rank that trainings and images leave open, over all data sets at once.
+        best_rank: The best rank that trainings and images leave open, over all tables at once.
         worst_rank: The worst.
-        ratio: Its score over that of the best network there.
+        ratio: Its score over that of the best network there; 1 where that is 0.
     """
 
     mean_iou: float
@@ -49,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True)
 class JointRow:
-    """One network over all data sets.
+    """One network over all tables.
 
     Attributes:
         label: Its label.
@@ -66,8 +64,30 @@ class JointRow:
     high: float
 
     def profile(self, ratio: float) -> float:
-        """Return the share of data sets on which the network reaches a given share of the best score."""
+        """Return the share of tables in which the network reaches a given share of the best score."""
         return float(np.mean([place.ratio >= ratio for place in self.places.values()]))
+
+
+@dataclass(frozen=True)
+class JointPair:
+    """Two networks over all tables.
+
+    Attributes:
+        first: The one.
+        second: The other.
+        ahead: The tables in which the first is told to be better.
+        behind: Those in which the second is.
+    """
+
+    first: str
+    second: str
+    ahead: tuple[str, ...]
+    behind: tuple[str, ...]
+
+    @property
+    def turns(self) -> bool:
+        """Whether their order is told to be one way in some tables and the other way in others."""
+        return bool(self.ahead and self.behind)
 
 
 @dataclass(frozen=True)
@@ -77,14 +97,20 @@ class Joint:
     Attributes:
         rows: The networks that all tables have, best mean rank first.
         tables: What the tables are called.
+        protocols: The protocol of each.
+        pairs: All pairs of these networks.
+        seeds: The fewest and the most trainings of a network in a table.
         left_out: By label, the tables that lack a network.
-        single: Tables in which each network was trained once, so that ranks are undetermined.
+        undecided: By table, why it leaves every rank open.
     """
 
     rows: tuple[JointRow, ...]
     tables: tuple[str, ...]
+    protocols: tuple[str, ...]
+    pairs: tuple[JointPair, ...]
+    seeds: tuple[int, int]
     left_out: dict[str, tuple[str, ...]]
-    single: tuple[str, ...]
+    undecided: dict[str, str]
 
 
 def joint(runs: pd.DataFrame) -> Joint:
@@ -106,58 +132,51 @@ def joint(runs: pd.DataFrame) -> Joint:
     shared = [label for label in labels if all(label in networks for networks in by_label.values())]
     if len(shared) < 2:
         raise StoreError(f"no two networks are in all of these tables, by their labels: {', '.join(tables)}")
-    places, single = {}, []
-    for name, networks in by_label.items():
-        places[name], scope = _places([networks[label] for label in shared], tables=len(tables))
-        single += [name] if scope is Scope.WEIGHTS else []
+    chosen = {name: [networks[label] for label in shared] for name, networks in by_label.items()}
+    orders = {name: _order(networks, tables=len(tables)) for name, networks in chosen.items()}
+    places = {name: _places(networks, orders[name]) for name, networks in chosen.items()}
     rows = [_row(label, {name: places[name][index] for name in places}) for index, label in enumerate(shared)]
+    seeds = [len(one) for networks in chosen.values() for one in networks]
     lacking = {label: tuple(name for name in by_label if label not in by_label[name]) for label in labels}
     return Joint(
         rows=tuple(sorted(rows, key=lambda row: row.mean_rank)),
         tables=tuple(tables),
+        protocols=tuple(str(table["protocol"].iloc[0]) for table in tables.values()),
+        pairs=_pairs(shared, orders),
+        seeds=(min(seeds), max(seeds)),
         left_out={label: names for label, names in lacking.items() if names},
-        single=tuple(single),
+        undecided={name: order.undecided for name, order in orders.items() if order.undecided},
     )
 
 
 def _tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the completed runs of each table, by a name of its own."""
-    found: dict[str, pd.DataFrame] = {}
-    for protocol, _, group in comparisons(runs):
-        completed = drop_copies(group[group["status"] == Status.COMPLETED])
-        if len(completed):
-            suite = str(completed["suite"].iloc[0])
-            found[suite if suite not in found else f"{suite} {str(protocol)[:8]}"] = completed
-    return found
+    found = [
+        Comparison(protocol, data, drop_copies(group[group["status"] == Status.COMPLETED]))
+        for protocol, data, group in comparisons(runs)
+    ]
+    ordered = in_order([table for table in found if len(table.runs)], map(str, runs["suite"]))
+    return {name: table.runs for name, table in zip(names_of(ordered), ordered, strict=True)}
 
 
 def _networks(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(label): seeds for label, seeds in table.groupby("model", sort=False)}
 
 
-def _places(networks: Sequence[pd.DataFrame], *, tables: int) -> tuple[list[Place], Scope]:
-    """Return the places of networks on one data set, and whether they were trained several times.
-
-    Rank intervals hold for all tables at once: p values are multiplied by the number of tables.
-    """
-    seeds = [len(runs) for runs in networks]
-    counts = [one for runs in networks for one in runs["image_counts"]]
+def _order(networks: Sequence[pd.DataFrame], *, tables: int) -> TableOrder:
     groups = networks[0]["image_groups"].iloc[0]
+    counts = [list(runs["image_counts"]) for runs in networks]
+    return order_of(counts, tables=tables, groups=None if is_absent(groups) else groups)
+
+
+def _places(networks: Sequence[pd.DataFrame], order: TableOrder) -> list[Place]:
+    """Return the place of each network in one table."""
     means = np.array([runs["mean_iou"].mean() for runs in networks])
-    scope, bounds = Scope.WEIGHTS, [(1, len(networks))] * len(networks)
-    if max(seeds) > 1 and len({one.hits.shape for one in counts}) == 1 and len(counts[0].hits) >= LEAST_IMAGES:
-        spread = image_spread(
-            counts, groups=None if is_absent(groups) else groups, resamples=resamples_for(len(counts))
-        )
-        scope = Scope.NETWORKS
-        pairs = compare_all(estimate(spread["mean_iou"], seeds))
-        bounds = rank_sets(len(networks), [replace(one, p_value=min(1.0, one.p_value * tables)) for one in pairs])
-    ranks = [1 + int((means > mean).sum()) for mean in means]
     best = float(means.max())
     return [
-        Place(float(mean), rank, low, high, float(mean) / best if best > 0 else math.nan)
-        for mean, rank, (low, high) in zip(means, ranks, bounds, strict=True)
-    ], scope
+        Place(float(mean), 1 + int((means > mean).sum()), low, high, float(mean) / best if best > 0 else 1.0)
+        for mean, (low, high) in zip(means, order.ranks, strict=True)
+    ]
 
 
 def _row(label: str, places: dict[str, Place]) -> JointRow:
@@ -168,3 +187,13 @@ def _row(label: str, places: dict[str, Place]) -> JointRow:
         low=float(np.mean([place.best_rank for place in places.values()])),
         high=float(np.mean([place.worst_rank for place in places.values()])),
     )
+
+
+def _pairs(labels: Sequence[str], orders: dict[str, TableOrder]) -> tuple[JointPair, ...]:
+    """Return in which tables each pair of networks is told apart, and which way."""
+    found = []
+    for pair in combinations(range(len(labels)), 2):
+        leads = {name: order.leads[pair] for name, order in orders.items()}
+        ahead, behind = (tuple(name for name, lead in leads.items() if lead == sign) for sign in (1, -1))
+        found.append(JointPair(labels[pair[0]], labels[pair[1]], ahead, behind))
+    return tuple(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,36 +162,30 @@ def joint(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Rank networks over several data sets.
+    """Rank networks over several data sets or recipes.
 
-    Shown are the ranks on each, the mean rank, and how near networks come to the best. Networks are the
-    same where their labels are. Scores of different data sets are never averaged.
+    Shown are the ranks in each table, the mean rank, and how near networks come to the best. Networks are
+    the same where their labels are. Scores of different tables are never averaged. 'segbench report' draws the same.
     """
-    from segbench.report.joint.joint import RATIOS
+    from segbench.report.joint import section
     from segbench.report.joint.joint import joint as joined
+    from segbench.report.joint.words import caveats as notes_of
+    from segbench.report.joint.words import how_sure, verdict
     from segbench.report.runs.load import load_results
 
-    found = joined(load_results(*folders))
+    with doing("reading and comparing the runs"):
+        found = joined(load_results(*folders))
     if as_json:
-        write_json(asdict(found))
+        write_json(section.joint_facts(found))
         return
-    titles = ["model", "mean rank", "open", *found.tables, *(f"within {1 - ratio:.0%}" for ratio in RATIOS)]
-    rows = [
-        [
-            printable(row.label),
-            f"{row.mean_rank:.2g}",
-            f"{row.low:.2g} to {row.high:.2g}",
-            *(f"{row.places[name].rank} ({row.places[name].mean_iou:.3f})" for name in found.tables),
-            *(f"{row.profile(ratio):.0%}" for ratio in RATIOS),
-        ]
-        for row in found.rows
-    ]
-    write_table(titles, rows, right=titles[1:], whole=["model"])
+    for table in (section.ranks(found), section.summary(found)):
+        rows = [[printable(cell.text) for cell in row] for row in table.rows]
+        write_table([printable(title) for title in table.titles], rows, right=table.titles[1:], whole=[table.titles[0]])
+        typer.echo()
+    tell(f"{verdict(found)} {how_sure(found)}")
     tell(
-        "Ranks on each data set, with mean IoU; 'open': the mean ranks that trainings and images leave open (95 %, "
-        "over all data sets at once); 'within': on which share of the data sets a network comes so near to the best."
+        "In the tables: rank (mean IoU); 'left open': the mean ranks that trainings and images leave open; 'within': "
+        "in which share of the tables a network comes so near to the best."
     )
-    for name in found.single:
-        tell(f"note: {name}: each network was trained once, so that every rank is left open")
-    for label, names in found.left_out.items():
-        tell(f"note: {printable(label)} is left out: {', '.join(names)} lacks it")
+    for text in notes_of(found):
+        tell(f"note: {text}")

@@ -6,7 +6,9 @@ import pytest
 from stored import some_images, write_run
 
 from segbench.errors import StoreError
+from segbench.metrics.resampling import counts_by_image
 from segbench.report.joint.joint import joint
+from segbench.report.joint.orders import order_of
 from segbench.report.runs.load import load_results
 
 
@@ -34,7 +36,7 @@ def test_mean_ranks_are_those_worked_out_by_hand(tmp_path):
 
 def test_bounds_of_the_mean_rank_hold_it(tmp_path):
     found = three_by_two(tmp_path)
-    assert found.single == ()
+    assert found.undecided == {}
     for row in found.rows:
         assert 1 <= row.low <= row.mean_rank <= row.high <= 3
     assert found.rows[0].low == found.rows[0].high == 1.5  # these are far apart: nothing is left open
@@ -42,7 +44,7 @@ def test_bounds_of_the_mean_rank_hold_it(tmp_path):
 
 def test_one_training_leaves_every_rank_open(tmp_path):
     found = three_by_two(tmp_path, seeds=1)
-    assert set(found.single) == {"easy", "hard"}
+    assert found.undecided == dict.fromkeys(("easy", "hard"), "each network was trained once")
     assert {(row.low, row.high) for row in found.rows} == {(1.0, 3.0)}
 
 
@@ -74,3 +76,40 @@ def test_tables_without_two_common_networks_are_refused(tmp_path):
     network(tmp_path, "b", 80, suite="hard")
     with pytest.raises(StoreError, match="no two networks are in all"):
         joint(load_results(tmp_path))
+
+
+def test_an_order_that_turns_is_told_with_the_tables_on_either_side(tmp_path):
+    found = three_by_two(tmp_path)
+    turning = {(pair.first, pair.second): (pair.ahead, pair.behind) for pair in found.pairs if pair.turns}
+    assert turning == {("a", "b"): (("easy",), ("hard",)), ("a", "c"): (("easy",), ("hard",))}
+    kept = next(pair for pair in found.pairs if not pair.turns)
+    assert (kept.first, kept.second, kept.ahead, kept.behind) == ("b", "c", ("easy", "hard"), ())
+
+
+def test_of_one_training_no_order_is_told(tmp_path):
+    assert all(pair.ahead == pair.behind == () for pair in three_by_two(tmp_path, seeds=1).pairs)
+
+
+def test_more_tables_need_more_evidence():
+    """What is told of one table alone may not be told of twenty: p values are multiplied by their number."""
+    counts = [
+        [counts_by_image(some_images(hits, images=40, seed=seed).matrices) for seed in range(3)] for hits in (80, 83)
+    ]
+    alone, among_many = (order_of(counts, tables=tables) for tables in (1, 10**9))
+    assert alone.leads == {(0, 1): -1}
+    assert alone.ranks == ((2, 2), (1, 1))
+    assert among_many.leads == {(0, 1): 0}
+    assert among_many.ranks == ((1, 2), (1, 2))
+
+
+def test_too_few_test_images_decide_nothing(tmp_path):
+    found = three_by_two(tmp_path, images=9)
+    assert found.undecided == dict.fromkeys(("easy", "hard"), "there are fewer than 10 test images")
+
+
+def test_networks_that_score_nothing_are_equal_to_the_best(tmp_path):
+    for label in ("a", "b"):
+        network(tmp_path, label, 0, suite="none")
+        network(tmp_path, label, 50, suite="some")
+    found = joint(load_results(tmp_path))
+    assert {row.places["none"].ratio for row in found.rows} == {1.0}
