@@ -30,7 +30,7 @@ _COMMANDS = {
     "leaderboard": ("stored.report.leaderboard", "Rank stored runs, each against those of equal protocol."),
     "report": ("stored.report.report", "Write the report of stored runs as one page."),
     "efficiency": ("stored.efficiency.efficiency", "Show how networks do with fewer training images."),
-    "joint": ("stored.compare.joint", "Rank networks over several data sets."),
+    "joint": ("stored.compare.joint", "Rank networks over several data sets or recipes."),
     "compare": ("stored.compare.compare", "Compare two runs, or two folders of results."),
     "list": ("catalog.list_catalog", "List what a suite can name, of one kind."),
     "describe": ("catalog.describe", "Show a model's size, cost, input sizes and paper."),
