@@ -33,6 +33,7 @@ from interval_coverage import CLASSES, World
 from numpy.typing import NDArray
 
 from segbench.report.joint.orders import order_of
+from segbench.report.ranking.intervals import certainty
 
 NETWORKS = 4
 APART, BEHIND = 0.06, -0.2
@@ -107,10 +108,8 @@ def _look(situation: Situation, images: int, number: int) -> Seen:
     drawn = gains[:, :, None] + spread * _trainings(kind, tables, seeds, rng)
     shifts = [world.shift(drawn[network, table]) for table in range(tables) for network in range(NETWORKS)]
     observed = world.observe(shifts, images, rng)
-    leads = [
-        order_of(observed[NETWORKS * table :][:NETWORKS], tables=tables, resamples=RESAMPLES).leads
-        for table in range(tables)
-    ]
+    judged = [certainty(observed[NETWORKS * table :][:NETWORKS], resamples=RESAMPLES) for table in range(tables)]
+    leads = [order_of(NETWORKS, one.pairs, tables=tables).leads for one in judged]
     pairs = list(combinations(range(NETWORKS), 2))
     told = np.array([[leads[table][pair] for table in range(tables)] for pair in pairs])
     true = np.array([np.sign(np.round(gains[one] - gains[other], 9)) for one, other in pairs])

@@ -1,4 +1,4 @@
-"""Writes docs/what-changed.md: whether smaller forms, less data and other weather change the ranking of networks.
+"""Writes docs/what-changed.md: whether other recipes, smaller forms, less data and other weather change the ranking.
 
     python benchmarks/what_changed.py > docs/what-changed.md
 
@@ -19,6 +19,8 @@ from segbench.report.deployment.section import deployment_section
 from segbench.report.document.efficiency import efficiency_section
 from segbench.report.formats.markdown import render_markdown
 from segbench.report.further import Further
+from segbench.report.joint.section import joint_of, joint_section
+from segbench.report.ranking.ranking import rank
 from segbench.report.robustness.section import robustness_section
 from segbench.report.runs.load import load_results
 
@@ -27,10 +29,10 @@ RESULTS = ROOT / "published" / "results"
 
 TITLE = "# What changed the ranking?"
 INTRODUCTION = """
-Three questions that a leaderboard leaves open: is the best network still the best in another runtime or at int8, with
-less data, and in fog? Below are the answers for small networks on two real data sets, trained and tested on two CPU
-cores. They hold for these networks and protocols. This page is written by `python benchmarks/what_changed.py` from the
-results under `published/results`; figures are in the reports.
+Four questions that a leaderboard leaves open: is the best network still the best under another recipe, in another
+runtime or at int8, with less data, and in fog? Below are the answers for small networks on two real data sets, trained
+and tested on two CPU cores. They hold for these networks and protocols. This page is written by
+`python benchmarks/what_changed.py` from the results under `published/results`; figures are in the reports.
 """
 DEPLOYED = """
 Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
@@ -43,6 +45,12 @@ Eight small networks on 383 to 48 images of cell nuclei, three trainings each, w
 WEATHER = """
 The same ten networks of CamVid on 100 test images under eight corruptions at three severities:
 [how](robustness.md), [report]({report}).
+"""
+
+RECIPES = """
+Four small networks on cell nuclei under fifteen recipes, three trainings each: one thing at a time is changed, the
+learning rate, the loss, the optimizer, the initial weights or the augmentation (`suites/ablation.yaml`):
+[what that allows to say](claims.md), [report]({report}).
 """
 
 FURTHER = {"Other runtimes, int8": "deployments", "Other weather": "robustness"}
@@ -58,7 +66,9 @@ def main() -> int:
 def page() -> str:
     """Return the page."""
     challenges, nuclei = (Further.of(load_results(RESULTS / name)) for name in ("camvid-challenges", "data-efficiency"))
+    recipes = joint_of(rank(RESULTS / "ablation"))
     parts = {
+        "Other recipes": (RECIPES, "ablation", joint_section(recipes, drawn)),
         "Other runtimes, int8": (DEPLOYED, "camvid-challenges", deployment_section(challenges.deployed, drawn)),
         "Less data": (
             LESS_DATA,

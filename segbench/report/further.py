@@ -1,4 +1,4 @@
-"""What was found beside rankings: networks on fewer images, under corruption, in other runtimes, and in all tables."""
+"""What was found of a suite's networks beside their ranking: on fewer images, under corruption, in other runtimes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from segbench.report.document.efficiency import efficiency_facts
 from segbench.report.efficiency.figure import NAME as EFFICIENCY
 from segbench.report.efficiency.table import EfficiencyTable, efficiency_tables
 from segbench.report.further_tests import SuiteTests
-from segbench.report.joint import section as joint
-from segbench.report.joint.figure import NAME as RANKS
-from segbench.report.joint.joint import Joint
 from segbench.report.robustness import section as robustness
 from segbench.report.robustness.rows import RobustnessTable
 
-FURTHER_FIGURES = (*robustness.FIGURES, *deployment.FIGURES, EFFICIENCY, RANKS)
+FURTHER_FIGURES = (*robustness.FIGURES, *deployment.FIGURES, EFFICIENCY)
 """Names of the figures about it."""
 
 
@@ -32,23 +29,16 @@ class Further:
         efficiency: Networks trained on shares of the images.
         retested: Networks tested again under corruption and on other data.
         deployed: Networks in other runtimes and smaller forms.
-        joint: Networks over several tables; None where no two tables share two networks.
     """
 
     efficiency: Sequence[EfficiencyTable]
     retested: Sequence[SuiteTests[RobustnessTable]]
     deployed: Sequence[SuiteTests[DeploymentTable]]
-    joint: Joint | None
 
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Further:
         """Find what there is for stored runs."""
-        return cls(
-            efficiency_tables(runs),
-            robustness.robustness_of(runs),
-            deployment.deployments_of(runs),
-            joint.joint_of(runs),
-        )
+        return cls(efficiency_tables(runs), robustness.robustness_of(runs), deployment.deployments_of(runs))
 
     def facts(self) -> dict[str, Any]:
         """Return what the JSON of a leaderboard holds of it, by part; parts without anything are left out."""
@@ -56,5 +46,4 @@ class Further:
             **({"efficiency": efficiency_facts(self.efficiency)} if self.efficiency else {}),
             **({"robustness": robustness.robustness_facts(self.retested)} if self.retested else {}),
             **({"deployment": deployment.deployment_facts(self.deployed)} if self.deployed else {}),
-            **({"joint": joint.joint_facts(self.joint)} if self.joint else {}),
         }

@@ -27,20 +27,22 @@ from segbench.report.formats.leaderboard import filled_columns
 from segbench.report.formats.markdown import FIGURES_FOLDER, render_markdown
 from segbench.report.formats.tables import to_csv, to_json
 from segbench.report.further import FURTHER_FIGURES, Further
-from segbench.report.joint import section as joint
+from segbench.report.joint import section as over_tables
+from segbench.report.joint.figure import NAME as RANKS
+from segbench.report.joint.joint import Joint
 from segbench.report.ranking.notes import of_table
 from segbench.report.ranking.ranking import Ranking, rank
 from segbench.report.robustness import section as robustness
 from segbench.report.runs.load import load_histories
 from segbench.report.runs.network_identity import drop_copies
 from segbench.report.runs.protocols import protocol_differences, protocol_groups
-from segbench.report.text import short_id
+from segbench.report.text import printable, short_id
 from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text, safe_name, storing
 
 _EARLIER_FIGURES = ("rank-intervals",)
 _OUR_FIGURES = re.compile(
-    rf"({'|'.join((*DRAWINGS, 'tuning', *FURTHER_FIGURES, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
+    rf"({'|'.join((*DRAWINGS, 'tuning', *FURTHER_FIGURES, RANKS, *_EARLIER_FIGURES))})-[\w-]+\.(svg|png)"
 )
 
 
@@ -86,9 +88,9 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
     folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
-    further = Further.of(ranking.runs)
-    report = _composed(ranking, further, folder / FIGURES_FOLDER)
-    texts = {"csv": to_csv(ranking.board), "json": report_json(ranking, further), "tex": to_latex(ranking.board)}
+    further, joint = Further.of(ranking.runs), over_tables.joint_of(ranking)
+    report = _composed(ranking, further, joint, folder / FIGURES_FOLDER)
+    texts = {"csv": to_csv(ranking.board), "json": report_json(ranking, further, joint), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
     with storing(folder):
@@ -120,7 +122,7 @@ class _Report:
     drawings: dict[str, PlotFiles] = field(default_factory=dict)
 
 
-def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
+def _composed(ranking: Ranking, further: Further, joint: Joint | None, figures: Path) -> _Report:
     """Put the report together and write its figures."""
     runs, judged, report = drop_copies(ranking.runs), judged_tables(ranking), _Report()
 
@@ -128,12 +130,12 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         return _drawn(report, plot, figures, whose)
 
     smaller = smaller_fractions(runs)
-    brief = smaller | joint.told_in_brief(further.joint)
+    brief = smaller | over_tables.told_in_brief(joint)
     changes, answers = tuning_answers(runs), verdicts([one for one in judged if one.table.protocol not in brief])
     if smaller:
         answers = [f"With all training images, {answer}" for answer in answers]
-    if brief > smaller:
-        answers = joint.of_first_table(further.joint, answers)
+    if joint and brief > smaller and len(answers) == 1:
+        answers = [f"Under '{printable(joint.tables[0])}', {answers[0]}"]
     titles = {column.title for one in judged if len(one.table.scored) for column in filled_columns(one.table.scored)}
     concerning = [note for note in ranking.notes if note.concerns(titles)]
     report.blocks += top(runs, changes or answers, concerning)
@@ -149,16 +151,16 @@ def _composed(ranking: Ranking, further: Further, figures: Path) -> _Report:
         )
         for one in judged
     ]
-    opens = not (slopes or further.efficiency or brief)
+    opens = not (slopes or further.efficiency or brief > smaller)
     lead = lead_figure([(one.table, drawings) for one, drawings in parts if opens])
     report.blocks += [replace(drawing, level=2) for drawing in (*slopes, *lead)]
     drawn = [draw(efficiency_curves(table), short_id(table.key)) for table in further.efficiency]
     report.blocks += efficiency_section(further.efficiency, drawn)
-    report.blocks += joint.joint_section(further.joint, draw)
+    report.blocks += over_tables.joint_section(joint, draw)
     report.blocks += [Paragraph.of(answer, lead=True) for answer in (answers if changes else [])]
     report.blocks += [Heading("Ranking", link="Ranking"), Paragraph.of(sections.HOW_SCORED)]
     report.blocks += [Paragraph.of(sections.LARGEST_ALONE)] if smaller else []
-    report.blocks += [Paragraph.of(joint.FIRST_ALONE)] if brief > smaller else []
+    report.blocks += [Paragraph.of(over_tables.FIRST_ALONE)] if brief > smaller else []
     for one, drawings in parts:
         notes = of_table(concerning, one.table.protocol, one.table.test_data)
         leads = any(figure in lead for figure in drawings.values())
@@ -192,7 +194,7 @@ def _downloads(texts: dict[str, str]) -> list[Download]:
     ]
 
 
-def report_json(ranking: Ranking, further: Further) -> str:
+def report_json(ranking: Ranking, further: Further, joint: Joint | None) -> str:
     """Return the ``leaderboard.json`` of a report."""
     runs = drop_copies(ranking.runs)
     return to_json(
@@ -204,6 +206,7 @@ def report_json(ranking: Ranking, further: Further) -> str:
         pairs=ranking.pairs.astype(object).where(ranking.pairs.notna(), None).to_dict("records"),
         notes=ranking.notes,
         **further.facts(),
+        **({"joint": over_tables.joint_facts(joint)} if joint else {}),
     )
 
 

@@ -73,7 +73,7 @@ def write_table(
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index in fitted.shown:
         justify: Literal["left", "right"] = "right" if titles[index] in right else "left"
-        table.add_column(titles[index], justify=justify, overflow="fold", no_wrap=index in fitted.rigid)
+        table.add_column(Text(titles[index]), justify=justify, overflow="fold", no_wrap=index in fitted.rigid)
     for row in cells:
         table.add_row(*(Text(row[index]) for index in fitted.shown))
     console.print(table)

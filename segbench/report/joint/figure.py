@@ -8,7 +8,7 @@ from segbench.report.figures.canvas import canvas
 from segbench.report.figures.captions import MOST_NETWORKS
 from segbench.report.figures.looks import looks
 from segbench.report.figures.plot import Plot
-from segbench.report.figures.style import GRID, finish, short_name, styled
+from segbench.report.figures.style import GRID, finish, legend_label, named_rows, styled
 from segbench.report.joint.joint import Joint, JointRow
 from segbench.report.joint.words import of_how_many
 
@@ -28,8 +28,8 @@ def rank_plot(joint: Joint) -> Plot:
     with styled():
         height = max(_LEAST_ROW, _LINE * len(rows)) * len(joint.tables)
         figure, axes = canvas(8.6, 1.5 + height)
-        for place, (row, look) in enumerate(zip(rows, looks([row.label for row in rows]), strict=True)):
-            _draw(axes, joint, row, (look.color, look.marker), offset=_offset(place, len(rows)))
+        for number, (row, look) in enumerate(zip(rows, looks([row.label for row in rows]), strict=True)):
+            _draw(axes, joint, row, (look.color, look.marker), offset=_offset(number, len(rows)))
         _tables(axes, joint)
         axes.set_xticks(range(1, len(joint.rows) + 1))
         axes.set_xlim(0.6, len(joint.rows) + 0.4)
@@ -39,14 +39,14 @@ def rank_plot(joint: Joint) -> Plot:
     shown = "" if len(rows) == len(joint.rows) else f" The {len(rows)} networks of the best mean rank are drawn."
     caption = (
         f"Rank of each network by mean IoU (mark) in {len(joint.tables)} tables, and the ranks that trainings and test "
-        f"images leave open at 95 % over all tables at once (bar). {of_how_many(joint)}{shown}"
+        f"images leave open, right together at 95 % (bar). {of_how_many(joint)}{shown}"
     )
     return Plot(NAME, "Ranks in each table", caption, figure, f"{caption} {_listed(joint)}")
 
 
-def _offset(place: int, networks: int) -> float:
+def _offset(number: int, networks: int) -> float:
     """Return how far below the middle of a table's row a network is drawn."""
-    return _BAND * ((place + 0.5) / networks - 0.5)
+    return _BAND * ((number + 0.5) / networks - 0.5)
 
 
 def _draw(axes: Axes, joint: Joint, row: JointRow, look: tuple[str, str], *, offset: float) -> None:
@@ -57,14 +57,13 @@ def _draw(axes: Axes, joint: Joint, row: JointRow, look: tuple[str, str], *, off
         axes.plot(ends, [height, height], color=color, linewidth=3, alpha=0.5, solid_capstyle="butt")
     heights = [number + offset for number in range(len(joint.tables))]
     ranks = [row.places[table].rank for table in joint.tables]
-    axes.plot(ranks, heights, color=color, marker=marker, markersize=6, linestyle="none", label=short_name(row.label))
+    axes.plot(ranks, heights, color=color, marker=marker, markersize=6, linestyle="none", label=legend_label(row.label))
 
 
 def _tables(axes: Axes, joint: Joint) -> None:
     """Name each table at its row, the first one at the top, with a line between two of them."""
-    axes.set_yticks(range(len(joint.tables)), [short_name(name) for name in joint.tables])
+    named_rows(axes, list(joint.tables))
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(joint.tables) - 0.5, -0.5)
     for number in range(1, len(joint.tables)):
         axes.axhline(number - 0.5, color=GRID, linewidth=0.8)
 

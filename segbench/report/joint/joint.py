@@ -7,20 +7,23 @@ so has the ratio to the best network of a data set, of which performance profile
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segbench.errors import StoreError
+from segbench.metrics.uncertainty import Comparison, Interval
+from segbench.report.efficiency.curves import smaller_fractions
 from segbench.report.joint.names import in_order, names_of
 from segbench.report.joint.orders import TableOrder, order_of
-from segbench.report.runs.network_identity import drop_copies
-from segbench.report.runs.protocols import Comparison, comparisons
-from segbench.report.text import is_absent
-from segbench.results.record import Status
+from segbench.report.ranking.ranking import Ranking
+from segbench.report.runs.network_identity import network_key
+from segbench.report.text import canonical, is_absent
+from segbench.report.verdict import judged_tables
 
 RATIOS = (0.99, 0.95, 0.9, 0.8)
 """Shares of the best score of a table at which profiles are told."""
@@ -32,7 +35,7 @@ class Place:
 
     Attributes:
         mean_iou: Its mean over seeds, a fraction of 1.
-        rank: By that mean; equal ones share the better rank.
+        rank: By that mean among the networks of the joint view; equal ones share the better rank.
         best_rank: The best rank that trainings and images leave open, over all tables at once.
         worst_rank: The worst.
         ratio: Its score over that of the best network there; 1 where that is 0.
@@ -98,80 +101,160 @@ class Joint:
         rows: The networks that all tables have, best mean rank first.
         tables: What the tables are called.
         protocols: The protocol of each.
+        suites: The suite of each.
         pairs: All pairs of these networks.
         seeds: The fewest and the most trainings of a network in a table.
-        left_out: By label, the tables that lack a network.
-        undecided: By table, why it leaves every rank open.
+        undecided: By table that compares no networks, the reason.
+        left_out: By network, the tables that lack it.
+        too_few: Tables that are left out, because they share fewer than two networks with the others.
+        differing: By network, the options in which it differs between tables; empty where only its code or its
+            initial weights do.
     """
 
     rows: tuple[JointRow, ...]
     tables: tuple[str, ...]
     protocols: tuple[str, ...]
+    suites: tuple[str, ...]
     pairs: tuple[JointPair, ...]
     seeds: tuple[int, int]
-    left_out: dict[str, tuple[str, ...]]
     undecided: dict[str, str]
+    left_out: dict[str, tuple[str, ...]]
+    too_few: tuple[str, ...]
+    differing: dict[str, tuple[str, ...]]
+
+    @property
+    def decided(self) -> int:
+        """How many tables compare networks."""
+        return len(self.tables) - len(self.undecided)
 
 
-def joint(runs: pd.DataFrame) -> Joint:
+@dataclass(frozen=True, eq=False)
+class NamedTable:
+    """One leaderboard.
+
+    Attributes:
+        name: What it is called.
+        protocol: Its protocol.
+        runs: The rows of ``load_results`` that it is made of.
+        scored: Its rows with a score, by label.
+        pairs: Its pairs, with the columns of ``Ranking.pairs``.
+    """
+
+    name: str
+    protocol: str
+    runs: pd.DataFrame
+    scored: dict[str, Any]
+    pairs: pd.DataFrame
+
+
+def joint(ranking: Ranking) -> Joint:
     """Return the joint view of several leaderboards.
 
-    Networks are matched by label; suites may still differ, for example in width.
-
-    Args:
-        runs: Rows of ``load_results``, of at least two tables.
+    Networks are matched by label; suites may still differ, for example in width. Smaller fractions of a training split
+    and tuned recipes are left out: other views compare these with the whole split and the shared recipe.
 
     Raises:
-        StoreError: There are fewer than two tables, or no two networks are in all of them.
+        StoreError: There are fewer than two tables, or no two networks are in two of them.
     """
-    tables = _tables(runs)
+    found = _tables(ranking)
+    if len(found) < 2:
+        raise StoreError(
+            "a joint view needs two leaderboards; give the folders of several suites, or one with a grid of recipes"
+        )
+    tables, labels = _sharing(found)
     if len(tables) < 2:
-        raise StoreError("a joint view needs runs on at least two data sets; give the folders of several suites")
-    by_label = {name: _networks(table) for name, table in tables.items()}
-    labels = list(dict.fromkeys(label for networks in by_label.values() for label in networks))
-    shared = [label for label in labels if all(label in networks for networks in by_label.values())]
-    if len(shared) < 2:
-        raise StoreError(f"no two networks are in all of these tables, by their labels: {', '.join(tables)}")
-    chosen = {name: [networks[label] for label in shared] for name, networks in by_label.items()}
-    orders = {name: _order(networks, tables=len(tables)) for name, networks in chosen.items()}
-    places = {name: _places(networks, orders[name]) for name, networks in chosen.items()}
-    rows = [_row(label, {name: places[name][index] for name in places}) for index, label in enumerate(shared)]
-    seeds = [len(one) for networks in chosen.values() for one in networks]
-    lacking = {label: tuple(name for name in by_label if label not in by_label[name]) for label in labels}
+        names = ", ".join(table.name for table in found)
+        raise StoreError(f"no two of these tables share two networks, by label; give the networks equal ones: {names}")
+    undecided = {table.name: reason for table in tables if (reason := _why_undecided(table, labels))}
+    orders = {table.name: _order(table, labels, decided=len(tables) - len(undecided)) for table in tables}
+    places = {table.name: _places(table, labels, orders[table.name]) for table in tables}
+    rows = [_row(label, {name: places[name][index] for name in places}) for index, label in enumerate(labels)]
+    seeds = [int(table.scored[label].seeds) for table in tables for label in labels]
+    everyone = dict.fromkeys(label for table in tables for label in table.scored)
+    lacking = {label: tuple(table.name for table in tables if label not in table.scored) for label in everyone}
     return Joint(
         rows=tuple(sorted(rows, key=lambda row: row.mean_rank)),
-        tables=tuple(tables),
-        protocols=tuple(str(table["protocol"].iloc[0]) for table in tables.values()),
-        pairs=_pairs(shared, orders),
+        tables=tuple(table.name for table in tables),
+        protocols=tuple(table.protocol for table in tables),
+        suites=tuple(str(table.runs["suite"].iloc[0]) for table in tables),
+        pairs=_pairs(labels, orders),
         seeds=(min(seeds), max(seeds)),
+        undecided=undecided,
         left_out={label: names for label, names in lacking.items() if names},
-        undecided={name: order.undecided for name, order in orders.items() if order.undecided},
+        too_few=tuple(table.name for table in found if table not in tables),
+        differing=_differing(tables, labels),
     )
 
 
-def _tables(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the completed runs of each table, by a name of its own."""
-    found = [
-        Comparison(protocol, data, drop_copies(group[group["status"] == Status.COMPLETED]))
-        for protocol, data, group in comparisons(runs)
+def _tables(ranking: Ranking) -> list[NamedTable]:
+    """Return all tables that score a network, with names."""
+    smaller = smaller_fractions(ranking.runs)
+    judged = [
+        one
+        for one in judged_tables(ranking)
+        if len(one.table.scored) and one.table.protocol not in smaller and is_absent(one.table.rows["tuning"].iloc[0])
     ]
-    ordered = in_order([table for table in found if len(table.runs)], map(str, runs["suite"]))
-    return {name: table.runs for name, table in zip(names_of(ordered), ordered, strict=True)}
+    ordered = in_order(judged, ranking.runs["suite"])
+    return [
+        NamedTable(name, str(one.table.protocol), one.runs, _by_label(one.table.scored, one.runs), one.pairs)
+        for name, one in zip(names_of(ordered), ordered, strict=True)
+    ]
 
 
-def _networks(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    return {str(label): seeds for label, seeds in table.groupby("model", sort=False)}
+def _by_label(scored: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return the rows of a table by the label that the suite gave, where that is one network's alone there."""
+    given = dict(zip(runs["model"], runs["label"], strict=True))
+    rows: list[Any] = list(scored.itertuples())
+    labels = [str(given[row.model]) for row in rows]
+    return {label if labels.count(label) == 1 else str(row.model): row for label, row in zip(labels, rows, strict=True)}
 
 
-def _order(networks: Sequence[pd.DataFrame], *, tables: int) -> TableOrder:
-    groups = networks[0]["image_groups"].iloc[0]
-    counts = [list(runs["image_counts"]) for runs in networks]
-    return order_of(counts, tables=tables, groups=None if is_absent(groups) else groups)
+def _sharing(tables: Sequence[NamedTable]) -> tuple[list[NamedTable], list[str]]:
+    """Return the tables that share two networks, and these; the tables of the fewest networks are left out first."""
+    kept = list(tables)
+    while len(kept) > 1:
+        labels = [label for label in kept[0].scored if all(label in table.scored for table in kept)]
+        if len(labels) > 1:
+            return kept, labels
+        kept.remove(min(reversed(kept), key=lambda table: len(table.scored)))
+    return kept, []
 
 
-def _places(networks: Sequence[pd.DataFrame], order: TableOrder) -> list[Place]:
+def _why_undecided(table: NamedTable, labels: Sequence[str]) -> str | None:
+    """Return why a table compares no networks; None where it does."""
+    if _compared(table, labels):
+        return None
+    rows = [table.scored[label] for label in labels]
+    if all(is_absent(row.resamples) for row in rows):
+        return "networks were tested on too few images, or not on the same ones"
+    return "each network was trained once"
+
+
+def _compared(table: NamedTable, labels: Sequence[str]) -> list[Comparison]:
+    """Return the table's comparisons of these networks, by their numbers."""
+    numbers = {table.scored[label].model: number for number, label in enumerate(labels)}
+    pairs: list[Any] = list(table.pairs.itertuples())
+    return [
+        _in_order(numbers[pair.first], numbers[pair.second], pair)
+        for pair in pairs
+        if pair.first in numbers and pair.second in numbers
+    ]
+
+
+def _in_order(first: int, second: int, pair: Any) -> Comparison:
+    """Return a comparison whose first network has the smaller number."""
+    if first < second:
+        return Comparison(first, second, pair.difference, Interval(pair.low, pair.high), pair.p_value)
+    return Comparison(second, first, -pair.difference, Interval(-pair.high, -pair.low), pair.p_value)
+
+
+def _order(table: NamedTable, labels: Sequence[str], *, decided: int) -> TableOrder:
+    return order_of(len(labels), _compared(table, labels), tables=decided)
+
+
+def _places(table: NamedTable, labels: Sequence[str], order: TableOrder) -> list[Place]:
     """Return the place of each network in one table."""
-    means = np.array([runs["mean_iou"].mean() for runs in networks])
+    means = np.array([float(table.scored[label].mean_iou) for label in labels])
     best = float(means.max())
     return [
         Place(float(mean), 1 + int((means > mean).sum()), low, high, float(mean) / best if best > 0 else 1.0)
@@ -197,3 +280,17 @@ def _pairs(labels: Sequence[str], orders: dict[str, TableOrder]) -> tuple[JointP
         ahead, behind = (tuple(name for name, lead in leads.items() if lead == sign) for sign in (1, -1))
         found.append(JointPair(labels[pair[0]], labels[pair[1]], ahead, behind))
     return tuple(found)
+
+
+def _differing(tables: Iterable[NamedTable], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the networks that are not the same in all tables, with the options that differ."""
+    found = {}
+    for label in labels:
+        models = {table.scored[label].model for table in tables}
+        runs: list[Any] = [run for table in tables for run in table.runs.itertuples() if run.model in models]
+        keys = {network_key(run)._replace(label=label): run.options for run in runs}
+        if len(keys) > 1:
+            names = dict.fromkeys(str(name) for options in keys.values() for name in options)
+            values = {name: {canonical(options.get(name)) for options in keys.values()} for name in names}
+            found[label] = tuple(name for name in names if len(values[name]) > 1)
+    return found

@@ -6,26 +6,27 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segbench.config.titles import concerns_model, in_words, recipe_values
-from segbench.report.runs.protocols import Comparison
+from segbench.config.titles import DISTILL_KEY, concerns_model, in_words, recipe_values
+from segbench.report.document.summary import Judged
+from segbench.report.runs.teachers import distilled_in_words
 from segbench.report.text import is_absent, name_of_test_data, short_id
 
 UNCHANGED = "recipe unchanged"
 """The table of a suite in whose recipe its grid changes nothing."""
 
 
-def in_order(tables: Sequence[Comparison], suites: Iterable[str]) -> list[Comparison]:
+def in_order(tables: Sequence[Judged], suites: Iterable[str]) -> list[Judged]:
     """Return tables suite by suite: the unchanged recipe first, then by what is changed.
 
     Args:
         tables: The tables.
         suites: The names of the suites in their order; may repeat.
     """
-    suites = list(dict.fromkeys(suites))
-    return sorted(tables, key=lambda table: (suites.index(_suite(table)), list(_point(table)), _with_options(table)))
+    order = list(dict.fromkeys(map(str, suites)))
+    return sorted(tables, key=lambda table: (order.index(_suite(table)), _sortable(_point(table))))
 
 
-def names_of(tables: Sequence[Comparison]) -> list[str]:
+def names_of(tables: Sequence[Judged]) -> list[str]:
     """Return a name of its own for each table.
 
     A suite's only table has the suite's name. Several are told apart by what the suite's grid changes: in short where
@@ -36,25 +37,41 @@ def names_of(tables: Sequence[Comparison]) -> list[str]:
     short = [_in_short(table, originals.get(_suite(table))) for table in tables]
     kinds = [short, [_with_options(table) for table in tables], [_by_id(table) for table in tables]]
     names = []
-    for place, suite in enumerate(map(_suite, tables)):
+    for number, suite in enumerate(map(_suite, tables)):
         same = [other for other, table in enumerate(tables) if _suite(table) == suite]
-        own = [words[place] for words in kinds if sum(words[other] == words[place] for other in same) == 1]
-        words = (own or [kinds[-1][place]])[0]
-        names.append(suite if suites[suite] == 1 else f"{suite}: {words}" if len(suites) > 1 else words)
+        own = [words[number] for words in kinds if sum(words[other] == words[number] for other in same) == 1]
+        changes = own[0] if own else kinds[-1][number]
+        names.append(suite if suites[suite] == 1 else f"{suite}: {changes}" if len(suites) > 1 else changes)
     return names
 
 
-def _in_short(table: Comparison, original: Comparison | None) -> str:
-    """Return what a table's recipe changes in the original one: components by name, steps by what they add or lose."""
+def _in_short(table: Judged, original: Judged | None) -> str:
+    """Return what a grid changes: components by name, lists of steps by what they add to the original ones or lose."""
+    point = _point(table)
+    if any(key.startswith(DISTILL_KEY) for key in point):
+        return _with_options(table)
     recipe, before = (None if one is None else one.runs["recipe"].iloc[0] for one in (table, original))
-    return ", ".join(_changed(key, _at(recipe, key), _at(before, key)) for key in _point(table)) or UNCHANGED
+    return (
+        ", ".join(_changed(key, value, _at(recipe, key), _at(before, key)) for key, value in point.items()) or UNCHANGED
+    )
 
 
-def _changed(key: str, value: Any, original: Any) -> str:
-    if key.startswith("transforms") and isinstance(value, list) and isinstance(original, list):
-        added = [f"+ {_component(step)}" for step in value if step not in original]
-        lost = [f"- {_component(step)}" for step in original if step not in value]
-        return " ".join([key.partition(".")[2], *added, *lost])
+def _changed(key: str, value: Any, steps: Any, before: Any) -> str:
+    """Return one change in short.
+
+    Args:
+        key: The key of the grid.
+        value: Its value, as the suite has it.
+        steps: The recipe's own value of this key, with all defaults.
+        before: That of the unchanged recipe.
+    """
+    if key.startswith("transforms.") and isinstance(steps, list) and isinstance(before, list):
+        added = [_component(step) for step in steps if step not in before]
+        lost = [_component(step) for step in before if step not in steps]
+        if set(added).isdisjoint(lost) and (added or lost):
+            signed = [*(f"+ {name}" for name in added), *(f"- {name}" for name in lost)]
+            return f"{key.rpartition('.')[2]} steps {' '.join(signed)}"
+        return recipe_values({key: value})
     return in_words({key: _component(value)})
 
 
@@ -74,19 +91,28 @@ def _at(recipe: Any, key: str) -> Any:
     return recipe
 
 
-def _with_options(table: Comparison) -> str:
-    return recipe_values(_point(table)) or UNCHANGED
+def _with_options(table: Judged) -> str:
+    words = (recipe_values(_point(table)), distilled_in_words(table.runs))
+    return "; ".join(part for part in words if part) or UNCHANGED
 
 
-def _by_id(table: Comparison) -> str:
-    return f"protocol {short_id(table.protocol)}, {name_of_test_data(table.test_data)}"
+def _by_id(table: Judged) -> str:
+    return f"protocol {short_id(table.table.protocol)}, {name_of_test_data(table.table.test_data)}"
 
 
-def _suite(table: Comparison) -> str:
+def _suite(table: Judged) -> str:
     return str(table.runs["suite"].iloc[0])
 
 
-def _point(table: Comparison) -> dict[str, Any]:
+def _point(table: Judged) -> dict[str, Any]:
     """Return what the grid changes in the recipe of a table; nothing where no grid made it."""
     point: Mapping[str, Any] = next((point for point in table.runs["point"] if not is_absent(point)), {})
     return {key: value for key, value in point.items() if not concerns_model(key)}
+
+
+def _sortable(point: Mapping[str, Any]) -> tuple[tuple[str, bool, float, str], ...]:
+    """Return what a grid's values are sorted by: keys, then numbers by size, then others as text."""
+    numbers = {key: isinstance(value, int | float) for key, value in point.items()}
+    return tuple(
+        (key, not numbers[key], float(value) if numbers[key] else 0.0, str(value)) for key, value in point.items()
+    )

@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-import pandas as pd
-
 from segbench.errors import StoreError
 from segbench.report.blocks import Block, Bullets, Cell, Drawing, Heading, Paragraph, Table
-from segbench.report.efficiency.curves import smaller_fractions
 from segbench.report.figures.plot import Plot
 from segbench.report.joint.figure import rank_plot
 from segbench.report.joint.joint import RATIOS, Joint, JointRow, joint
 from segbench.report.joint.words import caveats, how_sure, verdict
-from segbench.report.runs.trials import search_in_words
-from segbench.report.text import is_absent, printable, short_id
+from segbench.report.ranking.ranking import Ranking
+from segbench.report.text import short_id
 
-TITLE = "Over all tables"
-FIRST_ALONE = "Of so many recipes, the first one has all figures."
+TITLE = "Over several tables"
+FIRST_ALONE = "Of the many recipes of a suite, the first one has all figures."
 MOST_WHOLE = 3
-"""So many tables are shown with all figures."""
+"""Up to so many recipes of a suite are shown with all figures."""
 
 
-def joint_of(runs: pd.DataFrame) -> Joint | None:
-    """Return the joint view of a report's tables; None where no two of them share two networks.
-
-    Smaller fractions of a training split and tuned recipes are left out: sections of their own compare these.
-
-    Args:
-        runs: Rows of ``load_results``.
-    """
-    smaller = smaller_fractions(runs)
-    kept = [not (one.protocol in smaller or _is_tuned(one.recipe)) for one in runs.itertuples()]
+def joint_of(ranking: Ranking) -> Joint | None:
+    """Return the joint view of a report's tables; None where no two of them share two networks."""
     try:
-        return joint(runs[kept])
+        return joint(ranking)
     except StoreError:
         return None
 
 
-def _is_tuned(recipe: Any) -> bool:
-    return not is_absent(recipe) and bool(search_in_words(recipe))
-
-
 def told_in_brief(found: Joint | None) -> frozenset[str]:
-    """Return the protocols of whose tables a report shows little: where there are many, all but the first one's."""
-    if found is None or len(found.tables) <= MOST_WHOLE:
+    """Return the protocols of whose tables a report shows little: of a suite's many recipes, all but the first one."""
+    if found is None:
         return frozenset()
-    return frozenset(found.protocols) - {found.protocols[0]}
-
-
-def of_first_table(found: Joint | None, answers: Sequence[str]) -> list[str]:
-    """Return answers about the first table of a joint view, with its name."""
-    assert found is not None
-    return [f"{printable(found.tables[0])[:1].upper()}{printable(found.tables[0])[1:]}: {answer}" for answer in answers]
+    recipes = Counter(found.suites)
+    firsts = {found.protocols[found.suites.index(suite)] for suite in recipes}
+    pairs = zip(found.suites, found.protocols, strict=True)
+    return frozenset(protocol for suite, protocol in pairs if recipes[suite] > MOST_WHOLE) - firsts
 
 
 def joint_section(found: Joint | None, draw: Callable[[Plot, str], Drawing]) -> list[Block]:
@@ -96,8 +79,8 @@ def summary(found: Joint) -> Table:
     rows: list[list[Cell | str]] = [
         [
             row.label,
-            Cell(f"{row.mean_rank:.2g}", row.mean_rank),
-            f"{row.low:.2g} to {row.high:.2g}",
+            Cell(f"{row.mean_rank:.1f}", row.mean_rank),
+            f"{row.low:.1f} to {row.high:.1f}",
             *(Cell(f"{row.profile(ratio):.0%}", row.profile(ratio)) for ratio in RATIOS),
         ]
         for row in found.rows
@@ -107,4 +90,4 @@ def summary(found: Joint) -> Table:
 
 def _place(row: JointRow, table: str) -> Cell:
     place = row.places[table]
-    return Cell(f"{place.rank} ({place.mean_iou:.3f})", place.mean_iou)
+    return Cell(f"{place.rank} ({place.mean_iou:.3f})", place.rank)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from segbench.report.joint.joint import Joint, JointPair
 from segbench.report.text import plural, printable
@@ -17,11 +17,13 @@ def verdict(joint: Joint) -> str:
 
 
 def how_sure(joint: Joint) -> str:
-    """Return what the ranks that are left open rest on."""
+    """Return what the orders that are told, and the ranks that are left open, rest on."""
+    if not joint.decided:
+        return "No table compares networks, so that every rank is left open."
     return (
-        "Ranks are told apart at 95 % over all tables at once: p values over trainings and test images, "
-        f"Holm-adjusted over the pairs of a table, are multiplied by {len(joint.tables)}, the number of tables. What "
-        "is not told apart may still differ."
+        "All orders that are told are right together at 95 %: the p values of each table, Holm-adjusted over its "
+        f"pairs, are multiplied by {joint.decided}, the number of tables that compare networks. What is not told apart "
+        "may still differ."
     )
 
 
@@ -33,57 +35,61 @@ def of_how_many(joint: Joint) -> str:
 
 
 def caveats(joint: Joint) -> Iterator[str]:
-    """Yield which tables decide nothing, and which networks are left out."""
-    by_reason: dict[str, list[str]] = {}
-    for table, reason in joint.undecided.items():
-        by_reason.setdefault(reason, []).append(table)
-    for reason, tables in by_reason.items():
-        yield f"{printable('; '.join(tables))}: {reason}, so that every rank is left open"
+    """Yield which tables decide nothing, what is left out, and which networks are not the same in all tables."""
+    for reason in dict.fromkeys(joint.undecided.values()):
+        names = [table for table, given in joint.undecided.items() if given == reason]
+        yield f"{_listed(names)}: {reason}, so that every rank is left open"
     for label, lacking in joint.left_out.items():
-        yield f"{printable(label)} is left out: not in {printable('; '.join(lacking))}"
+        yield f"{printable(label)} is left out: not in {_listed(lacking)}"
+    if joint.too_few:
+        yield f"left out, as they share fewer than two networks with the other tables: {_listed(joint.too_few)}"
+    for label, options in joint.differing.items():
+        what = ", ".join(map(printable, options)) or "code or initial weights"
+        yield f"{printable(label)} is not the same network in all tables: {what}"
 
 
 def counted_orders(joint: Joint) -> str:
     """Return in a sentence of how many pairs what is known."""
-    turned = sum(pair.turns for pair in joint.pairs)
-    told = sum(bool(pair.ahead or pair.behind) for pair in joint.pairs) - turned
-    parts = (
-        (turned, "told apart in opposite orders"),
-        (told, "told apart in some tables, always in the same order"),
-        (len(joint.pairs) - turned - told, "told apart in no table"),
-    )
-    return f"{plural(len(joint.pairs), 'pair')}: {'; '.join(f'{number} {words}' for number, words in parts if number)}."
+    counts = {"told apart in opposite orders": 0, "told apart in several tables, always in the same order": 0}
+    counts |= {"told apart in one table": 0, "told apart in no table": 0}
+    for pair in joint.pairs:
+        told = len(pair.ahead) + len(pair.behind)
+        kinds = list(counts)
+        counts[kinds[0] if pair.turns else kinds[1] if told > 1 else kinds[2] if told else kinds[3]] += 1
+    known = "; ".join(f"{number} {words}" for words, number in counts.items() if number)
+    return f"{plural(len(joint.pairs), 'pair')}: {known}."
 
 
 def _orders(joint: Joint) -> str:
-    if len(joint.undecided) == len(joint.tables):
-        return f"Whether the order of networks changes from table to table is not known: {_reasons(joint)}."
+    if joint.decided < 2:
+        whole = "" if joint.decided else f": {'; '.join(dict.fromkeys(joint.undecided.values()))}"
+        some = ", as only one table compares networks" if joint.decided else ""
+        return f"Whether the order of networks changes from table to table is not known{whole}{some}."
     turned = [pair for pair in joint.pairs if pair.turns]
     if not turned:
         return f"No order of two networks is seen to change from table to table. {counted_orders(joint)}"
-    more = f" {plural(len(turned) - _SHOWN, 'more pair')} likewise." if len(turned) > _SHOWN else ""
+    more = f" So it is with {plural(len(turned) - _SHOWN, 'other pair')}." if len(turned) > _SHOWN else ""
     return f"The order of networks changes. {' '.join(map(_turned, turned[:_SHOWN]))}{more} {counted_orders(joint)}"
-
-
-def _reasons(joint: Joint) -> str:
-    return "; ".join(dict.fromkeys(joint.undecided.values()))
 
 
 def _turned(pair: JointPair) -> str:
     first, second = printable(pair.first), printable(pair.second)
-    return f"{first} is better than {second} in {_some(pair.ahead)}, and worse in {_some(pair.behind)}."
+    return f"{first} is better than {second} in {_listed(pair.ahead)}, and worse in {_listed(pair.behind)}."
 
 
-def _some(tables: tuple[str, ...]) -> str:
-    shown = ", ".join(printable(f"'{table}'") for table in tables[:_SHOWN])
+def _listed(tables: Sequence[str]) -> str:
+    """Return the names of tables, the first ones and how many others there are."""
+    shown = ", ".join(f"'{printable(table)}'" for table in tables[:_SHOWN])
     return shown if len(tables) <= _SHOWN else f"{shown} and {plural(len(tables) - _SHOWN, 'other')}"
 
 
 def _first(joint: Joint) -> str:
-    """Return which network has the best mean rank, and how often the highest mean."""
-    best = joint.rows[0]
-    ahead = sum(place.rank == 1 for place in best.places.values())
+    """Return which networks have the best mean rank."""
+    best = [row for row in joint.rows if row.mean_rank == joint.rows[0].mean_rank]
+    if len(best) > 1:
+        return f"{', '.join(printable(row.label) for row in best)} share the best mean rank, {best[0].mean_rank:.1f}."
+    row, highest = best[0], sum(place.rank == 1 for place in best[0].places.values())
     return (
-        f"{printable(best.label)} has the best mean rank, {best.mean_rank:.2g} ({best.low:.2g} to {best.high:.2g} left "
-        f"open), and the highest mean IoU in {ahead} of {plural(len(joint.tables), 'table')}."
+        f"{printable(row.label)} has the best mean rank, {row.mean_rank:.1f} ({row.low:.1f} to {row.high:.1f} left "
+        f"open), and the highest mean IoU in {highest} of {plural(len(joint.tables), 'table')}."
     )

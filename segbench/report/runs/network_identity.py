@@ -61,8 +61,12 @@ def _key_of(record: RunRecord) -> NetworkKey:
 
 
 def disambiguate_labels(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs, renumbered from 0, with differing options added to labels that several networks share."""
+    """Return runs, renumbered from 0, with differing options added to labels that several networks share.
+
+    The column ``label`` holds the labels as they were given.
+    """
     runs = runs.reset_index(drop=True)
+    runs = runs if "label" in runs else runs.assign(label=runs["model"])
     labels = _unique_labels((network_key(run), run.options) for run in runs[runs["options"].notna()].itertuples())
     return runs.assign(model=[labels.get(network_key(run), str(run.model)) for run in runs.itertuples()])
 

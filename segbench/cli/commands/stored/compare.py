@@ -171,16 +171,16 @@ def joint(
     from segbench.report.joint.joint import joint as joined
     from segbench.report.joint.words import caveats as notes_of
     from segbench.report.joint.words import how_sure, verdict
-    from segbench.report.runs.load import load_results
+    from segbench.report.ranking.ranking import rank
 
     with doing("reading and comparing the runs"):
-        found = joined(load_results(*folders))
+        found = joined(rank(*folders))
     if as_json:
         write_json(section.joint_facts(found))
         return
     for table in (section.ranks(found), section.summary(found)):
-        rows = [[printable(cell.text) for cell in row] for row in table.rows]
-        write_table([printable(title) for title in table.titles], rows, right=table.titles[1:], whole=[table.titles[0]])
+        titles = [printable(title) for title in table.titles]
+        write_table(titles, [[cell.text for cell in row] for row in table.rows], right=titles[1:])
         typer.echo()
     tell(f"{verdict(found)} {how_sure(found)}")
     tell(

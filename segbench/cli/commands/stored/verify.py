@@ -99,12 +99,13 @@ def _contradictions(results: Sequence[Path], *, known: Collection[Path]) -> list
 def _differences(results: Sequence[Path], file: Path, published: str) -> list[str]:
     from segbench.report.formats.json_differences import differences
     from segbench.report.further import Further
+    from segbench.report.joint.section import joint_of
     from segbench.report.ranking.ranking import rank
     from segbench.report.write import report_json
 
     with doing("ranking the runs"):
         ranking = rank(*results)
-        expected = report_json(ranking, Further.of(ranking.runs))
+        expected = report_json(ranking, Further.of(ranking.runs), joint_of(ranking))
     return differences(published, expected, source=str(file))
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from stored import some_images, write_run
 
 from segbench.errors import StoreError
-from segbench.metrics.resampling import counts_by_image
+from segbench.metrics.uncertainty import Comparison, Interval
 from segbench.report.joint.joint import joint
 from segbench.report.joint.orders import order_of
-from segbench.report.runs.load import load_results
+from segbench.report.ranking.ranking import rank
+from segbench.results.arrays.matrices import ImageMatrices
+
+TOO_FEW = "networks were tested on too few images, or not on the same ones"
 
 
 def network(root, label, hits, *, suite, seeds=3, images=60):
@@ -25,7 +29,7 @@ def three_by_two(root, **options):
     for label, easy, hard in (("a", 95, 30), ("b", 90, 60), ("c", 70, 50)):
         network(root, label, easy, suite="easy", **options)
         network(root, label, hard, suite="hard", **options)
-    return joint(load_results(root))
+    return joint(rank(root))
 
 
 def test_mean_ranks_are_those_worked_out_by_hand(tmp_path):
@@ -67,15 +71,15 @@ def test_networks_that_a_table_lacks_are_left_out_and_named(tmp_path):
 
 def test_one_table_is_refused(tmp_path):
     network(tmp_path, "a", 80, suite="easy")
-    with pytest.raises(StoreError, match="at least two data sets"):
-        joint(load_results(tmp_path))
+    with pytest.raises(StoreError, match="needs two leaderboards"):
+        joint(rank(tmp_path))
 
 
 def test_tables_without_two_common_networks_are_refused(tmp_path):
     network(tmp_path, "a", 80, suite="easy")
     network(tmp_path, "b", 80, suite="hard")
-    with pytest.raises(StoreError, match="no two networks are in all"):
-        joint(load_results(tmp_path))
+    with pytest.raises(StoreError, match="no two of these tables share two networks"):
+        joint(rank(tmp_path))
 
 
 def test_an_order_that_turns_is_told_with_the_tables_on_either_side(tmp_path):
@@ -90,26 +94,74 @@ def test_of_one_training_no_order_is_told(tmp_path):
     assert all(pair.ahead == pair.behind == () for pair in three_by_two(tmp_path, seeds=1).pairs)
 
 
-def test_more_tables_need_more_evidence():
-    """What is told of one table alone may not be told of twenty: p values are multiplied by their number."""
-    counts = [
-        [counts_by_image(some_images(hits, images=40, seed=seed).matrices) for seed in range(3)] for hits in (80, 83)
-    ]
-    alone, among_many = (order_of(counts, tables=tables) for tables in (1, 10**9))
-    assert alone.leads == {(0, 1): -1}
-    assert alone.ranks == ((2, 2), (1, 1))
-    assert among_many.leads == {(0, 1): 0}
-    assert among_many.ranks == ((1, 2), (1, 2))
+@pytest.mark.parametrize(("p_value", "tables", "told"), [(0.02, 1, True), (0.02, 2, True), (0.02, 3, False)])
+def test_p_values_are_multiplied_by_the_number_of_tables(p_value, tables, told):
+    pair = Comparison(0, 1, difference=0.1, interval=Interval(0.0, 0.2), p_value=p_value)
+    order = order_of(3, [pair], tables=tables)
+    assert order.leads == {(0, 1): int(told), (0, 2): 0, (1, 2): 0}
+    assert order.ranks == (((1, 2), (2, 3), (1, 3)) if told else ((1, 3),) * 3)
+
+
+def test_a_table_that_compares_nothing_does_not_count_against_the_others(tmp_path):
+    """The factor is the number of tables that compare networks: a table of one seed makes no claim."""
+    for label, hits in (("a", 80), ("b", 82)):
+        network(tmp_path, label, hits, suite="first")
+        network(tmp_path, label, hits, suite="second")
+        network(tmp_path, label, hits, suite="once", seeds=1)
+    found = joint(rank(tmp_path))
+    assert found.undecided == {"once": "each network was trained once"}
+    assert found.decided == 2
+
+
+def test_tables_with_too_few_common_networks_are_left_out_and_named(tmp_path):
+    network(tmp_path, "a", 90, suite="begun")
+    found = three_by_two(tmp_path)
+    assert found.tables == ("easy", "hard")
+    assert found.too_few == ("begun",)
+    assert len(found.rows) == 3
+
+
+def test_labels_whose_pixels_do_not_count_make_no_table(tmp_path):
+    network(tmp_path, "a", 0, suite="void")
+    nothing = ImageMatrices(tuple(f"void{number}" for number in range(60)), np.zeros((60, 3, 3), np.int64))
+    for label in ("a", "b"):
+        recipe = {"dataset": {"name": "void"}, "train": {"epochs": 2, "select": "last"}}
+        write_run(tmp_path / "nothing", label, suite="void", recipe=recipe, matrices=nothing)
+    for suite in ("easy", "hard"):
+        network(tmp_path / "nothing", "a", 90, suite=suite)
+        network(tmp_path / "nothing", "b", 60, suite=suite)
+    assert joint(rank(tmp_path / "nothing")).tables == ("easy", "hard")
+
+
+def test_networks_of_one_label_that_differ_between_suites_are_matched_and_named(tmp_path):
+    for suite, width in (("one", 1.0), ("two", 0.5)):
+        recipe = {"dataset": {"name": suite}, "train": {"epochs": 2, "select": "last"}}
+        for label, hits in (("a", 90), ("b", 60)):
+            options = {"width": width if label == "a" else 1.0}
+            write_run(tmp_path, label, suite=suite, recipe=recipe, options=options, hits=hits)
+    found = joint(rank(tmp_path))
+    assert [row.label for row in found.rows] == ["a", "b"]
+    assert found.differing == {"a": ("width",)}
+
+
+def test_two_networks_of_one_label_in_a_table_are_never_pooled_as_seeds(tmp_path):
+    for suite in ("one", "two"):
+        recipe = {"dataset": {"name": suite}, "train": {"epochs": 2, "select": "last"}}
+        for width in (1.0, 0.5):
+            write_run(tmp_path, "a", suite=suite, recipe=recipe, options={"width": width})
+    found = joint(rank(tmp_path))
+    assert sorted(row.label for row in found.rows) == ["a (width=0.5)", "a (width=1.0)"]
+    assert found.seeds == (1, 1)
 
 
 def test_too_few_test_images_decide_nothing(tmp_path):
     found = three_by_two(tmp_path, images=9)
-    assert found.undecided == dict.fromkeys(("easy", "hard"), "there are fewer than 10 test images")
+    assert found.undecided == dict.fromkeys(("easy", "hard"), TOO_FEW)
 
 
 def test_networks_that_score_nothing_are_equal_to_the_best(tmp_path):
     for label in ("a", "b"):
         network(tmp_path, label, 0, suite="none")
         network(tmp_path, label, 50, suite="some")
-    found = joint(load_results(tmp_path))
+    found = joint(rank(tmp_path))
     assert {row.places["none"].ratio for row in found.rows} == {1.0}

@@ -6,8 +6,8 @@ import pytest
 from stored import write_run
 
 from segbench.report.joint.names import in_order, names_of
-from segbench.report.runs.load import load_results
-from segbench.report.runs.protocols import comparisons
+from segbench.report.ranking.ranking import rank
+from segbench.report.verdict import judged_tables
 
 STEPS = [{"name": "resize", "size": None, "scale": 0.5}, {"name": "horizontal_flip", "p": 0.5}, {"name": "normalize"}]
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
@@ -27,8 +27,8 @@ def names(tmp_path):
         for number, (point, written) in enumerate(recipes):
             suite = suites[number] if suites else "toy"
             write_run(tmp_path, "a", suite=suite, recipe=written, point=point)
-        runs = load_results(tmp_path)
-        return names_of(in_order(comparisons(runs), runs["suite"]))
+        ranking = rank(tmp_path)
+        return names_of(in_order(judged_tables(ranking), ranking.runs["suite"]))
 
     return named
 
@@ -46,7 +46,7 @@ def test_the_unchanged_recipe_comes_first_and_changes_are_told_in_short(names):
 def test_steps_are_told_by_what_they_add_and_lose(names):
     scaled = [STEPS[0], {"name": "random_scale", "minimum": 0.5}, STEPS[2]]
     found = names(({}, recipe()), ({"transforms.train": ["as written"]}, recipe(steps=scaled)))
-    assert found == ["recipe unchanged", "train + random_scale - horizontal_flip"]
+    assert found == ["recipe unchanged", "train steps + random_scale - horizontal_flip"]
 
 
 def test_changes_of_one_short_name_are_told_with_their_options(names):
@@ -68,9 +68,28 @@ def test_suites_have_their_names_and_those_of_several_recipes_both(names):
         ({}, recipe(lr=7)),
         suites=("toy", "toy", "other"),
     )
-    assert sorted(found) == ["other", "toy: lr=0.1", "toy: recipe unchanged"]
+    assert found == ["other", "toy: recipe unchanged", "toy: lr=0.1"]
 
 
 def test_a_grid_of_networks_changes_no_recipe(names):
     found = names(({"defaults.width": 0.5}, recipe()), ({"defaults.width": 0.5, "train.lr": 0.1}, recipe(lr=0.1)))
     assert found == ["recipe unchanged", "lr=0.1"]
+
+
+def test_a_value_is_told_as_the_suite_has_it_also_where_the_recipe_leaves_defaults_out(names):
+    assert names(({"train.init": "paper"}, recipe()), ({"train.init": "torch"}, recipe(init="torch"))) == [
+        "init=paper",
+        "init=torch",
+    ]
+
+
+def test_a_step_whose_options_change_is_told_with_them(names):
+    wider = [STEPS[0], {"name": "horizontal_flip", "p": 0.1}, STEPS[2]]
+    written = ["resize", {"name": "horizontal_flip", "p": 0.1}, "normalize"]
+    found = names(({}, recipe()), ({"transforms.train": written}, recipe(steps=wider)))
+    assert found == ["recipe unchanged", "train=resize + horizontal_flip(p=0.1) + normalize"]
+
+
+def test_numbers_come_by_size(names):
+    found = names(*(({"train.epochs": epochs}, recipe(epochs=epochs)) for epochs in (100, 20, 3)))
+    assert found == ["epochs=3", "epochs=20", "epochs=100"]

@@ -6,14 +6,14 @@ import json
 import re
 
 import pytest
-from stored import some_images, write_run
+from stored import HOSTILE, some_images, write_run
 
-from segbench.report.formats.markdown import render_markdown
+from segbench.report import write
 from segbench.report.joint.figure import rank_plot
 from segbench.report.joint.joint import joint
-from segbench.report.joint.section import TITLE, joint_of, ranks, told_in_brief
+from segbench.report.joint.section import TITLE, joint_of, told_in_brief
 from segbench.report.joint.words import counted_orders, verdict
-from segbench.report.runs.load import load_results
+from segbench.report.ranking.ranking import rank
 from segbench.report.write import write_report
 
 
@@ -38,26 +38,25 @@ def add(tmp_path):
 def test_an_order_that_turns_is_told_first(add):
     add(None, a=90, b=70)
     results = add(0.5, a=60, b=80)
-    found = joint(load_results(results))
+    found = joint(rank(results))
     assert verdict(found) == (
         "The order of networks changes. a is better than b in 'recipe unchanged', and worse in 'lr=0.5'. 1 pair: 1 "
-        "told apart in opposite orders. a has the best mean rank, 1.5 (1.5 to 1.5 left open), and the highest mean IoU "
-        "in 1 of 2 tables."
+        "told apart in opposite orders. a, b share the best mean rank, 1.5."
     )
 
 
 def test_what_is_not_told_apart_is_not_said_to_change(add):
     add(None, a=90, b=70)
     results = add(0.5, a=79, b=80)
-    found = joint(load_results(results))
+    found = joint(rank(results))
     assert verdict(found).startswith("No order of two networks is seen to change from table to table.")
-    assert counted_orders(found) == "1 pair: 1 told apart in some tables, always in the same order."
+    assert counted_orders(found) == "1 pair: 1 told apart in one table."
 
 
 def test_one_training_says_that_nothing_is_known(add):
     add(None, a=90, b=70, seeds=1)
     results = add(0.5, a=60, b=80, seeds=1)
-    words = verdict(joint(load_results(results)))
+    words = verdict(joint(rank(results)))
     assert words.startswith("Whether the order of networks changes from table to table is not known: each network was")
 
 
@@ -79,7 +78,7 @@ def test_of_many_recipes_the_first_has_all_figures(add, tmp_path):
     add(None, a=90, b=70)
     for lr in (0.1, 0.2, 0.3):
         results = add(lr, a=90, b=70)
-    found = joint(load_results(results))
+    found = joint(rank(results))
     assert told_in_brief(found) == frozenset(found.protocols[1:])
     files = write_report(results, tmp_path / "reports")
     kinds = [file.stem.rpartition("-")[0] for file in files.figures if file.suffix == ".png"]
@@ -90,7 +89,7 @@ def test_of_many_recipes_the_first_has_all_figures(add, tmp_path):
 def test_the_figure_has_a_mark_and_a_bar_for_each_network_in_each_table(add):
     add(None, a=90, b=70)
     results = add(0.5, a=60, b=80)
-    found = joint(load_results(results))
+    found = joint(rank(results))
     plot = rank_plot(found)
     (axes,) = plot.figure.axes
     drawn = [line for line in axes.lines if line.get_label() in {"a", "b"}]
@@ -102,16 +101,29 @@ def test_the_figure_has_a_mark_and_a_bar_for_each_network_in_each_table(add):
 
 def test_a_single_table_and_smaller_fractions_have_no_joint_view(add):
     results = add(None, a=90, b=70)
-    assert joint_of(load_results(results)) is None
+    assert joint_of(rank(results)) is None
     add(None, a=80, b=60, fraction=0.5, train_images=4)
-    assert joint_of(load_results(results)) is None
+    assert joint_of(rank(results)) is None
 
 
-def test_hostile_labels_do_not_reach_a_page_as_markup(tmp_path):
+def test_hostile_labels_reach_neither_page_nor_text_as_markup(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "plots", lambda *tables: iter(()))
     for suite in ("one", "two"):
         recipe = {"dataset": {"name": suite}, "train": {"epochs": 2, "select": "last"}}
-        for label in ("<b>a", "b|c"):
-            write_run(tmp_path, label, suite=suite, recipe=recipe)
-    text = render_markdown([ranks(joint(load_results(tmp_path)))])
-    assert "<b>" not in text
-    assert r"b\|c" in text
+        for label in HOSTILE:
+            write_run(tmp_path / "results", label, suite=suite, recipe=recipe)
+    files = write_report(tmp_path / "results", tmp_path / "reports")
+    text, page = (file.read_text(encoding="utf-8") for file in (files.markdown, files.page))
+    assert r"a\|b" in text[text.index(f"## {TITLE}") :]
+    assert "<script>alert(1)" not in text + page
+    assert "alert(1)" in page
+
+
+def test_of_several_suites_none_is_told_in_brief(add, tmp_path):
+    for suite in ("one", "two", "three", "four"):
+        recipe = {"dataset": {"name": suite}, "train": {"epochs": 2, "select": "last"}}
+        for label in ("a", "b"):
+            write_run(tmp_path / "results", label, suite=suite, recipe=recipe)
+    found = joint(rank(tmp_path / "results"))
+    assert found.tables == ("four", "one", "three", "two")
+    assert told_in_brief(found) == frozenset()

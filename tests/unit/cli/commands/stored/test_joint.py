@@ -21,7 +21,7 @@ def test_ranks_of_each_data_set_stand_beside_their_mean(tmp_path, segbench):
     answer = segbench("joint", tmp_path)
     assert answer.code == 0
     assert "1.5" in answer.out
-    assert "only is left out: not in hard" in answer.err
+    assert "only is left out: not in 'hard'" in answer.err
     rows = segbench("joint", tmp_path, "--json").json["rows"]
     assert sorted((row["label"], row["mean_rank"]) for row in rows) == [("a", 1.5), ("b", 1.5)]
 
@@ -30,4 +30,4 @@ def test_one_data_set_is_refused(tmp_path, segbench):
     network(tmp_path, "a", 95, suite="easy")
     answer = segbench("joint", tmp_path)
     assert answer.code == 2
-    assert "at least two data sets" in answer.err
+    assert "needs two leaderboards" in answer.err
