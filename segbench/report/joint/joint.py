@@ -7,6 +7,7 @@ so has the ratio to the best network of a data set, of which performance profile
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -106,7 +107,7 @@ class Joint:
         seeds: The fewest and the most trainings of a network in a table.
         undecided: By table that compares no networks, the reason.
         left_out: By network, the tables that lack it.
-        too_few: Tables that are left out, because they share fewer than two networks with the others.
+        lacking: Tables that are left out, because they lack one of these networks.
         differing: By network, the options in which it differs between tables; empty where only its code or its
             initial weights do.
     """
@@ -119,7 +120,7 @@ class Joint:
     seeds: tuple[int, int]
     undecided: dict[str, str]
     left_out: dict[str, tuple[str, ...]]
-    too_few: tuple[str, ...]
+    lacking: tuple[str, ...]
     differing: dict[str, tuple[str, ...]]
 
     @property
@@ -171,7 +172,7 @@ def joint(ranking: Ranking) -> Joint:
     rows = [_row(label, {name: places[name][index] for name in places}) for index, label in enumerate(labels)]
     seeds = [int(table.scored[label].seeds) for table in tables for label in labels]
     everyone = dict.fromkeys(label for table in tables for label in table.scored)
-    lacking = {label: tuple(table.name for table in tables if label not in table.scored) for label in everyone}
+    absent = {label: tuple(table.name for table in tables if label not in table.scored) for label in everyone}
     return Joint(
         rows=tuple(sorted(rows, key=lambda row: row.mean_rank)),
         tables=tuple(table.name for table in tables),
@@ -180,8 +181,8 @@ def joint(ranking: Ranking) -> Joint:
         pairs=_pairs(labels, orders),
         seeds=(min(seeds), max(seeds)),
         undecided=undecided,
-        left_out={label: names for label, names in lacking.items() if names},
-        too_few=tuple(table.name for table in found if table not in tables),
+        left_out={label: names for label, names in absent.items() if names},
+        lacking=tuple(table.name for table in found if table not in tables),
         differing=_differing(tables, labels),
     )
 
@@ -210,14 +211,20 @@ def _by_label(scored: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
 
 
 def _sharing(tables: Sequence[NamedTable]) -> tuple[list[NamedTable], list[str]]:
-    """Return the tables that share two networks, and these; the tables of the fewest networks are left out first."""
-    kept = list(tables)
-    while len(kept) > 1:
-        labels = [label for label in kept[0].scored if all(label in table.scored for table in kept)]
-        if len(labels) > 1:
-            return kept, labels
-        kept.remove(min(reversed(kept), key=lambda table: len(table.scored)))
-    return kept, []
+    """Return the tables and the networks that are compared: all of these networks are in all of these tables.
+
+    Networks come in by the number of tables that have them. Of these sets, the one of the most scores is taken; where
+    two have as many, that of more tables. No tables are returned where no two share two networks.
+    """
+    counts = Counter(label for table in tables for label in table.scored)
+    labels = sorted(counts, key=lambda label: -counts[label])
+    best: tuple[list[NamedTable], list[str]] = [], []
+    for number in range(2, len(labels) + 1):
+        chosen = labels[:number]
+        having = [table for table in tables if all(label in table.scored for label in chosen)]
+        if len(having) > 1 and number * len(having) > len(best[0]) * len(best[1]):
+            best = having, chosen
+    return best
 
 
 def _why_undecided(table: NamedTable, labels: Sequence[str]) -> str | None:

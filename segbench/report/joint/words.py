@@ -39,10 +39,10 @@ def caveats(joint: Joint) -> Iterator[str]:
     for reason in dict.fromkeys(joint.undecided.values()):
         names = [table for table, given in joint.undecided.items() if given == reason]
         yield f"{_listed(names)}: {reason}, so that every rank is left open"
-    for label, lacking in joint.left_out.items():
-        yield f"{printable(label)} is left out: not in {_listed(lacking)}"
-    if joint.too_few:
-        yield f"left out, as they share fewer than two networks with the other tables: {_listed(joint.too_few)}"
+    for label, tables in joint.left_out.items():
+        yield f"{printable(label)} is left out: not in {_listed(tables)}"
+    if joint.lacking:
+        yield f"left out, as networks were not scored there: {_listed(joint.lacking)}"
     for label, options in joint.differing.items():
         what = ", ".join(map(printable, options)) or "code or initial weights"
         yield f"{printable(label)} is not the same network in all tables: {what}"

@@ -113,12 +113,23 @@ def test_a_table_that_compares_nothing_does_not_count_against_the_others(tmp_pat
     assert found.decided == 2
 
 
-def test_tables_with_too_few_common_networks_are_left_out_and_named(tmp_path):
+def test_a_table_of_one_network_is_left_out_and_named(tmp_path):
     network(tmp_path, "a", 90, suite="begun")
     found = three_by_two(tmp_path)
     assert found.tables == ("easy", "hard")
-    assert found.too_few == ("begun",)
+    assert found.lacking == ("begun",)
     assert len(found.rows) == 3
+
+
+def test_a_network_that_fails_in_one_of_many_tables_costs_that_table_alone(tmp_path):
+    for suite in ("one", "two", "three", "four"):
+        for label, hits in (("a", 90), ("b", 80), ("c", 60)):
+            if (label, suite) != ("c", "two"):
+                network(tmp_path, label, hits, suite=suite, seeds=1)
+    found = joint(rank(tmp_path))
+    assert found.lacking == ("two",)
+    assert {row.label for row in found.rows} == {"a", "b", "c"}
+    assert found.left_out == {}
 
 
 def test_labels_whose_pixels_do_not_count_make_no_table(tmp_path):
