@@ -18,6 +18,8 @@ from segbench.report.runs.pictures import find_pictures
 
 NO_PICTURES = "No pictures: these runs kept none."
 _LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
+_LONGEST_LINK = 60
+"""Characters of a table's name, from which on the links at the top of a page leave it out."""
 _TRAINING = "Training and calibration"
 _FIGURES = {
     "Uncertainty of the ranking": ("mean-iou-intervals", "paired-differences"),
@@ -60,7 +62,15 @@ def table_part(
     curves = drawings["learning-curves"].name if "learning-curves" in drawings else None
     facts = row_facts(table, runs, notes, curves=curves, pictures=pictures) if len(table.scored) else []
     _, *rest = table_blocks(table, facts=facts)
-    blocks: list[Block] = [Heading(table.heading, 3, "networks", link="" if alone else table.short_name), *rest]
+    blocks: list[Block] = [
+        Heading(
+            table.heading,
+            3,
+            "networks",
+            link="" if alone or len(table.short_name) > _LONGEST_LINK else table.short_name,
+        ),
+        *rest,
+    ]
     start = len(blocks)
     if advice(table):
         blocks.append(Paragraph.of(advice(table)))

@@ -107,7 +107,7 @@ class Joint:
         seeds: The fewest and the most trainings of a network in a table.
         undecided: By table that compares no networks, the reason.
         left_out: By network, the tables that lack it.
-        lacking: Tables that are left out, because they lack one of these networks.
+        lacking: Tables that are left out, because they lack one of these networks, with suite and protocol.
         differing: By network, the options in which it differs between tables; empty where only its code or its
             initial weights do.
     """
@@ -120,7 +120,7 @@ class Joint:
     seeds: tuple[int, int]
     undecided: dict[str, str]
     left_out: dict[str, tuple[str, ...]]
-    lacking: tuple[str, ...]
+    lacking: dict[str, tuple[str, str]]
     differing: dict[str, tuple[str, ...]]
 
     @property
@@ -146,6 +146,11 @@ class NamedTable:
     runs: pd.DataFrame
     scored: dict[str, Any]
     pairs: pd.DataFrame
+
+    @property
+    def suite(self) -> str:
+        """The suite of its runs."""
+        return str(self.runs["suite"].iloc[0])
 
 
 def joint(ranking: Ranking) -> Joint:
@@ -177,12 +182,12 @@ def joint(ranking: Ranking) -> Joint:
         rows=tuple(sorted(rows, key=lambda row: row.mean_rank)),
         tables=tuple(table.name for table in tables),
         protocols=tuple(table.protocol for table in tables),
-        suites=tuple(str(table.runs["suite"].iloc[0]) for table in tables),
+        suites=tuple(table.suite for table in tables),
         pairs=_pairs(labels, orders),
         seeds=(min(seeds), max(seeds)),
         undecided=undecided,
         left_out={label: names for label, names in absent.items() if names},
-        lacking=tuple(table.name for table in found if table not in tables),
+        lacking={table.name: (table.suite, table.protocol) for table in found if table not in tables},
         differing=_differing(tables, labels),
     )
 

@@ -42,7 +42,7 @@ def caveats(joint: Joint) -> Iterator[str]:
     for label, tables in joint.left_out.items():
         yield f"{printable(label)} is left out: not in {_listed(tables)}"
     if joint.lacking:
-        yield f"left out, as networks were not scored there: {_listed(joint.lacking)}"
+        yield f"left out, as networks were not scored there: {_listed(list(joint.lacking))}"
     for label, options in joint.differing.items():
         what = ", ".join(map(printable, options)) or "code or initial weights"
         yield f"{printable(label)} is not the same network in all tables: {what}"
