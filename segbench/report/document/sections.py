@@ -27,6 +27,8 @@ HOW_SCORED = (
     "rows of different protocols, or tested on different data, are not ranked together."
 )
 LARGEST_ALONE = "Of recipes that differ in the fraction of the training split, the largest one has all figures."
+_MOST_COLUMNS = 5
+"""So many protocols have a column of their own in the table of what differs."""
 _DIGESTS = 12
 """Characters shown of a digest."""
 
@@ -130,10 +132,26 @@ def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[B
     """Return a table of the recipe keys that differ between protocols; nothing with one protocol."""
     if len(protocols) < 2:
         return []
-    rows = [[_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given]
+    rows: list[list[Cell | str]] = [
+        [_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given
+    ]
     titles = ["key", *map(short_id, protocols)]
+    if len(protocols) > _MOST_COLUMNS:
+        titles, rows = ["key", "value", "protocols"], _by_value(given, protocols)
     table = Table.of("differences", titles, rows)
     return [Folded("Where the protocols differ", (table,), anchor="differences")]
+
+
+def _by_value(given: Sequence[Difference], protocols: Sequence[str]) -> list[list[Cell | str]]:
+    """Return a row for each value of a key, with the protocols that have it: many would not fit beside each other."""
+    rows: list[list[Cell | str]] = []
+    for key, values in given:
+        cells = {name: _value_in(values, name) for name in protocols}
+        rows += [
+            [_code(key), cell, ", ".join(short_id(name) for name in protocols if cells[name] == cell)]
+            for cell in dict.fromkeys(cells.values())
+        ]
+    return rows
 
 
 def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:

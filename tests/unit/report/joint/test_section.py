@@ -127,3 +127,11 @@ def test_of_several_suites_none_is_told_in_brief(add, tmp_path):
     found = joint(rank(tmp_path / "results"))
     assert found.tables == ("four", "one", "three", "two")
     assert told_in_brief(found) == frozenset()
+
+
+def test_what_differs_between_many_recipes_is_told_value_by_value(add, tmp_path):
+    for lr in (None, 0.1, 0.2, 0.3, 0.4, 0.5):
+        results = add(lr, a=90, b=70, seeds=1)
+    text = write_report(results, tmp_path / "reports").markdown.read_text(encoding="utf-8")
+    assert "| key | value | protocols |" in text
+    assert len(re.findall(r"\| `train\.lr` \| `0\.\d` \| [0-9a-f]{8} \|", text)) == 5
