@@ -164,7 +164,8 @@ def _composed(ranking: Ranking, further: Further, joint: Joint | None, figures: 
     for one, drawings in parts:
         notes = of_table(concerning, one.table.protocol, one.table.test_data)
         leads = any(figure in lead for figure in drawings.values())
-        report.blocks += table_part(one, drawings, notes, leads=leads, alone=len(parts) == 1)
+        alone, linked = len(parts) == 1, len(parts) > 1 and one.table.protocol not in brief
+        report.blocks += table_part(one, drawings, notes, leads=leads, alone=alone, linked=linked)
     report.blocks += tuning_section(runs, ranking.trials)
     report.blocks += robustness.robustness_section(further.retested, draw)
     report.blocks += deployment.deployment_section(further.deployed, draw)
@@ -172,8 +173,7 @@ def _composed(ranking: Ranking, further: Further, joint: Joint | None, figures: 
     report.blocks += sections.reproduction(runs)
     known = [group for group in protocol_groups(runs) if group.protocol is not None]
     report.blocks += sections.differences(protocol_differences(runs), [str(group.protocol) for group in known])
-    for protocol, group in known:
-        report.blocks += sections.protocol(str(protocol), group)
+    report.blocks += sections.protocols(known)
     report.blocks += [*sections.environment(runs), *sections.suites_as_run(runs)]
     return report
 

@@ -59,6 +59,7 @@ def write_table(
         whole: Headings of further columns that are never wrapped.
         drop: Headings of the columns to drop first, in this order; the others follow from the right.
     """
+    titles, right, whole, drop = ([printable(title) for title in part] for part in (titles, right, whole, drop))
     cells = [["" if cell is None else printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         typer.echo("\n".join(_plain_table(titles, cells, right)))

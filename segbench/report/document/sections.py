@@ -17,7 +17,7 @@ from segbench.report.figures.captions import MOST_NETWORKS, scored_rows
 from segbench.report.ranking.notes import Note
 from segbench.report.ranking.published import Published, published_of
 from segbench.report.runs.class_iou import class_iou
-from segbench.report.runs.protocols import Difference
+from segbench.report.runs.protocols import Difference, ProtocolRuns
 from segbench.report.text import early_stopping_rule, is_absent, plural, short_id, shown_path, with_spread
 from segbench.results.record import Status
 from segbench.results.store import SUITE_FILE
@@ -27,8 +27,8 @@ HOW_SCORED = (
     "rows of different protocols, or tested on different data, are not ranked together."
 )
 LARGEST_ALONE = "Of recipes that differ in the fraction of the training split, the largest one has all figures."
-_MOST_COLUMNS = 5
-"""So many protocols have a column of their own in the table of what differs."""
+_MOST_APART = 5
+"""Up to so many protocols have a column of their own in the table of what differs, and a fold of their own."""
 _DIGESTS = 12
 """Characters shown of a digest."""
 
@@ -136,7 +136,7 @@ def differences(given: Sequence[Difference], protocols: Sequence[str]) -> list[B
         [_code(key), *(_value_in(values, name) for name in protocols)] for key, values in given
     ]
     titles = ["key", *map(short_id, protocols)]
-    if len(protocols) > _MOST_COLUMNS:
+    if len(protocols) > _MOST_APART:
         titles, rows = ["key", "value", "protocols"], _by_value(given, protocols)
     table = Table.of("differences", titles, rows)
     return [Folded("Where the protocols differ", (table,), anchor="differences")]
@@ -154,8 +154,16 @@ def _by_value(given: Sequence[Difference], protocols: Sequence[str]) -> list[lis
     return rows
 
 
-def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
-    """Return one protocol: the rule for selecting weights, the data's digests and the recipe."""
+def protocols(groups: Sequence[ProtocolRuns]) -> list[Block]:
+    """Return each protocol: the rule for selecting weights, the data's digests and the recipe; many in one fold."""
+    told = {f"Protocol {short_id(group.protocol)}": _protocol(group.runs) for group in groups}
+    if len(told) > _MOST_APART:
+        whole = [block for name, blocks in told.items() for block in (Heading(name, 3), *blocks)]
+        return [Folded("Protocols", tuple(whole), anchor="protocol")]
+    return [Folded(name, tuple(blocks), anchor="protocol") for name, blocks in told.items()]
+
+
+def _protocol(runs: pd.DataFrame) -> list[Block]:
     recipe = runs["recipe"].iloc[0]
     blocks: list[Block] = [Paragraph(selection_rule(recipe))]
     for name, what in (("train_digest", "trained"), ("test_digest", "tested")):
@@ -164,8 +172,7 @@ def protocol(protocol_id: str, runs: pd.DataFrame) -> list[Block]:
             listed = [part for digest in found for part in (", ", Code(digest))][1:]
             blocks.append(Paragraph.of(f"Digest of the data that was {what} on, in order: ", *listed, "."))
     text = yaml.safe_dump(json.loads(json.dumps(recipe)), sort_keys=False, allow_unicode=True)
-    name = f"Protocol {short_id(protocol_id)}"
-    return [Folded(name, (*blocks, Listing(text, "yaml")), anchor="protocol")]
+    return [*blocks, Listing(text, "yaml")]
 
 
 def selection_rule(recipe: Mapping[str, Any]) -> tuple[Inline, ...]:

@@ -18,8 +18,6 @@ from segbench.report.runs.pictures import find_pictures
 
 NO_PICTURES = "No pictures: these runs kept none."
 _LEADS = ("accuracy-throughput", "accuracy-parameters", "mean-iou-intervals")
-_LONGEST_LINK = 60
-"""Characters of a table's name, from which on the links at the top of a page leave it out."""
 _TRAINING = "Training and calibration"
 _FIGURES = {
     "Uncertainty of the ranking": ("mean-iou-intervals", "paired-differences"),
@@ -46,7 +44,7 @@ def _lead(table: RankedTable, drawings: Mapping[str, Drawing]) -> str | None:
 
 
 def table_part(
-    judged: Judged, drawings: Mapping[str, Drawing], notes: Sequence[Note], *, leads: bool, alone: bool
+    judged: Judged, drawings: Mapping[str, Drawing], notes: Sequence[Note], *, leads: bool, alone: bool, linked: bool
 ) -> list[Block]:
     """Return all blocks about one table.
 
@@ -55,22 +53,16 @@ def table_part(
         drawings: Its figures by the names of ``DRAWINGS``.
         notes: What a reader must know of it.
         leads: Whether one of its figures opens the report; it is then not repeated here.
-        alone: Whether it is the report's only table; the navigation then links to its parts.
+        alone: Whether it is the report's only table; the links at the top of a page then lead to its parts.
+        linked: Whether one of these links leads to the table.
     """
     table, runs, _ = judged
     pictures = _pictures(judged, drawings)
     curves = drawings["learning-curves"].name if "learning-curves" in drawings else None
     facts = row_facts(table, runs, notes, curves=curves, pictures=pictures) if len(table.scored) else []
     _, *rest = table_blocks(table, facts=facts)
-    blocks: list[Block] = [
-        Heading(
-            table.heading,
-            3,
-            "networks",
-            link="" if alone or len(table.short_name) > _LONGEST_LINK else table.short_name,
-        ),
-        *rest,
-    ]
+    link = table.short_name if linked else ""
+    blocks: list[Block] = [Heading(table.heading, 3, "networks", link=link), *rest]
     start = len(blocks)
     if advice(table):
         blocks.append(Paragraph.of(advice(table)))

@@ -7,24 +7,19 @@ so has the ratio to the best network of a data set, of which performance profile
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from segbench.errors import StoreError
 from segbench.metrics.uncertainty import Comparison, Interval
-from segbench.report.efficiency.curves import smaller_fractions
-from segbench.report.joint.names import in_order, names_of
 from segbench.report.joint.orders import TableOrder, order_of
+from segbench.report.joint.tables import NamedTable, differing_options, leaderboards_of, shared_networks
 from segbench.report.ranking.ranking import Ranking
-from segbench.report.runs.network_identity import network_key
-from segbench.report.text import canonical, is_absent
-from segbench.report.verdict import judged_tables
+from segbench.report.text import is_absent
 
 RATIOS = (0.99, 0.95, 0.9, 0.8)
 """Shares of the best score of a table at which profiles are told."""
@@ -95,6 +90,23 @@ class JointPair:
 
 
 @dataclass(frozen=True)
+class Incomplete:
+    """A table that is left out of a joint view.
+
+    Attributes:
+        name: What it is called.
+        protocol: Its protocol.
+        suite: Its suite.
+        lacks: The networks of the view that it does not score.
+    """
+
+    name: str
+    protocol: str
+    suite: str
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Joint:
     """Several leaderboards in one view.
 
@@ -107,7 +119,7 @@ class Joint:
         seeds: The fewest and the most trainings of a network in a table.
         undecided: By table that compares no networks, the reason.
         left_out: By network, the tables that lack it.
-        lacking: Tables that are left out, because they lack one of these networks, with suite and protocol.
+        incomplete: The tables that are left out, because they lack some of these networks.
         differing: By network, the options in which it differs between tables; empty where only its code or its
             initial weights do.
     """
@@ -120,37 +132,13 @@ class Joint:
     seeds: tuple[int, int]
     undecided: dict[str, str]
     left_out: dict[str, tuple[str, ...]]
-    lacking: dict[str, tuple[str, str]]
+    incomplete: tuple[Incomplete, ...]
     differing: dict[str, tuple[str, ...]]
 
     @property
     def decided(self) -> int:
         """How many tables compare networks."""
         return len(self.tables) - len(self.undecided)
-
-
-@dataclass(frozen=True, eq=False)
-class NamedTable:
-    """One leaderboard.
-
-    Attributes:
-        name: What it is called.
-        protocol: Its protocol.
-        runs: The rows of ``load_results`` that it is made of.
-        scored: Its rows with a score, by label.
-        pairs: Its pairs, with the columns of ``Ranking.pairs``.
-    """
-
-    name: str
-    protocol: str
-    runs: pd.DataFrame
-    scored: dict[str, Any]
-    pairs: pd.DataFrame
-
-    @property
-    def suite(self) -> str:
-        """The suite of its runs."""
-        return str(self.runs["suite"].iloc[0])
 
 
 def joint(ranking: Ranking) -> Joint:
@@ -162,12 +150,12 @@ def joint(ranking: Ranking) -> Joint:
     Raises:
         StoreError: There are fewer than two tables, or no two networks are in two of them.
     """
-    found = _tables(ranking)
+    found = leaderboards_of(ranking)
     if len(found) < 2:
         raise StoreError(
             "a joint view needs two leaderboards; give the folders of several suites, or one with a grid of recipes"
         )
-    tables, labels = _sharing(found)
+    tables, labels = shared_networks(found)
     if len(tables) < 2:
         names = ", ".join(table.name for table in found)
         raise StoreError(f"no two of these tables share two networks, by label; give the networks equal ones: {names}")
@@ -187,49 +175,14 @@ def joint(ranking: Ranking) -> Joint:
         seeds=(min(seeds), max(seeds)),
         undecided=undecided,
         left_out={label: names for label, names in absent.items() if names},
-        lacking={table.name: (table.suite, table.protocol) for table in found if table not in tables},
-        differing=_differing(tables, labels),
+        incomplete=tuple(_incomplete(table, labels) for table in found if table not in tables),
+        differing=differing_options(tables, labels),
     )
 
 
-def _tables(ranking: Ranking) -> list[NamedTable]:
-    """Return all tables that score a network, with names."""
-    smaller = smaller_fractions(ranking.runs)
-    judged = [
-        one
-        for one in judged_tables(ranking)
-        if len(one.table.scored) and one.table.protocol not in smaller and is_absent(one.table.rows["tuning"].iloc[0])
-    ]
-    ordered = in_order(judged, ranking.runs["suite"])
-    return [
-        NamedTable(name, str(one.table.protocol), one.runs, _by_label(one.table.scored, one.runs), one.pairs)
-        for name, one in zip(names_of(ordered), ordered, strict=True)
-    ]
-
-
-def _by_label(scored: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
-    """Return the rows of a table by the label that the suite gave, where that is one network's alone there."""
-    given = dict(zip(runs["model"], runs["label"], strict=True))
-    rows: list[Any] = list(scored.itertuples())
-    labels = [str(given[row.model]) for row in rows]
-    return {label if labels.count(label) == 1 else str(row.model): row for label, row in zip(labels, rows, strict=True)}
-
-
-def _sharing(tables: Sequence[NamedTable]) -> tuple[list[NamedTable], list[str]]:
-    """Return the tables and the networks that are compared: all of these networks are in all of these tables.
-
-    Networks come in by the number of tables that have them. Of these sets, the one of the most scores is taken; where
-    two have as many, that of more tables. No tables are returned where no two share two networks.
-    """
-    counts = Counter(label for table in tables for label in table.scored)
-    labels = sorted(counts, key=lambda label: -counts[label])
-    best: tuple[list[NamedTable], list[str]] = [], []
-    for number in range(2, len(labels) + 1):
-        chosen = labels[:number]
-        having = [table for table in tables if all(label in table.scored for label in chosen)]
-        if len(having) > 1 and number * len(having) > len(best[0]) * len(best[1]):
-            best = having, chosen
-    return best
+def _incomplete(table: NamedTable, labels: Sequence[str]) -> Incomplete:
+    lacks = tuple(label for label in labels if label not in table.scored)
+    return Incomplete(table.name, table.protocol, table.suite, lacks)
 
 
 def _why_undecided(table: NamedTable, labels: Sequence[str]) -> str | None:
@@ -292,17 +245,3 @@ def _pairs(labels: Sequence[str], orders: dict[str, TableOrder]) -> tuple[JointP
         ahead, behind = (tuple(name for name, lead in leads.items() if lead == sign) for sign in (1, -1))
         found.append(JointPair(labels[pair[0]], labels[pair[1]], ahead, behind))
     return tuple(found)
-
-
-def _differing(tables: Iterable[NamedTable], labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the networks that are not the same in all tables, with the options that differ."""
-    found = {}
-    for label in labels:
-        models = {table.scored[label].model for table in tables}
-        runs: list[Any] = [run for table in tables for run in table.runs.itertuples() if run.model in models]
-        keys = {network_key(run)._replace(label=label): run.options for run in runs}
-        if len(keys) > 1:
-            names = dict.fromkeys(str(name) for options in keys.values() for name in options)
-            values = {name: {canonical(options.get(name)) for options in keys.values()} for name in names}
-            found[label] = tuple(name for name in names if len(values[name]) > 1)
-    return found

@@ -34,7 +34,10 @@ def told_in_brief(found: Joint | None) -> frozenset[str]:
     """Return the protocols of whose tables a report shows little: of a suite's many recipes, all but the first one."""
     if found is None:
         return frozenset()
-    pairs = [*zip(found.suites, found.protocols, strict=True), *found.lacking.values()]
+    pairs = [
+        *zip(found.suites, found.protocols, strict=True),
+        *((table.suite, table.protocol) for table in found.incomplete),
+    ]
     recipes = Counter(suite for suite, _ in pairs)
     firsts = set(dict(reversed(pairs)).values())
     return frozenset(protocol for suite, protocol in pairs if recipes[suite] > MOST_WHOLE) - firsts

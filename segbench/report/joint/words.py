@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from segbench.report.joint.joint import Joint, JointPair
 from segbench.report.text import plural, printable
 
+_TOLD = (
+    "told apart in opposite orders",
+    "told apart in several tables, always in the same order",
+    "told apart in one table",
+    "told apart in no table",
+)
+"""What is known of the order of two networks."""
 _SHOWN = 3
 """So many pairs, and tables of each, are told in a verdict."""
 
@@ -41,8 +49,8 @@ def caveats(joint: Joint) -> Iterator[str]:
         yield f"{_listed(names)}: {reason}, so that every rank is left open"
     for label, tables in joint.left_out.items():
         yield f"{printable(label)} is left out: not in {_listed(tables)}"
-    if joint.lacking:
-        yield f"left out, as networks were not scored there: {_listed(list(joint.lacking))}"
+    for table in joint.incomplete:
+        yield f"'{printable(table.name)}' is left out: it has no score of {', '.join(map(printable, table.lacks))}"
     for label, options in joint.differing.items():
         what = ", ".join(map(printable, options)) or "code or initial weights"
         yield f"{printable(label)} is not the same network in all tables: {what}"
@@ -50,14 +58,18 @@ def caveats(joint: Joint) -> Iterator[str]:
 
 def counted_orders(joint: Joint) -> str:
     """Return in a sentence of how many pairs what is known."""
-    counts = {"told apart in opposite orders": 0, "told apart in several tables, always in the same order": 0}
-    counts |= {"told apart in one table": 0, "told apart in no table": 0}
-    for pair in joint.pairs:
-        told = len(pair.ahead) + len(pair.behind)
-        kinds = list(counts)
-        counts[kinds[0] if pair.turns else kinds[1] if told > 1 else kinds[2] if told else kinds[3]] += 1
-    known = "; ".join(f"{number} {words}" for words, number in counts.items() if number)
+    counts = Counter(map(_told, joint.pairs))
+    known = "; ".join(f"{counts[words]} {words}" for words in _TOLD if counts[words])
     return f"{plural(len(joint.pairs), 'pair')}: {known}."
+
+
+def _told(pair: JointPair) -> str:
+    """Return which of ``_TOLD`` holds for a pair."""
+    opposite, several, once, never = _TOLD
+    if pair.turns:
+        return opposite
+    tables = len(pair.ahead) + len(pair.behind)
+    return several if tables > 1 else once if tables else never
 
 
 def _orders(joint: Joint) -> str:

@@ -179,8 +179,7 @@ def joint(
         write_json(section.joint_facts(found))
         return
     for table in (section.ranks(found), section.summary(found)):
-        titles = [printable(title) for title in table.titles]
-        write_table(titles, [[cell.text for cell in row] for row in table.rows], right=titles[1:])
+        write_table(table.titles, [[cell.text for cell in row] for row in table.rows], right=table.titles[1:])
         typer.echo()
     tell(f"{verdict(found)} {how_sure(found)}")
     tell(
