@@ -1,4 +1,4 @@
-"""Writes docs/what-changed.md: whether other recipes, smaller forms, less data and other weather change the ranking.
+"""Writes docs/what-changed.md: whether other data, recipes and forms, less data and other weather change the ranking.
 
     python benchmarks/what_changed.py > docs/what-changed.md
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,33 @@ RESULTS = ROOT / "published" / "results"
 
 TITLE = "# What changed the ranking?"
 INTRODUCTION = """
-Four questions that a leaderboard leaves open: is the best network still the best under another recipe, in another
-runtime or at int8, with less data, and in fog? Below are the answers for small networks on two real data sets, trained
-and tested on two CPU cores. They hold for these networks and protocols. This page is written by
-`python benchmarks/what_changed.py` from the results under `published/results`; figures are in the reports.
+Five questions that a leaderboard leaves open: is the best network still the best on other data, under another recipe,
+in another runtime or at int8, with less data, and in fog? Below are the answers for small networks on two real data
+sets and generated scenes, trained and tested on two CPU cores. They hold for these networks and protocols. This page is
+written by `python benchmarks/what_changed.py` from the results under `published/results`; figures are in the reports.
+"""
+DATA = """
+The same ten small networks under the same recipe on cell nuclei (`suites/nuclei.yaml`) and generated scenes
+(`suites/scenes.yaml`), three trainings each: [how](robustness.md#several-data-sets-or-recipes), reports of the
+[nuclei]({}) and the [scenes]({}).
 """
 DEPLOYED = """
 Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
-[how](deploy.md), [report]({report}). Times are of one process a case, while the other core was busy.
+[how](deploy.md), [report]({}). Times are of one process a case, while the other core was busy.
 """
 LESS_DATA = """
 Eight small networks on 383 to 48 images of cell nuclei, three trainings each, with the same number of optimizer steps
-(`suites/data-efficiency.yaml`): [how](data-efficiency.md), [report]({report}).
+(`suites/data-efficiency.yaml`): [how](data-efficiency.md), [report]({}).
 """
 WEATHER = """
 The same ten networks of CamVid on 100 test images under eight corruptions at three severities:
-[how](robustness.md), [report]({report}).
+[how](robustness.md), [report]({}).
 """
 
 RECIPES = """
 Four small networks on cell nuclei under fifteen recipes, three trainings each: one thing at a time is changed, the
 learning rate, the loss, the optimizer, the initial weights or the augmentation (`suites/ablation.yaml`):
-[what that allows to say](claims.md), [report]({report}).
+[what that allows to say](claims.md), [report]({}).
 """
 
 FURTHER = {"Other runtimes, int8": "deployments", "Other weather": "robustness"}
@@ -66,33 +71,39 @@ def main() -> int:
 def page() -> str:
     """Return the page."""
     challenges, nuclei = (Further.of(load_results(RESULTS / name)) for name in ("camvid-challenges", "data-efficiency"))
-    recipes = joint_of(rank(RESULTS / "ablation"))
     parts = {
-        "Other recipes": (RECIPES, "ablation", joint_section(recipes, drawn)),
-        "Other runtimes, int8": (DEPLOYED, "camvid-challenges", deployment_section(challenges.deployed, drawn)),
+        "Other data": (DATA, ("nuclei", "scenes"), joint_view("nuclei", "scenes")),
+        "Other recipes": (RECIPES, ("ablation",), joint_view("ablation")),
+        "Other runtimes, int8": (DEPLOYED, ("camvid-challenges",), deployment_section(challenges.deployed, drawn)),
         "Less data": (
             LESS_DATA,
-            "data-efficiency",
+            ("data-efficiency",),
             efficiency_section(nuclei.efficiency, [drawn(None, "")] * len(nuclei.efficiency)),
         ),
-        "Other weather": (WEATHER, "camvid-challenges", robustness_section(challenges.retested, drawn)),
+        "Other weather": (WEATHER, ("camvid-challenges",), robustness_section(challenges.retested, drawn)),
     }
     sections = [
-        f"## {title}\n{words.format(report=link(suite))}{cost(suite, FURTHER.get(title))}\n"
+        f"## {title}\n{words.format(*map(link, suites))}{cost(suites, FURTHER.get(title))}\n"
         + render_markdown(told(blocks)).strip()
-        for title, (words, suite, blocks) in parts.items()
+        for title, (words, suites, blocks) in parts.items()
     ]
     return "\n\n".join([f"{TITLE}\n{INTRODUCTION}".rstrip(), *sections]) + "\n"
 
 
-def cost(suite: str, further: str | None) -> str:
-    """Say how long a suite's runs took, and its further tests, as their records have it; added up over all of them."""
-    runs = [read_json(file) for file in sorted((RESULTS / suite).glob("*/run.json"))]
+def joint_view(*suites: str) -> list[Block]:
+    """Return what is known of the networks over the tables of suites."""
+    return joint_section(joint_of(rank(*(RESULTS / suite for suite in suites))), drawn)
+
+
+def cost(suites: Sequence[str], further: str | None) -> str:
+    """Say how long suites' runs took, and their further tests, as their records have it; added up over all of them."""
+    runs = [read_json(file) for suite in suites for file in sorted((RESULTS / suite).glob("*/run.json"))]
     took = (
         f"Training and testing {len(runs)} runs took {duration(sum(run['timings']['total_seconds'] for run in runs))}"
     )
     if further is not None:
-        tests = [read_json(file) for file in sorted((RESULTS / suite / further).glob("*/*.json"))]
+        folders = [RESULTS / suite / further for suite in suites]
+        tests = [read_json(file) for folder in folders for file in sorted(folder.glob("*/*.json"))]
         took += f", and these {len(tests)} tests {duration(sum(test['seconds'] or 0.0 for test in tests))}"
     machines = sorted({(run["environment"]["processor"], run["environment"]["cores"]) for run in runs})
     where = "; ".join(f"{processor}, {cores} cores" for processor, cores in machines)

@@ -113,7 +113,9 @@ def test_pictures_are_published_of_generated_data_alone():
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
-@pytest.mark.parametrize("report", ["camvid-cpu", "camvid-gpu", "camvid-challenges", "data-efficiency", "ablation"])
+@pytest.mark.parametrize(
+    "report", ["camvid-cpu", "camvid-gpu", "camvid-challenges", "data-efficiency", "ablation", "nuclei"]
+)
 def test_pages_of_others_data_show_no_pictures(report):
     page = (ROOT / "published" / "reports" / report / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r"data:image/(?:png|jpeg)", page)
