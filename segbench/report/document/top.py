@@ -49,7 +49,7 @@ def _facts(runs: pd.DataFrame, notes: Sequence[Note]) -> Iterable[tuple[str, str
         "Networks": str(completed["model"].nunique()),
         "Data": ", ".join(_distinct(_data(run) for run in completed.itertuples())),
         "Images": ", ".join(_distinct(map(_images, sorted(completed.itertuples(), key=_training_images)))),
-        "Test size": ", ".join(_distinct(_size(size) for size in completed["input_size"])),
+        "Test size": ", ".join(_distinct(_test_size(run) for run in completed.itertuples())),
         "Training": " | ".join(_distinct(filter(None, (_training(recipe) for recipe in recipes)))),
         "Runs": _runs(runs),
         "Device": ", ".join(_distinct(_device(run) for run in completed.itertuples())),
@@ -121,8 +121,14 @@ def _images(run: Any) -> str:
     return "" if is_absent(run.test_images) else f"{train}{int(run.test_images):,} test"
 
 
-def _size(size: Any) -> str:
-    return "" if is_absent(size) else f"{size[0]}x{size[1]}"
+def _test_size(run: Any) -> str:
+    """Return the size of the first test image as the network takes it, and whether others have another."""
+    if is_absent(run.input_size):
+        return ""
+    steps = ((run.recipe if not is_absent(run.recipe) else {}).get("transforms") or {}).get("test") or []
+    fixed = any(isinstance(step, dict) and step.get("size") for step in steps)
+    vary = not fixed and not is_absent(run.image_areas) and len(run.image_areas) > 1
+    return f"{run.input_size[0]}x{run.input_size[1]}{' and others' if vary else ''}"
 
 
 def _training(recipe: Any) -> str:

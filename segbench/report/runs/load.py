@@ -22,7 +22,7 @@ from segbench.report.runs.network_identity import options_of
 from segbench.report.runs.own_metrics import find_metrics
 from segbench.report.runs.trials import Stored, trials_apart
 from segbench.results.arrays.details import BOUNDARY, CALIBRATION, load_details, together
-from segbench.results.arrays.matrices import joined, load_matrices
+from segbench.results.arrays.matrices import ImageMatrices, joined, load_matrices
 from segbench.results.damage import damage_of
 from segbench.results.find_runs import FoundRun, scan
 from segbench.results.record import WEIGHTS_FACTS, RunRecord, Status
@@ -76,13 +76,13 @@ COLUMNS = (
     *("weights_share", *WEIGHTS_FACTS, "classes_map"),
     *("folds", "fold", "fold_paths", "image_groups", "data_notes"),
     *("early_stop", "epoch_digests", "parameter_groups", "own_metrics", "own_class_metrics", "metric_problems"),
-    *("started", "train_images", "teacher"),
+    *("started", "train_images", "teacher", "image_areas"),
 )
 """The columns of ``load_results``, in order; from ``options`` on most hold dicts and tuples."""
 _SCORED = (
     *(*SCORES, *DETAIL_SCORES, "mean_iou_void_as_error", "averaged_classes", "class_iou", "class_recall"),
     *("image_counts", "image_names", "confusion", "predicted_but_unlabelled", "never_predicted", "predicts_only"),
-    *("precision_classes", "own_metrics", "own_class_metrics"),
+    *("precision_classes", "own_metrics", "own_class_metrics", "image_areas"),
 )
 """Those that come from confusion matrices."""
 
@@ -95,7 +95,8 @@ def load_results(*folders: str | Path) -> pd.DataFrame:
         bytes, times in seconds. A run that cannot be read is a row of status ``damaged`` with the reason. The runs
         of a cross-validation are one row for all ``folds`` of a network and seed, as ``folds`` says; ``fold_paths``
         are their folders, and ``image_groups`` the group of each image where the suite has groups.
-        ``own_metrics`` holds the values of the suites' custom metrics, by label.
+        ``own_metrics`` holds the values of the suites' custom metrics, by label, and ``image_areas`` the different
+        numbers of pixels of the test labels.
 
     Raises:
         StoreError: A folder does not exist.
@@ -299,9 +300,17 @@ def _scores(folders: Sequence[Path], classes: Sequence[str]) -> dict[str, Any]:
         "mean_iou_void_as_error": void_as_error(matrices.matrices, matrices.void_predicted).mean_iou,
         "image_counts": counts_by_image(matrices.matrices),
         "image_names": matrices.names,
+        "image_areas": _areas(matrices),
         "confusion": total,
         **_detail_scores([folder / DETAILS_FILE for folder in folders], matrices.names),
     }
+
+
+def _areas(matrices: ImageMatrices) -> frozenset[int]:
+    """Return the different numbers of pixels that test images have; none where void pixels are not known."""
+    if matrices.void_predicted is None:
+        return frozenset()
+    return frozenset((matrices.matrices.sum(axis=(1, 2)) + matrices.void_predicted.sum(axis=1)).tolist())
 
 
 def _only_class(confusion: NDArray[np.int64], classes: Sequence[str]) -> str | None:

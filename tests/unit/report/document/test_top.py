@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from segbench.report.blocks import Facts, Heading, Paragraph
 from segbench.report.document.top import title, top
 from segbench.report.ranking.notes import Note
 from segbench.report.runs.load import load_results
+from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.record import Outcome, Status
 
 CAMVID = {
@@ -77,3 +79,21 @@ def test_nothing_but_unreadable_runs_still_has_a_top(add, results):
     heading, facts = top(load_results(results), [], [])
     assert heading.text == "Leaderboard: toy"
     assert dict(facts.items)["Runs"] == "0 completed, 1 damaged"
+
+
+@pytest.mark.parametrize(
+    ("voids", "steps", "shown"),
+    [
+        ([0, 0], [], "32x48 and others"),
+        ([0, 20], [], "32x48"),  # 60 labelled pixels and none of void, 40 and 20: as large
+        (None, [], "32x48"),
+        ([0, 0], [{"name": "resize", "scale": 0.5}, "normalize"], "32x48 and others"),
+        ([0, 0], [{"name": "resize", "size": [32, 48]}], "32x48"),
+    ],
+)
+def test_test_images_of_several_sizes_are_not_shown_as_of_one(add, results, voids, steps, shown):
+    labelled = np.stack([20 * np.eye(3, dtype=np.int64), np.diag([20, 20, 0])])
+    void = None if voids is None else np.array([[count, 0, 0] for count in voids], np.int64)
+    add("a", recipe=CAMVID | {"transforms": {"test": steps}}, matrices=ImageMatrices(("x", "y"), labelled, void))
+    _, facts, _ = top(load_results(results), ["a."], [])
+    assert dict(facts.items)["Test size"] == shown
