@@ -90,8 +90,7 @@ def is_suite(folder: Path) -> bool:
     """Return whether a folder is a suite's results folder."""
     if (folder / SUITE_FILE).is_file() or any((folder / SPEED_FOLDER).glob("*.json")):
         return True
-    children = [child for child in folder.iterdir() if child.is_dir()]
-    return any(_is_run(child) or _holds_states(child) for child in children)
+    return any(_is_run(child) or _holds_states(child) for child in folder.iterdir() if child.is_dir())
 
 
 def held_runs(suite: Path) -> list[HeldRun]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import json
 import lzma
 import os
@@ -651,3 +652,23 @@ def test_a_full_disk_is_named_when_packing(results, small_disk):
     with pytest.raises(StoreError, match="No space left on device; free some space"):
         pack(results, small_disk / "a.tar.xz")
     assert list(tree(small_disk)) == ["other"]
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_merge_does_as_much_however_many_runs_are_there(tmp_path, planned):
+    def calls(runs: int) -> int:
+        into, theirs, archive = (tmp_path / str(runs) / name for name in ("into", "theirs", "a.tar.xz"))
+        write_true_run(into, seed=0)
+        for number in range(1, runs):
+            shutil.copytree(next((into / "toy").iterdir()), into / "toy" / f"other-{number}")
+        if planned:
+            (into / "toy" / "suite.yaml").write_text("name: toy\n")
+        write_true_run(theirs, seed=1)
+        pack(theirs, archive)
+        watched = cProfile.Profile()
+        watched.runcall(merge, [archive], into)
+        return sum(entry.callcount for entry in watched.getstats())
+
+    calls(1)  # imports what the first merge needs
+    few, many = calls(2), calls(200)
+    assert many <= few + 20
