@@ -35,8 +35,9 @@ sets and generated scenes, trained and tested on two CPU cores. They hold for th
 written by `python benchmarks/what_changed.py` from the results under `published/results`; figures are in the reports.
 """
 DATA = """
-The same ten small networks under the same recipe on cell nuclei (`suites/nuclei.yaml`) and generated scenes
-(`suites/scenes.yaml`), three trainings each: [how](robustness.md#several-data-sets-or-recipes), reports of the
+The same ten small networks on cell nuclei (`suites/nuclei.yaml`) and generated scenes (`suites/scenes.yaml`), three
+trainings each, with the same loss, optimizer and number of epochs; flips and crops differ:
+[how](robustness.md#several-data-sets-or-recipes), reports of the
 [nuclei]({}) and the [scenes]({}).
 """
 DEPLOYED = """

@@ -73,7 +73,7 @@ def leftovers(folder: Path) -> list[Leftover]:
     """Return the temporary files and folders directly below a folder, sorted by name."""
     if not folder.is_dir():
         return []
-    hidden = sorted(name for name in os.listdir(folder) if name[0] == ".")  # noqa: PTH208 - a Path a run is slow
+    hidden = sorted(name for name in os.listdir(folder) if name[0] == ".")  # noqa: PTH208 - a Path for each run is slow
     return [leftover for name in hidden if (leftover := Leftover.parse(folder / name)) is not None]
 
 
