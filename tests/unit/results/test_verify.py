@@ -71,7 +71,7 @@ def test_options_that_json_knows_in_one_form_only_keep_their_identity(tmp_path):
 @pytest.mark.skipif(not (PUBLISHED).is_dir(), reason="the published results are in the repository only")
 def test_all_published_runs_pass():
     held = held_runs(PUBLISHED / "camvid-cpu")
-    assert len(held) == 10
+    assert len(held) == len(list((PUBLISHED / "camvid-cpu").glob("*/run.json"))) >= 10
     assert [run.problem for run in held if run.problem] == []
 
 
