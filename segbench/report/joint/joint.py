@@ -140,6 +140,11 @@ class Joint:
         """How many tables compare networks."""
         return len(self.tables) - len(self.undecided)
 
+    @property
+    def telling(self) -> int:
+        """How many tables tell any two networks apart."""
+        return len({table for pair in self.pairs for table in (*pair.ahead, *pair.behind)})
+
 
 def joint(ranking: Ranking) -> Joint:
     """Return the joint view of several leaderboards.

@@ -79,7 +79,10 @@ def _orders(joint: Joint) -> str:
         return f"Whether the order of networks changes from table to table is not known{whole}{some}."
     turned = [pair for pair in joint.pairs if pair.turns]
     if not turned:
-        return f"No order of two networks is seen to change from table to table. {counted_orders(joint)}"
+        return (
+            "No order of two networks is seen to change from table to table; "
+            f"orders are told in {joint.telling} of {plural(len(joint.tables), 'table')}. {counted_orders(joint)}"
+        )
     more = f" So it is with {plural(len(turned) - _SHOWN, 'other pair')}." if len(turned) > _SHOWN else ""
     return f"The order of networks changes. {' '.join(map(_turned, turned[:_SHOWN]))}{more} {counted_orders(joint)}"
 

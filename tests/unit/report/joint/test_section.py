@@ -49,7 +49,10 @@ def test_what_is_not_told_apart_is_not_said_to_change(add):
     add(None, a=90, b=70)
     results = add(0.5, a=79, b=80)
     found = joint(rank(results))
-    assert verdict(found).startswith("No order of two networks is seen to change from table to table.")
+    assert found.telling == 1
+    assert verdict(found).startswith(
+        "No order of two networks is seen to change from table to table; orders are told in 1 of 2 tables. "
+    )
     assert counted_orders(found) == "1 pair: 1 told apart in one table."
 
 
