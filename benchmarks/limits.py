@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -166,8 +167,12 @@ def used_by(*arguments: str) -> Used:
     ) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Used(time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak, process.returncode)
+    return Used(time.monotonic() - start, usage.ru_utime + usage.ru_stime, peak_bytes(usage), process.returncode)
+
+
+def peak_bytes(usage: resource.struct_rusage) -> int:
+    """Return the most memory that a process had."""
+    return int(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def evaluated_images(count: int) -> Any:

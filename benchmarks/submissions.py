@@ -5,22 +5,23 @@
 A submission is the archive of one run. Five of them, one a seed, make a row of a leaderboard, of which there is one for
 each suite. Each is packed by itself and deleted once it is merged, as if it came by mail; then `segbench results verify
 --no-data` looks at all of them, and `segbench leaderboard` ranks each suite, as whole processes. Prints what a step
-takes in all and for one submission: time, memory and disk. Scores are drawn at random (`report_scale.py`), by default
-with as many images and classes as CamVid's test split. Ends with 1 where a step fails, where a network has no score in
-the end, or where the last tenth of the merges takes more than twice as long as the first: a leaderboard may not become
-slower to add to.
+takes in all and for one submission: time, disk, and memory, which packing and merging share. Scores are drawn at random
+(`report_scale.py`), by default with as many images and classes as CamVid's test split. Ends with 1 where a step fails,
+where a network has no score in the end, or where the last tenth of the merges takes more than twice as long as the
+first: a leaderboard may not become slower to add to.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from limits import Used, used_by
+from limits import Used, peak_bytes, used_by
 from report_scale import networks_ranked, write_run
 
 from segbench.cli.terminal.output import byte_count, duration, write_table
@@ -41,10 +42,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         results, reports = Path(name) / "results", Path(name) / "reports"
         packing, merging, archived = submit(Path(name), results, count, given)
+        memory = byte_count(peak_bytes(resource.getrusage(resource.RUSAGE_SELF)))
         size = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
         rows = [
-            ["pack", duration(sum(packing)), f"{1e3 * sum(packing) / count:.1f} ms", "", byte_count(archived // count)],
-            ["merge", duration(sum(merging)), f"{1e3 * sum(merging) / count:.1f} ms", "", byte_count(size // count)],
+            [
+                "pack",
+                duration(sum(packing)),
+                f"{1e3 * sum(packing) / count:.1f} ms",
+                memory,
+                byte_count(archived // count),
+            ],
+            [
+                "merge",
+                duration(sum(merging)),
+                f"{1e3 * sum(merging) / count:.1f} ms",
+                memory,
+                byte_count(size // count),
+            ],
         ]
         command = ("-m", "segbench", "results", "verify", str(results), "--no-data")
         rows.append(row("verify", [used_by(*command)], count, failed))
@@ -58,7 +72,7 @@ def main() -> int:
     write_table(
         ["step", "in all", "a submission", "memory", "disk, a submission"], rows, right=["in all", "a submission"]
     )
-    growth = sum(merging[-count // 10 :]) / sum(merging[: count // 10])
+    growth = slowdown(merging)
     machine = capture("cpu")
     print(
         f"{count:,} submissions of {given.suites} suites with {rows_each} networks each, {given.images} images, "
@@ -89,6 +103,12 @@ def submit(place: Path, results: Path, count: int, given: argparse.Namespace) ->
             merge([archive], results)
             merging.append(time.perf_counter() - start)
     return packing, merging, archived
+
+
+def slowdown(seconds: Sequence[float]) -> float:
+    """Return how many times as long as the first tenth the last one took."""
+    tenth = max(1, len(seconds) // 10)
+    return sum(seconds[-tenth:]) / sum(seconds[:tenth])
 
 
 def suites_of(given: argparse.Namespace) -> list[str]:

@@ -12,6 +12,9 @@ from doc_commands import PAGES, ROOT, blocks, needs_shell, parse, segbench_calls
 from typer.testing import CliRunner
 
 from segbench.cli.app import app
+from segbench.config.load import load_suite
+from segbench.config.plan import plan
+from segbench.engine.suite.selection import chosen
 
 _INSTALLS = "installs packages"
 _DOCKER = "needs Docker; tests/unit/test_container.py reads its file"
@@ -110,6 +113,23 @@ def test_what_a_command_says_to_segbench_is_understood(command):
     for arguments in segbench_calls(command):
         error = parse(arguments)
         assert error is None, f"segbench {shlex.join(arguments)}: {error.format_message()}"
+
+
+PICKS = [
+    (suite, arguments[arguments.index("--models") + 1])
+    for command in COMMANDS
+    for arguments in segbench_calls(command)
+    if "--models" in arguments
+    for suite in {*arguments} & {str(path.relative_to(ROOT)) for path in (ROOT / "suites").glob("*.yaml")}
+]
+"""Suites of the repository, and the networks that a command picks of each."""
+
+
+def test_networks_that_commands_pick_of_a_suite_are_in_it():
+    """The tree has stand-ins of these suites, which would not show it."""
+    assert PICKS
+    for suite, names in PICKS:
+        assert chosen(plan(load_suite(ROOT / suite)), names.split(","), None)
 
 
 @pytest.mark.parametrize(("page", "span"), MENTIONS)

@@ -1,4 +1,4 @@
-"""Selects and orders the runs of a suite for a done; it imports nothing heavy."""
+"""Selects and orders the runs of a suite for a command; it imports nothing heavy."""
 
 from __future__ import annotations
 
