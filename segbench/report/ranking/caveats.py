@@ -13,7 +13,7 @@ from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about
 from segbench.report.ranking.speed_columns import speed_figures
 from segbench.report.ranking.unpredicted import unpredicted_notes
 from segbench.report.runs.environments import FactDifference, fact_differences, facts_of, unknown_facts
-from segbench.report.runs.network_identity import network_key
+from segbench.report.runs.network_identity import drop_copies, network_key
 from segbench.report.runs.protocols import Comparison, comparisons, fed_alike
 from segbench.report.runs.split_marks import split_marks
 from segbench.report.runs.trials import batch_size_of
@@ -83,7 +83,8 @@ def _table_notes(runs: pd.DataFrame) -> Iterator[Note]:
     yield from about_columns(MEASURED_SPEED, _measured_notes(runs))
 
 
-def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
+def _row_notes(stored: pd.DataFrame) -> Iterator[str]:
+    runs = drop_copies(stored)
     yield from _fold_notes(runs)
     yield from _data_notes(runs)
     yield from _training_notes(runs)
@@ -92,7 +93,7 @@ def _row_notes(runs: pd.DataFrame) -> Iterator[str]:
     yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)
-    yield from _copy_notes(runs)
+    yield from _copy_notes(stored)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
     yield from _length_notes(runs)
@@ -123,12 +124,34 @@ def _data_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _training_notes(runs: pd.DataFrame) -> Iterator[str]:
+    yield from _split_notes(runs)
     for seed, group in runs.groupby("seed", dropna=False):
         fed = pd.Series(map(canonical, fed_alike(group)), index=group.index, dtype=object)
         trained = [_models(same) for _, same in group.groupby(fed, sort=False)]
         if len(trained) > 1:
             named = " | ".join(map(_named, sorted(trained, key=len, reverse=True)))
             yield f"with seed {seed}, not all rows were trained on the same data: {named}."
+
+
+def _split_notes(runs: pd.DataFrame) -> Iterator[str]:
+    """Yield which runs were trained on other images than others."""
+    marks = pd.Series(split_marks(runs, "train"), index=runs.index, dtype=object)
+    groups = [group for _, group in runs.groupby(marks, sort=False)]
+    if len(groups) > 1:
+        parts = " | ".join(map(_trained_on, sorted(groups, key=len, reverse=True)))
+        yield (
+            f"not all runs were trained on the same images: {parts}. A mean over such seeds is of no one training "
+            "split; train the others again."
+        )
+
+
+def _trained_on(runs: pd.DataFrame) -> str:
+    """Return which runs were trained on some split, and how many images it has."""
+    counts = sorted({int(count) for count in runs["train_images"].dropna()})
+    images = f" ({plural(counts[0], 'image')})" if len(counts) == 1 else ""
+    seeds = sorted({int(seed) for seed in runs["seed"].dropna()})
+    of_seeds = f" with seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}" if seeds else ""
+    return f"{_named(_models(runs))}{of_seeds}{images}"
 
 
 def _weights_notes(runs: pd.DataFrame) -> Iterator[str]:
@@ -151,10 +174,20 @@ def _class_notes(runs: pd.DataFrame) -> Iterator[str]:
 
 
 def _copy_notes(runs: pd.DataFrame) -> Iterator[str]:
-    copies = Counter((*network_key(run), run.seed) for run in runs.itertuples())
-    spare = sum(number - 1 for number in copies.values())
+    copies: dict[tuple[Any, ...], list[Any]] = {}
+    for run in runs.itertuples():
+        copies.setdefault((*network_key(run), run.seed), []).append(run)
+    spare = sum(len(same) - 1 for same in copies.values())
     if spare:
         yield f"{plural(spare, 'run')} of the same network and seed as another counted once only."
+    for first, *others in copies.values():
+        scores = list(dict.fromkeys(f"{run.mean_iou:.4f}" for run in (first, *others) if not is_absent(run.mean_iou)))
+        if len(scores) > 1:
+            yield (
+                f"{printable(first.model)}, seed {first.seed}, is stored with several results (mean IoU "
+                f"{', '.join(scores)}): only the first is counted, so that the order of the folders decides. Leave "
+                "out the folder that does not count."
+            )
 
 
 def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:

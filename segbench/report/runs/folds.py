@@ -24,7 +24,16 @@ Row = Mapping[str, Any]
 Score = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
 """Returns the columns that come from the matrices in some runs' folders, given the names of the classes."""
 
-_DIGESTS = ("train_digest", "test_digest", "test_fingerprint", "test_pixel_digest")
+_DIGESTS = (
+    *(
+        "train_digest",
+        "test_digest",
+        "test_fingerprint",
+        "test_pixel_digest",
+        "train_fingerprint",
+        "train_pixel_digest",
+    ),
+)
 _SECONDS = ("training_seconds", "evaluation_seconds", "total_seconds")
 _OF_ALL_FOLDS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained", "path"),

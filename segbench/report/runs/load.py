@@ -66,6 +66,7 @@ _REAL = (
 COLUMNS = (
     *("suite", "run", "model", "name", "seed", "point", "protocol", "status", "reason", "pretrained"),
     *(*COSTS, "train_digest", "test_digest", "test_fingerprint", "test_pixel_digest"),
+    *("train_fingerprint", "train_pixel_digest"),
     *(*SCORES, *DETAIL_SCORES, "averaged_classes", "test_loss", "selected_epoch", "test_images"),
     *("training_images_per_second", "evaluation_images_per_second"),
     *("training_seconds", "evaluation_seconds", "total_seconds", "device", "path"),
@@ -236,6 +237,8 @@ def _facts(record: RunRecord) -> dict[str, Any]:
         "test_digest": data.test_digest if data else None,
         "test_fingerprint": data.fingerprints.get("test") if data else None,
         "test_pixel_digest": data.pixel_digests.get("test") if data else None,
+        "train_fingerprint": data.fingerprints.get("train") if data else None,
+        "train_pixel_digest": data.pixel_digests.get("train") if data else None,
         "test_images": data.test_images if data else None,
         "train_images": data.train_images if data else None,
         "started": timings.started,

@@ -93,16 +93,16 @@ def protocol_differences(runs: pd.DataFrame) -> list[Difference]:
 
 
 def same_data(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Return for each completed run whether its training inputs equal those of most runs of its seed.
+    """Return for each completed run whether its training data equal those of most runs.
 
-    Two runs were when the digests of all that was fed to them are equal, up to the end of the shorter one where
-    trainings may stop early. Where no digest has a majority, none of the
-    runs is counted as equal.
+    Its training images have to be those of most runs of the table, and what was fed to it that of most runs of its
+    seed: equal digests, up to the end of the shorter one where trainings may stop early. Where no digest has a
+    majority, none of the runs is counted as equal.
     """
-    agrees = pd.Series(data=True, index=runs.index, dtype=bool)
+    agrees = pd.Series(as_most(split_marks(runs, "train")), index=runs.index, dtype=bool)
     for _, group in runs.groupby("seed", dropna=False):
         fed = [canonical(value) for value in fed_alike(group)]
-        agrees.loc[group.index] = pd.Series(as_most(fed), index=group.index, dtype=bool)
+        agrees.loc[group.index] &= pd.Series(as_most(fed), index=group.index, dtype=bool)
     return agrees
 
 
