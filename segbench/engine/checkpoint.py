@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Checkpoint:
         pool_fingerprint: Hash of all images of its cross-validation; None without one, or if not known.
         fold_fingerprint: Hash of the images of its test fold; None likewise.
         statistics: Measured statistics of its training images; None if the recipe measures none.
+        fingerprints: Hash of each split of its run by role (train, validation, test); empty if not known.
     """
 
     network: nn.Module
@@ -38,6 +40,7 @@ class Checkpoint:
     pool_fingerprint: str | None = None
     fold_fingerprint: str | None = None
     statistics: ChannelStatistics | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def images(self) -> ImageFormat:
@@ -53,11 +56,12 @@ def save_checkpoint(
     info: DatasetInfo,
     folds: Folds | None = None,
     statistics: ChannelStatistics | None = None,
+    fingerprints: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network's weights with run and classes as metadata, as a safetensors file.
 
-    In a cross-validation, the metadata includes fingerprints of the ``folds``. If images are normalised with measured
-    ``statistics``, these are included too.
+    The metadata includes the ``fingerprints`` of the run's splits by role and, in a cross-validation, those of the
+    ``folds``. If images are normalised with measured ``statistics``, these are included too.
 
     Raises:
         StoreError: The file cannot be written.
@@ -73,6 +77,7 @@ def save_checkpoint(
         "dtype": info.dtype,
         **({} if statistics is None else {"statistics": statistics._asdict()}),
         **({} if folds is None else _fingerprints(run, folds)),
+        **({} if not fingerprints else {"fingerprints": dict(fingerprints)}),
     }
     save_weights(network, file, metadata={METADATA_KEY: json.dumps(facts)})
 
@@ -113,6 +118,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
         pool_fingerprint=facts.get("pool_fingerprint"),
         fold_fingerprint=facts.get("fold_fingerprint"),
         statistics=statistics,
+        fingerprints=facts.get("fingerprints") or {},
     )
 
 

@@ -24,6 +24,9 @@ from segbench.metrics.confusion import PixelCounts
 if TYPE_CHECKING:
     from segbench.engine.inference.apply import Ready
 
+ORIGIN = "Software", "segbench predict"
+"""Text of a PNG that says that its mask was predicted."""
+
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.safetensors that 'segbench run' wrote.")
 ]
@@ -138,16 +141,43 @@ def _predict(loaded: Ready, writer: MaskWriter, file: Path, target: Path) -> dic
 
 
 def write_mask(mask: Image, target: Path) -> None:
-    """Write a mask; creates its folder if needed.
+    """Write a mask with a mark of its origin; creates its folder if needed.
 
     Raises:
-        UsageError: It cannot be written; names the file.
+        UsageError: It cannot be written, or would replace a file without that mark; names the file.
     """
+    from PIL.PngImagePlugin import PngInfo
+
+    refuse_to_replace(target)
+    origin = PngInfo()
+    origin.add_text(*ORIGIN)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        mask.save(target)
+        mask.save(target, pnginfo=origin)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error}") from None
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Refuse to replace a file that was not predicted, such as the label that an image was given by hand.
+
+    Raises:
+        UsageError: It is there, and has no mark of that origin.
+    """
+    from PIL import Image as Pillow
+
+    if not target.exists():
+        return
+    key, value = ORIGIN
+    try:
+        with Pillow.open(target) as image:
+            predicted = image.info.get(key) == value
+    except OSError:
+        predicted = False
+    if not predicted:
+        raise UsageError(
+            f"{target}: is there already, and 'segbench predict' has not written it (a label?); choose another --output"
+        )
 
 
 def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
@@ -155,7 +185,7 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
 
     Raises:
         DataError: A path does not exist, a folder holds no images, or two images would get the same mask.
-        UsageError: A mask would replace an image.
+        UsageError: A mask would replace an image, or a file that was not predicted.
     """
     files: list[Path] = []
     for path in given:
@@ -174,13 +204,14 @@ def image_files(given: Sequence[Path], *, output: Path) -> dict[Path, Path]:
             raise DataError(f"{file}: another image of the name {file.stem} was given; predict them into two folders")
         if target.resolve() == file.resolve():
             raise UsageError(f"{target}: the mask would replace the image; choose another --output")
+        refuse_to_replace(target)
         masks[file] = target
     return masks
 
 
 def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str, SegmentationDataset]:
     """Open the split to evaluate on, by default the checkpoint's fold if it has one; return its name and images."""
-    from segbench.engine.inference.unseen import warning_of_trained_images
+    from segbench.engine.inference.unseen import note_of_other_images, warning_of_trained_images
 
     run = loaded.checkpoint.run
     of_its_folds = entry.folds is not None or entry.name == run.recipe.dataset.name
@@ -188,7 +219,13 @@ def _images(loaded: Ready, entry: DatasetEntry, split: str | None) -> tuple[str,
         return f"fold {run.fold} of {run.recipe.dataset.folds}", loaded.open_fold(entry)
     chosen = split or entry.test_split
     images = loaded.open_split(entry, chosen)
-    if chosen != run.recipe.dataset.test_split or run.fold is not None:
+    of_the_run = chosen == run.recipe.dataset.test_split and run.fold is None
+    if of_the_run and entry.name == run.recipe.dataset.name:
+        other = note_of_other_images(loaded.checkpoint, images)
+        of_the_run = other is None
+        if other:
+            tell(other)
+    if not of_the_run:
         warning = warning_of_trained_images(loaded.checkpoint, entry, images)
         if warning:
             tell(warning)

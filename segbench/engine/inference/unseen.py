@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from segbench.config.component import DatasetEntry
@@ -20,6 +21,7 @@ _NOT_OF_FOLDS = (*_LOCAL, "limit", "fraction")
 _OF_FOLDS = ("name", "train_split", "validation_split", "test_split", "folds", "fold_groups")
 """Options that define the folds; changes by other options show in a checkpoint's fingerprints."""
 _SHOWN_IMAGES = 3
+_NOT_KNOWN = "note: whether these images were trained on is not known"
 
 
 def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
@@ -70,16 +72,36 @@ def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, datas
         entry: The evaluated data set; there is no warning for other data sets than that of the training.
         dataset: The evaluated split.
     """
-    run = checkpoint.run
+    run, known = checkpoint.run, checkpoint.fingerprints
     if run.recipe.train is None or entry.name != run.recipe.dataset.name:
         return None
+    if known and known.get("test") == (found := dataset.fingerprint()):
+        return None  # the run itself has seen to it that no training image is among them
+    if known and known.get("train") == found:
+        return _warning(dataset, list(dataset.names))
     try:
-        trained = _trained_images(run, entry)
+        train = _training_split(run, entry)
+        if train is not None and known.get("train", here := train.fingerprint()) != here:
+            return f"{_NOT_KNOWN}, as the training images here are not those of training"
     except DataError as error:
-        return f"note: whether these images were trained on is not known, as those of training are not here: {error}"
+        return f"{_NOT_KNOWN}, as those of training are not here: {error}"
+    trained = frozenset() if train is None else frozenset(train.image_ids)
     shared = [name for name, image in zip(dataset.names, dataset.image_ids, strict=True) if image in trained]
-    if not shared:
+    return _warning(dataset, shared) if shared else None
+
+
+def note_of_other_images(checkpoint: Checkpoint, dataset: SegmentationDataset) -> str | None:
+    """Return a note if a test split is not the one that the checkpoint's run was tested on; None if it is."""
+    known = checkpoint.fingerprints.get("test")
+    if known is None or known == dataset.fingerprint():
         return None
+    return (
+        "note: these are not the images and labels that the checkpoint's run was tested on: files, names or classes "
+        "differ, so that scores may differ, too"
+    )
+
+
+def _warning(dataset: SegmentationDataset, shared: Sequence[str]) -> str:
     shown = ", ".join(shared[:_SHOWN_IMAGES]) + (", …" if len(shared) > _SHOWN_IMAGES else "")
     return (
         f"warning: the checkpoint was trained on {len(shared):,} of these {len(dataset):,} images ({shown}); scores on "
@@ -94,10 +116,9 @@ def _options(entry: DatasetEntry, checkpoint: Checkpoint) -> dict[str, Any]:
     return document
 
 
-def _trained_images(run: Run, entry: DatasetEntry) -> frozenset[str]:
-    """Return the keys of the training images at the data's current location; decodes no images."""
+def _training_split(run: Run, entry: DatasetEntry) -> SegmentationDataset | None:
+    """Return the training split at the data's current location; decodes no images."""
     trained = run.recipe.dataset
     options = trained.options | {key: entry.options[key] for key in _LOCAL if key in entry.options}
     recipe = run.recipe.model_copy(update={"dataset": trained.model_copy(update={"options": options})})
-    train = open_splits(run.model_copy(update={"recipe": recipe, "loader": Loader()})).train
-    return frozenset() if train is None else frozenset(train.image_ids)
+    return open_splits(run.model_copy(update={"recipe": recipe, "loader": Loader()})).train

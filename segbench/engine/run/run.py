@@ -117,6 +117,7 @@ class RunExecution:
                 info=run_data.info,
                 folds=run_data.folds,
                 statistics=run_data.images.statistics,
+                fingerprints=self.data.fingerprints if self.data else None,
             )
 
     def record(self, outcome: Outcome) -> RunRecord:

@@ -75,6 +75,19 @@ def test_masks_have_the_images_size_and_the_classes_colours(checkpoint, pictures
             assert mask.getpalette()[3:6] == [220, 50, 47]
 
 
+def test_masks_that_were_not_predicted_are_never_replaced(checkpoint, pictures, tmp_path, segbench):
+    masks = tmp_path / "masks"
+    for _ in range(2):
+        assert segbench("predict", checkpoint, pictures, "-o", masks, "--device", "cpu").code == 0, "its own are"
+    label = masks / "one.png"
+    Image.fromarray(np.zeros((50, 40), np.uint8)).save(label)
+    before = label.read_bytes()
+    answer = segbench("predict", checkpoint, pictures, "-o", masks, "--device", "cpu")
+    assert answer.code == 2
+    assert "one.png: is there already, and 'segbench predict' has not written it" in answer.err
+    assert label.read_bytes() == before
+
+
 def test_a_broken_image_stops_no_other(checkpoint, pictures, tmp_path, segbench):
     (pictures / "a.png").write_bytes(b"no picture")
     answer = segbench("predict", checkpoint, pictures, "--output", tmp_path / "masks", "--device", "cpu", "--json")

@@ -140,6 +140,53 @@ def test_a_split_with_images_of_training_is_warned_of(evaluate, trained, checkpo
     assert sum(shares[text] for text in told) == 4, "of six images, four were trained on"
 
 
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory, segbench):
+    """A folder with data in two splits, and a checkpoint that was trained on one of them."""
+    folder = tmp_path_factory.mktemp("apart")
+    generator = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for number in range(4):
+            for part, most in (("images", 256), ("masks", 2)):
+                file = folder / part / split / f"{split}{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(generator.integers(0, most, (32, 32)).astype(np.uint8)).save(file)
+    layout = "name: folder\n  root: .\n  images: 'images/{split}'\n  masks: 'masks/{split}'\n  classes: [ground, thing]"
+    text = SUITE.replace(SUITE[SUITE.index("name: folder") : SUITE.index("transforms")], f"{layout}\n")
+    (folder / "suite.yaml").write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert segbench("run", "suite.yaml", "--results", "results", "--in-process", "--no-report").code == 0
+    return folder, next(folder.glob("results/*/*/checkpoint.safetensors"))
+
+
+def test_the_split_of_the_run_needs_no_word(evaluate, apart):
+    folder, file = apart
+    assert "note" not in evaluate(file, f"root={folder}").err
+
+
+def test_splits_that_changed_places_are_told(evaluate, apart, tmp_path):
+    folder, file = apart
+    for part in ("images", "masks"):
+        shutil.copytree(folder / part / "train", tmp_path / part / "test")
+        shutil.copytree(folder / part / "test", tmp_path / part / "train")
+    of_test = evaluate(file, f"root={tmp_path}")
+    assert "note: these are not the images and labels that the checkpoint's run was tested on" in of_test.err
+    assert "warning: the checkpoint was trained on 4 of these 4 images" in of_test.err
+    assert evaluate(file, f"root={tmp_path}", split="train").err.strip() == "", "they are those of the run's test"
+
+
+def test_edited_labels_are_told_and_edited_training_images_leave_it_open(evaluate, apart, tmp_path):
+    folder, file = apart
+    shutil.copytree(folder, tmp_path / "copy")
+    for split in ("test", "train"):
+        label = tmp_path / "copy" / "masks" / split / f"{split}0.png"
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(label)
+    told = evaluate(file, f"root={tmp_path / 'copy'}").err
+    assert "note: these are not the images and labels" in told
+    assert "is not known, as the training images here are not those of training" in told
+
+
 def test_where_the_images_of_training_are_missing_that_is_said(evaluate, trained, checkpoint, tmp_path):
     for part in ("images", "masks"):
         shutil.copytree(trained / part, tmp_path / part)

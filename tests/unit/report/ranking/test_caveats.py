@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -72,6 +73,38 @@ def test_different_training_data_is_pointed_out_with_its_seed(add, notes):
     add("b", 5, train_digest="other")
     (note,) = notes()
     assert "with seed 5, not all rows were trained on the same data" in note
+
+
+def test_seeds_that_were_trained_on_other_images_are_pointed_out(add, notes):
+    for seed, count in enumerate((8, 12, 12)):
+        add("a", seed, fingerprints={"train": f"{count} images"}, train_images=count)
+        add("b", seed, fingerprints={"train": f"{count} images"}, train_images=count)
+    (note,) = notes()
+    assert (
+        "not all runs were trained on the same images: a, b with seeds 1, 2 (12 images) | a, b with seed 0 (8 " in note
+    )
+
+
+def test_training_images_that_decode_to_the_same_pixels_are_the_same(add, notes):
+    add("a", 0, fingerprints={"train": "png"}, pixel_digests={"train": "p"})
+    add("a", 1, fingerprints={"train": "tif"}, pixel_digests={"train": "p"})
+    assert notes() == []
+
+
+def test_copies_of_a_run_that_differ_are_named_with_their_scores(add, notes):
+    add("a", 0)
+    add("a", 0, hits=70, suite="copy")
+    text = "\n".join(notes())
+    assert re.search(r"a, seed 0, is stored with several results \(mean IoU 0\.\d{4}, 0\.\d{4}\): only the first", text)
+
+
+def test_copies_are_no_seeds_in_notes_on_classes(add, notes):
+    never = ImageMatrices(("image0", "image1"), np.array([[[100, 0, 0], [0, 100, 0], [20, 80, 0]]] * 2))
+    add("a", 0, matrices=never)
+    add("a", 0, matrices=never, suite="copy")
+    add("a", 1)
+    (note,) = [note for note in notes() if "never predicts" in note]
+    assert "(1 of 2 seeds)" in note
 
 
 def test_unequal_seeds_copies_and_machines_are_pointed_out(add, notes):
