@@ -56,12 +56,24 @@ def advice(table: RankedTable) -> str:
 
 
 def _winner(table: RankedTable) -> str:
-    first = table.scored.iloc[0]
+    first, best = table.scored.iloc[0], _best(table)
+    if len(best) > 1:
+        return f"{listed(best)} share the highest mean IoU, {first['mean_iou']:.3f}"
     low, high = first["mean_iou_low"], first["mean_iou_high"]
     whose = "" if first["scope"] == Scope.NETWORKS else " of these weights over test images"
     interval = "" if is_absent(low) else f" (95 % interval{whose} {low:.3f} to {high:.3f})"
-    place = "is first with a mean IoU of" if table.tells_networks_apart else "has the highest mean IoU,"
+    place = "has the highest mean IoU,"
+    if len(table.scored) < 2:
+        place = "has a mean IoU of"
+    elif table.tells_networks_apart:
+        place = "is first with a mean IoU of"
     return f"{printable(first['model'])} {place} {first['mean_iou']:.3f}{interval}"
+
+
+def _best(table: RankedTable) -> list[str]:
+    """Return the networks with the highest mean IoU: several where their scores are equal."""
+    scored = table.scored
+    return [printable(model) for model in scored[scored["mean_iou"] == scored["mean_iou"].max()]["model"]]
 
 
 def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
@@ -72,6 +84,8 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
     if not table.tells_networks_apart:
         each = " on each fold" if scored["folds"].notna().any() else ""
         return f", but each network was trained once{each}: another seed may change the order"
+    if len(_best(table)) > 1:
+        return ", so that none of them is first"
     first = scored.iloc[0]["model"]
     mine = pairs[(pairs["first"] == first) | (pairs["second"] == first)]
     if mine.empty:
@@ -101,9 +115,12 @@ def _cost(table: RankedTable) -> str:
         return ""
     first, smallest = sizes.iloc[0], sizes.iloc[int(sizes["parameters"].astype(float).argmin())]
     has = f"It has {count(first['parameters'])} parameters"
-    if first["model"] == smallest["model"]:
-        return f"{has}, the fewest of all."
     least = f"{printable(smallest['model'])} ({count(smallest['parameters'])})"
+    if len(_best(table)) > 1:
+        return f"The smallest network, {least}, has a mean IoU of {smallest['mean_iou']:.3f}."
+    if first["parameters"] == smallest["parameters"]:
+        alone = (sizes["parameters"] == smallest["parameters"]).sum() == 1
+        return f"{has}, the fewest of all." if alone else f"{has}; no other network has fewer."
     return f"{has}; the smallest network, {least}, has a mean IoU of {smallest['mean_iou']:.3f}."
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from segbench.errors import StoreError
 from segbench.report.ranking.caveats import caveats
 from segbench.report.ranking.leaderboard import ranked
+from segbench.report.ranking.missing_runs import missing_notes
 from segbench.report.ranking.notes import Note
 from segbench.report.runs.load import load_stored
 from segbench.report.runs.network_identity import disambiguate_labels
@@ -24,7 +25,7 @@ class Ranking:
         trials: The trials of tunings, which are not ranked.
         board: The rows of ``leaderboard``.
         pairs: All pairs of ranked networks, with the columns ``PAIRS`` of ``leaderboard``.
-        notes: Caveats about comparing rows.
+        notes: Which planned runs are missing, and caveats about comparing rows.
     """
 
     runs: pd.DataFrame
@@ -45,4 +46,4 @@ def rank(*folders: str | Path) -> Ranking:
         raise StoreError(f"{', '.join(map(str, folders))}: there are no runs here; 'segbench run SUITE' writes some")
     runs = disambiguate_labels(stored.runs)
     found = ranked(runs)
-    return Ranking(runs, stored.trials, found.board, found.pairs, caveats(runs))
+    return Ranking(runs, stored.trials, found.board, found.pairs, [*missing_notes(runs), *caveats(runs)])

@@ -69,6 +69,36 @@ def test_with_too_few_images_nothing_is_claimed(add, said):
     assert "there are too few shared test images to compare it with the other networks." in said()
 
 
+def test_networks_of_equal_scores_share_the_first_place(train, said):
+    train("a", 60, parameters=1_000)
+    train("b", 60, parameters=1_000)
+    train("c", 40, parameters=500)
+    text = said()
+    assert text.startswith("a and b share the highest mean IoU, 0.4")
+    assert ", so that none of them is first." in text
+    assert " The smallest network, c (500), has a mean IoU of 0.2" in text
+    assert not re.search(r"is first with|It has", text)
+
+
+def test_networks_that_share_the_first_place_with_one_training_are_no_leaders(add, said):
+    for label in ("a", "b"):
+        add(label, matrices=some_images(60))
+    assert said().startswith("a and b share the highest mean IoU, 0.4")
+    assert "but each network was trained once: another seed may change the order." in said()
+
+
+def test_a_leader_is_not_the_smallest_alone_where_another_is_as_small(train, said):
+    train("best", 90, parameters=1_000)
+    train("worst", 50, parameters=1_000)
+    assert said().endswith(" It has 1.00 k parameters; no other network has fewer.")
+
+
+def test_a_network_alone_is_not_first(train, said):
+    train("a", 60)
+    assert said().startswith("a has a mean IoU of 0.4")
+    assert said().endswith("; there is no other network to compare it with.")
+
+
 def test_a_network_alone_has_nothing_to_be_compared_with(add, said):
     add("a")
     assert "there is no other network" in said()
@@ -96,13 +126,13 @@ def test_of_several_tables_each_verdict_says_what_it_is_of(add, results):
         return verdicts([Judged(table, ranking.runs, ranking.pairs) for table in tables_of(ranking.board)])
 
     add("a")
-    assert [text.split(" has the")[0] for text in told()] == ["a"]
+    assert [text.split(" has a")[0] for text in told()] == ["a"]
     add("b", test_digest="other")
     add("c", test_digest="other", outcome=Outcome(status=Status.FAILED, reason="x"))
     add("d", recipe={"train": {"epochs": 9}})
     (add("torn") / "run.json").write_text("{")
     protocols = [str(one)[:8] for one in dict.fromkeys(rank(results).board["protocol"].dropna())]
-    assert [text.split(" has the")[0] for text in told()] == [
+    assert [text.split(" has a")[0] for text in told()] == [
         f"Protocol {protocols[0]} · test data other: b",
         f"Protocol {protocols[0]} · test data test: a",
         f"Protocol {protocols[1]}: d",
