@@ -130,6 +130,15 @@ def set_options(document: dict[str, Any], options: Sequence[str] | None) -> None
         set_key(document, *read_override(option))
 
 
+def set_data_options(document: dict[str, Any], options: Sequence[str] | None) -> None:
+    """Set options of a data set, which suites call ``dataset.root``, and commands that have but a data set ``root``.
+
+    Raises:
+        SuiteError: A line has another form, or names a key that cannot be set.
+    """
+    set_options(document, [option.strip().removeprefix("dataset.") for option in options or ()])
+
+
 def read_override(text: str) -> tuple[str, Any]:
     """Parse a ``key=value`` line into dotted key and value.
 

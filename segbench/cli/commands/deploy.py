@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support import options
+from segbench.cli.support.outputs import keep_other_kinds
 from segbench.cli.terminal.output import tell, write_json
 from segbench.config.sections.deploy import read_targets
 from segbench.errors import SegbenchError, UsageError
@@ -48,10 +49,11 @@ def export(
     from segbench.engine.checkpoint import load_checkpoint
 
     form = Format(to)
+    file = out or checkpoint.with_suffix(form.suffix)
+    keep_other_kinds(file, form.suffix)
     refuse_absent([to])
     loaded = load_checkpoint(checkpoint)
     chosen = options.size(size) if size is not None else _tested_size(checkpoint)
-    file = out or checkpoint.with_suffix(form.suffix)
     made = export_network(loaded.network, form, file, channels=loaded.info.channels, size=chosen)
     _tell_exported(made, loaded, chosen, as_json=as_json)
 

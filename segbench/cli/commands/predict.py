@@ -15,7 +15,7 @@ from segbench.cli.support.options import AsJson, Device
 from segbench.cli.terminal.output import counted, tell, write_json
 from segbench.cli.terminal.progress import counting
 from segbench.config.component import DatasetEntry
-from segbench.config.load import check_part, set_options
+from segbench.config.load import check_part, set_data_options
 from segbench.data.base import SegmentationDataset
 from segbench.data.files import image_folder
 from segbench.errors import DataError, ModelRefusal, UsageError
@@ -238,5 +238,5 @@ def _dataset_entry(loaded: Ready, name: str | None, options: Sequence[str] | Non
     document: dict[str, Any] = trained.model_dump(mode="json") if name in (None, trained.name) else {"name": name}
     for key in ("limit", "fraction"):
         document.pop(key, None)
-    set_options(document, options)
+    set_data_options(document, options)
     return check_part(DatasetEntry, document)

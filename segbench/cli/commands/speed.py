@@ -126,8 +126,8 @@ def _rate(row: _Row) -> str:
 
 
 def _spread(row: _Row) -> str:
-    """Return half the range over restarts relative to the throughput."""
-    if not _measured(row):
+    """Return half the range over restarts relative to the throughput; one restart has none."""
+    if not _measured(row) or row["restarts"] < 2:
         return "-"
     low, high = float(row["images_per_second_low"]), float(row["images_per_second_high"])
     return f"±{(high - low) / 2 / float(row['images_per_second']):.1%}"

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from segbench.cli.terminal.progress import counting
 from segbench.config.component import DatasetEntry
-from segbench.config.load import check_part, load_suite, set_options
+from segbench.config.load import check_part, load_suite, set_data_options
 from segbench.config.suite import Suite
 from segbench.data.base import SegmentationDataset
 from segbench.data.masks.split_palettes import differing_splits
@@ -115,7 +115,7 @@ def asked_for(name: str, root: str | None, options: Sequence[str] | None, allow:
         document = {key: value for key, value in stored.items() if key not in unwritten}
     if root is not None:
         document["root"] = root
-    set_options(document, options)
+    set_data_options(document, options)
     if allow:
         document["allow"] = [*(document.get("allow") or ()), *allow]
     try:

@@ -29,7 +29,7 @@ def paired(
         recursive: Whether to search recursively even if the folders hold masks themselves.
 
     Raises:
-        DataError: A folder is missing or has no masks, or a file has no partner; names it.
+        DataError: A folder is missing or has no masks, or a file has no partner or is its own; names it.
     """
     predicted = _masks(predictions, prediction_suffix, option="--prediction-suffix", recursive=recursive)
     labelled = _masks(labels, label_suffix, option="--label-suffix", recursive=recursive)
@@ -43,7 +43,11 @@ def paired(
                 f"{here[alone[0]]}: there is no mask {alone[0]!r} in {folder}{more}; what follows the common name "
                 "there is given by --prediction-suffix and --label-suffix"
             )
-    return [(predicted[name], labelled[name]) for name in sorted(predicted)]
+    pairs = [(predicted[name], labelled[name]) for name in sorted(predicted)]
+    for prediction, label in pairs:
+        if os.path.realpath(prediction) == os.path.realpath(label):
+            raise DataError(f"{label}: would be scored against itself; give other --predictions")
+    return pairs
 
 
 def _masks(folder: Path, suffix: str, *, option: str, recursive: bool) -> dict[str, Path]:

@@ -40,20 +40,43 @@ def write_baseline(file: Path, records: Iterable[SpeedRecord]) -> None:
     replace_text(file, sealed_text(Baseline(records=tuple(records))))
 
 
-def read_baseline(files: Sequence[Path]) -> list[SpeedRecord]:
+def read_baseline(files: Sequence[Path], *, apart_from: Iterable[SpeedRecord] = ()) -> list[SpeedRecord]:
     """Read baselines or JSON files of pytest-benchmark; restarts of one case in several files are combined.
+
+    The same restart never counts twice: a copy of a file is no new evidence.
 
     A file of pytest-benchmark holds one restart of each case, because it comes from one process.
 
+    Args:
+        files: The files.
+        apart_from: Records of the other side of a comparison, whose restarts these files may not hold.
+
     Raises:
-        StoreError: A file is missing, invalid, edited or of a newer segbench, or holds no speed case; or one case was
-            measured on different machines.
+        StoreError: A file is missing, invalid, edited or of a newer segbench, or holds no speed case; one case was
+            measured on different machines; or a restart is in two files.
     """
     parts: dict[str, list[SpeedRecord]] = defaultdict(list)
+    known = {mark: "the other side" for record in apart_from for mark in _marks(record)}
     for file in files:
         for record in _read(file):
+            for mark in _marks(record):
+                if mark in known:
+                    raise StoreError(
+                        f"{file}: holds a measurement of {record.case.key} that {known[mark]} has, too; a copy is no "
+                        "new evidence, so give each measurement once"
+                    )
+            known |= dict.fromkeys(_marks(record), str(file))
             parts[record.case.identity].append(record)
     return [_joined(records) for records in parts.values()]
+
+
+def _marks(record: SpeedRecord) -> list[tuple[object, ...]]:
+    """Return what tells the restarts of a case from others: no two processes take the same times, call by call."""
+    return [
+        (record.case.identity, restart.host_seconds, restart.device_seconds)
+        for restart in record.restarts
+        if max(len(restart.host_seconds), len(restart.device_seconds)) > 1
+    ]
 
 
 def _read(file: Path) -> tuple[SpeedRecord, ...]:

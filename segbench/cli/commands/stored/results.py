@@ -12,9 +12,10 @@ import typer
 
 from segbench.cli.commands.stored.verify import verify
 from segbench.cli.support.options import AsJson
+from segbench.cli.support.outputs import keep_other_kinds
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import counting
-from segbench.config.load import set_options
+from segbench.config.load import set_data_options
 from segbench.errors import UsageError
 from segbench.metrics.scores import score
 from segbench.report.text import printable, short_id
@@ -76,6 +77,7 @@ def pack(
 
     Damaged runs are named and left out, and make the exit code 1.
     """
+    keep_other_kinds(out, ".tar.xz")
     wanted = {Extra.PREDICTIONS: predictions, Extra.STATES: states}
     extras = {extra for extra, chosen in wanted.items() if chosen}
     _tell_packed(pack_results(results, out, max_bytes=_bytes(max_size), extras=extras))
@@ -119,7 +121,7 @@ def recount(
     from segbench.engine.evaluation.recount import Recounter
 
     given: dict[str, Any] = {}
-    set_options(given, options)
+    set_data_options(given, options)
     recounter, refused = Recounter(given), False
     for found in scan(results):
         with counting(found.folder.name, "images") as advance:

@@ -13,7 +13,7 @@ from segbench.cli.support.options import AsJson
 from segbench.cli.terminal.output import counted, tell, write_json, write_line, write_table
 from segbench.cli.terminal.progress import counting
 from segbench.cli.terminal.waiting import doing
-from segbench.config.load import set_options
+from segbench.config.load import set_data_options
 from segbench.errors import UsageError
 from segbench.results.find_runs import scan
 
@@ -52,7 +52,7 @@ def verify(
     from segbench.engine.evaluation.verification import Verifier
 
     given: dict[str, Any] = {}
-    set_options(given, options)
+    set_data_options(given, options)
     published = None if leaderboard is None else _text_of(leaderboard)
     runs, verifier = scan(*results), Verifier(given, with_data=data)
     if not runs:
@@ -71,6 +71,21 @@ def verify(
         _show(checked, wrong)
     if wrong:
         raise typer.Exit(1)
+    if given and data:
+        _refuse_unread(checked)
+
+
+def _refuse_unread(checked: Sequence[RunChecks]) -> None:
+    """Refuse options that lead to no data: whoever gives them wants it looked at.
+
+    Raises:
+        UsageError: The data of no run could be read; gives the reason of the first one.
+    """
+    from segbench.engine.evaluation.verification import Check, Verdict
+
+    found = [one.findings[Check.DATA] for one in checked]
+    if all(finding.verdict is Verdict.UNKNOWN for finding in found):
+        raise UsageError(f"--set: leads to the data of none of these runs: {found[0].reason}")
 
 
 def _name(one: RunChecks) -> str:

@@ -494,3 +494,14 @@ def test_palettes_of_other_colours_leave_the_numbers_their_meaning(score, folder
     palette_mask(labels / "a.png", [[0, 1, 2]], [(0, 0, 0), (255, 0, 0), (0, 255, 0)])
     palette_mask(predictions / "a.png", [[0, 1, 2]], [(0, 0, 0), (9, 9, 99), (99, 9, 9)])
     assert score("--json").json["mean_iou"] == 1
+
+
+def test_labels_are_not_scored_against_themselves(segbench, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(labels / "a.png")
+    (tmp_path / "link").symlink_to(labels)
+    for predictions in (labels, tmp_path / "link"):
+        answer = segbench("score", "--predictions", predictions, "--labels", labels, "--classes", 2)
+        assert answer.code == 2
+        assert "a.png: would be scored against itself" in answer.err

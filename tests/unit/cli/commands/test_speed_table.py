@@ -25,13 +25,13 @@ def lines(monkeypatch, records):
         def isatty(self):
             return True
 
-    def show(width):
+    def show(width, of=records):
         stream = Terminal()
         with monkeypatch.context() as patched:
             patched.setattr("sys.stdout", stream)
             patched.setenv("COLUMNS", str(width))
             patched.setenv("TERM", "xterm")
-            _show(records, as_json=False)
+            _show(of, as_json=False)
         return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
 
     return show
@@ -58,3 +58,9 @@ def test_each_task_has_its_table_and_says_once_what_is_the_same_for_all_its_case
 def test_a_figure_that_no_case_has_takes_no_column(lines):
     assert not any("p99" in line for line in lines(200)[lines(200).index("") :] if "loading" in line)
     assert all("-" not in line.split() for line in lines(200))
+
+
+def test_one_restart_has_no_spread(lines, records):
+    alone = [record.model_copy(update={"restarts": record.restarts[:1]}) for record in records]
+    assert "±0.0%" not in "\n".join(lines(120, of=alone))
+    assert any("±" in line for line in lines(120))

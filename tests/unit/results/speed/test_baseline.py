@@ -50,6 +50,18 @@ def test_files_of_different_machines_are_not_put_together(tmp_path):
         read_baseline([here, there])
 
 
+def test_a_copy_of_a_measurement_is_no_new_evidence(tmp_path):
+    first = written(tmp_path, "1.json", benchmark(0.1, 0.2))
+    copy = written(tmp_path, "copy.json", benchmark(0.1, 0.2))
+    for files in ([first, first], [first, copy]):
+        with pytest.raises(StoreError, match=r"1\.json has, too; a copy is no new evidence"):
+            read_baseline(files)
+    with pytest.raises(StoreError, match="the other side has, too"):
+        read_baseline([copy], apart_from=read_baseline([first]))
+    rounded = [written(tmp_path, f"{name}.json", benchmark(0.1)) for name in "ab"]
+    assert len(read_baseline(rounded)[0].restarts) == 2, "one rounded time may come twice"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

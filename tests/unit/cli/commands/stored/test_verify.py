@@ -105,13 +105,16 @@ def test_what_is_no_leaderboard_is_refused(small, segbench, tmp_path, text):
     assert "leaderboard.json" in answer.err
 
 
-def test_data_that_lies_elsewhere_is_found_where_it_is_said_to_be(segbench, tmp_path):
+@pytest.mark.parametrize("key", ["root", "dataset.root"])
+def test_data_is_looked_for_where_it_is_said_to_be(segbench, tmp_path, key):
     data = {"name": "folder", "root": "gone", "classes": ["a", "b", "c"]}
     write_run(tmp_path / "results", recipe={"dataset": data})
-    answer = segbench("results", "verify", tmp_path / "results", "--set", f"root={tmp_path / 'absent'}")
-    assert answer.code == 0
-    assert str(tmp_path / "absent") in answer.out
+    answer = segbench("results", "verify", tmp_path / "results", "--set", f"{key}={tmp_path / 'absent'}")
+    assert answer.code == 2, "it was to be looked at"
     assert "not checked: labels of 1 run" in answer.out
+    assert "--set: leads to the data of none of these runs" in answer.err
+    assert str(tmp_path / "absent") in answer.err
+    assert segbench("results", "verify", tmp_path / "results").code == 0
 
 
 def test_verifying_without_data_needs_no_torch(tmp_path):
