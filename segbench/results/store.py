@@ -212,6 +212,8 @@ def read_record(file: Path) -> RunRecord:
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it is no JSON object")
         version = document["schema_version"]
         if type(version) is not int or version < 1:
             raise ValueError(f"schema_version is {version!r}")

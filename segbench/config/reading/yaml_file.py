@@ -40,7 +40,10 @@ def read_document(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         near = ", ".join(sorted(str(path) for path in file.parent.glob("*.yaml"))) or "none"
         raise SuiteError(f"there is no such file; suites in this folder: {near}{_shipped(file)}", file=file) from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise SuiteError(f"is no UTF-8 text ({where}); save it as UTF-8", file=file) from None
+    except (OSError, ValueError) as error:
         raise SuiteError(f"cannot be read: {error}", file=file) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise SuiteError(f"is not YAML: {_syntax_problem(error, text)}", file=file) from None

@@ -119,13 +119,15 @@ def test_a_name_too_long_for_the_file_system_is_a_store_error(store):
         pytest.fail("must not be entered")
 
 
-def test_a_damaged_run_is_named_and_counts_as_not_done(store, put, caplog):
+@pytest.mark.parametrize("text", ['{"schema_version": 1', "[]", "null", "{}"])
+def test_a_damaged_run_is_named_and_counts_as_not_done(store, put, caplog, text):
     file = put() / "run.json"
-    file.write_text('{"schema_version": 1')
+    file.write_text(text)
     with caplog.at_level(logging.WARNING):
         assert store.find(RUN) is None
     assert str(file) in caplog.text
     assert "is damaged" in caplog.text
+    assert not any(words in caplog.text for words in ("indices must", "subscriptable"))
 
 
 def test_a_record_of_another_run_counts_as_not_done(store, put, caplog):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from segbench.config.files import content_digest
-from segbench.config.reading.yaml_file import expand_variables, find_files
+from segbench.config.reading.yaml_file import expand_variables, find_files, read_document
 from segbench.config.reading.yaml_loader import read_yaml
 from segbench.errors import SuiteError
 
@@ -117,3 +117,10 @@ def test_the_digest_of_a_file_is_that_of_its_content(tmp_path):
     assert content_digest(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert content_digest(tmp_path / "absent") is None
     assert content_digest(tmp_path) is None
+
+
+def test_a_suite_in_another_encoding_says_what_to_do(tmp_path):
+    file = tmp_path / "suite.yaml"
+    file.write_text("dataset: scenes", encoding="utf-16")
+    with pytest.raises(SuiteError, match=r"is no UTF-8 text \(invalid start byte at byte 0\); save it as UTF-8"):
+        read_document(file)
