@@ -29,7 +29,7 @@ _ADVICE = (
 
 
 def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Remark]:
-    """Yield remarks about images with an EXIF rotation or with a band that is not read.
+    """Yield remarks about images and masks with an EXIF rotation, and images with a band that is not read.
 
     Args:
         pairs: The files.
@@ -39,6 +39,7 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
     if turned := sum(map(is_turned, files)):
         are = "1 image was" if turned == 1 else f"{turned:,} images were"
         yield Remark("turned", f"{are} turned as EXIF says; their masks have to be drawn on what viewers show")
+    yield from _remarks_on_turned_masks(pairs)
     if reader.channels is None:
         for file in _some(file for file in files if has_opacity(file)):
             if levels := opacity_levels(file):
@@ -48,6 +49,16 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
                     "others, such as infrared, and is not read; dataset.channels: 4 reads it",
                 )
                 return
+
+
+def _remarks_on_turned_masks(pairs: Sequence[Pair]) -> Iterator[Remark]:
+    """Yield a remark about masks that EXIF rotates, and whether their images are rotated, too."""
+    turned = [pair for pair in pairs if is_turned(pair.label)]
+    alone = sum(not is_turned(pair.image) for pair in turned)
+    if turned:
+        are = "1 mask was" if len(turned) == 1 else f"{len(turned):,} masks were"
+        images = f"the images of {alone:,} were not: look whether they fit" if alone else "as their images were"
+        yield Remark("turned-mask", f"{are} turned as EXIF says; {images}")
 
 
 def remarks_on_masks(pairs: Sequence[Pair], table: LabelTable) -> Iterator[Remark]:

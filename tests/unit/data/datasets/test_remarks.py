@@ -144,6 +144,20 @@ def test_turned_images_are_counted_for_each_split_and_its_parts(tmp_path):
     assert len(remarks(part)) == (0 if part.names == ("train0",) else 1)
 
 
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (None, "3 masks were turned as EXIF says; the images of 3 were not: look whether they fit"),
+        (turned, "3 masks were turned as EXIF says; the images of 1 were not: look whether they fit"),
+    ],
+)
+def test_masks_that_exif_turns_are_told_with_those_whose_image_it_does_not(tmp_path, image, told):
+    rotation = Image.Exif()
+    rotation[0x0112] = 6
+    make_split(tmp_path, image=image, exif=rotation)
+    assert [remark.text for remark in remarks(opened(tmp_path)) if remark.kind == "turned-mask"] == [told]
+
+
 def test_remarks_are_stored_and_told(tmp_path):
     make_split(tmp_path, image=turned)
     facts = facts_of(check_dataset(opened(tmp_path)))
