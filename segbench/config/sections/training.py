@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from segbench.config.component import Component, LossEntry, OptimizerEntry, ScheduleEntry, TransformEntry
 from segbench.config.reading.one_or_several import ONE_OR_SEVERAL
 from segbench.config.reading.validation_errors import check_keys, line_error
+from segbench.registry import TRANSFORMS
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 HALF_PRECISIONS = ("bf16", "fp16")
@@ -65,6 +66,10 @@ def _named(value: Any, field: FieldInfo) -> Any:
     return value
 
 
+DETERMINISTIC = frozenset({"resize", "normalize"})
+"""The built-in transforms that are allowed for test images."""
+
+
 class Transforms(Section):
     """Transforms of images."""
 
@@ -72,6 +77,27 @@ class Transforms(Section):
     """Transforms of training images and labels, in order."""
     test: tuple[TransformEntry, ...] = ("normalize",)  # type: ignore[assignment]
     """Transforms of validation and test images; labels keep their original size."""
+
+    @field_validator("train", "test")
+    @classmethod
+    def _in_order(cls, steps: tuple[TransformEntry, ...], info: ValidationInfo) -> tuple[TransformEntry, ...]:
+        check_order([step.name for step in steps], training=info.field_name == "train")
+        return steps
+
+
+def check_order(names: Sequence[str], *, training: bool) -> None:
+    """Refuse steps that cannot follow each other, or that change test images at random.
+
+    Raises:
+        ValueError: ``normalize`` is not the last step, or a built-in step of test images draws at random.
+    """
+    if "normalize" in names[:-1]:
+        after = names[names.index("normalize") + 1]
+        raise ValueError(f"{after} follows normalize, which has to be the last step; move normalize down")
+    for name in names:
+        if not training and not TRANSFORMS.is_foreign(name) and name not in DETERMINISTIC:
+            allowed = ", ".join(sorted(DETERMINISTIC))
+            raise ValueError(f"{name} changes images at random; only {allowed} can be used here")
 
 
 class EarlyStopping(Section):

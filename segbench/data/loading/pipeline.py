@@ -13,11 +13,12 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from segbench.config.component import TransformEntry
+from segbench.config.sections.training import check_order
 from segbench.data import TRANSFORMS as BUILT_IN
 from segbench.data.base import EIGHT_BIT_RGB, ImageFormat, Sample
 from segbench.data.loading.foreign_transforms import ForeignTransform, as_transform
 from segbench.data.loading.normalization import Normalize
-from segbench.data.loading.transforms import DETERMINISTIC, MEAN_COLOR
+from segbench.data.loading.transforms import MEAN_COLOR
 from segbench.errors import DataError, UsageError
 from segbench.registry import TRANSFORMS
 
@@ -53,7 +54,10 @@ class Pipeline:
         self, entries: Sequence[TransformEntry], *, training: bool, images: ImageFormat = EIGHT_BIT_RGB
     ) -> None:
         names = [entry.name for entry in entries]
-        _check_order(names, training=training)
+        try:
+            check_order(names, training=training)
+        except ValueError as error:
+            raise UsageError(f"transforms.{'train' if training else 'test'}: {error}") from None
         self.training, self.images = training, images
         steps = [_step(entry, training=training, last=place == len(names)) for place, entry in enumerate(entries, 1)]
         self.steps = _adapted(steps, images, f"transforms.{'train' if training else 'test'}")
@@ -151,13 +155,3 @@ def _step(entry: TransformEntry, *, training: bool, last: bool) -> Any:
             "deterministic = True"
         )
     return step
-
-
-def _check_order(names: Sequence[str], *, training: bool) -> None:
-    if "normalize" in names[:-1]:
-        after = names[names.index("normalize") + 1]
-        raise UsageError(f"transforms: {after} follows normalize, which has to be the last step; move normalize down")
-    for name in names:
-        if not training and name in BUILT_IN and name not in DETERMINISTIC:
-            allowed = ", ".join(sorted(DETERMINISTIC))
-            raise UsageError(f"transforms.test: {name} changes images at random; only {allowed} can be used here")

@@ -18,9 +18,6 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 - its usual 
 from segbench.data.base import IGNORE_INDEX, ImageFormat
 from segbench.errors import DataError
 
-DETERMINISTIC = frozenset({"resize", "normalize"})
-"""The transforms allowed for test images."""
-
 MEAN_COLOR = (124, 116, 104)
 """Fill colour outside of 8-bit RGB images: the ImageNet mean, which normalisation maps to zero."""
 

@@ -162,6 +162,12 @@ WRONG = {
         "dataset.validation_split",
         "validate_every",
     ),
+    "a step behind normalize": (
+        {"transforms": {"train": ["normalize", {"name": "crop", "size": [8, 8]}]}},
+        "transforms.train",
+        "crop follows normalize, which has to be the last step",
+        "",
+    ),
     "a test on what was trained on": (
         {"dataset": {"name": "pictures", "train_split": "test"}},
         "dataset.test_split",
@@ -273,7 +279,7 @@ def test_a_folder_or_a_binary_file_is_refused(tmp_path):
     with pytest.raises(SuiteError, match="cannot be read"):
         load_suite(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(SuiteError, match="cannot be read"):
+    with pytest.raises(SuiteError, match="is no UTF-8 text"):
         load_suite(tmp_path / "bytes.yaml")
 
 

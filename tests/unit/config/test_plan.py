@@ -36,7 +36,7 @@ CHANGES = {
     "transforms.train": [["normalize"], []],
     "transforms.train.0.size": [[8, 8]],
     "transforms.train.0.scale": [[0.5, 1.0]],
-    "transforms.test": [[], ["normalize", "normalize"]],
+    "transforms.test": [[], [{"name": "normalize", "mean": [0.5, 0.5, 0.5]}]],
     "train": [None],
     "train.epochs": [4, 300],
     "train.batch_size": [4],

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from segbench.config.component import TransformEntry
+from segbench.config.sections.training import Transforms
 from segbench.data.loading.pipeline import Pipeline, derive_seed, seeded
 from segbench.errors import DataError, UsageError
 
@@ -79,6 +81,11 @@ def test_random_steps_are_refused_for_evaluation(step):
     name = step if isinstance(step, str) else step["name"]
     with pytest.raises(UsageError, match=f"transforms.test: {name} changes images at random"):
         pipeline(step, training=False)
+
+
+def test_a_suite_with_chance_in_its_test_images_is_refused_before_any_is_read():
+    with pytest.raises(ValidationError, match="horizontal_flip changes images at random"):
+        Transforms.model_validate({"test": ["horizontal_flip", "normalize"]})
 
 
 def test_normalisation_has_to_be_last():

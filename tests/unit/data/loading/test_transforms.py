@@ -3,6 +3,7 @@ import pytest
 import torch
 from torchvision import tv_tensors
 
+from segbench.config.sections.training import DETERMINISTIC
 from segbench.data import TRANSFORMS
 from segbench.data.loading import transforms as steps
 from segbench.data.loading.transforms import MEAN_COLOR
@@ -34,7 +35,7 @@ FIXED_STEPS = {"resize": {"size": [9, 31]}, "normalize": {}}
 
 def test_every_step_of_the_catalogue_is_tested_here():
     assert {**RANDOM_STEPS, **FIXED_STEPS}.keys() == set(BUILT_IN)
-    assert set(FIXED_STEPS) == steps.DETERMINISTIC
+    assert set(FIXED_STEPS) == DETERMINISTIC
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
