@@ -49,9 +49,9 @@ def test_at_80_columns_every_case_is_one_line_with_whole_numbers(lines, records)
 def test_each_task_has_its_table_and_says_once_what_is_the_same_for_all_its_cases(lines):
     titles = [line for line in lines(120) if line.startswith(("inference", "loading", "training"))]
     assert titles == [
-        "inference, images of 270x360, fp32 eager logits channels-last",
-        "loading, images of 176x240, batches of 4, fp32 eager",
-        "training, images of 176x240, batches of 4, fp32 eager channels-last",
+        "inference, images of 120x160, fp32 eager logits channels-last",
+        "loading, images of 120x160, batches of 4, fp32 eager",
+        "training, images of 120x160, batches of 4, fp32 eager channels-last",
     ]
 
 
