@@ -1,5 +1,7 @@
 """Masks with an opacity: colours alone are read, and only where nothing is lost by it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -102,10 +104,11 @@ def test_every_command_says_it_alike(kind, folders, tmp_path):
     assert "cannot be read" in said
     assert "opacity" in said
     assert "getchannel('A')" in suite.read_text(encoding="utf-8")
+    shutil.copytree(tmp_path / masks, tmp_path / "r" / "predictions")
     for command in (
         ("data", "check", suite),
         ("run", suite, "--results", tmp_path / "r", "--in-process", "--device", "cpu"),
-        ("score", "--predictions", tmp_path / masks, "--labels", tmp_path / masks, "--classes", 2),
+        ("score", "--predictions", tmp_path / "r" / "predictions", "--labels", tmp_path / masks, "--classes", 2),
     ):
         code, said = call(*command)
         assert (code, "getchannel('A')" in said) == (2, True), said
