@@ -30,6 +30,8 @@ from segbench.results.record import Status
 
 _SPEED_KEYS = ("device", "accelerator", "processor", "threads")
 _SHOWN_NETWORKS = 5
+_LENDERS = 3
+"""From so many networks with several seeds those with one seed may borrow: ``benchmarks/interval_coverage.py``."""
 
 
 def caveats(runs: pd.DataFrame) -> list[Note]:
@@ -197,6 +199,12 @@ def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:
     numbers = sorted({len(group) for group in seeds.values()})
     if len(numbers) > 1:
         yield f"not all rows have equally many seeds ({numbers[0]} to {numbers[-1]})."
+    several = sum(len(group) > 1 for group in seeds.values())
+    if 0 < several < min(_LENDERS, len(seeds) - several):
+        yield (
+            f"{plural(several, 'network')} of {len(seeds)} had several trainings, and the others borrow the variance: "
+            f"orders that are told may be due to chance. Train {_LENDERS} networks or more several times."
+        )
 
 
 def _memory_notes(runs: pd.DataFrame) -> Iterator[str]:
