@@ -201,13 +201,20 @@ def test_speed_cases_are_ordinary_benchmarks_that_can_be_checked(benchmarks):
     assert "holds one restart" in one.output
 
 
-def test_a_benchmark_on_the_same_machine_is_comparable(benchmarks):
+def test_a_benchmark_on_the_same_machine_is_comparable(benchmarks, tmp_path):
+    again = [slowed(file, tmp_path / file.name, 1.00001) for file in benchmarks[:2]]
     done = segbench(
         *("check", "--baseline", benchmarks[0], "--baseline", benchmarks[1]),
-        *("--current", benchmarks[0], "--current", benchmarks[1]),
+        *("--current", again[0], "--current", again[1]),
     )
     assert done.exit_code in (0, 3), done.output  # the same figures; how far the two files scatter is the machine's
     assert "+0.0 %" in done.stdout
+
+
+def test_a_benchmark_is_not_compared_with_itself(benchmarks):
+    done = segbench("check", "--baseline", benchmarks[0], "--current", benchmarks[0])
+    assert done.exit_code == 2
+    assert "a copy is no new evidence" in done.output
 
 
 def test_files_of_pytest_benchmark_tell_a_slowdown(benchmarks, tmp_path):
