@@ -75,13 +75,14 @@ def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, datas
     run, known = checkpoint.run, checkpoint.fingerprints
     if run.recipe.train is None or entry.name != run.recipe.dataset.name:
         return None
-    if known and known.get("test") == (found := dataset.fingerprint()):
+    found = dataset.fingerprint() if known else None
+    if known and known.get("test") == found:
         return None  # the run itself has seen to it that no training image is among them
     if known and known.get("train") == found:
         return _warning(dataset, list(dataset.names))
     try:
         train = _training_split(run, entry)
-        if train is not None and known.get("train", here := train.fingerprint()) != here:
+        if train is not None and "train" in known and known["train"] != train.fingerprint():
             return f"{_NOT_KNOWN}, as the training images here are not those of training"
     except DataError as error:
         return f"{_NOT_KNOWN}, as those of training are not here: {error}"

@@ -25,14 +25,8 @@ Score = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
 """Returns the columns that come from the matrices in some runs' folders, given the names of the classes."""
 
 _DIGESTS = (
-    *(
-        "train_digest",
-        "test_digest",
-        "test_fingerprint",
-        "test_pixel_digest",
-        "train_fingerprint",
-        "train_pixel_digest",
-    ),
+    *("train_digest", "train_fingerprint", "train_pixel_digest"),
+    *("test_digest", "test_fingerprint", "test_pixel_digest"),
 )
 _SECONDS = ("training_seconds", "evaluation_seconds", "total_seconds")
 _OF_ALL_FOLDS = (
