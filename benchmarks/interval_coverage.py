@@ -101,7 +101,8 @@ SITUATIONS = (
     *(Situation(seeds, spread) for seeds in (2, 3, 5) for spread in (0.0, 0.005, 0.01, 0.03)),
     *(Situation(seeds, spread, wild=wild) for seeds in (2, 3, 5) for wild in (1, 3) for spread in (0.0025, 0.0075)),
     *(Situation(3, spread, lone=1) for spread in (0.0, 0.01)),
-    *(Situation(seeds, 0.01, lone=lone) for lone in (6, 8) for seeds in (2, 3)),
+    *(Situation(seeds, 0.01, lone=lone) for lone in (6, 7, 8) for seeds in (2, 3)),
+    *(Situation(seeds, 0.01, lone=1, networks=2) for seeds in (2, 3)),
     *(Situation(seeds, 0.01, networks=networks) for seeds in (2, 3) for networks in (2, 4)),
 )
 
