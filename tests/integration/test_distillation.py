@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
-from process_groups import by_several
+from process_groups import apart, by_several
 from safetensors.torch import load_file
 from tiny import document
 from typer.testing import CliRunner
@@ -64,7 +64,7 @@ def test_two_processes_distil_as_one_does(tmp_path):
         models=[TEACHER, STUDENT],
         defaults={},
         train={
-            "epochs": 2,
+            "epochs": 1,
             "batch_size": 5,
             "drop_last": False,
             "micro_batch": 2,
@@ -76,12 +76,9 @@ def test_two_processes_distil_as_one_does(tmp_path):
     assert by_several(2, suite, tmp_path / "two") == [0, 0]
     record = facts(tmp_path / "two", "student")
     assert (record["processes"], record["outcome"]["status"]) == (2, "completed")
-    for label in ("teacher", "student"):
-        expected = weights(tmp_path / "one", label)
-        for name, tensor in weights(tmp_path / "two", label).items():
-            torch.testing.assert_close(
-                tensor, expected[name], rtol=1e-3, atol=1e-4, msg=lambda text, at=name: f"{at}: {text}"
-            )
+    for run, label in enumerate(("teacher", "student")):
+        share = apart(weights(tmp_path / "two", label), weights(tmp_path / "one", label), suite, run=run)
+        assert share < 0.01, (label, share)  # a weight of 0.71 in place of 0.7 leads 0.026 away
 
 
 @pytest.mark.slow(reason="trains in a group of processes")

@@ -12,6 +12,7 @@ import forked
 import torch
 
 from segbench.config.load import check
+from segbench.config.plan import plan
 from segbench.engine import distributed
 from segbench.engine.distributed import torchrun_process_group
 from segbench.engine.events import Notice
@@ -19,6 +20,7 @@ from segbench.engine.launchers.torchrun import join_runs, leading
 from segbench.engine.suite.run_suite import run_suite
 from segbench.engine.training.checkpointer import TrainingCheckpointer
 from segbench.errors import SegbenchError
+from segbench.models.build import build_network
 
 
 def take_part(rank, size, port, suite, results, killed_at, seconds_to_end):
@@ -78,3 +80,18 @@ def by_several(size, suite, results, *, killed_at=None, seconds_to_end=300):
         process.kill()
     assert None not in codes, f"some processes never ended: {codes}"
     return codes
+
+
+def apart(weights, expected, suite, *, run=0):
+    """Return how far two trainings of a suite's run ended from each other, as a share of the way that training took.
+
+    Rounding moves single weights far once it has another pixel win a max pooling; all of them together stay close.
+    """
+    planned = plan(check(suite))[run]
+    start = build_network(planned.model, classes=8, channels=3, seed=planned.seed).state_dict()
+    return distance(weights, expected) / distance(expected, start)
+
+
+def distance(one, other):
+    """Return the Euclidean distance of two sets of weights."""
+    return sum(float((tensor - other[name]).double().square().sum()) for name, tensor in one.items()) ** 0.5
