@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from segbench import option_kinds
 from segbench.config.reading.validation_errors import line_error, refuse_misplaced_booleans, unknown_keys
 from segbench.config.sections.classes_map import normalised
 from segbench.config.sections.fold_groups import FoldGroups
@@ -41,6 +42,9 @@ _ANNOTATIONS: dict[str, Any] = {
     "Path": Path,
     **{kind.__name__: kind for kind in (bool, dict, float, int, list, str, tuple)},
 }
+
+_BOUNDED: dict[str, Any] = {name: getattr(option_kinds, name) for name in option_kinds.__all__}
+"""Further annotations of built-in factories; in other packages these names may mean something else."""
 
 
 class Options(dict[str, Any]):
@@ -312,8 +316,9 @@ def find_entry(registry: Registry, name: str) -> Entry:
 def options_schema(entry: Entry) -> type[BaseModel]:
     """Return a pydantic model of a factory's options, built from its signature."""
     signature = entry.signature
+    known = _ANNOTATIONS | _BOUNDED if entry.built_in else _ANNOTATIONS
     fields: dict[str, Any] = {
-        option.name: (_annotation(option), Field(option.default, description=option.help or None))
+        option.name: (_annotation(option, known), Field(option.default, description=option.help or None))
         for option in signature.parameters
     }
     config = ConfigDict(
@@ -325,14 +330,14 @@ def options_schema(entry: Entry) -> type[BaseModel]:
     return create_model(entry.name, __config__=config, **fields)
 
 
-def _annotation(option: Parameter) -> Any:
-    """Evaluate an annotation of plain types; other annotations are not checked.
+def _annotation(option: Parameter, known: Mapping[str, Any]) -> Any:
+    """Evaluate an annotation of known types; other annotations are not checked.
 
     The source belongs to an installed package, whose import would run it anyway. ``eval`` avoids the import and only
-    knows the names of plain types.
+    knows the given names.
     """
     try:
-        return eval(option.annotation, {"__builtins__": {}}, dict(_ANNOTATIONS))  # noqa: S307 - see above
+        return eval(option.annotation, {"__builtins__": {}}, dict(known))  # noqa: S307 - see above
     except (NameError, AttributeError, TypeError):
         return Any
 

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 from programs import modules_after
@@ -162,6 +163,16 @@ def test_every_registered_factory_has_a_readable_documented_signature(kind):
         for option in signature.parameters:
             assert option.annotation != "Any" or signature.open, f"{name}: {option.name}"
             assert option.help, f"{kind}: {name}: {option.name} has no line under Args"
+
+
+@pytest.mark.parametrize("kind", CATALOGS)
+def test_every_annotation_is_known_so_that_values_are_checked(kind):
+    from segbench.config.component import options_schema
+
+    for name, entry in CATALOGS[kind].entries().items():
+        for option in entry.signature.parameters:
+            if option.annotation != "Any":
+                assert options_schema(entry).model_fields[option.name].annotation is not Any, f"{name}: {option.name}"
 
 
 @pytest.mark.parametrize("kind", CATALOGS)

@@ -19,6 +19,7 @@ from segbench.data.masks.options import Ignore, class_colors, label_table, table
 from segbench.data.masks.palettes import differing_palettes
 from segbench.data.paths import locate
 from segbench.errors import DataError
+from segbench.option_kinds import ClassNames
 
 REMEDY = (
     "Give dataset.root, a folder that holds the images and masks; 'segbench init' writes a suite that shows the layout"
@@ -29,7 +30,7 @@ def folder(  # noqa: PLR0913 - each is a key of the suite
     split: str,
     *,
     root: str | None = None,
-    classes: list[str] | str,
+    classes: ClassNames,
     images: str = "images/{split}",
     masks: str = "masks/{split}",
     image_suffix: str = "",

@@ -17,12 +17,13 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 - its usual 
 
 from segbench.data.base import IGNORE_INDEX, ImageFormat
 from segbench.errors import DataError
+from segbench.option_kinds import PositiveFloat, Probability, Size
 
 MEAN_COLOR = (124, 116, 104)
 """Fill colour outside of 8-bit RGB images: the ImageNet mean, which normalisation maps to zero."""
 
 
-def resize(*, size: list[int] | None = None, scale: float | None = None) -> v2.Transform:
+def resize(*, size: Size | None = None, scale: PositiveFloat | None = None) -> v2.Transform:
     """Resize to a fixed height and width, or by a fixed factor.
 
     Args:
@@ -38,7 +39,7 @@ def resize(*, size: list[int] | None = None, scale: float | None = None) -> v2.T
     return _Scale(scale)
 
 
-def random_scale(*, minimum: float = 0.5, maximum: float = 2.0) -> v2.Transform:
+def random_scale(*, minimum: PositiveFloat = 0.5, maximum: PositiveFloat = 2.0) -> v2.Transform:
     """Resize by a random factor, keeping the aspect ratio.
 
     Args:
@@ -50,7 +51,7 @@ def random_scale(*, minimum: float = 0.5, maximum: float = 2.0) -> v2.Transform:
     return _RandomScale(minimum, maximum)
 
 
-def random_crop(*, size: list[int], pad: bool = True) -> v2.Transform:
+def random_crop(*, size: Size, pad: bool = True) -> v2.Transform:
     """Cut out a random window of a fixed size.
 
     Args:
@@ -60,7 +61,7 @@ def random_crop(*, size: list[int], pad: bool = True) -> v2.Transform:
     return _RandomCrop(_checked_size("random_crop", size), pad=pad, fill=MEAN_COLOR)
 
 
-def horizontal_flip(*, p: float = 0.5) -> v2.Transform:
+def horizontal_flip(*, p: Probability = 0.5) -> v2.Transform:
     """Flip left to right at random.
 
     Args:
@@ -69,7 +70,7 @@ def horizontal_flip(*, p: float = 0.5) -> v2.Transform:
     return v2.RandomHorizontalFlip(_checked_probability("horizontal_flip", p))
 
 
-def vertical_flip(*, p: float = 0.5) -> v2.Transform:
+def vertical_flip(*, p: Probability = 0.5) -> v2.Transform:
     """Flip top to bottom at random.
 
     Args:
@@ -117,7 +118,7 @@ def color_jitter(
     return _ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
 
 
-def gaussian_blur(*, kernel_size: int = 5, sigma: list[float] = [0.1, 2.0], p: float = 0.5) -> v2.Transform:  # noqa: B006
+def gaussian_blur(*, kernel_size: int = 5, sigma: list[float] = [0.1, 2.0], p: Probability = 0.5) -> v2.Transform:  # noqa: B006
     """Blur the image at random.
 
     Args:

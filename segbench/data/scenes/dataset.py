@@ -16,6 +16,7 @@ from segbench.data.scenes.composer import THINGS, Composer, SceneClass, Sources
 from segbench.data.scenes.random import PortableRandom
 from segbench.data.splits import check_split
 from segbench.errors import DataError
+from segbench.option_kinds import Size
 
 GENERATOR_VERSION = 1
 """Version of the generator, increased if a seed gives different scenes."""
@@ -63,7 +64,7 @@ def scenes(
     split: str,
     *,
     root: str | None = None,
-    size: list[int] = [48, 64],  # noqa: B006 - read as a literal, never changed
+    size: Size = [48, 64],  # noqa: B006 - read as a literal, never changed
     zoom: int = 100,
     things: list[Literal["disc", "square", "triangle", "ring", "fence", "digit"]] | None = None,
     train_images: int = 400,

@@ -15,6 +15,7 @@ from segbench.models.blocks import init_he, scaled
 from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import VGG16_STAGES, conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
+from segbench.option_kinds import PositiveFloat
 
 KERAS_FILTERS = (64, 128, 256, 512, 1024)
 """Filters of the tutorial's five blocks."""
@@ -88,7 +89,7 @@ class KerasCNN(SegmentationNetwork):
 class PlainCNNOptions(NetworkOptions):
     """Plain CNN: VGG-16 encoder, 1x1 scores, one bilinear upsampling; what a classifier gives without a decoder."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales every channel count; 1.0 is VGG-16."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation after every convolution; VGG-16 has none."""
@@ -106,7 +107,7 @@ class PlainCNNOptions(NetworkOptions):
 class KerasCNNOptions(NetworkOptions):
     """Keras tutorial CNN: no spatial reduction survives a block; shows why encoders exist."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales every channel count; 1.0 is the tutorial."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation after every convolution; the tutorial has none."""

@@ -25,6 +25,7 @@ from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.timm_encoders import timm_encoder
 from segbench.models.networks.vgg import conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
+from segbench.option_kinds import PositiveFloat
 
 LARGEFOV_CITATION = (
     'L.-C. Chen, G. Papandreou, I. Kokkinos, K. Murphy, A. Yuille, "Semantic Image Segmentation with Deep '
@@ -178,7 +179,7 @@ class DeepLabLargeFOVOptions(NetworkOptions):
 class DeepLabV3PlusOptions(NetworkOptions):
     """DeepLab v3+ with plain convolutions on a timm encoder (Chen et al. 2018)."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales the pyramid and the decoder; the timm encoder keeps its own channels. 1.0 is the paper."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation in pyramid and decoder; null is the paper's batch."""

@@ -20,6 +20,7 @@ from segbench.errors import UnknownNameError, UsageError
 from segbench.models.base import SegmentationNetwork
 from segbench.models.blocks import activation_layer, init_he, norm_layer, resize, scaled
 from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
+from segbench.option_kinds import PositiveFloat
 
 CITATION = (
     'G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger, "Densely Connected Convolutional Networks", CVPR 2017, '
@@ -57,7 +58,7 @@ def densenet_fcn(
     classes: int,
     channels: int = 3,
     *,
-    width: float = 1.0,
+    width: PositiveFloat = 1.0,
     norm: Literal["none", "batch", "group"] | None = None,
     activation: str = "relu",
     encoder: str = "densenet121",

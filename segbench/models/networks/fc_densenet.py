@@ -18,6 +18,7 @@ from segbench.errors import UsageError
 from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import activation_layer, centre_crop, norm_layer, scaled
 from segbench.models.networks.options import NetworkOptions
+from segbench.option_kinds import PositiveFloat
 
 CITATION = (
     'S. Jégou, M. Drozdzal, D. Vazquez, A. Romero, Y. Bengio, "The One Hundred Layers Tiramisu: Fully Convolutional '
@@ -138,7 +139,7 @@ class FCDenseNet(SegmentationNetwork):
 class FCDenseNetOptions(NetworkOptions):
     """Fully convolutional DenseNet of any shape; 103 layers by default (Jégou et al. 2017)."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales growth and first channels; 1.0 is the paper."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation before every convolution of blocks and transitions; null is the paper's batch."""
@@ -175,7 +176,7 @@ class FCDenseNetOptions(NetworkOptions):
 class FCDenseNet103Options(NetworkOptions):
     """FC-DenseNet103: 4 to 15 layers a block, growth 16 (Jégou et al. 2017)."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales growth and first channels; 1.0 is the paper."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation before every convolution of blocks and transitions; null is the paper's batch."""

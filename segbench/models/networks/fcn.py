@@ -15,6 +15,7 @@ from segbench.models.networks.bilinear import BilinearDeconvolution
 from segbench.models.networks.options import NetworkOptions
 from segbench.models.networks.vgg import FULLY_CONNECTED, VGG16_STAGES, conv_unit, vgg16_stages
 from segbench.models.networks.vgg_weights import load_vgg16
+from segbench.option_kinds import PositiveFloat
 
 CITATION = (
     "J. Long, E. Shelhamer, T. Darrell, 'Fully Convolutional Networks for Semantic Segmentation', CVPR 2015, "
@@ -148,7 +149,7 @@ def add_cropped(scores: Tensor, skip: Tensor, offset: int) -> Tensor:
 class FCN32sOptions(NetworkOptions):
     """FCN-32s (Long et al., CVPR 2015): the deepest scores, upsampled by 32."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales every channel count of VGG-16; 1.0 is the paper."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation after every convolution of VGG-16; the paper has none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
 
+from segbench.option_kinds import PositiveFloat
+
 
 class LayerStyle(TypedDict):
     """Normalisation and activation after a convolution, both by name."""
@@ -21,7 +23,7 @@ class NetworkOptions:
         paper_norm: The paper's normalisation, which ``norm: null`` stands for.
     """
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales every channel count; 1.0 is the paper."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation after every convolution; the paper has batch."""

@@ -22,6 +22,7 @@ from segbench.models.base import InputConstraint, SegmentationNetwork
 from segbench.models.blocks import activation_layer, centre_crop, fit, init_he, norm_layer, resize, scaled
 from segbench.models.networks.options import LayerStyle, NetworkOptions
 from segbench.models.networks.timm_encoders import TimmEncoder, timm_encoder
+from segbench.option_kinds import PositiveFloat
 
 CITATION = (
     'O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", '
@@ -190,7 +191,7 @@ class EncoderUNet(SegmentationNetwork):
 class UNetOptions(NetworkOptions):
     """U-Net: contracting and expanding path with concatenated skips (Ronneberger et al. 2015)."""
 
-    width: float = 1.0
+    width: PositiveFloat = 1.0
     """Scales every channel count; 1.0 is the paper. A timm encoder keeps its own, its decoder is scaled."""
     norm: Literal["none", "batch", "group"] | None = None
     """Normalisation after every 3x3 convolution; null is the paper's none, or batch beside a timm encoder."""

@@ -184,3 +184,9 @@ def test_an_annotation_of_unknown_types_is_left_unchecked(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path))
     schema = options_schema(Entry("net", "other_toys:net"))
     assert schema.model_validate({"kernel": "anything"}).model_dump() == {"kernel": "anything", "depth": 2}
+
+
+def test_names_of_bounded_kinds_mean_nothing_in_other_packages(tmp_path, monkeypatch):
+    (tmp_path / "other_sizes.py").write_text("def net(classes, *, size: Size = (0, 0, 0)): ...\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert options_schema(Entry("net", "other_sizes:net")).model_validate({"size": "XL"}).model_dump() == {"size": "XL"}

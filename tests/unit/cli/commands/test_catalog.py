@@ -33,7 +33,7 @@ def test_models_are_listed_with_family_and_parameters(segbench):
 def test_options_show_type_default_and_help(segbench):
     unet = next(entry for entry in segbench("list", "models", "--json").json if entry["name"] == "unet")
     width = next(option for option in unet["options"] if option["name"] == "width")
-    assert (width["type"], width["default"], width["required"]) == ("float", 1.0, False)
+    assert (width["type"], width["default"], width["required"]) == ("PositiveFloat", 1.0, False)
     crop = next(entry for entry in segbench("list", "transforms", "--json").json if entry["name"] == "random_crop")
     assert [option["name"] for option in crop["options"] if option["required"]] == ["size"]
 
