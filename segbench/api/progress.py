@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from segbench.cli.terminal.bars import bars_on
+from segbench.cli.terminal.output import escaped
 from segbench.cli.terminal.progress import BarObserver, observing
 from segbench.engine.events import Event, Observer, Progress
 
@@ -79,7 +80,7 @@ class NotebookObserver(BarObserver):
         self._draw()
 
     def _line(self, text: str) -> None:
-        self.lines.append(text)
+        self.lines.append(escaped(text))
 
     def _draw(self, *below: Any) -> None:
         from rich.console import Group

@@ -161,8 +161,13 @@ def duration(seconds: float) -> str:
 
 def tell(text: str) -> None:
     """Write a message to standard error; wrapped on a terminal, with control characters escaped."""
-    lines = [printable(line) for line in text.split("\n")]
+    lines = escaped(text).split("\n")
     typer.echo("\n".join(map(wrapped, lines) if sys.stderr.isatty() else lines), err=True)
+
+
+def escaped(text: str) -> str:
+    """Return lines with control characters, except their line breaks, escaped."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def wrapped(line: str, *, indent: str = "") -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from segbench.cli.terminal.output import duration, figure
+from segbench.cli.terminal.output import duration, escaped, figure
 from segbench.engine.events import Event, Notice, Observer, Progress, RunEnded, RunStarted, RunStopped
+from segbench.report.text import printable
 from segbench.results.record import Status
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ class PlainObserver:
         """Show one event."""
         match event:
             case RunStarted():
-                self.labels[event.run_id] = event.label
-                self._line(f"[{event.number}/{event.total}] {event.label}, seed {event.seed}")
+                self.labels[event.run_id] = printable(event.label)
+                self._line(f"[{event.number}/{event.total}] {self.labels[event.run_id]}, seed {event.seed}")
             case Progress():
                 self._meter(event.run_id).show(
                     f"{self._whose(event.run_id)}{_title(event)}",
@@ -174,7 +175,7 @@ class BarObserver:
                 self._advance(event)
             case RunEnded() | RunStopped():
                 self._end(event.run_id)
-                self._line(f"{event.label}: {ending(event)}")
+                self._line(f"{printable(event.label)}: {ending(event)}")
                 self.ended += isinstance(event, RunEnded)
                 self._count()
             case Notice():
@@ -184,7 +185,7 @@ class BarObserver:
         self._clear("")
         if not self.labels:
             self.ended = event.number - 1
-        self.labels[event.run_id] = f"{event.label}, seed {event.seed}"
+        self.labels[event.run_id] = f"{printable(event.label)}, seed {event.seed}"
         if self.suite is None:
             self.suite = self.shown.add_task("all runs", total=event.total, unit="runs", note="")
         self._count(total=event.total)
@@ -219,12 +220,12 @@ class BarObserver:
     def _line(self, text: str) -> None:
         from rich.text import Text
 
-        self.shown.console.print(Text(text))
+        self.shown.console.print(Text(escaped(text)))
 
 
 def write_line(stream: TextIO, text: str) -> None:
-    """Write a line and flush."""
-    stream.write(text + "\n")
+    """Write one or several lines, with control characters escaped, and flush."""
+    stream.write(escaped(text) + "\n")
     stream.flush()
 
 

@@ -56,6 +56,28 @@ def test_lines_tell_every_run_and_how_it_ended():
     ]
 
 
+ODD = [
+    RunStarted("id", "two\nlines \x1b[31m", 0, 1, 1),
+    RunEnded("id", "two\nlines \x1b[31m", Status.FAILED, "a\nb\x07", 1.0, None),
+]
+
+
+def test_a_label_is_one_line_and_commands_to_the_terminal_are_spelled_out(terminal):
+    plain = io.StringIO()
+    lines = PlainObserver(plain, clock=Clock())
+    with observing(terminal) as observer:
+        for event in ODD:
+            observer(event)
+            lines(event)
+    assert plain.getvalue().splitlines() == [
+        "[1/1] two lines \\x1b[31m, seed 0",
+        "  failed after 1.0 s: a",
+        "b\\x07",
+    ]
+    assert "two lines \\x1b[31m: failed after 1.0 s: a" in terminal.getvalue()
+    assert "\x1b[31m" not in terminal.getvalue()
+
+
 def test_a_long_run_tells_rate_time_left_and_loss_now_and_then():
     stream, clock = io.StringIO(), Clock()
     observer = PlainObserver(stream, clock=clock)
