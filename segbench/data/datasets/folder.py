@@ -121,7 +121,7 @@ def _classes(
     """Return the classes' names, their display colours, and their values in masks."""
     if isinstance(classes, str):
         known = label_map(classes)
-        given = {"values": values, "palette": palette}
+        given = {"values": values, "palette": palette, "ignore_color": ignore_color}
         beside = [key for key, value in given.items() if value is not None] + ["ignore"] * (ignore != IGNORE_INDEX)
         if beside:
             raise DataError(f"folder: classes: {classes} brings its own numbers; leave {' and '.join(beside)} out")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from segbench.data.decoding.bmp import load_bmp
 from segbench.data.decoding.pixel_limit import too_large
 from segbench.data.decoding.tiff import directory_of, is_tiff, read_tiff, tiff_facts
 from segbench.errors import DataError
@@ -62,6 +63,8 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
                 return _tiff_page(image, path, page)
             if page:
                 image.seek(page)
+            if image.format == "BMP":
+                return load_bmp(image, path)
             _load(image)
             return _turned(image)
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from segbench.data.base import LabelArray
 from segbench.data.masks.invented import look_invented
 from segbench.data.masks.label_table import UNKNOWN, VOID, Labels, LabelTable, Lookup, color_codes, color_of
 from segbench.data.masks.near_colors import near_palette
+from segbench.data.masks.opacity import refuse_opacity_alone
 from segbench.data.masks.stored import NumberArray, StoredMask, read_stored, used_numbers
 from segbench.data.masks.terms import KEYS
 from segbench.errors import DataError
@@ -119,6 +120,9 @@ def read_mask(path: Path, table: LabelTable) -> ReadMask:
     if stored.colors is not None:
         return _of_colors(stored, table)
     if table.colors is not None and stored.palette is not None:
+        if stored.opacity is not None:
+            used = used_numbers(_numbers(stored)).tolist()
+            refuse_opacity_alone(stored.path, stored.palette, stored.opacity, used, palette=table.terms.palette)
         labels = _index_meanings(stored, table)[_numbers(stored)]
         return ReadMask(labels, stored, table, by_color=True)
     if table.colors is not None and not table.numbers_given:
@@ -171,22 +175,47 @@ def _filled_up(stored: StoredMask) -> NDArray[np.bool_]:
     return filled
 
 
+class _Reading(NamedTuple):
+    """One of the ways to read a file's numbers.
+
+    Attributes:
+        meanings: The meaning of each number in use; ``UNKNOWN`` for those that have none.
+        others: Meaning of those: ``UNKNOWN``, or ``VOID``.
+    """
+
+    meanings: Labels
+    others: int
+
+    @property
+    def possible(self) -> bool:
+        """Whether every number means something."""
+        return self.others == VOID or not (self.meanings == UNKNOWN).any()
+
+    def explains(self, other: _Reading) -> bool:
+        """Return whether it has a meaning for all numbers that another way has, and the same ones or for more."""
+        own, those = self.meanings != UNKNOWN, other.meanings != UNKNOWN
+        if not self.possible or (those & ~own).any():
+            return False
+        return bool((own & ~those).any()) or np.array_equal(self.meanings, other.meanings)
+
+
 def _of_grey(stored: StoredMask, table: LabelTable) -> ReadMask:
     """Read a grey image with a given palette: its numbers may be class numbers or grey colours."""
     greys = _greys(table)
     numbers = {number: label for number, label in table.numbers.items() if label != VOID or number not in greys}
     used = used_numbers(_numbers(stored))
-    as_numbers = Lookup(numbers, other=table.other_number)(used)
-    as_greys = Lookup(greys)(used * stored.stretch)
-    if (as_greys == UNKNOWN).any() or not used.size:
+    as_numbers = _Reading(Lookup(numbers)(used), table.other_number)
+    as_greys = _Reading(Lookup(greys)(used * stored.stretch), table.other_color)
+    if not as_greys.possible or as_numbers.explains(as_greys):
         return ReadMask(Lookup(numbers, other=table.other_number)(_numbers(stored)), stored, table, by_color=False)
-    if not np.array_equal(as_numbers, as_greys) and not (as_numbers == UNKNOWN).any():
+    if as_numbers.possible:
         palette, values = map(table.terms.quoted, (table.terms.palette, table.terms.values))
         raise DataError(
             f"{stored.path}: is grey, and it is not clear whether {', '.join(map(str, used[:_SHOWN]))} are class "
             f"numbers or the grey colours of {palette}; give {values}, the number of each class in grey files"
         )
-    return ReadMask(Lookup(greys)(_numbers(stored).astype(np.int32) * stored.stretch), stored, table, by_color=False)
+    shown = _numbers(stored).astype(np.int32) * stored.stretch
+    return ReadMask(Lookup(greys, other=table.other_color)(shown), stored, table, by_color=False)
 
 
 def _greys(table: LabelTable) -> dict[int, int]:
@@ -200,10 +229,11 @@ def _by_number(stored: StoredMask, table: LabelTable) -> Labels:
     if not table.numbers_given or stored.stretch == 1:
         return table.of_numbers(numbers)
     used = used_numbers(numbers)
-    plain, shown = Lookup(table.numbers)(used), Lookup(table.class_numbers)(used * stored.stretch)
-    if (shown == UNKNOWN).any() or np.array_equal(plain, shown):
+    plain = _Reading(Lookup(table.numbers)(used), table.other_number)
+    shown = _Reading(Lookup(table.class_numbers)(used * stored.stretch), table.other_number)
+    if not shown.possible or plain.explains(shown):
         return table.of_numbers(numbers)
-    if not (plain == UNKNOWN).any():
+    if plain.possible and not shown.explains(plain):
         raise DataError(
             f"{stored.path}: has few bits a pixel, so that it is not clear whether its {used[-1]} is the value "
             f"{used[-1]} or the grey {used[-1] * stored.stretch}; save the mask with 8 bits"

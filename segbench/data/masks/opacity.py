@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,35 @@ def refuse_opacity(path: Path, pixels: NDArray[np.uint8]) -> None:
     colors = np.unique(both >> 8)
     if len(both) > len(colors) or len(colors) > _MOST_COLORS:
         raise OpacityError(f"{path}: {_told(opacity, len(colors))}")
+
+
+def refuse_opacity_alone(
+    path: Path, colors: NDArray[np.uint8], opacity: NDArray[np.uint8], used: Iterable[int], *, palette: str
+) -> None:
+    """Refuse a palette image to be read by colour if two of its indices differ in opacity alone.
+
+    Args:
+        path: The file.
+        colors: (N, 3), the colours of its palette.
+        opacity: (256,), the alpha value of each index.
+        used: The indices of its pixels.
+        palette: Name of the option that gives the classes' colours, for messages.
+
+    Raises:
+        OpacityError: Two of the indices have one colour and several alpha values; says what to do.
+    """
+    first: dict[tuple[int, ...], int] = {}
+    for index in used:
+        if index >= len(colors):
+            continue
+        color = tuple(colors[index].tolist())
+        same = first.setdefault(color, index)
+        if opacity[same] != opacity[index]:
+            raise OpacityError(
+                f"{path}: {same} and {index} of its own palette have one colour, {color}, and differ in opacity alone, "
+                f"which is not read; where the stored numbers are the classes, leave '{palette}' out, else give each "
+                "class its own colour"
+            )
 
 
 def refuse_second_band(path: Path, bands: NDArray[Any]) -> None:

@@ -46,6 +46,11 @@ def label_table(
         DataError: The options are inconsistent.
     """
     told = _Told(source, terms)
+    if palette is None and ignore_color is not None:
+        raise DataError(
+            f"{source}: {terms.ignore_color} is a colour, and masks are read by their numbers without {terms.palette}; "
+            f"give {terms.palette}, the colour of each class, or say with {terms.ignore} which number is void"
+        )
     numbers, void = _numbers_of(classes, values, told), _void_numbers(ignore, told)
     return LabelTable(
         len(classes),

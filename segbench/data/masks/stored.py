@@ -53,6 +53,7 @@ class StoredMask:
         colors: (H, W, 3) uint8 of a colour image, else None.
         palette: (N, 3) uint8, the colours of the indices 0, 1, ...; None without a palette, or if it is a grey ramp.
         transparent: Whether the palette has alpha values, so that colours may differ only in alpha.
+        opacity: (256,) uint8, the alpha value of each index; None if the palette has none.
         stretch: Factor from a number to its displayed 8-bit grey: 255 for 1 bit, 85 for 2, 17 for 4.
         lossy: Whether the format loses exact values, as JPEG does.
     """
@@ -62,6 +63,7 @@ class StoredMask:
     colors: NDArray[np.uint8] | None = None
     palette: NDArray[np.uint8] | None = None
     transparent: bool = False
+    opacity: NDArray[np.uint8] | None = None
     stretch: int = 1
     lossy: bool = False
 
@@ -115,7 +117,8 @@ def _of_image(path: Path, image: Image.Image, mode: _RawMode) -> StoredMask:
     if image.mode in ("P", "PA"):
         indices = np.asarray(image) if image.mode == "P" else np.asarray(image)[:, :, 0]
         transparent = image.mode == "PA" or "transparency" in image.info
-        return StoredMask(path, numbers=indices, palette=palette_of(image), transparent=transparent)
+        opacity = _opacity_of(image.info.get("transparency"))
+        return StoredMask(path, numbers=indices, palette=palette_of(image), transparent=transparent, opacity=opacity)
     if image.mode in ("L", "LA", "1"):
         _refuse_deep(path, mode.name)
         grey = np.asarray(image)[:, :, 0] if image.mode == "LA" else np.asarray(image).astype(np.uint8, copy=False)
@@ -213,6 +216,16 @@ def palette_of(image: Image.Image) -> NDArray[np.uint8] | None:
     colors = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
     ramp = np.repeat(np.arange(len(colors))[:, None], 3, axis=1)
     return None if len(colors) != 1 and np.array_equal(colors, ramp) else colors
+
+
+def _opacity_of(transparency: int | bytes | None) -> NDArray[np.uint8] | None:
+    """Return the alpha value of each index of a palette image; None if all are opaque."""
+    opacity = np.full(256, 255, dtype=np.uint8)
+    if isinstance(transparency, bytes):
+        opacity[: len(transparency)] = np.frombuffer(transparency, dtype=np.uint8)[:256]
+    elif transparency is not None:
+        opacity[transparency] = 0
+    return None if (opacity == 255).all() else opacity
 
 
 def _unstretched(grey: NumberArray, mode: _RawMode) -> tuple[NumberArray, int]:

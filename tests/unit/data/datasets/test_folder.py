@@ -93,6 +93,7 @@ def test_a_label_without_class_is_named(mine):
         ({"palette": [[0, 0, 0], [0, 0, 256]]}, "is no colour"),
         ({"palette": [[0, 0, 0], [0, 0, 0]]}, "have the same colour"),
         ({"palette": [[0, 0, 0], [1, 1, 1]], "ignore_color": [1, 1, 1]}, "have the same colour"),
+        ({"ignore_color": [1, 1, 1]}, "ignore_color is a colour, and masks are read by their numbers without palette"),
         ({"ignore": 2**31}, "ignore: 2147483648 is no mask value"),
         ({"ignore": [7, 7]}, "a mask value is given twice"),
         ({"palette": [[[0, 0, 0], [9, 9, 9]], [9, 9, 9]]}, "have the same colour"),

@@ -124,6 +124,30 @@ def test_colours_that_only_fill_a_palette_up_stand_for_nothing(tmp_path):
         decoder(2, palette=[BLACK, RED])(file)
 
 
+def test_indices_of_one_colour_that_differ_in_opacity_are_refused_where_colours_are_read(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 2]], dtype=np.uint8))
+    image.putpalette([channel for color in (BLACK, BLACK, RED) for channel in color])
+    image.save(tmp_path / "a.png", transparency=0)
+    image.save(tmp_path / "b.png", transparency=bytes([255, 0]))
+    for name in ("a.png", "b.png"):
+        with pytest.raises(
+            DataError, match=r"0 and 1 of its own palette have one colour, \(0, 0, 0\), and differ in op"
+        ):
+            decoder(2, palette=[BLACK, RED])(tmp_path / name)
+        assert decoder(3)(tmp_path / name).tolist() == [[0, 1, 2]]
+    image.crop((1, 0, 3, 1)).save(tmp_path / "c.png", transparency=0)
+    assert decoder(2, palette=[BLACK, RED])(tmp_path / "c.png").tolist() == [[0, 1]], "only one of the two is used"
+
+
+def test_smooth_edges_that_are_ignored_do_not_change_how_grey_is_read(tmp_path, save):
+    table = decoder(2, palette=[BLACK, WHITE], ignore="others", ignore_color="others")
+    assert table(save([[0, 1, 2]], tmp_path / "numbers.png")).tolist() == [[0, 1, 255]]
+    with pytest.raises(DataError, match="not clear whether 0, 128, 255 are class numbers or the grey colours"):
+        table(save([[0, 128, 255]], tmp_path / "edges.png"))
+    by_color = decoder(2, palette=[BLACK, WHITE], ignore=None, ignore_color="others")
+    assert by_color(tmp_path / "edges.png").tolist() == [[0, 255, 1]]
+
+
 def test_grey_files_beside_a_palette_hold_numbers_or_grey_colours(tmp_path, save):
     decode = decoder(2, palette=[BLACK, WHITE])
     assert decode(save([[0, 1]], tmp_path / "numbers.png")).tolist() == [[0, 1]]
@@ -214,5 +238,9 @@ def test_few_bits_stand_for_the_greys_they_show_where_values_say_so(tmp_path):
     assert decoder(2, values=[0, 255], ignore=None)(one).tolist() == [[0, 1, 0, 1]]
     assert decoder(4, values=[0, 85, 170, 255], ignore=None)(two).tolist() == [[0, 1, 2, 3]]
     assert decoder(2, values=[0, 1])(one).tolist() == [[0, 1, 0, 1]]
+    assert decoder(2, values=[0, 255], ignore="others")(two).tolist() == [[0, 255, 255, 1]]
+    assert decoder(3, values=[0, 1, 2], ignore="others")(two).tolist() == [[0, 1, 2, 255]]
+    with pytest.raises(DataError, match="not clear whether its 3 is the value 3 or the grey 255"):
+        decoder(4, values=[0, 1, 170, 255], ignore="others")(two)
     with pytest.raises(DataError, match="not clear whether its 1 is the value 1 or the grey 255"):
         decoder(3, values=[0, 1, 255], ignore=None)(one)
