@@ -13,7 +13,18 @@ import numpy as np
 
 from segbench.data.annotations.images import ImageFinder, check_size, relative_name
 from segbench.data.annotations.regions import AnnotatedImage, BoolMask, Region, Size
-from segbench.data.annotations.source import AnnotationSource, entries, size_of, value
+from segbench.data.annotations.run_lengths import checked_run_lengths, decode_run_lengths
+from segbench.data.annotations.source import (
+    LARGEST_SIDE,
+    AnnotationSource,
+    another_type,
+    by_id,
+    crowd,
+    entries,
+    identifier,
+    size_of,
+    value,
+)
 from segbench.errors import DataError, UsageError
 
 _LEAST_POINTS = 3
@@ -41,12 +52,14 @@ def read_instances(
     """
     _need_pycocotools(file)
     labels = category_names(content, file)
-    shown = {value(one, "id", f"{file}: an image"): one for one in entries(content, "images", file)}
+    shown = images_by_id(content, file)
     by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for one in entries(content, "annotations", file):
-        if one.get("image_id") not in shown:
-            raise DataError(f"{file}: annotation {one.get('id')} is of the image {one.get('image_id')}, which it lacks")
-        by_image[one["image_id"]].append(one)
+        where = f"{file}: annotation {one.get('id')}"
+        key = identifier(one, "image_id", where)
+        if key not in shown:
+            raise DataError(f"{where} is of the image {key!r}, which it lacks{another_type(key, shown)}")
+        by_image[key].append(one)
     noticed: Counter[str] = Counter()
     found = []
     for key, entry in shown.items():
@@ -57,15 +70,24 @@ def read_instances(
     return AnnotationSource(tuple(found), tuple(labels.values()), noticed)
 
 
+def images_by_id(content: Mapping[str, Any], file: Path) -> dict[int | str, Mapping[str, Any]]:
+    """Return the images of a COCO file by their ids.
+
+    Raises:
+        DataError: One has no id, or two have the same.
+    """
+    return by_id(entries(content, "images", file), f"{file}: the image", same=("file_name", "height", "width"))
+
+
 def category_names(content: Mapping[str, Any], file: Path) -> dict[Any, str]:
     """Return the name of each category by its id, in the order of the ids.
 
     Raises:
-        DataError: One lacks a name or an id.
+        DataError: One lacks a name or an id, or two of different names have one id.
     """
     found = {
-        value(one, "id", f"{file}: a category"): str(value(one, "name", f"{file}: category {one.get('id')}")).strip()
-        for one in entries(content, "categories", file)
+        key: str(value(one, "name", f"{file}: category {key}")).strip()
+        for key, one in by_id(entries(content, "categories", file), f"{file}: the category", same=("name",)).items()
     }
     return {key: found[key] for key in sorted(found, key=lambda key: (isinstance(key, str), key))}
 
@@ -95,13 +117,16 @@ def _region(
     one: Mapping[str, Any], labels: Mapping[Any, str], image: AnnotatedImage, noticed: Counter[str]
 ) -> Region | None:
     where = f"{image.source}: annotation {one.get('id')} of {image.name}"
-    if one.get("category_id") not in labels:
-        raise DataError(f"{where}: has the category {one.get('category_id')}, which the file does not list")
-    label, is_crowd = labels[one["category_id"]], bool(one.get("iscrowd"))
+    key = identifier(one, "category_id", where)
+    if key not in labels:
+        raise DataError(f"{where}: has the category {key!r}, which the file does not list{another_type(key, labels)}")
+    label, is_crowd = labels[key], crowd(one, where)
     outline = one.get("segmentation")
     if isinstance(outline, Mapping):
         noticed[CROWDS] += is_crowd
-        return Region(label, partial(_decoded, _checked_run_lengths(outline, image.size, where)), is_void=is_crowd)
+        return Region(
+            label, partial(decode_run_lengths, checked_run_lengths(outline, image.size, where)), is_void=is_crowd
+        )
     polygons = _polygons(outline, where, noticed)
     if polygons:
         noticed[CROWDS] += is_crowd
@@ -123,32 +148,13 @@ def _polygons(outline: object, where: str, noticed: Counter[str]) -> list[list[f
     parts = [outline] if outline and not isinstance(outline[0], list) else outline
     for part in parts:
         numbers = isinstance(part, list) and all(isinstance(one, int | float) and math.isfinite(one) for one in part)
+        if numbers and any(abs(one) > LARGEST_SIDE for one in part):
+            raise DataError(f"{where}: a polygon has a point more than {LARGEST_SIDE:,} pixels away")
         if not numbers or len(part) % 2:
             raise DataError(f"{where}: a polygon is no list of x, y, x, y, ...: {str(part)[:60]}")
     enough = [[float(one) for one in part] for part in parts if len(part) >= 2 * _LEAST_POINTS]
     noticed[TOO_FEW_POINTS] += sum(0 < len(part) < 2 * _LEAST_POINTS for part in parts)
     return enough
-
-
-def _checked_run_lengths(outline: Mapping[str, Any], size: Size, where: str) -> Mapping[str, Any]:
-    given, counts = outline.get("size"), outline.get("counts")
-    if not isinstance(given, list) or tuple(given) != size:
-        raise DataError(
-            f"{where}: its run lengths are of {given} pixels (height, width), but the image of {list(size)}"
-        )
-    whole = isinstance(counts, list) and all(isinstance(count, int) and count >= 0 for count in counts)
-    if isinstance(counts, list) and (not whole or sum(counts) != size[0] * size[1]):
-        raise DataError(f"{where}: its run lengths are no whole numbers that add up to {size[0] * size[1]:,} pixels")
-    if not isinstance(counts, list | str):
-        raise DataError(f"{where}: has no run lengths ('counts')")
-    return outline
-
-
-def _decoded(outline: Mapping[str, Any], size: Size) -> BoolMask:
-    from pycocotools import mask as coco_mask
-
-    runs = outline if isinstance(outline["counts"], str) else coco_mask.frPyObjects(dict(outline), *size)
-    return np.asarray(coco_mask.decode(dict(runs)), dtype=np.bool_)
 
 
 def _filled(polygons: Sequence[Sequence[float]], size: Size) -> BoolMask:

@@ -42,6 +42,10 @@ class ImageFinder:
         for folder in (*self.near, *self.folders):
             if (folder / relative).is_file():
                 return folder / relative
+        if len(relative.parts) > 1 and any(
+            (folder / relative.parent).is_dir() for folder in (*self.near, *self.folders)
+        ):
+            return None  # a file of this name elsewhere is another one, as 0001.jpg of another split
         found = self._by_name.get(same_name(relative.name), [])
         ending = [path for path in found if path.parts[-len(relative.parts) :] == relative.parts] or found
         images = [path for path in ending if "panoptic" not in path.parent.name.lower()] or ending

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segbench.data.annotations.coco import annotated_image, category_names
+from segbench.data.annotations.coco import annotated_image, category_names, images_by_id
 from segbench.data.annotations.images import ImageFinder
 from segbench.data.annotations.regions import AnnotatedImage, BoolMask, Region, Size
-from segbench.data.annotations.source import AnnotationSource, entries, value
+from segbench.data.annotations.source import AnnotationSource, another_type, by_id, crowd, entries, identifier, value
 from segbench.data.masks.stored import read_stored
 from segbench.errors import DataError
 
@@ -42,16 +42,17 @@ def read_panoptic(
         DataError: A file is missing or of another size, or a segment is not described or of no category.
     """
     labels = category_names(content, file)
-    by_image = {one.get("image_id"): one for one in entries(content, "annotations", file)}
+    by_image = by_id(entries(content, "annotations", file), f"{file}: the annotation of image", key="image_id")
+    shown = images_by_id(content, file)
+    for key in by_image.keys() - shown.keys():
+        raise DataError(f"{file}: describes segments of the image {key!r}, which it lacks{another_type(key, shown)}")
     noticed: Counter[str] = Counter()
     found = []
-    for entry in entries(content, "images", file):
+    for key, entry in shown.items():
         image = annotated_image(entry, file, images=images, prefix=prefix)
-        one = by_image.pop(value(entry, "id", f"{file}: an image"), None)
+        one = by_image.get(key)
         noticed[UNANNOTATED] += one is None
         found.append(image if one is None else _with_segments(image, one, labels, segments, noticed))
-    if by_image:
-        raise DataError(f"{file}: describes segments of the image {next(iter(by_image))}, which it lacks")
     return AnnotationSource(tuple(found), tuple(labels.values()), noticed, (UNLABELLED,))
 
 
@@ -70,21 +71,24 @@ def _with_segments(
             f"{where}: there is no {name}; the PNG files of segments are looked for in a folder of the name of the "
             "JSON file beside it, and below --images"
         )
-    described = {}
-    for segment in entries(one, "segments_info", image.source):
-        if segment.get("category_id") not in labels:
-            raise DataError(f"{where}: a segment has the category {segment.get('category_id')}, which the file lacks")
-        described[int(value(segment, "id", where))] = segment
+    described = by_id(entries(one, "segments_info", image.source), f"{where}: the segment")
+    for number, segment in described.items():
+        if not isinstance(number, int):
+            raise DataError(f"{where}: the segment {number!r} is no number, as the colours of {path} are")
+        key = identifier(segment, "category_id", where)
+        if key not in labels:
+            raise DataError(f"{where}: a segment has the category {key!r}, which the file lacks")
     _check_segments(path, described, image, where)
-    noticed[CROWDS] += sum(bool(segment.get("iscrowd")) for segment in described.values())
+    crowds = {number: crowd(segment, where) for number, segment in described.items()}
+    noticed[CROWDS] += sum(crowds.values())
     regions = [
-        Region(labels[segment["category_id"]], partial(_pixels, path, number), is_void=bool(segment.get("iscrowd")))
+        Region(labels[segment["category_id"]], partial(_pixels, path, number), is_void=crowds[number])
         for number, segment in described.items()
     ]
     return replace(image, regions=tuple(regions))
 
 
-def _check_segments(path: Path, described: Mapping[int, object], image: AnnotatedImage, where: str) -> None:
+def _check_segments(path: Path, described: Mapping[int | str, object], image: AnnotatedImage, where: str) -> None:
     numbers = _numbers(path)
     if numbers.shape != image.size:
         shapes = ["{}x{}".format(*shape) for shape in (numbers.shape, image.size)]
@@ -94,7 +98,7 @@ def _check_segments(path: Path, described: Mapping[int, object], image: Annotate
         raise DataError(f"{where}: {path} holds the segment {min(unknown)}, which its segments_info does not describe")
 
 
-def _pixels(path: Path, number: int, size: Size) -> BoolMask:
+def _pixels(path: Path, number: int | str, size: Size) -> BoolMask:
     found = _numbers(path)
     assert found.shape == size
     return np.asarray(found == number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from segbench.data.annotations.regions import AnnotatedImage, Size
 from segbench.errors import DataError
 
-_LARGEST_SIDE = 100_000
+LARGEST_SIDE = 100_000
+"""Most pixels of an image's side, and of the way to a point."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,63 @@ def value(entry: Mapping[str, Any], key: str, where: str) -> Any:
     return entry[key]
 
 
+def identifier(entry: Mapping[str, Any], key: str, where: str) -> int | str:
+    """Return an id, which is a number or text.
+
+    Raises:
+        DataError: There is none, or it is something else.
+    """
+    found = value(entry, key, where)
+    if isinstance(found, float) and found.is_integer():
+        return int(found)
+    if isinstance(found, bool) or not isinstance(found, int | str):
+        raise DataError(f"{where}: its {key!r} is {found!r}; a whole number or text is expected")
+    return found
+
+
+def by_id(
+    listed: Sequence[Mapping[str, Any]], what: str, *, key: str = "id", same: Sequence[str] | None = None
+) -> dict[int | str, Mapping[str, Any]]:
+    """Return entries by their id, once each.
+
+    Args:
+        listed: The entries.
+        what: What they are, for messages, such as ``train.json: the image``.
+        key: The key of the id.
+        same: Keys in which entries of one id must agree; all by default.
+
+    Raises:
+        DataError: Different entries have one id, as in files that were joined.
+    """
+    found: dict[int | str, Mapping[str, Any]] = {}
+    for entry in listed:
+        own = identifier(entry, key, what)
+        first = found.setdefault(own, entry)
+        if any(first.get(each) != entry.get(each) for each in same or {*first, *entry}):
+            raise DataError(
+                f"{what} {own!r} is described twice, and differently; an id stands for one: give each its own (files "
+                "that are joined need new ids)"
+            )
+    return found
+
+
+def another_type(key: int | str, known: Iterable[int | str]) -> str:
+    """Return a remark if an id is known as text instead of a number, or the other way round."""
+    return ": one is a number, the other text" if str(key) in map(str, known) else ""
+
+
+def crowd(entry: Mapping[str, Any], where: str) -> bool:
+    """Return whether something is a crowd.
+
+    Raises:
+        DataError: Its ``iscrowd`` is neither 0 nor 1.
+    """
+    given = entry.get("iscrowd")
+    if given not in (None, 0, 1):
+        raise DataError(f"{where}: its 'iscrowd' is {given!r}; 0 or 1 is expected")
+    return bool(given)
+
+
 def size_of(entry: Mapping[str, Any], keys: tuple[str, str], where: str) -> Size:
     """Return the height and width that an object gives.
 
@@ -62,7 +120,7 @@ def size_of(entry: Mapping[str, Any], keys: tuple[str, str], where: str) -> Size
         DataError: They are no whole numbers above 0.
     """
     given = [value(entry, key, where) for key in keys]
-    if not all(isinstance(side, int | float) and side == int(side) and 0 < side <= _LARGEST_SIDE for side in given):
+    if not all(isinstance(side, int | float) and side == int(side) and 0 < side <= LARGEST_SIDE for side in given):
         raise DataError(f"{where}: {' and '.join(keys)} are {given}; the image's height and width are expected")
     return int(given[0]), int(given[1])
 

@@ -149,6 +149,16 @@ def test_a_box_without_an_outline_is_void_and_a_polygon_of_two_points_is_no_box(
         ({"category_id": 3, "segmentation": [["a"] * 6]}, "is no list of x, y"),
         ({"category_id": 3, "segmentation": {"size": [16, 12], "counts": [192]}}, "run lengths are of [16, 12]"),
         ({"category_id": 3, "segmentation": {"size": [12, 16], "counts": [100]}}, "add up to 192"),
+        ({"category_id": 3, "segmentation": {"size": [12, 16], "counts": "1"}}, "add up to 192"),
+        ({"category_id": 3, "segmentation": {"size": [12, 16], "counts": "P6 \x7f"}}, "add up to 192"),
+        ({"category_id": 3, "segmentation": {"size": [12, 16], "counts": "P"}}, "add up to 192"),
+        ({"category_id": 3, "segmentation": {"size": [12, 16], "counts": None}}, "has no run lengths"),
+        ({"category_id": 3, "segmentation": [[0, 0, 1e12, 0, 1e12, 5]]}, "more than 100,000 pixels away"),
+        ({"category_id": 3, "iscrowd": "0", "segmentation": [SQUARE]}, "'iscrowd' is '0'; 0 or 1 is expected"),
+        ({"category_id": "3", "segmentation": [SQUARE]}, "category '3', which the file does not list: one is a number"),
+        ({"category_id": [3], "segmentation": [SQUARE]}, "'category_id' is [3]; a whole number or text is expected"),
+        ({"category_id": 3, "image_id": "1", "segmentation": [SQUARE]}, "which it lacks: one is a number, the other"),
+        ({"category_id": 3, "image_id": {}, "segmentation": [SQUARE]}, "'image_id' is {}; a whole number or text"),
         ({"category_id": 3, "segmentation": "polygon"}, "neither polygons nor run lengths"),
         ({"category_id": 3, "segmentation": [], "bbox": [1, 2, 3]}, "x, y, width and height are expected"),
     ],
@@ -214,6 +224,32 @@ def test_an_image_of_one_name_in_two_folders_is_asked_for(tmp_path, photo, write
 def test_a_missing_image_is_named_with_the_option(tmp_path, write_coco, drawn):
     with pytest.raises(DataError, match=r"no image a\.jpg; give --images"):
         drawn(write_coco(tmp_path / "x.json", []))
+
+
+def test_an_id_stands_for_one_image_and_one_category(tmp_path, photo, write_coco, drawn):
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "b.jpg")
+    file = write_coco(tmp_path / "x.json", [])
+    content = json.loads(file.read_text())
+    first = content["images"][0]
+    for changed, said in (
+        ({"images": [first, {**first, "file_name": "b.jpg"}]}, "the image 1 is described twice, and differently"),
+        ({"categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]}, "the category 1 is described twice"),
+        ({"images": [{**first, "id": [1]}]}, r"its 'id' is \[1\]; a whole number or text is expected"),
+    ):
+        file.write_text(json.dumps(content | changed))
+        with pytest.raises(DataError, match=said):
+            drawn(file)
+    file.write_text(json.dumps(content | {"images": [first, {**first, "id": 1.0}]}))
+    assert set(drawn(file)[0]) == {"a.png"}, "what is said twice in the same words is one"
+
+
+def test_an_image_that_its_own_folder_lacks_is_not_taken_from_another(tmp_path, photo, write_coco, drawn):
+    photo(tmp_path / "train" / "b.jpg")
+    photo(tmp_path / "val" / "a.jpg")
+    with pytest.raises(DataError, match=r"no image train/a\.jpg; give --images"):
+        drawn(write_coco(tmp_path / "x.json", [], names=("train/a.jpg",)))
+    assert set(drawn(write_coco(tmp_path / "x.json", [], names=("elsewhere/a.jpg",)))[0]) == {"elsewhere/a.png"}
 
 
 def test_an_image_that_two_files_describe_is_refused(tmp_path, photo, write_coco, drawn):

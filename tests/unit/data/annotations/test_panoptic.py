@@ -83,3 +83,27 @@ def test_segments_of_an_image_that_is_not_listed_are_an_error(tmp_path, drawn):
     file.write_text(json.dumps(content))
     with pytest.raises(DataError, match="of the image 9, which it lacks"):
         drawn(file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"annotations": 2}, "the annotation of image 1 is described twice, and differently"),
+        ({"segments": 2}, "the segment 300 is described twice, and differently"),
+        ({"number": "x"}, "the segment 'x' is no number"),
+        ({"number": [5]}, r"its 'id' is \[5\]; a whole number or text is expected"),
+    ],
+)
+def test_what_is_described_twice_or_by_no_number_is_an_error(tmp_path, drawn, changed, said):
+    file = write(tmp_path)
+    content = json.loads(file.read_text())
+    segments = content["annotations"][0]["segments_info"]
+    if "annotations" in changed:
+        content["annotations"].append({**content["annotations"][0], "segments_info": segments[:1]})
+    elif "segments" in changed:
+        segments.append({**segments[1], "category_id": 184})
+    else:
+        segments[2]["id"] = changed["number"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=said):
+        drawn(file)
