@@ -27,6 +27,7 @@ _MOST_CLASSES = 150
 _NEARLY_ALL = 0.8
 """If at least this fraction of the numbers from 0 on occurs, missing ones are rare classes."""
 _MANY = 16
+_BACKGROUND = "background"
 _PICTURES = (
     f"the masks have more than {MOST_LEVELS} colours, as pictures do: they hold no classes. If they were resized with "
     f"interpolation, {REMEDY}"
@@ -60,6 +61,7 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
     if _colors_decide(found):
         return _by_color(found, named)
     numbers, shown = _numbers(found)
+    named = _with_background(named, numbers)
     if found.lossy is not None and not numbers:
         return _of_lossy(found, named)
     if not numbers:
@@ -76,6 +78,15 @@ def _of(found: MaskSurvey, named: ClassFile | None, ending: str) -> FoundClasses
     if found.colors and not classes.values:
         classes = replace(classes, values=tuple(range(classes.count)))
     return replace(classes, notes=(*classes.notes, *_palette_note(found))) if shown else classes
+
+
+def _with_background(named: ClassFile | None, numbers: Mapping[int, int]) -> ClassFile | None:
+    """Return a file of numbers and names with a background at 0, which such files leave out."""
+    if named is None or not named.by_value or 0 not in numbers or 0 in named.by_value:
+        return named
+    if any(_BACKGROUND in name.lower() for name in named.names):
+        return named
+    return replace(named, by_value={0: _BACKGROUND, **named.by_value})
 
 
 def _of_areas(found: MaskSurvey, numbers: Mapping[int, int], named: ClassFile | None, ending: str) -> FoundClasses:
@@ -259,18 +270,25 @@ def _named_all(named: ClassFile | None, numbers: list[int]) -> bool:
 
 def _names(values: tuple[int, ...], named: ClassFile | None) -> tuple[tuple[str, ...], list[str]]:
     """Return a name for each value, and a note about their source."""
-    made_up = ("background", *(f"class_{index}" for index in range(1, len(values))))
+    made_up = (_BACKGROUND, *(f"class_{index}" for index in range(1, len(values))))
     if named is None or named.by_color:
         return made_up, []
     told = [f"the names are those of {named.path.name}"]
     if named.by_value and set(values) <= named.by_value.keys():
         return tuple(named.by_value[value] for value in values), told
     names = named.names
+    if (set(values) & named.by_value.keys()) - {0}:
+        others = _listed(sorted(set(values) - named.by_value.keys()))
+        return made_up, [f"{named.path.name} names no class of the value {others}, which the masks hold: name them"]
     if len(names) == len(values):
         return names, told
-    if len(names) == len(values) - 1 and not any("background" in name.lower() for name in names):
-        return ("background", *names), [f"the names are those of {named.path.name}, after a background"]
+    if len(names) == len(values) - 1 and not any(_BACKGROUND in name.lower() for name in names):
+        return (_BACKGROUND, *names), [f"the names are those of {named.path.name}, after a background"]
     return made_up, [f"{named.path.name} names {len(names)} classes, but the masks hold {len(values)}: name them"]
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
 
 
 def _of_cityscapes(seen: set[int], ending: str) -> FoundClasses | None:

@@ -238,6 +238,30 @@ def test_names_are_those_of_a_file(file, text, names, tmp_path):
 @pytest.mark.parametrize(
     ("file", "text"),
     [
+        ("labels.txt", "1 cat\n2 dog\n3 bird\n"),
+        ("_classes.csv", "Pixel Value, Class\n1, cat\n2, dog\n3, bird\n"),
+        ("dataset.json", json.dumps({"labels": {"cat": 1, "dog": 2, "bird": 3}})),
+    ],
+)
+def test_names_of_values_stay_with_their_values_and_0_is_the_background(file, text, tmp_path):
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    found = classes_of(tmp_path, blocks(0, 1, 2))
+    assert (found.names, found.values) == (("background", "cat", "dog", "bird"), ())
+
+
+def test_names_of_other_values_are_not_taken_by_their_order(tmp_path):
+    (tmp_path / "labels.txt").write_text("0: sky\n1: road\n2: tram\n", encoding="utf-8")
+    found = classes_of(tmp_path, blocks(1, 2, 3))
+    assert found.values == (1, 2, 3)
+    assert "tram" not in found.names
+    assert "labels.txt names no class of the value 3, which the masks hold: name them" in found.notes
+    (tmp_path / "labels.txt").write_text("0: sky\n1: road\n", encoding="utf-8")
+    assert classes_of(tmp_path, blocks(0, 255)).names == ("sky", "road"), "black and white stand for 0 and 1"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
         ("labelmap.txt", "# label:color_rgb:parts:actions\nroad:128,0,0::\nsky:0,0,128::\nbackground:0,0,0::\n"),
         ("label_colors.txt", "128 0 0\troad\n0 0 128\tsky\n0 0 0\tbackground\n"),
         ("class_dict.csv", "name,r,g,b\nroad,128,0,0\nsky,0,0,128\nbackground,0,0,0\n"),
