@@ -20,12 +20,11 @@ from segbench.errors import WeightsError
 METADATA_KEY = "segbench"
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A trained network.
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFacts:
+    """What a checkpoint says of its training.
 
     Attributes:
-        network: The network with its trained weights, on the CPU.
         run: The run that trained it.
         info: Facts about its data set: classes, colours and channels.
         pool_fingerprint: Hash of all images of its cross-validation; None without one, or if not known.
@@ -34,7 +33,6 @@ class Checkpoint:
         fingerprints: Hash of each split of its run by role (train, validation, test); empty if not known.
     """
 
-    network: nn.Module
     run: Run
     info: DatasetInfo
     pool_fingerprint: str | None = None
@@ -46,6 +44,17 @@ class Checkpoint:
     def images(self) -> ImageFormat:
         """Facts about its input images."""
         return replace(self.info.image_format, statistics=self.statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(CheckpointFacts):
+    """A trained network.
+
+    Attributes:
+        network: The network with its trained weights, on the CPU.
+    """
+
+    network: nn.Module
 
 
 def save_checkpoint(
@@ -98,7 +107,21 @@ def load_checkpoint(file: Path) -> Checkpoint:
     """
     from segbench.models.build import build_network
 
-    facts = _read_facts(file)
+    facts = read_facts(file)
+    run, info = facts.run, facts.info
+    network = build_network(
+        _as_stored(run, file, info), classes=len(info.classes), channels=info.channels, seed=run.seed
+    )
+    return Checkpoint(network=network.eval(), **vars(facts))
+
+
+def read_facts(file: Path) -> CheckpointFacts:
+    """Read what a checkpoint says of its training, without its weights.
+
+    Raises:
+        WeightsError: The file cannot be read, or was not written by ``segbench run``.
+    """
+    facts = _read_metadata(file)
     try:
         run = Run.model_validate(facts["run"])
         palette: tuple[Color, ...] = tuple((r, g, b) for r, g, b in facts["palette"])
@@ -108,13 +131,9 @@ def load_checkpoint(file: Path) -> Checkpoint:
         statistics = measured and ChannelStatistics(tuple(measured["mean"]), tuple(measured["std"]))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise WeightsError(f"{file}: this version cannot read its metadata: {error}") from None
-    network = build_network(
-        _as_stored(run, file, info), classes=len(info.classes), channels=info.channels, seed=run.seed
-    )
-    return Checkpoint(
-        network.eval(),
-        run,
-        info,
+    return CheckpointFacts(
+        run=run,
+        info=info,
         pool_fingerprint=facts.get("pool_fingerprint"),
         fold_fingerprint=facts.get("fold_fingerprint"),
         statistics=statistics,
@@ -138,7 +157,7 @@ def _without_pretrained(run: Run) -> dict[str, object]:
     return options
 
 
-def _read_facts(file: Path) -> dict[str, Any]:
+def _read_metadata(file: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:

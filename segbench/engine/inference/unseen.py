@@ -10,7 +10,7 @@ from segbench.config.plan import Run
 from segbench.config.sections.training import Loader
 from segbench.data.base import SegmentationDataset
 from segbench.data.folds.folds import Folds
-from segbench.engine.checkpoint import Checkpoint
+from segbench.engine.checkpoint import CheckpointFacts
 from segbench.engine.run.splits import open_splits
 from segbench.errors import DataError, UsageError
 
@@ -24,7 +24,7 @@ _SHOWN_IMAGES = 3
 _NOT_KNOWN = "note: whether these images were trained on is not known"
 
 
-def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
+def refuse_other_options(checkpoint: CheckpointFacts, entry: DatasetEntry) -> None:
     """Refuse data set options that lead to other folds than in training.
 
     The CSV file of the groups may have another path if the checkpoint has its fold's fingerprint.
@@ -43,7 +43,7 @@ def refuse_other_options(checkpoint: Checkpoint, entry: DatasetEntry) -> None:
         )
 
 
-def refuse_other_images(checkpoint: Checkpoint, folds: Folds) -> None:
+def refuse_other_images(checkpoint: CheckpointFacts, folds: Folds) -> None:
     """Refuse a fold unless it holds the images left out of training; checkpoints without fingerprints pass.
 
     Raises:
@@ -64,7 +64,9 @@ def refuse_other_images(checkpoint: Checkpoint, folds: Folds) -> None:
     )
 
 
-def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, dataset: SegmentationDataset) -> str | None:
+def warning_of_trained_images(
+    checkpoint: CheckpointFacts, entry: DatasetEntry, dataset: SegmentationDataset
+) -> str | None:
     """Return a warning if a split contains training images of the checkpoint; None if it does not.
 
     Args:
@@ -91,7 +93,7 @@ def warning_of_trained_images(checkpoint: Checkpoint, entry: DatasetEntry, datas
     return _warning(dataset, shared) if shared else None
 
 
-def note_of_other_images(checkpoint: Checkpoint, dataset: SegmentationDataset) -> str | None:
+def note_of_other_images(checkpoint: CheckpointFacts, dataset: SegmentationDataset) -> str | None:
     """Return a note if a test split is not the one that the checkpoint's run was tested on; None if it is."""
     known = checkpoint.fingerprints.get("test")
     if known is None or known == dataset.fingerprint():
@@ -110,7 +112,7 @@ def _warning(dataset: SegmentationDataset, shared: Sequence[str]) -> str:
     )
 
 
-def _options(entry: DatasetEntry, checkpoint: Checkpoint) -> dict[str, Any]:
+def _options(entry: DatasetEntry, checkpoint: CheckpointFacts) -> dict[str, Any]:
     document: dict[str, Any] = entry.model_dump(mode="json")
     if checkpoint.fold_fingerprint is not None and "file" in document.get("fold_groups", {}):
         document["fold_groups"] = {**document["fold_groups"], "file": "the CSV file"}

@@ -20,6 +20,7 @@ from segbench.engine.events import Notice, Observer, Progress
 from segbench.engine.run.data_findings import Apart, splits_apart
 from segbench.engine.run.network_inputs import NetworkInputs, inputs_of
 from segbench.engine.run.splits import OpenedSplits, open_splits, splits_of_fold
+from segbench.engine.suite.preflight_recipe import normalized_otherwise
 from segbench.errors import DataError, MissingDataError
 from segbench.results.data_identity import DataIdentity
 
@@ -85,11 +86,17 @@ def preflight(
         found.findings.extend(finding for finding in findings if finding not in found.findings)
         found.data.update(dict.fromkeys((run.id for run in group), opened.identity(found.splits)))
         if todo:
+            from segbench.engine.inference.own_checkpoints import check_own_checkpoints
             from segbench.engine.run.data import measured, run_data_of
             from segbench.engine.suite.preflight_models import try_models, try_recipe  # imports all parts
 
             run_data = run_data_of(opened, found.splits)
-            for remark in try_recipe(run_data):
+            told = [
+                *try_recipe(run_data),
+                *normalized_otherwise(opened.run.recipe),
+                *check_own_checkpoints(todo, opened),
+            ]
+            for remark in told:
                 observer(Notice(remark))
             for key, facts in measured(run_data).items():
                 found.splits[key] = {**found.splits[key], **facts}

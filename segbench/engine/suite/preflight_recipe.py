@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from segbench.config.component import Component, options_schema
-from segbench.config.plan import Run, digest
+from segbench.config.plan import Recipe, Run, digest
 from segbench.config.sections.channels import given_channels
 from segbench.config.sections.training import Train
 from segbench.data.open import create_dataset
 from segbench.errors import DataError
+from segbench.registry import TRANSFORMS
 
 _RATES = ("lr", "weight_decay")
 _CLASSES = 2
@@ -31,13 +32,15 @@ def check_recipes(runs: Iterable[Run]) -> list[str]:
     Raises:
         SuiteError: A part cannot be created, or fails.
     """
-    groups = [group for group in _by_recipe(runs) if (train := group[0].recipe.train) is not None and may_fail(train)]
+    recipes = _by_recipe(runs)
+    remarks = dict.fromkeys(text for group in recipes for text in normalized_otherwise(group[0].recipe))
+    groups = [group for group in recipes if (train := group[0].recipe.train) is not None and may_fail(train)]
     if not groups:
-        return []
+        return list(remarks)
     from segbench.engine.suite.preflight_models import try_training
     from segbench.engine.suite.preflight_recipes import try_losses
 
-    found: dict[str, None] = {}
+    found: dict[str, None] = remarks
     known: dict[str, str | None] = {}
     for group in groups:
         recipe = group[0].recipe
@@ -51,6 +54,31 @@ def check_recipes(runs: Iterable[Run]) -> list[str]:
             classes, channels = _CLASSES, given_channels(recipe.dataset) or 3
         try_training(group, known, classes=classes, channels=channels, batches=None)
     return list(found)
+
+
+def normalized_otherwise(recipe: Recipe) -> list[str]:
+    """Say how test images are normalised otherwise than training images, on which networks rely; empty if alike.
+
+    Transforms of other packages may normalise, too: where one side has such a step, nothing is said.
+    """
+    if recipe.train is None:
+        return []
+    sides = {"train": recipe.transforms.train, "test": recipe.transforms.test}
+    given = {side: next((step for step in steps if step.name == "normalize"), None) for side, steps in sides.items()}
+    foreign = {side for side, steps in sides.items() if any(TRANSFORMS.is_foreign(step.name) for step in steps)}
+    without = [side for side, step in given.items() if step is None]
+    if len(without) == 2 or foreign.intersection(without):
+        return []
+    if without:
+        other = "test" if without == ["train"] else "train"
+        what = f"transforms.{other} normalizes images and transforms.{without[0]} does not"
+    else:
+        train, test = (step.options for step in given.values() if step is not None)
+        changed = [key for key in train if train[key] != test[key]]
+        if not changed:
+            return []
+        what = "; ".join(f"normalize: {key} is {train[key]} in training and {test[key]} in tests" for key in changed)
+    return [f"{what}: networks are tested on other numbers than they were trained on"]
 
 
 def _by_recipe(runs: Iterable[Run]) -> list[list[Run]]:

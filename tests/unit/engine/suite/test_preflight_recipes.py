@@ -163,3 +163,30 @@ def test_equal_networks_on_equal_inputs_are_tried_once(monkeypatch):
     assert len(planned) == 12
     assert looked_at(planned).refusals == {}
     assert sorted(built) == ["cnn", "unet"]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        (["normalize"], [], "transforms.train normalizes images and transforms.test does not"),
+        (["horizontal_flip"], ["normalize"], "transforms.test normalizes images and transforms.train does not"),
+        (["normalize"], [{"name": "normalize", "statistics": "measured"}], "statistics is given in training and meas"),
+        (["normalize"], [{"name": "normalize", "std": [1, 1, 1]}], "std is [0.229, 0.224, 0.225] in training and [1.0"),
+        (["horizontal_flip", "normalize"], ["normalize"], None),
+        ([], [], None),
+        (["normalize"], ["python:torchvision.transforms.v2.Identity"], None),
+    ],
+)
+def test_test_images_that_are_normalised_otherwise_are_told(train, test, said):
+    runs = plan(check(document(transforms={"train": train, "test": test})))
+    told = [text for text in check_recipes(runs) if "than they were trained on" in text]
+    assert len(told) == (said is not None)
+    assert all(said in text for text in told)
+    assert not any("than they were" in text for text in check_recipes(plan(check(document(train=None)))))
+
+
+def test_a_run_tells_of_it_too():
+    events = []
+    runs = plan(check(document(transforms={"test": [{"name": "resize", "size": [32, 32]}]}, models=["cnn"])))
+    preflight(runs, known={}, device="cpu", finished=frozenset(), observer=events.append)
+    assert any("transforms.test does not" in getattr(event, "text", "") for event in events)
