@@ -38,6 +38,8 @@ PRIOR_SHARE = 2.0
 _MOST_OF_THE_MEDIAN = 2.0
 """The typical variance is the mean over networks, capped at this multiple of their median, so that one network with a
 very large variance does not dominate it."""
+FEWEST_SHRUNK = 3
+"""Number of networks with several seeds from which on their variances are shrunk; two say nothing of each other."""
 _NETWORKS_FOR_THE_PRIOR = 5
 """Number of networks with several seeds from which on the typical variance gets its full weight."""
 
@@ -164,7 +166,8 @@ def _shrunk(scatter: FloatArray, own: FloatArray, freedom: NDArray[np.int64]) ->
     """
     several = freedom > 0
     weight = np.minimum(PRIOR_FREEDOM, PRIOR_SHARE * freedom)
-    weight = weight * min(1.0, max(0.0, (several.sum() - 2) / (_NETWORKS_FOR_THE_PRIOR - 2)))
+    unshrunk = FEWEST_SHRUNK - 1
+    weight = weight * min(1.0, max(0.0, (several.sum() - unshrunk) / (_NETWORKS_FOR_THE_PRIOR - unshrunk)))
     typical = _typical(scatter[several], freedom[several])
     shrunk = (weight * typical + freedom * np.nan_to_num(scatter)) / np.maximum(weight + freedom, 1)
     variances = np.fmax(np.fmax(shrunk, scatter), own)

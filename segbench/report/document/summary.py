@@ -93,7 +93,11 @@ def _separation(table: RankedTable, pairs: pd.DataFrame) -> str:
     rivals = set(mine[~(mine["p_value"] < SIGNIFICANT)][["first", "second"]].to_numpy().ravel()) - {first}
     if not rivals:
         over = "trainings and test images" if (scored["scope"] == Scope.NETWORKS).any() else "test images"
-        return f" and leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})"
+        chance = "; one network alone had several trainings, so that this may be due to chance"
+        return (
+            f" and leads every other network, over {over} (Holm-adjusted p below {SIGNIFICANT:.2f})"
+            f"{chance if table.has_one_lender else ''}"
+        )
     named = [printable(model) for model in scored["model"] if model in rivals]
     return f"; it cannot be told apart from {listed(named)}"
 

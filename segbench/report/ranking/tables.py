@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from segbench.metrics.trainings import Scope
+from segbench.metrics.trainings import FEWEST_SHRUNK, Scope
 from segbench.report.text import is_absent, name_of_test_data, plural, printable, short_id
 from segbench.results.files import safe_name
 
@@ -50,6 +50,11 @@ class RankedTable:
     def tells_networks_apart(self) -> bool:
         """Whether networks are ranked; not if every network was trained once."""
         return bool(self.rows["rank"].notna().any())
+
+    @property
+    def has_one_lender(self) -> bool:
+        """Whether all networks but one were trained once, and borrow its variance."""
+        return bool((self.scored["seeds"] > 1).sum() == 1 < len(self.scored))
 
     @property
     def name(self) -> str:
@@ -113,10 +118,9 @@ class RankedTable:
         drawn = f"{known['resamples'].iloc[0]:,} resamples of the {known['test_images'].iloc[0]} test images"
         if known["scope"].eq(Scope.NETWORKS).any():
             borrowed = "" if (known["seeds"] > 1).all() else " Rows with one seed borrow the others' largest variation."
-            return (
-                f"95 % intervals over trainings and test images ({drawn}; variation between seeds shrunk over the "
-                f"networks).{borrowed}"
-            )
+            several = (known["seeds"] > 1).sum()
+            shrunk = "; variation between seeds shrunk over the networks" if several >= FEWEST_SHRUNK else ""
+            return f"95 % intervals over trainings and test images ({drawn}{shrunk}).{borrowed}"
         what = f"95 % intervals of these weights over test images ({drawn})."
         if self.tells_networks_apart:
             return what

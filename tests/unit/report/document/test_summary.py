@@ -33,6 +33,13 @@ def test_a_clear_lead_in_several_trainings_is_said_to_be_one(train, said):
     assert len(re.findall(r"\.(?= [A-Z]|$)", text)) == 2, "two sentences"
 
 
+def test_a_lead_that_rests_on_the_variance_of_one_network_is_said_to(train, add, said):
+    train("best", 90)
+    add("worst", matrices=some_images(20))
+    end = "(Holm-adjusted p below 0.05); one network alone had several trainings, so that this may be due to chance."
+    assert end in said()
+
+
 def test_a_leader_that_is_the_smallest_too_is_said_to_be(train, said):
     train("best", 90, parameters=1_000)
     train("worst", 50, parameters=2_000_000)
@@ -137,3 +144,11 @@ def test_of_several_tables_each_verdict_says_what_it_is_of(add, results):
         f"Protocol {protocols[0]} · test data test: a",
         f"Protocol {protocols[1]}: d",
     ]
+
+
+@pytest.mark.parametrize(("several", "shrunk"), [(1, False), (2, False), (3, True), (4, True)])
+def test_shrinking_is_told_where_variances_are_shrunk(train, add, results, several, shrunk):
+    for number in range(4):
+        matrices = {"matrices": some_images(60 + number)}
+        train(f"net{number}", 60 + number) if number < several else add(f"net{number}", **matrices)
+    assert ("shrunk over the networks" in tables_of(rank(results).board)[0].certainty) is shrunk
