@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import product
@@ -18,7 +17,16 @@ from segbench.config.reading.definitions import MAIN, definition_digest
 from segbench.config.sections.teachers import teachers_first, teachers_of
 from segbench.config.sections.training import InitScheme
 from segbench.config.suite import Evaluate, Loader, Resume, RunTimeout, Suite, Train, Transforms
-from segbench.config.titles import concerns_model, id_end, in_words, titled, with_fold, with_point, with_teacher
+from segbench.config.titles import (
+    concerns_model,
+    id_end,
+    id_start,
+    in_words,
+    titled,
+    with_fold,
+    with_point,
+    with_teacher,
+)
 from segbench.errors import SuiteError
 
 RECIPE_VERSION = 1
@@ -210,8 +218,7 @@ class Run(BaseModel):
     @cached_property
     def id(self) -> str:
         """Folder name of the run: model, seed and the start of its identity."""
-        name = re.sub(r"[^\w.-]+", "-", self.model.label)[:80].strip("-.") or "model"
-        return f"{name}-{id_end(self.seed, self.fold, self.identity)}"
+        return f"{id_start(self.model.label)}-{id_end(self.seed, self.fold, self.identity)}"
 
     @property
     def generation(self) -> int:

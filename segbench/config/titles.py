@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,11 @@ def with_teacher(title: str, teacher: str | None) -> str:
 def with_fold(title: str, fold: int | None, folds: int | None) -> str:
     """Return a run's title with its test fold, such as ``unet, fold 2 of 5``."""
     return title if fold is None else f"{title}, fold {fold} of {folds}"
+
+
+def id_start(label: str) -> str:
+    """Return the start of a run's id: its network's label, in characters that file names may have."""
+    return re.sub(r"[^\w.-]+", "-", label)[:80].strip("-.") or "model"
 
 
 def id_end(seed: int, fold: int | None, identity: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from segbench.results.data_identity import DataIdentity
 from segbench.results.outputs import OutputFacts
@@ -18,6 +19,24 @@ that tuned runs took over), the void row is not known. 1: the first version. The
 release; a record without them leaves them unknown: in ``model``, ``activation_bytes``, ``weights_bytes`` and
 ``parameter_groups``; in the record, ``micro_batch``, ``processes``, ``runs_at_once``, ``tuning``, ``fold``,
 ``early_stop``, ``teacher`` and ``checksums``; in ``data``, ``pixel_digests`` and ``notes``."""
+
+
+_LARGEST = 2**63 - 1
+"""Tables hold whole numbers of 64 bits."""
+
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+"""A number of things, bytes or pixels."""
+Positive = Annotated[int, Field(ge=1, le=_LARGEST)]
+"""A number of things of which there is one at least."""
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Seconds, or a rate."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A fraction of 1."""
+
+
+def _checked_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 class Status(StrEnum):
@@ -90,7 +109,7 @@ class ModelFacts(Facts):
     """SHA-256 of the module's source, for networks given by their import path."""
     weights_left_out: dict[str, list[str]] | None = None
     """Tensors that did not match under ``strict: false``, by kind: missing, unexpected, misshapen."""
-    weights_share: float | None = None
+    weights_share: Share | None = None
     """Fraction of the network's values that were loaded from the checkpoint."""
     weights_key: str | None = None
     """The checkpoint's key of the loaded tensors, if other keys would match as well."""
@@ -108,15 +127,15 @@ class ModelFacts(Facts):
     """What an external network returned when it was tried; None for built-in networks, or if it was not tried."""
     parameter_groups: tuple[GroupFacts, ...] | None = None
     """The parameters of each group of ``train.optimizer.groups``; None if the recipe has no groups."""
-    parameters: int | None = None
+    parameters: Count | None = None
     """Number of learned parameters."""
-    macs: int | None = None
+    macs: Count | None = None
     """Multiply-adds for one test image of ``input_size``; None if they cannot be counted."""
-    activation_bytes: int | None = None
+    activation_bytes: Count | None = None
     """Bytes of float32 activations kept for the backward pass of one image of ``input_size``; None if unknown."""
-    weights_bytes: int | None = None
+    weights_bytes: Count | None = None
     """Bytes of all tensors of the network, as in a checkpoint without its header."""
-    input_size: tuple[int, int] | None = None
+    input_size: tuple[Positive, Positive] | None = None
     """Height and width of the first test image as given to the network."""
     citation: str = ""
 
@@ -126,9 +145,9 @@ class GroupFacts(Facts):
 
     parameters: tuple[str, ...]
     """Its patterns."""
-    tensors: int
+    tensors: Count
     """Number of trainable tensors whose names match."""
-    matched: int
+    matched: Count
     """Number of values in them."""
     lr: float | None = None
     """Their highest learning rate, if the group sets one."""
@@ -141,9 +160,9 @@ class GroupFacts(Facts):
 class EarlyStop(Facts):
     """How ``train.early_stopping`` ended a training early."""
 
-    epoch: int
+    epoch: Count
     """The last epoch trained."""
-    epochs: int
+    epochs: Count
     """Number of epochs of the recipe."""
     reason: str
     """The reason in words."""
@@ -155,8 +174,8 @@ class DataFacts(Facts):
     dataset: str
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
-    train_images: int
-    test_images: int
+    train_images: Count
+    test_images: Count
     fingerprints: dict[str, str]
     """Hash of each split's files or generator, by its role: train, validation, test."""
     pixel_digests: dict[str, str] = Field(default_factory=dict)
@@ -169,7 +188,7 @@ class DataFacts(Facts):
     """The same hash after each epoch, if trainings may stop early; used to compare trainings of different lengths."""
     test_digest: str | None = None
     """Hash of all inputs of the final evaluation, in order."""
-    channels: int | None = None
+    channels: Positive | None = None
     """Channels of the images; None in older records."""
     dtype: str | None = None
     """NumPy's name of the pixel type; None in older records."""
@@ -186,14 +205,14 @@ class DataFacts(Facts):
 class Timings(Facts):
     """Durations and throughputs of a run."""
 
-    started: str
+    started: Annotated[str, AfterValidator(_checked_time)]
     """ISO 8601, UTC."""
-    total_seconds: float
-    training_seconds: float | None = None
-    evaluation_seconds: float | None = None
-    training_images_per_second: float | None = None
+    total_seconds: Amount
+    training_seconds: Amount | None = None
+    evaluation_seconds: Amount | None = None
+    training_images_per_second: Amount | None = None
     """Training throughput over the time of training epochs, including data loading."""
-    evaluation_images_per_second: float | None = None
+    evaluation_images_per_second: Amount | None = None
     """Throughput of the final evaluation, including data loading."""
 
 
@@ -211,9 +230,9 @@ class TuningFacts(Facts):
 class FoldFacts(Facts):
     """The fold of a cross-validation that a run was tested on."""
 
-    index: int
+    index: Positive
     """Number of the fold, from 1."""
-    folds: int
+    folds: Positive
     """Number of folds."""
     groups: tuple[str, ...] | None = None
     """The group of each test image, in the order of ``confusion.npz``; None without groups, or if the data was not
@@ -241,8 +260,8 @@ class RunRecord(Facts):
     schema_version: int = SCHEMA_VERSION
     id: str
     suite: str
-    label: str
-    seed: int
+    label: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
     point: dict[str, Any]
     """The grid's values of this run."""
     identity: str
@@ -255,15 +274,15 @@ class RunRecord(Facts):
     timings: Timings
     test_loss: float | None = None
     """Mean loss per labelled test image."""
-    selected_epoch: int | None = None
+    selected_epoch: Count | None = None
     """The epoch of the reported weights."""
     early_stop: EarlyStop | None = None
     """How the training was stopped early; None if it was not."""
-    micro_batch: int | None = None
+    micro_batch: Positive | None = None
     """Images per forward pass of training, if batches were split (by the recipe, or to fit memory)."""
-    processes: int = 1
+    processes: Positive = 1
     """Number of processes; each trained on its share of every batch."""
-    runs_at_once: int = 1
+    runs_at_once: Positive = 1
     """Number of runs that may have shared the device, including this one; above 1, throughputs are not comparable."""
     tuning: TuningFacts | None = None
     """The run's role in a tuning; None if it uses the recipe shared by all networks."""
@@ -276,6 +295,18 @@ class RunRecord(Facts):
     checksums: dict[str, str] | None = None
     """SHA-256 of each other file of the run by its path, and of this record without its checksums; None in older
     records."""
+
+    @model_validator(mode="after")
+    def _sections_of_the_recipe(self) -> RunRecord:
+        for key in ("dataset", "transforms", "train", "evaluate"):
+            section = self.recipe.get(key)
+            if section is not None and not isinstance(section, dict):
+                raise ValueError(f"recipe.{key} is {section!r}, not a mapping")
+        train = self.recipe.get("train") or {}
+        for key in ("epochs", "batch_size"):
+            if train.get(key) is not None and not isinstance(train[key], int):
+                raise ValueError(f"recipe.train.{key} is {train[key]!r}, not a whole number")
+        return self
 
     @property
     def trained_weights(self) -> str | None:

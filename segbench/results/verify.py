@@ -5,8 +5,9 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from segbench.config.titles import id_end
+from segbench.config.titles import id_end, id_start
 from segbench.errors import DamagedRunError, StoreError
+from segbench.results.arrays.consistency import contradiction
 from segbench.results.arrays.details import load_details
 from segbench.results.arrays.matrices import DAMAGE, load_matrices
 from segbench.results.damage import damage_of
@@ -48,7 +49,11 @@ def _wrong_id(record: RunRecord, run_id: str) -> str | None:
     if record.id != run_id:
         return f"is the record of another run, {record.id!r}; expected {run_id!r}"
     end = f"-{id_end(record.seed, record.fold.index if record.fold else None, record.identity)}"
-    return None if run_id.endswith(end) else f"its id is {run_id!r}; by its seed and identity it would end in {end!r}"
+    if not run_id.endswith(end):
+        return f"its id is {run_id!r}; by its seed and identity it would end in {end!r}"
+    if not id_start(record.label).startswith(run_id.removesuffix(end)):  # of a grid's networks, values follow the label
+        return f"its id is {run_id!r}, but its label {record.label!r}, by which it would begin otherwise"
+    return None
 
 
 def _check_arrays(folder: Path, record: RunRecord) -> None:
@@ -65,8 +70,8 @@ def _check_arrays(folder: Path, record: RunRecord) -> None:
     if matrices.num_classes != len(classes):
         found = f"counts {matrices.num_classes} classes where {RECORD_FILE} names {len(classes)}"
         raise DamagedRunError(f"{folder / CONFUSION_FILE}: {found}")
-    if details is not None and details.names != matrices.names:
-        raise DamagedRunError(f"{folder / DETAILS_FILE}: holds other images than {CONFUSION_FILE}")
+    if details is not None and (problem := contradiction(details, matrices)) is not None:
+        raise DamagedRunError(f"{folder / DETAILS_FILE}: {problem}")
 
 
 def refuse_bomb(file: Path) -> None:

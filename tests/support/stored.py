@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from speed_cases import record as speed_record
 from speed_cases import restart
 
 from segbench.config.plan import digest
-from segbench.config.titles import id_end
+from segbench.config.titles import id_end, id_start
 from segbench.results.arrays.matrices import ImageMatrices, save_matrices
 from segbench.results.record import DataFacts, ModelFacts, Outcome, RunRecord, Status, Timings
 from segbench.results.speed.record import SpeedRecord, speed_model
@@ -77,7 +76,7 @@ def write_run(
     role |= {"fold": fold.index} if fold else {}
     network = {"name": name, "strict": True, **options}
     identity = changes.pop("identity", digest({"model": network, "seed": seed, "recipe": recipe, **role}))
-    run_id = re.sub(r"[^\w]+", "-", label).strip("-_") + f"-{id_end(seed, fold and fold.index, identity)}"
+    run_id = f"{id_start(label)}-{id_end(seed, fold and fold.index, identity)}"
     record = RunRecord(
         id=run_id,
         suite=suite,

@@ -12,6 +12,7 @@ from segbench.report.ranking.network_caveats import checkpoint_notes, output_not
 from segbench.report.ranking.notes import MEASURED_SPEED, RUN_SPEED, Note, about_columns
 from segbench.report.ranking.speed_columns import speed_figures
 from segbench.report.ranking.unpredicted import unpredicted_notes
+from segbench.report.runs.copies import copy_notes
 from segbench.report.runs.environments import FactDifference, fact_differences, facts_of, unknown_facts
 from segbench.report.runs.network_identity import drop_copies, network_key
 from segbench.report.runs.protocols import Comparison, comparisons, fed_alike
@@ -93,7 +94,7 @@ def _row_notes(stored: pd.DataFrame) -> Iterator[str]:
     yield from output_notes(runs)
     yield from _class_notes(runs)
     yield from unpredicted_notes(runs)
-    yield from _copy_notes(stored)
+    yield from copy_notes(stored)
     yield from _seed_notes(runs)
     yield from _memory_notes(runs)
     yield from _length_notes(runs)
@@ -171,23 +172,6 @@ def _class_notes(runs: pd.DataFrame) -> Iterator[str]:
     numbers = sorted(set(runs["averaged_classes"].dropna()))
     if len(numbers) > 1:
         yield f"the means are not taken over equally many classes in all rows ({numbers[0]} to {numbers[-1]})."
-
-
-def _copy_notes(runs: pd.DataFrame) -> Iterator[str]:
-    copies: dict[tuple[Any, ...], list[Any]] = {}
-    for run in runs.itertuples():
-        copies.setdefault((*network_key(run), run.seed), []).append(run)
-    spare = sum(len(same) - 1 for same in copies.values())
-    if spare:
-        yield f"{plural(spare, 'run')} of the same network and seed as another counted once only."
-    for first, *others in copies.values():
-        scores = list(dict.fromkeys(f"{run.mean_iou:.4f}" for run in (first, *others) if not is_absent(run.mean_iou)))
-        if len(scores) > 1:
-            yield (
-                f"{printable(first.model)}, seed {first.seed}, is stored with several results (mean IoU "
-                f"{', '.join(scores)}): only the first is counted, so that the order of the folders decides. Leave "
-                "out the folder that does not count."
-            )
 
 
 def _seed_notes(runs: pd.DataFrame) -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from segbench.results.record import Facts
+from segbench.results.record import Amount, Count, Facts, Positive
 from segbench.results.retests.beside import TestRecord
 from segbench.results.speed.record import Restart, SpeedStatus
 
@@ -44,8 +44,14 @@ class DeployedTo(Facts):
 class Agreement(Facts):
     """How many pixels of the test images are predicted as by PyTorch (eager, fp32), void ones included."""
 
-    pixels: int
-    equal: int
+    pixels: Positive
+    equal: Count
+
+    @model_validator(mode="after")
+    def _parts_of_a_whole(self) -> Agreement:
+        if self.equal > self.pixels:
+            raise ValueError("more pixels are equal than there are")
+        return self
 
     @property
     def share(self) -> float:
@@ -65,18 +71,18 @@ class CalibrationSet(Facts):
 class Pruning(Facts):
     """How a network was made smaller."""
 
-    parameters_before: int
-    parameters: int
-    fine_tuned_epochs: int
-    seconds: float
+    parameters_before: Count
+    parameters: Count
+    fine_tuned_epochs: Count
+    seconds: Amount
     """Pruning and fine-tuning."""
 
 
 class Timing(Facts):
     """Calls on batches of one size, one restart a fresh process; as a speed record keeps them."""
 
-    batch_size: int
-    size: tuple[int, int]
+    batch_size: Positive
+    size: tuple[Positive, Positive]
     """Height and width of the images."""
     restarts: tuple[Restart, ...]
 
@@ -105,16 +111,16 @@ class DeploymentRecord(TestRecord):
     """The largest difference of scores from PyTorch's, on seeded images."""
     exporter: str | None = None
     """How its ONNX file was made: trace or dynamo."""
-    export_seconds: float | None = None
+    export_seconds: Amount | None = None
     """Export, quantisation or compilation, loading and the first call; without the comparison of scores."""
-    file_bytes: int | None = None
+    file_bytes: Count | None = None
     """Size of all its files; in PyTorch, of its weights."""
     channels_last: bool = False
     """Whether PyTorch laid images and weights out with channels last, as the suite says; other runtimes choose."""
     calibration: CalibrationSet | None = None
     pruning: Pruning | None = None
     timings: tuple[Timing, ...] = ()
-    seconds: float | None = None
+    seconds: Amount | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
     """Versions of segbench, PyTorch and the runtime, processor, accelerator, threads."""
 

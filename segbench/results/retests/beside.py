@@ -14,7 +14,7 @@ from segbench.errors import StoreError
 from segbench.results.arrays.matrices import ImageMatrices, load_matrices, save_matrices
 from segbench.results.files import checked_name, replace_text, replacing, storing
 from segbench.results.hashes import read_sealed, sealed_text
-from segbench.results.record import Facts, RunRecord, Status
+from segbench.results.record import Count, Facts, RunRecord, Status
 
 
 class Keyed(Protocol):
@@ -50,7 +50,7 @@ class TestRecord(Facts):
     status: Status
     reason: str | None = None
     """Why there are no matrices."""
-    images: int = 0
+    images: Count = 0
     test_digest: str | None = None
     """Hash of all that was fed, in order."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from segbench.results.record import Facts
+from segbench.results.record import Amount, Count, Facts
 from segbench.results.retests.beside import TestRecord
 
 RETEST_SCHEMA_VERSION = 1
@@ -34,10 +34,18 @@ class Condition(Facts):
 class Calibration(Facts):
     """Labelled pixels by the confidence of their prediction, over all images, in bins of equal width."""
 
-    pixels: tuple[int, ...]
-    correct: tuple[int, ...]
+    pixels: tuple[Count, ...]
+    correct: tuple[Count, ...]
     confidence: tuple[float, ...]
     """Sums of confidences."""
+
+    @model_validator(mode="after")
+    def _parts_of_a_whole(self) -> Calibration:
+        if not len(self.pixels) == len(self.correct) == len(self.confidence):
+            raise ValueError("counts of different numbers of bins")
+        if any(correct > pixels for correct, pixels in zip(self.correct, self.pixels, strict=True)):
+            raise ValueError("more pixels of a bin are correct than there are")
+        return self
 
 
 class RetestRecord(TestRecord):
@@ -46,7 +54,7 @@ class RetestRecord(TestRecord):
     schema_version: int = RETEST_SCHEMA_VERSION
     condition: Condition
     calibration: Calibration | None = None
-    seconds: float | None = None
+    seconds: Amount | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
     """Versions, processor, accelerator, threads."""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from segbench.config.sections.training import HALF_PRECISIONS
-from segbench.results.record import Facts
+from segbench.results.record import Amount, Count, Facts, Positive
 from segbench.results.speed.fingerprint import machine_digest
 
 SPEED_SCHEMA_VERSION = 1
@@ -71,13 +71,13 @@ class SpeedCase(Facts):
     """Name of the row; not part of the identity."""
     model: dict[str, Any]
     """The network and its options without the label; empty for ``loading``."""
-    classes: int
-    channels: int
-    size: tuple[int, int]
+    classes: Positive
+    channels: Positive
+    size: tuple[Positive, Positive]
     """Height and width of the network's input images."""
-    label_size: tuple[int, int] | None = None
+    label_size: tuple[Positive, Positive] | None = None
     """Height and width that scores are resized to; only for ``labels``."""
-    batch_size: int
+    batch_size: Positive
     precision: str
     """fp32, tf32, bf16 or fp16."""
     casting: Literal["weights"] | None = None
@@ -91,7 +91,7 @@ class SpeedCase(Facts):
     """cpu, cuda or mps: the type of device without its number."""
     threads: int | None
     """CPU threads per operation; None leaves the choice to torch."""
-    workers: int = 0
+    workers: Count = 0
     """Number of data loading processes; only for ``loading``."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """Other settings of a training step (loss, optimizer, clipping), or how images are loaded."""
@@ -142,10 +142,10 @@ class SpeedCase(Facts):
 class Warmup(Facts):
     """The calls before sampling starts."""
 
-    first_call_seconds: float
+    first_call_seconds: Amount
     """Seconds including compilation (no cache is used), graph capture, memory allocation and kernel choice."""
-    calls: int
-    seconds: float
+    calls: Count
+    seconds: Amount
     steady: bool
     """Whether the medians of two consecutive windows agreed within 2 %; if not, the case is ``not_steady``."""
     graphs: int | None = None
@@ -172,16 +172,16 @@ class Conditions(Facts):
 class Memory(Facts):
     """Memory in bytes. Peaks are measured from the end of the warm-up, for CUDA graphs from before the capture."""
 
-    spare_inputs_bytes: int | None = None
+    spare_inputs_bytes: Count | None = None
     """Further input batches, used in turn so that caches do not hold them; included in the peaks."""
 
-    allocated_peak_bytes: int | None = None
+    allocated_peak_bytes: Count | None = None
     """CUDA: bytes allocated by torch's allocator."""
-    reserved_peak_bytes: int | None = None
+    reserved_peak_bytes: Count | None = None
     """CUDA: bytes reserved by torch's allocator."""
-    process_before_bytes: int | None = None
+    process_before_bytes: Count | None = None
     """Resident set of the process before the network is built."""
-    process_peak_bytes: int | None = None
+    process_peak_bytes: Count | None = None
     """Peak resident set of the process over the samples."""
 
 
@@ -191,17 +191,23 @@ class Restart(Facts):
     status: SpeedStatus
     reason: str | None = None
     warmup: Warmup | None = None
-    host_seconds: tuple[float, ...] = ()
+    host_seconds: tuple[Amount, ...] = ()
     """One sample per call (a batch), by the host's clock; each call is waited for."""
-    device_seconds: tuple[float, ...] = ()
+    device_seconds: tuple[Amount, ...] = ()
     """CUDA: one sample per call, by events, without waiting between calls."""
-    parts_seconds: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    parts_seconds: dict[str, tuple[Amount, ...]] = Field(default_factory=dict)
     """Training: seconds of forward, backward and optimizer in further steps. Loading: ``start`` and each pass."""
     memory: Memory = Memory()
-    energy_joules: float | None = None
+    energy_joules: Amount | None = None
     """The accelerator's energy over ``energy_calls`` calls; None without a counter."""
-    energy_calls: int | None = None
+    energy_calls: Count | None = None
     conditions: Conditions = Conditions()
+
+    @model_validator(mode="after")
+    def _measured_times(self) -> Restart:
+        if self.status is SpeedStatus.MEASURED and not (self.host_seconds and any(self.host_seconds)):
+            raise ValueError("is measured, but has no time above 0 in host_seconds")
+        return self
 
     @property
     def call_seconds(self) -> float | None:
@@ -221,7 +227,7 @@ class SpeedRecord(Facts):
     source_digest: str | None = None
     """SHA-256 of the module's source, for networks given by their import path."""
 
-    seconds: float | None = None
+    seconds: Amount | None = None
     """Time for the samples of one restart."""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -119,3 +120,44 @@ def test_a_record_from_before_activations_were_counted_leaves_them_open(tmp_path
     (tmp_path / "run.json").write_text(json.dumps(document), encoding="utf-8")
     model = read_record(tmp_path / "run.json").model
     assert (model.activation_bytes, model.weights_bytes) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("processes", 0),
+        ("runs_at_once", -1),
+        ("selected_epoch", 2**63),
+        ("label", ""),
+        ("seed", 2**70),
+        ("model.parameters", 10**30),
+        ("model.macs", -5),
+        ("model.weights_share", 17.5),
+        ("model.input_size", [0, 32]),
+        ("data.test_images", 10**25),
+        ("timings.started", "not a date"),
+        ("timings.total_seconds", -1.0),
+        ("timings.evaluation_images_per_second", math.inf),
+    ],
+)
+def test_amounts_that_cannot_be_are_damage(place, value, make_record):
+    document = make_record().model_dump()
+    *parts, key = place.split(".")
+    section = document
+    for part in parts:
+        section = section[part]
+    section[key] = value
+    with pytest.raises(ValidationError, match=re.escape(place)):
+        RunRecord.model_validate(document)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"dataset": 5}, "recipe.dataset is 5, not a mapping"),
+        ({"train": {"epochs": "x"}}, "recipe.train.epochs is 'x', not a whole number"),
+    ],
+)
+def test_a_recipe_of_other_types_is_damage(recipe, said, make_record):
+    with pytest.raises(ValidationError, match=said):
+        make_record(recipe=recipe)

@@ -6,8 +6,9 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from stored import write_run
+from stored import without_checksums, write_run
 from tiny import document
 
 from segbench.api.leaderboard import leaderboard
@@ -18,6 +19,8 @@ from segbench.engine.run.record import build_record
 from segbench.errors import DamagedRunError, UsageError
 from segbench.report.runs.load import load_results
 from segbench.results.archive.inventory import held_runs
+from segbench.results.arrays.details import ImageDetails, save_details
+from segbench.results.arrays.matrices import ImageMatrices
 from segbench.results.hashes import identities
 from segbench.results.record import Outcome, Status, Timings
 from segbench.results.store import Store, read_record, write_record
@@ -142,3 +145,47 @@ def test_an_edited_run_counts_as_not_done(tmp_path):
     assert store.find_all({folder.name: identity})
     edited(folder, EDITS["recipe"][0])
     assert store.find_all({folder.name: identity}) == {}
+
+
+def test_a_label_that_its_id_does_not_begin_with_is_named(tmp_path):
+    folder = write_run(tmp_path, "U-Net, small")
+    assert verified_record(folder, folder.name).label == "U-Net, small"
+    without_checksums(folder)
+    edited(folder, lambda record: record.update(label="FCN-8s"))
+    with pytest.raises(DamagedRunError, match=r"its id is 'U-Net-small-seed0-.*', but its label 'FCN-8s'"):
+        verified_record(folder, folder.name)
+    edited(folder, lambda record: record.update(label="U-Net, small (width=2)"))
+    assert verified_record(folder, folder.name).label == "U-Net, small (width=2)", "as networks of a grid are called"
+
+
+COUNTS = {
+    "more correct": ({"calibration_correct": lambda counts: counts * 1000}, "more correct pixels in a bin"),
+    "fewer than none": ({"calibration_correct": lambda counts: counts - 10**6}, "or fewer than none"),
+    "another sum": ({"calibration_pixels": lambda counts: counts + 1}, "counts other pixels by confidence"),
+    "near": ({"boundary_predicted_near": lambda counts: counts + 10**6}, "more pixels as predicted_near than as pred"),
+    "classes": ({"boundary_band_both": lambda counts: counts[:, :1]}, "counts band_both of boundaries in shape"),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_further_counts_that_contradict_the_matrices_are_named(case, tmp_path):
+    changes, said = COUNTS[case]
+    folder = write_run(tmp_path, "a", matrices=ImageMatrices(("x",), np.array([[[5, 1, 0], [0, 7, 0], [2, 0, 3]]])))
+    right = {
+        "calibration_pixels": np.array([[0, 8, 10]]),
+        "calibration_correct": np.array([[0, 6, 9]]),
+        "calibration_confidence": np.array([[0.0, 4.0, 9.5]]),
+        "boundary_predicted": np.array([[3, 4, 0]]),
+        "boundary_predicted_near": np.array([[3, 2, 0]]),
+        "boundary_labelled": np.array([[3, 4, 1]]),
+        "boundary_labelled_near": np.array([[0, 4, 1]]),
+        "boundary_band_both": np.array([[5, 5, 1]]),
+        "boundary_band_either": np.array([[6, 5, 2]]),
+    }
+    without_checksums(folder)
+    save_details(folder / "details.npz", ImageDetails(("x",), right))
+    assert verified_record(folder, folder.name)
+    wrong = {name: changes.get(name, lambda counts: counts)(counts) for name, counts in right.items()}
+    save_details(folder / "details.npz", ImageDetails(("x",), wrong))
+    with pytest.raises(DamagedRunError, match=said):
+        verified_record(folder, folder.name)

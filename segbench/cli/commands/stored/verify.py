@@ -16,6 +16,7 @@ from segbench.cli.terminal.waiting import doing
 from segbench.config.load import set_data_options
 from segbench.errors import UsageError
 from segbench.results.find_runs import scan
+from segbench.results.record import Status
 
 if TYPE_CHECKING:
     from segbench.engine.evaluation.verification import RunChecks
@@ -101,14 +102,20 @@ def _text_of(file: Path) -> str:
 
 
 def _contradictions(results: Sequence[Path], *, known: Collection[Path]) -> list[str]:
-    """Return a line for each run that only the comparison with others shows to be wrong."""
+    """Return what only the comparison of runs shows to be wrong, and which measurements of speed are damaged."""
+    from segbench.report.runs.copies import differing_copies
     from segbench.report.runs.load import DAMAGED, load_results
 
     runs = load_results(*results)
     damaged = runs[runs["status"] == DAMAGED]
     paths = zip(map(Path, damaged["path"].astype(str)), damaged["reason"], strict=True)
     found = [(folder, reason) for folder, reason in paths if folder not in known]
-    return [f"{folder.absolute().parent.name}/{folder.name}: {reason}" for folder, reason in found]
+    tables = runs[runs["status"] == Status.COMPLETED].groupby(["protocol", "test_digest"], dropna=False)
+    return [
+        *(f"{folder.absolute().parent.name}/{folder.name}: {reason}" for folder, reason in found),
+        *(text for _, table in tables for text in differing_copies(table)),
+        *dict.fromkeys(problem for problems in runs["speed_problems"].dropna() for problem in problems),
+    ]
 
 
 def _differences(results: Sequence[Path], file: Path, published: str) -> list[str]:

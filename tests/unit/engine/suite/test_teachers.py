@@ -223,7 +223,9 @@ def record_of(run, *, outcome=None, **data):
     counts = {"train_images": 8, "test_images": 2, "classes": (), "palette": ()}
     facts = DataFacts(dataset="scenes", **counts, **{"fingerprints": {"train": "a"}, **data})
     ended = outcome or Outcome(status=Status.COMPLETED)
-    return build_record(run, ended, timings=Timings(started="", total_seconds=1.0), environment={}, data=facts)
+    return build_record(
+        run, ended, timings=Timings(started="2026-01-01T00:00:00+00:00", total_seconds=1.0), environment={}, data=facts
+    )
 
 
 def test_a_teacher_of_other_data_does_not_teach():

@@ -98,6 +98,16 @@ def test_copies_of_a_run_that_differ_are_named_with_their_scores(add, notes):
     assert re.search(r"a, seed 0, is stored with several results \(mean IoU 0\.\d{4}, 0\.\d{4}\): only the first", text)
 
 
+def test_seeds_that_were_fed_the_same_images_in_the_same_order_look_like_copies(add, notes):
+    for seed in (0, 3, 4):
+        add("a", seed, train_digest="train-0")
+    add("a", 5)
+    add("b", 0, train_digest="train-0")
+    add("b", 1)
+    (note,) = [note for note in notes() if "same images in the same order" in note]
+    assert "seeds 0, 3 and 4 of a were trained on the same images" in note
+
+
 def test_copies_are_no_seeds_in_notes_on_classes(add, notes):
     never = ImageMatrices(("image0", "image1"), np.array([[[100, 0, 0], [0, 100, 0], [20, 80, 0]]] * 2))
     add("a", 0, matrices=never)

@@ -6,11 +6,13 @@ import json
 
 import pytest
 from deployments import EAGER, INT8, deployment, timing
+from pydantic import ValidationError
 from stored import matrices, write_run
 
 from segbench.errors import StoreError
-from segbench.results.deployments.record import DeployedTo
+from segbench.results.deployments.record import Agreement, DeployedTo
 from segbench.results.deployments.store import DEPLOYMENTS
+from segbench.results.retests.record import Calibration
 
 
 @pytest.fixture
@@ -81,3 +83,18 @@ def test_a_record_of_a_newer_segbench_is_not_read(stored):
     only(stored).write_text(json.dumps({**document, "schema_version": 99}))
     with pytest.raises(StoreError, match="newer segbench"):
         DEPLOYMENTS.read(only(stored))
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (5, 6), (5, -1)])
+def test_an_agreement_is_a_share(counts):
+    with pytest.raises(ValidationError):
+        Agreement(pixels=counts[0], equal=counts[1])
+    assert Agreement(pixels=5, equal=5).share == 1.0
+
+
+@pytest.mark.parametrize("wrong", [{"pixels": (1, -1)}, {"correct": (2, 3)}, {"confidence": (0.5,)}])
+def test_confidence_bins_hold_parts_of_their_pixels(wrong):
+    bins = {"pixels": (1, 2), "correct": (0, 2), "confidence": (0.1, 1.5)}
+    assert Calibration.model_validate(bins).correct == (0, 2)
+    with pytest.raises(ValidationError):
+        Calibration.model_validate(bins | wrong)

@@ -157,3 +157,11 @@ def test_a_record_is_measured_when_any_restart_was():
     lost = restart(status=SpeedStatus.OUT_OF_MEMORY, reason="out of memory", warmup=None)
     assert record(lost, restart(0.1)).status is SpeedStatus.MEASURED
     assert record(lost, lost).status is SpeedStatus.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("seconds", [(), (0.0, 0.0), (-1.0,), (float("inf"),)])
+def test_a_measured_restart_has_times_above_0(seconds):
+    with pytest.raises(ValidationError, match="host_seconds"):
+        restart(*seconds)
+    assert restart(0.0, 0.1).call_seconds == pytest.approx(0.05)
+    assert restart(status=SpeedStatus.FAILED).call_seconds is None

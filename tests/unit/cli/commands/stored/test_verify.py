@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 from programs import modules_after
-from stored import matrices, write_run
+from stored import matrices, write_run, write_speed_of
 
 from segbench.report.write import write_report
 from segbench.results.arrays.matrices import load_matrices, save_matrices
+from segbench.results.speed.store import speed_folder
 from segbench.results.store import read_record, write_record
 
 
@@ -31,6 +32,7 @@ def test_edited_matrices_end_with_1_and_are_named(small, segbench):
     run = next(small.glob("cnn-*"))
     stored = load_matrices(run / "confusion.npz")
     save_matrices(run / "confusion.npz", replace(stored, matrices=stored.matrices * 2))
+    (run / "details.npz").unlink()  # which would contradict them
     write_record(run, read_record(run / "run.json").model_copy(update={"checksums": None}))
     answer = segbench("results", "verify", small, "--json")
     assert answer.code == 1
@@ -126,3 +128,21 @@ done = CliRunner().invoke(build(), ["results", "verify", {str(tmp_path / "result
 assert done.exit_code == 0, done.output
 """
     assert not {"torch", "torchvision", "timm"} & modules_after(code)
+
+
+def test_copies_of_a_run_with_other_results_are_wrong(tmp_path, segbench):
+    write_run(tmp_path / "one", "a")
+    write_run(tmp_path / "two", "a", hits=70)
+    answer = segbench("results", "verify", tmp_path / "one", tmp_path / "two", "--no-data")
+    assert answer.code == 1
+    assert "wrong: a, seed 0, is stored with several results (mean IoU " in answer.err
+
+
+def test_measurements_of_speed_that_were_edited_are_wrong(tmp_path, segbench):
+    write_run(tmp_path, "a")
+    file = speed_folder(tmp_path, "toy") / f"{write_speed_of(tmp_path, 'a', 0.75).id}.json"
+    assert segbench("results", "verify", tmp_path, "--no-data").code == 0
+    file.write_text(file.read_text().replace("0.75", "0.25"))
+    answer = segbench("results", "verify", tmp_path, "--no-data")
+    assert answer.code == 1
+    assert f"{file.name}" in answer.err
