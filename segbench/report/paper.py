@@ -15,6 +15,7 @@ from segbench.report.figures import plots
 from segbench.report.figures.plot import Plot, save_for_paper
 from segbench.report.figures.style import column_width
 from segbench.report.formats.bibtex import to_bibtex
+from segbench.report.formats.earlier_report import PAPER_FOLDER
 from segbench.report.formats.paper_table import paper_table
 from segbench.report.ranking.citations import Reference, papers_of_data, papers_of_network
 from segbench.report.ranking.ranking import Ranking
@@ -25,7 +26,6 @@ from segbench.report.verdict import judged_tables
 from segbench.results.files import replace_text
 from segbench.results.record import Status
 
-FOLDER = "paper"
 COLUMN_INCHES = {"1-column": 3.3, "2-columns": 7.0}
 """How wide figures are, by the end of their names."""
 
@@ -59,7 +59,7 @@ def write_paper(ranking: Ranking, report: Path) -> PaperFiles:
     """
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
-    folder = report / FOLDER
+    folder = report / PAPER_FOLDER
     runs = drop_copies(ranking.runs)
     completed = runs[runs["status"] == Status.COMPLETED]
     factories = {str(run.model): str(run.name) for run in completed[["model", "name"]].itertuples(index=False)}

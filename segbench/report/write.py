@@ -21,6 +21,7 @@ from segbench.report.efficiency.curves import smaller_fractions
 from segbench.report.efficiency.figure import efficiency_curves
 from segbench.report.figures import DRAWINGS, plots
 from segbench.report.figures.plot import Plot, PlotFiles, save
+from segbench.report.formats.earlier_report import earlier_report_notes, suite_name
 from segbench.report.formats.html import Download, to_html
 from segbench.report.formats.latex import to_latex
 from segbench.report.formats.leaderboard import filled_columns
@@ -58,6 +59,8 @@ class ReportFiles:
         json: The same for programs, with pairs, protocols and notes.
         latex: Its tables for papers.
         figures: Every figure: SVG on light and on dark paper, and PNG.
+        notes: What the writing changed for the worse: rows of an earlier report that are gone, and other files beside
+            it that are not of these runs any more.
     """
 
     folder: Path
@@ -67,6 +70,7 @@ class ReportFiles:
     json: Path
     latex: Path
     figures: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def write_report(results_folders: str | Path | Iterable[str | Path], out: str | Path) -> ReportFiles:
@@ -87,12 +91,13 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
     """Write the report of runs that are read and ranked already; see ``write_report``."""
     if ranking.runs.empty:
         raise StoreError("only trials of a tuning are done; there is nothing to report yet")
-    folder = Path(out) / safe_name("+".join(dict.fromkeys(map(str, ranking.runs["suite"]))))
+    folder = Path(out) / safe_name("+".join(dict.fromkeys(map(suite_name, ranking.runs.itertuples()))))
     further, joint = Further.of(ranking.runs), over_tables.joint_of(ranking)
     report = _composed(ranking, further, joint, folder / FIGURES_FOLDER)
     texts = {"csv": to_csv(ranking.board), "json": report_json(ranking, further, joint), "tex": to_latex(ranking.board)}
     page, markdown = folder / "index.html", folder / "leaderboard.md"
     csv, json, latex = (folder / f"leaderboard.{kind}" for kind in texts)
+    notes = earlier_report_notes(folder, json, texts["json"])
     with storing(folder):
         text = to_html(report.blocks, drawings=report.drawings, downloads=_downloads(texts))
     replace_text(page, text)
@@ -102,7 +107,7 @@ def write_ranking(ranking: Ranking, out: str | Path) -> ReportFiles:
         replace_text(file, content)
     figures = tuple(file for drawn in report.drawings.values() for file in drawn)
     _remove_others(folder / FIGURES_FOLDER, figures)
-    return ReportFiles(folder, page, markdown, csv, json, latex, figures)
+    return ReportFiles(folder, page, markdown, csv, json, latex, figures, notes)
 
 
 _OF_EVERY_TABLE = ("mean-iou-intervals",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segbench.cli.support import options
-from segbench.cli.support.outputs import keep_other_kinds
+from segbench.cli.support.outputs import check_output
 from segbench.cli.terminal.output import tell, write_json
 from segbench.config.sections.deploy import read_targets
 from segbench.errors import SegbenchError, UsageError
@@ -50,7 +50,7 @@ def export(
 
     form = Format(to)
     file = out or checkpoint.with_suffix(form.suffix)
-    keep_other_kinds(file, form.suffix)
+    check_output(file, form.suffix)
     refuse_absent([to])
     loaded = load_checkpoint(checkpoint)
     chosen = options.size(size) if size is not None else _tested_size(checkpoint)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segbench.cli.support.options import names, size
-from segbench.cli.support.outputs import keep_other_kinds
+from segbench.cli.support.outputs import check_output
 from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.cli.terminal.output import json_text, tell, write_table
 from segbench.config.component import ModelEntry, find_entry, options_schema
@@ -141,7 +141,7 @@ def ab(  # noqa: PLR0913 - one parameter for each option
     """
     with crashes_told():
         for file, ending in ((json_file, ".json"), (markdown_file, ".md"), (benchmark_file, ".json")):
-            keep_other_kinds(file, ending)
+            check_output(file, ending)
         from segbench.speed.gate.compare import compare
 
         shape = classes, channels, size(image_size), batch
@@ -185,7 +185,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     Shows how far restarts scatter, and the smallest slowdown that 'regress ab' would find here in 95 of 100 cases.
     """
     with crashes_told():
-        keep_other_kinds(json_file, ".json")
+        check_output(json_file, ".json")
         from segbench.speed.gate.compare import calibrate as measure_noise
         from segbench.speed.gate.report import calibration_document, calibration_rows
 

@@ -11,7 +11,7 @@ import typer
 
 from segbench.cli.commands.regress import app, crashes_told, save_text
 from segbench.cli.support.options import Casting, Device, Modes, Overrides, Precisions, names, size
-from segbench.cli.support.outputs import keep_other_kinds
+from segbench.cli.support.outputs import check_output
 from segbench.cli.support.speed_jobs import DEFAULT_CLASSES, Work, batches, work_of
 from segbench.cli.terminal.completion import complete_models, complete_suite
 from segbench.cli.terminal.output import json_text, tell, write_table
@@ -72,7 +72,7 @@ def save(  # noqa: PLR0913 - the options of one command
     block: dict[str, Any] = {"tasks": names(task, option="--task"), "restarts": restarts, "seconds": seconds}
     block |= {key: value for key, value in given.items() if value is not None}
     with crashes_told():
-        keep_other_kinds(out, ".json")
+        check_output(out, ".json")
         _save(work_of(suite, models, block, classes=classes, overrides=overrides, device=device), out)
 
 
@@ -116,8 +116,8 @@ def check(
     passed, 1 regressed, 2 usage or crash, 3 inconclusive, 4 not comparable or a baseline case missing.
     """
     with crashes_told():
-        keep_other_kinds(json_file, ".json")
-        keep_other_kinds(markdown_file, ".md")
+        check_output(json_file, ".json")
+        check_output(markdown_file, ".md")
         from segbench.speed.gate.baseline_check import check as decide
         from segbench.speed.gate.decision import Rule
 

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from segbench.cli.support.network_loader import Loading, time_loader
 from segbench.cli.support.options import names
-from segbench.cli.support.outputs import keep_other_kinds
+from segbench.cli.support.outputs import check_output
 from segbench.cli.terminal.network_table import NetworkTable, loader_line, summary_line
 from segbench.cli.terminal.output import json_text, tell, write_json
 from segbench.config.load import load_suite
@@ -152,7 +152,7 @@ def check_suite(options: NetworkOptions) -> None:
     Raises:
         UsageError: The suite, a name or the device is invalid.
     """
-    keep_other_kinds(options.json_file, ".json")
+    check_output(options.json_file, ".json")
     deadline = None if options.seconds is None else time.monotonic() + options.seconds
     from segbench.engine.device import choose_device
     from segbench.engine.doctor.cases import cases_of, images_of

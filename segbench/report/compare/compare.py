@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segbench.errors import StoreError
 from segbench.metrics.resampling import image_spread, resamples_for
 from segbench.metrics.trainings import Scope, estimate, estimate_weights
 from segbench.metrics.uncertainty import Comparison, compare_all, holm
@@ -18,6 +19,7 @@ from segbench.report.ranking.speed_columns import speed_figures
 from segbench.report.ranking.unpredicted import unpredicted
 from segbench.report.runs.class_iou import class_iou
 from segbench.report.runs.environments import facts_of, unknown_facts
+from segbench.report.runs.label_counts import contradicted
 from segbench.report.runs.load import SCORES
 from segbench.report.runs.protocols import Difference, protocol_differences
 from segbench.report.text import canonical, is_absent
@@ -74,8 +76,10 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Compared:
         second: Rows of ``load_results``.
 
     Raises:
-        StoreError: A set holds no completed run, a network under several protocols, or no network is in both.
+        StoreError: A set holds no completed run, a network under several protocols, or no network is in both; or runs
+            of the two sets count different labels on the same test data.
     """
+    _refuse_contradicted(first, second)
     both = sides(first, "first"), sides(second, "second")
     pairs = paired(*both)
     rows = [_row(pair, "mean_iou") for pair in pairs]
@@ -92,6 +96,13 @@ def compare(first: pd.DataFrame, second: pd.DataFrame) -> Compared:
         only_first=_alone(both[0], [pair.first for pair in pairs]),
         only_second=_alone(both[1], [pair.second for pair in pairs]),
     )
+
+
+def _refuse_contradicted(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    """Refuse sets whose runs count different labels on the same data, which each set alone cannot show."""
+    together = pd.concat([first, second], ignore_index=True)
+    for place, reason in contradicted(together).items():
+        raise StoreError(f"{together.loc[place, 'path']}: {reason}")
 
 
 def _protocols(given: Iterable[Side]) -> tuple[str, ...]:

@@ -22,12 +22,18 @@ def missing_notes(runs: pd.DataFrame) -> Iterator[Note]:
         runs: The rows of ``load_results``. A suite without a plan beside its runs has no note.
     """
     folders = list(dict.fromkeys(Path(str(path)).parent for path in runs["path"]))
+    read = set(runs["run"])  # in folders of other names, too
     planned = {run["id"]: run for folder in folders for run in _plan(folder)}
     for protocol in dict.fromkeys(runs["protocol"].dropna()):
         members = [run for run in planned.values() if run["protocol_id"] == protocol]
-        missing = [run for run in members if not any((folder / run["id"] / RECORD_FILE).exists() for folder in folders)]
+        missing = [
+            run
+            for run in members
+            if run["id"] not in read and not any((folder / run["id"] / RECORD_FILE).exists() for folder in folders)
+        ]
         if missing:
-            sentence = f"{len(missing)} of the {len(members)} planned runs are not stored: {_listed(missing)}."
+            verb = "is" if len(missing) == 1 else "are"
+            sentence = f"{len(missing)} of the {len(members)} planned runs {verb} not stored: {_listed(missing)}."
             yield Note.of(f"Protocol {short_id(protocol)}", sentence, protocol=protocol)
 
 

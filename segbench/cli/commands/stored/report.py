@@ -92,11 +92,7 @@ def report(
 
     with doing("reading and ranking the runs"):
         ranking = rank(*results)
-    page = write(ranking, out)
-    if paper:
-        from segbench.report.paper import write_paper
-
-        tell(f"paper: {write_paper(ranking, page.parent).folder}")
+    page = write(ranking, out, paper=paper)
     for note in ranking.notes:
         tell(f"note: {note}")
     if opened and typer.launch(page.resolve().as_uri()) != 0:
@@ -159,8 +155,8 @@ def show(ranking: Ranking, form: Format = Format.TABLE, *, per_class: bool = Fal
         tell(f"note: {note}")
 
 
-def write(ranking: Ranking, reports: Path) -> Path:
-    """Write the report of a ranking below ``reports`` and return its page.
+def write(ranking: Ranking, reports: Path, *, paper: bool = False) -> Path:
+    """Write the report of a ranking below ``reports``, with what a ``paper`` needs if asked, and return its page.
 
     Raises:
         StoreError: The report cannot be written.
@@ -169,8 +165,20 @@ def write(ranking: Ranking, reports: Path) -> Path:
 
     with doing("writing the report"):
         files = write_ranking(ranking, reports)
+        written = _paper(ranking, files.folder) if paper else None
     tell(f"report: {files.page}")
+    if written is not None:
+        tell(f"paper: {written}")
+    for note in files.notes:
+        if written is None or str(written) not in note:
+            tell(f"note: {note}")
     return files.page
+
+
+def _paper(ranking: Ranking, folder: Path) -> Path:
+    from segbench.report.paper import write_paper
+
+    return write_paper(ranking, folder).folder
 
 
 def _show_table(board: pd.DataFrame, *, per_class: bool) -> set[str]:

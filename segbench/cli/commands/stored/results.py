@@ -12,7 +12,7 @@ import typer
 
 from segbench.cli.commands.stored.verify import verify
 from segbench.cli.support.options import AsJson
-from segbench.cli.support.outputs import keep_other_kinds
+from segbench.cli.support.outputs import check_output
 from segbench.cli.terminal.output import byte_count, counted, tell, write_json, write_table
 from segbench.cli.terminal.progress import counting
 from segbench.config.load import set_data_options
@@ -77,7 +77,7 @@ def pack(
 
     Damaged runs are named and left out, and make the exit code 1.
     """
-    keep_other_kinds(out, ".tar.xz")
+    check_output(out, ".tar.xz")
     wanted = {Extra.PREDICTIONS: predictions, Extra.STATES: states}
     extras = {extra for extra, chosen in wanted.items() if chosen}
     _tell_packed(pack_results(results, out, max_bytes=_bytes(max_size), extras=extras))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from stored import write_run
 
@@ -37,3 +39,19 @@ def test_an_archive_may_be_written_again(segbench, tmp_path):
     write_run(tmp_path / "results")
     for _ in range(2):
         assert segbench("results", "pack", tmp_path / "results", "--out", tmp_path / "a.tar.xz").code == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file/x.json", "is a file"), ("folder", "it is a folder"), ("/proc/1/x.json", "")],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(segbench, tmp_path, monkeypatch, place, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    if place.startswith("/proc") and os.access("/proc/1", os.W_OK | os.X_OK):
+        pytest.skip("root may write everywhere")
+    answer = segbench("regress", "save", "--models", "unet", "--out", place)
+    assert answer.code == 2
+    assert f"{place}: cannot be written: " in answer.err
+    assert reason in answer.err

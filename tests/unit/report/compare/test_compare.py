@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from stored import COMPUTED, VERSIONS, iou_of, matrices, some_images, write_run, write_speed_of
@@ -35,6 +36,16 @@ def test_two_runs_are_compared_score_by_score_whatever_they_are_called(sides):
     assert found.classes["difference"].tolist() == pytest.approx(
         (found.classes["second"] - found.classes["first"]).tolist()
     )
+
+
+def test_sides_that_count_different_labels_on_the_same_data_are_refused(sides):
+    write_run(sides[0], "old", matrices=some_images(60), test_digest="same")
+    doubled = replace(some_images(80), matrices=some_images(80).matrices * 2)
+    other = write_run(sides[1], "new", matrices=doubled, test_digest="same")
+    assert load_results(sides[1])["status"].tolist() == ["completed"], "alone it contradicts nothing"
+    with pytest.raises(StoreError, match="count different labels; which of them is right is unknown"):
+        compared(sides)
+    assert other.is_dir()
 
 
 def write_seeds(folder, label, hits, seeds=(0, 1, 2), **changes):

@@ -50,8 +50,14 @@ def test_runs_that_lie_in_another_folder_are_not_missing(plan, results, tmp_path
     shutil.copytree(suite, other)
     shutil.rmtree(folders["a", 0])
     shutil.rmtree(other / folders["a", 1].name)
-    assert missing(suite) == ["1 of the 2 planned runs are not stored: a (seed 0)."]
+    assert missing(suite) == ["1 of the 2 planned runs is not stored: a (seed 0)."]
     assert missing(suite, other) == []
+
+
+def test_a_run_in_a_folder_of_another_name_is_not_missing(plan, results):
+    folder = plan(("a", 0), ("a", 1))["a", 0]
+    folder.rename(folder.with_name("renamed"))
+    assert missing(results) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"runs": [{}]}', '{"runs": [1]}', '{"runs": null}'])
