@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segbench.cli.support import score_options
 from segbench.cli.support.options import AsJson, names
 from segbench.cli.support.score_masks import PROBLEMS, Counted, compare, refuse_ignored
-from segbench.cli.support.score_pairs import paired
+from segbench.cli.support.score_pairs import note_on_turned, paired
 from segbench.cli.support.score_tables import Tables, tables
 from segbench.cli.terminal.output import shown, tell, write_facts, write_json, write_table
 from segbench.cli.terminal.progress import counting
@@ -63,6 +63,8 @@ def score(  # noqa: PLR0913 - each is an option
         predictions, labels, prediction_suffix=prediction_suffix, label_suffix=label_suffix, recursive=recursive
     )
     read_as.refuse_differing_palettes(pairs)
+    if (turned := note_on_turned(pairs)) is not None:
+        tell(f"note: {turned}")
     found = _count(pairs, read_as)
     refuse_ignored(found, ignored=read_as.ignored, chosen=read_as.ignoring_is_chosen, allowed=allowed)
     facts = {"images": len(pairs), "ignored_pixels": found.ignored, "ignored_share": found.ignored_share}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from segbench.cli.terminal.output import counted
+from segbench.data.decoding.decoding import is_turned
 from segbench.errors import DataError
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pbm", ".webp")
@@ -130,3 +131,17 @@ def _instead(files: list[Path]) -> str:
     if kinds & {".jpg", ".jpeg"}:
         return " but JPEG files, which are lossy and so no masks: save them as PNG"
     return f" but {', '.join(sorted(kind for kind in kinds if kind)[:5])} files" if kinds - {""} else ""
+
+
+def note_on_turned(pairs: Sequence[tuple[Path, Path]]) -> str | None:
+    """Return a note if EXIF turns one mask of a pair and not the other, so that they may not fit; None if it does not.
+
+    Args:
+        pairs: Predictions and labels.
+    """
+    turned = [(prediction, is_turned(prediction), label, is_turned(label)) for prediction, label in pairs]
+    alone = [label if by_label else prediction for prediction, by, label, by_label in turned if by != by_label]
+    if not alone:
+        return None
+    masks = "1 mask was" if len(alone) == 1 else f"{len(alone):,} masks were"
+    return f"{masks} turned as EXIF says ({alone[0]}), and what they are compared with was not: look whether they fit"

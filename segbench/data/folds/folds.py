@@ -93,11 +93,18 @@ def cut(pool: SegmentationDataset, entry: DatasetEntry, *, own_names: Sequence[s
     if len(different) < entry.folds:
         what = "images" if groups is None else "groups" if entry.fold_groups is not None else "stacks"
         shown = ", ".join(different[:_SHOWN_GROUPS])
+        what_to_do = (
+            f"set dataset.folds to {len(different)} or less" if len(different) > 1 else "two at least are needed"
+        )
         raise DataError(
-            f"{pool.info.name}: dataset.folds is {entry.folds}, but there are {len(different)} {what} ({shown}); each "
-            f"fold needs at least one: set dataset.folds to {len(different)} or less"
+            f"{pool.info.name}: dataset.folds is {entry.folds}, but {_there_are(len(different), what)} ({shown}); each "
+            f"fold needs at least one: {what_to_do}"
         )
     return Folds(pool, assigned(names if groups is None else groups, entry.folds), groups, entry.folds)
+
+
+def _there_are(count: int, what: str) -> str:
+    return f"there is 1 {what.removesuffix('s')}" if count == 1 else f"there are {count} {what}"
 
 
 def assigned(groups: Sequence[str], folds: int) -> tuple[int, ...]:

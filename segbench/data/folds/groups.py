@@ -36,7 +36,7 @@ def groups_of(names: Sequence[str], given: FoldGroups, *, own_names: Sequence[st
         where = f"no folder number {given.folder} in their names"
     else:
         groups = [_matched(name, given.pattern or "") for name in own_names or names]
-        where = f"no match of fold_groups.pattern {given.pattern!r}"
+        where = f"no text that fold_groups.pattern {given.pattern!r} matches"
     lost = [name for name, group in zip(names, groups, strict=True) if not group]
     if lost:
         shown = ", ".join(lost[:_SHOWN]) + (", …" if len(lost) > _SHOWN else "")

@@ -73,6 +73,7 @@ class Pipeline:
             DataError: A transform cannot handle the image; names the image.
         """
         pixels = sample.image if sample.image.dtype == np.uint8 else sample.image.astype(np.float32, copy=False)
+        pixels = pixels if pixels.flags.writeable else pixels.copy()  # torch has no tensors that are read only
         image: Any = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
         label: Any = tv_tensors.Mask(torch.from_numpy(sample.label))
         try:

@@ -505,3 +505,16 @@ def test_labels_are_not_scored_against_themselves(segbench, tmp_path):
         answer = segbench("score", "--predictions", predictions, "--labels", labels, "--classes", 2)
         assert answer.code == 2
         assert "a.png: would be scored against itself" in answer.err
+
+
+def test_a_mask_that_exif_turns_alone_is_told(folders, segbench):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(LABEL[::-1, ::-1]).save(folders[1] / "a.png", exif=exif)
+    answer = segbench("score", "--predictions", folders[0], "--labels", folders[1], "--classes", 3)
+    assert answer.code == 0
+    assert f"note: 1 mask was turned as EXIF says ({folders[1] / 'a.png'})" in answer.err
+    Image.fromarray(PREDICTION[::-1, ::-1]).save(folders[0] / "a.png", exif=exif)
+    again = segbench("score", "--predictions", folders[0], "--labels", folders[1], "--classes", 3)
+    assert "EXIF" not in again.err
+    assert again.out == answer.out
