@@ -59,8 +59,8 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
         with Image.open(path) as image:
             if page is None and (count := _pages_of(image, path)) > 1:
                 raise several_pages(path, count)
-            if page is not None and image.format == "TIFF":
-                return _tiff_page(image, path, page)
+            if image.format == "TIFF":
+                return _tiff_page(image, path, page or 0)
             if page:
                 image.seek(page)
             if image.format == "BMP":
@@ -80,7 +80,7 @@ def decode(path: Path, *, page: int | None = None) -> Image.Image:
 def seek_chosen_page(image: Image.Image, path: Path) -> None:
     """Seek to the page of ``reading_page`` in an opened file that is not decoded yet."""
     page = _chosen_page.get()
-    directory = directory_of(path, page) if page and image.format == "TIFF" else page
+    directory = directory_of(path, page or 0) if image.format == "TIFF" else page
     if directory:
         image.seek(directory)
 
@@ -206,6 +206,7 @@ def _turned(image: Image.Image) -> Image.Image:
 
 
 def _tiff_page(image: Image.Image, path: Path, page: int) -> Image.Image:
+    """Decode a page; the first directory of a file may be a smaller copy of it, which is none."""
     directory = directory_of(path, page)
     if directory is None:
         return Image.fromarray(read_tiff(path, page=page).squeeze(axis=2))

@@ -137,6 +137,7 @@ def is_lossy(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             if isinstance(image, TiffImagePlugin.TiffImageFile):
+                seek_chosen_page(image, path)
                 return image.tag_v2.get(_COMPRESSION) in _LOSSY_COMPRESSIONS
             return image.format in _LOSSY
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

@@ -8,6 +8,7 @@ from PIL import Image
 from segbench.data.decoding.decoding import page_count
 from segbench.data.decoding.images import ImageReader, read_image
 from segbench.data.decoding.tiff import oriented, read_tiff
+from segbench.data.masks.stored import is_lossy, read_stored
 from segbench.errors import DataError
 
 
@@ -146,6 +147,26 @@ def test_a_compression_that_is_missing_is_named_with_its_remedy(tmp_path, monkey
     monkeypatch.setattr(tifffile.TiffPage, "asarray", lacking)
     with pytest.raises(DataError, match=r"a\.tif: its compression .*LERC.* pip install 'imagecodecs'"):
         ImageReader(5)(tmp_path / "a.tif")
+
+
+def test_a_smaller_copy_before_the_image_is_not_the_image(tmp_path):
+    image, mask = numbers(20, 30, 3, dtype="uint8"), numbers(20, 30, dtype="uint8")
+    for name, pixels, options in (
+        ("image.tif", image, {"photometric": "rgb"}),
+        ("mask.tif", mask, {"photometric": "minisblack"}),
+    ):
+        with tifffile.TiffWriter(tmp_path / name) as writer:
+            writer.write(
+                pixels[::2, ::2], subfiletype=1, compression="jpeg" if name == "image.tif" else None, **options
+            )
+            writer.write(pixels, **options)
+        assert page_count(tmp_path / name) == 1
+    assert np.array_equal(read_image(tmp_path / "image.tif"), image)
+    assert np.array_equal(ImageReader(3)(tmp_path / "image.tif"), image)
+    stored = read_stored(tmp_path / "mask.tif")
+    assert np.array_equal(stored.numbers, mask)
+    assert not stored.lossy
+    assert not is_lossy(tmp_path / "image.tif"), "only the copy is"
 
 
 def test_overviews_are_no_pages(tmp_path):
