@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from segbench.data.base import Remark
@@ -40,6 +41,7 @@ def remarks_on_images(pairs: Sequence[Pair], reader: ImageReader) -> Iterator[Re
         are = "1 image was" if turned == 1 else f"{turned:,} images were"
         yield Remark("turned", f"{are} turned as EXIF says; their masks have to be drawn on what viewers show")
     yield from _remarks_on_turned_masks(pairs)
+    yield from _remarks_on_shared_masks(pairs)
     if reader.channels is None:
         for file in _some(file for file in files if has_opacity(file)):
             if levels := opacity_levels(file):
@@ -59,6 +61,19 @@ def _remarks_on_turned_masks(pairs: Sequence[Pair]) -> Iterator[Remark]:
         are = "1 mask was" if len(turned) == 1 else f"{len(turned):,} masks were"
         images = f"the images of {alone:,} were not: look whether they fit" if alone else "as their images were"
         yield Remark("turned-mask", f"{are} turned as EXIF says; {images}")
+
+
+def _remarks_on_shared_masks(pairs: Sequence[Pair]) -> Iterator[Remark]:
+    """Yield a remark about masks that belong to several images, as a slip in a list makes them."""
+    images: dict[Path, dict[Path, None]] = {}
+    for pair in pairs:
+        images.setdefault(pair.label.resolve(), {})[pair.image] = None
+    shared = {label: list(files) for label, files in images.items() if len(files) > 1}
+    if shared:
+        label, (first, second, *_) = next(iter(shared.items()))
+        are = "1 mask is" if len(shared) == 1 else f"{len(shared):,} masks are"
+        text = f"{are} the mask of several images ({label.name} of {first.name} and {second.name}): look whether it is"
+        yield Remark("shared-mask", text)
 
 
 def remarks_on_masks(pairs: Sequence[Pair], table: LabelTable) -> Iterator[Remark]:

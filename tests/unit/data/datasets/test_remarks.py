@@ -158,6 +158,24 @@ def test_masks_that_exif_turns_are_told_with_those_whose_image_it_does_not(tmp_p
     assert [remark.text for remark in remarks(opened(tmp_path)) if remark.kind == "turned-mask"] == [told]
 
 
+@pytest.mark.parametrize("way", ["list", "link"])
+def test_one_mask_of_several_images_is_told(tmp_path, way):
+    make_split(tmp_path)
+    options = {}
+    if way == "link":
+        mask = tmp_path / "masks" / "train" / "train2.png"
+        mask.unlink()
+        mask.symlink_to(mask.with_name("train1.png"))
+    else:
+        lines = [
+            f"images/train/train{image}.png,masks/train/train{mask}.png" for image, mask in ((0, 0), (1, 1), (2, 1))
+        ]
+        (tmp_path / "list.csv").write_text("\n".join(lines))
+        options = {"split_file": "list.csv"}
+    told = "1 mask is the mask of several images (train1.png of train1.png and train2.png): look whether it is"
+    assert [remark.text for remark in remarks(opened(tmp_path, **options)) if remark.kind == "shared-mask"] == [told]
+
+
 def test_remarks_are_stored_and_told(tmp_path):
     make_split(tmp_path, image=turned)
     facts = facts_of(check_dataset(opened(tmp_path)))
