@@ -87,7 +87,8 @@ def tables(
     colors = _list(_text(palette), "--palette")
     count = _count(classes, own, colors, most)
     given, others = _ignored(ignore_index)
-    void = given if ignore_index is not None else list(known.ignore) if known else _usual(own)
+    usual = list(known.ignore) if known else _usual(range(count) if own is None else own)
+    void = usual if ignore_index is None else given
     named = known.classes if known else tuple(map(str, range(count)))
     everything: dict[str, Any] = {
         "palette": colors,
@@ -145,9 +146,9 @@ def _in_words(void: Sequence[int], *, others: bool, color: str | None) -> str:
     return " and ".join(part for part in (numbers, f"colour {color}" if color else "") if part)
 
 
-def _usual(values: list[Any] | None) -> list[int]:
+def _usual(values: Sequence[Any]) -> list[int]:
     """Return the number ignored by default: 255, unless a class has it."""
-    taken = [number for given in values or () for number in (given if isinstance(given, list) else [given])]
+    taken = [number for given in values for number in (given if isinstance(given, list) else [given])]
     return [] if IGNORE_INDEX in taken else [IGNORE_INDEX]
 
 

@@ -518,3 +518,11 @@ def test_a_mask_that_exif_turns_alone_is_told(folders, segbench):
     again = segbench("score", "--predictions", folders[0], "--labels", folders[1], "--classes", 3)
     assert "EXIF" not in again.err
     assert again.out == answer.out
+
+
+def test_class_255_of_300_is_no_void(folders, segbench):
+    save(folders[1] / "a.png", LABEL.astype(np.uint16))
+    save(folders[0] / "a.png", PREDICTION)
+    found = segbench("score", "--predictions", folders[0], "--labels", folders[1], "--classes", 300, "--json").json
+    assert found["ignored_pixels"] == 0
+    assert found["pixel_accuracy"] == pytest.approx(4 / 6)
