@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from segbench.cli.terminal.output import tell, write_json, write_table
+from segbench.cli.terminal.output import tell, wrapped, write_json, write_table
 from segbench.errors import UsageError
 from segbench.metrics.conventions import CONVENTIONS
 from segbench.report.text import escape_markdown, is_absent, printable, short_id
@@ -50,9 +49,13 @@ def show_conventions(runs: pd.DataFrame, name: str, form: str) -> None:
         typer.echo(to_csv(frame), nl=False)
     else:
         _show(frame, names, markdown=form == "markdown")
-        marks = ascii_lowercase if len(names) > 1 and form == "table" else ""
-        for mark, one in zip_longest(marks[: len(names)], names):
-            tell(f"{f'{mark}  ' if mark else ''}{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}")
+        told = [f"{one}: {CONVENTIONS[one].title}: {CONVENTIONS[one].rule}" for one in names]
+        if len(names) > 1 and form == "table":  # whose columns are called by letters: nobody can read it alone
+            for mark, text in zip(ascii_lowercase, told, strict=False):
+                typer.echo(wrapped(f"{mark}  {text}", indent="   "))
+        else:
+            for text in told:
+                tell(text)
     for note in _unknown_notes(frame):
         tell(note)
 
