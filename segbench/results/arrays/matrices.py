@@ -43,6 +43,8 @@ from segbench.results.arrays.archive import read_arrays
 _CELLS = ("image", "label", "prediction", "count")
 _VOID_CELLS = ("void_image", "void_prediction", "void_count")
 _READ = frozenset((*_CELLS, *_VOID_CELLS, "names", "num_classes"))
+_MOST_PIXELS = 2**40
+"""Counts stay below this, so that those of a million images add up to no more than 64 bits hold."""
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
     *(AttributeError, TypeError, SyntaxError, tokenize.TokenError),
@@ -199,11 +201,11 @@ def _filled(arrays: Mapping[str, NDArray[Any]], keys: Sequence[str], shape: tupl
     *indices, counts = (arrays[key] for key in keys)
     if len({values.shape for values in (*indices, counts)}) > 1 or counts.ndim != 1:
         raise StoreError(f"{', '.join(keys[:-1])} and {keys[-1]} differ in length")
-    for key, limit in zip(keys, (*shape, None), strict=True):
+    for key, limit in zip(keys, (*shape, _MOST_PIXELS), strict=True):
         values = arrays[key]
         if values.dtype.kind not in "iu":
             raise StoreError(f"{key} holds {values.dtype}, not integers")
-        if values.size and (values.min() < 0 or (limit is not None and values.max() >= limit)):
+        if values.size and (values.min() < 0 or values.max() >= limit):
             raise StoreError(f"{key} holds a value outside its range")
     cells = np.zeros(counts.size, np.int64)
     for values, size in zip(indices, shape, strict=True):

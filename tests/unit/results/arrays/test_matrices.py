@@ -146,6 +146,7 @@ WRONG = {
     "a negative class": ({"label": np.array([-1])}, "label holds a value outside"),
     "a class out of range": ({"prediction": np.array([3])}, "prediction holds a value outside"),
     "a negative count": ({"count": np.array([-5])}, "count holds a value outside"),
+    "a count beyond all pixels": ({"count": np.array([2**62])}, "count holds a value outside"),
     "fractions of pixels": ({"count": np.array([0.5])}, "count holds float64"),
     "names that are numbers": ({"names": np.array([1, 2])}, "names is no list of texts"),
     "no classes": ({"num_classes": np.array(0)}, "num_classes"),
