@@ -132,7 +132,7 @@ def write_run(
     )
     with Store(results, suite).writing(run_id) as folder:
         save_matrices(folder / "confusion.npz", ImageMatrices(names, matrices))
-        save_details(folder / DETAILS_FILE, ImageDetails(names, details(rng, network, images=images, classes=classes)))
+        save_details(folder / DETAILS_FILE, ImageDetails(names, details(rng, network, matrices)))
         lines = "".join(f"{epoch},{epoch},{1 / epoch},1\n" for epoch in range(1, 51))
         (folder / "history.csv").write_text(f"epoch,step,loss,seconds\n{lines}", encoding="utf-8")
         write_record(folder, record)  # with the checksums of all that is there
@@ -143,15 +143,18 @@ def share_right(network: int) -> float:
     return 0.95 - 0.45 / (1 + network / 20)
 
 
-def details(rng: np.random.Generator, network: int, *, images: int, classes: int) -> dict[str, NDArray[Any]]:
-    """Return counts of contours and confidences, a better network's with more that is right."""
+def details(rng: np.random.Generator, network: int, matrices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return counts of contours and confidences: a better network's with more that is right, adding up to matrices."""
+    images, classes = matrices.shape[:2]
     right = share_right(network)
     predicted, labelled, either = (rng.poisson(80, (images, classes)).astype(np.int64) for _ in range(3))
     near = [rng.binomial(counted, right) for counted in (predicted, labelled, either)]
     boundary = BoundaryCounts(predicted, near[0], labelled, near[1], near[2], either)
-    pixels = rng.poisson(3000, (images, BINS)).astype(np.int64)
     sure = (np.arange(BINS) + 0.5) / BINS
-    calibration = CalibrationCounts(pixels, rng.binomial(pixels, sure**1.2), pixels * sure)
+    hits = np.trace(matrices, axis1=1, axis2=2)
+    correct = rng.multinomial(hits, sure / sure.sum())
+    pixels = correct + rng.multinomial(matrices.sum(axis=(1, 2)) - hits, np.full(BINS, 1 / BINS))
+    calibration = CalibrationCounts(pixels, correct, pixels * sure)
     parts = ((BOUNDARY, boundary), (CALIBRATION, calibration))
     return {f"{prefix}{name}": part for prefix, counts in parts for name, part in counts._asdict().items()}
 
