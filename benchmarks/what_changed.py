@@ -37,10 +37,11 @@ for these networks and protocols. This page is written by `python benchmarks/wha
 `published/results`.
 """
 DATA = """
-The same ten small networks on cell nuclei (`suites/nuclei.yaml`) and generated scenes (`suites/scenes.yaml`), three
-trainings each, with the same loss, optimizer and number of epochs; flips and crops differ:
-[how](robustness.md#several-data-sets-or-recipes), reports of the
-[nuclei]({}) and the [scenes]({}).
+The same ten small networks on cell nuclei (`suites/nuclei.yaml`), CamVid (`suites/camvid-cpu.yaml`) and generated
+scenes (`suites/scenes.yaml`), two or three trainings each, with one recipe for each data set: optimizer, learning rate
+and schedule are the same in all, the loss, the number of epochs and the augmentation fit the data. [How such tables are
+read together](robustness.md#several-data-sets-or-recipes); reports of the [nuclei]({}), of [CamVid]({}) and of the
+[scenes]({}).
 """
 DEPLOYED = """
 Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
@@ -61,6 +62,8 @@ changed, the learning rate, the loss, the optimizer (with a learning rate of its
 augmentation (`suites/ablation.yaml`): [what that allows to say](claims.md), [report]({}).
 """
 
+SAME_NETWORKS = ("nuclei", "camvid-cpu", "scenes")
+"""Suites of the same networks on different data."""
 FOUND = 0.01
 """The share of a class's pixels that a network which has begun to learn it finds."""
 FURTHER = {"Other runtimes, int8": "deployments", "Other weather": "robustness"}
@@ -77,7 +80,7 @@ def page() -> str:
     """Return the page."""
     challenges, nuclei = (Further.of(load_results(RESULTS / name)) for name in ("camvid-challenges", "data-efficiency"))
     parts = {
-        "Other data": (DATA, ("nuclei", "scenes"), joint_view("nuclei", "scenes")),
+        "Other data": (DATA, SAME_NETWORKS, joint_view(*SAME_NETWORKS)),
         "Other recipes": (RECIPES, ("ablation",), [*joint_view("ablation"), *learning("ablation")]),
         "Other runtimes, int8": (DEPLOYED, ("camvid-challenges",), deployment_section(challenges.deployed, drawn)),
         "Less data": (
