@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -90,4 +91,7 @@ def test_weights_of_another_origin_are_taken_as_they_are(trained, tmp_path):
     foreign = tmp_path / "foreign.pt"
     torch.save(load_file(trained[1]), foreign)
     turned = {"classes": ["tram", "road", "sky"], "values": [2, 1, 0]}
-    told(trained, tmp_path, data=turned, model={"weights": str(foreign)})
+    texts = told(trained, tmp_path, data=turned, model={"weights": str(foreign)}, transforms={"test": []})
+    assert not [text for text in texts if text.startswith("cnn:")], "nobody knows what it was trained on"
+    (run,) = (json.loads(file.read_text()) for file in tmp_path.glob("tiny/*/run.json"))
+    assert (run["outcome"]["status"], run["data"]["classes"]) == ("completed", ["tram", "road", "sky"])

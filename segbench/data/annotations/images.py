@@ -42,12 +42,10 @@ class ImageFinder:
         for folder in (*self.near, *self.folders):
             if (folder / relative).is_file():
                 return folder / relative
-        if len(relative.parts) > 1 and any(
-            (folder / relative.parent).is_dir() for folder in (*self.near, *self.folders)
-        ):
-            return None  # a file of this name elsewhere is another one, as 0001.jpg of another split
         found = self._by_name.get(same_name(relative.name), [])
-        ending = [path for path in found if path.parts[-len(relative.parts) :] == relative.parts] or found
+        ending = [path for path in found if path.parts[-len(relative.parts) :] == relative.parts]
+        if not ending and not self._holds_folder_of(relative):  # else another folder's file is another one
+            ending = found
         images = [path for path in ending if "panoptic" not in path.parent.name.lower()] or ending
         meant = [path for path in ending if self.split and self.split in path.parent.parts] or images
         if len(meant) > 1:
@@ -56,6 +54,12 @@ class ImageFinder:
                 "and convert one split at a time"
             )
         return meant[0] if meant else None
+
+    def _holds_folder_of(self, relative: PurePosixPath) -> bool:
+        """Return whether the folder that a name gives is there, such as that of a split."""
+        return len(relative.parts) > 1 and any(
+            (folder / relative.parent).is_dir() for folder in (*self.near, *self.folders)
+        )
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:

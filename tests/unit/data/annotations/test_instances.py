@@ -250,6 +250,8 @@ def test_an_image_that_its_own_folder_lacks_is_not_taken_from_another(tmp_path, 
     with pytest.raises(DataError, match=r"no image train/a\.jpg; give --images"):
         drawn(write_coco(tmp_path / "x.json", [], names=("train/a.jpg",)))
     assert set(drawn(write_coco(tmp_path / "x.json", [], names=("elsewhere/a.jpg",)))[0]) == {"elsewhere/a.png"}
+    photo(tmp_path / "images" / "train" / "a.jpg")  # the same path below another folder is what is meant
+    assert set(drawn(write_coco(tmp_path / "x.json", [], names=("train/a.jpg",)), out="two")[0]) >= {"train/a.png"}
 
 
 def test_an_image_that_two_files_describe_is_refused(tmp_path, photo, write_coco, drawn):
