@@ -39,9 +39,9 @@ for these networks and protocols. This page is written by `python benchmarks/wha
 DATA = """
 The same ten small networks on cell nuclei (`suites/nuclei.yaml`), CamVid (`suites/camvid-cpu.yaml`) and generated
 scenes (`suites/scenes.yaml`), two or three trainings each, with one recipe for each data set: optimizer, learning rate
-and schedule are the same in all, the loss, the number of epochs and the augmentation fit the data. [How such tables are
-read together](robustness.md#several-data-sets-or-recipes); reports of the [nuclei]({}), of [CamVid]({}) and of the
-[scenes]({}).
+and schedule are the same in all; the loss, the number of epochs, the augmentation and mirrored views of test images are
+each suite's own. [How such tables are read together](robustness.md#several-data-sets-or-recipes); reports of the
+[nuclei]({}), of [CamVid]({}) and of the [scenes]({}).
 """
 DEPLOYED = """
 Ten small networks of CamVid (`suites/camvid-challenges.yaml`), exported to other runtimes and quantised to int8:
